@@ -1,0 +1,16 @@
+"""The generators that come with pocketgan: ONNX files made by gan-export, each with its model card in Markdown beside it."""
+
+from importlib.resources import files
+from pathlib import Path
+
+_FOLDER = Path(str(files(__name__)))
+
+
+def names() -> list[str]:
+    """Return the names of the bundled models, sorted."""
+    return sorted(file.stem for file in _FOLDER.glob("*.onnx"))
+
+
+def path(name: str) -> Path:
+    """Return where the bundled model `name` lies, whether or not there is one."""
+    return _FOLDER / f"{name}.onnx"

@@ -1,0 +1,40 @@
+"""Every error that pocketgan raises on purpose.
+
+PocketganError
+    ModelError          a model file is absent, not ONNX, unsafe or not ours
+        CardError       the model card inside it is absent, malformed or of a newer schema
+    RuntimeMissingError onnxruntime is not installed, or twice
+    ProviderError       the execution provider that was asked for is not live
+    RequestError        a count, seed, index or class that cannot be drawn
+    OutputError         a file or folder cannot be written
+
+The trainer adds its own below the same root. A library function raises; only a command line prints and exits.
+"""
+
+
+class PocketganError(Exception):
+    """Root of all errors here. Its message is one line: what was found, what was expected, what to do."""
+
+
+class ModelError(PocketganError):
+    """A model file cannot be used: absent, not ONNX, too large, with external data, or not a pocketgan generator."""
+
+
+class CardError(ModelError):
+    """The model card in a model file is absent, malformed or of a newer schema."""
+
+
+class RuntimeMissingError(PocketganError):
+    """onnxruntime cannot be imported, or two of its distributions lie on top of each other."""
+
+
+class ProviderError(PocketganError):
+    """The execution provider that was asked for is not available or did not become active."""
+
+
+class RequestError(PocketganError, ValueError):
+    """An argument of a call is out of its range: count, seed, start or digits."""
+
+
+class OutputError(PocketganError):
+    """An output file or folder cannot be written, or would overwrite something."""

@@ -1,0 +1,30 @@
+"""Writing files whole: to a temporary name beside the target first, then renamed."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pocketgan.errors import OutputError
+
+
+@contextmanager
+def whole_file(target: Path, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path in the target's folder; when the block ends well, rename what was written there to `target`.
+
+    If the block fails, the temporary file is removed and `target` is as it was; a killed process leaves at most a hidden
+    `.NAME.PID.tmp` behind. With `durable` the contents are on the disk before the rename, so that a power cut loses neither the
+    old file nor the new one; that costs milliseconds a file. Raises OutputError where the operating system refuses.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        if durable:
+            with temporary.open("rb+") as written:
+                os.fsync(written.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):  # most often it was renamed or never made
+            temporary.unlink()

@@ -1,0 +1,158 @@
+"""Reading IDX files: the real ones, one written by hand, and damage of every kind."""
+
+import gzip
+import hashlib
+import shutil
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pocketgan_trainer.data.idx import LARGEST_CONTENTS, read_idx, read_idx_with_digest
+from pocketgan_trainer.errors import DataError
+
+REAL_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+def refusal(path: Path) -> str:
+    """Return what reading `path` is refused with: one line that names the file."""
+    with pytest.raises(DataError) as caught:
+        read_idx(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path} ")
+    assert "\n" not in message
+    return message
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "digits"
+
+
+def test_a_written_file_comes_back(path: Path, small_idx: bytes, small_images: NDArray[np.uint8]) -> None:
+    path.write_bytes(small_idx)
+    values = read_idx(path)
+    assert values.dtype == np.uint8
+    np.testing.assert_array_equal(values, small_images)
+
+
+def test_gzip_is_known_by_its_bytes_not_by_its_name(tmp_path: Path, small_idx: bytes, small_images: NDArray[np.uint8]) -> None:
+    misnamed_gzip, misnamed_plain = tmp_path / "digits", tmp_path / "digits.gz"
+    misnamed_gzip.write_bytes(gzip.compress(small_idx))
+    misnamed_plain.write_bytes(small_idx)
+    np.testing.assert_array_equal(read_idx(misnamed_gzip), small_images)
+    np.testing.assert_array_equal(read_idx(misnamed_plain), small_images)
+
+
+def test_the_digest_is_of_the_uncompressed_contents(path: Path, small_idx: bytes) -> None:
+    path.write_bytes(gzip.compress(small_idx))
+    assert read_idx_with_digest(path).sha256 == hashlib.sha256(small_idx).hexdigest()
+
+
+def test_values_can_be_written_to(path: Path, small_idx: bytes) -> None:
+    path.write_bytes(small_idx)
+    assert read_idx(path).flags.writeable  # torch warns of arrays that are not
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_one_to_three_dimensions_are_read(path: Path, dimensions: int) -> None:
+    path.write_bytes(bytes([0, 0, 8, dimensions]) + bytes([0, 0, 0, 2]) * dimensions + bytes(2**dimensions))
+    assert read_idx(path).shape == (2,) * dimensions
+
+
+@pytest.mark.parametrize("name", REAL_NAMES)
+def test_the_real_files_are_the_same_plain_and_gzipped(bundled: Path, tmp_path: Path, name: str) -> None:
+    compressed = bundled / f"{name}.gz"
+    with gzip.open(compressed) as source, (tmp_path / name).open("wb") as target:
+        shutil.copyfileobj(source, target)
+    from_gzip, from_plain = read_idx_with_digest(compressed), read_idx_with_digest(tmp_path / name)
+    assert from_gzip.sha256 == from_plain.sha256
+    np.testing.assert_array_equal(from_gzip.values, from_plain.values)
+
+
+def test_a_missing_file_is_refused(path: Path) -> None:
+    assert "does not exist" in refusal(path)
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    assert "cannot be read" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("contents", [b"", gzip.compress(b"")], ids=["plain", "gzip"])
+def test_an_empty_file_is_refused(path: Path, contents: bytes) -> None:
+    path.write_bytes(contents)
+    assert "is empty" in refusal(path)
+
+
+@pytest.mark.parametrize("kept", [2, 9, 20, -1])
+def test_a_gzip_that_breaks_off_is_refused(path: Path, small_idx: bytes, kept: int) -> None:
+    path.write_bytes(gzip.compress(small_idx)[:kept])
+    assert "is truncated: its gzip stream breaks off" in refusal(path)
+
+
+@pytest.mark.parametrize("position", [0.25, 0.5, 0.75, 0.9999])
+def test_a_gzip_with_one_wrong_byte_is_refused(bundled: Path, path: Path, position: float) -> None:
+    contents = bytearray((bundled / "t10k-labels-idx1-ubyte.gz").read_bytes())
+    contents[int(position * len(contents))] ^= 0xFF
+    path.write_bytes(contents)
+    assert "is corrupt" in refusal(path)
+
+
+@pytest.mark.parametrize("magic", ["00000d03", "00000800", "00000804", "01000803", "89504e47", "1f", "0000"])
+def test_a_wrong_magic_is_refused_and_shown(path: Path, small_idx: bytes, magic: str) -> None:
+    path.write_bytes(bytes.fromhex(magic) + (small_idx[4:] if len(magic) == 8 else b""))
+    message = refusal(path)
+    assert f"begins with 0x{magic}, expected 0x00000801 to 0x00000803" in message
+
+
+@pytest.mark.parametrize("is_gzip", [False, True])
+def test_a_file_that_ends_within_its_header_is_refused(path: Path, small_idx: bytes, is_gzip: bool) -> None:
+    path.write_bytes(gzip.compress(small_idx[:11]) if is_gzip else small_idx[:11])
+    assert "ends within its header, after 11 of 16 bytes" in refusal(path)
+
+
+@pytest.mark.parametrize("is_gzip", [False, True])
+def test_missing_values_are_refused(path: Path, small_idx: bytes, is_gzip: bool) -> None:
+    path.write_bytes(gzip.compress(small_idx[:-1]) if is_gzip else small_idx[:-1])
+    assert "is truncated: 75 bytes uncompressed, expected 76 for 3x4x5" in refusal(path)
+
+
+@pytest.mark.parametrize("is_gzip", [False, True])
+def test_trailing_bytes_are_refused(path: Path, small_idx: bytes, is_gzip: bool) -> None:
+    longer = small_idx + b"\0"
+    path.write_bytes(gzip.compress(longer) if is_gzip else longer)
+    assert "has trailing bytes: more than 76 bytes uncompressed, expected 76 for 3x4x5" in refusal(path)
+
+
+def test_a_header_that_claims_gigabytes_is_refused(path: Path, small_idx: bytes) -> None:
+    path.write_bytes(small_idx[:4] + b"\xff" * 12 + small_idx[16:])
+    message = refusal(path)
+    assert "4294967295x4294967295x4294967295" in message
+    assert f"expected at most {LARGEST_CONTENTS}" in message
+
+
+def test_a_dimension_of_nothing_is_refused(path: Path) -> None:
+    path.write_bytes(bytes.fromhex("00000803 00000000 ffffffff ffffffff"))
+    assert "holds no values: its header says 0x4294967295x4294967295" in refusal(path)
+
+
+def test_a_lying_header_takes_no_more_memory_than_the_file(path: Path) -> None:
+    path.write_bytes(bytes.fromhex("00000801 3b9aca00") + bytes(100))
+    tracemalloc.start()
+    message = refusal(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "108 bytes uncompressed, expected 1000000008" in message
+    assert peak < 8 * 2**20
+
+
+def test_a_gzip_bomb_takes_no_more_memory_than_its_header_says(path: Path) -> None:
+    path.write_bytes(gzip.compress(bytes.fromhex("00000801 0000000a") + bytes(64 * 2**20), compresslevel=1))
+    tracemalloc.start()
+    message = refusal(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "has trailing bytes: more than 18" in message
+    assert peak < 8 * 2**20

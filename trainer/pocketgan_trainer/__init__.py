@@ -1,0 +1,1 @@
+"""The training side of pocketgan: data, networks, training, export."""

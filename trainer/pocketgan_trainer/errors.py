@@ -1,0 +1,31 @@
+"""The trainer's errors, below the runtime's root class.
+
+PocketganError
+    DataError           a data set is absent, damaged or not what it should be
+        DownloadError   it could not be fetched
+    CheckpointError     a checkpoint is absent, damaged, unsafe or of another preset
+    TrainingError       a run cannot start or go on
+    ExportError         a model cannot be exported, or what was exported does not hold what it says
+"""
+
+from pocketgan.errors import PocketganError
+
+
+class DataError(PocketganError):
+    """A data set is absent, damaged, or not of the kind that was asked for."""
+
+
+class DownloadError(DataError):
+    """A data set could not be downloaded from any of its mirrors."""
+
+
+class CheckpointError(PocketganError):
+    """A checkpoint is absent, damaged, unsafe to load, or belongs to another preset."""
+
+
+class TrainingError(PocketganError):
+    """A training run cannot start or cannot go on."""
+
+
+class ExportError(PocketganError):
+    """A generator cannot be exported, or the exported file failed one of its checks."""
