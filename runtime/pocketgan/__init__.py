@@ -1,0 +1,47 @@
+"""pocketgan: draw endless digits from one small integer ONNX file.
+
+    from pocketgan import Generator
+
+    images = Generator.load().generate(10, seed=1)  # uint8 [10, 28, 28]
+
+Names are imported when they are first used, so that `import pocketgan` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pocketgan.card import ModelCard as ModelCard
+    from pocketgan.errors import CardError as CardError
+    from pocketgan.errors import ModelError as ModelError
+    from pocketgan.errors import OutputError as OutputError
+    from pocketgan.errors import PocketganError as PocketganError
+    from pocketgan.errors import ProviderError as ProviderError
+    from pocketgan.errors import RequestError as RequestError
+    from pocketgan.errors import RuntimeMissingError as RuntimeMissingError
+    from pocketgan.generator import Batch as Batch
+    from pocketgan.generator import Generator as Generator
+    from pocketgan.session import Provider as Provider
+
+_MODULE_OF = {
+    "Batch": "generator",
+    "CardError": "errors",
+    "Generator": "generator",
+    "ModelCard": "card",
+    "ModelError": "errors",
+    "OutputError": "errors",
+    "PocketganError": "errors",
+    "Provider": "session",
+    "ProviderError": "errors",
+    "RequestError": "errors",
+    "RuntimeMissingError": "errors",
+}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its module."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'pocketgan' has no attribute {name!r}")
+    return getattr(import_module(f"pocketgan.{_MODULE_OF[name]}"), name)

@@ -1,0 +1,157 @@
+"""The model card: what a model file says of itself, as JSON in its ONNX metadata.
+
+This is the only module that knows the format. The exporter writes it, the runtime trusts nothing else.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+
+from pocketgan.errors import CardError
+
+CARD_KEY = "pocketgan.card"
+"""Key of the card in the ONNX metadata."""
+
+SCHEMA = 1
+"""Version of the format. A reader refuses newer ones."""
+
+PRECISIONS = ("int8", "fp16", "fp32")
+
+_Value = TypeVar("_Value")
+
+_LARGEST_LATENT = 4096
+_LARGEST_IMAGE = 1024
+_MOST_CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """How the weights came to be."""
+
+    data_set: str
+    """Name of the training images."""
+    images_seen: int
+    """Real images shown to the discriminator before the checkpoint."""
+    epochs: int
+    """Epochs completed before the checkpoint."""
+    seed: int
+    checkpoint_sha256: str
+    """Digest of the checkpoint file that was exported, in hexadecimal."""
+
+
+@dataclass(frozen=True)
+class ParityFacts:
+    """How far the file's pixels are from those of the float network in torch, on the same latents."""
+
+    images: int
+    """Images compared."""
+    psnr_db: float
+    """Peak signal-to-noise ratio over all pixels, peak 255; 100 stands for equal pixels."""
+    mean_error: float
+    """Mean absolute difference, in grey levels from 0 to 255."""
+    largest_error: int
+    """Largest absolute difference of any pixel, in grey levels."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """The facts of one exported model. Options of a call, such as count and seed, are not among them."""
+
+    name: str
+    architecture: str
+    """The preset whose generator this is."""
+    latent_size: int
+    """Length of one latent."""
+    latent_step: float
+    """Distance between two neighbouring latents: see `latents.LATENT_STEP`."""
+    classes: tuple[str, ...]
+    """Names of the classes that can be asked for, in the order of their labels; empty if the model has none."""
+    image_height: int
+    image_width: int
+    precision: str
+    """One of PRECISIONS."""
+    training: TrainingFacts
+    parity: ParityFacts
+    quality: Mapping[str, float]
+    """Measured quality of the exported weights by the name of the metric."""
+    package_version: str
+    """Version of pocketgan that exported the file."""
+    licence: str
+    """Licence of the weights, as an SPDX identifier."""
+
+    def __post_init__(self) -> None:
+        """Raise CardError if a value is out of its range."""
+        _check(1 <= self.latent_size <= _LARGEST_LATENT, "latent_size", self.latent_size, f"1 to {_LARGEST_LATENT}")
+        _check(0 < self.latent_step <= 1, "latent_step", self.latent_step, "above 0, at most 1")
+        for name, size in (("image_height", self.image_height), ("image_width", self.image_width)):
+            _check(1 <= size <= _LARGEST_IMAGE, name, size, f"1 to {_LARGEST_IMAGE}")
+        _check(len(self.classes) <= _MOST_CLASSES, "classes", len(self.classes), f"at most {_MOST_CLASSES}")
+        _check(len(set(self.classes)) == len(self.classes), "classes", list(self.classes), "different names")
+        for name in self.classes:
+            # They become parts of file names.
+            _check(name.isascii() and name.isalnum() and len(name) <= 32, "classes", name, "1 to 32 ASCII letters and digits")
+        _check(self.precision in PRECISIONS, "precision", self.precision, "one of " + ", ".join(PRECISIONS))
+
+    def to_json(self) -> str:
+        """Return the card as JSON with sorted keys: equal cards give equal text."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelCard":
+        """Read a card. Raises CardError if it is malformed or of a newer schema; fields that are not known are ignored."""
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:  # also a number of thousands of digits
+            raise CardError(f"the model card is not JSON ({error}): export the model again") from error
+        if not isinstance(values, dict):
+            raise CardError(f"the model card is a JSON {type(values).__name__}, expected an object: export the model again")
+        schema = _read(values, "schema", int)
+        if schema > SCHEMA:
+            raise CardError(f"the model card has schema {schema}, this version reads up to {SCHEMA}: upgrade pocketgan")
+        training, parity = _read(values, "training", dict), _read(values, "parity", dict)
+        classes, quality = _read(values, "classes", list), _read(values, "quality", dict)
+        return cls(
+            name=_read(values, "name", str),
+            architecture=_read(values, "architecture", str),
+            latent_size=_read(values, "latent_size", int),
+            latent_step=_read(values, "latent_step", float),
+            classes=tuple(_typed("classes", name, str) for name in classes),
+            image_height=_read(values, "image_height", int),
+            image_width=_read(values, "image_width", int),
+            precision=_read(values, "precision", str),
+            training=TrainingFacts(
+                data_set=_read(training, "data_set", str),
+                images_seen=_read(training, "images_seen", int),
+                epochs=_read(training, "epochs", int),
+                seed=_read(training, "seed", int),
+                checkpoint_sha256=_read(training, "checkpoint_sha256", str),
+            ),
+            parity=ParityFacts(
+                images=_read(parity, "images", int),
+                psnr_db=_read(parity, "psnr_db", float),
+                mean_error=_read(parity, "mean_error", float),
+                largest_error=_read(parity, "largest_error", int),
+            ),
+            quality={name: _typed(f"quality {name}", value, float) for name, value in quality.items()},
+            package_version=_read(values, "package_version", str),
+            licence=_read(values, "licence", str),
+        )
+
+
+def _read(values: Mapping[str, object], name: str, kind: type[_Value]) -> _Value:
+    if name not in values:
+        raise CardError(f"the model card lacks {name!r}: export the model again")
+    return _typed(name, values[name], kind)
+
+
+def _typed(name: str, value: object, kind: type[_Value]) -> _Value:
+    """Return `value` if its type is exactly `kind`: a JSON true is not a number."""
+    if type(value) is not kind:
+        raise CardError(f"the model card's {name} is {value!r}, expected {kind.__name__}: export the model again")
+    return value
+
+
+def _check(holds: bool, name: str, found: object, expected: str) -> None:
+    if not holds:
+        raise CardError(f"the model card's {name} is {found!r}, expected {expected}: export the model again")

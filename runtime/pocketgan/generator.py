@@ -1,0 +1,160 @@
+"""Generator: an opened model that draws images by address."""
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgan.card import CARD_KEY, ModelCard
+from pocketgan.errors import CardError, ModelError, RequestError
+from pocketgan.latents import LATENT_STEP, check_address, latents
+from pocketgan.locate import locate_model
+from pocketgan.onnx_file import read_metadata, read_model_file
+from pocketgan.session import OpenSession, Provider, open_session
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+BATCH_SIZE = 64
+"""Images in one call of onnxruntime: larger batches are no faster and take more memory."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some consecutive images."""
+
+    start: int
+    """Index of the first image."""
+    images: NDArray[np.uint8]
+    """uint8 [n, H, W], 0 = background."""
+    labels: NDArray[np.int64] | None
+    """The class of each image, int64 [n]; None if the model has no classes."""
+
+
+class Generator:
+    """Draws images with one model; the same `seed`, index and class give the same image in every call.
+
+    Make one with `Generator.load`. Its methods may be called from several threads at once.
+    """
+
+    def __init__(self, path: Path, reason: str, sha256: str, card: ModelCard, opened: OpenSession) -> None:
+        self.path = path
+        """The model file."""
+        self.reason = reason
+        """Why this file was taken."""
+        self.sha256 = sha256
+        """Digest of the model file, in hexadecimal."""
+        self.card = card
+        self.provider = opened.provider
+        """Where it really runs."""
+        self.provider_reason = opened.reason
+        self._session = opened.session
+        _check_tensors(path, card, self._session)
+
+    @classmethod
+    def load(cls, model: str | Path | None = None, provider: Provider | str = Provider.auto) -> "Generator":
+        """Open a model: the name of a bundled one, a path, or None for `model.onnx` here, else the bundled default.
+
+        `provider` is `auto`, `cpu` or `cuda`. Raises ModelError or CardError if the file cannot be used, ProviderError if the
+        provider is not live, RuntimeMissingError if onnxruntime is not installed.
+        """
+        location = locate_model(model)
+        contents = read_model_file(location.path)
+        try:
+            metadata = read_metadata(contents)
+            if CARD_KEY not in metadata:
+                raise CardError("it has no pocketgan model card: expected a file made by gan-export")
+            card = ModelCard.from_json(metadata[CARD_KEY])
+            opened = open_session(contents, card.precision, Provider(provider))
+        except ModelError as error:
+            raise type(error)(f"model {location.path}: {error}") from error
+        return cls(location.path, location.reason, hashlib.sha256(contents).hexdigest(), card, opened)
+
+    def generate(self, count: int, digits: int | Sequence[int] | None = None, seed: int = 0, start: int = 0) -> NDArray[np.uint8]:
+        """Return images `start` to `start + count - 1` of `seed`: uint8 [count, H, W], 0 = background.
+
+        `digits` chooses the classes, see `labels`. Raises RequestError if an argument is out of its range.
+        """
+        return np.concatenate([batch.images for batch in self.stream(count, digits, seed, start)])
+
+    def stream(
+        self,
+        count: int,
+        digits: int | Sequence[int] | None = None,
+        seed: int = 0,
+        start: int = 0,
+        threads: int = 1,
+    ) -> Iterator[Batch]:
+        """Yield the same images in order, in batches of up to BATCH_SIZE, drawn by `threads` threads a few batches ahead.
+
+        Memory does not grow with `count`. Raises RequestError if an argument is out of its range, before anything is drawn.
+        """
+        check_address(seed, start, count)
+        self.labels(start, 1, digits)
+        if threads < 1:
+            raise RequestError(f"threads {threads} is out of range: expected at least 1")
+        return self._stream(count, digits, seed, start, threads)
+
+    def labels(self, start: int, count: int, digits: int | Sequence[int] | None = None) -> NDArray[np.int64] | None:
+        """Return the classes of images from index `start`, int64 [count], or None if the model has none.
+
+        `digits` is one class, a sequence of them that the indices run through again and again (index i takes entry
+        `i % len(digits)`), or None for all classes in turn. Raises RequestError for a class that the model does not have.
+        """
+        classes = len(self.card.classes)
+        if not classes:
+            if digits is not None:
+                raise RequestError(f"model {self.card.name} has no classes to choose from: leave digits out")
+            return None
+        wanted = range(classes) if digits is None else (digits,) if isinstance(digits, int) else tuple(digits)
+        if not wanted or not all(0 <= label < classes for label in wanted):
+            raise RequestError(f"digits {digits} is out of range: model {self.card.name} has the classes 0 to {classes - 1}")
+        return np.asarray(wanted, dtype=np.int64)[np.arange(start, start + count) % len(wanted)]
+
+    def _stream(self, count: int, digits: int | Sequence[int] | None, seed: int, start: int, threads: int) -> Iterator[Batch]:
+        stop = start + count
+        with ThreadPoolExecutor(threads) as pool:
+            ahead: deque[Future[Batch]] = deque()
+            try:
+                for first in range(start, stop, BATCH_SIZE):
+                    ahead.append(pool.submit(self._draw, first, min(BATCH_SIZE, stop - first), digits, seed))
+                    if len(ahead) > 2 * threads:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _draw(self, start: int, count: int, digits: int | Sequence[int] | None, seed: int) -> Batch:
+        feeds: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {"z": latents(seed, start, count, self.card.latent_size)}
+        labels = self.labels(start, count, digits)
+        if labels is not None:
+            feeds["label"] = labels
+        try:
+            (images,) = self._session.run(["images"], feeds)
+        except Exception as error:  # onnxruntime's errors have no public root class
+            raise ModelError(f"model {self.path} failed to draw: {str(error).splitlines()[0]}") from error
+        expected = (count, self.card.image_height, self.card.image_width)
+        if images.shape != expected:
+            raise ModelError(f"model {self.path} drew an array of shape {images.shape}, expected {expected}: export it again")
+        return Batch(start, images, labels)
+
+
+def _check_tensors(path: Path, card: ModelCard, session: "InferenceSession") -> None:
+    """Raise ModelError unless the model's inputs and outputs are those that its card promises, and the sampler fits."""
+    if card.latent_step != LATENT_STEP:
+        raise CardError(f"model {path} expects latents in steps of {card.latent_step}, this version draws steps of {LATENT_STEP}")
+    inputs = {"z": ("tensor(float)", [card.latent_size])}
+    if card.classes:
+        inputs["label"] = ("tensor(int64)", [])
+    outputs = {"images": ("tensor(uint8)", [card.image_height, card.image_width])}
+    for kind, expected, tensors in (("inputs", inputs, session.get_inputs()), ("outputs", outputs, session.get_outputs())):
+        found = {tensor.name: (tensor.type, list(tensor.shape[1:])) for tensor in tensors}
+        if found != expected:
+            raise ModelError(f"model {path} has the {kind} {found}, its card promises {expected}: export it again")

@@ -1,0 +1,125 @@
+"""Latents by address: which numbers an image is drawn from, given a seed and an index.
+
+Image `index` of `seed` owns a fixed run of blocks of one Philox4x64-10 stream (J. Salmon et al., "Parallel Random Numbers: As
+Easy as 1, 2, 3", 2011), so it is the same alone, in a batch, in any thread and on any machine. Each latent takes 16 of the
+random bits and is looked up in a table of integers: no floating-point function stands between the seed and the number.
+"""
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgan.errors import RequestError
+
+LATENT_STEP = 1 / 32
+"""Distance between two neighbouring latents. Latents are `tick * LATENT_STEP` with integer ticks from -127 to 127."""
+
+SEED_LIMIT = 2**64
+"""Seeds are 0 <= seed < SEED_LIMIT: the first of the two words of Philox's key."""
+
+INDEX_LIMIT = 2**48
+"""Indices of images are 0 <= index < INDEX_LIMIT, far inside Philox's 256-bit counter."""
+
+_WORDS_PER_BLOCK = 16  # one Philox4x64 block is 256 bits, or sixteen 16-bit words
+
+# Of the 65,536 words, how many stand for tick 0, 1, 2, ... 127; the negative ticks mirror them. Entry k is the standard normal
+# probability of ((k - 0.5) / 32, (k + 0.5) / 32), times 65,536, by rounding the cumulative counts; the last takes the whole tail.
+# Written out, because a cumulative distribution computed on the spot could differ by a rounding between two C libraries.
+_WORDS_PER_TICK = (
+    *(
+        818,
+        816,
+        816,
+        813,
+        811,
+        807,
+        802,
+        798,
+        792,
+        785,
+        778,
+        771,
+        761,
+        752,
+        743,
+        732,
+        721,
+        709,
+        698,
+        685,
+        672,
+        658,
+        646,
+        631,
+        616,
+    ),
+    *(
+        602,
+        588,
+        572,
+        557,
+        542,
+        527,
+        511,
+        495,
+        480,
+        465,
+        449,
+        434,
+        419,
+        403,
+        389,
+        374,
+        360,
+        345,
+        331,
+        318,
+        304,
+        291,
+        278,
+        265,
+        253,
+    ),
+    *(241, 229, 219, 207, 197, 186, 177, 167, 158, 149, 141, 133, 125, 118, 110, 104, 98, 91, 85, 80, 75, 70, 65, 60, 57, 52, 49),
+    *(45, 42, 39, 36, 33, 30, 29, 26, 24, 22, 20, 19, 17, 16, 14, 13, 12, 11, 10, 9, 8, 8, 7, 6, 5, 5, 5, 4, 4, 3, 3, 3, 3, 2),
+    *(2, 2, 1, 2, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 3),
+)
+
+
+def latents(seed: int, start: int, count: int, size: int) -> NDArray[np.float32]:
+    """Return the latents of `count` images from index `start`: float32 [count, size], multiples of 1/32 from -127/32 to 127/32.
+
+    Their distribution is the standard normal, rounded to that grid. Row i depends on `seed`, `start + i` and `size` only.
+    Raises RequestError if the seed or an index is out of range.
+    """
+    return latent_ticks(seed, start, count, size).astype(np.float32) * np.float32(LATENT_STEP)
+
+
+def latent_ticks(seed: int, start: int, count: int, size: int) -> NDArray[np.int8]:
+    """Return the same latents as integers, in units of LATENT_STEP: int8 [count, size] from -127 to 127."""
+    check_address(seed, start, count)
+    blocks_per_image = -(-size // _WORDS_PER_BLOCK)
+    stream = np.random.Philox(key=seed, counter=start * blocks_per_image)
+    raw = stream.random_raw(count * blocks_per_image * 4)
+    # Little-endian on every machine: the low 16 bits of a 64-bit number come first.
+    words = raw.astype("<u8").view("<u2").reshape(count, blocks_per_image * _WORDS_PER_BLOCK)
+    ticks: NDArray[np.int8] = _tick_of_word()[words[:, :size]]
+    return ticks
+
+
+def check_address(seed: int, start: int, count: int) -> None:
+    """Raise RequestError unless `seed` and the indices from `start` to `start + count - 1` name images."""
+    if not 0 <= seed < SEED_LIMIT:
+        raise RequestError(f"seed {seed} is out of range: expected 0 to {SEED_LIMIT - 1}")
+    if count < 1:
+        raise RequestError(f"count {count} is out of range: expected at least 1")
+    if start < 0 or start + count > INDEX_LIMIT:
+        raise RequestError(f"images {start} to {start + count - 1} are out of range: expected indices 0 to {INDEX_LIMIT - 1}")
+
+
+@cache
+def _tick_of_word() -> NDArray[np.int8]:
+    """Return the table from a 16-bit word to its tick: int8 [65536], never falling."""
+    mirrored = _WORDS_PER_TICK[:0:-1] + _WORDS_PER_TICK
+    return np.repeat(np.arange(-127, 128, dtype=np.int8), mirrored)

@@ -1,0 +1,108 @@
+"""Writing drawn images: a folder of PNG files, one NPZ file, or one sheet for people."""
+
+import os
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pocketgan.card import ModelCard
+from pocketgan.errors import OutputError
+from pocketgan.files import whole_file
+from pocketgan.generator import Batch
+from pocketgan.pictures import contact_sheet
+
+NPZ_NAME = "digits.npz"
+GRID_NAME = "grid.png"
+GRID_IMAGES = 400
+"""A sheet shows at most this many images, the first ones."""
+
+_PNG_NAME = re.compile(r"(\d{8,})(_[A-Za-z0-9]+)?\.png")
+# The smallest date that a zip file can hold: equal images give equal bytes.
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the output folder and its parents. Raises OutputError if it cannot be made or is something else."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OutputError(f"output {folder} is a file, expected a folder or a name that is free: choose another --out") from error
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another --out") from error
+
+
+def refuse_overwriting(folder: Path, names: Iterable[str]) -> None:
+    """Raise OutputError if one of these files exists in the folder."""
+    existing = [name for name in names if os.path.exists(folder / name)]
+    if existing:
+        raise OutputError(f"{folder / existing[0]} exists already: use --overwrite, or another --out")
+
+
+def refuse_overwriting_images(folder: Path, start: int, count: int) -> None:
+    """Raise OutputError if the folder holds a PNG file of an image from index `start` to `start + count - 1`, of any class."""
+    try:
+        matches = [(_PNG_NAME.fullmatch(name), name) for name in os.listdir(folder)]
+    except OSError as error:
+        raise OutputError(f"cannot read the folder {folder}: {error.strerror}; choose another --out") from error
+    existing = sorted(name for match, name in matches if match and start <= int(match[1]) < start + count)
+    if existing:
+        more = f" and {len(existing) - 1:,} more" if len(existing) > 1 else ""
+        raise OutputError(f"{folder / existing[0]}{more} exist already: use --overwrite, another --out, or another --start")
+
+
+def png_name(index: int, class_name: str | None) -> str:
+    """Return the file name of an image: `00000007.png`, or with its class `00000007_3.png`."""
+    return f"{index:08d}.png" if class_name is None else f"{index:08d}_{class_name}.png"
+
+
+def write_png_files(folder: Path, batches: Iterable[Batch], card: ModelCard) -> Iterator[Batch]:
+    """Write each image as a grey PNG file and pass the batches on. A kill leaves whole files only.
+
+    Raises OutputError if a file cannot be written; those before it are complete.
+    """
+    for batch in batches:
+        for offset, image in enumerate(batch.images):
+            name = None if batch.labels is None else card.classes[batch.labels[offset]]
+            with whole_file(folder / png_name(batch.start + offset, name), durable=False) as temporary:
+                Image.fromarray(image).save(temporary, format="PNG")
+        yield batch
+
+
+def write_npz_file(target: Path, batches: Iterable[Batch], card: ModelCard, start: int, count: int) -> Iterator[Batch]:
+    """Write all images into one compressed NPZ file and pass the batches on; the file appears after the last.
+
+    It holds `images` uint8 [count, H, W], `index` int64 [count] and, if the model has classes, `labels` int64 [count]. Images are
+    written as they come, so memory does not grow with their number. Raises OutputError if the file cannot be written.
+    """
+    labels: list[NDArray[np.int64]] = []
+    with whole_file(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open(_entry("images.npy"), "w", force_zip64=True) as file:
+            shape = (count, card.image_height, card.image_width)
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            for batch in batches:
+                file.write(np.ascontiguousarray(batch.images).data)
+                if batch.labels is not None:
+                    labels.append(batch.labels)
+                yield batch
+        with archive.open(_entry("index.npy"), "w", force_zip64=True) as file:
+            np.lib.format.write_array(file, np.arange(start, start + count, dtype=np.int64))
+        if labels:
+            with archive.open(_entry("labels.npy"), "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.concatenate(labels))
+
+
+def write_grid(target: Path, images: NDArray[np.uint8]) -> None:
+    """Write images uint8 [N, H, W] as one sheet, a PNG file. Raises OutputError if that fails."""
+    with whole_file(target) as temporary:
+        contact_sheet(images, scale=4).save(temporary, format="PNG")
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _ZIP_DATE)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
