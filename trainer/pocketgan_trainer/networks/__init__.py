@@ -1,0 +1,1 @@
+"""The generators and discriminators, as plain modules."""

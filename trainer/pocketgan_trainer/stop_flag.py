@@ -1,0 +1,28 @@
+"""Ctrl-C and SIGTERM as a request that a loop can heed at a good moment."""
+
+import signal
+import sys
+from types import FrameType
+
+
+class StopFlag:
+    """Remembers the first SIGINT or SIGTERM; a second one acts at once."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        """Number of the signal that came, None before."""
+
+    def install(self) -> None:
+        """Take over both signals, for the rest of the process's life."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+
+    def __call__(self) -> bool:
+        """Say whether a signal has come."""
+        return self.signal is not None
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        print("stopping after this step; once more to stop without saving", file=sys.stderr)

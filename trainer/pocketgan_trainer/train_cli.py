@@ -1,0 +1,125 @@
+"""`gan-train`: train a GAN on handwritten digits."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pocketgan.console import cli_errors, command_line, show_version
+
+app = command_line()
+
+
+class Device(StrEnum):
+    """Where to train."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+@app.command()
+def train(
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the training images.", show_default="the preset's")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="The GAN system: dcgan or mlp.", show_default="dcgan")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2, help="Images in a step.", show_default="the preset's")] = None,
+    lr: Annotated[float | None, typer.Option(help="Adam's learning rate.", show_default="the preset's")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything random.", show_default="0")] = None,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the four MNIST IDX files.", show_default="the checkout's, else downloaded")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the numbered run folders; with --resume also one run folder.", show_default="runs"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the newest run in --out, or with the run that --out is.")
+    ] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="the CPUs this process may use")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Train a GAN on the 60,000 handwritten digits of MNIST.
+
+    Everything goes into a numbered run folder: checkpoints, statistics, sheets of generated digits. Ctrl-C saves and ends;
+    --resume goes on from there as if nothing had happened.
+    """
+    with cli_errors():
+        options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": lr, "seed": seed}
+        given = {name: value for name, value in options.items() if value is not None}
+        _train(preset, given, device.value, data, out, resume, threads, dry_run)
+
+
+def _train(
+    preset: str | None,
+    options: dict[str, int | float],
+    device_name: str,
+    data: Path | None,
+    out: Path | None,
+    resume: bool,
+    threads: int | None,
+    dry_run: bool,
+) -> None:
+    """Plan, tell, train; torch is imported here so that `--help` does not wait for it."""
+    from pocketgan_trainer.requirements import require_training_extra
+
+    require_training_extra()
+    import torch
+    from rich.console import Console
+
+    from pocketgan.cpus import usable_cpus
+    from pocketgan_trainer.data.mnist import load_mnist
+    from pocketgan_trainer.stop_flag import StopFlag
+    from pocketgan_trainer.training.devices import choose_device
+    from pocketgan_trainer.training.loop import train as run_training
+    from pocketgan_trainer.training.plan import plan_new_run, plan_resumed_run
+    from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
+    from pocketgan_trainer.training.report import ConsoleReport
+    from pocketgan_trainer.training.run_folder import RUNS, create_run_folder
+
+    if preset is not None and preset not in PRESETS:
+        raise typer.BadParameter(f"{preset!r} is not a preset: expected one of {', '.join(PRESETS)}", param_hint="--preset")
+    folder = out or RUNS
+    device = choose_device(device_name)
+    torch.set_num_threads(threads or usable_cpus())
+    resumed = plan_resumed_run(folder, preset, options) if resume else None
+    config = resumed.config if resumed else plan_new_run(preset or DEFAULT_PRESET, options, device)
+    digits = load_mnist(data)
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(
+        f"{config.preset} on {len(digits.images):,} digits: {config.epochs} epochs, batch {config.batch_size}, learning rate "
+        f"{config.learning_rate:g}, seed {config.seed}, {'bfloat16' if config.bfloat16 else 'float32'} on {device}, "
+        f"{torch.get_num_threads()} threads"
+    )
+    if resumed:
+        console.print(f"going on in {resumed.run.path} after {resumed.checkpoint.progress.images_seen:,} images")
+    if dry_run:
+        console.print("dry run: nothing was written")
+        return
+
+    run = resumed.run if resumed else create_run_folder(folder, config.preset, "mnist")
+    console.print(f"run folder {run.path}")
+    stop = StopFlag()
+    stop.install()
+    with ConsoleReport(console, config.epochs, len(digits.images) // config.batch_size) as report:
+        checkpoint = resumed.checkpoint if resumed else None
+        finished = run_training(config, digits.images, run, device, report, stop, checkpoint)
+    if not finished:
+        console.print(f"saved {run.last}; gan-train --resume goes on from there")
+        raise typer.Exit(128 + (stop.signal or 0))
+    console.print(f"done: the best checkpoint is {run.best}")
+    console.print("next: gan-export model.onnx")
+
+
+def main() -> None:
+    """Run `gan-train`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Training runs: presets, steps, the loop, and what it leaves on disk."""

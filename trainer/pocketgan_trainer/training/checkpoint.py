@@ -1,0 +1,165 @@
+"""Checkpoints: everything that a run needs to go on, in one safetensors file that cannot run code.
+
+The file holds the weights, the optimizers' moments, the random state and the sums of the epoch under way as tensors, and the
+config, the position and a SHA-256 over the tensors as text.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from pocketgan.files import whole_file
+from pocketgan_trainer.errors import CheckpointError, TrainingError
+from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.progress import Progress
+from pocketgan_trainer.training.steps import Players
+
+_FORMAT = "pocketgan checkpoint 1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was read from a checkpoint file, its tensors on the CPU."""
+
+    path: Path
+    config: TrainingConfig
+    progress: Progress
+    tensors: Mapping[str, Tensor]
+
+
+def save_checkpoint(path: Path, config: TrainingConfig, players: Players, progress: Progress, sums: Tensor) -> None:
+    """Write the whole state of a run to `path`, which holds the old checkpoint until the new one is complete.
+
+    `sums` is float64 [4], see `progress.add_statistics`. Raises OutputError if the file cannot be written.
+    """
+    tensors = {"sums": sums, "random.cpu": torch.get_rng_state()}
+    if sums.is_cuda:
+        tensors["random.cuda"] = torch.cuda.get_rng_state(sums.device)
+    for name, network in _networks(players).items():
+        tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
+    for name, optimizer in _optimizers(players).items():
+        for index, moments in optimizer.state_dict()["state"].items():
+            tensors |= {f"{name}.{index}.{key}": value for key, value in moments.items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = {
+        "format": _FORMAT,
+        "config": config.to_json(),
+        "progress": json.dumps(asdict(progress)),
+        "sha256": _digest(tensors),
+    }
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata=text)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read and check a checkpoint.
+
+    Raises CheckpointError if the file is absent, a pickle, damaged, of another program, or of a preset that is not known here.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(2)
+    except OSError as error:
+        raise CheckpointError(f"cannot read checkpoint {path}: {error.strerror}; train first, or name another one") from error
+    if head[:1] == b"\x80" or head == b"PK":
+        raise CheckpointError(
+            f"{path} is a pickled file, which could run code when it is loaded: expected a .safetensors file of gan-train"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or not a checkpoint ({error}): expected a .safetensors file of gan-train"
+        ) from error
+    if text.get("format") != _FORMAT:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of gan-train: its format is {text.get('format')!r}, expected {_FORMAT!r}"
+        )
+    if text.get("sha256") != _digest(tensors):
+        raise CheckpointError(
+            f"{path} is damaged: the SHA-256 of its tensors is not the one written in it; use another checkpoint"
+        )
+    try:
+        config = TrainingConfig.from_json(text["config"])
+        progress = Progress(**json.loads(text["progress"]))
+    except (KeyError, TypeError, ValueError, TrainingError) as error:
+        raise CheckpointError(f"{path} has a config or position that cannot be read: {error}") from error
+    if config.preset not in PRESETS:
+        raise CheckpointError(
+            f"{path} is of preset {config.preset!r}, which is not known here: expected one of {', '.join(PRESETS)}"
+        )
+    return Checkpoint(path, config, progress, tensors)
+
+
+def restore_generator(checkpoint: Checkpoint) -> nn.Module:
+    """Return the checkpoint's generator on the CPU, in evaluation mode. Raises CheckpointError if its weights do not fit."""
+    generator = PRESETS[checkpoint.config.preset].build_generator()
+    _load_network(generator, "generator", checkpoint)
+    return generator.eval()
+
+
+def restore_run(checkpoint: Checkpoint, players: Players, sums: Tensor) -> None:
+    """Bring networks, optimizers, sums and the random state to where the checkpoint was saved.
+
+    Raises CheckpointError if the weights do not fit the networks, or the state was saved on another kind of device.
+    """
+    for name, network in _networks(players).items():
+        _load_network(network, name, checkpoint)
+    for name, optimizer in _optimizers(players).items():
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in _below(name, checkpoint).items():
+            index, moment = key.split(".")
+            moments.setdefault(int(index), {})[moment] = tensor
+        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    sums.copy_(checkpoint.tensors["sums"])
+    if sums.is_cuda != ("random.cuda" in checkpoint.tensors):
+        there, here = ("cpu", "cuda") if sums.is_cuda else ("cuda", "cpu")
+        raise CheckpointError(f"{checkpoint.path} was saved on {there} and cannot go on on {here}: use --device {there}")
+    torch.set_rng_state(checkpoint.tensors["random.cpu"])
+    if sums.is_cuda:
+        torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"], sums.device)
+
+
+def _networks(players: Players) -> dict[str, nn.Module]:
+    return {"generator": players.generator, "discriminator": players.discriminator}
+
+
+def _optimizers(players: Players) -> dict[str, Optimizer]:
+    return {
+        "generator_optimizer": players.generator_optimizer,
+        "discriminator_optimizer": players.discriminator_optimizer,
+    }
+
+
+def _below(prefix: str, checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """Return the checkpoint's tensors whose names begin with `prefix.`, by the rest of their names."""
+    return {name.removeprefix(f"{prefix}."): value for name, value in checkpoint.tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def _load_network(network: nn.Module, name: str, checkpoint: Checkpoint) -> None:
+    try:
+        network.load_state_dict(_below(name, checkpoint))
+    except RuntimeError as error:
+        message = f"{checkpoint.path}: its {name} does not fit preset {checkpoint.config.preset!r}; use the version that wrote it"
+        raise CheckpointError(message) from error
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 over names, types, shapes and bytes of contiguous CPU tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

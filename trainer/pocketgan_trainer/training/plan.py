@@ -1,0 +1,59 @@
+"""What a run is going to be, decided before anything is written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
+from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.devices import supports_bfloat16
+from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.run_folder import RunFolder, find_run_folder
+
+Option = int | float
+"""A value that the user chose for a field of TrainingConfig."""
+
+
+@dataclass(frozen=True)
+class ResumedRun:
+    """A run to go on with."""
+
+    run: RunFolder
+    checkpoint: Checkpoint
+    config: TrainingConfig
+
+
+def plan_new_run(preset: str, options: Mapping[str, Option], device: torch.device) -> TrainingConfig:
+    """Return the preset's config with the user's options in place of its own values.
+
+    `options` goes by the names of TrainingConfig's fields. Raises TrainingError if a value is out of its range.
+    """
+    config = PRESETS[preset].config
+    return replace(config, bfloat16=config.bfloat16 and supports_bfloat16(device), **options)  # type: ignore[arg-type]
+
+
+def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Option]) -> ResumedRun:
+    """Return how to go on with the newest run in `folder`, or with the run that `folder` is.
+
+    More epochs than the run had planned are a longer run of the same kind; any other change would make it another run. Raises
+    TrainingError if there is no run or an option differs, CheckpointError if its last checkpoint cannot be used.
+    """
+    run = find_run_folder(folder)
+    checkpoint = load_checkpoint(run.last)
+    config = replace(checkpoint.config, epochs=int(options.get("epochs", checkpoint.config.epochs)))
+    wanted = {**({} if preset is None else {"preset": preset}), **options}
+    differing = [
+        f"{name} {value} (the run has {getattr(config, name)})"
+        for name, value in wanted.items()
+        if getattr(config, name) != value
+    ]
+    if differing:
+        raise TrainingError(
+            f"cannot resume {run.path} with {', '.join(differing)}: leave these options out, or start a new run without --resume"
+        )
+    if config.epochs < checkpoint.progress.epoch:
+        raise TrainingError(f"{run.path} has {checkpoint.progress.epoch} epochs done already: expected --epochs above that")
+    return ResumedRun(run, checkpoint, config)

@@ -1,0 +1,68 @@
+"""How far a run has come, and what it measured since its current epoch began."""
+
+import time
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from pocketgan_trainer.training.steps import StepStatistics
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The position of a run between two steps; saved with every checkpoint."""
+
+    epoch: int = 0
+    """Epochs completed."""
+    step: int = 0
+    """Steps done in the epoch that is under way."""
+    images_seen: int = 0
+    """Real images shown to the discriminator since the run began."""
+    seconds: float = 0.0
+    """Time spent training, over all the processes that worked on this run."""
+    best_score: float | None = None
+    """Lowest score of any epoch so far, None before the first."""
+
+    def after_step(self, images: int, seconds: float) -> "Progress":
+        """Return the position after one more step of `images` images, `seconds` later."""
+        return replace(self, step=self.step + 1, images_seen=self.images_seen + images, seconds=self.seconds + seconds)
+
+    def after_epoch(self, score: float, seconds: float) -> "Progress":
+        """Return the position after the last step of an epoch that scored `score`, `seconds` later."""
+        best_score = score if self.best_score is None else min(score, self.best_score)
+        return replace(self, epoch=self.epoch + 1, step=0, best_score=best_score, seconds=self.seconds + seconds)
+
+
+@dataclass(frozen=True)
+class Means:
+    """The means of an epoch's step statistics so far."""
+
+    generator_loss: float
+    discriminator_loss: float
+    real_score: float
+    fake_score: float
+
+
+class Lap:
+    """A stopwatch that starts again whenever it is read."""
+
+    def __init__(self) -> None:
+        self._began_at = time.monotonic()
+
+    def seconds(self) -> float:
+        """Return the seconds since the last reading, or since the start."""
+        began_at, self._began_at = self._began_at, time.monotonic()
+        return self._began_at - began_at
+
+
+def add_statistics(sums: Tensor, statistics: StepStatistics) -> None:
+    """Add one step to `sums`, float64 [4], in the order of the fields of Means, without waiting for the device."""
+    sums += torch.stack(
+        [statistics.generator_loss, statistics.discriminator_loss, statistics.real_score, statistics.fake_score]
+    ).double()
+
+
+def means(sums: Tensor, steps: int) -> Means:
+    """Return the means over `steps` steps of their sums, float64 [4]."""
+    return Means(*(sums / max(steps, 1)).tolist())

@@ -1,0 +1,98 @@
+"""The numbered folder that holds everything one training run leaves behind."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgan.errors import OutputError
+from pocketgan.files import whole_file
+from pocketgan.pictures import contact_sheet
+from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.training.config import TrainingConfig
+
+RUNS = Path("runs")
+"""Where runs are kept unless the user says otherwise, relative to the working folder."""
+
+_NAME = re.compile(r"(\d{4,})-.+")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk: `config.json`, `stats.jsonl`, sample sheets, and the last and the best checkpoint."""
+
+    path: Path
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to resume from."""
+        return self.path / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the epoch with the best score."""
+        return self.path / "best.safetensors"
+
+    def write_config(self, config: TrainingConfig) -> None:
+        """Write `config.json`. Raises OutputError if that fails."""
+        with whole_file(self.path / "config.json") as temporary:
+            temporary.write_text(config.to_json() + "\n")
+
+    def write_sheet(self, name: str, images: NDArray[np.uint8]) -> None:
+        """Write images uint8 [N, H, W] as one PNG sheet called `name`. Raises OutputError if that fails."""
+        with whole_file(self.path / name) as temporary:
+            contact_sheet(images).save(temporary, format="PNG")
+
+    def append_statistics(self, statistics: Mapping[str, float]) -> None:
+        """Append one epoch to `stats.jsonl`. Raises OutputError if that fails."""
+        try:
+            with (self.path / "stats.jsonl").open("a") as file:
+                file.write(json.dumps(statistics) + "\n")
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path / 'stats.jsonl'}: {error.strerror}") from error
+
+    def drop_statistics_after(self, epoch: int) -> None:
+        """Keep the lines of `stats.jsonl` up to `epoch`: a killed run may have written one that its checkpoint does not know."""
+        statistics = self.path / "stats.jsonl"
+        if not statistics.exists():
+            return
+        lines = [line for line in statistics.read_text().splitlines() if line.endswith("}")]
+        kept = [line for line in lines if json.loads(line)["epoch"] <= epoch]
+        with whole_file(statistics) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in kept))
+
+
+def create_run_folder(parent: Path, preset: str, data_set: str) -> RunFolder:
+    """Make and return the next folder `parent/NNNN-preset-data_set`. Raises OutputError if that fails."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            number = max((number for number, _ in _numbered(parent)), default=0) + 1
+            path = parent / f"{number:04d}-{preset}-{data_set}"
+            try:
+                path.mkdir()
+            except FileExistsError:  # another process took this number a moment ago
+                continue
+            return RunFolder(path)
+    except OSError as error:
+        raise OutputError(f"cannot make a run folder in {parent}: {error.strerror}") from error
+
+
+def find_run_folder(path: Path) -> RunFolder:
+    """Return `path` itself if it is a run folder, else the newest run in it. Raises TrainingError if there is none."""
+    if (path / "config.json").is_file():
+        return RunFolder(path)
+    runs = [run for _, run in sorted(_numbered(path)) if (run / "config.json").is_file()] if path.is_dir() else []
+    if not runs:
+        raise TrainingError(f"no training run in {path}: expected a folder that gan-train made; run gan-train first")
+    return RunFolder(runs[-1])
+
+
+def _numbered(parent: Path) -> list[tuple[int, Path]]:
+    """Return the numbers and paths of the folders in `parent` that are named like runs."""
+    matches = [(_NAME.fullmatch(child.name), child) for child in parent.iterdir() if child.is_dir()]
+    return [(int(match[1]), child) for match, child in matches if match]
