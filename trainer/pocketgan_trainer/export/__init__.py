@@ -1,0 +1,1 @@
+"""From a trained generator to one verified ONNX file."""

@@ -1,0 +1,128 @@
+"""From a checkpoint to one verified ONNX file, step by step."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from pocketgan.card import CARD_KEY, ModelCard, ParityFacts, TrainingFacts
+from pocketgan.files import whole_file
+from pocketgan.generator import Generator
+from pocketgan.latents import LATENT_STEP
+from pocketgan.session import Provider, open_session
+from pocketgan_trainer.errors import ExportError
+from pocketgan_trainer.export.float_graph import float_graph
+from pocketgan_trainer.export.fold import fold
+from pocketgan_trainer.export.integer_graph import integer_graph
+from pocketgan_trainer.export.layers import Layer
+from pocketgan_trainer.export.quantization import calibrate
+from pocketgan_trainer.export.speed import SpeedRatio, speed_ratio
+from pocketgan_trainer.export.verify import (
+    PARITY_IMAGES,
+    PARITY_SEED,
+    Kernels,
+    check_kernels,
+    compare,
+    count_kernels,
+    parity_latents,
+)
+from pocketgan_trainer.training.checkpoint import Checkpoint, restore_generator
+from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.sampling import draw
+
+_SPEED_BATCH = 64
+_SPEED_ROUNDS = 7
+_DATA_SET = "mnist"
+_LICENCE = "MIT"
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export made and measured."""
+
+    target: Path
+    size_bytes: int
+    float_size_bytes: int
+    """Size of the same generator as a float32 file."""
+    sha256: str
+    """Digest of the file."""
+    kernels: Kernels
+    speed: SpeedRatio
+    """Speed against the float32 file, at batch 64 on one thread."""
+    card: ModelCard
+
+
+def export(checkpoint: Checkpoint, target: Path, precision: str) -> ExportReport:
+    """Write the checkpoint's generator to `target` as `int8`, `fp16` or `fp32`, and return what was measured on the way.
+
+    The file appears only after it has been checked: by onnx.checker, by the kernels that onnxruntime makes of it, by its pixels
+    against torch's on PARITY_IMAGES latents, and by opening it with the runtime. Raises CheckpointError if the weights do not
+    fit, ExportError if a check fails, OutputError if the file cannot be written.
+    """
+    preset = PRESETS[checkpoint.config.preset]
+    generator = restore_generator(checkpoint)
+    layers = fold(generator)
+    model = build_graph(layers, preset.latent_size, precision)
+    onnx.checker.check_model(model, full_check=True)
+    without_card = model.SerializeToString(deterministic=True)
+    kernels = count_kernels(without_card)
+    check_kernels(kernels, precision)
+
+    latent = parity_latents(preset.latent_size)
+    session = open_session(without_card, precision, Provider.cpu).session
+    (images,) = session.run(["images"], {"z": latent})
+    parity = compare(images, draw(generator, preset.latent_size, PARITY_SEED, 0, PARITY_IMAGES), precision)
+
+    float_model = build_graph(layers, preset.latent_size, "fp32").SerializeToString(deterministic=True)
+    speed = speed_ratio(without_card, float_model, latent[:_SPEED_BATCH], _SPEED_ROUNDS)
+
+    card = _card(checkpoint, preset.latent_size, images.shape[1:], precision, parity)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = CARD_KEY, card.to_json()
+    contents = model.SerializeToString(deterministic=True)
+    with whole_file(target) as temporary:
+        temporary.write_bytes(contents)
+        drawn = Generator.load(temporary, Provider.cpu).generate(_SPEED_BATCH, seed=PARITY_SEED)
+        if not np.array_equal(drawn, images[:_SPEED_BATCH]):
+            raise ExportError("the runtime draws other pixels from the finished file than were measured")
+    return ExportReport(target, len(contents), len(float_model), hashlib.sha256(contents).hexdigest(), kernels, speed, card)
+
+
+def build_graph(layers: list[Layer], latent_size: int, precision: str) -> onnx.ModelProto:
+    """Return the ONNX model of a generator's layers in one of the precisions of `card.PRECISIONS`, without a card.
+
+    Raises ExportError if the layers cannot be written in ONNX.
+    """
+    if precision == "int8":
+        return integer_graph(layers, calibrate(layers, latent_size), latent_size)
+    return float_graph(layers, latent_size, np.float16 if precision == "fp16" else np.float32)
+
+
+def _card(
+    checkpoint: Checkpoint, latent_size: int, image_shape: tuple[int, int], precision: str, parity: ParityFacts
+) -> ModelCard:
+    config, progress = checkpoint.config, checkpoint.progress
+    return ModelCard(
+        name=f"{config.preset}-{_DATA_SET}",
+        architecture=config.preset,
+        latent_size=latent_size,
+        latent_step=LATENT_STEP,
+        classes=(),
+        image_height=image_shape[0],
+        image_width=image_shape[1],
+        precision=precision,
+        training=TrainingFacts(
+            data_set=_DATA_SET,
+            images_seen=progress.images_seen,
+            epochs=progress.epoch,
+            seed=config.seed,
+            checkpoint_sha256=hashlib.sha256(checkpoint.path.read_bytes()).hexdigest(),
+        ),
+        parity=parity,
+        quality={},
+        package_version=version("pocketgan"),
+        licence=_LICENCE,
+    )

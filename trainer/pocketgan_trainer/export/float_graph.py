@@ -1,0 +1,67 @@
+"""The float graph, for CUDA and as the yardstick of the int8 one: plain dense and transposed convolution nodes."""
+
+from typing import TypeAlias
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+
+from pocketgan_trainer.errors import ExportError
+from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, ToImage, TransposedConvolution
+from pocketgan_trainer.export.nodes import GraphNotes
+
+FloatType: TypeAlias = type[np.float32] | type[np.float16]
+
+
+def float_graph(layers: list[Layer], latent_size: int, dtype: FloatType) -> onnx.ModelProto:
+    """Return the model of `layers` whose weights and arithmetic are of `dtype`; input and output are those of every model.
+
+    Raises ExportError if a layer cannot be written, or the layers do not end in one grey image.
+    """
+    notes = GraphNotes()
+    current = "z" if dtype is np.float32 else notes.node("Cast", "z.half", "z", to=TensorProto.FLOAT16)
+    height = width = 0
+    for position, layer in enumerate(layers):
+        name = f"layer{position}"
+        if isinstance(layer, Dense):
+            weight = notes.constant(f"{name}.weight", layer.weight.astype(dtype))
+            bias = notes.constant(f"{name}.bias", layer.bias.astype(dtype))
+            current = notes.node("Gemm", name, current, weight, bias, transB=1)
+        elif isinstance(layer, ToImage):
+            current = notes.reshape(name, current, [-1, layer.channels, layer.height, layer.width])
+            height, width = layer.height, layer.width
+        elif isinstance(layer, TransposedConvolution):
+            current = _transposed_convolution(notes, name, layer, current, dtype)
+            height, width = layer.output_size(height), layer.output_size(width)
+        elif isinstance(layer, LeakyRelu):
+            current = notes.node("LeakyRelu", name, current, alpha=layer.slope)
+        else:
+            current = notes.node("Tanh", name, current)
+    if not height:
+        raise ExportError("cannot export: expected layers that end in an image")
+
+    if dtype is not np.float32:
+        current = notes.node("Cast", "values", current, to=TensorProto.FLOAT)
+    # From -1..1 to 0..255; a cast cuts off the fraction, so that the half on top of 127.5 rounds.
+    scaled = notes.node("Mul", "scaled", current, notes.constant("scale", np.asarray(127.5, dtype=np.float32)))
+    levels = notes.node("Add", "levels", scaled, notes.constant("offset", np.asarray(128.0, dtype=np.float32)))
+    pixels = notes.node("Cast", "pixels", levels, to=TensorProto.UINT8)
+    notes.reshape("images", pixels, [-1, height, width])
+    return notes.model(latent_size, height, width)
+
+
+def _transposed_convolution(notes: GraphNotes, name: str, layer: TransposedConvolution, current: str, dtype: FloatType) -> str:
+    if layer.cut_before < 0:
+        raise ExportError("cannot export a transposed convolution that adds rows at the top")
+    before, after = layer.cut_before, max(0, layer.cut_after)
+    return notes.node(
+        "ConvTranspose",
+        name,
+        current,
+        notes.constant(f"{name}.weight", layer.weight.astype(dtype)),
+        notes.constant(f"{name}.bias", layer.bias.astype(dtype)),
+        kernel_shape=list(layer.weight.shape[2:]),
+        strides=[layer.stride, layer.stride],
+        pads=[before, before, after, after],
+        output_padding=[max(0, -layer.cut_after)] * 2,
+    )

@@ -1,0 +1,78 @@
+"""A notepad for one ONNX graph: nodes and constants, with names that tell where they belong."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from pocketgan_trainer.export.quantization import Grid
+
+OPSET, IR_VERSION = 17, 8
+"""Old enough for onnxruntime on boards that are not updated any more."""
+
+
+class GraphNotes:
+    """Collects the parts of a graph; each method adds something and returns the name of the tensor that comes out."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+
+    def constant(self, name: str, values: NDArray[np.generic]) -> str:
+        """Add a constant."""
+        self._constants.append(numpy_helper.from_array(values, name))
+        return name
+
+    def node(self, operator: str, name: str, *inputs: str, **attributes: int | float | list[int]) -> str:
+        """Add a node of the standard operator set with one output, which bears the node's name; keywords are its attributes."""
+        node = helper.make_node(operator, list(inputs), [name], name=f"{name}/{operator}")
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+        self._nodes.append(node)
+        return name
+
+    def reshape(self, name: str, tensor: str, shape: Sequence[int]) -> str:
+        """Add a change of shape; -1 stands for the batch."""
+        return self.node("Reshape", name, tensor, self.constant(f"{name}.shape", np.asarray(shape, dtype=np.int64)))
+
+    def transpose(self, name: str, tensor: str, order: list[int]) -> str:
+        """Add a permutation of the axes."""
+        return self.node("Transpose", name, tensor, perm=order)
+
+    def store(self, name: str, tensor: str, grid: Grid) -> str:
+        """Add the step from numbers to integers of `grid`."""
+        return self.node("QuantizeLinear", name, tensor, *self._grid(name, grid))
+
+    def load(self, name: str, tensor: str, grid: Grid) -> str:
+        """Add the step from integers of `grid` to numbers."""
+        return self.node("DequantizeLinear", name, tensor, *self._grid(name, grid))
+
+    def load_weights(self, name: str, values: NDArray[np.generic], scales: NDArray[np.float32]) -> str:
+        """Add constant integers whose first axis has one scale for each entry and whose zero point is 0, as numbers."""
+        integers = self.constant(f"{name}.integers", values)
+        scale = self.constant(f"{name}.scale", scales)
+        zero_point = self.constant(f"{name}.zero_point", np.zeros(len(scales), dtype=values.dtype))
+        return self.node("DequantizeLinear", name, integers, scale, zero_point, axis=0)
+
+    def model(self, latent_size: int, height: int, width: int) -> onnx.ModelProto:
+        """Return the model with input `z` float32 [N, latent_size] and output `images` uint8 [N, height, width].
+
+        Nodes that use and make tensors of these names must have been added.
+        """
+        graph = helper.make_graph(
+            self._nodes,
+            "generator",
+            [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", latent_size])],
+            [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", height, width])],
+            self._constants,
+        )
+        return helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="pocketgan"
+        )
+
+    def _grid(self, name: str, grid: Grid) -> tuple[str, str]:
+        return (
+            self.constant(f"{name}.scale", np.asarray(grid.scale, dtype=np.float32)),
+            self.constant(f"{name}.zero_point", np.asarray(grid.zero_point, dtype=np.uint8)),
+        )
