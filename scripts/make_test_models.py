@@ -51,9 +51,11 @@ IMAGES = helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["N", S
 
 
 def seven_bit_weights(rows: int, columns: int, largest: int = 63) -> NDArray[np.int8]:
-    """Return weights int8 [rows, columns] from -largest-1 to largest that look random (multiplicative hashing)."""
-    numbers = np.arange(1, rows * columns + 1, dtype=np.uint64) * np.uint64(2654435761) % np.uint64(2**32)
-    scaled = (numbers >> np.uint64(16)) * np.uint64(2 * largest + 2) >> np.uint64(16)
+    """Return weights int8 [rows, columns] from -largest-1 to largest that look random: 1, 2, 3, ... through splitmix64."""
+    mixed = np.arange(1, rows * columns + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    scaled = (mixed >> np.uint64(48)) * np.uint64(2 * largest + 2) >> np.uint64(16)
     return (scaled.astype(np.int64) - largest - 1).astype(np.int8).reshape(rows, columns)
 
 
@@ -137,6 +139,14 @@ def with_nodes(nodes: Sequence[onnx.NodeProto], values: Mapping[str, NDArray[np.
     graph.node[-1].output[0] = after
     graph.node.extend(nodes)
     graph.initializer.extend(constants(values))
+    return graph
+
+
+def fixed_batch_graph() -> onnx.GraphProto:
+    """Return the tiny generator for exactly one image a call."""
+    graph = tiny_graph()
+    for tensor in (*graph.input, *graph.output):
+        tensor.type.tensor_type.shape.dim[0].dim_value = 1
     return graph
 
 
@@ -256,6 +266,7 @@ def main() -> None:
     write("card_promises_classes", tiny_graph(), CONDITIONAL_CARD.to_json())
     write("card_hides_classes", tiny_conditional_graph(), card)
 
+    write("fixed_batch", fixed_batch_graph(), card)
     write("float_output", float_output_graph(), card)
     write("constant_bomb", constant_bomb_graph(), card)
     write("fails_when_drawing", fails_when_drawing_graph(), card)

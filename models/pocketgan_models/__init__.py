@@ -1,9 +1,8 @@
 """The generators that come with pocketgan: ONNX files made by gan-export, each with its model card in Markdown beside it."""
 
-from importlib.resources import files
 from pathlib import Path
 
-_FOLDER = Path(str(files(__name__)))
+_FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:

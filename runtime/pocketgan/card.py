@@ -6,6 +6,7 @@ This is the only module that knows the format. The exporter writes it, the runti
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from reprlib import repr as shortened
 from typing import TypeVar
 
 from pocketgan.errors import CardError
@@ -82,6 +83,9 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         """Raise CardError if a value is out of its range."""
+        for name, text in (("name", self.name), ("architecture", self.architecture)):
+            # They are printed on terminals.
+            _check(text.isprintable() and len(text) <= 64, name, text, "at most 64 printable characters")
         _check(1 <= self.latent_size <= _LARGEST_LATENT, "latent_size", self.latent_size, f"1 to {_LARGEST_LATENT}")
         _check(0 < self.latent_step <= 1, "latent_step", self.latent_step, "above 0, at most 1")
         for name, size in (("image_height", self.image_height), ("image_width", self.image_width)):
@@ -146,12 +150,14 @@ def _read(values: Mapping[str, object], name: str, kind: type[_Value]) -> _Value
 
 
 def _typed(name: str, value: object, kind: type[_Value]) -> _Value:
-    """Return `value` if its type is exactly `kind`: a JSON true is not a number."""
+    """Return `value` if its type is exactly `kind`: a JSON true is not a number. A whole number serves as a float."""
+    if kind is float and type(value) is int:
+        value = float(value)
     if type(value) is not kind:
-        raise CardError(f"the model card's {name} is {value!r}, expected {kind.__name__}: export the model again")
+        raise CardError(f"the model card's {name} is {shortened(value)}, expected {kind.__name__}: export the model again")
     return value
 
 
 def _check(holds: bool, name: str, found: object, expected: str) -> None:
     if not holds:
-        raise CardError(f"the model card's {name} is {found!r}, expected {expected}: export the model again")
+        raise CardError(f"the model card's {name} is {shortened(found)}, expected {expected}: export the model again")

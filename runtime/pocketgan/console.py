@@ -26,7 +26,9 @@ def cli_errors() -> Iterator[None]:
         yield
     except PocketganError as error:
         message = " ".join(str(error).split())
-        print(f"error: {message}", file=sys.stderr)
+        # It may quote a model file, which must not get to command the terminal with an escape sequence.
+        printable = "".join(character if character.isprintable() else "?" for character in message)
+        print(f"error: {printable}", file=sys.stderr)
         raise typer.Exit(1) from error
 
 

@@ -92,7 +92,7 @@ def _generate(
 
     batches = generator.stream(count, seed=seed, start=start, threads=threads or usable_cpus())
     if file_format is Format.npz:
-        written = writers.write_npz_file(out / writers.NPZ_NAME, batches, card, start, count)
+        written = writers.write_npz_file(out / writers.NPZ_NAME, batches, card, start, count, generator.labels)
     else:
         written = writers.write_png_files(out, batches, card)
     if not quiet and sys.stderr.isatty():

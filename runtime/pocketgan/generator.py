@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from reprlib import repr as shortened
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.card import CARD_KEY, ModelCard
-from pocketgan.errors import CardError, ModelError, RequestError
+from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, first_line
 from pocketgan.latents import LATENT_STEP, check_address, latents
 from pocketgan.locate import locate_model
 from pocketgan.onnx_file import read_metadata, read_model_file
@@ -20,6 +21,9 @@ from pocketgan.session import OpenSession, Provider, open_session
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+Digits: TypeAlias = int | np.integer[Any] | Sequence[int] | NDArray[np.integer[Any]]
+"""One class or several, by their labels."""
 
 BATCH_SIZE = 64
 """Images in one call of onnxruntime: larger batches are no faster and take more memory."""
@@ -64,6 +68,9 @@ class Generator:
         `provider` is `auto`, `cpu` or `cuda`. Raises ModelError or CardError if the file cannot be used, ProviderError if the
         provider is not live, RuntimeMissingError if onnxruntime is not installed.
         """
+        if provider not in set(Provider):
+            raise ProviderError(f"provider {provider!r} is not known: expected one of {', '.join(Provider)}")
+        provider = Provider(provider)
         location = locate_model(model)
         contents = read_model_file(location.path)
         try:
@@ -71,12 +78,12 @@ class Generator:
             if CARD_KEY not in metadata:
                 raise CardError("it has no pocketgan model card: expected a file made by gan-export")
             card = ModelCard.from_json(metadata[CARD_KEY])
-            opened = open_session(contents, card.precision, Provider(provider))
+            opened = open_session(contents, card.precision, provider)
         except ModelError as error:
             raise type(error)(f"model {location.path}: {error}") from error
         return cls(location.path, location.reason, hashlib.sha256(contents).hexdigest(), card, opened)
 
-    def generate(self, count: int, digits: int | Sequence[int] | None = None, seed: int = 0, start: int = 0) -> NDArray[np.uint8]:
+    def generate(self, count: int, digits: Digits | None = None, seed: int = 0, start: int = 0) -> NDArray[np.uint8]:
         """Return images `start` to `start + count - 1` of `seed`: uint8 [count, H, W], 0 = background.
 
         `digits` chooses the classes, see `labels`. Raises RequestError if an argument is out of its range.
@@ -86,7 +93,7 @@ class Generator:
     def stream(
         self,
         count: int,
-        digits: int | Sequence[int] | None = None,
+        digits: Digits | None = None,
         seed: int = 0,
         start: int = 0,
         threads: int = 1,
@@ -96,34 +103,43 @@ class Generator:
         Memory does not grow with `count`. Raises RequestError if an argument is out of its range, before anything is drawn.
         """
         check_address(seed, start, count)
-        self.labels(start, 1, digits)
+        cycle = self._class_cycle(digits)
         if threads < 1:
             raise RequestError(f"threads {threads} is out of range: expected at least 1")
-        return self._stream(count, digits, seed, start, threads)
+        return self._stream(count, cycle, seed, start, threads)
 
-    def labels(self, start: int, count: int, digits: int | Sequence[int] | None = None) -> NDArray[np.int64] | None:
+    def labels(self, start: int, count: int, digits: Digits | None = None) -> NDArray[np.int64] | None:
         """Return the classes of images from index `start`, int64 [count], or None if the model has none.
 
         `digits` is one class, a sequence of them that the indices run through again and again (index i takes entry
         `i % len(digits)`), or None for all classes in turn. Raises RequestError for a class that the model does not have.
         """
+        return _labels(self._class_cycle(digits), start, count)
+
+    def _class_cycle(self, digits: Digits | None) -> NDArray[np.int64] | None:
+        """Return the classes that the indices run through, int64 [n], or None if the model has none; see `labels`."""
         classes = len(self.card.classes)
         if not classes:
             if digits is not None:
                 raise RequestError(f"model {self.card.name} has no classes to choose from: leave digits out")
             return None
-        wanted = range(classes) if digits is None else (digits,) if isinstance(digits, int) else tuple(digits)
-        if not wanted or not all(0 <= label < classes for label in wanted):
-            raise RequestError(f"digits {digits} is out of range: model {self.card.name} has the classes 0 to {classes - 1}")
-        return np.asarray(wanted, dtype=np.int64)[np.arange(start, start + count) % len(wanted)]
+        if digits is None:
+            return np.arange(classes)
+        cycle = np.atleast_1d(np.asarray(digits))
+        is_whole = cycle.ndim == 1 and cycle.size > 0 and np.issubdtype(cycle.dtype, np.integer)
+        if not is_whole or cycle.min() < 0 or cycle.max() >= classes:
+            raise RequestError(
+                f"digits {shortened(digits)} is out of range: model {self.card.name} has the classes 0 to {classes - 1}"
+            )
+        return cycle.astype(np.int64)
 
-    def _stream(self, count: int, digits: int | Sequence[int] | None, seed: int, start: int, threads: int) -> Iterator[Batch]:
+    def _stream(self, count: int, cycle: NDArray[np.int64] | None, seed: int, start: int, threads: int) -> Iterator[Batch]:
         stop = start + count
         with ThreadPoolExecutor(threads) as pool:
             ahead: deque[Future[Batch]] = deque()
             try:
                 for first in range(start, stop, BATCH_SIZE):
-                    ahead.append(pool.submit(self._draw, first, min(BATCH_SIZE, stop - first), digits, seed))
+                    ahead.append(pool.submit(self._draw, first, min(BATCH_SIZE, stop - first), cycle, seed))
                     if len(ahead) > 2 * threads:
                         yield ahead.popleft().result()
                 while ahead:
@@ -131,30 +147,43 @@ class Generator:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _draw(self, start: int, count: int, digits: int | Sequence[int] | None, seed: int) -> Batch:
+    def _draw(self, start: int, count: int, cycle: NDArray[np.int64] | None, seed: int) -> Batch:
         feeds: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {"z": latents(seed, start, count, self.card.latent_size)}
-        labels = self.labels(start, count, digits)
+        labels = _labels(cycle, start, count)
         if labels is not None:
             feeds["label"] = labels
         try:
             (images,) = self._session.run(["images"], feeds)
         except Exception as error:  # onnxruntime's errors have no public root class
-            raise ModelError(f"model {self.path} failed to draw: {str(error).splitlines()[0]}") from error
+            raise ModelError(f"model {self.path} failed to draw: {first_line(error)}") from error
         expected = (count, self.card.image_height, self.card.image_width)
         if images.shape != expected:
             raise ModelError(f"model {self.path} drew an array of shape {images.shape}, expected {expected}: export it again")
         return Batch(start, images, labels)
 
 
+def _labels(cycle: NDArray[np.int64] | None, start: int, count: int) -> NDArray[np.int64] | None:
+    """Return the classes of images from index `start`, int64 [count]: index i has entry `i % len(cycle)`."""
+    return None if cycle is None else cycle[np.arange(start, start + count) % len(cycle)]
+
+
 def _check_tensors(path: Path, card: ModelCard, session: "InferenceSession") -> None:
     """Raise ModelError unless the model's inputs and outputs are those that its card promises, and the sampler fits."""
     if card.latent_step != LATENT_STEP:
         raise CardError(f"model {path} expects latents in steps of {card.latent_step}, this version draws steps of {LATENT_STEP}")
-    inputs = {"z": ("tensor(float)", [card.latent_size])}
+    inputs: dict[str, tuple[str, list[object]]] = {"z": ("tensor(float)", ["N", card.latent_size])}
     if card.classes:
-        inputs["label"] = ("tensor(int64)", [])
-    outputs = {"images": ("tensor(uint8)", [card.image_height, card.image_width])}
+        inputs["label"] = ("tensor(int64)", ["N"])
+    outputs: dict[str, tuple[str, list[object]]] = {"images": ("tensor(uint8)", ["N", card.image_height, card.image_width])}
     for kind, expected, tensors in (("inputs", inputs, session.get_inputs()), ("outputs", outputs, session.get_outputs())):
-        found = {tensor.name: (tensor.type, list(tensor.shape[1:])) for tensor in tensors}
+        try:
+            found = {tensor.name: (tensor.type, _with_named_batch(tensor.shape)) for tensor in tensors}
+        except UnicodeDecodeError as error:
+            raise ModelError(f"model {path} has {kind} with names that are not text: export it again") from error
         if found != expected:
             raise ModelError(f"model {path} has the {kind} {found}, its card promises {expected}: export it again")
+
+
+def _with_named_batch(shape: Sequence[int | str | None]) -> list[object]:
+    """Return a tensor's shape with "N" for a batch of any size, whatever the file calls it."""
+    return [size if isinstance(size, int) else "N" for size in shape[:1]] + list(shape[1:])

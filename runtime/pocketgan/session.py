@@ -1,18 +1,19 @@
 """One onnxruntime session for one model file, on the provider that was asked for and on no other."""
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from pocketgan.errors import ModelError, ProviderError, RuntimeMissingError
+from pocketgan.errors import ModelError, ProviderError, RuntimeMissingError, first_line
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-# A file of a hundred bytes can ask for a constant of a gigabyte when the graph is optimized.
+# A file of a hundred bytes can ask for a constant of a gigabyte when the graph is optimized. Known since onnxruntime 1.27.
 _LARGEST_FOLDED_CONSTANT_BYTES = 16 * 2**20
 
 
@@ -79,6 +80,8 @@ def import_onnxruntime() -> ModuleType:
 
 
 def _is_installed(distribution: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         version(distribution)
     except PackageNotFoundError:
@@ -93,7 +96,9 @@ def _open_on_cuda(runtime: ModuleType, contents: bytes) -> "InferenceSession":
             "CUDA is not live: this onnxruntime has no CUDA provider; run: pip uninstall onnxruntime, then "
             "pip install 'pocketgan[cuda]'"
         )
-    runtime.preload_dlls()
+    # It tells of libraries that are absent by print: standard output is for data.
+    with redirect_stdout(sys.stderr):
+        runtime.preload_dlls()
     try:
         session = _open(runtime, contents, _CUDA)
     except ModelError as error:
@@ -120,4 +125,4 @@ def _open(runtime: ModuleType, contents: bytes, provider: str) -> "InferenceSess
     try:
         return runtime.InferenceSession(contents, options, providers=[provider], enable_fallback=0)
     except Exception as error:  # onnxruntime's errors have no public root class
-        raise ModelError(f"onnxruntime cannot load it: {str(error).splitlines()[0]}") from error
+        raise ModelError(f"onnxruntime cannot load it: {first_line(error)}") from error

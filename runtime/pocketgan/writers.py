@@ -3,8 +3,10 @@
 import os
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ GRID_IMAGES = 400
 _PNG_NAME = re.compile(r"(\d{8,})(_[A-Za-z0-9]+)?\.png")
 # The smallest date that a zip file can hold: equal images give equal bytes.
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+_PIECE = 2**16
 
 
 def prepare_folder(folder: Path) -> None:
@@ -51,8 +54,8 @@ def refuse_overwriting_images(folder: Path, start: int, count: int) -> None:
         raise OutputError(f"cannot read the folder {folder}: {error.strerror}; choose another --out") from error
     existing = sorted(name for match, name in matches if match and start <= int(match[1]) < start + count)
     if existing:
-        more = f" and {len(existing) - 1:,} more" if len(existing) > 1 else ""
-        raise OutputError(f"{folder / existing[0]}{more} exist already: use --overwrite, another --out, or another --start")
+        more = f", as do {len(existing) - 1:,} more" if len(existing) > 1 else ""
+        raise OutputError(f"{folder / existing[0]} exists already{more}: use --overwrite, another --out, or another --start")
 
 
 def png_name(index: int, class_name: str | None) -> str:
@@ -73,27 +76,33 @@ def write_png_files(folder: Path, batches: Iterable[Batch], card: ModelCard) -> 
         yield batch
 
 
-def write_npz_file(target: Path, batches: Iterable[Batch], card: ModelCard, start: int, count: int) -> Iterator[Batch]:
+def write_npz_file(
+    target: Path,
+    batches: Iterable[Batch],
+    card: ModelCard,
+    start: int,
+    count: int,
+    labels: Callable[[int, int], NDArray[np.int64] | None],
+) -> Iterator[Batch]:
     """Write all images into one compressed NPZ file and pass the batches on; the file appears after the last.
 
-    It holds `images` uint8 [count, H, W], `index` int64 [count] and, if the model has classes, `labels` int64 [count]. Images are
-    written as they come, so memory does not grow with their number. Raises OutputError if the file cannot be written.
+    It holds `images` uint8 [count, H, W], `index` int64 [count] and, if the model has classes, `labels` int64 [count], which
+    `labels(start, count)` tells, as `Generator.labels` does. All is written piece by piece, so memory does not grow with `count`.
+    Raises OutputError if the file cannot be written.
     """
-    labels: list[NDArray[np.int64]] = []
     with whole_file(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open(_entry("images.npy"), "w", force_zip64=True) as file:
-            shape = (count, card.image_height, card.image_width)
-            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        with _array_entry(archive, "images", "|u1", (count, card.image_height, card.image_width)) as file:
             for batch in batches:
                 file.write(np.ascontiguousarray(batch.images).data)
-                if batch.labels is not None:
-                    labels.append(batch.labels)
                 yield batch
-        with archive.open(_entry("index.npy"), "w", force_zip64=True) as file:
-            np.lib.format.write_array(file, np.arange(start, start + count, dtype=np.int64))
-        if labels:
-            with archive.open(_entry("labels.npy"), "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.concatenate(labels))
+        pieces = [(first, min(_PIECE, start + count - first)) for first in range(start, start + count, _PIECE)]
+        with _array_entry(archive, "index", "<i8", (count,)) as file:
+            for first, length in pieces:
+                file.write(np.arange(first, first + length, dtype="<i8").data)
+        if card.classes:
+            with _array_entry(archive, "labels", "<i8", (count,)) as file:
+                for first, length in pieces:
+                    file.write(np.asarray(labels(first, length), dtype="<i8").data)
 
 
 def write_grid(target: Path, images: NDArray[np.uint8]) -> None:
@@ -102,7 +111,11 @@ def write_grid(target: Path, images: NDArray[np.uint8]) -> None:
         contact_sheet(images, scale=4).save(temporary, format="PNG")
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, _ZIP_DATE)
+@contextmanager
+def _array_entry(archive: zipfile.ZipFile, name: str, dtype: str, shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
+    """Yield a new entry of an NPZ file, into which the bytes of an array of this type and shape are to be written."""
+    entry = zipfile.ZipInfo(f"{name}.npy", _ZIP_DATE)
     entry.compress_type = zipfile.ZIP_DEFLATED
-    return entry
+    with archive.open(entry, "w", force_zip64=True) as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+        yield file

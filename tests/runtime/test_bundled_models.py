@@ -1,0 +1,81 @@
+"""The models that come with the package: what they say of themselves, and that their pixels stay what they are."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+import pocketgan_models
+from pocketgan.generator import Generator
+from pocketgan.locate import DEFAULT_MODEL
+from pocketgan.session import Provider
+
+NAMES = ["dcgan", "mlp"]
+LARGEST_BYTES = 2_500_000
+
+EPOCHS = {
+    "dcgan": 50,
+    "mlp": 50,
+}
+"""Epochs before the exported checkpoint, by model."""
+
+PIXELS_SHA256: dict[str, str] = {
+    "dcgan": "",
+    "mlp": "",
+}
+"""Digest of images 0 to 99 of seed 0, by model: to be set anew when a model is released, and never otherwise."""
+
+
+@pytest.fixture(params=pocketgan_models.names())
+def name(request: pytest.FixtureRequest) -> str:
+    """The name of each bundled model in turn."""
+    parameter: str = request.param
+    return parameter
+
+
+def test_the_bundled_models_are_the_two_classics() -> None:
+    assert pocketgan_models.names() == NAMES
+    assert set(PIXELS_SHA256) == set(NAMES)
+
+
+def test_the_default_model_is_bundled() -> None:
+    assert DEFAULT_MODEL in pocketgan_models.names()
+    assert pocketgan_models.path(DEFAULT_MODEL).is_file()
+
+
+def test_a_model_that_is_not_bundled_has_a_path_all_the_same() -> None:
+    assert not pocketgan_models.path("absent").exists()
+
+
+def test_a_bundled_model_is_small(name: str) -> None:
+    assert pocketgan_models.path(name).stat().st_size <= LARGEST_BYTES
+
+
+def test_a_bundled_model_says_what_it_is(name: str) -> None:
+    generator = Generator.load(name)
+    card = generator.card
+    assert (generator.path, generator.reason) == (pocketgan_models.path(name), "bundled")
+    assert generator.provider is Provider.cpu
+    assert card.architecture == name
+    assert card.latent_size == 100
+    assert card.classes == ()
+    assert (card.image_height, card.image_width) == (28, 28)
+    assert card.precision == "int8"
+    assert (card.training.data_set, card.training.epochs) == ("mnist", EPOCHS[name])
+    assert card.training.images_seen >= EPOCHS[name] * 50_000
+    assert len(bytes.fromhex(card.training.checkpoint_sha256)) == 32
+
+
+def test_a_bundled_model_draws_digits_and_not_blank_or_equal_images(name: str) -> None:
+    images = Generator.load(name).generate(100)
+    assert len(np.unique(images.reshape(100, -1), axis=0)) == 100
+    for image in images:
+        assert 0.01 < (image > 127).mean() < 0.5  # real digits cover 2 to 33 %
+    border = np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]], axis=1)
+    assert (border < 64).mean() > 0.95
+    assert images.std(axis=0).max() > 60
+
+
+def test_the_pixels_of_a_bundled_model_stay_what_they_are(name: str) -> None:
+    images = Generator.load(name).generate(100)
+    assert hashlib.sha256(images.tobytes()).hexdigest() == PIXELS_SHA256[name]

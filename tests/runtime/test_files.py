@@ -1,0 +1,104 @@
+"""Writing files whole: the target is complete or as it was, and nothing else stays."""
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pocketgan.errors import OutputError
+from pocketgan.files import whole_file
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "digit.png"
+
+
+@pytest.fixture
+def small_files_only() -> Iterator[None]:
+    """Let the operating system refuse to let any file grow beyond 1000 bytes, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_what_was_written_is_the_target_and_nothing_else_is_there(target: Path, durable: bool) -> None:
+    with whole_file(target, durable) as temporary:
+        temporary.write_bytes(b"whole")
+    assert target.read_bytes() == b"whole"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_an_older_file_is_replaced(target: Path, durable: bool) -> None:
+    target.write_bytes(b"an older and longer file")
+    with whole_file(target, durable) as temporary:
+        temporary.write_bytes(b"new")
+    assert target.read_bytes() == b"new"
+
+
+def test_until_the_end_the_target_is_as_it_was(target: Path) -> None:
+    target.write_bytes(b"old")
+    with whole_file(target) as temporary:
+        temporary.write_bytes(b"new")
+        assert target.read_bytes() == b"old"
+
+
+def test_the_temporary_file_is_hidden_and_beside_the_target(target: Path) -> None:
+    with whole_file(target) as temporary:
+        assert temporary == target.parent / f".digit.png.{os.getpid()}.tmp"
+        temporary.touch()
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, MemoryError])
+def test_an_error_passes_and_leaves_the_target_as_it_was(target: Path, error: type[BaseException]) -> None:
+    target.write_bytes(b"old")
+    with pytest.raises(error), whole_file(target) as temporary:  # noqa: PT012
+        temporary.write_bytes(b"half")
+        raise error
+    assert target.read_bytes() == b"old"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.usefixtures("small_files_only")
+def test_a_file_that_the_system_does_not_take_is_an_output_error_and_leaves_nothing(target: Path) -> None:
+    with pytest.raises(OutputError) as caught, whole_file(target) as temporary:
+        temporary.write_bytes(bytes(2000))
+    assert str(caught.value) == f"cannot write {target}: File too large"
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_disk_that_is_full_at_the_last_moment_is_an_output_error(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    target.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError) as caught, whole_file(target) as temporary:
+        temporary.write_bytes(b"new")
+    assert str(caught.value) == f"cannot write {target}: No space left on device"
+    assert target.read_bytes() == b"old"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_an_operating_system_error_without_a_text_is_still_said(target: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot write .*: disk on fire"), whole_file(target):
+        raise OSError("disk on fire")
+
+
+@pytest.mark.parametrize("place", ["absent/digit.png", "file/digit.png", "folder"])
+def test_a_target_that_cannot_be_is_an_output_error(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="cannot write"), whole_file(tmp_path / place) as temporary:
+        temporary.write_bytes(b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_block_that_writes_nothing_is_an_output_error(target: Path) -> None:
+    with pytest.raises(OutputError, match="No such file"), whole_file(target):
+        pass

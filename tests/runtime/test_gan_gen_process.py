@@ -1,0 +1,180 @@
+"""`gan-gen` as a process of its own: exit codes, streams, imports, and what is left when it is stopped half-way."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pocketgan.gen_cli import main
+from pocketgan.generator import Generator
+
+GAN_GEN = [sys.executable, "-m", "pocketgan.gen_cli"]
+PATIENCE = 60
+"""Seconds after which a process is taken to hang."""
+
+
+def run(folder: Path, *arguments: str | Path, command: list[str] = GAN_GEN, **environment: str) -> tuple[int, str, str]:
+    """Run a command in a folder, and return its exit code and what came on stdout and stderr."""
+    done = subprocess.run(
+        [*command, *map(str, arguments)],
+        cwd=folder,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def stopped_half_way(folder: Path, model: Path, number: signal.Signals, *arguments: str) -> tuple[int, str]:
+    """Start drawing a great many images, send a signal when some are there, and return the exit code and what was said."""
+    # Where the tests run in the background, Ctrl-C is ignored, which children inherit.
+    script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from pocketgan.gen_cli import main; main()"
+    command = [sys.executable, "-c", script, "--model", str(model), "--count", "50000000", *arguments]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not is_well_under_way(folder / "digits"):
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            process.send_signal(number)
+            out, said = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert out == ""
+    return process.returncode, said
+
+
+def is_well_under_way(folder: Path) -> bool:
+    """Return whether a folder holds more than a batch of PNG files, or a kilobyte of a single file that is not ready yet."""
+    if not folder.exists():
+        return False
+    names = os.listdir(folder)
+    return len(names) > 100 or any(name.startswith(".digits") and (folder / name).stat().st_size > 1000 for name in names)
+
+
+def test_gan_gen_is_a_command_of_the_package() -> None:
+    (command,) = entry_points(group="console_scripts", name="gan-gen")
+    assert command.load() is main
+
+
+def test_success_is_0_with_nothing_on_stdout(tmp_path: Path, models: Path) -> None:
+    code, out, said = run(tmp_path, "--model", models / "tiny.onnx", "--count", "2")
+    assert (code, out) == (0, "")
+    assert said.startswith(f"model {models / 'tiny.onnx'} (as named): ")
+    assert len(os.listdir(tmp_path / "digits")) == 2
+
+
+def test_an_expected_failure_is_1_with_one_line_on_stderr(tmp_path: Path, models: Path) -> None:
+    code, out, said = run(tmp_path, "--model", models / "fails_when_drawing.onnx", "--quiet")
+    assert (code, out) == (1, "")
+    assert re.fullmatch(r"error: model \S+/fails_when_drawing\.onnx failed to draw: [^\n]+\n", said)
+
+
+def test_wrong_usage_is_2_without_a_traceback(tmp_path: Path) -> None:
+    code, out, said = run(tmp_path, "--count", "0")
+    assert (code, out) == (2, "")
+    assert "--count" in said
+    assert "Traceback" not in said
+
+
+def test_ctrl_c_is_130_without_a_traceback_and_leaves_whole_files(tmp_path: Path, models: Path, tiny: Generator) -> None:
+    code, said = stopped_half_way(tmp_path, models / "tiny.onnx", signal.SIGINT)
+    assert code == 130
+    assert "Traceback" not in said
+    assert_whole_png_files(tmp_path / "digits", tiny)
+    assert [name for name in os.listdir(tmp_path / "digits") if not name.endswith(".png")] == []
+
+
+def test_ctrl_c_leaves_nothing_of_an_npz_file(tmp_path: Path, models: Path) -> None:
+    code, said = stopped_half_way(tmp_path, models / "tiny.onnx", signal.SIGINT, "--format", "npz")
+    assert code == 130
+    assert "Traceback" not in said
+    assert os.listdir(tmp_path / "digits") == []
+
+
+def test_a_kill_leaves_whole_png_files_and_at_most_one_hidden_other(tmp_path: Path, models: Path, tiny: Generator) -> None:
+    code, _ = stopped_half_way(tmp_path, models / "tiny.onnx", signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert_whole_png_files(tmp_path / "digits", tiny)
+    others = [name for name in os.listdir(tmp_path / "digits") if not name.endswith(".png")]
+    assert len(others) <= 1
+    assert all(re.fullmatch(r"\.\d{8}\.png\.\d+\.tmp", name) for name in others)
+
+
+def assert_whole_png_files(folder: Path, generator: Generator) -> None:
+    """Check that the folder's PNG files are the first images, each of them whole."""
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".png"))
+    assert names == [f"{index:08d}.png" for index in range(len(names))]
+    for name, expected in zip(names, generator.generate(len(names)), strict=True):
+        with Image.open(folder / name) as image:
+            np.testing.assert_array_equal(np.asarray(image), expected)
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_import_nothing_heavy(tmp_path: Path, option: str) -> None:
+    script = """if True:
+        import sys
+        from pocketgan.gen_cli import main
+        try:
+            main()
+        finally:
+            print([name for name in ("numpy", "onnxruntime", "PIL", "rich") if name in sys.modules], file=sys.stderr)
+    """
+    code, out, said = run(tmp_path, option, command=[sys.executable, "-c", script])
+    assert (code, said) == (0, "[]\n")
+    assert out
+
+
+def test_without_onnxruntime_it_says_what_to_install(tmp_path: Path, models: Path) -> None:
+    script = "import sys; sys.modules['onnxruntime'] = None; from pocketgan.gen_cli import main; main()"
+    code, out, said = run(tmp_path, "--model", models / "tiny.onnx", command=[sys.executable, "-c", script])
+    assert (code, out) == (1, "")
+    assert re.fullmatch(r"error: onnxruntime cannot be imported [^\n]+ run: pip install 'pocketgan\[cpu\]'[^\n]+\n", said)
+
+
+def test_with_onnxruntime_twice_it_says_what_to_uninstall(tmp_path: Path, models: Path) -> None:
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        info = tmp_path / f"{name.replace('-', '_')}-1.31.1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.31.1\n")
+    code, out, said = run(tmp_path, "--model", models / "tiny.onnx", PYTHONPATH=str(tmp_path))
+    assert (code, out) == (1, "")
+    assert re.fullmatch(
+        r"error: onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run: [^\n]+\n", said
+    )
+
+
+def test_on_a_terminal_a_progress_bar_is_shown_and_taken_away(tmp_path: Path, models: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [*GAN_GEN, "--model", str(models / "tiny.onnx"), "--count", "2000"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=theirs, stdout=subprocess.PIPE, env=os.environ | {"TERM": "xterm"}
+    ) as process:
+        os.close(theirs)
+        said = b""
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # on Linux, the end
+                break
+            if not part:
+                break
+            said += part
+        os.close(ours)
+        assert process.stdout is not None
+        assert process.stdout.read() == b""
+    assert process.returncode == 0
+    assert b"images" in said.split(b"provider cpu")[1].split(b"2,000 images")[0]
+    assert len(os.listdir(tmp_path / "digits")) == 2000

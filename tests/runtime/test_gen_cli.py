@@ -1,0 +1,311 @@
+"""`gan-gen`, run within the tests: what it writes, what it says, and how it refuses."""
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from pocketgan.gen_cli import MOST_IMAGES, app
+from pocketgan.generator import Generator
+
+
+@dataclass(frozen=True)
+class GanGen:
+    """Runs gan-gen in the working folder, with `tiny.onnx` unless another model is named."""
+
+    model: Path
+
+    def __call__(self, *arguments: str | Path) -> str:
+        """Run, expect success with nothing on stdout, and return what was said."""
+        result = CliRunner().invoke(app, ["--model", str(self.model), *map(str, arguments)], catch_exceptions=False)
+        assert (result.exit_code, result.stdout) == (0, ""), result.stderr
+        return result.stderr
+
+    def refusal(self, *arguments: str | Path, code: int = 1) -> str:
+        """Run, expect failure with nothing on stdout, and return what was said: one line if it is not about usage."""
+        result = CliRunner().invoke(app, ["--model", str(self.model), *map(str, arguments)], catch_exceptions=False)
+        assert (result.exit_code, result.stdout) == (code, "")
+        said = result.stderr
+        if code == 1:
+            assert re.fullmatch(r"error: [^\n]+\n", said.splitlines(keepends=True)[-1])
+        return said
+
+
+@pytest.fixture
+def gan_gen(models: Path, empty_folder: Path) -> GanGen:
+    return GanGen(models / "tiny.onnx")
+
+
+def files(folder: str | Path = "digits") -> dict[str, bytes]:
+    """Return the contents of all files of a folder, hidden ones too."""
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def pixels(path: str | Path) -> object:
+    with Image.open(path) as image:
+        return np.asarray(image).tolist()
+
+
+def test_without_options_ten_images_are_drawn_into_digits(gan_gen: GanGen, tiny: Generator) -> None:
+    gan_gen()
+    assert sorted(os.listdir("digits")) == [f"{index:08d}.png" for index in range(10)]
+    for index, image in enumerate(tiny.generate(10)):
+        assert pixels(f"digits/{index:08d}.png") == image.tolist()
+
+
+def test_options_choose_how_many_where_and_of_which_seed(gan_gen: GanGen, tiny: Generator) -> None:
+    gan_gen("--count", "3", "--out", "a/b", "--seed", "18446744073709551615", "--start", "1099511627776")
+    assert sorted(os.listdir("a/b")) == ["1099511627776.png", "1099511627777.png", "1099511627778.png"]
+    assert pixels("a/b/1099511627777.png") == tiny.generate(1, seed=2**64 - 1, start=2**40 + 1)[0].tolist()
+
+
+def test_an_image_is_the_same_file_drawn_with_others_or_alone(gan_gen: GanGen) -> None:
+    gan_gen("--count", "10", "--out", "ten")
+    gan_gen("--count", "1", "--start", "7", "--out", "one")
+    assert files("one") == {"00000007.png": files("ten")["00000007.png"]}
+
+
+@pytest.mark.parametrize("file_format", ["png", "npz"])
+def test_files_are_the_same_from_any_number_of_threads(gan_gen: GanGen, file_format: str) -> None:
+    for threads in (1, 2, 7):
+        gan_gen("--count", "200", "--threads", str(threads), "--format", file_format, "--grid", "--out", f"{threads}")
+    assert files("1") == files("2") == files("7")
+
+
+def test_runs_of_consecutive_ranges_fill_one_folder(gan_gen: GanGen) -> None:
+    gan_gen("--count", "20", "--out", "at_once")
+    for start in ("0", "7", "14"):
+        gan_gen("--count", "7" if start != "14" else "6", "--start", start, "--out", "in_parts")
+    assert files("in_parts") == files("at_once")
+
+
+def test_images_of_a_model_with_classes_are_named_by_them(models: Path, empty_folder: Path, conditional: Generator) -> None:
+    GanGen(models / "tiny_conditional.onnx")("--count", "3", "--start", "8")
+    assert sorted(os.listdir("digits")) == ["00000008_8.png", "00000009_9.png", "00000010_0.png"]
+    assert pixels("digits/00000009_9.png") == conditional.generate(1, digits=9, start=9)[0].tolist()
+
+
+def test_npz_is_one_file_with_all(models: Path, empty_folder: Path, conditional: Generator) -> None:
+    GanGen(models / "tiny_conditional.onnx")("--count", "100", "--start", "5", "--format", "npz")
+    assert os.listdir("digits") == ["digits.npz"]
+    with np.load("digits/digits.npz", allow_pickle=False) as read:
+        np.testing.assert_array_equal(read["images"], conditional.generate(100, start=5))
+        np.testing.assert_array_equal(read["index"], np.arange(5, 105))
+        np.testing.assert_array_equal(read["labels"], np.arange(5, 105) % 10)
+
+
+@pytest.mark.parametrize("file_format", ["png", "npz"])
+@pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (10, 3, 4), (400, 20, 20), (450, 20, 20)])
+def test_grid_shows_up_to_400_images(gan_gen: GanGen, count: int, rows: int, columns: int, file_format: str) -> None:
+    gan_gen("--count", str(count), "--grid", "--format", file_format)
+    with Image.open("digits/grid.png") as image:
+        assert image.size == (2 + columns * (8 * 4 + 2), 2 + rows * (8 * 4 + 2))
+    assert len(files()) == (count if file_format == "png" else 1) + 1
+
+
+def test_it_says_which_model_and_provider_it_used_and_what_it_drew(gan_gen: GanGen) -> None:
+    said = gan_gen("--count", "1234", "--start", "5", "--seed", "9", "--format", "npz").splitlines()
+    assert said[0] == f"model {gan_gen.model} (as named): test, int8"
+    assert said[1] == "provider cpu: an int8 model"
+    assert re.fullmatch(r"1,234 images of seed 9 from index 5 in digits after \d+\.\d\d s", said[2])
+    assert len(said) == 3
+
+
+def test_one_image_is_said_in_the_singular(gan_gen: GanGen) -> None:
+    assert "\n1 image of seed 0 from index 0 in digits after " in gan_gen("--count", "1")
+
+
+@pytest.mark.parametrize("option", ["--quiet", "-q"])
+def test_quiet_says_nothing(gan_gen: GanGen, option: str) -> None:
+    assert gan_gen(option, "--grid") == ""
+    assert len(files()) == 11
+
+
+def test_quiet_still_says_errors(gan_gen: GanGen) -> None:
+    Path("digits").touch()
+    assert gan_gen.refusal("--quiet").startswith("error: output digits is a file")
+
+
+def test_the_bundled_model_is_used_by_default_and_named(bundled_folder: Path, empty_folder: Path) -> None:
+    result = CliRunner().invoke(app, [])
+    assert result.exit_code == 0
+    assert f"model {bundled_folder / 'dcgan.onnx'} (bundled): test, int8\n" in result.stderr
+
+
+def test_a_model_in_the_working_folder_is_preferred_and_named(
+    bundled_folder: Path, empty_folder: Path, models: Path, conditional: Generator
+) -> None:
+    Path("model.onnx").write_bytes((models / "tiny_conditional.onnx").read_bytes())
+    result = CliRunner().invoke(app, ["--count", "1"])
+    assert result.exit_code == 0
+    assert "model model.onnx (found in this folder): test, int8\n" in result.stderr
+    assert pixels("digits/00000000_0.png") == conditional.generate(1)[0].tolist()
+
+
+def test_a_stranger_in_the_working_folder_is_passed_over_with_a_reason(
+    bundled_folder: Path, empty_folder: Path, models: Path
+) -> None:
+    Path("model.onnx").write_bytes((models / "no_card.onnx").read_bytes())
+    result = CliRunner().invoke(app, ["--count", "1"])
+    assert result.exit_code == 0
+    assert "dcgan.onnx (bundled; ./model.onnx passed over: it has no model card): test, int8\n" in result.stderr
+
+
+def test_files_that_exist_are_refused_and_stay(gan_gen: GanGen) -> None:
+    gan_gen("--count", "5", "--seed", "1")
+    before = files()
+    assert gan_gen.refusal("--count", "5", "--start", "3").endswith(
+        f"error: {Path('digits/00000003.png')} exists already, as do 1 more: use --overwrite, another --out, or another --start\n"
+    )
+    assert files() == before
+    gan_gen("--count", "5", "--start", "5")
+    assert len(files()) == 10
+
+
+@pytest.mark.parametrize("arguments", [("--format", "npz"), ("--format", "npz", "--grid"), ("--grid",)])
+def test_single_files_that_exist_are_refused_before_anything_is_written(gan_gen: GanGen, arguments: tuple[str, ...]) -> None:
+    Path("digits").mkdir()
+    in_the_way = "grid.png" if "--grid" in arguments else "digits.npz"
+    Path("digits", in_the_way).write_bytes(b"old")
+    assert f"{Path('digits') / in_the_way} exists already: use --overwrite, or another --out" in gan_gen.refusal(*arguments)
+    assert files() == {in_the_way: b"old"}
+
+
+@pytest.mark.parametrize("file_format", ["png", "npz"])
+def test_overwrite_replaces_files_that_exist(gan_gen: GanGen, file_format: str) -> None:
+    gan_gen("--seed", "1", "--grid", "--format", file_format, "--out", "fresh")
+    gan_gen("--seed", "2", "--grid", "--format", file_format)
+    assert files() != files("fresh")
+    gan_gen("--seed", "1", "--grid", "--format", file_format, "--overwrite")
+    assert files() == files("fresh")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--count", "0"), "--count"),
+        (("--count", "-1"), "--count"),
+        (("--count", str(10**12)), "--count"),
+        (("--count", str(MOST_IMAGES + 1)), "--count"),
+        (("--count", "ten"), "--count"),
+        (("--count", "1.5"), "--count"),
+        (("--count",), "--count"),
+        (("--seed", "-1"), "--seed"),
+        (("--seed", str(2**64)), "--seed"),
+        (("--start", "-1"), "--start"),
+        (("--start", str(2**40 + 1)), "--start"),
+        (("--threads", "0"), "--threads"),
+        (("--threads", "100000"), "--threads"),
+        (("--format", "gif"), "--format"),
+        (("--provider", "tpu"), "--provider"),
+        (("--colour",), "--colour"),
+        (("seven",), "seven"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_names_the_option(gan_gen: GanGen, arguments: tuple[str, ...], named: str) -> None:
+    assert named in gan_gen.refusal(*arguments, code=2)
+    assert os.listdir() == []
+
+
+def test_a_file_as_output_folder_is_refused(gan_gen: GanGen) -> None:
+    Path("taken").write_bytes(b"mine")
+    assert gan_gen.refusal("--out", "taken").endswith(
+        "error: output taken is a file, expected a folder or a name that is free: choose another --out\n"
+    )
+    assert Path("taken").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("place", ["taken/digits", "x" * 300])
+def test_an_output_folder_that_cannot_be_made_is_refused(gan_gen: GanGen, place: str) -> None:
+    Path("taken").touch()
+    assert f"error: cannot make the folder {place}: " in gan_gen.refusal("--out", place)
+
+
+@pytest.mark.parametrize("file_format", ["png", "npz"])
+def test_an_output_folder_that_takes_no_files_is_refused(gan_gen: GanGen, file_format: str) -> None:
+    # A folder of the kernel: unlike permissions, it binds the superuser too, whom tests often run as.
+    assert re.search(r"error: cannot write /proc/self/\S+: ", gan_gen.refusal("--format", file_format, "--out", "/proc/self"))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("absent", "no model {path}: expected a file, or the name of a bundled model ("),
+        ("external_initializer", "model {path}: it keeps weights in another file (external data)"),
+        ("external_subgraph", "model {path}: it keeps weights in another file (external data)"),
+        ("external_attribute", "model {path}: it keeps weights in another file (external data)"),
+        ("external_function", "model {path}: it keeps weights in another file (external data)"),
+        ("no_card", "model {path}: it has no pocketgan model card: expected a file made by gan-export"),
+        ("card_of_schema_2", "model {path}: the model card has schema 2, this version reads up to 1: upgrade pocketgan"),
+        ("card_lies_about_image_size", "model {path} has the outputs "),
+        ("float_output", "model {path} has the outputs "),
+        ("fails_when_drawing", "model {path} failed to draw: "),
+        ("draws_twice_as_many", "model {path} drew an array of shape (20, 8, 8), expected (10, 8, 8): export it again"),
+    ],
+)
+def test_a_model_that_cannot_be_used_is_refused_by_name(models: Path, empty_folder: Path, name: str, said: str) -> None:
+    path = models / f"{name}.onnx"
+    assert f"error: {said.format(path=path)}" in GanGen(path).refusal()
+    assert not Path("digits").exists() or files() == {}
+
+
+@pytest.mark.parametrize("contents", [b"", b"\x89PNG\r\n\x1a\n", bytes(1000)], ids=["empty", "picture", "zeros"])
+def test_a_model_that_is_not_onnx_is_refused_by_name(empty_folder: Path, contents: bytes) -> None:
+    Path("picture.onnx").write_bytes(contents)
+    assert GanGen(Path("picture.onnx")).refusal().startswith("error: model picture.onnx")
+
+
+@pytest.mark.parametrize("model", [".", "x" * 5000])
+def test_a_model_that_cannot_be_a_file_is_refused(empty_folder: Path, model: str) -> None:
+    assert GanGen(Path(model)).refusal().startswith(f"error: {'model . is not a file' if model == '.' else f'no model {model}'}")
+
+
+def test_cuda_is_refused_for_an_int8_model(gan_gen: GanGen) -> None:
+    assert gan_gen.refusal("--provider", "cuda").startswith("error: --provider cuda: this model is int8 and CUDA has no integer")
+
+
+def test_cuda_is_refused_where_there_is_none(models: Path, empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    gan_gen = GanGen(models / "tiny_float.onnx")
+    assert gan_gen.refusal("--provider", "cuda").startswith("error: CUDA is not live: this onnxruntime has no CUDA provider")
+    assert "\nprovider cpu: asked for\n" in gan_gen("--provider", "cpu")
+    assert "\nprovider cpu: CUDA is not live: this onnxruntime has no CUDA provider" in gan_gen("--overwrite")
+
+
+def test_a_missing_onnxruntime_is_refused_with_what_to_install(gan_gen: GanGen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert "pip install 'pocketgan[cpu]'" in gan_gen.refusal()
+
+
+def test_version_is_that_of_the_package() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout, result.stderr) == (0, f"{version('pocketgan')}\n", "")
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_names_every_option(option: str) -> None:
+    result = CliRunner().invoke(app, [option], env={"COLUMNS": "200"})
+    assert (result.exit_code, result.stderr) == (0, "")
+    for name in (
+        "count",
+        "out",
+        "seed",
+        "start",
+        "model",
+        "provider",
+        "threads",
+        "format",
+        "grid",
+        "overwrite",
+        "quiet",
+        "version",
+    ):
+        assert f"--{name} " in result.stdout

@@ -1,0 +1,370 @@
+"""The generator: the same address gives the same pixels however it is drawn, and files that lie are refused."""
+
+import hashlib
+import itertools
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from types import GeneratorType
+
+import numpy as np
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from protobuf_bytes import metadata_entry
+
+from pocketgan.card import CARD_KEY, ModelCard
+from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, RuntimeMissingError
+from pocketgan.generator import BATCH_SIZE, Batch, Generator
+from pocketgan.latents import INDEX_LIMIT, SEED_LIMIT, latents
+from pocketgan.session import Provider
+
+PIXELS_SHA256 = {
+    "tiny": "367e89625b5317e5219ccf3812e6434e158e3b7b4011bca380031ca85b889b9a",
+    "tiny_conditional": "52d5f7e38fec08fca38ce642e2ab0c1eea284205244a8f999c79c79bc3aa62cf",
+    "tiny_float": "f115b94dd6d7db1d14353a7e9faf2c3a3b0ee131397d8f1313d2ef6f1d0beb3f",
+}
+"""Digest of images 3 to 202 of seed 1, by model."""
+
+
+def digest(images: NDArray[np.uint8]) -> str:
+    return hashlib.sha256(images.tobytes()).hexdigest()
+
+
+def with_card(contents: bytes, card: ModelCard) -> bytes:
+    """Return a model file with another card, and all else as it was."""
+    return contents + metadata_entry(CARD_KEY, card.to_json())
+
+
+def refusal(path: Path, provider: Provider = Provider.cpu, kind: type[Exception] = ModelError) -> str:
+    """Return what loading the model is refused with: one line."""
+    with pytest.raises(kind) as caught:
+        Generator.load(path, provider)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def drawn(generator: Generator, count: int, start: int, threads: int) -> NDArray[np.uint8]:
+    """Return the images of a stream, and check that its batches are numbered."""
+    batches = list(generator.stream(count, seed=1, start=start, threads=threads))
+    lengths = [len(batch.images) for batch in batches]
+    assert [batch.start for batch in batches] == [start + sum(lengths[:position]) for position in range(len(lengths))]
+    assert max(lengths) <= BATCH_SIZE
+    return np.concatenate([batch.images for batch in batches])
+
+
+def test_a_loaded_model_says_what_it_is(models: Path) -> None:
+    path = models / "tiny.onnx"
+    generator = Generator.load(path)
+    assert generator.path == path
+    assert generator.reason == "as named"
+    assert generator.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert generator.card.name == "tiny"
+    assert generator.provider is Provider.cpu
+    assert generator.provider_reason == "an int8 model"
+
+
+def test_a_model_loads_by_a_text_path_and_a_provider_by_its_name(models: Path) -> None:
+    assert Generator.load(str(models / "tiny.onnx"), "cpu").provider_reason == "asked for"
+
+
+def test_images_have_the_promised_shape_and_type(tiny: Generator) -> None:
+    images = tiny.generate(5)
+    assert images.shape == (5, 8, 8)
+    assert images.dtype == np.uint8
+    assert images.std() > 30
+
+
+@pytest.mark.parametrize("name", PIXELS_SHA256)
+def test_pixels_stay_what_they_are(models: Path, name: str) -> None:
+    assert digest(Generator.load(models / f"{name}.onnx").generate(200, seed=1, start=3)) == PIXELS_SHA256[name]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize(("count", "start"), [(1, 150), (64, 100), (65, 100), (7, 199), (200, 0), (129, 37)])
+@pytest.mark.parametrize("name", ["tiny", "conditional"])
+def test_an_image_is_the_same_from_any_count_start_and_threads(
+    name: str, count: int, start: int, threads: int, request: pytest.FixtureRequest
+) -> None:
+    generator: Generator = request.getfixturevalue(name)
+    row = generator.generate(206, seed=1)
+    np.testing.assert_array_equal(drawn(generator, count, start, threads), row[start : start + count])
+
+
+def test_an_image_is_what_the_bare_runtime_draws_from_its_latents(models: Path, conditional: Generator) -> None:
+    session = onnxruntime.InferenceSession(models / "tiny_conditional.onnx", providers=["CPUExecutionProvider"])
+    for index in (0, 9, 123):
+        feeds = {"z": latents(4, index, 1, 16), "label": np.array([index % 10])}
+        np.testing.assert_array_equal(conditional.generate(1, seed=4, start=index), session.run(["images"], feeds)[0])
+
+
+def test_seeds_give_different_images(tiny: Generator) -> None:
+    assert len({digest(tiny.generate(3, seed=seed)) for seed in (0, 1, 2, 2**40, SEED_LIMIT - 1)}) == 5
+
+
+def test_indices_give_different_images(tiny: Generator) -> None:
+    assert len(np.unique(tiny.generate(300).reshape(300, -1), axis=0)) == 300
+
+
+def test_the_last_address_can_be_drawn(tiny: Generator) -> None:
+    assert tiny.generate(1, seed=SEED_LIMIT - 1, start=INDEX_LIMIT - 1).shape == (1, 8, 8)
+
+
+def test_classes_look_different(conditional: Generator) -> None:
+    means = np.stack([conditional.generate(50, digits=digit).mean(axis=0) for digit in range(10)])
+    for first, second in itertools.combinations(means, 2):
+        assert np.abs(first - second).mean() > 30
+
+
+def test_a_model_without_classes_has_no_labels(tiny: Generator) -> None:
+    assert tiny.labels(0, 5) is None
+    assert [batch.labels for batch in tiny.stream(5)] == [None]
+
+
+@pytest.mark.parametrize(
+    ("start", "digits", "labels"),
+    [
+        (0, None, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]),
+        (7, None, [7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8]),
+        (5, 3, [3] * 12),
+        (0, 0, [0] * 12),
+        (0, [3, 1, 4], [3, 1, 4, 3, 1, 4, 3, 1, 4, 3, 1, 4]),
+        (4, (3, 1, 4), [1, 4, 3, 1, 4, 3, 1, 4, 3, 1, 4, 3]),
+        (0, range(8, 10), [8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9]),
+        (2**47, [5, 6], [5, 6] * 6),
+    ],
+)
+def test_indices_run_through_the_classes_in_turn(
+    conditional: Generator, start: int, digits: int | Sequence[int] | None, labels: list[int]
+) -> None:
+    found = conditional.labels(start, 12, digits)
+    assert found is not None
+    assert found.dtype == np.int64
+    assert found.tolist() == labels
+    streamed = [batch.labels for batch in conditional.stream(12, digits, start=start)]
+    assert [label for part in streamed if part is not None for label in part.tolist()] == labels
+
+
+def test_an_image_depends_on_its_own_class_only(conditional: Generator) -> None:
+    in_turn = conditional.generate(30, seed=2)
+    np.testing.assert_array_equal(conditional.generate(30, digits=7, seed=2)[7::10], in_turn[7::10])
+    np.testing.assert_array_equal(conditional.generate(30, digits=[6, 7], seed=2)[17], in_turn[17])
+
+
+@pytest.mark.parametrize("digits", [-1, 10, [], [0, 10], [3, -1], (2**63,), (1.5,), "3"])
+def test_a_class_that_the_model_lacks_is_refused(conditional: Generator, digits: int | Sequence[int]) -> None:
+    with pytest.raises(RequestError) as caught:
+        conditional.generate(1, digits)
+    assert str(caught.value) == f"digits {digits!r} is out of range: model tiny_conditional has the classes 0 to 9"
+
+
+@pytest.mark.parametrize("digits", [0, [1], []])
+def test_any_class_is_refused_by_a_model_without_classes(tiny: Generator, digits: int | Sequence[int]) -> None:
+    with pytest.raises(RequestError, match=r"^model tiny has no classes to choose from: leave digits out$"):
+        tiny.generate(1, digits)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"count": 0}, "count 0"),
+        ({"count": -1}, "count -1"),
+        ({"count": 1, "seed": -1}, "seed -1"),
+        ({"count": 1, "seed": SEED_LIMIT}, f"seed {SEED_LIMIT}"),
+        ({"count": 1, "start": -1}, "images -1 to -1"),
+        ({"count": 2, "start": INDEX_LIMIT - 1}, f"images {INDEX_LIMIT - 1} to {INDEX_LIMIT}"),
+        ({"count": 1, "threads": 0}, "threads 0"),
+    ],
+)
+def test_a_request_out_of_range_is_refused_before_anything_is_drawn(
+    tiny: Generator, arguments: dict[str, int], named: str
+) -> None:
+    with pytest.raises(RequestError, match=rf"^{named} (is|are) out of range: expected "):
+        tiny.stream(**arguments)  # not one batch is asked for
+
+
+def test_a_request_error_is_a_value_error(tiny: Generator) -> None:
+    with pytest.raises(ValueError, match="count 0"):
+        tiny.generate(0)
+
+
+def test_a_stream_draws_only_a_little_ahead(tiny: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    draw = tiny._draw
+
+    def counted(start: int, count: int, cycle: NDArray[np.int64] | None, seed: int) -> object:
+        asked.append(start)
+        return draw(start, count, cycle, seed)
+
+    monkeypatch.setattr(tiny, "_draw", counted)
+    stream = tiny.stream(10**9, threads=2)
+    for _ in range(3):
+        next(stream)
+        time.sleep(0.01)
+    stream.close()  # type: ignore[attr-defined]
+    assert len(asked) <= 3 + 2 * 2 + 1
+
+
+def test_a_stream_that_is_left_early_leaves_no_threads(tiny: Generator) -> None:
+    before = threading.active_count()
+    for batch in tiny.stream(10**9, threads=4):
+        if batch.start > 300:
+            break
+    del batch
+    assert threading.active_count() == before
+
+
+def test_one_generator_serves_several_threads(tiny: Generator) -> None:
+    expected = digest(tiny.generate(300, seed=1))
+    with ThreadPoolExecutor(4) as pool:
+        digests = pool.map(lambda _: digest(tiny.generate(300, seed=1)), range(8))
+    assert set(digests) == {expected}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("card_lies_about_image_size", "has the outputs {'images': ('tensor(uint8)', ['N', 8, 8])}, its card promises"),
+        ("card_lies_about_latent_size", "has the inputs {'z': ('tensor(float)', ['N', 16])}, its card promises"),
+        ("card_promises_classes", "has the inputs {'z': ('tensor(float)', ['N', 16])}, its card promises"),
+        ("card_hides_classes", "has the inputs {'z': ('tensor(float)', ['N', 16]), 'label': ('tensor(int64)', ['N'])}, its card"),
+        ("float_output", "has the outputs {'images': ('tensor(float)', ['N', 8, 8])}, its card promises"),
+        ("external_initializer", "keeps weights in another file"),
+        ("external_subgraph", "keeps weights in another file"),
+        ("external_attribute", "keeps weights in another file"),
+        ("external_function", "keeps weights in another file"),
+    ],
+)
+def test_a_model_that_breaks_the_contract_is_refused_by_name(models: Path, name: str, said: str) -> None:
+    path = models / f"{name}.onnx"
+    message = refusal(path)
+    assert message.startswith(f"model {path}")
+    assert said in message
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no_card", ": it has no pocketgan model card: expected a file made by gan-export"),
+        ("card_of_schema_2", ": the model card has schema 2, this version reads up to 1: upgrade pocketgan"),
+        ("card_lies_about_latent_step", " expects latents in steps of 0.0625, this version draws steps of 0.03125"),
+    ],
+)
+def test_a_card_that_does_not_fit_is_a_card_error(models: Path, name: str, said: str) -> None:
+    path = models / f"{name}.onnx"
+    assert refusal(path, kind=CardError) == f"model {path}{said}"
+
+
+def test_a_card_that_is_not_json_is_refused_by_file(models: Path, tmp_path: Path) -> None:
+    path = tmp_path / "torn.onnx"
+    path.write_bytes((models / "tiny.onnx").read_bytes() + metadata_entry(CARD_KEY, '{"schema'))
+    assert refusal(path, kind=CardError).startswith(f"model {path}: the model card is not JSON (")
+
+
+@pytest.mark.parametrize("contents", [b"", b"not a model", bytes(100), b"\x3a\x00"])
+def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path, contents: bytes) -> None:
+    path = tmp_path / "other.onnx"
+    path.write_bytes(contents)
+    assert refusal(path).startswith(f"model {path}")
+
+
+def test_a_graph_that_onnxruntime_refuses_is_refused_by_file(models: Path, tmp_path: Path, tiny: Generator) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes((models / "tiny.onnx").read_bytes().replace(b"QuantizeLinear", b"QuantizeCircle"))
+    message = refusal(path)
+    assert message.startswith(f"model {path}: onnxruntime cannot load it: ")
+    assert "QuantizeCircle" in message
+
+
+@pytest.mark.parametrize(("text", "damaged"), [(b"\x12\x01N", b"\x12\x01\xce"), (b"\x01z", b"\x01\xce")], ids=["size", "tensor"])
+def test_names_that_are_not_text_are_refused_by_file(models: Path, tmp_path: Path, text: bytes, damaged: bytes) -> None:
+    path = tmp_path / "garbled.onnx"
+    contents = (models / "tiny.onnx").read_bytes()
+    assert text in contents
+    path.write_bytes(contents.replace(text, damaged))
+    assert refusal(path).startswith(f"model {path}")
+
+
+def test_a_model_that_fails_when_it_runs_is_named(models: Path) -> None:
+    path = models / "fails_when_drawing.onnx"
+    with pytest.raises(ModelError) as caught:
+        Generator.load(path).generate(3)
+    assert str(caught.value).startswith(f"model {path} failed to draw: ")
+    assert "indices element out of data bounds" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_draws_more_than_it_was_asked_for_is_named(models: Path) -> None:
+    path = models / "draws_twice_as_many.onnx"
+    with pytest.raises(ModelError) as caught:
+        Generator.load(path).generate(3)
+    assert str(caught.value) == f"model {path} drew an array of shape (6, 8, 8), expected (3, 8, 8): export it again"
+
+
+def test_a_model_with_room_for_one_image_is_named(models: Path) -> None:
+    path = models / "draws_one_at_a_time.onnx"
+    with pytest.raises(ModelError) as caught:
+        Generator.load(path).generate(3)
+    assert str(caught.value).startswith(f"model {path} ")
+    assert "\n" not in str(caught.value)  # onnxruntime says it in three lines
+
+
+def test_cuda_is_refused_for_an_int8_model(models: Path) -> None:
+    message = refusal(models / "tiny.onnx", Provider.cuda, ProviderError)
+    assert message.startswith("--provider cuda: this model is int8 and CUDA has no integer kernels for it; use --provider cpu")
+
+
+def test_cuda_is_refused_where_there_is_none(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    message = refusal(models / "tiny_float.onnx", Provider.cuda, ProviderError)
+    assert message.startswith("CUDA is not live: ")
+
+
+def test_a_missing_onnxruntime_is_said(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert "pip install 'pocketgan[cpu]'" in refusal(models / "tiny.onnx", kind=RuntimeMissingError)
+
+
+def test_images_that_are_not_square_keep_height_and_width_apart(models: Path, tmp_path: Path, tiny: Generator) -> None:
+    path = tmp_path / "wide.onnx"
+    card = replace(tiny.card, image_height=4, image_width=16)
+    path.write_bytes(with_card((models / "tiny.onnx").read_bytes(), card))
+    assert "'images': ('tensor(uint8)', ['N', 8, 8])}, its card promises {'images': ('tensor(uint8)', ['N', 4, 16])}" in refusal(
+        path
+    )
+
+
+def test_classes_may_be_numbers_of_numpy(conditional: Generator) -> None:
+    np.testing.assert_array_equal(conditional.generate(4, np.int64(3)), conditional.generate(4, 3))
+    np.testing.assert_array_equal(conditional.generate(4, np.array([3, 5])), conditional.generate(4, [3, 5]))
+
+
+def test_a_model_for_one_size_of_batch_is_refused(models: Path) -> None:
+    with pytest.raises(ModelError, match=r"has the inputs \{'z': \('tensor\(float\)', \[1, 16\]\)\}, its card promises"):
+        Generator.load(models / "fixed_batch.onnx")
+
+
+def test_an_unknown_provider_is_refused_by_name(models: Path) -> None:
+    with pytest.raises(ProviderError, match="provider 'tpu' is not known: expected one of auto, cpu, cuda"):
+        Generator.load(models / "tiny.onnx", "tpu")
+
+
+def test_a_stream_that_is_left_early_draws_no_more_than_it_had_begun(tiny: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+    draw = tiny._draw
+
+    def counted(start: int, count: int, cycle: NDArray[np.int64] | None, seed: int) -> Batch:
+        begun.append(start)
+        return draw(start, count, cycle, seed)
+
+    monkeypatch.setattr(tiny, "_draw", counted)
+    stream = tiny.stream(64 * 1000, threads=1)
+    assert isinstance(stream, GeneratorType)
+    next(stream)
+    stream.close()
+    assert len(begun) <= 4

@@ -1,0 +1,183 @@
+"""Latents by address: against Philox written anew, against the normal distribution, and against stored numbers."""
+
+import hashlib
+import math
+from bisect import bisect_right
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from reference_philox import Block, philox4x64, words16
+
+from pocketgan.errors import RequestError
+from pocketgan.latents import INDEX_LIMIT, LATENT_STEP, SEED_LIMIT, _tick_of_word, check_address, latent_ticks, latents
+
+TICKS = range(-127, 128)
+# For each tick but the last, the number of 16-bit words that stand for it or a lower one, before rounding.
+CUMULATIVE = [65536 * NormalDist().cdf((tick + 0.5) / 32) for tick in TICKS[:-1]]
+ROUNDED = [round(count) for count in CUMULATIVE]
+# For each tick, the share of draws that give it, by the table under test.
+SHARES = [int(np.count_nonzero(_tick_of_word() == tick)) / 65536 for tick in TICKS]
+
+
+def expected_ticks(seed: int, index: int, size: int) -> list[int]:
+    """Return the ticks of one image, by the definition and with no code of the package."""
+    blocks = math.ceil(size / 16)
+    words = [word for block in range(index * blocks, (index + 1) * blocks) for word in words16(seed, block)]
+    return [TICKS[bisect_right(ROUNDED, word)] for word in words[:size]]
+
+
+@pytest.mark.parametrize(
+    ("counter", "key", "numbers"),
+    [
+        (
+            (0, 0, 0, 0),
+            (0, 0),
+            (0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B),
+        ),
+        (
+            (2**64 - 1,) * 4,
+            (2**64 - 1,) * 2,
+            (0x87B092C3013FE90B, 0x438C3C67BE8D0224, 0x9CC7D7C69CD777B6, 0xA09CAEBF594F0BA0),
+        ),
+        (
+            (0x243F6A8885A308D3, 0x13198A2E03707344, 0xA4093822299F31D0, 0x082EFA98EC4E6C89),
+            (0x452821E638D01377, 0xBE5466CF34E90C6C),
+            (0xA528F45403E61D95, 0x38C72DBD566E9788, 0xA5A1610E72FD18B5, 0x57BD43B5E52B7FE6),
+        ),
+    ],
+    ids=["zeros", "ones", "pi"],
+)
+def test_the_reference_gives_the_known_answers_of_its_authors(counter: Block, key: tuple[int, int], numbers: Block) -> None:
+    assert philox4x64(counter, key) == numbers  # from the file kat_vectors of Random123
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 64, 100])
+@pytest.mark.parametrize(
+    ("seed", "index"), [(0, 0), (0, 1), (1, 0), (12345, 999_999), (2**32, 2**32), (SEED_LIMIT - 1, INDEX_LIMIT - 1)]
+)
+def test_an_image_has_the_ticks_that_the_definition_says(seed: int, index: int, size: int) -> None:
+    assert latent_ticks(seed, index, 1, size)[0].tolist() == expected_ticks(seed, index, size)
+
+
+def test_the_largest_latent_of_the_last_image_has_the_ticks_that_the_definition_says() -> None:
+    assert latent_ticks(7, INDEX_LIMIT - 1, 1, 4096)[0].tolist() == expected_ticks(7, INDEX_LIMIT - 1, 4096)
+
+
+@pytest.mark.parametrize(
+    ("seed", "index", "first"),
+    [
+        (0, 0, [33, -58, 19, -73, 24, 9, -31, -22, -29, -11, -8, -39]),
+        (0, 1, [-10, -29, -37, -6, 9, 28, -11, 64, 38, -23, -46, -4]),
+        (1, 0, [1, -3, 11, -16, -51, 20, 64, 33, -52, -3, -4, -32]),
+        (SEED_LIMIT - 1, INDEX_LIMIT - 1, [7, -18, 38, 33, -7, -4, -21, -5, -23, -55, -21, -14]),
+    ],
+)
+def test_the_first_ticks_of_an_image_stay_what_they_are(seed: int, index: int, first: list[int]) -> None:
+    assert latent_ticks(seed, index, 1, 100)[0, :12].tolist() == first
+
+
+def test_a_thousand_images_stay_what_they_are() -> None:
+    digest = hashlib.sha256(latent_ticks(2024, 5, 1000, 100).tobytes()).hexdigest()
+    assert digest == "f57632a25859f29ee9cbdffc27170416b197f4b63cb47958210a9d37b537f23b"
+
+
+def test_latents_stay_what_they_are() -> None:
+    digest = hashlib.sha256(latents(2024, 5, 1000, 100).astype("<f4").tobytes()).hexdigest()
+    assert digest == "4f069eb67690ee6ed100a14c9be9b5e39119c083838eda256c82b59366a5fc75"
+
+
+@pytest.mark.parametrize("size", [16, 100])
+def test_an_image_is_the_same_alone_and_in_any_batch(size: int) -> None:
+    together = latent_ticks(3, 50, 40, size)
+    for first, count in ((50, 1), (50, 7), (57, 13), (70, 20), (89, 1)):
+        np.testing.assert_array_equal(latent_ticks(3, first, count, size), together[first - 50 : first - 50 + count])
+
+
+def test_seeds_and_indices_give_different_images() -> None:
+    rows = np.concatenate([latent_ticks(seed, 0, 50, 16) for seed in range(20)])
+    assert len(np.unique(rows, axis=0)) == 1000
+
+
+def test_latents_are_the_ticks_times_the_step() -> None:
+    values, ticks = latents(5, 6, 30, 100), latent_ticks(5, 6, 30, 100)
+    assert values.dtype == np.float32
+    assert ticks.dtype == np.int8
+    assert values.shape == ticks.shape == (30, 100)
+    assert [float(value) for value in values.ravel()] == [int(tick) * LATENT_STEP for tick in ticks.ravel()]
+
+
+def test_latents_lie_on_the_grid() -> None:
+    scaled = latents(0, 0, 1000, 100) * 32
+    np.testing.assert_array_equal(scaled, np.round(scaled))
+    assert np.abs(scaled).max() <= 127
+
+
+def test_the_table_is_the_normal_distribution() -> None:
+    counts = [after - before for before, after in zip([0, *ROUNDED], [*ROUNDED, 65536], strict=True)]
+    assert _tick_of_word().tolist() == [tick for tick, count in zip(TICKS, counts, strict=True) for _ in range(count)]
+
+
+def test_no_rounding_of_the_table_was_close() -> None:
+    assert min(abs(count % 1 - 0.5) for count in CUMULATIVE) > 1e-5  # a million roundings of a double
+
+
+def test_the_table_is_symmetric_and_never_falls() -> None:
+    table = _tick_of_word().astype(int)
+    assert len(table) == 65536
+    np.testing.assert_array_equal(table, -table[::-1])
+    assert np.diff(table).min() == 0
+
+
+def test_the_table_has_the_moments_of_the_normal_distribution() -> None:
+    second, fourth, sixth = (
+        sum(share * (tick * LATENT_STEP) ** power for tick, share in zip(TICKS, SHARES, strict=True)) for power in (2, 4, 6)
+    )
+    assert sum(SHARES) == 1
+    assert sum(share * tick for tick, share in zip(TICKS, SHARES, strict=True)) == 0
+    assert second == pytest.approx(1 + LATENT_STEP**2 / 12, abs=2e-4)  # the grid adds its own variance (Sheppard)
+    assert fourth / second**2 == pytest.approx(3, abs=5e-3)
+    assert sixth / second**3 == pytest.approx(15, abs=0.2)
+
+
+def test_a_million_draws_follow_the_table() -> None:
+    ticks = latent_ticks(11, 0, 10_000, 100)
+    expected = 1e6 * np.array(SHARES)
+    counts = np.bincount(ticks.ravel().astype(int) + 127, minlength=255)
+    common = expected > 100
+    chi_square = float(((counts - expected)[common] ** 2 / expected[common]).sum())
+    freedom = int(common.sum())
+    assert abs(chi_square - freedom) < 4 * math.sqrt(2 * freedom)
+    assert counts[expected == 0].sum() == 0
+
+
+def test_neighbouring_latents_and_images_are_not_correlated() -> None:
+    values = latents(12, 0, 10_000, 64)
+    correlations = np.corrcoef(np.concatenate([values[:-1], values[1:]], axis=1).T)
+    assert np.abs(correlations - np.eye(128)).max() < 6 / math.sqrt(10_000)
+
+
+@pytest.mark.parametrize(
+    ("seed", "start", "count", "named"),
+    [
+        (-1, 0, 1, "seed -1"),
+        (SEED_LIMIT, 0, 1, f"seed {SEED_LIMIT}"),
+        (0, 0, 0, "count 0"),
+        (0, 0, -5, "count -5"),
+        (0, -1, 1, "images -1 to -1"),
+        (0, INDEX_LIMIT, 1, f"images {INDEX_LIMIT} to {INDEX_LIMIT}"),
+        (0, INDEX_LIMIT - 1, 2, f"images {INDEX_LIMIT - 1} to {INDEX_LIMIT}"),
+        (0, 0, INDEX_LIMIT + 1, f"images 0 to {INDEX_LIMIT}"),
+    ],
+)
+def test_an_address_out_of_range_is_refused(seed: int, start: int, count: int, named: str) -> None:
+    with pytest.raises(RequestError, match=rf"^{named} (is|are) out of range: expected "):
+        check_address(seed, start, count)
+    with pytest.raises(RequestError):
+        latents(seed, start, count, 16)
+
+
+def test_the_first_and_the_last_address_are_in_range() -> None:
+    check_address(0, 0, 1)
+    check_address(SEED_LIMIT - 1, INDEX_LIMIT - 1, 1)
+    check_address(0, 0, INDEX_LIMIT)
