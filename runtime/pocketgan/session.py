@@ -51,7 +51,13 @@ def open_session(contents: bytes, precision: str, provider: Provider = Provider.
                 "--provider cuda: this model is int8 and CUDA has no integer kernels for it; use --provider cpu, or export "
                 "one with gan-export --precision fp32"
             )
-        return OpenSession(_open_on_cuda(runtime, contents), Provider.cuda, "asked for")
+        try:
+            return OpenSession(_open_on_cuda(runtime, contents), Provider.cuda, "asked for")
+        except ProviderError as error:
+            raise ProviderError(
+                f"--provider cuda: {error}; use --provider cpu, or make sure that the NVIDIA driver works and that "
+                "onnxruntime-gpu (the extra 'cuda') is installed in place of onnxruntime"
+            ) from error
     if precision == "int8":
         return OpenSession(_open(runtime, contents, _CPU), Provider.cpu, "an int8 model")
     try:
@@ -65,15 +71,15 @@ def import_onnxruntime() -> ModuleType:
     installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)]
     if len(installed) == 2:
         raise RuntimeMissingError(
-            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run: pip uninstall onnxruntime "
-            "onnxruntime-gpu, then pip install 'pocketgan[cpu]' or pip install 'pocketgan[cuda]'"
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run in pocketgan's checkout: "
+            "pip uninstall onnxruntime onnxruntime-gpu, then pip install '.[cpu]' or pip install '.[cuda]'"
         )
     try:
         import onnxruntime
     except ImportError as error:
         raise RuntimeMissingError(
-            f"onnxruntime cannot be imported ({error}); run: pip install 'pocketgan[cpu]', or on a machine with CUDA: "
-            "pip install 'pocketgan[cuda]'"
+            f"onnxruntime cannot be imported ({error}); run in pocketgan's checkout: pip install '.[cpu]', or on a machine with "
+            "CUDA: pip install '.[cuda]'"
         ) from error
     module: ModuleType = onnxruntime
     return module
@@ -92,10 +98,7 @@ def _is_installed(distribution: str) -> bool:
 def _open_on_cuda(runtime: ModuleType, contents: bytes) -> "InferenceSession":
     """Open a session whose every node runs on CUDA. Raises ProviderError if that cannot be."""
     if _CUDA not in runtime.get_available_providers():
-        raise ProviderError(
-            "CUDA is not live: this onnxruntime has no CUDA provider; run: pip uninstall onnxruntime, then "
-            "pip install 'pocketgan[cuda]'"
-        )
+        raise ProviderError("CUDA is not live: this onnxruntime has no CUDA provider")
     # It tells of libraries that are absent by print: standard output is for data.
     with redirect_stdout(sys.stderr):
         runtime.preload_dlls()
@@ -104,7 +107,7 @@ def _open_on_cuda(runtime: ModuleType, contents: bytes) -> "InferenceSession":
     except ModelError as error:
         raise ProviderError(f"CUDA is not live: {error}") from error
     if session.get_providers()[0] != _CUDA:
-        raise ProviderError(f"CUDA is not live: onnxruntime took {session.get_providers()[0]}; check the NVIDIA driver")
+        raise ProviderError(f"CUDA is not live: onnxruntime took {session.get_providers()[0]}")
     return session
 
 

@@ -141,7 +141,7 @@ def test_without_onnxruntime_it_says_what_to_install(tmp_path: Path, models: Pat
     script = "import sys; sys.modules['onnxruntime'] = None; from pocketgan.gen_cli import main; main()"
     code, out, said = run(tmp_path, "--model", models / "tiny.onnx", command=[sys.executable, "-c", script])
     assert (code, out) == (1, "")
-    assert re.fullmatch(r"error: onnxruntime cannot be imported [^\n]+ run: pip install 'pocketgan\[cpu\]'[^\n]+\n", said)
+    assert re.fullmatch(r"error: onnxruntime cannot be imported [^\n]+ run in [^\n]+: pip install '\.\[cpu\]'[^\n]+\n", said)
 
 
 def test_with_onnxruntime_twice_it_says_what_to_uninstall(tmp_path: Path, models: Path) -> None:
@@ -152,7 +152,7 @@ def test_with_onnxruntime_twice_it_says_what_to_uninstall(tmp_path: Path, models
     code, out, said = run(tmp_path, "--model", models / "tiny.onnx", PYTHONPATH=str(tmp_path))
     assert (code, out) == (1, "")
     assert re.fullmatch(
-        r"error: onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run: [^\n]+\n", said
+        r"error: onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run in [^\n]+: pip [^\n]+\n", said
     )
 
 

@@ -322,12 +322,12 @@ def test_cuda_is_refused_for_an_int8_model(models: Path) -> None:
 def test_cuda_is_refused_where_there_is_none(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     message = refusal(models / "tiny_float.onnx", Provider.cuda, ProviderError)
-    assert message.startswith("CUDA is not live: ")
+    assert message.startswith("--provider cuda: CUDA is not live: ")
 
 
 def test_a_missing_onnxruntime_is_said(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert "pip install 'pocketgan[cpu]'" in refusal(models / "tiny.onnx", kind=RuntimeMissingError)
+    assert "pip install '.[cpu]'" in refusal(models / "tiny.onnx", kind=RuntimeMissingError)
 
 
 def test_images_that_are_not_square_keep_height_and_width_apart(models: Path, tmp_path: Path, tiny: Generator) -> None:

@@ -15,5 +15,5 @@ def require_training_extra() -> None:
     if missing:
         raise TrainExtraMissingError(
             f"{', '.join(missing)} not installed: training and export need the extra 'train'; "
-            "run: pip install 'pocketgan[cpu,train]'"
+            "run in pocketgan's checkout: pip install '.[cpu,train]'"
         )

@@ -1,0 +1,125 @@
+"""How fast the bundled int8 models are beside other forms of the same generator. Needs the extras [cpu,train].
+
+    python scripts/bench_export.py [--rounds 15]
+
+Prints a Markdown table of ratios to the float32 ONNX file, on one thread, at batch 1 and batch 64. All forms are timed in turn in
+short rounds, in one process; the median of the rounds' ratios is printed, with the lowest and the highest. The float forms have
+fresh weights: the speed does not depend on them.
+"""
+
+import argparse
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+
+import pocketgan_models
+from pocketgan.latents import latents
+from pocketgan.session import Provider, open_session
+from pocketgan_trainer.export.exporter import build_graph
+from pocketgan_trainer.export.fold import fold
+from pocketgan_trainer.export.verify import count_kernels
+from pocketgan_trainer.training.presets import PRESETS
+
+_ROUND_SECONDS = 0.03
+_BASELINE = "float32 ONNX"
+
+Draw = Callable[[NDArray[np.float32]], object]
+
+
+class _Latents(CalibrationDataReader):  # type: ignore[misc]
+    """Feeds calibration latents to onnxruntime's own quantizer."""
+
+    def __init__(self, latent_size: int) -> None:
+        self._batches = iter([{"z": latents(1, 0, 128, latent_size)}])
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        """Return the next batch, None after the last."""
+        return next(self._batches, None)
+
+
+def naive_int8(model: onnx.ModelProto, latent_size: int) -> bytes:
+    """Return what onnxruntime's `quantize_static` makes of a float model with its default settings."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+        onnx.save(model, source)
+        quantize_static(source, target, _Latents(latent_size), quant_format=QuantFormat.QDQ)
+        return target.read_bytes()
+
+
+def forms(preset_name: str) -> Iterator[tuple[str, Draw, str]]:
+    """Yield name, drawing function and a remark for each form of one preset's generator."""
+    preset = PRESETS[preset_name]
+    torch.manual_seed(0)
+    generator = preset.build_generator().eval()
+    float_model = build_graph(fold(generator), preset.latent_size, "fp32")
+
+    def eager(latent: NDArray[np.float32]) -> object:
+        with torch.inference_mode():
+            return generator(torch.from_numpy(latent))
+
+    yield "torch eager, float32", eager, ""
+    for name, contents in (
+        (_BASELINE, float_model.SerializeToString()),
+        ("onnxruntime quantize_static", naive_int8(float_model, preset.latent_size)),
+        (f"bundled {preset_name}.onnx", pocketgan_models.path(preset_name).read_bytes()),
+    ):
+        kernels = count_kernels(contents)
+        computing = sum(operator in ("Conv", "ConvTranspose", "Gemm", "FusedGemm", "FusedConv") for operator in kernels.other)
+        remark = f"{len(contents):,} bytes; {kernels.integer} integer kernels, {computing} float layers"
+        session = open_session(contents, "fp32", Provider.cpu).session
+        yield name, lambda latent, session=session: session.run(["images"], {"z": latent}), remark  # type: ignore[misc]
+
+
+def ratios(draws: dict[str, Draw], latent: NDArray[np.float32], rounds: int) -> dict[str, list[float]]:
+    """Return for each form, round by round, how many times as fast it was as the baseline."""
+    repeats = {}
+    for name, draw in draws.items():
+        draw(latent)
+        began = time.perf_counter()
+        draw(latent)
+        repeats[name] = max(1, round(_ROUND_SECONDS / (time.perf_counter() - began)))
+    results: dict[str, list[float]] = {name: [] for name in draws}
+    for _ in range(rounds):
+        seconds = {}
+        for name, draw in draws.items():
+            began = time.perf_counter()
+            for _ in range(repeats[name]):
+                draw(latent)
+            seconds[name] = (time.perf_counter() - began) / repeats[name]
+        for name in draws:
+            results[name].append(seconds[_BASELINE] / seconds[name])
+    return results
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15, help="rounds for each batch size (default 15)")
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    print(f"onnxruntime {onnxruntime.__version__}, torch {torch.__version__}, {platform.machine()}\n")
+    print("| generator | form | batch 1 | batch 64 | |\n|---|---|---|---|---|")
+    for preset_name, preset in PRESETS.items():
+        entries = list(forms(preset_name))
+        draws = {name: draw for name, draw, _ in entries}
+        by_batch = [ratios(draws, latents(2, 0, batch, preset.latent_size), rounds) for batch in (1, 64)]
+        for name, _, remark in entries:
+            cells = [
+                f"{statistics.median(result[name]):.2f}x ({min(result[name]):.2f} to {max(result[name]):.2f})"
+                for result in by_batch
+            ]
+            print(f"| {preset_name} | {name} | {cells[0]} | {cells[1]} | {remark} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Which number format trains the DCGAN faster on this CPU, and whether it trains as well. Needs the extras [cpu,train].
+
+    python scripts/bench_training.py [--rounds 10] [--threads N] [--epochs 0]
+
+First it times training steps on real digits: float32 and bfloat16 autocast, with the weights in the usual memory layout and in
+channels_last, in turn in one process, and prints ratios to plain float32. With --epochs it then trains twice from the same seed,
+once in each number format, and prints the score of every epoch; without a run folder left behind.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+
+from pocketgan.cpus import usable_cpus
+from pocketgan_trainer.data.mnist import load_mnist
+from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.loop import build_players, train
+from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.report import ConsoleReport
+from pocketgan_trainer.training.run_folder import create_run_folder
+from pocketgan_trainer.training.steps import Players
+
+_STEPS = 3
+_CPU = torch.device("cpu")
+
+
+def seconds(config: TrainingConfig, players: Players, images: NDArray[np.uint8], memory_format: torch.memory_format) -> float:
+    """Return how long a few training steps take."""
+    preset = PRESETS[config.preset]
+    real = torch.from_numpy(images[: config.batch_size, None]).float() / 127.5 - 1
+    real = real.contiguous(memory_format=memory_format)
+    began = time.perf_counter()
+    for _ in range(_STEPS):
+        latent = torch.randn(config.batch_size, preset.latent_size)
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):
+            preset.step(players, real, latent)
+    return time.perf_counter() - began
+
+
+def compare_speed(config: TrainingConfig, images: NDArray[np.uint8], rounds: int) -> None:
+    """Print a Markdown table of ratios."""
+    contestants = {}
+    for bfloat16 in (False, True):
+        for memory_format in (torch.contiguous_format, torch.channels_last):
+            name = ("bfloat16" if bfloat16 else "float32") + (", channels_last" if memory_format is torch.channels_last else "")
+            contestant = replace(config, bfloat16=bfloat16)
+            players = build_players(contestant, _CPU)
+            for network in (players.generator, players.discriminator):
+                network.to(memory_format=memory_format)  # type: ignore[call-overload]
+            contestants[name] = (contestant, players, images, memory_format)
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds + 1):
+        for name, arguments in contestants.items():
+            times[name].append(seconds(*arguments))
+    print("| number format | speed against float32 |\n|---|---|")
+    for name in contestants:
+        # The first round warms up.
+        ratios = [baseline / own for baseline, own in zip(times["float32"][1:], times[name][1:], strict=True)]
+        print(f"| {name} | {statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f}) |")
+
+
+def compare_quality(config: TrainingConfig, images: NDArray[np.uint8]) -> None:
+    """Train in both number formats and print the score of each epoch."""
+    scores = {}
+    for bfloat16 in (False, True):
+        contestant = replace(config, bfloat16=bfloat16)
+        with tempfile.TemporaryDirectory() as folder:
+            run = create_run_folder(Path(folder), config.preset, "mnist")
+            with ConsoleReport(Console(stderr=True, soft_wrap=True), config.epochs, len(images) // config.batch_size) as report:
+                train(contestant, images, run, _CPU, report, lambda: False)
+            lines = (run.path / "stats.jsonl").read_text().splitlines()
+        scores[bfloat16] = [json.loads(line)["pixel_frechet"] for line in lines]
+    print("\n| epoch | pixel Frechet, float32 | bfloat16 |\n|---|---|---|")
+    for epoch, (wide, narrow) in enumerate(zip(scores[False], scores[True], strict=True), start=1):
+        print(f"| {epoch} | {wide:.2f} | {narrow:.2f} |")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=10, help="rounds of timed steps (default 10)")
+    parser.add_argument("--threads", type=int, default=usable_cpus(), help="CPU threads (default: all)")
+    parser.add_argument("--epochs", type=int, default=0, help="epochs to train in each number format (default 0: none)")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    config = PRESETS["dcgan"].config
+    images = load_mnist().images
+    compare_speed(config, images, arguments.rounds)
+    if arguments.epochs:
+        compare_quality(replace(config, epochs=arguments.epochs), images)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Exports finished runs to the models that are shipped, each with its card and a picture beside it.
+
+    python scripts/release_models.py runs/0001-dcgan-mnist runs/0002-mlp-mnist
+
+For each run it writes models/pocketgan_models/PRESET.onnx from the best checkpoint, PRESET.png with the first hundred digits of
+seed 0 as the runtime draws them from that very file, and PRESET.md, the card for people, of which everything below MARKER is
+written by hand and kept. Needs the extras [cpu,train].
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import pocketgan_models
+from pocketgan.files import whole_file
+from pocketgan.generator import Generator
+from pocketgan.writers import write_grid
+from pocketgan_trainer.export.exporter import ExportReport, export
+from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
+from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
+from pocketgan_trainer.training.run_folder import RunFolder, find_run_folder
+
+MARKER = "<!-- written by hand from here on -->"
+_SHOWN_EPOCHS = (1, 2, 5, 10, 20, 30, 40, 50)
+
+
+def release(run: RunFolder) -> Path:
+    """Export one run's best checkpoint into the package of models, and return the path of its card for people."""
+    checkpoint = load_checkpoint(run.best)
+    model = pocketgan_models.path(checkpoint.config.preset)
+    report = export(checkpoint, model, "int8")
+    write_grid(model.with_suffix(".png"), Generator.load(model).generate(100))
+    card = model.with_suffix(".md")
+    by_hand = card.read_text().partition(MARKER)[2] if card.exists() else "\n"
+    with whole_file(card) as temporary:
+        temporary.write_text(_facts(run, checkpoint, report) + MARKER + by_hand)
+    return card
+
+
+def training_command(config: TrainingConfig) -> str:
+    """Return the gan-train command that starts a run with this config."""
+    own = PRESETS[config.preset].config
+    options = {
+        "--epochs": (config.epochs, None),
+        "--preset": (config.preset, DEFAULT_PRESET),
+        "--batch-size": (config.batch_size, own.batch_size),
+        "--lr": (config.learning_rate, own.learning_rate),
+        "--seed": (config.seed, own.seed),
+    }
+    return " ".join(["gan-train", *(f"{name} {value}" for name, (value, default) in options.items() if value != default)])
+
+
+def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
+    """Return the part of the card that is made of measured facts, as Markdown."""
+    card, parity, speed = report.card, report.card.parity, report.speed
+    statistics = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
+    last, best = statistics[-1], statistics[checkpoint.progress.epoch - 1]
+    name = report.target.name
+    picture = report.target.with_suffix(".png").name
+    rows = [
+        ("trained by", f"`{training_command(checkpoint.config)}`, then `gan-export {name}`"),
+        ("training data", f"all 60,000 training digits of MNIST, {last['images_seen']:,} images shown in {last['epoch']} epochs"),
+        ("training time", f"{last['seconds'] / 60:.0f} minutes"),
+        ("exported epoch", f"{best['epoch']}, the one with the lowest pixel Frechet distance: {best['pixel_frechet']:.2f}"),
+        ("checkpoint", f"SHA-256 `{card.training.checkpoint_sha256}`"),
+        ("file", f"{report.size_bytes:,} bytes, SHA-256 `{report.sha256}`"),
+        ("input", f"`z` float32 [N, {card.latent_size}], standard normal in steps of 1/32"),
+        ("output", f"`images` uint8 [N, {card.image_height}, {card.image_width}], 0 = background"),
+        ("kernels", f"{report.kernels.integer} integer, {len(report.kernels.other)} in floating point"),
+        (
+            "pixels against torch",
+            f"PSNR {parity.psnr_db:.1f} dB, mean error {parity.mean_error:.2f} and largest {parity.largest_error} of 255 grey "
+            f"levels, over {parity.images:,} images",
+        ),
+        (
+            "speed",
+            f"{speed.median:.1f} times the float32 file's, batch 64, one thread ({speed.lowest:.1f} to {speed.highest:.1f})",
+        ),
+        ("licence", f"{card.licence}; the training data is CC BY-SA 3.0"),
+    ]
+    shown = [row for row in statistics if row["epoch"] in _SHOWN_EPOCHS]
+    lines = [
+        f"# {name}",
+        "",
+        f"![The first hundred digits of seed 0, as {name} draws them]({picture})",
+        "",
+        f"The first hundred digits of seed 0, not chosen: `gan-gen --model {card.architecture} --count 100 --grid`.",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {title} | {text} |" for title, text in rows),
+        "",
+        "How training went (means over each epoch; the pixel Frechet distance compares 5,000 generated digits with the training",
+        "digits in 64 principal components of their pixels, lower is better, and is not the Inception FID):",
+        "",
+        "| epoch | loss G | loss D | D(x) | D(G(z)) | pixel Frechet |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {row['epoch']} | {row['generator_loss']:.2f} | {row['discriminator_loss']:.2f} | {row['real_score']:.2f} "
+            f"| {row['fake_score']:.2f} | {row['pixel_frechet']:.2f} |"
+            for row in shown
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Release the runs that are named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders")
+    for path in parser.parse_args().runs:
+        print(release(find_run_folder(path)))
+
+
+if __name__ == "__main__":
+    main()
