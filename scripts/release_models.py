@@ -19,7 +19,7 @@ from pocketgan_trainer.export.exporter import ExportReport, export
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
-from pocketgan_trainer.training.run_folder import RunFolder, find_run_folder
+from pocketgan_trainer.training.run_folder import BEST, RunFolder, find_run_folder
 
 MARKER = "<!-- written by hand from here on -->"
 _SHOWN_EPOCHS = (1, 2, 5, 10, 20, 30, 40, 50)
@@ -29,7 +29,7 @@ def release(run: RunFolder) -> Path:
     """Export one run's best checkpoint into the package of models, and return the path of its card for people."""
     checkpoint = load_checkpoint(run.best)
     model = pocketgan_models.path(checkpoint.config.preset)
-    report = export(checkpoint, model, "int8")
+    report = export(checkpoint, model, "int8", licence="MIT")
     write_grid(model.with_suffix(".png"), Generator.load(model).generate(100))
     card = model.with_suffix(".md")
     by_hand = card.read_text().partition(MARKER)[2] if card.exists() else "\n"
@@ -54,12 +54,13 @@ def training_command(config: TrainingConfig) -> str:
 def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
     """Return the part of the card that is made of measured facts, as Markdown."""
     card, parity, speed = report.card, report.card.parity, report.speed
+    config = TrainingConfig.from_json((run.path / "config.json").read_text())
     statistics = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
     last, best = statistics[-1], statistics[checkpoint.progress.epoch - 1]
     name = report.target.name
     picture = report.target.with_suffix(".png").name
     rows = [
-        ("trained by", f"`{training_command(checkpoint.config)}`, then `gan-export {name}`"),
+        ("trained by", f"`{training_command(config)}`, then `gan-export {name}`"),
         ("training data", f"all 60,000 training digits of MNIST, {last['images_seen']:,} images shown in {last['epoch']} epochs"),
         ("training time", f"{last['seconds'] / 60:.0f} minutes"),
         ("exported epoch", f"{best['epoch']}, the one with the lowest pixel Frechet distance: {best['pixel_frechet']:.2f}"),
@@ -111,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders")
     for path in parser.parse_args().runs:
-        print(release(find_run_folder(path)))
+        print(release(find_run_folder(path, BEST)))
 
 
 if __name__ == "__main__":

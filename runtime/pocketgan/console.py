@@ -25,11 +25,13 @@ def cli_errors() -> Iterator[None]:
     try:
         yield
     except PocketganError as error:
-        message = " ".join(str(error).split())
-        # It may quote a model file, which must not get to command the terminal with an escape sequence.
-        printable = "".join(character if character.isprintable() else "?" for character in message)
-        print(f"error: {printable}", file=sys.stderr)
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         raise typer.Exit(1) from error
+
+
+def printable(message: str) -> str:
+    """Return a message that may quote a model file, which must not get to command the terminal with an escape sequence."""
+    return "".join(character if character.isprintable() else "?" for character in message)
 
 
 def show_version(asked: bool) -> None:

@@ -30,7 +30,7 @@ def _quota_version_2(cgroup: Path, membership: Path) -> int | None:
 def _quota_of_group(group: Path) -> int | None:
     """Return the CPUs that a group's `cpu.max` ("quota period" in microseconds, or "max period") allows, rounded up."""
     limit = _words(group / "cpu.max")
-    if len(limit) != 2 or limit[0] == "max":
+    if len(limit) != 2 or not all(word.isdecimal() for word in limit):
         return None
     return -(-int(limit[0]) // int(limit[1]))
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, show_version
+from pocketgan.address import INDEX_LIMIT, SEED_LIMIT
+from pocketgan.console import cli_errors, command_line, printable, show_version
 from pocketgan.session import Provider
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class Format(StrEnum):
 def generate(
     count: Annotated[int, typer.Option(min=1, max=MOST_IMAGES, help="How many images.")] = 10,
     out: Annotated[Path, typer.Option(help="Folder for the files; made if it is not there.")] = Path("digits"),
-    seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Which endless row of images.")] = 0,
-    start: Annotated[int, typer.Option(min=0, max=2**40, help="Index of the first image in that row.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=SEED_LIMIT - 1, help="Which endless row of images.")] = 0,
+    start: Annotated[int, typer.Option(min=0, max=INDEX_LIMIT - MOST_IMAGES, help="Index of the first image in that row.")] = 0,
     model: Annotated[
         str | None,
         typer.Option(
@@ -123,7 +124,7 @@ def _with_progress_bar(batches: Iterable["Batch"], count: int) -> Iterator["Batc
 
 
 def _say(message: str) -> None:
-    print(message, file=sys.stderr)
+    print(printable(message), file=sys.stderr)
 
 
 def main() -> None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgan.address import check_address
 from pocketgan.card import CARD_KEY, ModelCard
 from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, first_line
-from pocketgan.latents import LATENT_STEP, check_address, latents
+from pocketgan.latents import LATENT_STEP, latents
 from pocketgan.locate import locate_model
 from pocketgan.onnx_file import read_metadata, read_model_file
 from pocketgan.session import OpenSession, Provider, open_session

@@ -10,81 +10,25 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.errors import RequestError
+from pocketgan.address import check_address
 
 LATENT_STEP = 1 / 32
 """Distance between two neighbouring latents. Latents are `tick * LATENT_STEP` with integer ticks from -127 to 127."""
-
-SEED_LIMIT = 2**64
-"""Seeds are 0 <= seed < SEED_LIMIT: the first of the two words of Philox's key."""
-
-INDEX_LIMIT = 2**48
-"""Indices of images are 0 <= index < INDEX_LIMIT, far inside Philox's 256-bit counter."""
 
 _WORDS_PER_BLOCK = 16  # one Philox4x64 block is 256 bits, or sixteen 16-bit words
 
 # Of the 65,536 words, how many stand for tick 0, 1, 2, ... 127; the negative ticks mirror them. Entry k is the standard normal
 # probability of ((k - 0.5) / 32, (k + 0.5) / 32), times 65,536, by rounding the cumulative counts; the last takes the whole tail.
 # Written out, because a cumulative distribution computed on the spot could differ by a rounding between two C libraries.
+# fmt: off
 _WORDS_PER_TICK = (
-    *(
-        818,
-        816,
-        816,
-        813,
-        811,
-        807,
-        802,
-        798,
-        792,
-        785,
-        778,
-        771,
-        761,
-        752,
-        743,
-        732,
-        721,
-        709,
-        698,
-        685,
-        672,
-        658,
-        646,
-        631,
-        616,
-    ),
-    *(
-        602,
-        588,
-        572,
-        557,
-        542,
-        527,
-        511,
-        495,
-        480,
-        465,
-        449,
-        434,
-        419,
-        403,
-        389,
-        374,
-        360,
-        345,
-        331,
-        318,
-        304,
-        291,
-        278,
-        265,
-        253,
-    ),
-    *(241, 229, 219, 207, 197, 186, 177, 167, 158, 149, 141, 133, 125, 118, 110, 104, 98, 91, 85, 80, 75, 70, 65, 60, 57, 52, 49),
-    *(45, 42, 39, 36, 33, 30, 29, 26, 24, 22, 20, 19, 17, 16, 14, 13, 12, 11, 10, 9, 8, 8, 7, 6, 5, 5, 5, 4, 4, 3, 3, 3, 3, 2),
-    *(2, 2, 1, 2, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 3),
+    818, 816, 816, 813, 811, 807, 802, 798, 792, 785, 778, 771, 761, 752, 743, 732, 721, 709, 698, 685, 672, 658, 646,
+    631, 616, 602, 588, 572, 557, 542, 527, 511, 495, 480, 465, 449, 434, 419, 403, 389, 374, 360, 345, 331, 318, 304,
+    291, 278, 265, 253, 241, 229, 219, 207, 197, 186, 177, 167, 158, 149, 141, 133, 125, 118, 110, 104, 98, 91, 85, 80,
+    75, 70, 65, 60, 57, 52, 49, 45, 42, 39, 36, 33, 30, 29, 26, 24, 22, 20, 19, 17, 16, 14, 13, 12, 11, 10, 9, 8, 8, 7,
+    6, 5, 5, 5, 4, 4, 3, 3, 3, 3, 2, 2, 2, 1, 2, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 3,
 )
+# fmt: on
 
 
 def latents(seed: int, start: int, count: int, size: int) -> NDArray[np.float32]:
@@ -106,16 +50,6 @@ def latent_ticks(seed: int, start: int, count: int, size: int) -> NDArray[np.int
     words = raw.astype("<u8").view("<u2").reshape(count, blocks_per_image * _WORDS_PER_BLOCK)
     ticks: NDArray[np.int8] = _tick_of_word()[words[:, :size]]
     return ticks
-
-
-def check_address(seed: int, start: int, count: int) -> None:
-    """Raise RequestError unless `seed` and the indices from `start` to `start + count - 1` name images."""
-    if not 0 <= seed < SEED_LIMIT:
-        raise RequestError(f"seed {seed} is out of range: expected 0 to {SEED_LIMIT - 1}")
-    if count < 1:
-        raise RequestError(f"count {count} is out of range: expected at least 1")
-    if start < 0 or start + count > INDEX_LIMIT:
-        raise RequestError(f"images {start} to {start + count - 1} are out of range: expected indices 0 to {INDEX_LIMIT - 1}")
 
 
 @cache

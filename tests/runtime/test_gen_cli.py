@@ -201,7 +201,7 @@ def test_overwrite_replaces_files_that_exist(gan_gen: GanGen, file_format: str) 
         (("--seed", "-1"), "--seed"),
         (("--seed", str(2**64)), "--seed"),
         (("--start", "-1"), "--start"),
-        (("--start", str(2**40 + 1)), "--start"),
+        (("--start", str(2**48)), "--start"),
         (("--threads", "0"), "--threads"),
         (("--threads", "100000"), "--threads"),
         (("--format", "gif"), "--format"),

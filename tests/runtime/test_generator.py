@@ -17,10 +17,11 @@ import pytest
 from numpy.typing import NDArray
 from protobuf_bytes import metadata_entry
 
+from pocketgan.address import INDEX_LIMIT, SEED_LIMIT
 from pocketgan.card import CARD_KEY, ModelCard
 from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, RuntimeMissingError
 from pocketgan.generator import BATCH_SIZE, Batch, Generator
-from pocketgan.latents import INDEX_LIMIT, SEED_LIMIT, latents
+from pocketgan.latents import latents
 from pocketgan.session import Provider
 
 PIXELS_SHA256 = {

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from reference_philox import Block, philox4x64, words16
 
+from pocketgan.address import INDEX_LIMIT, SEED_LIMIT, check_address
 from pocketgan.errors import RequestError
-from pocketgan.latents import INDEX_LIMIT, LATENT_STEP, SEED_LIMIT, _tick_of_word, check_address, latent_ticks, latents
+from pocketgan.latents import LATENT_STEP, _tick_of_word, latent_ticks, latents
 
 TICKS = range(-127, 128)
 # For each tick but the last, the number of 16-bit words that stand for it or a lower one, before rounding.

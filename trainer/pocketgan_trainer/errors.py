@@ -5,6 +5,7 @@ PocketganError
         DownloadError   it could not be fetched
     CheckpointError     a checkpoint is absent, damaged, unsafe or of another preset
     TrainingError       a run cannot start or go on
+    TrainExtraMissingError  a package of the extra `train` is not installed
     ExportError         a model cannot be exported, or what was exported does not hold what it says
 """
 
@@ -29,3 +30,7 @@ class TrainingError(PocketganError):
 
 class ExportError(PocketganError):
     """A generator cannot be exported, or the exported file failed one of its checks."""
+
+
+class TrainExtraMissingError(PocketganError):
+    """A package that only the trainer needs is not installed."""

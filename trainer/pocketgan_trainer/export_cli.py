@@ -3,6 +3,7 @@
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,21 +39,26 @@ def export(
 
     The file is checked before it appears, or replaces the one that is there: its kernels, and its pixels against torch's.
     """
+    if target.suffix != ".onnx":
+        message = f"{target} does not end in .onnx: PATH is the file to write; a checkpoint is named with --checkpoint"
+        raise typer.BadParameter(message, param_hint="PATH")
     with cli_errors():
         _export(target, checkpoint, precision)
 
 
 def _export(target: Path, checkpoint_path: Path | None, precision: Precision) -> None:
+    from pocketgan.session import import_onnxruntime
     from pocketgan_trainer.requirements import require_training_extra
 
     require_training_extra()
+    import_onnxruntime()
     from pocketgan_trainer.export.exporter import export as run_export
     from pocketgan_trainer.training.checkpoint import load_checkpoint
-    from pocketgan_trainer.training.run_folder import RUNS, find_run_folder
+    from pocketgan_trainer.training.run_folder import BEST, RUNS, find_run_folder
 
     path = checkpoint_path or RUNS
     if checkpoint_path is None or path.is_dir():
-        path = find_run_folder(path).best
+        path = find_run_folder(path, BEST).best
     checkpoint = load_checkpoint(path)
     _print_report(run_export(checkpoint, target, precision.value), checkpoint)
 
@@ -63,8 +69,8 @@ def _print_report(report: "ExportReport", checkpoint: "Checkpoint") -> None:
     from rich.text import Text
 
     card, parity = report.card, report.card.parity
-    table = Table(show_header=False, title=f"{report.target}: {card.name}, {card.precision}", title_justify="left")
-    table.add_row("from", f"{checkpoint.path}, epoch {checkpoint.progress.epoch}")
+    table = Table(show_header=False, title=Text(f"{report.target}: {card.name}, {card.precision}"), title_justify="left")
+    table.add_row("from", Text(f"{checkpoint.path}, epoch {checkpoint.progress.epoch}", overflow="fold"))
     table.add_row("size", f"{report.size_bytes:,} bytes, {report.size_bytes / report.float_size_bytes:.0%} of float32")
     others = ", ".join(f"{operator} x{count}" for operator, count in Counter(report.kernels.other).items()) or "none"
     table.add_row("kernels", f"{report.kernels.integer} integer; in floating point: {others}")
@@ -76,9 +82,9 @@ def _print_report(report: "ExportReport", checkpoint: "Checkpoint") -> None:
     speed = report.speed
     table.add_row("speed", f"{speed.median:.2f}x float32 ({speed.lowest:.2f} to {speed.highest:.2f}), batch 64, one thread")
     table.add_row("sha256", Text(report.sha256, overflow="fold"))
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False)
     console.print(table)
-    console.print(f"next: gan-gen --model {report.target} --count 10 --out digits/", soft_wrap=True)
+    console.print(f"next: gan-gen --model {quote(str(report.target))} --count 10 --out drawn/", soft_wrap=True)
 
 
 def main() -> None:

@@ -2,11 +2,7 @@
 
 from importlib.util import find_spec
 
-from pocketgan.errors import PocketganError
-
-
-class TrainExtraMissingError(PocketganError):
-    """A package that only the trainer needs is not installed."""
+from pocketgan_trainer.errors import TrainExtraMissingError
 
 
 def require_training_extra() -> None:

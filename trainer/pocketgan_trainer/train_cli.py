@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -39,7 +40,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the newest run in --out, or with the run that --out is.")
     ] = False,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="the CPUs this process may use")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="CPU threads.", show_default="the CPUs this process may use")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
@@ -72,9 +75,10 @@ def _train(
     from rich.console import Console
 
     from pocketgan.cpus import usable_cpus
-    from pocketgan_trainer.data.mnist import load_mnist
+    from pocketgan_trainer.data.mnist import DATA_SET, load_mnist
     from pocketgan_trainer.stop_flag import StopFlag
     from pocketgan_trainer.training.devices import choose_device
+    from pocketgan_trainer.training.loop import count_steps
     from pocketgan_trainer.training.loop import train as run_training
     from pocketgan_trainer.training.plan import plan_new_run, plan_resumed_run
     from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
@@ -89,31 +93,33 @@ def _train(
     resumed = plan_resumed_run(folder, preset, options) if resume else None
     config = resumed.config if resumed else plan_new_run(preset or DEFAULT_PRESET, options, device)
     digits = load_mnist(data)
+    steps_per_epoch = count_steps(config, len(digits.images))
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"{config.preset} on {len(digits.images):,} digits: {config.epochs} epochs, batch {config.batch_size}, learning rate "
         f"{config.learning_rate:g}, seed {config.seed}, {'bfloat16' if config.bfloat16 else 'float32'} on {device}, "
-        f"{torch.get_num_threads()} threads"
+        f"CPU threads: {torch.get_num_threads()}"
     )
     if resumed:
         console.print(f"going on in {resumed.run.path} after {resumed.checkpoint.progress.images_seen:,} images")
     if dry_run:
-        console.print("dry run: nothing was written")
+        console.print("dry run: nothing was trained and no run folder made")
         return
 
-    run = resumed.run if resumed else create_run_folder(folder, config.preset, "mnist")
-    console.print(f"run folder {run.path}")
     stop = StopFlag()
     stop.install()
-    with ConsoleReport(console, config.epochs, len(digits.images) // config.batch_size) as report:
+    run = resumed.run if resumed else create_run_folder(folder, config.preset, DATA_SET)
+    console.print(f"run folder {run.path}")
+    with ConsoleReport(console, config.epochs, steps_per_epoch) as report:
         checkpoint = resumed.checkpoint if resumed else None
         finished = run_training(config, digits.images, run, device, report, stop, checkpoint)
     if not finished:
-        console.print(f"saved {run.last}; gan-train --resume goes on from there")
+        where = f" --out {quote(str(out))}" if out else ""
+        console.print(f"saved {run.last}; gan-train --resume{where} goes on from there")
         raise typer.Exit(128 + (stop.signal or 0))
     console.print(f"done: the best checkpoint is {run.best}")
-    console.print("next: gan-export model.onnx")
+    console.print(f"next: gan-export model.onnx{f' --checkpoint {quote(str(run.path))}' if out else ''}")
 
 
 def main() -> None:

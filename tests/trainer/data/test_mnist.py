@@ -2,8 +2,9 @@
 
 import gzip
 import hashlib
+import json
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,22 @@ def folder(bundled: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@dataclass(frozen=True)
+class Installation:
+    """What pip noted of an installed package."""
+
+    direct_url: str | None
+
+    def read_text(self, name: str) -> str | None:
+        """Return one of pip's notes."""
+        return {"direct_url.json": self.direct_url}[name]
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache folder of a machine without the checkout's files, still to be made."""
     monkeypatch.setattr(mnist, "BUNDLED_FOLDER", tmp_path / "not-in-a-wheel")
+    monkeypatch.setattr(mnist, "distribution", lambda name: Installation(None))
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name)
     return tmp_path / "cache" / "pocketgan" / "mnist"
 
@@ -175,3 +188,21 @@ def test_without_checkout_cache_and_mirror_every_mirror_is_named(cache: Path, mo
     for mirror in mirrors:
         assert f"{mirror}{IMAGES}.gz: " in str(caught.value)
     assert "--data DIR" in str(caught.value)
+
+
+def test_a_wheel_built_from_a_checkout_finds_the_digits_there(
+    bundled: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = tmp_path / "a check out"
+    shutil.copytree(bundled, checkout / "trainer" / "pocketgan_trainer" / "data" / "mnist")
+    note = json.dumps({"url": checkout.as_uri(), "dir_info": {}})
+    monkeypatch.setattr(mnist, "distribution", lambda name: Installation(note))
+    assert len(load_mnist(split="test")) == 10000
+    assert not cache.exists()
+
+
+def test_a_wheel_from_elsewhere_looks_for_no_checkout(bundled: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(bundled, cache)
+    note = json.dumps({"url": "https://example.org/pocketgan-0.1.0-py3-none-any.whl", "archive_info": {}})
+    monkeypatch.setattr(mnist, "distribution", lambda name: Installation(note))
+    assert len(load_mnist(split="test")) == 10000

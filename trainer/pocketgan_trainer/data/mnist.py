@@ -1,8 +1,12 @@
 """The MNIST database of handwritten digits: found in a folder, in the checkout, or in the user's cache, and checked by digest."""
 
+import json
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import platformdirs
@@ -14,8 +18,11 @@ from pocketgan_trainer.errors import DataError
 
 Split: TypeAlias = Literal["train", "test"]
 
+DATA_SET = "mnist"
+"""Its name in run folders and model cards."""
+
 BUNDLED_FOLDER = Path(__file__).parent / "mnist"
-"""In a checkout and in the sdist; wheels do without it."""
+"""In a checkout and in the sdist; wheels do without it, but pip remembers which checkout a wheel was built from."""
 MIRRORS = ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/")
 IMAGE_SHAPE = (28, 28)
 
@@ -129,9 +136,24 @@ def _find_both(folder: Path, files: MnistSplit) -> tuple[Path, Path]:
 
 
 def _find_bundled(files: MnistSplit) -> tuple[Path, Path] | None:
-    """Return the paths in the checkout, or None where it does not hold both."""
-    images, labels = _find(BUNDLED_FOLDER, files.images), _find(BUNDLED_FOLDER, files.labels)
-    return None if images is None or labels is None else (images, labels)
+    """Return the paths in the checkout, or None where there is none that holds both."""
+    for folder in (BUNDLED_FOLDER, *_folders_of_installation()):
+        images, labels = _find(folder, files.images), _find(folder, files.labels)
+        if images is not None and labels is not None:
+            return images, labels
+    return None
+
+
+def _folders_of_installation() -> list[Path]:
+    """Return where the digits lie in the checkout that this package was installed from, if pip noted one (PEP 610)."""
+    try:
+        note = distribution("pocketgan").read_text("direct_url.json")
+    except PackageNotFoundError:  # run from a folder, not installed
+        return []
+    url = urlsplit(json.loads(note)["url"]) if note else None
+    if url is None or url.scheme != "file":
+        return []
+    return [Path(url2pathname(url.path), "trainer", *__name__.split(".")[:-1], "mnist")]
 
 
 def _find_cached(files: MnistSplit) -> tuple[Path, Path]:

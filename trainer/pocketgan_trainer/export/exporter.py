@@ -9,10 +9,12 @@ import numpy as np
 import onnx
 
 from pocketgan.card import CARD_KEY, ModelCard, ParityFacts, TrainingFacts
+from pocketgan.errors import OutputError
 from pocketgan.files import whole_file
 from pocketgan.generator import Generator
 from pocketgan.latents import LATENT_STEP
 from pocketgan.session import Provider, open_session
+from pocketgan_trainer.data.mnist import DATA_SET
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
@@ -35,8 +37,8 @@ from pocketgan_trainer.training.sampling import draw
 
 _SPEED_BATCH = 64
 _SPEED_ROUNDS = 7
-_DATA_SET = "mnist"
-_LICENCE = "MIT"
+UNSTATED_LICENCE = "NOASSERTION"
+"""SPDX's word for weights whose licence nobody has stated."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,15 @@ class ExportReport:
     card: ModelCard
 
 
-def export(checkpoint: Checkpoint, target: Path, precision: str) -> ExportReport:
+def export(checkpoint: Checkpoint, target: Path, precision: str, licence: str = UNSTATED_LICENCE) -> ExportReport:
     """Write the checkpoint's generator to `target` as `int8`, `fp16` or `fp32`, and return what was measured on the way.
 
     The file appears only after it has been checked: by onnx.checker, by the kernels that onnxruntime makes of it, by its pixels
-    against torch's on PARITY_IMAGES latents, and by opening it with the runtime. Raises CheckpointError if the weights do not
-    fit, ExportError if a check fails, OutputError if the file cannot be written.
+    against torch's on PARITY_IMAGES latents, and by opening it with the runtime. `licence`, an SPDX word, goes into the card.
+    Raises CheckpointError if the weights do not fit, ExportError if a check fails, OutputError if the file cannot be written.
     """
+    if target.is_dir():
+        raise OutputError(f"cannot write {target}: it is a folder; expected a file name such as {target / 'model.onnx'}")
     preset = PRESETS[checkpoint.config.preset]
     generator = restore_generator(checkpoint)
     layers = fold(generator)
@@ -74,12 +78,16 @@ def export(checkpoint: Checkpoint, target: Path, precision: str) -> ExportReport
     latent = parity_latents(preset.latent_size)
     session = open_session(without_card, precision, Provider.cpu).session
     (images,) = session.run(["images"], {"z": latent})
+    if (images == images[0]).all():
+        raise ExportError(
+            f"all {PARITY_IMAGES} images that it draws are the same: the training has collapsed; take another checkpoint"
+        )
     parity = compare(images, draw(generator, preset.latent_size, PARITY_SEED, 0, PARITY_IMAGES), precision)
 
     float_model = build_graph(layers, preset.latent_size, "fp32").SerializeToString(deterministic=True)
     speed = speed_ratio(without_card, float_model, latent[:_SPEED_BATCH], _SPEED_ROUNDS)
 
-    card = _card(checkpoint, preset.latent_size, images.shape[1:], precision, parity)
+    card = _card(checkpoint, preset.latent_size, images.shape[1:], precision, parity, licence)
     entry = model.metadata_props.add()
     entry.key, entry.value = CARD_KEY, card.to_json()
     contents = model.SerializeToString(deterministic=True)
@@ -102,11 +110,11 @@ def build_graph(layers: list[Layer], latent_size: int, precision: str) -> onnx.M
 
 
 def _card(
-    checkpoint: Checkpoint, latent_size: int, image_shape: tuple[int, int], precision: str, parity: ParityFacts
+    checkpoint: Checkpoint, latent_size: int, image_shape: tuple[int, int], precision: str, parity: ParityFacts, licence: str
 ) -> ModelCard:
     config, progress = checkpoint.config, checkpoint.progress
     return ModelCard(
-        name=f"{config.preset}-{_DATA_SET}",
+        name=f"{config.preset}-{DATA_SET}",
         architecture=config.preset,
         latent_size=latent_size,
         latent_step=LATENT_STEP,
@@ -115,14 +123,14 @@ def _card(
         image_width=image_shape[1],
         precision=precision,
         training=TrainingFacts(
-            data_set=_DATA_SET,
+            data_set=DATA_SET,
             images_seen=progress.images_seen,
             epochs=progress.epoch,
             seed=config.seed,
-            checkpoint_sha256=hashlib.sha256(checkpoint.path.read_bytes()).hexdigest(),
+            checkpoint_sha256=checkpoint.sha256,
         ),
         parity=parity,
         quality={},
         package_version=version("pocketgan"),
-        licence=_LICENCE,
+        licence=licence,
     )

@@ -15,7 +15,8 @@ def fold(generator: nn.Module) -> list[Layer]:
     """Return the layers of a generator in evaluation mode, all arithmetic in float64.
 
     The generator must be a chain (nested nn.Sequential) of Linear, BatchNorm, LeakyReLU, Unflatten, ConvTranspose2d and Tanh.
-    Raises ExportError if it holds anything else, or a batch normalization that does not follow weights.
+    Raises ExportError if it holds anything else, a batch normalization that does not follow weights,
+    or weights that are not finite.
     """
     layers: list[Layer] = []
     for module in _chain(generator):
@@ -27,6 +28,9 @@ def fold(generator: nn.Module) -> list[Layer]:
             layers[-1] = _fold_batch_norm(layers[-1], module)
         else:
             layers.append(_layer(module))
+    weighted = [layer for layer in layers if isinstance(layer, Dense | TransposedConvolution)]
+    if not all(np.isfinite(array).all() for layer in weighted for array in (layer.weight, layer.bias)):
+        raise ExportError("cannot export weights that are not finite: the training has diverged; take an earlier checkpoint")
     return layers
 
 
@@ -74,8 +78,8 @@ def _fold_batch_norm(
     layer: Dense | TransposedConvolution, norm: nn.BatchNorm1d | nn.BatchNorm2d
 ) -> Dense | TransposedConvolution:
     """Return the layer that does what `layer` and then `norm` with its running statistics do."""
-    if norm.running_mean is None or norm.running_var is None:
-        raise ExportError("cannot export a batch normalization without running statistics")
+    if norm.running_mean is None or norm.running_var is None or not norm.affine:
+        raise ExportError("cannot export a batch normalization without running statistics or without weights of its own")
     factor = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
     bias = (layer.bias - _array(norm.running_mean)) * factor + _array(norm.bias)
     if isinstance(layer, Dense):

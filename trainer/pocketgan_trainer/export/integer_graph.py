@@ -52,6 +52,8 @@ def integer_graph(layers: list[Layer], grids: list[Grid | None], latent_size: in
             # The dense layer before it has its rows in this order already.
             shape = [-1, layer.height, layer.width, layer.channels]
             current = _Stored(notes.reshape(name, current.name, shape), current.grid, layer.height, layer.width)
+        else:
+            raise ExportError(f"cannot export layer {position}, a {type(layer).__name__}: it has no grid for its output")
     if current.grid != PIXEL_GRID or not current.height:
         raise ExportError("cannot export: expected layers that end in an image after a tanh")
     notes.reshape("images", current.name, [-1, current.height, current.width])

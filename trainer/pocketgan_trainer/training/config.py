@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, fields
 
+from pocketgan.address import SEED_LIMIT
 from pocketgan_trainer.errors import TrainingError
 
 
@@ -28,6 +29,8 @@ class TrainingConfig:
         for name, value, least in (("epochs", self.epochs, 1), ("batch size", self.batch_size, 2), ("seed", self.seed, 0)):
             if value < least:
                 raise TrainingError(f"{name} {value} is out of range: expected at least {least}")
+        if self.seed >= SEED_LIMIT:
+            raise TrainingError(f"seed {self.seed} is out of range: expected at most {SEED_LIMIT - 1}")
         if not 0 < self.learning_rate < 1:
             raise TrainingError(f"learning rate {self.learning_rate} is out of range: expected between 0 and 1")
 

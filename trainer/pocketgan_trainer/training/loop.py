@@ -1,7 +1,8 @@
 """The training loop, from the first step to the last."""
 
+import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Protocol
 
 import numpy as np
@@ -52,13 +53,11 @@ def train(
     all epochs are done, False if `stop_requested` said so between two steps; the state is saved then too, and resuming from it
     equals never having stopped.
 
-    Raises TrainingError if there are fewer images than a batch, OutputError if the run folder cannot be written, CheckpointError
-    if `resume_from` does not fit.
+    Raises TrainingError if there are fewer images than a batch or a loss is not finite, OutputError if the run folder cannot be
+    written, CheckpointError if `resume_from` does not fit.
     """
     preset = PRESETS[config.preset]
-    steps_per_epoch = len(images) // config.batch_size
-    if steps_per_epoch == 0:
-        raise TrainingError(f"batch size {config.batch_size} exceeds the {len(images)} training images")
+    steps_per_epoch = count_steps(config, len(images))
 
     torch.manual_seed(config.seed)
     players = build_players(config, device)
@@ -67,9 +66,8 @@ def train(
         restore_run(resume_from, players, sums)
         progress = resume_from.progress
         run.drop_statistics_after(progress.epoch)
-    else:
-        run.write_config(config)
-        run.write_sheet("reals.png", images[:SHEET_IMAGES])
+    run.write_config(config)
+    run.write_sheet("reals.png", images[:SHEET_IMAGES])
 
     pixels = torch.from_numpy(images).to(device)
     pixel_space = fit_pixel_space(images)
@@ -91,6 +89,8 @@ def train(
                 return False
 
         measured = means(sums, steps_per_epoch)
+        if not all(math.isfinite(value) for value in astuple(measured)):
+            raise TrainingError(f"diverged in epoch {progress.epoch + 1}: a loss is not finite; start again with a lower --lr")
         sums.zero_()
         score = pixel_frechet(pixel_space, draw(players.generator, preset.latent_size, SCORED_SEED, 0, SCORED_IMAGES))
         is_best = progress.best_score is None or score < progress.best_score
@@ -107,6 +107,13 @@ def train(
     return True
 
 
+def count_steps(config: TrainingConfig, images: int) -> int:
+    """Return the steps in an epoch of `images` images. Raises TrainingError if they do not fill one batch."""
+    if images < config.batch_size:
+        raise TrainingError(f"batch size {config.batch_size} exceeds the {images} training images")
+    return images // config.batch_size
+
+
 def build_players(config: TrainingConfig, device: torch.device) -> Players:
     """Return fresh networks of the config's preset on `device`, and their optimizers, from torch's current random state."""
     preset = PRESETS[config.preset]
@@ -116,7 +123,7 @@ def build_players(config: TrainingConfig, device: torch.device) -> Players:
 
 def image_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
     """Return the order in which an epoch shows its images: a permutation of `count` that depends on the arguments only."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)
+    return np.random.Generator(np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64))).permutation(count)
 
 
 def _adam(network: nn.Module, config: TrainingConfig) -> Adam:

@@ -11,10 +11,13 @@ from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.devices import supports_bfloat16
 from pocketgan_trainer.training.presets import PRESETS
-from pocketgan_trainer.training.run_folder import RunFolder, find_run_folder
+from pocketgan_trainer.training.run_folder import LAST, RunFolder, find_run_folder
 
 Option = int | float
 """A value that the user chose for a field of TrainingConfig."""
+
+_FLAGS = {"learning_rate": "lr", "batch_size": "batch-size"}
+# What the command line calls fields of TrainingConfig, where it is something else.
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,12 @@ def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Opt
     More epochs than the run had planned are a longer run of the same kind; any other change would make it another run. Raises
     TrainingError if there is no run or an option differs, CheckpointError if its last checkpoint cannot be used.
     """
-    run = find_run_folder(folder)
+    run = find_run_folder(folder, LAST)
     checkpoint = load_checkpoint(run.last)
     config = replace(checkpoint.config, epochs=int(options.get("epochs", checkpoint.config.epochs)))
     wanted = {**({} if preset is None else {"preset": preset}), **options}
     differing = [
-        f"{name} {value} (the run has {getattr(config, name)})"
+        f"--{_FLAGS.get(name, name)} {value} (the run has {getattr(config, name)})"
         for name, value in wanted.items()
         if getattr(config, name) != value
     ]
@@ -55,5 +58,5 @@ def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Opt
             f"cannot resume {run.path} with {', '.join(differing)}: leave these options out, or start a new run without --resume"
         )
     if config.epochs < checkpoint.progress.epoch:
-        raise TrainingError(f"{run.path} has {checkpoint.progress.epoch} epochs done already: expected --epochs above that")
+        raise TrainingError(f"{run.path} has {checkpoint.progress.epoch} epochs done already: expected --epochs of that or more")
     return ResumedRun(run, checkpoint, config)

@@ -1,5 +1,6 @@
 """How far a run has come, and what it measured since its current epoch began."""
 
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,15 @@ class Progress:
     """Time spent training, over all the processes that worked on this run."""
     best_score: float | None = None
     """Lowest score of any epoch so far, None before the first."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if this is no position that a run can have."""
+        counts = (self.epoch, self.step, self.images_seen)
+        times = (self.seconds,) if self.best_score is None else (self.seconds, self.best_score)
+        if not all(type(count) is int and count >= 0 for count in counts):
+            raise ValueError(f"epoch, step and images seen are {counts}, expected whole numbers from 0")
+        if not all(type(value) in (int, float) and math.isfinite(value) for value in times):
+            raise ValueError(f"seconds and best score are {times}, expected finite numbers")
 
     def after_step(self, images: int, seconds: float) -> "Progress":
         """Return the position after one more step of `images` images, `seconds` later."""

@@ -4,7 +4,7 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from torch import Tensor
 
@@ -21,20 +21,19 @@ class ConsoleReport:
         self._epochs = epochs
         self._steps_per_epoch = steps_per_epoch
         self._shown_at = self._epoch_began_at = time.monotonic()
-        self._shown_images: int | None = None
-        self._epoch_images: int | None = None
+        self._shown_images = self._epoch_images = 0
         self._bar = Bar(
+            # Two lines, so that they fit on a terminal of 80 columns.
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[numbers]}"),
+            BarColumn(bar_width=12),
             TextColumn("ETA"),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[numbers]}"),
             console=console,
             disable=not console.is_terminal,
             speed_estimate_period=120,
         )
-        self._task = self._bar.add_task("", total=epochs * steps_per_epoch, epoch=1, epochs=epochs, numbers="")
+        self._task: TaskID | None = None
 
     def __enter__(self) -> "ConsoleReport":
         """Show the bar, on a terminal."""
@@ -48,28 +47,30 @@ class ConsoleReport:
     def step(self, progress: Progress, sums: Tensor) -> None:
         """Move the bar, at most twice a second."""
         now = time.monotonic()
-        if self._shown_images is None or self._epoch_images is None:
+        completed = progress.epoch * self._steps_per_epoch + progress.step
+        if self._task is None:
+            # A resumed run starts in the middle: neither the bar nor the rates may take that for speed.
+            total = self._epochs * self._steps_per_epoch
+            epoch, epochs = progress.epoch + 1, self._epochs
+            self._task = self._bar.add_task("", total=total, completed=completed, epoch=epoch, epochs=epochs, numbers="")
             self._shown_images = self._epoch_images = progress.images_seen
             self._shown_at = self._epoch_began_at = now
         elif self._console.is_terminal and now - self._shown_at > _REFRESH_SECONDS:
             rate = (progress.images_seen - self._shown_images) / (now - self._shown_at)
-            self._bar.update(
-                self._task,
-                completed=progress.epoch * self._steps_per_epoch + progress.step,
-                epoch=progress.epoch + 1,
-                numbers=f"{rate:,.0f} images/s  {_numbers(means(sums, progress.step))}",
-            )
+            numbers = f"{rate:,.0f} images/s\n{_numbers(means(sums, progress.step))}"
+            self._bar.update(self._task, completed=completed, epoch=progress.epoch + 1, numbers=numbers)
             self._shown_at, self._shown_images = now, progress.images_seen
 
     def epoch(self, progress: Progress, measured: Means, score: float) -> None:
         """Print the line of a finished epoch."""
         now = time.monotonic()
-        seconds = now - self._epoch_began_at
-        rate = (progress.images_seen - (self._epoch_images or 0)) / max(seconds, 1e-9)
-        remaining = round(seconds * (self._epochs - progress.epoch))
+        rate = (progress.images_seen - self._epoch_images) / max(now - self._epoch_began_at, 1e-9)
+        # From the rate, because the first epoch after a resumption is a part of one.
+        images_per_epoch = progress.images_seen / progress.epoch
+        remaining = round((self._epochs - progress.epoch) * images_per_epoch / max(rate, 1e-9))
         self._console.print(
             f"epoch {progress.epoch}/{self._epochs}  {rate:,.0f} images/s  ETA {_clock(remaining)}  {_numbers(measured)}"
-            f"  pixel Frechet {score:.3f}{'  best' if score == progress.best_score else ''}",
+            f"  pixel Frechet {score:.3f}{'  best' if score == progress.best_score else ''}"
         )
         self._epoch_began_at, self._epoch_images = now, progress.images_seen
 

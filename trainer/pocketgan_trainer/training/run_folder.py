@@ -18,6 +18,9 @@ from pocketgan_trainer.training.config import TrainingConfig
 RUNS = Path("runs")
 """Where runs are kept unless the user says otherwise, relative to the working folder."""
 
+LAST = "last.safetensors"
+BEST = "best.safetensors"
+
 _NAME = re.compile(r"(\d{4,})-.+")
 
 
@@ -30,12 +33,12 @@ class RunFolder:
     @property
     def last(self) -> Path:
         """The checkpoint to resume from."""
-        return self.path / "last.safetensors"
+        return self.path / LAST
 
     @property
     def best(self) -> Path:
         """The checkpoint of the epoch with the best score."""
-        return self.path / "best.safetensors"
+        return self.path / BEST
 
     def write_config(self, config: TrainingConfig) -> None:
         """Write `config.json`. Raises OutputError if that fails."""
@@ -82,17 +85,22 @@ def create_run_folder(parent: Path, preset: str, data_set: str) -> RunFolder:
         raise OutputError(f"cannot make a run folder in {parent}: {error.strerror}") from error
 
 
-def find_run_folder(path: Path) -> RunFolder:
-    """Return `path` itself if it is a run folder, else the newest run in it. Raises TrainingError if there is none."""
+def find_run_folder(path: Path, checkpoint: str) -> RunFolder:
+    """Return `path` itself if it is a run folder, else the newest run in it that has a file `checkpoint`: LAST or BEST.
+
+    A run gets its first checkpoint at the end of its first epoch. Raises TrainingError if there is no such run.
+    """
     if (path / "config.json").is_file():
         return RunFolder(path)
-    runs = [run for _, run in sorted(_numbered(path)) if (run / "config.json").is_file()] if path.is_dir() else []
+    runs = [run for _, run in sorted(_numbered(path)) if (run / checkpoint).is_file()] if path.is_dir() else []
     if not runs:
-        raise TrainingError(f"no training run in {path}: expected a folder that gan-train made; run gan-train first")
+        raise TrainingError(
+            f"no training run in {path} with a {checkpoint}: expected a folder that gan-train made; run gan-train first"
+        )
     return RunFolder(runs[-1])
 
 
 def _numbered(parent: Path) -> list[tuple[int, Path]]:
-    """Return the numbers and paths of the folders in `parent` that are named like runs."""
-    matches = [(_NAME.fullmatch(child.name), child) for child in parent.iterdir() if child.is_dir()]
+    """Return the numbers and paths of all in `parent` that is named like runs, also of a file that takes the name of one."""
+    matches = [(_NAME.fullmatch(child.name), child) for child in parent.iterdir()]
     return [(int(match[1]), child) for match, child in matches if match]

@@ -1,0 +1,59 @@
+"""Checkpoint files for tests: networks that have moved, and files changed after they were written."""
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.loop import build_players
+from pocketgan_trainer.training.steps import Players
+
+
+def moved_players(config: TrainingConfig) -> Players:
+    """Return networks that have taken one random step, so that their optimizers hold moments."""
+    players = build_players(config, torch.device("cpu"))
+    for network, optimizer in (
+        (players.generator, players.generator_optimizer),
+        (players.discriminator, players.discriminator_optimizer),
+    ):
+        for weight in network.parameters():
+            weight.grad = torch.randn_like(weight)
+        optimizer.step()
+    return players
+
+
+def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return the text and the tensors of a safetensors file."""
+    with safe_open(path, framework="pt") as file:
+        return dict(file.metadata()), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+
+
+def rewrite_text(path: Path, **changes: str | None) -> None:
+    """Write the file again with some of its texts changed, or left out where the change is None."""
+    text, tensors = read(path)
+    changed = {name: value for name, value in {**text, **changes}.items() if value is not None}
+    save_file(tensors, path, metadata=changed)
+
+
+def rewrite_json(path: Path, name: str, changes: Mapping[str, object]) -> None:
+    """Write the file again with some fields of one of its JSON texts changed."""
+    text, _ = read(path)
+    rewrite_text(path, **{name: json.dumps({**json.loads(text[name]), **changes})})
+
+
+def header_length(contents: bytes) -> int:
+    """Return the bytes that the header of a safetensors file takes, after the eight that tell this length."""
+    (length,) = struct.unpack("<Q", contents[:8])
+    return int(length)
+
+
+def with_header_length(contents: bytes, length: int) -> bytes:
+    """Return the same file with spaces after its header, up to a length; the format allows that."""
+    old = header_length(contents)
+    return struct.pack("<Q", length) + contents[8 : 8 + old].ljust(length) + contents[8 + old :]

@@ -1,0 +1,69 @@
+"""What all tests of the trainer share: one thread for torch, real digits, and one short run."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+# Before numpy is imported. More threads than idle processors block one another badly, and nothing here is large.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pocketgan_trainer.data.mnist import Digits, load_mnist
+from pocketgan_trainer.training.loop import train
+from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.progress import Means, Progress
+from pocketgan_trainer.training.run_folder import RunFolder, create_run_folder
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def untouched_random_state() -> Iterator[None]:
+    """Start each test from the same random state, whatever ran before, and leave torch's as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+@pytest.fixture(scope="session")
+def digits() -> Digits:
+    """The first 2,000 training digits of MNIST."""
+    mnist = load_mnist()
+    return Digits(mnist.images[:2000].copy(), mnist.labels[:2000].copy())
+
+
+@pytest.fixture(scope="session")
+def images(digits: Digits) -> NDArray[np.uint8]:
+    """The same digits as images alone, uint8 [2000, 28, 28]."""
+    return digits.images
+
+
+class SilentReport:
+    """A report that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int]] = []
+        """Epoch and step of each call."""
+        self.epochs: list[tuple[Progress, Means, float]] = []
+
+    def step(self, progress: Progress, sums: Tensor) -> None:
+        """Keep the position."""
+        self.steps.append((progress.epoch, progress.step))
+
+    def epoch(self, progress: Progress, measured: Means, score: float) -> None:
+        """Keep everything."""
+        self.epochs.append((progress, measured, score))
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory, images: NDArray[np.uint8]) -> RunFolder:
+    """A finished run of the mlp preset, one epoch of 320 digits. Shared by all tests: copy it before you change it."""
+    run = create_run_folder(tmp_path_factory.mktemp("trained") / "runs", "mlp", "mnist")
+    config = replace(PRESETS["mlp"].config, epochs=1)
+    assert train(config, images[:320], run, torch.device("cpu"), SilentReport(), lambda: False)
+    return run

@@ -1,0 +1,228 @@
+"""A whole export: what the file says of itself, that it is always the same, and that a failure leaves nothing behind."""
+
+import errno
+import hashlib
+import os
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from pocketgan import Generator
+from pocketgan.card import CARD_KEY, ModelCard, ParityFacts
+from pocketgan.errors import OutputError, PocketganError
+from pocketgan_trainer.errors import CheckpointError, ExportError
+from pocketgan_trainer.export import exporter, verify
+from pocketgan_trainer.export.exporter import ExportReport, build_graph, export
+from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, restore_generator
+from pocketgan_trainer.training.run_folder import RunFolder
+from pocketgan_trainer.training.sampling import draw
+
+PRECISIONS = ("int8", "fp16", "fp32")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(trained_run: RunFolder) -> Checkpoint:
+    """The checkpoint of a short run of the mlp preset."""
+    return load_checkpoint(trained_run.best)
+
+
+@pytest.fixture(autouse=True)
+def one_round_of_timing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure the speed only once: nothing here depends on it."""
+    monkeypatch.setattr(exporter, "_SPEED_ROUNDS", 1)
+
+
+@pytest.fixture(scope="module")
+def reports(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ExportReport]:
+    """One export in each precision."""
+    folder = tmp_path_factory.mktemp("exports")
+    return {precision: export(checkpoint, folder / f"{precision}.onnx", precision) for precision in PRECISIONS}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_report_tells_size_digest_and_place_of_the_file(reports: dict[str, ExportReport], precision: str) -> None:
+    report = reports[precision]
+    contents = report.target.read_bytes()
+    assert report.target.name == f"{precision}.onnx"
+    assert report.size_bytes == len(contents)
+    assert report.sha256 == hashlib.sha256(contents).hexdigest()
+
+
+def test_int8_is_about_a_quarter_of_float32_and_fp16_a_half(reports: dict[str, ExportReport]) -> None:
+    shares = {precision: report.size_bytes / report.float_size_bytes for precision, report in reports.items()}
+    assert shares == pytest.approx({"int8": 0.25, "fp16": 0.5, "fp32": 1.0}, abs=0.03)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_card_tells_where_the_weights_come_from(
+    reports: dict[str, ExportReport], checkpoint: Checkpoint, precision: str
+) -> None:
+    card = Generator.load(reports[precision].target, "cpu").card
+    assert card == reports[precision].card
+    assert (card.name, card.architecture, card.precision) == ("mlp-mnist", "mlp", precision)
+    assert (card.latent_size, card.latent_step, card.classes) == (100, 1 / 32, ())
+    assert (card.image_height, card.image_width) == (28, 28)
+    assert card.training.data_set == "mnist"
+    assert (card.training.epochs, card.training.images_seen, card.training.seed) == (1, 320, 0)
+    assert card.training.checkpoint_sha256 == hashlib.sha256(checkpoint.path.read_bytes()).hexdigest()
+    assert card.package_version == version("pocketgan")
+    assert card.licence == "NOASSERTION"
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_parity_in_the_card_is_that_of_the_file(reports: dict[str, ExportReport], checkpoint: Checkpoint, precision: str) -> None:
+    report = reports[precision]
+    images = Generator.load(report.target, "cpu").generate(1000, seed=verify.PARITY_SEED)
+    reference = draw(restore_generator(checkpoint), 100, verify.PARITY_SEED, 0, 1000)
+    difference = np.abs(images.astype(int) - reference)
+    assert report.card.parity == ParityFacts(
+        images=1000,
+        psnr_db=round(10 * float(np.log10(255**2 / (difference**2).mean())), 2) if difference.any() else 100.0,
+        mean_error=round(float(difference.mean()), 4),
+        largest_error=int(difference.max()),
+    )
+    assert report.card.parity.psnr_db >= {"int8": 40, "fp16": 60, "fp32": 80}[precision]
+
+
+def test_kernels_in_the_report_are_integer_for_int8_alone(reports: dict[str, ExportReport]) -> None:
+    assert (reports["int8"].kernels.integer, reports["int8"].kernels.other) == (6, ())
+    for precision in ("fp16", "fp32"):
+        assert reports[precision].kernels.integer == 0
+        assert reports[precision].kernels.other
+
+
+def test_speed_in_the_report_is_positive(reports: dict[str, ExportReport]) -> None:
+    for report in reports.values():
+        assert 0 < report.speed.lowest <= report.speed.median <= report.speed.highest
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_file_is_sound_and_stands_alone(reports: dict[str, ExportReport], precision: str) -> None:
+    path = reports[precision].target
+    onnx.checker.check_model(path, full_check=True)
+    model = onnx.load(path, load_external_data=False)
+    assert [entry.key for entry in model.metadata_props] == [CARD_KEY]
+    assert not any(entry.external_data for entry in model.graph.initializer)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    card = session.get_modelmeta().custom_metadata_map[CARD_KEY]
+    assert ModelCard.from_json(card) == reports[precision].card
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_same_checkpoint_gives_the_same_bytes(
+    reports: dict[str, ExportReport], checkpoint: Checkpoint, tmp_path: Path, precision: str
+) -> None:
+    again = export(load_checkpoint(checkpoint.path), tmp_path / "again.onnx", precision)
+    assert again.sha256 == reports[precision].sha256
+
+
+def test_the_card_names_the_checkpoint_that_was_read_even_if_a_run_writes_a_new_one(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    path = tmp_path / "best.safetensors"
+    path.write_bytes(checkpoint.path.read_bytes())
+    loaded = load_checkpoint(path)
+    path.write_bytes(b"the next epoch's")
+    assert export(loaded, tmp_path / "model.onnx", "int8").card.training.checkpoint_sha256 == checkpoint.sha256
+
+
+def test_an_export_takes_the_place_of_an_older_file(
+    reports: dict[str, ExportReport], checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"an older model")
+    export(checkpoint, tmp_path / "model.onnx", "int8")
+    assert hashlib.sha256((tmp_path / "model.onnx").read_bytes()).hexdigest() == reports["int8"].sha256
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def assert_export_fails(checkpoint: Checkpoint, folder: Path, error: type[PocketganError], told: str) -> None:
+    """Export over an older file: it must fail, and leave that file as it was and no other."""
+    target = folder / "model.onnx"
+    target.write_bytes(b"an older model")
+    with pytest.raises(error, match=told):
+        export(checkpoint, target, "int8")
+    assert target.read_bytes() == b"an older model"
+    assert list(folder.iterdir()) == [target]
+
+
+def test_pixels_too_far_off_leave_the_old_file(monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint, tmp_path: Path) -> None:
+    monkeypatch.setitem(verify.LEAST_PSNR_DB, "int8", 99.0)
+    assert_export_fails(checkpoint, tmp_path, ExportError, "int8 model's pixels differ from torch's")
+
+
+def test_kernels_in_floating_point_leave_the_old_file(
+    monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(exporter, "build_graph", lambda layers, latent_size, precision: build_graph(layers, latent_size, "fp32"))
+    assert_export_fails(checkpoint, tmp_path, ExportError, "not int8: 0 integer kernels")
+
+
+def test_a_runtime_that_draws_other_pixels_leaves_the_old_file(
+    monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    generate = Generator.generate
+
+    def generate_others(generator: Generator, count: int, seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        return generate(generator, count, seed=seed + 1)
+
+    monkeypatch.setattr(Generator, "generate", generate_others)
+    assert_export_fails(checkpoint, tmp_path, ExportError, "the runtime draws other pixels")
+
+
+def test_the_licence_in_the_card_is_the_one_that_was_stated(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    assert export(checkpoint, tmp_path / "model.onnx", "int8", licence="CC0-1.0").card.licence == "CC0-1.0"
+
+
+def test_weights_that_are_not_finite_leave_the_old_file(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    bias = checkpoint.tensors["generator.2.bias"].clone()
+    bias[3] = torch.nan
+    diverged = replace(checkpoint, tensors={**checkpoint.tensors, "generator.2.bias": bias})
+    assert_export_fails(diverged, tmp_path, ExportError, "weights that are not finite: the training has diverged")
+
+
+def test_a_generator_that_draws_always_the_same_leaves_the_old_file(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    collapsed = {"generator.0.weight": torch.zeros(128, 100)}
+    same = replace(checkpoint, tensors={**checkpoint.tensors, **collapsed})
+    assert_export_fails(same, tmp_path, ExportError, "all 1000 images that it draws are the same: the training has collapsed")
+
+
+def test_a_full_disk_leaves_the_old_file(monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint, tmp_path: Path) -> None:
+    def refuse(path: Path, contents: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(contents[:1000])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "model.onnx").touch()
+    with monkeypatch.context() as patch:
+        # The older file of `assert_export_fails` is written by the same method.
+        patch.setattr(Path, "write_bytes", refuse)
+        with pytest.raises(OutputError, match=r"cannot write .*model.onnx: No space left on device"):
+            export(checkpoint, tmp_path / "model.onnx", "int8")
+    assert [(path.name, path.stat().st_size) for path in tmp_path.iterdir()] == [("model.onnx", 0)]
+
+
+def test_weights_of_another_preset_leave_the_old_file(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    other = replace(checkpoint, config=replace(checkpoint.config, preset="dcgan"))
+    assert_export_fails(other, tmp_path, CheckpointError, "its generator does not fit preset 'dcgan'")
+
+
+def test_a_missing_folder_is_an_output_error(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot write .*gone/model.onnx: No such file"):
+        export(checkpoint, tmp_path / "gone" / "model.onnx", "int8")
+
+
+def test_a_folder_as_the_target_is_refused_before_the_work(
+    monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delattr(exporter, "restore_generator")
+    for target in (tmp_path, Path()):
+        with pytest.raises(OutputError, match=r"it is a folder; expected a file name such as .*model\.onnx"):
+            export(checkpoint, target, "int8")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,46 @@
+"""Speed beside a baseline: the arithmetic of the ratio, with a clock that the test moves."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from pocketgan.latents import latents
+from pocketgan_trainer.export import speed
+from pocketgan_trainer.export.float_graph import float_graph
+from pocketgan_trainer.export.layers import Dense, Layer, Tanh, ToImage
+from pocketgan_trainer.export.speed import speed_ratio
+
+
+def test_ratios_are_positive_and_in_order() -> None:
+    layers: list[Layer] = [Dense(np.eye(4), np.zeros(4)), Tanh(), ToImage(1, 2, 2)]
+    model = float_graph(layers, 4, np.float32).SerializeToString()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(speed, "_ROUND_SECONDS", 0.001)
+        ratio = speed_ratio(model, model, latents(0, 0, 8, 4), rounds=3)
+    assert 0 < ratio.lowest <= ratio.median <= ratio.highest
+
+
+class FakeSession:
+    """Takes a set time for each run, on the test's own clock."""
+
+    def __init__(self, clock: list[float], seconds: list[float]) -> None:
+        self._clock = clock
+        self._seconds = seconds
+
+    def run(self, outputs: list[str], feeds: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]) -> None:
+        """Let time pass: the next entry of the list, or its last again."""
+        self._clock[0] += self._seconds.pop(0) if len(self._seconds) > 1 else self._seconds[0]
+
+
+def test_ratio_is_how_many_times_as_fast_the_model_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    # Each runs once to warm up, once to be estimated (one run a round), then three rounds.
+    sessions = {
+        b"model": FakeSession(clock, [9.0, 0.1, 0.1, 0.2, 0.1]),
+        b"baseline": FakeSession(clock, [9.0, 0.3, 0.3, 0.3, 0.5]),
+    }
+    monkeypatch.setattr(speed, "open_session", lambda contents, *_: SimpleNamespace(session=sessions[contents]))
+    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    ratio = speed_ratio(b"model", b"baseline", np.zeros((1, 4), dtype=np.float32), rounds=3)
+    assert (ratio.lowest, ratio.median, ratio.highest) == pytest.approx((1.5, 3.0, 5.0))

@@ -1,0 +1,137 @@
+"""The rewrite of a transposed convolution as a plain one: bit for bit, on integers, for every shape that fits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pocketgan_trainer.export.fold import fold
+from pocketgan_trainer.export.integer_graph import integer_graph
+from pocketgan_trainer.export.layers import Dense, Layer, Tanh, ToImage, TransposedConvolution
+from pocketgan_trainer.export.quantization import LATENT_GRID, PIXEL_GRID, Grid
+from pocketgan_trainer.export.subpixel import SubpixelConvolution, rewrite
+from pocketgan_trainer.networks.same_padding import SameConvTranspose2d
+
+SIZES = (1, 2, 3, 7)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Kernel size, stride and paddings of a torch layer; padding None is Keras's 'same'."""
+
+    kernel_size: int
+    stride: int
+    padding: int | None
+    output_padding: int = 0
+
+    def __str__(self) -> str:
+        """Return a short name for pytest."""
+        padding = "same" if self.padding is None else f"p{self.padding}+{self.output_padding}"
+        return f"k{self.kernel_size}s{self.stride}{padding}"
+
+    def fits(self, size: int) -> bool:
+        """Say whether anything is left of the output for an input of this size."""
+        return self.padding is None or (size - 1) * self.stride + self.kernel_size - 2 * self.padding + self.output_padding > 0
+
+    def layer(self, channels_in: int, channels_out: int) -> nn.ConvTranspose2d:
+        """Return such a layer, its weights small integers, its bias too if it has one."""
+        layer: nn.ConvTranspose2d
+        if self.padding is None:
+            layer = SameConvTranspose2d(channels_in, channels_out, self.kernel_size, self.stride)
+        else:
+            layer = nn.ConvTranspose2d(
+                channels_in, channels_out, self.kernel_size, self.stride, self.padding, self.output_padding
+            )
+        with torch.no_grad():
+            for weight in layer.parameters():
+                weight.copy_(torch.randint(-9, 10, weight.shape))
+        return layer.double()
+
+
+SHAPES = [
+    *(Shape(k, s, p, op) for k in range(2, 6) for s in (1, 2, 3) for p in range(k // 2 + 1) for op in range(s)),
+    *(Shape(k, s, None) for k in range(2, 6) for s in (1, 2, 3) if k >= s),
+]
+
+
+def folded(module: nn.ConvTranspose2d) -> TransposedConvolution:
+    """Return the layer as the exporter sees it."""
+    (layer,) = fold(module)
+    assert isinstance(layer, TransposedConvolution)
+    return layer
+
+
+def carried_out(convolution: SubpixelConvolution, image: Tensor) -> Tensor:
+    """Return what the fields of the rewrite say is to be done with an image [N, C, H, W]."""
+    before, after, stride = convolution.pad_before, convolution.pad_after, convolution.stride
+    padded = functional.pad(image, (before, after, before, after))
+    phases = functional.conv2d(padded, torch.from_numpy(convolution.weight), torch.from_numpy(convolution.bias))
+    assert phases.shape[2:] == (convolution.convolved_size, convolution.convolved_size)
+    large = image.new_zeros(len(image), phases.shape[1] // stride**2, *(stride * size for size in phases.shape[2:]))
+    for a in range(stride):
+        for b in range(stride):
+            first = (a * stride + b) * large.shape[1]
+            large[:, :, a::stride, b::stride] = phases[:, first : first + large.shape[1]]
+    return large[:, :, : convolution.output_size, : convolution.output_size]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_plain_convolution_equals_torchs_transposed_one_bit_for_bit(shape: Shape) -> None:
+    module = shape.layer(3, 2)
+    for size in filter(shape.fits, SIZES):
+        image = torch.randint(-9, 10, (2, 3, size, size)).double()
+        expected = module(image)
+        assert folded(module).output_size(size) == expected.shape[2]
+        assert torch.equal(carried_out(rewrite(folded(module), size), image), expected), size
+
+
+def test_every_product_is_kept_once() -> None:
+    layer = folded(Shape(3, 2, None).layer(3, 2))
+    convolution = rewrite(layer, 7)
+    assert sorted(convolution.weight[convolution.weight != 0].tolist()) == sorted(layer.weight[layer.weight != 0].tolist())
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel_size", "paddings"),
+    [(Shape(3, 2, None), 2, (1, 0)), (Shape(3, 1, None), 3, (1, 1)), (Shape(4, 2, 1), 3, (1, 1)), (Shape(5, 2, None), 3, (1, 1))],
+    ids=str,
+)
+def test_kernels_are_no_larger_than_they_must_be(shape: Shape, kernel_size: int, paddings: tuple[int, int]) -> None:
+    convolution = rewrite(folded(shape.layer(3, 2)), 7)
+    assert convolution.weight.shape == (2 * shape.stride**2, 3, kernel_size, kernel_size)
+    assert (convolution.pad_before, convolution.pad_after) == paddings
+
+
+def whole_graph(convolution: TransposedConvolution, channels: int, size: int) -> tuple[list[Layer], list[Grid | None]]:
+    """Return a generator that hands its latents to the convolution as they are, and grids on which nothing is rounded.
+
+    The weights must be -1, 0 or 1. Between input and sigmoid all numbers are multiples of the latents' scale, 1/32, up to 4.
+    """
+    count = channels * size * size
+    layers: list[Layer] = [Dense(np.eye(count), np.zeros(count)), ToImage(channels, size, size), convolution, Tanh()]
+    return layers, [LATENT_GRID, None, LATENT_GRID, PIXEL_GRID]
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [(shape, size) for shape in SHAPES for size in (1, 2, 5) if shape.fits(size)], ids=str
+)
+def test_the_emitted_graph_equals_torchs_transposed_convolution(shape: Shape, size: int) -> None:
+    module = shape.layer(2, 1)
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.sign_()
+    ticks = torch.randint(-3, 4, (4, 2, size, size)).double()
+    full = module(ticks / 32)
+    assert full.abs().max() * 2 < 127 / 32
+    # The tanh is done as a sigmoid of twice its input.
+    expected = PIXEL_GRID.store(torch.sigmoid(2 * full)[:, 0].detach().numpy())
+
+    layers, grids = whole_graph(folded(module), 2, size)
+    model = integer_graph(layers, grids, 2 * size * size)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (images,) = session.run(["images"], {"z": (ticks / 32).float().reshape(4, -1).numpy()})
+    np.testing.assert_array_equal(images, expected)

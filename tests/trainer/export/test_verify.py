@@ -1,0 +1,158 @@
+"""The proofs of an export: kernels counted as onnxruntime runs them, pixels compared, and what is refused."""
+
+import numpy as np
+import pytest
+from lively_generators import lively_generator
+
+from pocketgan.card import ParityFacts
+from pocketgan_trainer.errors import ExportError
+from pocketgan_trainer.export.float_graph import float_graph
+from pocketgan_trainer.export.fold import fold
+from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToImage
+from pocketgan_trainer.export.nodes import GraphNotes
+from pocketgan_trainer.export.quantization import (
+    CALIBRATION_SEED,
+    LATENT_GRID,
+    LOGIT_GRID,
+    PIXEL_GRID,
+    Grid,
+    integer_weights,
+)
+from pocketgan_trainer.export.verify import (
+    LEAST_PSNR_DB,
+    PARITY_IMAGES,
+    PARITY_SEED,
+    Kernels,
+    check_kernels,
+    compare,
+    count_kernels,
+    parity_latents,
+)
+from pocketgan_trainer.training.loop import SCORED_SEED
+
+BLACK = np.zeros((10, 28, 28), dtype=np.uint8)
+
+
+def float_model() -> bytes:
+    """Return a small generator in float32."""
+    layers: list[Layer] = [Dense(np.eye(4), np.zeros(4)), LeakyRelu(0.2), Tanh(), ToImage(1, 2, 2)]
+    return float_graph(layers, 4, np.float32).SerializeToString()
+
+
+def naively_quantized_model() -> bytes:
+    """Return what quantize_static makes of a generator: every layer between integers, transposed convolutions included."""
+    random, notes = np.random.default_rng(0), GraphNotes()
+    dense = integer_weights(random.normal(size=(18, 5)), np.zeros(18), LATENT_GRID)
+    latent = notes.load("z.input", notes.store("z.stored", "z", LATENT_GRID), LATENT_GRID)
+    weight = notes.load_weights("dense.weight", dense.values, dense.scales)
+    bias = notes.load_weights("dense.bias", dense.bias, dense.scales * np.float32(LATENT_GRID.scale))
+    grid = Grid(0.0625, 128)
+    features = notes.store("dense", notes.node("Gemm", "dense.product", latent, weight, bias, transB=1), grid)
+    image = notes.load("image.input", notes.reshape("image", features, [-1, 2, 3, 3]), grid)
+    kernel = integer_weights(random.normal(size=(2, 1, 3, 3)), np.zeros(2), grid)
+    large = notes.node(
+        "ConvTranspose",
+        "large.product",
+        image,
+        notes.load_weights("large.weight", kernel.values, kernel.scales),
+        strides=[2, 2],
+        pads=[0, 0, 1, 1],
+    )
+    logits = notes.load("pixels.input", notes.store("large", large, LOGIT_GRID), LOGIT_GRID)
+    pixels = notes.store("pixels", notes.node("Sigmoid", "pixels.result", logits), PIXEL_GRID)
+    notes.reshape("images", pixels, [-1, 6, 6])
+    return notes.model(5, 6, 6).SerializeToString()
+
+
+def test_kernels_of_a_float_model_are_counted_as_what_they_are() -> None:
+    kernels = count_kernels(float_model())
+    assert kernels.integer == 0
+    assert {"Tanh", "Mul", "Cast"} <= set(kernels.other)
+    assert list(kernels.other) == sorted(kernels.other)
+
+
+def test_a_float_model_presented_as_int8_is_refused() -> None:
+    with pytest.raises(ExportError, match=r"not int8: 0 integer kernels, and in floating point .*Tanh.*; expected integers only"):
+        check_kernels(count_kernels(float_model()), "int8")
+
+
+@pytest.mark.parametrize("preset", ["dcgan", "mlp"])
+def test_the_presets_in_float_presented_as_int8_are_refused(preset: str) -> None:
+    model = float_graph(fold(lively_generator(preset)), 100, np.float32).SerializeToString()
+    with pytest.raises(ExportError, match="not int8: 0 integer kernels"):
+        check_kernels(count_kernels(model), "int8")
+
+
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_a_float_model_may_compute_in_floating_point(precision: str) -> None:
+    check_kernels(count_kernels(float_model()), precision)
+
+
+def test_a_model_with_a_transposed_convolution_between_integers_is_refused() -> None:
+    kernels = count_kernels(naively_quantized_model())
+    assert kernels.integer > 0  # most of it is as it should be
+    assert "ConvTranspose" in kernels.other
+    with pytest.raises(ExportError, match=r"in floating point .*ConvTranspose"):
+        check_kernels(kernels, "int8")
+
+
+def test_a_model_that_computes_nothing_is_refused_as_int8() -> None:
+    with pytest.raises(ExportError, match="not int8: 0 integer kernels, and in floating point none"):
+        check_kernels(Kernels(0, ()), "int8")
+
+
+def test_one_kernel_in_floating_point_is_enough_to_be_refused() -> None:
+    with pytest.raises(ExportError, match="not int8: 8 integer kernels, and in floating point DequantizeLinear"):
+        check_kernels(Kernels(8, ("DequantizeLinear",)), "int8")
+
+
+@pytest.mark.parametrize("contents", [b"", b"not a model", float_model()[:-20]], ids=["empty", "text", "truncated"])
+def test_what_onnxruntime_does_not_load_is_refused(contents: bytes) -> None:
+    with pytest.raises(ExportError, match="onnxruntime does not load the exported model: ") as caught:
+        count_kernels(contents)
+    assert "\n" not in str(caught.value)
+
+
+def test_parity_of_equal_images_is_a_hundred_decibels() -> None:
+    assert compare(BLACK, BLACK, "int8") == ParityFacts(images=10, psnr_db=100.0, mean_error=0.0, largest_error=0)
+
+
+@pytest.mark.parametrize(("level", "psnr_db"), [(1, 48.13), (2, 42.11)])
+def test_parity_has_a_closed_form_where_all_pixels_differ_alike(level: int, psnr_db: float) -> None:
+    # 20 log10(255 / level)
+    for images, reference in ((BLACK, BLACK + level), (BLACK + level, BLACK)):
+        facts = compare(images.astype(np.uint8), reference.astype(np.uint8), "int8")
+        assert facts == ParityFacts(images=10, psnr_db=psnr_db, mean_error=float(level), largest_error=level)
+
+
+def test_parity_has_a_closed_form_where_one_pixel_differs() -> None:
+    images = BLACK.copy()
+    images[3, 4, 5] = 255
+    facts = compare(images, BLACK, "int8")
+    assert facts.psnr_db == round(10 * np.log10(BLACK.size), 2)
+    assert facts.mean_error == round(255 / BLACK.size, 4)
+    assert facts.largest_error == 255
+
+
+@pytest.mark.parametrize("precision", list(LEAST_PSNR_DB))
+def test_pixels_below_the_limit_are_refused(precision: str) -> None:
+    limit = LEAST_PSNR_DB[precision]
+    for share, is_refused in ((1.02, True), (0.98, False)):
+        # So many pixels wrong by 10 levels that the mean square error is `share` of what the limit allows.
+        images = np.zeros((1, 1000, 1000), dtype=np.uint8)
+        images.ravel()[: round(share * 255**2 / 10 ** (limit / 10) / 100 * images.size)] = 10
+        if is_refused:
+            with pytest.raises(ExportError, match=f"{precision} model's pixels differ .* expected at least {limit:.0f}"):
+                compare(images, np.zeros_like(images), precision)
+        else:
+            assert compare(images, np.zeros_like(images), precision).psnr_db == pytest.approx(limit, abs=0.1)
+
+
+def test_limits_are_stricter_for_finer_numbers() -> None:
+    assert 30 <= LEAST_PSNR_DB["int8"] < LEAST_PSNR_DB["fp16"] < LEAST_PSNR_DB["fp32"]
+
+
+def test_parity_is_measured_on_latents_of_its_own() -> None:
+    assert parity_latents(100).shape == (PARITY_IMAGES, 100)
+    assert len({PARITY_SEED, CALIBRATION_SEED, SCORED_SEED}) == 3
+    assert min(PARITY_SEED, CALIBRATION_SEED, SCORED_SEED) >= 2**32

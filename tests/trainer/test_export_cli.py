@@ -1,0 +1,219 @@
+"""`gan-export` as a user meets it: the table, the file, and one line for whatever goes wrong."""
+
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from pocketgan import Generator
+from pocketgan_trainer.export import exporter
+from pocketgan_trainer.export_cli import app
+from pocketgan_trainer.training.run_folder import RunFolder
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    working = tmp_path / "working"
+    working.mkdir()
+    monkeypatch.chdir(working)
+    return working
+
+
+@pytest.fixture
+def gan_export(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs the command in this process, in an empty folder; it measures the speed only once."""
+    monkeypatch.setattr(exporter, "_SPEED_ROUNDS", 1)
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def runs(folder: Path, trained_run: RunFolder) -> Path:
+    """Two runs in ./runs, the second of them a copy of one that is finished, and a folder that is none."""
+    for name in ("0001-mlp-mnist", "0002-mlp-mnist"):
+        shutil.copytree(trained_run.path, folder / "runs" / name)
+    (folder / "runs" / "0001-mlp-mnist" / "best.safetensors").write_bytes(b"")
+    (folder / "runs" / "0003-notes").mkdir()
+    return Path("runs")
+
+
+def assert_fails(result: Result, told: str) -> None:
+    """Check that the command ended with 1, one line on stderr and no traceback."""
+    assert result.exit_code == 1, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert re.match(f"error: {told}", result.stderr), result.stderr
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.usefixtures("runs")
+def test_the_newest_run_is_exported_and_a_table_tells_of_it_on_stderr(gan_export: Command) -> None:
+    result = gan_export("model.onnx")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    told = " ".join(result.stderr.split())
+    model = Generator.load("model.onnx", "cpu")
+    for expected in (
+        "model.onnx: mlp-mnist, int8",
+        "runs/0002-mlp-mnist/best.safetensors, epoch 1",
+        f"{Path('model.onnx').stat().st_size:,} bytes, 27% of float32",
+        "6 integer; in floating point: none",
+        f"PSNR {model.card.parity.psnr_db:.1f} dB over 1,000 images",
+        "x float32 (",
+        model.sha256,
+        "next: gan-gen --model model.onnx --count 10 --out drawn/",
+    ):
+        assert expected in told, told
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp16", "fp32"])
+def test_the_file_has_the_precision_that_was_asked_for(gan_export: Command, runs: Path, precision: str) -> None:
+    assert gan_export("model.onnx", "--precision", precision).exit_code == 0
+    assert Generator.load("model.onnx", "cpu").card.precision == precision
+
+
+@pytest.mark.parametrize("source", ["runs", "runs/0002-mlp-mnist", "runs/0002-mlp-mnist/last.safetensors"])
+def test_a_checkpoint_a_run_or_a_folder_of_runs_may_be_named(gan_export: Command, runs: Path, source: str) -> None:
+    result = gan_export("model.onnx", "--checkpoint", source)
+    assert result.exit_code == 0, result.output
+    assert Path("model.onnx").is_file()
+
+
+def test_without_a_run_it_says_to_train_first(gan_export: Command, folder: Path) -> None:
+    assert_fails(gan_export("model.onnx"), "no training run .*runs.*train first")
+    assert list(folder.iterdir()) == []
+
+
+def test_an_absent_checkpoint_is_named(gan_export: Command, folder: Path) -> None:
+    result = gan_export("model.onnx", "--checkpoint", "none.safetensors")
+    assert_fails(result, r"cannot read checkpoint none\.safetensors: No such file or directory")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_newer_run_that_has_no_best_checkpoint_yet_is_passed_over(gan_export: Command, runs: Path) -> None:
+    shutil.copytree(runs / "0002-mlp-mnist", runs / "0003-mlp-mnist")
+    (runs / "0003-mlp-mnist" / "best.safetensors").unlink()
+    result = gan_export("model.onnx")
+    assert result.exit_code == 0, result.output
+    assert "runs/0002-mlp-mnist/best.safetensors" in result.stderr
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_run_that_is_named_and_has_no_best_checkpoint_is_told(gan_export: Command) -> None:
+    Path("runs/0002-mlp-mnist/best.safetensors").unlink()
+    result = gan_export("model.onnx", "--checkpoint", "runs/0002-mlp-mnist")
+    assert_fails(result, "cannot read checkpoint runs/0002-mlp-mnist/best.safetensors: .*train first")
+
+
+@pytest.mark.usefixtures("runs")
+@pytest.mark.parametrize("kept", [0, 100, -1])
+def test_a_truncated_checkpoint_is_told(gan_export: Command, kept: int) -> None:
+    best = Path("runs/0002-mlp-mnist/best.safetensors")
+    best.write_bytes(best.read_bytes()[:kept])
+    assert_fails(gan_export("model.onnx"), "runs/0002-mlp-mnist/best.safetensors is damaged or not a checkpoint")
+    assert not Path("model.onnx").exists()
+
+
+def test_a_pickle_is_refused(gan_export: Command, folder: Path) -> None:
+    Path("model.pkl").write_bytes(pickle.dumps({"generator": 1}))
+    torch.save({"generator": torch.zeros(3)}, "model.pt")
+    for name in ("model.pkl", "model.pt"):
+        assert_fails(gan_export("model.onnx", "--checkpoint", name), f"{name} is a pickled file, which could run code")
+    assert not Path("model.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["model.onnx", "--precision", "bogus"], [], ["model.onnx", "--speed"], ["a.onnx", "b.onnx"]]
+)
+def test_wrong_usage_ends_with_2(gan_export: Command, folder: Path, arguments: list[str]) -> None:
+    result = gan_export(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert list(folder.iterdir()) == []
+
+
+def test_an_unknown_precision_is_answered_with_the_known_ones(gan_export: Command) -> None:
+    told = gan_export("model.onnx", "--precision", "bogus").stderr
+    for known in ("bogus", "int8", "fp16", "fp32"):
+        assert known in told
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_target_in_a_missing_folder_is_told(gan_export: Command) -> None:
+    assert_fails(gan_export("gone/model.onnx"), "cannot write gone/model.onnx: No such file or directory")
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_target_that_is_a_folder_is_told(gan_export: Command, folder: Path) -> None:
+    (folder / "models.onnx").mkdir()
+    assert_fails(gan_export("models.onnx"), r"cannot write models\.onnx: it is a folder")
+    assert list((folder / "models.onnx").iterdir()) == []
+
+
+@pytest.mark.usefixtures("runs")
+@pytest.mark.parametrize("target", [".", "runs", "..", "model", "runs/0002-mlp-mnist/best.safetensors"])
+def test_a_target_that_is_no_onnx_file_is_wrong_usage(gan_export: Command, target: str) -> None:
+    before = Path("runs/0002-mlp-mnist/best.safetensors").read_bytes()
+    result = gan_export(target)
+    assert result.exit_code == 2
+    assert f"{target} does not end in .onnx" in result.stderr
+    assert Path("runs/0002-mlp-mnist/best.safetensors").read_bytes() == before
+
+
+@pytest.mark.usefixtures("runs")
+def test_names_with_spaces_and_brackets_are_told_as_they_are(gan_export: Command) -> None:
+    result = gan_export("my [bold] model.onnx")
+    assert result.exit_code == 0, result.output
+    assert "my [bold] model.onnx: mlp-mnist, int8" in result.stderr
+    assert "gan-gen --model 'my [bold] model.onnx'" in result.stderr
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_failed_export_leaves_the_older_file(gan_export: Command) -> None:
+    Path("model.onnx").write_bytes(b"an older model")
+    Path("runs/0002-mlp-mnist/best.safetensors").write_bytes(b"")
+    assert gan_export("model.onnx").exit_code == 1
+    assert Path("model.onnx").read_bytes() == b"an older model"
+
+
+def in_a_new_process(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python code that calls the command."""
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_help_does_not_wait_for_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['gan-export', '--help']\n"
+        "from pocketgan_trainer.export_cli import main\n"
+        "try: main()\n"
+        "finally: print(*sorted({'torch', 'onnx', 'onnxruntime', 'numpy', 'rich'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = in_a_new_process(code, tmp_path)
+    assert done.returncode == 0
+    assert "--precision" in done.stdout
+    assert done.stderr.strip() == ""
+
+
+@pytest.mark.parametrize("package", ["torch", "onnx"])
+def test_without_the_training_extra_it_says_what_to_install(tmp_path: Path, package: str) -> None:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None; sys.argv = ['gan-export', 'model.onnx']\n"
+        "from pocketgan_trainer.export_cli import main\n"
+        "main()"
+    )
+    done = in_a_new_process(code, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {package} not installed: training and export need the extra 'train'; run")
+    assert "pip install" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""

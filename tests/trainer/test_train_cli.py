@@ -1,0 +1,434 @@
+"""`gan-train` as a user meets it: what it says, what it leaves, how it ends, and that Ctrl-C loses nothing."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from pocketgan_trainer.data.mnist import BUNDLED_FOLDER, Digits
+from pocketgan_trainer.stop_flag import StopFlag
+from pocketgan_trainer.train_cli import app
+from pocketgan_trainer.training import loop
+from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
+from pocketgan_trainer.training.progress import Means, Progress
+from pocketgan_trainer.training.report import ConsoleReport
+from pocketgan_trainer.training.run_folder import RunFolder
+
+GAN_TRAIN = Path(sys.executable).parent / "gan-train"
+PATIENCE_SECONDS = 120
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def restored_process() -> Iterator[None]:
+    """Take back what the command does to a process of its own: its signal handlers and torch's threads."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in handlers:
+        signal.signal(number, signal.default_int_handler)  # a signal that the command misses shall not end the tests
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    working = tmp_path / "working"
+    working.mkdir()
+    monkeypatch.chdir(working)
+    return working
+
+
+@pytest.fixture
+def gan_train(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs the command in this process, in an empty folder, on one CPU."""
+    monkeypatch.setattr("pocketgan.cpus.usable_cpus", lambda: 1)
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def few_digits(monkeypatch: pytest.MonkeyPatch, digits: Digits) -> None:
+    """Let the command find 320 digits instead of 60,000, and score its epochs quickly."""
+    few = Digits(digits.images[:320], digits.labels[:320])
+    monkeypatch.setattr("pocketgan_trainer.data.mnist.load_mnist", lambda folder: few)
+    monkeypatch.setattr(loop, "SCORED_IMAGES", 100)
+
+
+def assert_fails(result: Result, code: int, told: str, lines: int = 1) -> None:
+    """Check that a command failed as it should: what it said, in how many lines, and no traceback."""
+    assert result.exit_code == code, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert re.search(told, result.stderr), result.stderr
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == lines, result.stderr
+
+
+def assert_same_state(found: Checkpoint, expected: Checkpoint) -> None:
+    """Compare two checkpoints bit for bit, but for the planned epochs and the time that they took."""
+    assert replace(found.config, epochs=1) == replace(expected.config, epochs=1)
+    assert replace(found.progress, seconds=0) == replace(expected.progress, seconds=0)
+    assert found.tensors.keys() == expected.tensors.keys()
+    for name, tensor in expected.tensors.items():
+        assert torch.equal(tensor, found.tensors[name]), name
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_dry_run_says_what_it_would_do_and_writes_nothing(gan_train: Command, folder: Path) -> None:
+    result = gan_train(
+        "--dry-run", "--preset", "mlp", "--epochs", 7, "--lr", 0.002, "--seed", 5, "--batch-size", 32, "--threads", 1
+    )
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    told = "mlp on 320 digits: 7 epochs, batch 32, learning rate 0.002, seed 5, float32 on cpu"
+    assert result.stderr.startswith(told)
+    assert "dry run: nothing was trained and no run folder made" in result.stderr
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("preset", ["dcgan", "mlp"])
+def test_without_options_the_presets_own_numbers_hold(gan_train: Command, preset: str) -> None:
+    result = gan_train("--dry-run", "--preset", preset)
+    told = {"dcgan": "batch 256, learning rate 0.0001, seed 0", "mlp": "batch 64, learning rate 0.001, seed 0"}[preset]
+    assert f"{preset} on 320 digits: 50 epochs, {told}" in result.stderr
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_the_dcgan_is_the_default(gan_train: Command) -> None:
+    assert gan_train("--dry-run").stderr.startswith("dcgan on")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--epochs", "0"], "--epochs"),
+        (["--epochs", "many"], "--epochs"),
+        (["--batch-size", "1"], "--batch-size"),
+        (["--seed", "-1"], "--seed"),
+        (["--threads", "0"], "--threads"),
+        (["--lr", "fast"], "--lr"),
+        (["--device", "tpu"], "--device"),
+        (["--preset", "biggan"], "'biggan' is not a preset: expected one of dcgan, mlp"),
+        (["--momentum", "0.9"], "--momentum"),
+        (["mnist"], "mnist"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_names_the_option(gan_train: Command, folder: Path, arguments: list[str], told: str) -> None:
+    result = gan_train(*arguments)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert "Traceback" not in result.output
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--lr", "0"], "error: learning rate 0.0 is out of range: expected between 0 and 1"),
+        (["--lr", "-0.1"], "error: learning rate -0.1 is out of range"),
+        (["--lr", "nan"], "error: learning rate nan is out of range"),
+        (["--seed", str(2**64)], "error: seed 18446744073709551616 is out of range: expected at most 18446744073709551615"),
+        (["--batch-size", "321"], "error: batch size 321 exceeds the 320 training images"),
+        (["--batch-size", "321", "--dry-run"], "error: batch size 321 exceeds the 320 training images"),
+        (["--resume"], "error: no training run .*runs.*train first"),
+        (["--resume", "--out", "elsewhere"], "error: no training run .*elsewhere"),
+    ],
+)
+def test_values_that_cannot_be_used_end_with_1_and_leave_no_run_folder(
+    gan_train: Command, folder: Path, arguments: list[str], told: str
+) -> None:
+    assert_fails(gan_train("--preset", "mlp", *arguments), 1, told)
+    assert list(folder.iterdir()) == []
+
+
+def test_cuda_that_is_not_there_ends_with_1(gan_train: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert_fails(gan_train("--device", "cuda"), 1, "error: --device cuda: torch finds no CUDA device here; use --device cpu")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def original_files() -> list[Path]:
+    """The two files to train with, as they lie in the checkout."""
+    return [BUNDLED_FOLDER / f"train-{kind}-ubyte.gz" for kind in ("images-idx3", "labels-idx1")]
+
+
+def test_a_missing_data_folder_ends_with_1(gan_train: Command, folder: Path) -> None:
+    assert_fails(gan_train("--data", "nowhere"), 1, "error: nowhere does not exist; expected a folder that holds train-images")
+    assert list(folder.iterdir()) == []
+
+
+def test_images_without_labels_end_with_1(gan_train: Command, folder: Path, tmp_path: Path, original_files: list[Path]) -> None:
+    shutil.copy(original_files[0], tmp_path)
+    assert_fails(gan_train("--data", tmp_path), 1, "error: .* lacks train-labels-idx1-ubyte;")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_corrupt_archive_ends_with_1(gan_train: Command, folder: Path, tmp_path: Path, original_files: list[Path]) -> None:
+    for path in original_files:
+        shutil.copy(path, tmp_path)
+    contents = bytearray((tmp_path / original_files[1].name).read_bytes())
+    contents[1000] ^= 0xFF
+    (tmp_path / original_files[1].name).write_bytes(contents)
+    assert_fails(gan_train("--data", tmp_path), 1, "error: .*train-labels-idx1-ubyte.gz is corrupt")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_parent_that_is_a_file_ends_with_1(gan_train: Command, folder: Path) -> None:
+    (folder / "runs").write_text("")
+    result = gan_train("--preset", "mlp")
+    assert_fails(result, 1, "error: cannot make a run folder in runs: File exists", lines=2)
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_run_tells_one_line_an_epoch_and_where_it_lies(gan_train: Command, folder: Path) -> None:
+    result = gan_train("--preset", "mlp", "--epochs", 2, "--threads", 1)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert lines[0] == ("mlp on 320 digits: 2 epochs, batch 64, learning rate 0.001, seed 0, float32 on cpu, CPU threads: 1")
+    assert lines[1] == "run folder runs/0001-mlp-mnist"
+    assert [line.split("  ")[0] for line in lines[2:4]] == ["epoch 1/2", "epoch 2/2"]
+    assert lines[4:] == ["done: the best checkpoint is runs/0001-mlp-mnist/best.safetensors", "next: gan-export model.onnx"]
+    assert "\x1b" not in result.stderr
+    assert load_checkpoint(Path("runs/0001-mlp-mnist/last.safetensors")).progress.epoch == 2
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_options_reach_the_run(gan_train: Command) -> None:
+    arguments = ("--preset", "mlp", "--epochs", 1, "--batch-size", 32, "--lr", 0.01, "--seed", 3, "--out", "elsewhere")
+    assert gan_train(*arguments).exit_code == 0
+    config = load_checkpoint(Path("elsewhere/0001-mlp-mnist/last.safetensors")).config
+    assert (config.epochs, config.batch_size, config.learning_rate, config.seed) == (1, 32, 0.01, 3)
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_what_to_do_next_works_for_a_run_elsewhere_too(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = gan_train("--preset", "mlp", "--epochs", 1, "--out", "my runs")
+    assert result.stderr.endswith("next: gan-export model.onnx --checkpoint 'my runs/0001-mlp-mnist'\n")
+    monkeypatch.setattr(StopFlag, "__call__", lambda flag: True)
+    result = gan_train("--preset", "mlp", "--epochs", 1, "--out", "my runs")
+    assert result.stderr.endswith("gan-train --resume --out 'my runs' goes on from there\n")
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_training_that_diverges_ends_with_1(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "means", lambda sums, steps: Means(0.5, float("nan"), 0.5, 0.5))
+    result = gan_train("--preset", "mlp")
+    assert_fails(result, 1, "error: diverged in epoch 1: a loss is not finite; start again with a lower --lr", lines=3)
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_more_epochs_go_on_as_if_they_had_been_planned_from_the_start(gan_train: Command) -> None:
+    assert gan_train("--preset", "mlp", "--epochs", 2, "--out", "whole").exit_code == 0
+    assert gan_train("--preset", "mlp", "--epochs", 1).exit_code == 0
+    result = gan_train("--resume", "--epochs", 2)
+    assert result.exit_code == 0, result.output
+    assert "going on in runs/0001-mlp-mnist after 320 images" in result.stderr
+    assert "epoch 2/2" in result.stderr
+    assert [path.name for path in Path("runs").iterdir()] == ["0001-mlp-mnist"]
+    pieces, whole = (Path(parent) / "0001-mlp-mnist" / "last.safetensors" for parent in ("runs", "whole"))
+    assert_same_state(load_checkpoint(pieces), load_checkpoint(whole))
+
+
+@pytest.fixture
+def finished_run(folder: Path, trained_run: RunFolder) -> RunFolder:
+    """A copy of a finished run in ./runs: mlp, 1 epoch, batch 64, learning rate 0.001, seed 0."""
+    shutil.copytree(trained_run.path, folder / "runs" / "0001-mlp-mnist")
+    return RunFolder(Path("runs/0001-mlp-mnist"))
+
+
+def contents(run: RunFolder) -> dict[str, bytes]:
+    """Return all that lies in a run folder."""
+    return {path.name: path.read_bytes() for path in run.path.iterdir()}
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_resuming_with_other_options_lists_the_differences_and_changes_nothing(
+    gan_train: Command, finished_run: RunFolder
+) -> None:
+    before = contents(finished_run)
+    result = gan_train("--resume", "--preset", "dcgan", "--batch-size", 32, "--lr", 0.5, "--seed", 9, "--epochs", 3)
+    for told in (
+        "error: cannot resume runs/0001-mlp-mnist with",
+        r"--preset dcgan \(the run has mlp\)",
+        r"--batch-size 32 \(the run has 64\)",
+        r"--lr 0.5 \(the run has 0.001\)",
+        r"--seed 9 \(the run has 0\)",
+    ):
+        assert_fails(result, 1, told)
+    assert contents(finished_run) == before
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize(
+    "arguments", [["--out", "runs"], ["--out", "runs/0001-mlp-mnist"], ["--batch-size", "64", "--seed", "0"]]
+)
+def test_resuming_a_finished_run_is_done_at_once(gan_train: Command, finished_run: RunFolder, arguments: list[str]) -> None:
+    before = contents(finished_run)
+    result = gan_train("--resume", *arguments)
+    assert result.exit_code == 0, result.output
+    assert "done: the best checkpoint is runs/0001-mlp-mnist/best.safetensors" in result.stderr
+    assert contents(finished_run) == before
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_dry_run_of_resuming_changes_nothing(gan_train: Command, finished_run: RunFolder) -> None:
+    before = contents(finished_run)
+    result = gan_train("--resume", "--epochs", 9, "--dry-run")
+    assert result.exit_code == 0
+    assert "going on in runs/0001-mlp-mnist after 320 images" in result.stderr
+    assert contents(finished_run) == before
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_resuming_from_a_damaged_checkpoint_ends_with_1(gan_train: Command, finished_run: RunFolder) -> None:
+    finished_run.last.write_bytes(finished_run.last.read_bytes()[:-100])
+    assert_fails(gan_train("--resume", "--epochs", 2), 1, r"error: runs/0001-mlp-mnist/last.safetensors is damaged")
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_after_the_step_and_saves(
+    gan_train: Command, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    step = ConsoleReport.step
+
+    def step_and_signal(report: ConsoleReport, progress: Progress, sums: torch.Tensor) -> None:
+        step(report, progress, sums)
+        if (progress.epoch, progress.step) == (1, 3):
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(ConsoleReport, "step", step_and_signal)
+    result = gan_train("--preset", "mlp", "--epochs", 3)
+    assert result.exit_code == code
+    assert "stopping after this step; once more to stop without saving" in result.stderr
+    assert result.stderr.endswith("saved runs/0001-mlp-mnist/last.safetensors; gan-train --resume goes on from there\n")
+    progress = load_checkpoint(Path("runs/0001-mlp-mnist/last.safetensors")).progress
+    assert (progress.epoch, progress.step) == (1, 3)
+
+
+def test_ctrl_c_before_the_training_ends_with_130_and_leaves_nothing(
+    gan_train: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(folder: Path | None) -> Digits:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pocketgan_trainer.data.mnist.load_mnist", interrupt)
+    result = gan_train("--preset", "mlp")
+    assert result.exit_code == 130
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_stop_flag_takes_one_signal_and_leaves_the_second_to_the_system(
+    number: signal.Signals, capfd: pytest.CaptureFixture[str]
+) -> None:
+    flag = StopFlag()
+    flag.install()
+    assert (flag(), flag.signal) == (False, None)
+    signal.raise_signal(number)
+    assert (flag(), flag.signal) == (True, number)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert "stopping after this step" in capfd.readouterr().err
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start the real command in a folder."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [GAN_TRAIN, *arguments, "--threads", "1"], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for the end of a command; return its exit code and what it said after what was read of it."""
+    _, told = process.communicate(timeout=PATIENCE_SECONDS)
+    return process.returncode, told
+
+
+def interrupt_in_training(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:
+    """Send a signal as soon as the command says where it trains; return its exit code and what it said from then on."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("run folder"):
+            break
+    else:
+        pytest.fail(f"gan-train ended with {process.wait()} before it trained")
+    # The first step comes half a second later, the last one after seconds.
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.2)
+    process.send_signal(number)
+    return finish(process)
+
+
+def test_a_real_process_that_is_stopped_twice_ends_where_an_undisturbed_one_does(gan_train: Command, folder: Path) -> None:
+    plan = ("--preset", "mlp", "--epochs", "1", "--batch-size", "250")
+    assert gan_train(*plan, "--out", "whole", "--threads", 1).exit_code == 0
+    whole, last = (folder / parent / "0001-mlp-mnist" / "last.safetensors" for parent in ("whole", "runs"))
+
+    for arguments, number, code in ((plan, signal.SIGINT, 130), (("--resume",), signal.SIGTERM, 143)):
+        found, told = interrupt_in_training(start(folder, *arguments), number)
+        assert found == code, told
+        assert "gan-train --resume goes on from there" in told
+        assert load_checkpoint(last).progress.epoch == 0
+        assert 1 <= load_checkpoint(last).progress.step < 240
+    code, told = finish(start(folder, "--resume"))
+    assert code == 0, told
+    assert_same_state(load_checkpoint(last), load_checkpoint(whole))
+
+
+def in_a_new_process(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python code that calls the command."""
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+
+
+def test_help_does_not_wait_for_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['gan-train', '--help']\n"
+        "from pocketgan_trainer.train_cli import main\n"
+        "try: main()\n"
+        "finally: print(*sorted({'torch', 'onnx', 'onnxruntime', 'numpy', 'rich'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = in_a_new_process(code, tmp_path)
+    assert done.returncode == 0
+    for option in ("--epochs", "--preset", "--resume", "--dry-run"):
+        assert option in done.stdout
+    assert done.stderr.strip() == ""
+
+
+@pytest.mark.parametrize("package", ["torch", "safetensors"])
+def test_without_the_training_extra_it_says_what_to_install(tmp_path: Path, package: str) -> None:
+    # None in sys.modules is how Python marks a module that cannot be imported.
+    code = (
+        f"import sys; sys.modules[{package!r}] = None; sys.argv = ['gan-train', '--dry-run']\n"
+        "from pocketgan_trainer.train_cli import main\n"
+        "main()"
+    )
+    done = in_a_new_process(code, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {package} not installed: training and export need the extra 'train'; run")
+    assert "pip install" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_version_is_that_of_the_package(gan_train: Command) -> None:
+    result = gan_train("--version")
+    assert result.exit_code == 0
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", result.stdout)

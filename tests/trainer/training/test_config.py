@@ -1,0 +1,108 @@
+"""The training config: what it refuses, and its way through JSON."""
+
+import json
+import math
+from dataclasses import FrozenInstanceError, asdict, replace
+
+import pytest
+
+from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.training.config import TrainingConfig
+
+CONFIG = TrainingConfig(preset="mlp", epochs=3, batch_size=32, learning_rate=2.5e-4, bfloat16=True, seed=7)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"epochs": 0}, "epochs 0 is out of range: expected at least 1"),
+        ({"epochs": -1}, "epochs -1 is out of range"),
+        ({"batch_size": 1}, "batch size 1 is out of range: expected at least 2"),
+        ({"seed": -1}, "seed -1 is out of range: expected at least 0"),
+        ({"seed": 2**64}, "seed 18446744073709551616 is out of range: expected at most 18446744073709551615"),
+        ({"learning_rate": 0.0}, "learning rate 0.0 is out of range: expected between 0 and 1"),
+        ({"learning_rate": -1e-4}, "learning rate -0.0001 is out of range"),
+        ({"learning_rate": 1.0}, "learning rate 1.0 is out of range"),
+        ({"learning_rate": math.nan}, "learning rate nan is out of range"),
+        ({"learning_rate": math.inf}, "learning rate inf is out of range"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(change: dict[str, int | float], told: str) -> None:
+    with pytest.raises(TrainingError, match=told):
+        replace(CONFIG, **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("change", [{"epochs": 1}, {"batch_size": 2}, {"seed": 0}, {"seed": 2**64 - 1}, {"learning_rate": 0.999}])
+def test_values_at_the_limits_are_taken(change: dict[str, int | float]) -> None:
+    name, value = next(iter(change.items()))
+    assert getattr(replace(CONFIG, **change), name) == value  # type: ignore[arg-type]
+
+
+def test_a_config_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        CONFIG.epochs = 4  # type: ignore[misc]
+
+
+def test_a_config_comes_back_from_json() -> None:
+    assert TrainingConfig.from_json(CONFIG.to_json()) == CONFIG
+
+
+def test_json_holds_every_field_under_its_name() -> None:
+    assert json.loads(CONFIG.to_json()) == {
+        "preset": "mlp",
+        "epochs": 3,
+        "batch_size": 32,
+        "learning_rate": 2.5e-4,
+        "bfloat16": True,
+        "seed": 7,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("preset", 1),
+        ("epochs", 3.0),
+        ("epochs", True),
+        ("epochs", "3"),
+        ("epochs", None),
+        ("batch_size", [32]),
+        ("learning_rate", 1),
+        ("learning_rate", "1e-3"),
+        ("bfloat16", 1),
+        ("bfloat16", "yes"),
+        ("seed", 7.0),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(TrainingError, match=f"a value of the wrong type in: {name}$"):
+        TrainingConfig.from_json(json.dumps({**asdict(CONFIG), name: value}))
+
+
+@pytest.mark.parametrize("name", list(asdict(CONFIG)))
+def test_a_missing_field_is_refused_even_if_it_has_a_default(name: str) -> None:
+    values = {key: value for key, value in asdict(CONFIG).items() if key != name}
+    with pytest.raises(TrainingError, match="does not hold exactly the fields preset, epochs"):
+        TrainingConfig.from_json(json.dumps(values))
+
+
+def test_an_unknown_field_is_refused() -> None:
+    with pytest.raises(TrainingError, match="does not hold exactly the fields"):
+        TrainingConfig.from_json(json.dumps({**asdict(CONFIG), "momentum": 0.9}))
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", '"mlp"'])
+def test_json_that_is_not_an_object_is_refused(text: str) -> None:
+    with pytest.raises(TrainingError, match="does not hold exactly the fields"):
+        TrainingConfig.from_json(text)
+
+
+@pytest.mark.parametrize("text", ["", "{", "preset: mlp", CONFIG.to_json()[:-1]])
+def test_text_that_is_not_json_is_refused(text: str) -> None:
+    with pytest.raises(TrainingError, match="is not JSON"):
+        TrainingConfig.from_json(text)
+
+
+def test_a_value_out_of_range_is_refused_from_json_too() -> None:
+    with pytest.raises(TrainingError, match="epochs 0 is out of range"):
+        TrainingConfig.from_json(json.dumps({**asdict(CONFIG), "epochs": 0}))

@@ -1,0 +1,54 @@
+"""Which device is taken, and whether it is good at bfloat16."""
+
+import pytest
+import torch
+
+from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.training.devices import choose_device, supports_bfloat16
+
+
+@pytest.fixture(params=[False, True], ids=["without CUDA", "with CUDA"])
+def has_cuda(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether torch says that there is a CUDA device."""
+    has: bool = request.param
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has)
+    return has
+
+
+def test_auto_takes_cuda_where_there_is_one(has_cuda: bool) -> None:
+    assert choose_device("auto").type == ("cuda" if has_cuda else "cpu")
+
+
+def test_cpu_is_cpu_everywhere(has_cuda: bool) -> None:
+    assert choose_device("cpu").type == "cpu"
+
+
+def test_cuda_that_is_not_there_is_refused_with_a_way_out(has_cuda: bool) -> None:
+    if has_cuda:
+        assert choose_device("cuda").type == "cuda"
+    else:
+        with pytest.raises(TrainingError, match=r"--device cuda: torch finds no CUDA device here; use --device cpu"):
+            choose_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({}, False),
+        ({"avx2": True, "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"bf16": True}, True),
+    ],
+)
+def test_a_cpu_is_good_at_bfloat16_if_it_has_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert supports_bfloat16(torch.device("cpu")) is expected
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_emulated_bfloat16_on_cuda_does_not_count(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or native)
+    assert supports_bfloat16(torch.device("cuda")) is native

@@ -1,0 +1,162 @@
+"""What a person sees of a run: lines everywhere, a bar that moves on a terminal only."""
+
+import io
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+import torch
+from rich.console import Console
+
+from pocketgan_trainer.training import report as report_module
+from pocketgan_trainer.training.progress import Means, Progress
+from pocketgan_trainer.training.report import ConsoleReport
+
+MEASURED = Means(generator_loss=0.5, discriminator_loss=1.25, real_score=0.75, fake_score=0.125)
+STEPS, BATCH = 4, 100
+
+
+@pytest.fixture
+def pass_seconds(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Move the clock that the report reads; it stands still otherwise."""
+    now = [1000.0]
+
+    def move(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(report_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return move
+
+
+def terminal(width: int = 160) -> Console:
+    """Return a console that takes itself for a terminal without colours, on which only the filled part of a bar is drawn."""
+    return Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width, highlight=False, soft_wrap=True)
+
+
+def written(console: Console) -> str:
+    """Return all that was written to a console."""
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def shown(is_terminal: bool, epochs: int, pass_seconds: Callable[[float], None], steps_done_before: int = 0) -> str:
+    """Return all that is written during a run of `epochs` epochs with a second for each step."""
+    console = terminal() if is_terminal else Console(file=io.StringIO(), width=160, highlight=False, soft_wrap=True)
+    progress = Progress(step=steps_done_before, images_seen=BATCH * steps_done_before)
+    with ConsoleReport(console, epochs, STEPS) as report:
+        while progress.epoch < epochs:
+            while progress.step < STEPS:
+                pass_seconds(1)
+                progress = progress.after_step(BATCH, 1)
+                report.step(progress, progress.step * torch.tensor([0.5, 1.25, 0.75, 0.125], dtype=torch.float64))
+            progress = progress.after_epoch(10.0 + progress.epoch, 0)
+            report.epoch(progress, MEASURED, 9.0 + progress.epoch)
+    return written(console)
+
+
+def test_away_from_a_terminal_there_is_one_line_an_epoch(pass_seconds: Callable[[float], None]) -> None:
+    lines = shown(False, 3, pass_seconds).splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    for line in lines:
+        assert "loss G 0.500 D 1.250  D(x) 0.75 D(G(z)) 0.12  pixel Frechet" in line
+        assert "\x1b" not in line
+
+
+def test_the_line_tells_speed_remaining_time_and_score(pass_seconds: Callable[[float], None]) -> None:
+    lines = shown(False, 3, pass_seconds).splitlines()
+    assert "100 images/s  ETA 0:00:04" in lines[1]
+    assert "100 images/s  ETA 0:00:00" in lines[2]
+    assert "pixel Frechet 11.000" in lines[1]
+
+
+def test_only_the_best_epoch_so_far_is_called_so(pass_seconds: Callable[[float], None]) -> None:
+    lines = shown(False, 3, pass_seconds).splitlines()
+    assert [line.endswith("  best") for line in lines] == [True, False, False]
+
+
+def test_away_from_a_terminal_the_device_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, pass_seconds: Callable[[float], None]
+) -> None:
+    def read_device(*_: object) -> Means:
+        raise AssertionError("the sums were read between two epochs")
+
+    monkeypatch.setattr(report_module, "means", read_device)
+    assert len(shown(False, 2, pass_seconds).splitlines()) == 2
+
+
+def test_a_resumed_epoch_does_not_count_what_was_done_before(pass_seconds: Callable[[float], None]) -> None:
+    # Two of four steps were done before; the third starts the clock, and only the fourth is measured.
+    lines = shown(False, 2, pass_seconds, steps_done_before=2).splitlines()
+    assert lines[0].startswith("epoch 1/2  100 images/s")
+    assert lines[1].startswith("epoch 2/2  100 images/s")
+
+
+def bar_length(text: str) -> int:
+    """Return how many of its 12 columns the bar fills where it is drawn for the last time."""
+    return len(re.findall("━+", text)[-1])
+
+
+def test_on_a_terminal_there_are_a_bar_the_numbers_and_the_lines(pass_seconds: Callable[[float], None]) -> None:
+    text = shown(True, 2, pass_seconds)
+    assert "epoch 2/2" in text
+    assert bar_length(text) == 12
+    assert "100 images/s" in text
+    assert "loss G 0.500 D 1.250  D(x) 0.75 D(G(z)) 0.12" in text
+    assert "pixel Frechet 10.000  best" in text
+
+
+@pytest.mark.parametrize(("step", "length"), [(2, 3), (4, 6)])
+def test_the_bar_moves_with_the_steps(pass_seconds: Callable[[float], None], step: int, length: int) -> None:
+    console = terminal()
+    with ConsoleReport(console, 2, STEPS) as report:
+        report.step(Progress(step=1, images_seen=100), torch.zeros(4))
+        pass_seconds(1)
+        report.step(Progress(step=step, images_seen=100 * step), torch.zeros(4))
+    assert bar_length(written(console)) == length
+
+
+def test_the_bar_of_a_resumed_run_begins_in_the_middle(pass_seconds: Callable[[float], None]) -> None:
+    console = terminal()
+    with ConsoleReport(console, 2, STEPS) as report:
+        report.step(Progress(epoch=1, step=2, images_seen=600), torch.zeros(4))
+    assert "epoch 2/2" in written(console)
+    assert bar_length(written(console)) == 9
+
+
+def test_the_bar_fits_on_eighty_columns(pass_seconds: Callable[[float], None]) -> None:
+    console = terminal(width=80)
+    with ConsoleReport(console, 9999, 1000) as report:
+        report.step(Progress(epoch=9998, step=1, images_seen=10**9), torch.zeros(4))
+        pass_seconds(1)
+        report.step(Progress(epoch=9998, step=999, images_seen=10**9 + 999_999), 999 * torch.tensor([12.345, 12.345, 0.5, 0.5]))
+    assert "999,999 images/s" in written(console)
+    assert "loss G 12.345 D 12.345  D(x) 0.50 D(G(z)) 0.50" in written(console)
+
+
+def test_the_bar_moves_at_most_twice_a_second(monkeypatch: pytest.MonkeyPatch, pass_seconds: Callable[[float], None]) -> None:
+    read = []
+
+    def count_readings(sums: torch.Tensor, steps: int) -> Means:
+        read.append(steps)
+        return MEASURED
+
+    monkeypatch.setattr(report_module, "means", count_readings)
+    with ConsoleReport(Console(file=io.StringIO(), force_terminal=True), 1, 100) as report:
+        for step in range(1, 41):
+            report.step(Progress(step=step, images_seen=step), torch.zeros(4))
+            pass_seconds(0.125)
+    assert len(read) == 7  # of 40 steps in 5 seconds
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0, "0:00:00"), (29.5, "0:00:59"), (30.5, "0:01:01"), (18_305, "10:10:10")])
+def test_remaining_time_is_told_in_hours_minutes_and_seconds(
+    pass_seconds: Callable[[float], None], seconds: float, told: str
+) -> None:
+    console = Console(file=io.StringIO(), highlight=False, soft_wrap=True)
+    report = ConsoleReport(console, 2, STEPS)
+    report.step(Progress(step=2, images_seen=100), torch.zeros(4))
+    pass_seconds(seconds)
+    # The second half of an epoch took so long: the whole next one will take twice that.
+    report.epoch(Progress(epoch=1, images_seen=200), MEASURED, 1.0)
+    assert f"ETA {told}  loss" in written(console)

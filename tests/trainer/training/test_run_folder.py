@@ -1,0 +1,171 @@
+"""Run folders: their numbers, the newest of them, and the statistics in them."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pocketgan.errors import OutputError
+from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.run_folder import BEST, LAST, RunFolder, create_run_folder, find_run_folder
+
+
+def make_runs(parent: Path, *names: str) -> None:
+    """Make folders that look like runs."""
+    for name in names:
+        (parent / name).mkdir(parents=True)
+        (parent / name / "config.json").write_text("{}")
+        (parent / name / BEST).write_text("")
+
+
+def next_name(parent: Path) -> str:
+    """Return the name of the next run's folder."""
+    return create_run_folder(parent, "mlp", "mnist").path.name
+
+
+def test_runs_are_numbered_from_one_and_the_parent_is_made(tmp_path: Path) -> None:
+    parent = tmp_path / "all" / "runs"
+    assert [next_name(parent) for _ in range(3)] == ["0001-mlp-mnist", "0002-mlp-mnist", "0003-mlp-mnist"]
+    assert (parent / "0003-mlp-mnist").is_dir()
+
+
+def test_name_tells_preset_and_data_set(tmp_path: Path) -> None:
+    assert create_run_folder(tmp_path, "dcgan", "fashion").path == tmp_path / "0001-dcgan-fashion"
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        (["0002-mlp-mnist", "0007-dcgan-mnist"], "0008-mlp-mnist"),  # gaps are left: a lower number would look older
+        (["9999-mlp-mnist"], "10000-mlp-mnist"),
+        (["0009-mlp-mnist", "10000-mlp-mnist", "2000-x"], "10001-mlp-mnist"),
+        (["notes", "12-mlp-mnist", "v0042-mlp", "0042", "0042_mlp", ".0042-mlp", "-0042-mlp"], "0001-mlp-mnist"),
+    ],
+)
+def test_the_next_number_is_above_all_runs_and_ignores_other_folders(tmp_path: Path, there: list[str], expected: str) -> None:
+    make_runs(tmp_path, *there)
+    assert next_name(tmp_path) == expected
+
+
+@pytest.mark.parametrize("is_link", [False, True], ids=["file", "dangling link"])
+def test_a_number_whose_name_a_file_has_is_passed_over(tmp_path: Path, is_link: bool) -> None:
+    taken = tmp_path / "0001-mlp-mnist"
+    if is_link:
+        taken.symlink_to(tmp_path / "nowhere")
+    else:
+        taken.write_text("a file, not a run")
+    assert next_name(tmp_path) == "0002-mlp-mnist"
+
+
+def test_runs_started_at_the_same_time_get_different_numbers(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        names = list(pool.map(lambda _: next_name(tmp_path), range(40)))
+    assert sorted(names) == [f"{number:04d}-mlp-mnist" for number in range(1, 41)]
+
+
+def test_a_number_taken_a_moment_ago_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_folder = Path.mkdir
+    made: list[Path] = []
+
+    def make_folder_a_moment_too_late(path: Path, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
+        if path.parent == tmp_path and not made:
+            made.append(path)
+            make_folder(path)
+        make_folder(path, mode, parents, exist_ok)
+
+    monkeypatch.setattr(Path, "mkdir", make_folder_a_moment_too_late)
+    assert next_name(tmp_path) == "0002-mlp-mnist"
+
+
+def test_a_parent_that_is_a_file_is_an_output_error(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(OutputError, match=r"cannot make a run folder in .*runs: File exists"):
+        create_run_folder(tmp_path / "runs", "mlp", "mnist")
+
+
+def test_the_newest_run_has_the_highest_number_however_many_digits(tmp_path: Path) -> None:
+    make_runs(tmp_path, "0003-mlp-mnist", "10000-dcgan-mnist", "9999-mlp-mnist")
+    assert find_run_folder(tmp_path, BEST).path == tmp_path / "10000-dcgan-mnist"
+
+
+def test_folders_without_a_config_are_not_runs(tmp_path: Path) -> None:
+    make_runs(tmp_path, "0001-mlp-mnist")
+    (tmp_path / "0002-mlp-mnist").mkdir()
+    (tmp_path / "0003-mlp-mnist").write_text("a file, not a run")
+    make_runs(tmp_path, "other")
+    assert find_run_folder(tmp_path, BEST).path == tmp_path / "0001-mlp-mnist"
+
+
+def test_a_run_folder_is_found_as_itself_whatever_its_name(tmp_path: Path) -> None:
+    make_runs(tmp_path, "my-favourite")
+    assert find_run_folder(tmp_path / "my-favourite", BEST).path == tmp_path / "my-favourite"
+
+
+@pytest.mark.parametrize("name", ["absent", "empty", "file"])
+def test_without_a_run_the_error_says_what_to_do(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match=f"no training run in .*{name} with a best.safetensors: .*run gan-train first"):
+        find_run_folder(tmp_path / name, BEST)
+
+
+def test_config_is_written_as_it_is_read(tmp_path: Path) -> None:
+    RunFolder(tmp_path).write_config(PRESETS["mlp"].config)
+    assert TrainingConfig.from_json((tmp_path / "config.json").read_text()) == PRESETS["mlp"].config
+
+
+def test_a_sheet_is_a_picture_of_all_images(tmp_path: Path) -> None:
+    images = np.zeros((100, 28, 28), dtype=np.uint8)
+    images[0] = 255
+    RunFolder(tmp_path).write_sheet("fakes.png", images)
+    with Image.open(tmp_path / "fakes.png") as sheet:
+        assert sheet.size == (10 * 58 + 2, 10 * 58 + 2)
+        assert sheet.getpixel((2, 2)) == 255
+        assert sheet.getpixel((60, 2)) == 0
+
+
+def test_statistics_are_one_line_an_epoch(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.append_statistics({"epoch": 1, "loss": 0.5})
+    run.append_statistics({"epoch": 2, "loss": 0.25})
+    lines = (tmp_path / "stats.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
+
+
+def test_statistics_that_cannot_be_written_are_an_output_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot write .*gone/stats.jsonl: No such file"):
+        RunFolder(tmp_path / "gone").append_statistics({"epoch": 1})
+
+
+@pytest.mark.parametrize(("after", "kept"), [(0, []), (1, [1]), (2, [1, 2]), (9, [1, 2, 3])])
+def test_statistics_after_an_epoch_are_dropped(tmp_path: Path, after: int, kept: list[int]) -> None:
+    run = RunFolder(tmp_path)
+    for epoch in (1, 2, 3):
+        run.append_statistics({"epoch": epoch})
+    run.drop_statistics_after(after)
+    assert [json.loads(line)["epoch"] for line in (tmp_path / "stats.jsonl").read_text().splitlines()] == kept
+    run.append_statistics({"epoch": after + 1})
+    assert json.loads((tmp_path / "stats.jsonl").read_text().splitlines()[-1]) == {"epoch": after + 1}
+
+
+def test_a_line_that_breaks_off_is_dropped(tmp_path: Path) -> None:
+    (tmp_path / "stats.jsonl").write_text('{"epoch": 1}\n{"epoch": 2, "los')
+    RunFolder(tmp_path).drop_statistics_after(2)
+    assert (tmp_path / "stats.jsonl").read_text() == '{"epoch": 1}\n'
+
+
+def test_dropping_statistics_that_are_not_there_does_nothing(tmp_path: Path) -> None:
+    RunFolder(tmp_path).drop_statistics_after(3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_newer_run_without_the_wanted_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    make_runs(tmp_path, "0001-mlp-mnist", "0002-mlp-mnist")
+    (tmp_path / "0002-mlp-mnist" / BEST).rename(tmp_path / "0002-mlp-mnist" / LAST)
+    assert find_run_folder(tmp_path, BEST).path == tmp_path / "0001-mlp-mnist"
+    assert find_run_folder(tmp_path, LAST).path == tmp_path / "0002-mlp-mnist"
