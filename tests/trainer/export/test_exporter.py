@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from lively_generators import lively_generator
 
 from pocketgan import Generator
 from pocketgan.card import CARD_KEY, ModelCard, ParityFacts
@@ -19,6 +20,7 @@ from pocketgan.errors import OutputError, PocketganError
 from pocketgan_trainer.errors import CheckpointError, ExportError
 from pocketgan_trainer.export import exporter, verify
 from pocketgan_trainer.export.exporter import ExportReport, build_graph, export
+from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, restore_generator
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.sampling import draw
@@ -226,3 +228,8 @@ def test_a_folder_as_the_target_is_refused_before_the_work(
         with pytest.raises(OutputError, match=r"it is a folder; expected a file name such as .*model\.onnx"):
             export(checkpoint, target, "int8")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_precision_that_is_not_known_is_refused_by_name() -> None:
+    with pytest.raises(ExportError, match="precision 'int4' is not known: expected one of int8, fp16, fp32"):
+        build_graph(fold(lively_generator("mlp")), 100, "int4")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from pocketgan.card import CARD_KEY, ModelCard, ParityFacts, TrainingFacts
+from pocketgan.card import CARD_KEY, PRECISIONS, ModelCard, ParityFacts, TrainingFacts
 from pocketgan.errors import OutputError
 from pocketgan.files import whole_file
 from pocketgan.generator import Generator
@@ -102,10 +102,12 @@ def export(checkpoint: Checkpoint, target: Path, precision: str, licence: str = 
 def build_graph(layers: list[Layer], latent_size: int, precision: str) -> onnx.ModelProto:
     """Return the ONNX model of a generator's layers in one of the precisions of `card.PRECISIONS`, without a card.
 
-    Raises ExportError if the layers cannot be written in ONNX.
+    Raises ExportError if the precision is not known, or the layers cannot be written in ONNX.
     """
     if precision == "int8":
         return integer_graph(layers, calibrate(layers, latent_size), latent_size)
+    if precision not in PRECISIONS:
+        raise ExportError(f"precision {precision!r} is not known: expected one of {', '.join(PRECISIONS)}")
     return float_graph(layers, latent_size, np.float16 if precision == "fp16" else np.float32)
 
 
