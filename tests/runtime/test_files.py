@@ -1,11 +1,10 @@
 """Writing files whole: the target is complete or as it was, and nothing else stays."""
 
 import os
-import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from full_disk import small_files_only
 
 from pocketgan.errors import OutputError
 from pocketgan.files import whole_file
@@ -14,15 +13,6 @@ from pocketgan.files import whole_file
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
     return tmp_path / "digit.png"
-
-
-@pytest.fixture
-def small_files_only() -> Iterator[None]:
-    """Let the operating system refuse to let any file grow beyond 1000 bytes, as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -64,9 +54,8 @@ def test_an_error_passes_and_leaves_the_target_as_it_was(target: Path, error: ty
     assert list(target.parent.iterdir()) == [target]
 
 
-@pytest.mark.usefixtures("small_files_only")
 def test_a_file_that_the_system_does_not_take_is_an_output_error_and_leaves_nothing(target: Path) -> None:
-    with pytest.raises(OutputError) as caught, whole_file(target) as temporary:
+    with pytest.raises(OutputError) as caught, small_files_only(), whole_file(target) as temporary:
         temporary.write_bytes(bytes(2000))
     assert str(caught.value) == f"cannot write {target}: File too large"
     assert list(target.parent.iterdir()) == []

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import os
-import resource
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from full_disk import small_files_only
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -32,15 +32,6 @@ from pocketgan.writers import (
 @pytest.fixture
 def card(tiny: Generator) -> ModelCard:
     return tiny.card
-
-
-@pytest.fixture
-def small_files_only() -> Iterator[None]:
-    """Let the operating system refuse to let any file grow beyond 1000 bytes, as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def noise(*shape: int) -> NDArray[np.uint8]:
@@ -104,10 +95,9 @@ def test_batches_are_passed_on_one_by_one(tmp_path: Path, tiny: Generator, write
         assert passed is batch
 
 
-@pytest.mark.usefixtures("small_files_only")
 def test_a_full_disk_leaves_the_earlier_png_files_whole_and_no_half_ones(tmp_path: Path, card: ModelCard) -> None:
     images = np.concatenate([np.zeros((3, 64, 64), dtype=np.uint8), noise(1, 64, 64)])
-    with pytest.raises(OutputError) as caught:
+    with pytest.raises(OutputError) as caught, small_files_only():
         drain(write_png_files(tmp_path, [Batch(0, images, None)], card))
     assert str(caught.value) == f"cannot write {tmp_path / '00000003.png'}: File too large"
     assert sorted(os.listdir(tmp_path)) == ["00000000.png", "00000001.png", "00000002.png"]
@@ -188,13 +178,12 @@ def test_a_model_that_fails_leaves_the_older_npz_file(tmp_path: Path, tiny: Gene
     assert contents(tmp_path) == {"digits.npz": b"old"}
 
 
-@pytest.mark.usefixtures("small_files_only")
 @pytest.mark.parametrize("batches", [1, 50], ids=["at the end", "in the middle"])
 def test_a_full_disk_leaves_the_older_npz_file(tmp_path: Path, card: ModelCard, batches: int) -> None:
     target = tmp_path / "digits.npz"
     target.write_bytes(b"old")
     many = [Batch(position * 16, noise(16, 8, 8), None) for position in range(batches)]
-    with pytest.raises(OutputError) as caught:
+    with pytest.raises(OutputError) as caught, small_files_only():
         drain(write_npz_file(target, many, card, 0, 16 * batches, lambda start, count: None))
     assert str(caught.value) == f"cannot write {target}: File too large"
     assert contents(tmp_path) == {"digits.npz": b"old"}
@@ -208,9 +197,8 @@ def test_a_grid_is_a_contact_sheet(tmp_path: Path, tiny: Generator) -> None:
     assert contents(tmp_path) == {"grid.png": expected.getvalue()}
 
 
-@pytest.mark.usefixtures("small_files_only")
 def test_a_full_disk_leaves_no_grid(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"grid\.png: File too large$"):
+    with pytest.raises(OutputError, match=r"grid\.png: File too large$"), small_files_only():
         write_grid(tmp_path / "grid.png", noise(9, 28, 28))
     assert os.listdir(tmp_path) == []
 

@@ -6,15 +6,13 @@ import io
 import json
 import os
 import pickle
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from checkpoint_files import header_length, moved_players, read, rewrite_json, rewrite_text, with_header_length
+from full_disk import small_files_only
 from safetensors.torch import save_file
 
 from pocketgan.errors import OutputError
@@ -328,19 +326,8 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(
     assert list(path.parent.iterdir()) == [path]
 
 
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Let no file grow beyond `size` bytes: the operating system itself refuses, in the middle of writing."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
 def test_a_disk_that_fills_up_while_writing_leaves_the_old_checkpoint_whole(path: Path) -> None:
-    with largest_file(100_000), pytest.raises(OutputError, match=r"cannot write .*last.safetensors: .*File too large"):
+    with small_files_only(100_000), pytest.raises(OutputError, match=r"cannot write .*last.safetensors: .*File too large"):
         save_later(path)
     assert load_checkpoint(path).progress == PROGRESS
     assert list(path.parent.iterdir()) == [path]
