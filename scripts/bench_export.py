@@ -11,8 +11,8 @@ import argparse
 import platform
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +27,10 @@ from pocketgan.latents import latents
 from pocketgan.session import Provider, open_session
 from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.fold import fold
+from pocketgan_trainer.export.speed import side_by_side
 from pocketgan_trainer.export.verify import count_kernels
 from pocketgan_trainer.training.presets import PRESETS
 
-_ROUND_SECONDS = 0.03
 _BASELINE = "float32 ONNX"
 
 Draw = Callable[[NDArray[np.float32]], object]
@@ -82,23 +82,10 @@ def forms(preset_name: str) -> Iterator[tuple[str, Draw, str]]:
 
 def ratios(draws: dict[str, Draw], latent: NDArray[np.float32], rounds: int) -> dict[str, list[float]]:
     """Return for each form, round by round, how many times as fast it was as the baseline."""
-    repeats = {}
-    for name, draw in draws.items():
-        draw(latent)
-        began = time.perf_counter()
-        draw(latent)
-        repeats[name] = max(1, round(_ROUND_SECONDS / (time.perf_counter() - began)))
-    results: dict[str, list[float]] = {name: [] for name in draws}
-    for _ in range(rounds):
-        seconds = {}
-        for name, draw in draws.items():
-            began = time.perf_counter()
-            for _ in range(repeats[name]):
-                draw(latent)
-            seconds[name] = (time.perf_counter() - began) / repeats[name]
-        for name in draws:
-            results[name].append(seconds[_BASELINE] / seconds[name])
-    return results
+    names = list(draws)
+    baseline = names.index(_BASELINE)
+    timed = side_by_side([partial(draws[name], latent) for name in names], rounds)
+    return {name: [seconds[baseline] / seconds[position] for seconds in timed] for position, name in enumerate(names)}
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
 from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToImage, TransposedConvolution
 from pocketgan_trainer.export.quantization import calibrate
+from pocketgan_trainer.export.reference import activations
 from pocketgan_trainer.export.verify import count_kernels
 
 PRESETS = ("dcgan", "mlp")
@@ -172,3 +173,19 @@ def test_an_oblong_image_is_refused() -> None:
     ]
     with pytest.raises(ExportError, match="a transposed convolution of 2x3 pixels: expected a square"):
         integer_graph(layers, calibrate(layers, 5), 5)
+
+
+@pytest.mark.parametrize("tail", [[Tanh(), ToImage(1, 4, 4)], [ToImage(1, 4, 4), Tanh()]], ids=["tanh first", "image first"])
+def test_the_tanh_may_come_before_or_after_the_image(tail: list[Layer]) -> None:
+    random = np.random.default_rng(0)
+    layers: list[Layer] = [Dense(random.normal(size=(16, 8)), random.normal(size=16)), *tail]
+    latent = latents(0, 0, 50, 8)
+    exact = activations(layers, torch.from_numpy(latent).double())[-1].numpy().reshape(50, 4, 4)
+    pixels = drawn(integer_graph(layers, calibrate(layers, 8), 8), latent)
+    assert np.abs(pixels - (exact + 1) * 127.5).mean() < 2
+
+
+def test_a_leaky_relu_before_the_tanh_is_refused() -> None:
+    layers: list[Layer] = [Dense(np.eye(4), np.zeros(4)), LeakyRelu(0.2), Tanh(), ToImage(1, 2, 2)]
+    with pytest.raises(ExportError, match="cannot export layer 1, a LeakyRelu: expected weights before the tanh"):
+        integer_graph(layers, calibrate(layers, 4), 4)

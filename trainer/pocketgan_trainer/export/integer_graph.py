@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToImage, TransposedConvolution
+from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToImage, TransposedConvolution, feeds_tanh
 from pocketgan_trainer.export.nodes import GraphNotes
 from pocketgan_trainer.export.quantization import LATENT_GRID, PIXEL_GRID, Grid, integer_weights
 from pocketgan_trainer.export.subpixel import rewrite
@@ -39,12 +39,12 @@ def integer_graph(layers: list[Layer], grids: list[Grid | None], latent_size: in
         name = f"layer{position}"
         following = layers[position + 1 :]
         # The tanh becomes a sigmoid of twice its input, whose values from 0 to 1 are the grey levels.
-        factor = 2.0 if following and isinstance(following[0], Tanh) else 1.0
+        factor = 2.0 if feeds_tanh(layers, position) else 1.0
         if isinstance(layer, Dense) and grid is not None:
             current = _dense(notes, name, layer, _image_after(following), factor, current, grid)
         elif isinstance(layer, TransposedConvolution) and grid is not None:
             current = _convolution(notes, name, layer, factor, current, grid)
-        elif isinstance(layer, LeakyRelu) and grid is not None:
+        elif isinstance(layer, LeakyRelu) and grid is not None and factor == 1.0:
             current = _table(notes, name, "LeakyRelu", {"alpha": layer.slope}, current, grid)
         elif isinstance(layer, Tanh):
             current = _table(notes, name, "Sigmoid", {}, current, PIXEL_GRID)
@@ -53,7 +53,8 @@ def integer_graph(layers: list[Layer], grids: list[Grid | None], latent_size: in
             shape = [-1, layer.height, layer.width, layer.channels]
             current = _Stored(notes.reshape(name, current.name, shape), current.grid, layer.height, layer.width)
         else:
-            raise ExportError(f"cannot export layer {position}, a {type(layer).__name__}: it has no grid for its output")
+            found = f"layer {position}, a {type(layer).__name__}"
+            raise ExportError(f"cannot export {found}: expected weights before the tanh, and a grid for each layer's output")
     if current.grid != PIXEL_GRID or not current.height:
         raise ExportError("cannot export: expected layers that end in an image after a tanh")
     notes.reshape("images", current.name, [-1, current.height, current.width])

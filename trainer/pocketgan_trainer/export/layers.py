@@ -1,5 +1,6 @@
 """A trained generator as a list of plain layers: numbers in numpy, no torch, no batch normalization, no ONNX yet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -61,3 +62,9 @@ class Tanh:
 
 
 Layer: TypeAlias = Dense | ToImage | TransposedConvolution | LeakyRelu | Tanh
+
+
+def feeds_tanh(layers: Sequence[Layer], position: int) -> bool:
+    """Say whether what layer `position` puts out goes into a tanh, with at most a change of shape between."""
+    following = (layer for layer in layers[position + 1 :] if not isinstance(layer, ToImage))
+    return isinstance(next(following, None), Tanh)

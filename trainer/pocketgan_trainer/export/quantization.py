@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from pocketgan.latents import LATENT_STEP, latents
-from pocketgan_trainer.export.layers import Array, Dense, Layer, LeakyRelu, Tanh, TransposedConvolution
+from pocketgan_trainer.export.layers import Array, Layer, Tanh, ToImage, feeds_tanh
 from pocketgan_trainer.export.reference import activations
 
 CALIBRATION_IMAGES = 512
@@ -90,12 +90,12 @@ def calibrate(layers: list[Layer], latent_size: int) -> list[Grid | None]:
     for position, (layer, output) in enumerate(zip(layers, outputs, strict=True)):
         if isinstance(layer, Tanh):
             grids.append(PIXEL_GRID)
-        elif position + 1 < len(layers) and isinstance(layers[position + 1], Tanh):
-            grids.append(LOGIT_GRID)
-        elif isinstance(layer, Dense | TransposedConvolution | LeakyRelu):
-            grids.append(best_grid(output.numpy().ravel()))
-        else:
+        elif isinstance(layer, ToImage):
             grids.append(None)
+        elif feeds_tanh(layers, position):
+            grids.append(LOGIT_GRID)
+        else:
+            grids.append(best_grid(output.numpy().ravel()))
     return grids
 
 

@@ -2,7 +2,9 @@
 
 import statistics
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,23 +27,32 @@ class SpeedRatio:
 def speed_ratio(model: bytes, baseline: bytes, latent: NDArray[np.float32], rounds: int) -> SpeedRatio:
     """Return how many times as fast `model` draws the latents, float32 [batch, size], as `baseline` does.
 
-    Both are ONNX files on the CPU with one thread each, timed in turn in short rounds, so that whatever else the machine does
-    meets both.
+    Both are ONNX files on the CPU with one thread each.
     """
     sessions = [open_session(contents, "fp32", Provider.cpu).session for contents in (model, baseline)]
+    tasks = [partial(session.run, ["images"], {"z": latent}) for session in sessions]
+    ratios = [slow / fast for fast, slow in side_by_side(tasks, rounds)]
+    return SpeedRatio(statistics.median(ratios), min(ratios), max(ratios))
+
+
+def side_by_side(tasks: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
+    """Return for each round how many seconds each task took, in the order of the tasks.
+
+    They are timed in turn in short rounds, so that whatever else the machine does meets all of them.
+    """
     repeats = []
-    for session in sessions:
-        session.run(["images"], {"z": latent})
+    for task in tasks:
+        task()
         began = time.perf_counter()
-        session.run(["images"], {"z": latent})
+        task()
         repeats.append(max(1, round(_ROUND_SECONDS / (time.perf_counter() - began))))
-    ratios = []
+    results = []
     for _ in range(rounds):
         seconds = []
-        for session, count in zip(sessions, repeats, strict=True):
+        for task, count in zip(tasks, repeats, strict=True):
             began = time.perf_counter()
             for _ in range(count):
-                session.run(["images"], {"z": latent})
+                task()
             seconds.append((time.perf_counter() - began) / count)
-        ratios.append(seconds[1] / seconds[0])
-    return SpeedRatio(statistics.median(ratios), min(ratios), max(ratios))
+        results.append(seconds)
+    return results

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -59,10 +59,7 @@ def save_checkpoint(path: Path, config: TrainingConfig, players: Players, progre
         "sha256": _digest(tensors),
     }
     with whole_file(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata=text)
-        except SafetensorError as error:  # all that safetensors says of a full disk
-            raise OSError(str(error)) from error
+        temporary.write_bytes(save(tensors, metadata=text))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

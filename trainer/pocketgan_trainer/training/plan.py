@@ -16,8 +16,8 @@ from pocketgan_trainer.training.run_folder import LAST, RunFolder, find_run_fold
 Option = int | float
 """A value that the user chose for a field of TrainingConfig."""
 
-_FLAGS = {"learning_rate": "lr", "batch_size": "batch-size"}
 # What the command line calls fields of TrainingConfig, where it is something else.
+_FLAGS = {"learning_rate": "lr", "batch_size": "batch-size"}
 
 
 @dataclass(frozen=True)
