@@ -60,7 +60,10 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
     name = report.target.name
     picture = report.target.with_suffix(".png").name
     rows = [
-        ("trained by", f"`{training_command(config)}`, then `gan-export {name}`"),
+        (
+            "trained by",
+            f"`{training_command(config)}`, exported by `python scripts/release_models.py RUN` (gan-export's int8, licence MIT)",
+        ),
         ("training data", f"all 60,000 training digits of MNIST, {last['images_seen']:,} images shown in {last['epoch']} epochs"),
         ("training time", f"{last['seconds'] / 60:.0f} minutes"),
         ("exported epoch", f"{best['epoch']}, the one with the lowest pixel Frechet distance: {best['pixel_frechet']:.2f}"),

@@ -5,6 +5,7 @@ This is the only module that knows the format. The exporter writes it, the runti
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from reprlib import repr as shortened
 from typing import TypeVar
@@ -152,7 +153,8 @@ def _read(values: Mapping[str, object], name: str, kind: type[_Value]) -> _Value
 def _typed(name: str, value: object, kind: type[_Value]) -> _Value:
     """Return `value` if its type is exactly `kind`: a JSON true is not a number. A whole number serves as a float."""
     if kind is float and type(value) is int:
-        value = float(value)
+        with suppress(OverflowError):
+            value = float(value)
     if type(value) is not kind:
         raise CardError(f"the model card's {name} is {shortened(value)}, expected {kind.__name__}: export the model again")
     return value

@@ -25,13 +25,17 @@ def cli_errors() -> Iterator[None]:
     try:
         yield
     except PocketganError as error:
-        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+        tell(f"error: {' '.join(str(error).split())}")
         raise typer.Exit(1) from error
 
 
-def printable(message: str) -> str:
-    """Return a message that may quote a model file, which must not get to command the terminal with an escape sequence."""
-    return "".join(character if character.isprintable() else "?" for character in message)
+def tell(message: str) -> None:
+    """Print a line to stderr, unless that is closed.
+
+    It may quote a model file, which must not get to command the terminal with an escape sequence.
+    """
+    if sys.stderr is not None:
+        print("".join(character if character.isprintable() else "?" for character in message), file=sys.stderr)
 
 
 def show_version(asked: bool) -> None:

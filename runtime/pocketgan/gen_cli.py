@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketgan.address import INDEX_LIMIT, SEED_LIMIT
-from pocketgan.console import cli_errors, command_line, printable, show_version
+from pocketgan.console import cli_errors, command_line, show_version, tell
 from pocketgan.session import Provider
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def _generate(
     generator = Generator.load(model, provider)
     card = generator.card
     if not quiet:
-        _say(f"model {generator.path} ({generator.reason}): {card.architecture}, {card.precision}")
-        _say(f"provider {generator.provider.value}: {generator.provider_reason}")
+        tell(f"model {generator.path} ({generator.reason}): {card.architecture}, {card.precision}")
+        tell(f"provider {generator.provider.value}: {generator.provider_reason}")
     began = time.monotonic()
 
     writers.prepare_folder(out)
@@ -96,7 +96,7 @@ def _generate(
         written = writers.write_npz_file(out / writers.NPZ_NAME, batches, card, start, count, generator.labels)
     else:
         written = writers.write_png_files(out, batches, card)
-    if not quiet and sys.stderr.isatty():
+    if not quiet and sys.stderr is not None and sys.stderr.isatty():
         written = _with_progress_bar(written, count)
     for_grid = []
     for batch in written:
@@ -108,7 +108,7 @@ def _generate(
         writers.write_grid(out / writers.GRID_NAME, np.concatenate(for_grid)[: writers.GRID_IMAGES])
     if not quiet:
         what = "image" if count == 1 else "images"
-        _say(f"{count:,} {what} of seed {seed} from index {start} in {out} after {time.monotonic() - began:.2f} s")
+        tell(f"{count:,} {what} of seed {seed} from index {start} in {out} after {time.monotonic() - began:.2f} s")
 
 
 def _with_progress_bar(batches: Iterable["Batch"], count: int) -> Iterator["Batch"]:
@@ -121,10 +121,6 @@ def _with_progress_bar(batches: Iterable["Batch"], count: int) -> Iterator["Batc
         for batch in batches:
             yield batch
             progress.advance(task, len(batch.images))
-
-
-def _say(message: str) -> None:
-    print(printable(message), file=sys.stderr)
 
 
 def main() -> None:

@@ -103,7 +103,7 @@ class Generator:
 
         Memory does not grow with `count`. Raises RequestError if an argument is out of its range, before anything is drawn.
         """
-        check_address(seed, start, count)
+        seed, start, count = check_address(seed, start, count)
         cycle = self._class_cycle(digits)
         if threads < 1:
             raise RequestError(f"threads {threads} is out of range: expected at least 1")
@@ -115,7 +115,7 @@ class Generator:
         `digits` is one class, a sequence of them that the indices run through again and again (index i takes entry
         `i % len(digits)`), or None for all classes in turn. Raises RequestError for a class that the model does not have.
         """
-        return _labels(self._class_cycle(digits), start, count)
+        return _labels(self._class_cycle(digits), int(start), int(count))
 
     def _class_cycle(self, digits: Digits | None) -> NDArray[np.int64] | None:
         """Return the classes that the indices run through, int64 [n], or None if the model has none; see `labels`."""

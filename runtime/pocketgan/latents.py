@@ -42,7 +42,7 @@ def latents(seed: int, start: int, count: int, size: int) -> NDArray[np.float32]
 
 def latent_ticks(seed: int, start: int, count: int, size: int) -> NDArray[np.int8]:
     """Return the same latents as integers, in units of LATENT_STEP: int8 [count, size] from -127 to 127."""
-    check_address(seed, start, count)
+    seed, start, count = check_address(seed, start, count)
     blocks_per_image = -(-size // _WORDS_PER_BLOCK)
     stream = np.random.Philox(key=seed, counter=start * blocks_per_image)
     raw = stream.random_raw(count * blocks_per_image * 4)

@@ -272,3 +272,7 @@ def test_a_name_that_would_disturb_a_terminal_is_refused(field: str, text: str) 
 
 def test_what_is_wrong_is_shortened() -> None:
     assert len(refusal(json.dumps(values() | {"classes": "long " * 100_000}))) < 200
+
+
+def test_a_number_beyond_all_floats_is_refused() -> None:
+    assert "latent_step" in refusal(json.dumps(values() | {"latent_step": 10**400}))

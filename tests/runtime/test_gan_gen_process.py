@@ -178,3 +178,10 @@ def test_on_a_terminal_a_progress_bar_is_shown_and_taken_away(tmp_path: Path, mo
     assert process.returncode == 0
     assert b"images" in said.split(b"provider cpu")[1].split(b"2,000 images")[0]
     assert len(os.listdir(tmp_path / "digits")) == 2000
+
+
+def test_with_stderr_closed_the_images_are_drawn_and_stdout_stays_empty(tmp_path: Path, models: Path) -> None:
+    command = f'"{sys.executable}" -m pocketgan.gen_cli --model "{models / "tiny.onnx"}" --count 2 --out "{tmp_path / "d"}" 2>&-'
+    done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, timeout=60, check=True)
+    assert done.stdout == b""
+    assert len(list((tmp_path / "d").iterdir())) == 2

@@ -369,3 +369,9 @@ def test_a_stream_that_is_left_early_draws_no_more_than_it_had_begun(tiny: Gener
     next(stream)
     stream.close()
     assert len(begun) <= 4
+
+
+def test_small_integers_of_numpy_do_not_overflow(tiny: Generator) -> None:
+    drawn = tiny.generate(np.uint8(200), start=np.uint8(100))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(drawn, tiny.generate(200, start=100))
+    np.testing.assert_array_equal(latents(0, np.uint8(100), 1, 100), latents(0, 100, 1, 100))  # type: ignore[arg-type]

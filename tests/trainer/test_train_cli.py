@@ -432,3 +432,15 @@ def test_version_is_that_of_the_package(gan_train: Command) -> None:
     result = gan_train("--version")
     assert result.exit_code == 0
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", result.stdout)
+
+
+def test_a_signal_is_noted_even_if_nobody_reads_the_messages_any_more() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    code = (
+        "import os, signal; from pocketgan_trainer.stop_flag import StopFlag; "
+        "flag = StopFlag(); flag.install(); signal.raise_signal(signal.SIGINT); os._exit(7 if flag() else 8)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stderr=writer, timeout=60, check=False)
+    os.close(writer)
+    assert done.returncode == 7

@@ -1,5 +1,6 @@
 """`gan-export`: turn a checkpoint into one ONNX file."""
 
+import os
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
@@ -57,7 +58,7 @@ def _export(target: Path, checkpoint_path: Path | None, precision: Precision) ->
     from pocketgan_trainer.training.run_folder import BEST, RUNS, find_run_folder
 
     path = checkpoint_path or RUNS
-    if checkpoint_path is None or path.is_dir():
+    if checkpoint_path is None or os.path.isdir(path):
         path = find_run_folder(path, BEST).best
     checkpoint = load_checkpoint(path)
     _print_report(run_export(checkpoint, target, precision.value), checkpoint)

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
 
@@ -25,4 +26,6 @@ class StopFlag:
         self.signal = number
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        print("stopping after this step; once more to stop without saving", file=sys.stderr)
+        # Whoever reads our messages may have gone by the same Ctrl-C, or be in the middle of a line: saving goes before telling.
+        with suppress(OSError, RuntimeError):
+            print("stopping after this step; once more to stop without saving", file=sys.stderr)

@@ -455,3 +455,18 @@ def test_every_seed_that_a_config_takes_has_an_order_of_its_own() -> None:
     seeds = [2**53, 2**53 + 1, 2**63, 2**63 + 1, 2**64 - 2, 2**64 - 1]
     assert len({tuple(image_order(seed, 1, 100).tolist()) for seed in seeds}) == len(seeds)
     torch.manual_seed(max(seeds))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), torch.OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")],
+)
+def test_too_little_memory_is_told_in_a_line(
+    new_run: NewRun, images: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(players: Players, real: Tensor, latent: Tensor) -> StepStatistics:
+        raise error
+
+    monkeypatch.setattr(loop, "PRESETS", {"mlp": replace(PRESETS["mlp"], step=fail)})
+    with pytest.raises(TrainingError, match="not enough memory for --batch-size 64: choose a smaller one"):
+        train(MLP, images_for(MLP, images), new_run(), CPU, Report(), never)

@@ -169,3 +169,22 @@ def test_a_newer_run_without_the_wanted_checkpoint_is_passed_over(tmp_path: Path
     (tmp_path / "0002-mlp-mnist" / BEST).rename(tmp_path / "0002-mlp-mnist" / LAST)
     assert find_run_folder(tmp_path, BEST).path == tmp_path / "0001-mlp-mnist"
     assert find_run_folder(tmp_path, LAST).path == tmp_path / "0002-mlp-mnist"
+
+
+def test_torn_lines_of_statistics_are_dropped(tmp_path: Path) -> None:
+    statistics = tmp_path / "stats.jsonl"
+    whole = json.dumps({"epoch": 1, "x": 2})
+    statistics.write_bytes(f'{whole}\n{whole}{{"epoch": 2}}\n{{}}\n[]\n"a"\n'.encode() + b"\xff\xfe}\n")
+    RunFolder(tmp_path).drop_statistics_after(5)
+    assert statistics.read_text() == f"{whole}\n"
+
+
+def test_statistics_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    (tmp_path / "stats.jsonl").mkdir()
+    with pytest.raises(TrainingError, match=r"cannot read .*stats\.jsonl: Is a directory"):
+        RunFolder(tmp_path).drop_statistics_after(1)
+
+
+def test_a_name_that_no_file_can_have_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no training run in"):
+        find_run_folder(tmp_path / ("a" * 300), LAST)

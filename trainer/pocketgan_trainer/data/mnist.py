@@ -1,6 +1,7 @@
 """The MNIST database of handwritten digits: found in a folder, in the checkout, or in the user's cache, and checked by digest."""
 
 import json
+import os
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -118,13 +119,13 @@ def load_mnist(folder: Path | None = None, split: Split = "train") -> Digits:
 
 def _find(folder: Path, file: MnistFile) -> Path | None:
     """Return where `folder` holds the file, under any of its names, or None."""
-    return next((folder / name for name in file.accepted_names if (folder / name).exists()), None)
+    return next((folder / name for name in file.accepted_names if os.path.exists(folder / name)), None)
 
 
 def _find_both(folder: Path, files: MnistSplit) -> tuple[Path, Path]:
     """Return the paths of images and labels in a folder that the user gave; raise DataError naming what is absent."""
-    if not folder.is_dir():
-        found = "is a file" if folder.exists() else "does not exist"
+    if not os.path.isdir(folder):
+        found = "is a file" if os.path.exists(folder) else "does not exist"
         message = f"{folder} {found}; expected a folder that holds {files.images.name} and {files.labels.name}, gzipped or not"
         raise DataError(message)
     images, labels = _find(folder, files.images), _find(folder, files.labels)

@@ -1,6 +1,7 @@
 """From a checkpoint to one verified ONNX file, step by step."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -64,7 +65,7 @@ def export(checkpoint: Checkpoint, target: Path, precision: str, licence: str = 
     against torch's on PARITY_IMAGES latents, and by opening it with the runtime. `licence`, an SPDX word, goes into the card.
     Raises CheckpointError if the weights do not fit, ExportError if a check fails, OutputError if the file cannot be written.
     """
-    if target.is_dir():
+    if os.path.isdir(target):
         raise OutputError(f"cannot write {target}: it is a folder; expected a file name such as {target / 'model.onnx'}")
     preset = PRESETS[checkpoint.config.preset]
     generator = restore_generator(checkpoint)

@@ -19,7 +19,7 @@ from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.progress import Lap, Means, Progress, add_statistics, means
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.sampling import draw
-from pocketgan_trainer.training.steps import Players
+from pocketgan_trainer.training.steps import Players, Step, StepStatistics
 
 SHEET_IMAGES = 100
 SCORED_IMAGES = 5_000
@@ -53,8 +53,8 @@ def train(
     all epochs are done, False if `stop_requested` said so between two steps; the state is saved then too, and resuming from it
     equals never having stopped.
 
-    Raises TrainingError if there are fewer images than a batch or a loss is not finite, OutputError if the run folder cannot be
-    written, CheckpointError if `resume_from` does not fit.
+    Raises TrainingError if there are fewer images than a batch, a loss is not finite or memory runs out, OutputError if the run
+    folder cannot be written, CheckpointError if `resume_from` does not fit.
     """
     preset = PRESETS[config.preset]
     steps_per_epoch = count_steps(config, len(images))
@@ -80,7 +80,7 @@ def train(
             latent = torch.randn(config.batch_size, preset.latent_size, device=device)
             # Without its cache: a step may move a network's weights between two uses of them.
             with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):
-                statistics = preset.step(players, real, latent)
+                statistics = _step_within_memory(preset.step, players, real, latent)
             add_statistics(sums, statistics)
             progress = progress.after_step(config.batch_size, lap.seconds())
             report.step(progress, sums)
@@ -105,6 +105,16 @@ def train(
         if stop_requested() and progress.epoch < config.epochs:
             return False
     return True
+
+
+def _step_within_memory(step: Step, players: Players, real: Tensor, latent: Tensor) -> StepStatistics:
+    """Take a step; raise TrainingError if the device's memory does not suffice, which torch tells in several ways."""
+    try:
+        return step(players, real, latent)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise TrainingError(f"not enough memory for --batch-size {len(real)}: choose a smaller one") from error
 
 
 def count_steps(config: TrainingConfig, images: int) -> int:

@@ -65,11 +65,11 @@ class ConsoleReport:
         """Print the line of a finished epoch."""
         now = time.monotonic()
         rate = (progress.images_seen - self._epoch_images) / max(now - self._epoch_began_at, 1e-9)
-        # From the rate, because the first epoch after a resumption is a part of one.
-        images_per_epoch = progress.images_seen / progress.epoch
-        remaining = round((self._epochs - progress.epoch) * images_per_epoch / max(rate, 1e-9))
+        # From the rate, because the first epoch after a resumption is a part of one; an epoch of a single step has none.
+        images_to_come = (self._epochs - progress.epoch) * progress.images_seen / progress.epoch
+        remaining = _clock(round(images_to_come / rate)) if rate else "unknown"
         self._console.print(
-            f"epoch {progress.epoch}/{self._epochs}  {rate:,.0f} images/s  ETA {_clock(remaining)}  {_numbers(measured)}"
+            f"epoch {progress.epoch}/{self._epochs}  {rate:,.0f} images/s  ETA {remaining}  {_numbers(measured)}"
             f"  pixel Frechet {score:.3f}{'  best' if score == progress.best_score else ''}"
         )
         self._epoch_began_at, self._epoch_images = now, progress.images_seen

@@ -1,6 +1,7 @@
 """The numbered folder that holds everything one training run leaves behind."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,12 +60,19 @@ class RunFolder:
             raise OutputError(f"cannot write {self.path / 'stats.jsonl'}: {error.strerror}") from error
 
     def drop_statistics_after(self, epoch: int) -> None:
-        """Keep the lines of `stats.jsonl` up to `epoch`: a killed run may have written one that its checkpoint does not know."""
+        """Keep the lines of `stats.jsonl` up to `epoch`.
+
+        A killed run may have written one that its checkpoint does not know, or half of one. Raises TrainingError if the file
+        cannot be read.
+        """
         statistics = self.path / "stats.jsonl"
-        if not statistics.exists():
+        try:
+            lines = statistics.read_text(errors="replace").splitlines()
+        except FileNotFoundError:
             return
-        lines = [line for line in statistics.read_text().splitlines() if line.endswith("}")]
-        kept = [line for line in lines if json.loads(line)["epoch"] <= epoch]
+        except OSError as error:
+            raise TrainingError(f"cannot read {statistics}: {error.strerror}; move it away to go on without it") from error
+        kept = [line for line in lines if _is_of_epoch_up_to(epoch, line)]
         with whole_file(statistics) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in kept))
 
@@ -88,16 +96,27 @@ def create_run_folder(parent: Path, preset: str, data_set: str) -> RunFolder:
 def find_run_folder(path: Path, checkpoint: str) -> RunFolder:
     """Return `path` itself if it is a run folder, else the newest run in it that has a file `checkpoint`: LAST or BEST.
 
-    A run gets its first checkpoint at the end of its first epoch. Raises TrainingError if there is no such run.
+    A run has its first BEST at the end of its first epoch; LAST also when it is stopped before. Raises TrainingError if there is
+    no such run, or the folder cannot be read.
     """
-    if (path / "config.json").is_file():
+    if os.path.isfile(path / "config.json"):
         return RunFolder(path)
-    runs = [run for _, run in sorted(_numbered(path)) if (run / checkpoint).is_file()] if path.is_dir() else []
+    try:
+        runs = [run for _, run in sorted(_numbered(path)) if os.path.isfile(run / checkpoint)] if os.path.isdir(path) else []
+    except OSError as error:
+        raise TrainingError(f"cannot read the folder {path}: {error.strerror}") from error
     if not runs:
-        raise TrainingError(
-            f"no training run in {path} with a {checkpoint}: expected a folder that gan-train made; run gan-train first"
-        )
+        expected = "expected a folder of gan-train with an epoch done; run gan-train first, or gan-train --resume"
+        raise TrainingError(f"no training run in {path} with a {checkpoint}: {expected}")
     return RunFolder(runs[-1])
+
+
+def _is_of_epoch_up_to(epoch: int, line: str) -> bool:
+    """Say whether a line of statistics is whole and of an epoch that counts."""
+    try:
+        return bool(json.loads(line)["epoch"] <= epoch)
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _numbered(parent: Path) -> list[tuple[int, Path]]:
