@@ -185,14 +185,6 @@ def draws_twice_as_many_graph() -> onnx.GraphProto:
     return with_nodes([helper.make_node("Concat", ["whole", "whole"], ["images"], axis=0)], {}, "whole")
 
 
-def draws_one_at_a_time_graph() -> onnx.GraphProto:
-    """Return a generator whose inputs and outputs have room for one image."""
-    graph = tiny_graph()
-    for tensor in (graph.input[0], graph.output[0]):
-        tensor.type.tensor_type.shape.dim[0].dim_value = 1
-    return graph
-
-
 def external(tensor: onnx.TensorProto) -> onnx.TensorProto:
     """Return the tensor with its data kept in the file weights.bin, which there is not."""
     moved = onnx.TensorProto()
@@ -271,7 +263,6 @@ def main() -> None:
     write("constant_bomb", constant_bomb_graph(), card)
     write("fails_when_drawing", fails_when_drawing_graph(), card)
     write("draws_twice_as_many", draws_twice_as_many_graph(), card, check=False)
-    write("draws_one_at_a_time", draws_one_at_a_time_graph(), card)
 
     write("external_initializer", external_initializer_graph(), card, check=False)
     write("external_subgraph", external_subgraph_graph(), card, check=False)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 # Before numpy is imported. More threads than idle processors block one another badly, and nothing here is large.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -11,12 +12,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from silent_report import SilentReport
 
 from pocketgan_trainer.data.mnist import Digits, load_mnist
 from pocketgan_trainer.training.loop import train
 from pocketgan_trainer.training.presets import PRESETS
-from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.run_folder import RunFolder, create_run_folder
 
 torch.set_num_threads(1)
@@ -43,21 +43,13 @@ def images(digits: Digits) -> NDArray[np.uint8]:
     return digits.images
 
 
-class SilentReport:
-    """A report that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[int, int]] = []
-        """Epoch and step of each call."""
-        self.epochs: list[tuple[Progress, Means, float]] = []
-
-    def step(self, progress: Progress, sums: Tensor) -> None:
-        """Keep the position."""
-        self.steps.append((progress.epoch, progress.step))
-
-    def epoch(self, progress: Progress, measured: Means, score: float) -> None:
-        """Keep everything."""
-        self.epochs.append((progress, measured, score))
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    working = tmp_path / "working"
+    working.mkdir()
+    monkeypatch.chdir(working)
+    return working
 
 
 @pytest.fixture(scope="session")

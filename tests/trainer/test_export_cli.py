@@ -21,15 +21,6 @@ Command = Callable[..., Result]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    working = tmp_path / "working"
-    working.mkdir()
-    monkeypatch.chdir(working)
-    return working
-
-
-@pytest.fixture
 def gan_export(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs the command in this process, in an empty folder; it measures the speed only once."""
     monkeypatch.setattr(exporter, "_SPEED_ROUNDS", 1)

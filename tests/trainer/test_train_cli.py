@@ -43,15 +43,6 @@ def restored_process() -> Iterator[None]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    working = tmp_path / "working"
-    working.mkdir()
-    monkeypatch.chdir(working)
-    return working
-
-
-@pytest.fixture
 def gan_train(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs the command in this process, in an empty folder, on one CPU."""
     monkeypatch.setattr("pocketgan.cpus.usable_cpus", lambda: 1)

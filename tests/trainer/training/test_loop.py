@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from silent_report import SilentReport
 from torch import Tensor
 
 from pocketgan.errors import OutputError
@@ -21,7 +22,7 @@ from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, s
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.loop import build_players, count_steps, image_order, train
 from pocketgan_trainer.training.presets import PRESETS
-from pocketgan_trainer.training.progress import Means, Progress
+from pocketgan_trainer.training.progress import Progress
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.steps import Players, StepStatistics, alternating_step
 
@@ -35,22 +36,6 @@ DCGAN_IMAGES = 66
 """The pixel space has 64 components, and needs more images than that."""
 
 NewRun = Callable[[], RunFolder]
-
-
-class Report:
-    """Keeps what the loop tells."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[int, int]] = []
-        self.epochs: list[tuple[Progress, Means, float]] = []
-
-    def step(self, progress: Progress, sums: Tensor) -> None:
-        """Keep the position."""
-        self.steps.append((progress.epoch, progress.step))
-
-    def epoch(self, progress: Progress, measured: Means, score: float) -> None:
-        """Keep everything."""
-        self.epochs.append((progress, measured, score))
 
 
 _pixel_spaces: dict[bytes, PixelSpace] = {}
@@ -138,7 +123,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, images: NDArray[np.u
     run = RunFolder(tmp_path_factory.mktemp("uninterrupted"))
     with pytest.MonkeyPatch.context() as patch:
         shorten(patch)
-        assert train(MLP, images_for(MLP, images), run, CPU, Report(), never)
+        assert train(MLP, images_for(MLP, images), run, CPU, SilentReport(), never)
     return run
 
 
@@ -188,14 +173,14 @@ def test_best_checkpoint_is_that_of_the_lowest_score(
     remaining = iter(scores)
     monkeypatch.setattr(loop, "pixel_frechet", lambda space, drawn: next(remaining))
     run = new_run()
-    train(MLP, images_for(MLP, images), run, CPU, Report(), never)
+    train(MLP, images_for(MLP, images), run, CPU, SilentReport(), never)
     best, last = load_checkpoint(run.best), load_checkpoint(run.last)
     assert (best.progress.epoch, last.progress.epoch) == (best_epoch, 2)
     assert (best.progress.best_score, last.progress.best_score) == (2.0, 2.0)
 
 
 def test_report_is_told_of_every_step_and_epoch(new_run: NewRun, images: NDArray[np.uint8]) -> None:
-    report, run = Report(), new_run()
+    report, run = SilentReport(), new_run()
     train(MLP, images_for(MLP, images), run, CPU, report, never)
     assert report.steps == [(epoch, step) for epoch in (0, 1) for step in range(1, MLP_STEPS + 1)]
     assert [progress.epoch for progress, _, _ in report.epochs] == [1, 2]
@@ -209,8 +194,8 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(
 ) -> None:
     same, other = new_run(), new_run()
     torch.rand(3)  # the state of the process must not matter
-    train(MLP, images_for(MLP, images), same, CPU, Report(), never)
-    train(replace(MLP, seed=1), images_for(MLP, images), other, CPU, Report(), never)
+    train(MLP, images_for(MLP, images), same, CPU, SilentReport(), never)
+    train(replace(MLP, seed=1), images_for(MLP, images), other, CPU, SilentReport(), never)
     assert_same_run(same, uninterrupted)
     assert statistics(other) != statistics(uninterrupted)
 
@@ -219,7 +204,7 @@ def resume_until_done(config: TrainingConfig, images: NDArray[np.uint8], run: Ru
     """Train in pieces of so many steps each; return the number of times that it had to be resumed."""
     checkpoint: Checkpoint | None = None
     for resumed in count():
-        if train(config, images_for(config, images), run, CPU, Report(), after(next(steps_each)), checkpoint):
+        if train(config, images_for(config, images), run, CPU, SilentReport(), after(next(steps_each)), checkpoint):
             return resumed
         checkpoint = load_checkpoint(run.last)
     raise AssertionError
@@ -242,13 +227,13 @@ def test_stopping_and_resuming_equals_never_having_stopped(
 
 def test_the_same_holds_for_dropout_and_batch_normalization_of_the_dcgan(new_run: NewRun, images: NDArray[np.uint8]) -> None:
     whole, pieces = new_run(), new_run()
-    train(DCGAN, images_for(DCGAN, images), whole, CPU, Report(), never)
+    train(DCGAN, images_for(DCGAN, images), whole, CPU, SilentReport(), never)
     assert resume_until_done(DCGAN, images, pieces, iter([2, 4, 99])) == 2
     assert_same_run(pieces, whole)
 
 
 def test_a_stop_within_an_epoch_keeps_its_sums(new_run: NewRun, images: NDArray[np.uint8]) -> None:
-    run, report = new_run(), Report()
+    run, report = new_run(), SilentReport()
     assert not train(MLP, images_for(MLP, images), run, CPU, report, after(3))
     checkpoint = load_checkpoint(run.last)
     assert (checkpoint.progress.epoch, checkpoint.progress.step, checkpoint.progress.images_seen) == (0, 3, 192)
@@ -259,22 +244,22 @@ def test_a_stop_within_an_epoch_keeps_its_sums(new_run: NewRun, images: NDArray[
 
 
 def test_a_stop_at_the_very_end_is_a_finished_run(new_run: NewRun, images: NDArray[np.uint8]) -> None:
-    assert train(MLP, images_for(MLP, images), new_run(), CPU, Report(), after(2 * MLP_STEPS + 1))
+    assert train(MLP, images_for(MLP, images), new_run(), CPU, SilentReport(), after(2 * MLP_STEPS + 1))
 
 
 def test_a_finished_run_goes_on_with_more_epochs(new_run: NewRun, uninterrupted: RunFolder, images: NDArray[np.uint8]) -> None:
     run = new_run()
-    train(replace(MLP, epochs=1), images_for(MLP, images), run, CPU, Report(), never)
-    assert train(MLP, images_for(MLP, images), run, CPU, Report(), never, load_checkpoint(run.last))
+    train(replace(MLP, epochs=1), images_for(MLP, images), run, CPU, SilentReport(), never)
+    assert train(MLP, images_for(MLP, images), run, CPU, SilentReport(), never, load_checkpoint(run.last))
     assert_same_run(run, uninterrupted)
 
 
 def test_a_finished_run_that_is_resumed_changes_nothing(new_run: NewRun, images: NDArray[np.uint8]) -> None:
-    run, report = new_run(), Report()
+    run, report = new_run(), SilentReport()
     config = replace(MLP, epochs=1)
     train(config, images_for(MLP, images), run, CPU, report, never)
     before = {path.name: path.read_bytes() for path in run.path.iterdir()}
-    again = Report()
+    again = SilentReport()
     assert train(config, images_for(MLP, images), run, CPU, again, never, load_checkpoint(run.last))
     assert {path.name: path.read_bytes() for path in run.path.iterdir()} == before
     assert (again.steps, again.epochs) == ([], [])
@@ -300,18 +285,18 @@ def test_a_kill_between_statistics_and_checkpoint_doubles_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(loop, "save_checkpoint", save_until_killed)
         with pytest.raises(KeyboardInterrupt):
-            train(MLP, images_for(MLP, images), run, CPU, Report(), never)
+            train(MLP, images_for(MLP, images), run, CPU, SilentReport(), never)
     assert [line["epoch"] for line in statistics(run)] == [1, 2]
     assert load_checkpoint(run.last).progress.epoch == 1
-    assert train(MLP, images_for(MLP, images), run, CPU, Report(), never, load_checkpoint(run.last))
+    assert train(MLP, images_for(MLP, images), run, CPU, SilentReport(), never, load_checkpoint(run.last))
     assert_same_run(run, uninterrupted)
 
 
 def test_the_config_on_disk_is_that_of_the_last_resumption(new_run: NewRun, images: NDArray[np.uint8]) -> None:
     run = new_run()
-    train(MLP, images_for(MLP, images), run, CPU, Report(), after(2))
+    train(MLP, images_for(MLP, images), run, CPU, SilentReport(), after(2))
     longer = replace(MLP, epochs=9)
-    train(longer, images_for(MLP, images), run, CPU, Report(), after(2), load_checkpoint(run.last))
+    train(longer, images_for(MLP, images), run, CPU, SilentReport(), after(2), load_checkpoint(run.last))
     assert TrainingConfig.from_json((run.path / "config.json").read_text()) == longer
 
 
@@ -328,25 +313,25 @@ def test_a_run_that_diverges_ends_and_keeps_its_last_sound_checkpoint(
     monkeypatch.setattr(loop, "PRESETS", MappingProxyType({"mlp": replace(PRESETS["mlp"], step=diverge)}))
     run = new_run()
     with pytest.raises(TrainingError, match="diverged in epoch 2: a loss is not finite; start again with a lower --lr"):
-        train(MLP, images_for(MLP, images), run, CPU, Report(), never)
+        train(MLP, images_for(MLP, images), run, CPU, SilentReport(), never)
     assert load_checkpoint(run.last).progress.epoch == 1
     assert [line["epoch"] for line in statistics(run)] == [1]
 
 
 def test_a_checkpoint_of_another_preset_is_refused(uninterrupted: RunFolder, new_run: NewRun, images: NDArray[np.uint8]) -> None:
     with pytest.raises(CheckpointError, match="its generator does not fit"):
-        train(DCGAN, images_for(DCGAN, images), new_run(), CPU, Report(), never, load_checkpoint(uninterrupted.last))
+        train(DCGAN, images_for(DCGAN, images), new_run(), CPU, SilentReport(), never, load_checkpoint(uninterrupted.last))
 
 
 def test_a_run_folder_that_is_gone_is_an_output_error(tmp_path: Path, images: NDArray[np.uint8]) -> None:
     with pytest.raises(OutputError, match="cannot write"):
-        train(MLP, images_for(MLP, images), RunFolder(tmp_path / "gone"), CPU, Report(), never)
+        train(MLP, images_for(MLP, images), RunFolder(tmp_path / "gone"), CPU, SilentReport(), never)
 
 
 def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(new_run: NewRun, images: NDArray[np.uint8]) -> None:
     run = new_run()
     with pytest.raises(TrainingError, match="batch size 64 exceeds the 63 training images"):
-        train(MLP, images[:63], run, CPU, Report(), never)
+        train(MLP, images[:63], run, CPU, SilentReport(), never)
     assert list(run.path.iterdir()) == []
 
 
@@ -380,7 +365,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> RecordingStep:
 def test_each_epoch_shows_each_image_at_most_once_in_its_own_order(
     recorded: RecordingStep, new_run: NewRun, images: NDArray[np.uint8]
 ) -> None:
-    train(replace(MLP, seed=9), images_for(MLP, images), new_run(), CPU, Report(), never)
+    train(replace(MLP, seed=9), images_for(MLP, images), new_run(), CPU, SilentReport(), never)
     for epoch in (0, 1):
         shown = torch.cat(recorded.reals[epoch * MLP_STEPS :][:MLP_STEPS])
         expected = images[image_order(9, epoch, MLP_IMAGES)[:320]].astype(np.float32) / 127.5 - 1
@@ -390,7 +375,7 @@ def test_each_epoch_shows_each_image_at_most_once_in_its_own_order(
 
 
 def test_each_step_gets_new_normal_latents(recorded: RecordingStep, new_run: NewRun, images: NDArray[np.uint8]) -> None:
-    train(MLP, images_for(MLP, images), new_run(), CPU, Report(), never)
+    train(MLP, images_for(MLP, images), new_run(), CPU, SilentReport(), never)
     assert [latent.shape for latent in recorded.latents] == [(64, 100)] * 10
     everything = torch.stack(recorded.latents)
     assert len(set(everything.flatten().tolist())) > 0.99 * everything.numel()
@@ -410,7 +395,7 @@ def test_bfloat16_computes_with_the_weights_as_they_are(
 
     monkeypatch.setattr(loop, "PRESETS", MappingProxyType({"mlp": replace(PRESETS["mlp"], step=remember)}))
     config, run = replace(MLP, epochs=1, bfloat16=True), new_run()
-    train(config, images_for(MLP, images), run, CPU, Report(), never)
+    train(config, images_for(MLP, images), run, CPU, SilentReport(), never)
 
     torch.manual_seed(config.seed)
     expected = build_players(config, CPU)
@@ -427,7 +412,7 @@ def test_bfloat16_changes_the_result_but_not_the_type_of_the_weights(
     uninterrupted: RunFolder, new_run: NewRun, images: NDArray[np.uint8]
 ) -> None:
     run = new_run()
-    train(replace(MLP, bfloat16=True), images_for(MLP, images), run, CPU, Report(), never)
+    train(replace(MLP, bfloat16=True), images_for(MLP, images), run, CPU, SilentReport(), never)
     weight, other = (load_checkpoint(path).tensors["generator.0.weight"] for path in (run.last, uninterrupted.last))
     assert weight.dtype == torch.float32
     assert not torch.equal(weight, other)
@@ -469,4 +454,4 @@ def test_too_little_memory_is_told_in_a_line(
 
     monkeypatch.setattr(loop, "PRESETS", {"mlp": replace(PRESETS["mlp"], step=fail)})
     with pytest.raises(TrainingError, match="not enough memory for --batch-size 64: choose a smaller one"):
-        train(MLP, images_for(MLP, images), new_run(), CPU, Report(), never)
+        train(MLP, images_for(MLP, images), new_run(), CPU, SilentReport(), never)
