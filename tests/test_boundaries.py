@@ -9,7 +9,17 @@ import pytest
 _ROOT = Path(__file__).parents[1]
 _EDGE_SIDE = sorted([*(_ROOT / "runtime").rglob("*.py"), *(_ROOT / "models").rglob("*.py")])
 _TRAINER_SIDE = sorted((_ROOT / "trainer").rglob("*.py"))
-_STANDARD_LIBRARY_ONLY = ("address.py", "card.py", "errors.py", "onnx_file.py", "cpus.py", "files.py", "locate.py")
+_STANDARD_LIBRARY_ONLY = (
+    "address.py",
+    "card.py",
+    "cpus.py",
+    "digit_spec.py",
+    "errors.py",
+    "files.py",
+    "locate.py",
+    "onnx_file.py",
+    "truncation.py",
+)
 _LIGHT_AT_THE_TOP = ("console.py", "gen_cli.py", "session.py", "__init__.py")
 
 

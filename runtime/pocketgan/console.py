@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import typer
 
-from pocketgan.errors import PocketganError
+from pocketgan.errors import PocketganError, RequestError
 
 
 def command_line() -> typer.Typer:
@@ -27,6 +27,15 @@ def cli_errors() -> Iterator[None]:
     except PocketganError as error:
         tell(f"error: {' '.join(str(error).split())}")
         raise typer.Exit(1) from error
+
+
+@contextmanager
+def usage_errors(option: str) -> Iterator[None]:
+    """Turn a value that cannot be asked of any model into a usage error of an option, and so into exit code 2."""
+    try:
+        yield
+    except RequestError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 def tell(message: str) -> None:

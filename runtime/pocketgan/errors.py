@@ -5,7 +5,7 @@ PocketganError
         CardError       the model card inside it is absent, malformed or of a newer schema
     RuntimeMissingError onnxruntime is not installed, or twice
     ProviderError       the execution provider that was asked for is not live
-    RequestError        a count, seed, index or class that cannot be drawn
+    RequestError        a count, seed, index, class, text or truncation that cannot be drawn
     OutputError         a file or folder cannot be written
 
 The trainer adds its own below the same root. A library function raises; only a command line prints and exits.
@@ -38,7 +38,7 @@ class ProviderError(PocketganError):
 
 
 class RequestError(PocketganError, ValueError):
-    """An argument of a call is out of its range: count, seed, start or digits."""
+    """An argument of a call is out of its range: count, seed, start, digits, text or truncation."""
 
 
 class OutputError(PocketganError):

@@ -4,20 +4,25 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pocketgan.address import INDEX_LIMIT, SEED_LIMIT
-from pocketgan.console import cli_errors, command_line, show_version, tell
+from pocketgan.console import cli_errors, command_line, show_version, tell, usage_errors
+from pocketgan.digit_spec import labels_of_names, parse_digit, parse_digits, parse_text
 from pocketgan.session import Provider
+from pocketgan.truncation import FULL_VARIETY, truncation_units
 
 if TYPE_CHECKING:
     from pocketgan.generator import Batch
 
 MOST_IMAGES = 100_000_000
 """Images in one call of gan-gen; more are drawn with further calls and --start."""
+
+DEFAULT_COUNT = 10
 
 app = command_line()
 
@@ -31,10 +36,20 @@ class Format(StrEnum):
 
 @app.command()
 def generate(
-    count: Annotated[int, typer.Option(min=1, max=MOST_IMAGES, help="How many images.")] = 10,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_IMAGES, help="How many images.", show_default=f"{DEFAULT_COUNT}, or 1 with --text"),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the files; made if it is not there.")] = Path("digits"),
+    digit: Annotated[str | None, typer.Option(help="Only images of this class, such as 7.")] = None,
+    digits: Annotated[str | None, typer.Option(help="Images of these classes in turn, such as 0-4,7.", metavar="SPEC")] = None,
+    text: Annotated[str | None, typer.Option(help="Each image is a row of digits that reads so, such as 2026.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=SEED_LIMIT - 1, help="Which endless row of images.")] = 0,
     start: Annotated[int, typer.Option(min=0, max=INDEX_LIMIT - MOST_IMAGES, help="Index of the first image in that row.")] = 0,
+    truncation: Annotated[
+        float,
+        typer.Option(help="Above 0 to 1: less gives images nearer to the average, so cleaner and more alike.", metavar="PSI"),
+    ] = FULL_VARIETY,
     model: Annotated[
         str | None,
         typer.Option(
@@ -53,18 +68,38 @@ def generate(
 ) -> None:
     """Draw images with an exported generator.
 
-    An image depends on the model, the seed, its index and its class only: --count 10 and --start 7 --count 1 draw the same
-    image 7.
+    An image depends on the model, the seed, its index, its class and the truncation only: --count 10 and --start 7 --count 1 draw
+    the same image 7. With --text, --count and --start count rows.
     """
+    names = _class_names(digit, digits, text)
+    with usage_errors("--truncation"):
+        truncation_units(truncation)
+    count = count or (DEFAULT_COUNT if text is None else 1)
     with cli_errors():
-        _generate(count, out, seed, start, model, provider, threads, file_format, grid, overwrite, quiet)
+        _generate(count, out, names, text, seed, start, truncation, model, provider, threads, file_format, grid, overwrite, quiet)
+
+
+def _class_names(digit: str | None, digits: str | None, text: str | None) -> tuple[str, ...] | None:
+    """Return the names of the classes that are asked for, None for all in turn. Raises typer.BadParameter for wrong usage."""
+    options = (("--digit", digit, parse_digit), ("--digits", digits, parse_digits), ("--text", text, parse_text))
+    given = [(option, value, parse) for option, value, parse in options if value is not None]
+    if not given:
+        return None
+    option, value, parse = given[0]
+    if len(given) > 1:
+        raise typer.BadParameter(f"it cannot be used together with {given[1][0]}", param_hint=option)
+    with usage_errors(option):
+        return parse(value)
 
 
 def _generate(
     count: int,
     out: Path,
+    names: tuple[str, ...] | None,
+    text: str | None,
     seed: int,
     start: int,
+    truncation: float,
     model: str | None,
     provider: Provider,
     threads: int | None,
@@ -76,6 +111,7 @@ def _generate(
     from pocketgan import writers
     from pocketgan.cpus import usable_cpus
     from pocketgan.generator import Generator
+    from pocketgan.text_rows import text_labels, text_rows
 
     generator = Generator.load(model, provider)
     card = generator.card
@@ -84,6 +120,13 @@ def _generate(
         tell(f"provider {generator.provider.value}: {generator.provider_reason}")
     began = time.monotonic()
 
+    threads = threads or usable_cpus()
+    chosen = None if names is None else labels_of_names(card, names)
+    if text is None:
+        batches = generator.stream(count, chosen, seed, start, threads, truncation=truncation)
+    else:
+        batches = text_rows(generator, text, count, seed, start, threads, truncation=truncation)
+
     writers.prepare_folder(out)
     if not overwrite:
         if file_format is Format.png:
@@ -91,24 +134,26 @@ def _generate(
         single_files = {writers.NPZ_NAME: file_format is Format.npz, writers.GRID_NAME: grid}
         writers.refuse_overwriting(out, [name for name, is_written in single_files.items() if is_written])
 
-    batches = generator.stream(count, seed=seed, start=start, threads=threads or usable_cpus())
     if file_format is Format.npz:
-        written = writers.write_npz_file(out / writers.NPZ_NAME, batches, card, start, count, generator.labels)
+        labels = partial(generator.labels, digits=chosen) if text is None else partial(text_labels, generator, text)
+        written = writers.write_npz_file(out / writers.NPZ_NAME, batches, start, count, labels)
     else:
         written = writers.write_png_files(out, batches, card)
     if not quiet and sys.stderr is not None and sys.stderr.isatty():
         written = _with_progress_bar(written, count)
+    on_grid = writers.GRID_IMAGES if text is None else writers.GRID_IMAGES // len(text)
     for_grid = []
     for batch in written:
-        if grid and batch.start < start + writers.GRID_IMAGES:
+        if grid and batch.start < start + on_grid:
             for_grid.append(batch.images)
     if grid:
         import numpy as np
 
-        writers.write_grid(out / writers.GRID_NAME, np.concatenate(for_grid)[: writers.GRID_IMAGES])
+        writers.write_grid(out / writers.GRID_NAME, np.concatenate(for_grid)[:on_grid])
     if not quiet:
-        what = "image" if count == 1 else "images"
-        tell(f"{count:,} {what} of seed {seed} from index {start} in {out} after {time.monotonic() - began:.2f} s")
+        what = ("image" if count == 1 else "images") + ("" if text is None else f" of {text}")
+        how = "" if truncation == FULL_VARIETY else f" at truncation {truncation:g}"
+        tell(f"{count:,} {what} of seed {seed} from index {start}{how} in {out} after {time.monotonic() - began:.2f} s")
 
 
 def _with_progress_bar(batches: Iterable["Batch"], count: int) -> Iterator["Batch"]:

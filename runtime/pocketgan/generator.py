@@ -19,6 +19,7 @@ from pocketgan.latents import LATENT_STEP, latents
 from pocketgan.locate import locate_model
 from pocketgan.onnx_file import read_metadata, read_model_file
 from pocketgan.session import OpenSession, Provider, open_session
+from pocketgan.truncation import FULL_VARIETY, truncation_units
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -32,18 +33,18 @@ BATCH_SIZE = 64
 
 @dataclass(frozen=True)
 class Batch:
-    """Some consecutive images."""
+    """Some consecutive images, or rows of text (see `text_rows`)."""
 
     start: int
-    """Index of the first image."""
+    """Index of the first image or row."""
     images: NDArray[np.uint8]
-    """uint8 [n, H, W], 0 = background."""
+    """uint8 [n, H, W], 0 = background; rows of text are as many times wider as they have characters."""
     labels: NDArray[np.int64] | None
-    """The class of each image, int64 [n]; None if the model has no classes."""
+    """The class of each image, int64 [n], or the classes of each row, int64 [n, characters]; None if the model has no classes."""
 
 
 class Generator:
-    """Draws images with one model; the same `seed`, index and class give the same image in every call.
+    """Draws images with one model; the same `seed`, index, class and truncation give the same image in every call.
 
     Make one with `Generator.load`. Its methods may be called from several threads at once.
     """
@@ -84,12 +85,21 @@ class Generator:
             raise type(error)(f"model {location.path}: {error}") from error
         return cls(location.path, location.reason, hashlib.sha256(contents).hexdigest(), card, opened)
 
-    def generate(self, count: int, digits: Digits | None = None, seed: int = 0, start: int = 0) -> NDArray[np.uint8]:
+    def generate(
+        self,
+        count: int,
+        digits: Digits | None = None,
+        seed: int = 0,
+        start: int = 0,
+        *,
+        truncation: float = FULL_VARIETY,
+    ) -> NDArray[np.uint8]:
         """Return images `start` to `start + count - 1` of `seed`: uint8 [count, H, W], 0 = background.
 
-        `digits` chooses the classes, see `labels`. Raises RequestError if an argument is out of its range.
+        `digits` chooses the classes, see `labels`. A `truncation` below 1, down to 1/256, gives images nearer to the average one,
+        see `latents.latent_ticks`. Raises RequestError if an argument is out of its range.
         """
-        return np.concatenate([batch.images for batch in self.stream(count, digits, seed, start)])
+        return np.concatenate([batch.images for batch in self.stream(count, digits, seed, start, truncation=truncation)])
 
     def stream(
         self,
@@ -98,6 +108,8 @@ class Generator:
         seed: int = 0,
         start: int = 0,
         threads: int = 1,
+        *,
+        truncation: float = FULL_VARIETY,
     ) -> Iterator[Batch]:
         """Yield the same images in order, in batches of up to BATCH_SIZE, drawn by `threads` threads a few batches ahead.
 
@@ -107,7 +119,8 @@ class Generator:
         cycle = self._class_cycle(digits)
         if threads < 1:
             raise RequestError(f"threads {threads} is out of range: expected at least 1")
-        return self._stream(count, cycle, seed, start, threads)
+        truncation_units(truncation)  # only to refuse one that is out of range
+        return self._stream(count, cycle, seed, start, threads, truncation)
 
     def labels(self, start: int, count: int, digits: Digits | None = None) -> NDArray[np.int64] | None:
         """Return the classes of images from index `start`, int64 [count], or None if the model has none.
@@ -134,13 +147,15 @@ class Generator:
             )
         return cycle.astype(np.int64)
 
-    def _stream(self, count: int, cycle: NDArray[np.int64] | None, seed: int, start: int, threads: int) -> Iterator[Batch]:
+    def _stream(
+        self, count: int, cycle: NDArray[np.int64] | None, seed: int, start: int, threads: int, truncation: float
+    ) -> Iterator[Batch]:
         stop = start + count
         with ThreadPoolExecutor(threads) as pool:
             ahead: deque[Future[Batch]] = deque()
             try:
                 for first in range(start, stop, BATCH_SIZE):
-                    ahead.append(pool.submit(self._draw, first, min(BATCH_SIZE, stop - first), cycle, seed))
+                    ahead.append(pool.submit(self._draw, first, min(BATCH_SIZE, stop - first), cycle, seed, truncation))
                     if len(ahead) > 2 * threads:
                         yield ahead.popleft().result()
                 while ahead:
@@ -148,8 +163,9 @@ class Generator:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _draw(self, start: int, count: int, cycle: NDArray[np.int64] | None, seed: int) -> Batch:
-        feeds: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {"z": latents(seed, start, count, self.card.latent_size)}
+    def _draw(self, start: int, count: int, cycle: NDArray[np.int64] | None, seed: int, truncation: float) -> Batch:
+        z = latents(seed, start, count, self.card.latent_size, truncation)
+        feeds: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {"z": z}
         labels = _labels(cycle, start, count)
         if labels is not None:
             feeds["label"] = labels

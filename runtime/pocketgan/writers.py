@@ -1,10 +1,12 @@
 """Writing drawn images: a folder of PNG files, one NPZ file, or one sheet for people."""
 
+import math
 import os
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -21,7 +23,7 @@ from pocketgan.pictures import contact_sheet
 NPZ_NAME = "digits.npz"
 GRID_NAME = "grid.png"
 GRID_IMAGES = 400
-"""A sheet shows at most this many images, the first ones."""
+"""A sheet shows at most this many images, the first ones; each character of a row of text counts as one."""
 
 _PNG_NAME = re.compile(r"(\d{8,})(_[A-Za-z0-9]+)?\.png")
 # The smallest date that a zip file can hold: equal images give equal bytes.
@@ -59,18 +61,19 @@ def refuse_overwriting_images(folder: Path, start: int, count: int) -> None:
 
 
 def png_name(index: int, class_name: str | None) -> str:
-    """Return the file name of an image: `00000007.png`, or with its class `00000007_3.png`."""
+    """Return the file name of an image: `00000007.png`, or with its class or text `00000007_3.png`."""
     return f"{index:08d}.png" if class_name is None else f"{index:08d}_{class_name}.png"
 
 
 def write_png_files(folder: Path, batches: Iterable[Batch], card: ModelCard) -> Iterator[Batch]:
     """Write each image as a grey PNG file and pass the batches on. A kill leaves whole files only.
 
-    Raises OutputError if a file cannot be written; those before it are complete.
+    A file is named by the image's index and class, or by the row's index and all its classes. Raises OutputError if a file cannot
+    be written; those before it are complete.
     """
     for batch in batches:
         for offset, image in enumerate(batch.images):
-            name = None if batch.labels is None else card.classes[batch.labels[offset]]
+            name = None if batch.labels is None else "".join(card.classes[label] for label in np.atleast_1d(batch.labels[offset]))
             with whole_file(folder / png_name(batch.start + offset, name), durable=False) as temporary:
                 Image.fromarray(image).save(temporary, format="PNG")
         yield batch
@@ -79,36 +82,39 @@ def write_png_files(folder: Path, batches: Iterable[Batch], card: ModelCard) -> 
 def write_npz_file(
     target: Path,
     batches: Iterable[Batch],
-    card: ModelCard,
     start: int,
     count: int,
     labels: Callable[[int, int], NDArray[np.int64] | None],
 ) -> Iterator[Batch]:
     """Write all images into one compressed NPZ file and pass the batches on; the file appears after the last.
 
-    It holds `images` uint8 [count, H, W], `index` int64 [count] and, if the model has classes, `labels` int64 [count], which
-    `labels(start, count)` tells, as `Generator.labels` does. All is written piece by piece, so memory does not grow with `count`.
-    Raises OutputError if the file cannot be written.
+    It holds `images` uint8 [count, H, W], `index` int64 [count] and, if the model has classes, `labels` int64 [count], or int64
+    [count, characters] for rows of text. `labels(start, count)` tells these, as `Generator.labels` does. All is written piece by
+    piece, so memory does not grow with `count`. Raises OutputError if the file cannot be written.
     """
+    batches = iter(batches)
     with whole_file(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-        with _array_entry(archive, "images", "|u1", (count, card.image_height, card.image_width)) as file:
-            for batch in batches:
+        first_batch = next(batches)
+        with _array_entry(archive, "images", "|u1", (count, *first_batch.images.shape[1:])) as file:
+            for batch in chain([first_batch], batches):
                 file.write(np.ascontiguousarray(batch.images).data)
                 yield batch
         pieces = [(first, min(_PIECE, start + count - first)) for first in range(start, start + count, _PIECE)]
         with _array_entry(archive, "index", "<i8", (count,)) as file:
             for first, length in pieces:
                 file.write(np.arange(first, first + length, dtype="<i8").data)
-        if card.classes:
-            with _array_entry(archive, "labels", "<i8", (count,)) as file:
+        if first_batch.labels is not None:
+            with _array_entry(archive, "labels", "<i8", (count, *first_batch.labels.shape[1:])) as file:
                 for first, length in pieces:
-                    file.write(np.asarray(labels(first, length), dtype="<i8").data)
+                    file.write(np.ascontiguousarray(labels(first, length), dtype="<i8").data)
 
 
 def write_grid(target: Path, images: NDArray[np.uint8]) -> None:
-    """Write images uint8 [N, H, W] as one sheet, a PNG file. Raises OutputError if that fails."""
+    """Write images uint8 [N, H, W] as one sheet about as wide as high, a PNG file. Raises OutputError if that fails."""
+    count, height, width = images.shape
+    columns = math.ceil(math.sqrt(count * height / width))
     with whole_file(target) as temporary:
-        contact_sheet(images, scale=4).save(temporary, format="PNG")
+        contact_sheet(images, columns, scale=4).save(temporary, format="PNG")
 
 
 @contextmanager

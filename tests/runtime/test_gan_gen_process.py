@@ -89,6 +89,30 @@ def test_wrong_usage_is_2_without_a_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+def test_a_malformed_choice_of_classes_is_2_before_anything_heavy_is_imported(tmp_path: Path) -> None:
+    script = """if True:
+        import sys
+        from pocketgan.gen_cli import main
+        try:
+            main()
+        finally:
+            print([name for name in ("numpy", "onnxruntime", "PIL", "rich") if name in sys.modules], file=sys.stderr)
+    """
+    code, out, said = run(tmp_path, "--digits", "4-0", command=[sys.executable, "-c", script])
+    assert (code, out) == (2, "")
+    assert said.endswith("Error: Invalid value for --digits: the range 4-0 runs backwards: expected 0-4\n[]\n")
+
+
+def test_text_is_drawn_by_the_process_too(tmp_path: Path, models: Path, conditional: Generator) -> None:
+    arguments = ("--text", "2026", "--truncation", "0.5", "--seed", "3")
+    code, out, said = run(tmp_path, "--model", models / "tiny_conditional.onnx", *arguments)
+    assert (code, out) == (0, "")
+    assert "\n1 image of 2026 of seed 3 from index 0 at truncation 0.5 in digits after " in said
+    with Image.open(tmp_path / "digits" / "00000000_2026.png") as image:
+        singles = conditional.generate(4, [2, 0, 2, 6], seed=3, truncation=0.5)
+        np.testing.assert_array_equal(np.asarray(image), np.hstack(list(singles)))
+
+
 def test_ctrl_c_is_130_without_a_traceback_and_leaves_whole_files(tmp_path: Path, models: Path, tiny: Generator) -> None:
     code, said = stopped_half_way(tmp_path, models / "tiny.onnx", signal.SIGINT)
     assert code == 130

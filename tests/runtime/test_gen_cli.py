@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,8 +11,11 @@ import numpy as np
 import onnxruntime
 import pytest
 from PIL import Image
+from protobuf_bytes import metadata_entry
 from typer.testing import CliRunner
 
+from pocketgan.address import INDEX_LIMIT
+from pocketgan.card import CARD_KEY
 from pocketgan.gen_cli import MOST_IMAGES, app
 from pocketgan.generator import Generator
 
@@ -42,6 +45,12 @@ class GanGen:
 @pytest.fixture
 def gan_gen(models: Path, empty_folder: Path) -> GanGen:
     return GanGen(models / "tiny.onnx")
+
+
+@pytest.fixture
+def drawing_classes(models: Path, empty_folder: Path) -> GanGen:
+    """gan-gen with a model of ten classes."""
+    return GanGen(models / "tiny_conditional.onnx")
 
 
 def files(folder: str | Path = "digits") -> dict[str, bytes]:
@@ -91,6 +100,123 @@ def test_images_of_a_model_with_classes_are_named_by_them(models: Path, empty_fo
     GanGen(models / "tiny_conditional.onnx")("--count", "3", "--start", "8")
     assert sorted(os.listdir("digits")) == ["00000008_8.png", "00000009_9.png", "00000010_0.png"]
     assert pixels("digits/00000009_9.png") == conditional.generate(1, digits=9, start=9)[0].tolist()
+
+
+def test_truncation_is_for_every_model(gan_gen: GanGen, tiny: Generator) -> None:
+    said = gan_gen("--count", "3", "--truncation", "0.4")
+    assert "\n3 images of seed 0 from index 0 at truncation 0.4 in digits after " in said
+    assert pixels("digits/00000002.png") == tiny.generate(3, truncation=0.4)[2].tolist()
+    gan_gen("--count", "3", "--truncation", "1", "--out", "explicit")
+    gan_gen("--count", "3", "--out", "default")
+    assert files("explicit") == files("default") != files()
+
+
+def test_one_digit_is_drawn_alone(drawing_classes: GanGen, conditional: Generator) -> None:
+    drawing_classes("--digit", "7", "--count", "3", "--start", "11")
+    assert sorted(os.listdir("digits")) == ["00000011_7.png", "00000012_7.png", "00000013_7.png"]
+    assert pixels("digits/00000012_7.png") == conditional.generate(1, digits=7, start=12)[0].tolist()
+
+
+@pytest.mark.parametrize("file_format", ["png", "npz"])
+def test_several_digits_come_in_turn(drawing_classes: GanGen, conditional: Generator, file_format: str) -> None:
+    drawing_classes("--digits", "8-9,0,0", "--count", "6", "--start", "3", "--format", file_format)
+    labels, images = [0, 8, 9, 0, 0, 8], conditional.generate(6, digits=[8, 9, 0, 0], start=3)
+    if file_format == "png":
+        assert sorted(os.listdir("digits")) == [f"{index:08d}_{label}.png" for index, label in enumerate(labels, 3)]
+        assert pixels("digits/00000005_9.png") == images[2].tolist()
+    else:
+        with np.load("digits/digits.npz", allow_pickle=False) as read:
+            np.testing.assert_array_equal(read["labels"], labels)
+            np.testing.assert_array_equal(read["images"], images)
+
+
+def test_classes_are_chosen_by_name_not_by_label(models: Path, empty_folder: Path, conditional: Generator) -> None:
+    card = replace(conditional.card, classes=tuple("9876543210"))
+    named = (models / "tiny_conditional.onnx").read_bytes() + metadata_entry(CARD_KEY, card.to_json())
+    Path("backwards.onnx").write_bytes(named)
+    gan_gen = GanGen(Path("backwards.onnx"))
+    gan_gen("--digit", "7", "--count", "1")
+    assert pixels("digits/00000000_7.png") == conditional.generate(1, digits=2)[0].tolist()
+    gan_gen("--text", "90", "--out", "text")
+    assert pixels("text/00000000_90.png") == np.hstack(list(conditional.generate(2, digits=[0, 9]))).tolist()
+
+
+def test_text_is_one_image_of_its_digits_in_a_row(drawing_classes: GanGen, conditional: Generator) -> None:
+    said = drawing_classes("--text", "2026")
+    assert os.listdir("digits") == ["00000000_2026.png"]
+    assert pixels("digits/00000000_2026.png") == np.hstack(list(conditional.generate(4, digits=[2, 0, 2, 6]))).tolist()
+    assert "\n1 image of 2026 of seed 0 from index 0 in digits after " in said
+
+
+def test_count_and_start_of_text_count_rows(drawing_classes: GanGen) -> None:
+    drawing_classes("--text", "2026", "--count", "40", "--out", "forty", "--threads", "3")
+    drawing_classes("--text", "2026", "--start", "37", "--out", "one")
+    assert len(files("forty")) == 40
+    assert files("one") == {"00000037_2026.png": files("forty")["00000037_2026.png"]}
+
+
+def test_text_as_npz_is_rows_and_their_labels(drawing_classes: GanGen, conditional: Generator) -> None:
+    drawing_classes("--text", "2026", "--count", "50", "--start", "3", "--format", "npz", "--seed", "5", "--truncation", "0.7")
+    with np.load("digits/digits.npz", allow_pickle=False) as read:
+        assert read["images"].shape == (50, 8, 32)
+        np.testing.assert_array_equal(read["index"], np.arange(3, 53))
+        np.testing.assert_array_equal(read["labels"], [[2, 0, 2, 6]] * 50)
+        singles = conditional.generate(4, digits=[2, 0, 2, 6], seed=5, start=4 * 4, truncation=0.7)
+        np.testing.assert_array_equal(read["images"][1], np.hstack(list(singles)))
+
+
+@pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (5, 3, 2), (100, 20, 5), (130, 20, 5)])
+def test_grid_of_text_shows_up_to_400_digits(drawing_classes: GanGen, count: int, rows: int, columns: int) -> None:
+    drawing_classes("--text", "2026", "--count", str(count), "--grid")
+    with Image.open("digits/grid.png") as image:
+        assert image.size == (2 + columns * (32 * 4 + 2), 2 + rows * (8 * 4 + 2))
+
+
+def test_a_row_in_the_way_is_refused_whatever_its_text(drawing_classes: GanGen) -> None:
+    drawing_classes("--text", "2026", "--count", "3")
+    before = files()
+    refused = drawing_classes.refusal("--text", "1999", "--start", "2")
+    assert "00000002_2026.png exists already: use --overwrite, another --out, or another --start" in refused
+    assert files() == before
+    drawing_classes("--text", "1999", "--start", "3")
+    drawing_classes("--text", "2026", "--start", "2", "--overwrite", "--seed", "1")
+    assert sorted(files()) == sorted([*before, "00000003_1999.png"])
+    assert files()["00000002_2026.png"] != before["00000002_2026.png"]
+
+
+@pytest.mark.parametrize("option", ["--digit", "--digits", "--text"])
+def test_a_model_without_classes_refuses_to_choose(gan_gen: GanGen, option: str) -> None:
+    assert gan_gen.refusal("--quiet", option, "7") == (
+        "error: model tiny has no classes: it draws neither chosen digits nor text; choose another model\n"
+    )
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"), [(("--digit", "12"), "12"), (("--digits", "8-11"), "10"), (("--text", "20x6"), "x")]
+)
+def test_a_class_that_the_model_lacks_is_refused_with_those_it_has(
+    drawing_classes: GanGen, arguments: tuple[str, str], named: str
+) -> None:
+    assert drawing_classes.refusal("--quiet", *arguments) == (
+        f"error: model tiny_conditional has no class '{named}': its classes are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\n"
+    )
+    assert os.listdir() == []
+
+
+def test_rows_beyond_the_last_index_are_refused(drawing_classes: GanGen) -> None:
+    start = str(INDEX_LIMIT - MOST_IMAGES)
+    assert f"error: rows {start} to {start} of 4 characters are out of range" in drawing_classes.refusal(
+        "--text", "2026", "--start", start
+    )
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize(("first", "second"), [("--digit", "--digits"), ("--digit", "--text"), ("--digits", "--text")])
+def test_classes_are_chosen_in_one_way_only(drawing_classes: GanGen, first: str, second: str) -> None:
+    for arguments in ((first, "7", second, "7"), (second, "7", first, "7")):
+        assert f"{first}: it cannot be used together with {second}" in drawing_classes.refusal(*arguments, code=2)
+    assert os.listdir() == []
 
 
 def test_npz_is_one_file_with_all(models: Path, empty_folder: Path, conditional: Generator) -> None:
@@ -205,6 +331,18 @@ def test_overwrite_replaces_files_that_exist(gan_gen: GanGen, file_format: str) 
         (("--threads", "0"), "--threads"),
         (("--threads", "100000"), "--threads"),
         (("--format", "gif"), "--format"),
+        (("--truncation", "0"), "--truncation"),
+        (("--truncation", "1.5"), "--truncation"),
+        (("--truncation", "nan"), "--truncation"),
+        (("--truncation", "some"), "--truncation"),
+        (("--digit", "0-4"), "--digit: '0-4' is not a class"),
+        (("--digit", ""), "--digit: '' is not a class"),
+        (("--digits", "0-4,,7"), "--digits: '' is neither a class nor a range"),
+        (("--digits", "7-4"), "--digits: the range 7-4 runs backwards: expected 4-7"),
+        (("--digits", "0-1000"), "--digits: '0-1000' stands for too many classes"),
+        (("--text", ""), "--text: the text '' has 0 characters"),
+        (("--text", "1" * 33), "--text: the text '111111111111...1111111111111' has 33 characters"),
+        (("--text",), "--text"),
         (("--provider", "tpu"), "--provider"),
         (("--colour",), "--colour"),
         (("seven",), "seven"),
@@ -299,6 +437,10 @@ def test_help_names_every_option(option: str) -> None:
         "out",
         "seed",
         "start",
+        "digit",
+        "digits",
+        "text",
+        "truncation",
         "model",
         "provider",
         "threads",

@@ -31,6 +31,12 @@ PIXELS_SHA256 = {
 }
 """Digest of images 3 to 202 of seed 1, by model."""
 
+TRUNCATED_PIXELS_SHA256 = {
+    "tiny": "b9ea6f53bdf7c4641eef7141690d58655c736d262f6baa3e3d0f4a80836ff8a6",
+    "tiny_conditional": "e6d79dffab5c7ba8f4ba6135ef1c45e6bb3847a269d3c19435535b1cf1dd0361",
+}
+"""Digest of the same images at truncation 0.7, of the integer models."""
+
 
 def digest(images: NDArray[np.uint8]) -> str:
     return hashlib.sha256(images.tobytes()).hexdigest()
@@ -84,6 +90,43 @@ def test_images_have_the_promised_shape_and_type(tiny: Generator) -> None:
 @pytest.mark.parametrize("name", PIXELS_SHA256)
 def test_pixels_stay_what_they_are(models: Path, name: str) -> None:
     assert digest(Generator.load(models / f"{name}.onnx").generate(200, seed=1, start=3)) == PIXELS_SHA256[name]
+
+
+@pytest.mark.parametrize("name", TRUNCATED_PIXELS_SHA256)
+def test_truncated_pixels_stay_what_they_are(models: Path, name: str) -> None:
+    images = Generator.load(models / f"{name}.onnx").generate(200, seed=1, start=3, truncation=0.7)
+    assert digest(images) == TRUNCATED_PIXELS_SHA256[name]
+
+
+@pytest.mark.parametrize("name", PIXELS_SHA256)
+def test_a_truncation_of_1_changes_no_pixel(models: Path, name: str) -> None:
+    assert digest(Generator.load(models / f"{name}.onnx").generate(200, seed=1, start=3, truncation=1.0)) == PIXELS_SHA256[name]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("count", "start"), [(1, 150), (65, 100), (129, 37)])
+def test_a_truncated_image_is_the_same_from_any_count_start_and_threads(
+    conditional: Generator, count: int, start: int, threads: int
+) -> None:
+    row = conditional.generate(206, [3, 1, 4], seed=1, truncation=0.4)
+    batches = conditional.stream(count, [3, 1, 4], 1, start, threads, truncation=0.4)
+    np.testing.assert_array_equal(np.concatenate([batch.images for batch in batches]), row[start : start + count])
+
+
+def test_a_smaller_truncation_gives_images_more_alike(tiny: Generator) -> None:
+    spreads = [tiny.generate(500, truncation=truncation).astype(float).std(axis=0).mean() for truncation in (1, 0.7, 0.4, 0.1)]
+    assert spreads == sorted(spreads, reverse=True)
+    assert spreads[-1] < spreads[0] / 2
+
+
+def test_the_smallest_truncation_draws_one_image_again_and_again(tiny: Generator) -> None:
+    assert len(np.unique(tiny.generate(20, truncation=1 / 256).reshape(20, -1), axis=0)) == 1
+
+
+@pytest.mark.parametrize("truncation", [0, -0.5, 1.001, float("nan")])
+def test_a_truncation_out_of_range_is_refused_before_anything_is_drawn(tiny: Generator, truncation: float) -> None:
+    with pytest.raises(RequestError, match=r"^truncation \S+ is out of range: expected above 0, at most 1$"):
+        tiny.stream(1, truncation=truncation)  # not one batch is asked for
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -198,9 +241,9 @@ def test_a_stream_draws_only_a_little_ahead(tiny: Generator, monkeypatch: pytest
     asked = []
     draw = tiny._draw
 
-    def counted(start: int, count: int, cycle: NDArray[np.int64] | None, seed: int) -> object:
+    def counted(start: int, count: int, cycle: NDArray[np.int64] | None, seed: int, truncation: float) -> object:
         asked.append(start)
-        return draw(start, count, cycle, seed)
+        return draw(start, count, cycle, seed, truncation)
 
     monkeypatch.setattr(tiny, "_draw", counted)
     stream = tiny.stream(10**9, threads=2)
@@ -362,9 +405,9 @@ def test_a_stream_that_is_left_early_draws_no_more_than_it_had_begun(tiny: Gener
     begun = []
     draw = tiny._draw
 
-    def counted(start: int, count: int, cycle: NDArray[np.int64] | None, seed: int) -> Batch:
+    def counted(start: int, count: int, cycle: NDArray[np.int64] | None, seed: int, truncation: float) -> Batch:
         begun.append(start)
-        return draw(start, count, cycle, seed)
+        return draw(start, count, cycle, seed, truncation)
 
     monkeypatch.setattr(tiny, "_draw", counted)
     stream = tiny.stream(64 * 1000, threads=1)

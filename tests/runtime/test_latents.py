@@ -3,6 +3,7 @@
 import hashlib
 import math
 from bisect import bisect_right
+from decimal import ROUND_HALF_EVEN, Decimal
 from statistics import NormalDist
 
 import numpy as np
@@ -11,9 +12,10 @@ from reference_philox import Block, philox4x64, words16
 
 from pocketgan.address import INDEX_LIMIT, SEED_LIMIT, check_address
 from pocketgan.errors import RequestError
-from pocketgan.latents import LATENT_STEP, _tick_of_word, latent_ticks, latents
+from pocketgan.latents import LATENT_STEP, _scaled, _tick_of_word, latent_ticks, latents
 
 TICKS = range(-127, 128)
+ALL_TICKS = np.array(TICKS, dtype=np.int8)
 # For each tick but the last, the number of 16-bit words that stand for it or a lower one, before rounding.
 CUMULATIVE = [65536 * NormalDist().cdf((tick + 0.5) / 32) for tick in TICKS[:-1]]
 ROUNDED = [round(count) for count in CUMULATIVE]
@@ -86,6 +88,51 @@ def test_a_thousand_images_stay_what_they_are() -> None:
 def test_latents_stay_what_they_are() -> None:
     digest = hashlib.sha256(latents(2024, 5, 1000, 100).astype("<f4").tobytes()).hexdigest()
     assert digest == "4f069eb67690ee6ed100a14c9be9b5e39119c083838eda256c82b59366a5fc75"
+
+
+def test_truncated_latents_stay_what_they_are() -> None:
+    digest = hashlib.sha256(latents(2024, 5, 1000, 100, 0.7).astype("<f4").tobytes()).hexdigest()
+    assert digest == "868b5d0b652f1f3a9f3156edd71268566321202ea3002b6372c3a939ac48024e"
+
+
+def test_a_truncation_of_1_changes_nothing() -> None:
+    assert latents(2024, 5, 1000, 100, 1.0).tobytes() == latents(2024, 5, 1000, 100).tobytes()
+    np.testing.assert_array_equal(_scaled(ALL_TICKS, 256), ALL_TICKS)
+
+
+@pytest.mark.parametrize("units", [1, 2, 127, 128, 179, 200, 255, 256])
+def test_truncated_ticks_are_rounded_to_the_nearest_a_half_to_the_even_one(units: int) -> None:
+    exact = [Decimal(tick) * units / 256 for tick in TICKS]
+    assert _scaled(ALL_TICKS, units).tolist() == [int(number.to_integral_value(ROUND_HALF_EVEN)) for number in exact]
+
+
+@pytest.mark.parametrize("truncation", [1, 0.7, 0.3])
+def test_truncation_multiplies_each_latent_as_nearly_as_the_grid_allows(truncation: float) -> None:
+    full, pulled = latents(5, 6, 300, 100), latents(5, 6, 300, 100, truncation)
+    assert pulled.dtype == np.float32
+    np.testing.assert_array_equal(pulled * 32, np.round(pulled * 32))
+    # Half a step from the rounding of the latent, 1/512 of a latent of at most 4 from that of the truncation.
+    assert np.abs(pulled - truncation * full).max() <= LATENT_STEP / 2 + 4 / 512
+
+
+@pytest.mark.parametrize("truncation", [0.9, 0.7, 0.5, 0.25])
+def test_truncation_shrinks_the_variance_by_its_square(truncation: float) -> None:
+    ticks = latent_ticks(8, 0, 5000, 100).astype(float)
+    pulled = latent_ticks(8, 0, 5000, 100, truncation).astype(float)
+    assert pulled.var() / ticks.var() == pytest.approx(truncation**2, rel=0.005)
+    assert pulled.mean() == pytest.approx(truncation * ticks.mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("size", [16, 100])
+def test_a_truncated_image_is_the_same_alone_and_in_any_batch(size: int) -> None:
+    together = latent_ticks(3, 50, 40, size, 0.6)
+    for first, count in ((50, 1), (57, 13), (89, 1)):
+        np.testing.assert_array_equal(latent_ticks(3, first, count, size, 0.6), together[first - 50 : first - 50 + count])
+
+
+def test_a_truncation_out_of_range_is_refused() -> None:
+    with pytest.raises(RequestError, match="truncation 0 is out of range"):
+        latents(0, 0, 1, 16, 0)
 
 
 @pytest.mark.parametrize("size", [16, 100])

@@ -72,6 +72,14 @@ def test_png_files_of_classes_carry_their_names(tmp_path: Path, conditional: Gen
         np.testing.assert_array_equal(np.asarray(read), conditional.generate(1, digits=9, start=9)[0])
 
 
+def test_png_files_of_rows_of_text_carry_all_their_classes(tmp_path: Path, conditional: Generator) -> None:
+    rows = Batch(41, noise(2, 8, 24), np.array([[2, 0, 2], [9, 9, 1]]))
+    drain(write_png_files(tmp_path, [rows], conditional.card))
+    assert sorted(os.listdir(tmp_path)) == ["00000041_202.png", "00000042_991.png"]
+    with Image.open(tmp_path / "00000042_991.png") as read:
+        np.testing.assert_array_equal(np.asarray(read), rows.images[1])
+
+
 def test_png_names_grow_with_their_index() -> None:
     assert png_name(7, None) == "00000007.png"
     assert png_name(123_456_789_012, "3") == "123456789012_3.png"
@@ -90,7 +98,7 @@ def test_batches_are_passed_on_one_by_one(tmp_path: Path, tiny: Generator, write
     if writer == "png":
         written = write_png_files(tmp_path, batches, tiny.card)
     else:
-        written = write_npz_file(tmp_path / "digits.npz", batches, tiny.card, 3, 150, tiny.labels)
+        written = write_npz_file(tmp_path / "digits.npz", batches, 3, 150, tiny.labels)
     for batch, passed in zip(batches, written, strict=True):
         assert passed is batch
 
@@ -119,7 +127,7 @@ def test_png_files_for_a_folder_that_went_away_are_an_output_error(tmp_path: Pat
 
 def test_an_npz_file_holds_images_and_indices(tmp_path: Path, tiny: Generator) -> None:
     target = tmp_path / "digits.npz"
-    drain(write_npz_file(target, tiny.stream(150, seed=4, start=2**40), tiny.card, 2**40, 150, tiny.labels))
+    drain(write_npz_file(target, tiny.stream(150, seed=4, start=2**40), 2**40, 150, tiny.labels))
     with np.load(target, allow_pickle=False) as read:
         assert sorted(read) == ["images", "index"]
         assert read["images"].dtype == np.uint8
@@ -131,7 +139,7 @@ def test_an_npz_file_holds_images_and_indices(tmp_path: Path, tiny: Generator) -
 
 def test_an_npz_file_of_classes_holds_labels(tmp_path: Path, conditional: Generator) -> None:
     target = tmp_path / "digits.npz"
-    drain(write_npz_file(target, conditional.stream(150, start=5), conditional.card, 5, 150, conditional.labels))
+    drain(write_npz_file(target, conditional.stream(150, start=5), 5, 150, conditional.labels))
     with np.load(target, allow_pickle=False) as read:
         assert sorted(read) == ["images", "index", "labels"]
         assert read["labels"].dtype == np.int64
@@ -139,15 +147,20 @@ def test_an_npz_file_of_classes_holds_labels(tmp_path: Path, conditional: Genera
         np.testing.assert_array_equal(read["images"], conditional.generate(150, start=5))
 
 
+def test_an_npz_file_of_rows_of_text_holds_the_classes_of_each_row(tmp_path: Path) -> None:
+    batches = [Batch(start, noise(count, 8, 24), np.tile([2, 0, 2], (count, 1))) for start, count in ((7, 2), (9, 1))]
+    drain(write_npz_file(tmp_path / "digits.npz", batches, 7, 3, lambda start, count: np.tile([2, 0, 2], (count, 1))))
+    with np.load(tmp_path / "digits.npz", allow_pickle=False) as read:
+        np.testing.assert_array_equal(read["images"], np.concatenate([batch.images for batch in batches]))
+        np.testing.assert_array_equal(read["index"], [7, 8, 9])
+        np.testing.assert_array_equal(read["labels"], [[2, 0, 2]] * 3)
+
+
 def test_equal_images_give_equal_npz_bytes(tmp_path: Path, conditional: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     digests = set()
     for name, threads, now in (("a.npz", 1, 1e9), ("b.npz", 3, 1.7e9)):
         monkeypatch.setattr("time.time", lambda now=now: now)
-        drain(
-            write_npz_file(
-                tmp_path / name, conditional.stream(150, threads=threads), conditional.card, 0, 150, conditional.labels
-            )
-        )
+        drain(write_npz_file(tmp_path / name, conditional.stream(150, threads=threads), 0, 150, conditional.labels))
         digests.add(hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
         with zipfile.ZipFile(tmp_path / name) as archive:
             assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
@@ -156,7 +169,7 @@ def test_equal_images_give_equal_npz_bytes(tmp_path: Path, conditional: Generato
 
 def test_an_npz_file_appears_after_the_last_batch(tmp_path: Path, tiny: Generator) -> None:
     target = tmp_path / "digits.npz"
-    written = write_npz_file(target, tiny.stream(150), tiny.card, 0, 150, tiny.labels)
+    written = write_npz_file(target, tiny.stream(150), 0, 150, tiny.labels)
     for _ in range(3):
         next(written)
         assert not target.exists()
@@ -165,7 +178,7 @@ def test_an_npz_file_appears_after_the_last_batch(tmp_path: Path, tiny: Generato
 
 
 def test_an_npz_file_that_is_left_early_leaves_nothing(tmp_path: Path, tiny: Generator) -> None:
-    written = write_npz_file(tmp_path / "digits.npz", tiny.stream(150), tiny.card, 0, 150, tiny.labels)
+    written = write_npz_file(tmp_path / "digits.npz", tiny.stream(150), 0, 150, tiny.labels)
     next(written)
     written.close()  # type: ignore[attr-defined]
     assert os.listdir(tmp_path) == []
@@ -174,17 +187,17 @@ def test_an_npz_file_that_is_left_early_leaves_nothing(tmp_path: Path, tiny: Gen
 def test_a_model_that_fails_leaves_the_older_npz_file(tmp_path: Path, tiny: Generator) -> None:
     (tmp_path / "digits.npz").write_bytes(b"old")
     with pytest.raises(ModelError):
-        drain(write_npz_file(tmp_path / "digits.npz", failing(tiny.stream(70)), tiny.card, 0, 150, tiny.labels))
+        drain(write_npz_file(tmp_path / "digits.npz", failing(tiny.stream(70)), 0, 150, tiny.labels))
     assert contents(tmp_path) == {"digits.npz": b"old"}
 
 
 @pytest.mark.parametrize("batches", [1, 50], ids=["at the end", "in the middle"])
-def test_a_full_disk_leaves_the_older_npz_file(tmp_path: Path, card: ModelCard, batches: int) -> None:
+def test_a_full_disk_leaves_the_older_npz_file(tmp_path: Path, batches: int) -> None:
     target = tmp_path / "digits.npz"
     target.write_bytes(b"old")
     many = [Batch(position * 16, noise(16, 8, 8), None) for position in range(batches)]
     with pytest.raises(OutputError) as caught, small_files_only():
-        drain(write_npz_file(target, many, card, 0, 16 * batches, lambda start, count: None))
+        drain(write_npz_file(target, many, 0, 16 * batches, lambda start, count: None))
     assert str(caught.value) == f"cannot write {target}: File too large"
     assert contents(tmp_path) == {"digits.npz": b"old"}
 
@@ -195,6 +208,15 @@ def test_a_grid_is_a_contact_sheet(tmp_path: Path, tiny: Generator) -> None:
     expected = io.BytesIO()
     contact_sheet(images, scale=4).save(expected, format="PNG")
     assert contents(tmp_path) == {"grid.png": expected.getvalue()}
+
+
+@pytest.mark.parametrize(
+    ("count", "height", "width", "columns"), [(10, 8, 8, 4), (400, 8, 8, 20), (1, 8, 256, 1), (16, 8, 32, 2), (5, 8, 64, 1)]
+)
+def test_a_grid_is_about_as_wide_as_high(tmp_path: Path, count: int, height: int, width: int, columns: int) -> None:
+    write_grid(tmp_path / "grid.png", noise(count, height, width))
+    with Image.open(tmp_path / "grid.png") as image:
+        assert image.size == (2 + columns * (width * 4 + 2), 2 + -(-count // columns) * (height * 4 + 2))
 
 
 def test_a_full_disk_leaves_no_grid(tmp_path: Path) -> None:

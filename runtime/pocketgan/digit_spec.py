@@ -1,0 +1,73 @@
+"""Which classes are meant by what people write: `7`, `0-4,7` or the text `2026`, and their labels in a model.
+
+Classes are named as in the model card: "0" to "9" for digits. A range stands for names that are whole numbers.
+"""
+
+import re
+from collections.abc import Sequence
+from reprlib import repr as shortened
+
+from pocketgan.card import ModelCard
+from pocketgan.errors import RequestError
+
+MOST_ENTRIES = 1000
+"""Entries that a specification may stand for."""
+
+LONGEST_TEXT = 32
+"""Characters in one row of text."""
+
+_NAME = re.compile(r"[0-9A-Za-z]{1,32}")
+_RANGE = re.compile(r"(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,8})")
+_MOST_NAMES_SHOWN = 100
+
+
+def parse_digit(name: str) -> tuple[str, ...]:
+    """Return the class name alone. Raises RequestError if it cannot be one: 1 to 32 ASCII letters and digits."""
+    if not _NAME.fullmatch(name):
+        raise RequestError(f"{shortened(name)} is not a class: expected one name, such as 7; --digits takes several")
+    return (name,)
+
+
+def parse_digits(spec: str) -> tuple[str, ...]:
+    """Return the class names of a specification: names and ranges such as 0-4, both ends included, with commas between.
+
+    The order is kept, and so are names that come twice: "0,0,1" draws two of class 0 for each of class 1. Raises RequestError if
+    the specification is malformed or stands for more than MOST_ENTRIES names.
+    """
+    names: list[str] = []
+    for entry in spec.split(","):
+        if ends := _RANGE.fullmatch(entry):
+            first, last = int(ends[1]), int(ends[2])
+            if first > last:
+                raise RequestError(f"the range {entry} runs backwards: expected {last}-{first}")
+            # Cut before it is written out: one entry too many is enough to refuse.
+            names += map(str, range(first, min(last, first + MOST_ENTRIES) + 1))
+        elif _NAME.fullmatch(entry):
+            names.append(entry)
+        else:
+            raise RequestError(
+                f"{shortened(entry)} is neither a class nor a range: expected names and ranges with commas between, such as 0-4,7"
+            )
+        if len(names) > MOST_ENTRIES:
+            raise RequestError(f"{shortened(spec)} stands for too many classes: expected at most {MOST_ENTRIES:,}")
+    return tuple(names)
+
+
+def parse_text(text: str) -> tuple[str, ...]:
+    """Return the class names that a row of text is drawn from: its characters. Raises RequestError if it is empty or too long."""
+    if not 1 <= len(text) <= LONGEST_TEXT:
+        raise RequestError(f"the text {shortened(text)} has {len(text)} characters: expected 1 to {LONGEST_TEXT}")
+    return tuple(text)
+
+
+def labels_of_names(card: ModelCard, names: Sequence[str]) -> tuple[int, ...]:
+    """Return the labels of classes by their names. Raises RequestError if the model has no classes, or not one of these."""
+    if not card.classes:
+        raise RequestError(f"model {card.name} has no classes: it draws neither chosen digits nor text; choose another model")
+    label_of_name = {name: label for label, name in enumerate(card.classes)}
+    for name in names:
+        if name not in label_of_name:
+            more = len(card.classes) - _MOST_NAMES_SHOWN
+            known = ", ".join(card.classes[:_MOST_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+            raise RequestError(f"model {card.name} has no class {name!r}: its classes are {known}")
+    return tuple(label_of_name[name] for name in names)
