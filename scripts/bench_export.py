@@ -29,30 +29,41 @@ from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.speed import side_by_side
 from pocketgan_trainer.export.verify import count_kernels
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import PRESETS, Preset
 
 _BASELINE = "float32 ONNX"
 
-Draw = Callable[[NDArray[np.float32]], object]
+Feeds = dict[str, NDArray[np.generic]]
+"""What a model is given: `z` and, if it has classes, `label`."""
+
+Draw = Callable[[Feeds], object]
 
 
-class _Latents(CalibrationDataReader):  # type: ignore[misc]
+class _Calibration(CalibrationDataReader):  # type: ignore[misc]
     """Feeds calibration latents to onnxruntime's own quantizer."""
 
-    def __init__(self, latent_size: int) -> None:
-        self._batches = iter([{"z": latents(1, 0, 128, latent_size)}])
+    def __init__(self, batch: Feeds) -> None:
+        self._batches = iter([batch])
 
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+    def get_next(self) -> Feeds | None:
         """Return the next batch, None after the last."""
         return next(self._batches, None)
 
 
-def naive_int8(model: onnx.ModelProto, latent_size: int) -> bytes:
+def draw_feeds(preset: Preset, seed: int, count: int) -> Feeds:
+    """Return latents and, if the preset has classes, labels in turn."""
+    feeds: Feeds = {"z": latents(seed, 0, count, preset.latent_size)}
+    if preset.classes:
+        feeds["label"] = np.arange(count) % len(preset.classes)
+    return feeds
+
+
+def naive_int8(model: onnx.ModelProto, calibration: Feeds) -> bytes:
     """Return what onnxruntime's `quantize_static` makes of a float model with its default settings."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
-        quantize_static(source, target, _Latents(latent_size), quant_format=QuantFormat.QDQ)
+        quantize_static(source, target, _Calibration(calibration), quant_format=QuantFormat.QDQ)
         return target.read_bytes()
 
 
@@ -63,28 +74,28 @@ def forms(preset_name: str) -> Iterator[tuple[str, Draw, str]]:
     generator = preset.build_generator().eval()
     float_model = build_graph(fold(generator), preset.latent_size, "fp32")
 
-    def eager(latent: NDArray[np.float32]) -> object:
+    def eager(feeds: Feeds) -> object:
         with torch.inference_mode():
-            return generator(torch.from_numpy(latent))
+            return generator(*(torch.from_numpy(values) for values in feeds.values()))
 
     yield "torch eager, float32", eager, ""
     for name, contents in (
         (_BASELINE, float_model.SerializeToString()),
-        ("onnxruntime quantize_static", naive_int8(float_model, preset.latent_size)),
+        ("onnxruntime quantize_static", naive_int8(float_model, draw_feeds(preset, 1, 128))),
         (f"bundled {preset_name}.onnx", pocketgan_models.path(preset_name).read_bytes()),
     ):
         kernels = count_kernels(contents)
         computing = sum(operator in ("Conv", "ConvTranspose", "Gemm", "FusedGemm", "FusedConv") for operator in kernels.other)
         remark = f"{len(contents):,} bytes; {kernels.integer} integer kernels, {computing} float layers"
         session = open_session(contents, "fp32", Provider.cpu).session
-        yield name, lambda latent, session=session: session.run(["images"], {"z": latent}), remark  # type: ignore[misc]
+        yield name, lambda feeds, session=session: session.run(["images"], feeds), remark  # type: ignore[misc]
 
 
-def ratios(draws: dict[str, Draw], latent: NDArray[np.float32], rounds: int) -> dict[str, list[float]]:
+def ratios(draws: dict[str, Draw], feeds: Feeds, rounds: int) -> dict[str, list[float]]:
     """Return for each form, round by round, how many times as fast it was as the baseline."""
     names = list(draws)
     baseline = names.index(_BASELINE)
-    timed = side_by_side([partial(draws[name], latent) for name in names], rounds)
+    timed = side_by_side([partial(draws[name], feeds) for name in names], rounds)
     return {name: [seconds[baseline] / seconds[position] for seconds in timed] for position, name in enumerate(names)}
 
 
@@ -96,10 +107,11 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"onnxruntime {onnxruntime.__version__}, torch {torch.__version__}, {platform.machine()}\n")
     print("| generator | form | batch 1 | batch 64 | |\n|---|---|---|---|---|")
-    for preset_name, preset in PRESETS.items():
+    for preset_name in pocketgan_models.names():
+        preset = PRESETS[preset_name]
         entries = list(forms(preset_name))
         draws = {name: draw for name, draw, _ in entries}
-        by_batch = [ratios(draws, latents(2, 0, batch, preset.latent_size), rounds) for batch in (1, 64)]
+        by_batch = [ratios(draws, draw_feeds(preset, 2, batch), rounds) for batch in (1, 64)]
         for name, _, remark in entries:
             cells = [
                 f"{statistics.median(result[name]):.2f}x ({min(result[name]):.2f} to {max(result[name]):.2f})"

@@ -1,6 +1,6 @@
-"""Which number format trains the DCGAN faster on this CPU, and whether it trains as well. Needs the extras [cpu,train].
+"""Which number format trains a preset faster on this CPU, and whether it trains as well. Needs the extras [cpu,train].
 
-    python scripts/bench_training.py [--rounds 10] [--threads N] [--epochs 0]
+    python scripts/bench_training.py [--preset dcgan] [--rounds 10] [--threads N] [--epochs 0]
 
 First it times training steps on real digits: float32 and bfloat16 autocast, with the weights in the usual memory layout and in
 channels_last, in turn in one process, and prints ratios to plain float32. With --epochs it then trains twice from the same seed,
@@ -15,38 +15,43 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 
 from pocketgan.cpus import usable_cpus
-from pocketgan_trainer.data.mnist import load_mnist
+from pocketgan_trainer.data.mnist import Digits, load_mnist
+from pocketgan_trainer.data.validation import TrainingSplit, split_validation
+from pocketgan_trainer.evaluate.judge import load_judge
+from pocketgan_trainer.evaluate.validation_score import validation_score
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.loop import build_players, train
+from pocketgan_trainer.training.loop import build_players, count_steps, train
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.report import ConsoleReport
 from pocketgan_trainer.training.run_folder import create_run_folder
-from pocketgan_trainer.training.steps import Players
+from pocketgan_trainer.training.sampling import random_latents
+from pocketgan_trainer.training.steps import PENALTY_INTERVAL, Batch, Players
 
-_STEPS = 3
+_STEPS = PENALTY_INTERVAL  # as many with gradient penalties as a run has
 _CPU = torch.device("cpu")
 
 
-def seconds(config: TrainingConfig, players: Players, images: NDArray[np.uint8], memory_format: torch.memory_format) -> float:
+def seconds(config: TrainingConfig, players: Players, digits: Digits, memory_format: torch.memory_format) -> float:
     """Return how long a few training steps take."""
     preset = PRESETS[config.preset]
-    real = torch.from_numpy(images[: config.batch_size, None]).float() / 127.5 - 1
+    real = torch.from_numpy(digits.images[: config.batch_size, None]).float() / 127.5 - 1
     real = real.contiguous(memory_format=memory_format)
+    labels = torch.from_numpy(digits.labels[: config.batch_size]).long()
     began = time.perf_counter()
-    for _ in range(_STEPS):
-        latent = torch.randn(config.batch_size, preset.latent_size)
+    for step in range(_STEPS):
+        latent = random_latents(config.batch_size, preset.latent_size, _CPU)
+        condition = (labels,) if preset.classes else ()
+        batch = Batch(real, latent, condition, step, config.gradient_penalty)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):
-            preset.step(players, real, latent)
+            preset.step(players, batch)
     return time.perf_counter() - began
 
 
-def compare_speed(config: TrainingConfig, images: NDArray[np.uint8], rounds: int) -> None:
+def compare_speed(config: TrainingConfig, digits: Digits, rounds: int) -> None:
     """Print a Markdown table of ratios."""
     contestants = {}
     for bfloat16 in (False, True):
@@ -56,7 +61,7 @@ def compare_speed(config: TrainingConfig, images: NDArray[np.uint8], rounds: int
             players = build_players(contestant, _CPU)
             for network in (players.generator, players.discriminator):
                 network.to(memory_format=memory_format)  # type: ignore[call-overload]
-            contestants[name] = (contestant, players, images, memory_format)
+            contestants[name] = (contestant, players, digits, memory_format)
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds + 1):
         for name, arguments in contestants.items():
@@ -68,18 +73,19 @@ def compare_speed(config: TrainingConfig, images: NDArray[np.uint8], rounds: int
         print(f"| {name} | {statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f}) |")
 
 
-def compare_quality(config: TrainingConfig, images: NDArray[np.uint8]) -> None:
+def compare_quality(config: TrainingConfig, split: TrainingSplit) -> None:
     """Train in both number formats and print the score of each epoch."""
-    scores = {}
+    scores, score = {}, validation_score(load_judge("first"), split)
     for bfloat16 in (False, True):
         contestant = replace(config, bfloat16=bfloat16)
         with tempfile.TemporaryDirectory() as folder:
             run = create_run_folder(Path(folder), config.preset, "mnist")
-            with ConsoleReport(Console(stderr=True, soft_wrap=True), config.epochs, len(images) // config.batch_size) as report:
-                train(contestant, images, run, _CPU, report, lambda: False)
+            steps = count_steps(config, len(split.training))
+            with ConsoleReport(Console(stderr=True, soft_wrap=True), config.epochs, steps) as report:
+                train(contestant, split.training, score, run, _CPU, report, lambda: False)
             lines = (run.path / "stats.jsonl").read_text().splitlines()
-        scores[bfloat16] = [json.loads(line)["pixel_frechet"] for line in lines]
-    print("\n| epoch | pixel Frechet, float32 | bfloat16 |\n|---|---|---|")
+        scores[bfloat16] = [json.loads(line)["frechet_ratio"] for line in lines]
+    print("\n| epoch | Frechet ratio, float32 | bfloat16 |\n|---|---|---|")
     for epoch, (wide, narrow) in enumerate(zip(scores[False], scores[True], strict=True), start=1):
         print(f"| {epoch} | {wide:.2f} | {narrow:.2f} |")
 
@@ -87,16 +93,17 @@ def compare_quality(config: TrainingConfig, images: NDArray[np.uint8]) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", choices=PRESETS, default="dcgan", help="which networks (default dcgan)")
     parser.add_argument("--rounds", type=int, default=10, help="rounds of timed steps (default 10)")
     parser.add_argument("--threads", type=int, default=usable_cpus(), help="CPU threads (default: all)")
     parser.add_argument("--epochs", type=int, default=0, help="epochs to train in each number format (default 0: none)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    config = PRESETS["dcgan"].config
-    images = load_mnist().images
-    compare_speed(config, images, arguments.rounds)
+    config = PRESETS[arguments.preset].config
+    split = split_validation(load_mnist())
+    compare_speed(config, split.training, arguments.rounds)
     if arguments.epochs:
-        compare_quality(replace(config, epochs=arguments.epochs), images)
+        compare_quality(replace(config, epochs=arguments.epochs), split)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,28 @@
 """Exports finished runs to the models that are shipped, each with its card and a picture beside it.
 
-    python scripts/release_models.py runs/0001-dcgan-mnist runs/0002-mlp-mnist
+    python scripts/release_models.py runs/0001-pocket-mnist runs/0002-nano-mnist
 
-For each run it writes models/pocketgan_models/PRESET.onnx from the best checkpoint, PRESET.png with the first hundred digits of
-seed 0 as the runtime draws them from that very file, and PRESET.md, the card for people, of which everything below MARKER is
-written by hand and kept. Needs the extras [cpu,train].
+For each run it writes models/pocketgan_models/PRESET.onnx from the best checkpoint, with its quality as gan-eval measures it in
+the card inside; PRESET.png with the first hundred digits of seed 0 as the runtime draws them from that very file; and PRESET.md,
+the card for people, of which everything below MARKER is written by hand and kept. Needs the extras [cpu,train].
 """
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
 
 import pocketgan_models
+from pocketgan.cpus import usable_cpus
 from pocketgan.files import whole_file
 from pocketgan.generator import Generator
 from pocketgan.writers import write_grid
+from pocketgan_trainer.data.mnist import load_mnist
+from pocketgan_trainer.evaluate.image_scores import ImageScores
+from pocketgan_trainer.evaluate.scores import Plan, evaluate
+from pocketgan_trainer.evaluate.sources import open_source
 from pocketgan_trainer.export.exporter import ExportReport, export
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
@@ -22,6 +30,7 @@ from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
 from pocketgan_trainer.training.run_folder import BEST, RunFolder, find_run_folder
 
 MARKER = "<!-- written by hand from here on -->"
+QUALITY_SEEDS = 5
 _SHOWN_EPOCHS = (1, 2, 5, 10, 20, 30, 40, 50)
 
 
@@ -29,13 +38,40 @@ def release(run: RunFolder) -> Path:
     """Export one run's best checkpoint into the package of models, and return the path of its card for people."""
     checkpoint = load_checkpoint(run.best)
     model = pocketgan_models.path(checkpoint.config.preset)
-    report = export(checkpoint, model, "int8", licence="MIT")
+    with TemporaryDirectory() as folder:
+        unscored = Path(folder) / model.name
+        export(checkpoint, unscored, "int8")
+        quality = measured_quality(unscored)
+    # The same graph once more, with the figures in its card.
+    report = export(checkpoint, model, "int8", licence="MIT", quality=quality)
     write_grid(model.with_suffix(".png"), Generator.load(model).generate(100))
     card = model.with_suffix(".md")
     by_hand = card.read_text().partition(MARKER)[2] if card.exists() else "\n"
     with whole_file(card) as temporary:
         temporary.write_text(_facts(run, checkpoint, report) + MARKER + by_hand)
     return card
+
+
+def measured_quality(model: Path) -> dict[str, float]:
+    """Return a few figures of gan-eval's table for an exported model: means over QUALITY_SEEDS latent seeds."""
+    plan = Plan(count=10_000, seeds=QUALITY_SEEDS, told_apart=False, cas=False, classifier_seeds=1)
+    evaluation = evaluate(
+        [open_source(str(model), usable_cpus())], plan, load_mnist(None, "train"), load_mnist(None, "test"), print
+    )
+    scored, real = evaluation.sources[0].images, evaluation.real.images
+
+    def ratio(take: Callable[[ImageScores], float]) -> float:
+        return round(fmean(map(take, scored)) / fmean(map(take, real)), 4)
+
+    quality = {
+        "frechet_ratio_first_judge": ratio(lambda images: images.against_test.frechet.first_judge),
+        "frechet_ratio_second_judge": ratio(lambda images: images.against_test.frechet.second_judge),
+        "frechet_ratio_pixel_components": ratio(lambda images: images.against_test.frechet.pixels),
+        "coverage_ratio": ratio(lambda images: images.against_test.neighbourhood.coverage),
+        "recall_ratio": ratio(lambda images: images.against_test.neighbourhood.recall),
+    }
+    accuracies = [images.classes.accuracy for images in scored if images.classes.accuracy is not None]
+    return {**quality, "asked_class_accuracy": round(fmean(accuracies), 4)} if accuracies else quality
 
 
 def training_command(config: TrainingConfig) -> str:
@@ -64,12 +100,24 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
             "trained by",
             f"`{training_command(config)}`, exported by `python scripts/release_models.py RUN` (gan-export's int8, licence MIT)",
         ),
-        ("training data", f"all 60,000 training digits of MNIST, {last['images_seen']:,} images shown in {last['epoch']} epochs"),
+        (
+            "training data",
+            f"55,000 training digits of MNIST, {last['images_seen']:,} images shown in {last['epoch']} epochs; 5,000 others to "
+            "choose the epoch by",
+        ),
         ("training time", f"{last['seconds'] / 60:.0f} minutes"),
-        ("exported epoch", f"{best['epoch']}, the one with the lowest pixel Frechet distance: {best['pixel_frechet']:.2f}"),
+        (
+            "exported epoch",
+            f"{best['epoch']}, the one with the lowest Frechet ratio on the validation digits: {best['frechet_ratio']:.2f}",
+        ),
+        ("quality", "; ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in card.quality.items())),
         ("checkpoint", f"SHA-256 `{card.training.checkpoint_sha256}`"),
         ("file", f"{report.size_bytes:,} bytes, SHA-256 `{report.sha256}`"),
-        ("input", f"`z` float32 [N, {card.latent_size}], standard normal in steps of 1/32"),
+        (
+            "input",
+            f"`z` float32 [N, {card.latent_size}], standard normal in steps of 1/32"
+            + (", and `label` int64 [N]" if card.classes else ""),
+        ),
         ("output", f"`images` uint8 [N, {card.image_height}, {card.image_width}], 0 = background"),
         ("kernels", f"{report.kernels.integer} integer, {len(report.kernels.other)} in floating point"),
         (
@@ -95,14 +143,14 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
         "|---|---|",
         *(f"| {title} | {text} |" for title, text in rows),
         "",
-        "How training went (means over each epoch; the pixel Frechet distance compares 5,000 generated digits with the training",
-        "digits in 64 principal components of their pixels, lower is better, and is not the Inception FID):",
+        "How training went (means over each epoch; the Frechet ratio compares 5,000 generated digits with the validation digits",
+        "in the first judge's features: 1 is what training digits score; it is not the Inception FID):",
         "",
-        "| epoch | loss G | loss D | D(x) | D(G(z)) | pixel Frechet |",
+        "| epoch | loss G | loss D | D(x) | D(G(z)) | Frechet ratio |",
         "|---|---|---|---|---|---|",
         *(
             f"| {row['epoch']} | {row['generator_loss']:.2f} | {row['discriminator_loss']:.2f} | {row['real_score']:.2f} "
-            f"| {row['fake_score']:.2f} | {row['pixel_frechet']:.2f} |"
+            f"| {row['fake_score']:.2f} | {row['frechet_ratio']:.2f} |"
             for row in shown
         ),
         "",

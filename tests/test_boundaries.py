@@ -69,7 +69,7 @@ def test_start_up_modules_import_nothing_heavy_at_the_top(name: str) -> None:
     assert not {"numpy", "onnxruntime", "PIL", "rich"} & set(imported_packages(tree))
 
 
-@pytest.mark.parametrize("name", ["train_cli.py", "export_cli.py"])
+@pytest.mark.parametrize("name", ["train_cli.py", "export_cli.py", "eval_cli.py"])
 def test_trainer_command_lines_import_no_torch_at_the_top(name: str) -> None:
     tree = without_type_checking_blocks(ast.parse((_ROOT / "trainer" / "pocketgan_trainer" / name).read_text()))
     assert set(imported_packages(tree)) & {"torch", "onnx", "onnxruntime", "numpy", "rich"} == set()

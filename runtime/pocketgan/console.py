@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import typer
 
-from pocketgan.errors import PocketganError, RequestError
+from pocketgan.errors import PocketganError
 
 
 def command_line() -> typer.Typer:
@@ -31,10 +31,10 @@ def cli_errors() -> Iterator[None]:
 
 @contextmanager
 def usage_errors(option: str) -> Iterator[None]:
-    """Turn a value that cannot be asked of any model into a usage error of an option, and so into exit code 2."""
+    """Turn an error of whoever reads an option's value into a usage error of that option, and so into exit code 2."""
     try:
         yield
-    except RequestError as error:
+    except PocketganError as error:
         raise typer.BadParameter(str(error), param_hint=option) from error
 
 

@@ -16,7 +16,7 @@ from pocketgan_trainer.training.steps import Players
 
 
 def moved_players(config: TrainingConfig) -> Players:
-    """Return networks that have taken one random step, so that their optimizers hold moments."""
+    """Return networks that have taken one random step, so that their optimizers hold moments; an average stays behind."""
     players = build_players(config, torch.device("cpu"))
     for network, optimizer in (
         (players.generator, players.generator_optimizer),

@@ -1,15 +1,21 @@
 """Generators that were never trained but use their whole range: what exporting has to cope with, without the training."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pocketgan_trainer.networks.grey_levels import GreyLevels
+from pocketgan_trainer.networks.pocket import CLASSES, ONE_HOT_VALUE, PocketGenerator
 from pocketgan_trainer.training.presets import PRESETS
+
+POCKET_LATENT_SIZE = 16
 
 
 def lively_generator(preset: str, seed: int = 0) -> nn.Module:
-    """Return a preset's generator in evaluation mode, whose images show all grey levels.
+    """Return the generator of a preset without classes in evaluation mode, whose images show all grey levels.
 
     Its weights are random, and so are the running statistics of its batch normalizations: they are near those of its activations,
     but not the same, as after a training.
@@ -17,21 +23,59 @@ def lively_generator(preset: str, seed: int = 0) -> nn.Module:
     random = np.random.default_rng(seed)
     latent = torch.from_numpy(random.normal(size=(64, PRESETS[preset].latent_size))).float()
     generator = PRESETS[preset].build_generator()
-    last_weights: torch.Tensor = next(generator.parameters())
+    _enliven(generator.modules(), latent, random)
+    return generator.eval()
+
+
+def lively_pocket(
+    latent_size: int = POCKET_LATENT_SIZE,
+    channels: tuple[int, int, int] = (8, 6, 4),
+    detail_channels: int = 4,
+    activation: nn.Module | None = None,
+    is_normalized: bool = True,
+    seed: int = 0,
+) -> PocketGenerator:
+    """Return a PocketGenerator of the same kind, small unless told otherwise, with many pixels black or white altogether.
+
+    `activation` takes the place of its ReLUs; if it is not `is_normalized`, it has no batch normalizations.
+    """
+    random = np.random.default_rng(seed)
+    generator = PocketGenerator(latent_size, channels, detail_channels)
+    generator.body = nn.Sequential(
+        *(
+            activation if activation is not None and isinstance(module, nn.ReLU) else module
+            for module in generator.body
+            if is_normalized or not isinstance(module, nn.BatchNorm2d)
+        )
+    )
+    latent = random.normal(size=(60, latent_size))
+    asked = ONE_HOT_VALUE * np.tile(np.eye(len(CLASSES)), (6, 1))
+    _enliven(generator.body, torch.from_numpy(np.hstack([latent, asked])).float(), random)
+    return generator.eval()
+
+
+def _enliven(modules: Iterable[nn.Module], values: torch.Tensor, random: np.random.Generator) -> None:
+    """Fill the modules of a chain, in order, with weights and statistics that suit the inputs `values`."""
+    chain = [module for module in modules if not list(module.children())]
+    last: nn.Linear | nn.Conv2d | nn.ConvTranspose2d | None = None
     with torch.no_grad():
-        for weight in generator.parameters():
+        for weight in (weight for module in chain for weight in module.parameters()):
             _fill(weight, random.normal(scale=0.3 if weight.ndim == 1 else 1.5 / np.sqrt(weight.shape[1]), size=weight.shape))
-        values = latent
-        for module in generator.modules():
+        for module in chain:
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 _normalize_roughly(module, values, random)
             elif isinstance(module, nn.Tanh):
-                last_weights.div_(values.std())  # then the tanh meets values of standard deviation 1
-            if not list(module.children()):
-                values = module.eval()(values)
-            if isinstance(module, nn.Linear | nn.ConvTranspose2d):
-                last_weights = module.weight
-    return generator.eval()
+                assert last is not None
+                last.weight.div_(values.std())  # then the tanh meets values of standard deviation 1
+            elif isinstance(module, GreyLevels):
+                assert last is not None
+                assert last.bias is not None
+                gain = 0.35 / values.std()
+                last.weight.mul_(gain)
+                last.bias.copy_(0.4 - (values.mean() - last.bias) * gain)  # then brightness is 0.4, give or take 0.35
+            values = module.eval()(values)
+            if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+                last = module
 
 
 def _normalize_roughly(norm: nn.BatchNorm1d | nn.BatchNorm2d, values: torch.Tensor, random: np.random.Generator) -> None:

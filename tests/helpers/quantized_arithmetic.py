@@ -14,10 +14,12 @@ from onnx import helper, numpy_helper
 Tensor = NDArray[Any]
 
 
-def run(model: onnx.ModelProto, latent: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return the images that the model draws from latents."""
+def run(model: onnx.ModelProto, latent: NDArray[np.float32], label: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
+    """Return the images that the model draws from latents, and from labels if it takes them."""
     tensors: dict[str, Tensor] = {entry.name: numpy_helper.to_array(entry) for entry in model.graph.initializer}
     tensors["z"] = latent
+    if label is not None:
+        tensors["label"] = label
     for node in model.graph.node:
         attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
         tensors[node.output[0]] = _OPERATORS[node.op_type](attributes, *(tensors[name] for name in node.input))
@@ -59,6 +61,9 @@ _OPERATORS: Mapping[str, Callable[..., Tensor]] = {
     "Gemm": _gemm,
     "Conv": _conv,
     "Slice": _slice,
+    "Gather": lambda attributes, table, rows: table[rows],
+    "Concat": lambda attributes, *parts: np.concatenate(parts, axis=attributes["axis"]),
+    "Tile": lambda attributes, values, repeats: np.tile(values, repeats),
     "LeakyRelu": lambda attributes, values: np.where(values < 0, attributes["alpha"] * values, values),
     "Sigmoid": lambda attributes, values: 1 / (1 + np.exp(-values)),
     "Reshape": lambda attributes, values, shape: values.reshape(shape),

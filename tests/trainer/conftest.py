@@ -11,6 +11,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pytest
 import torch
+from mean_image_score import mean_image_score
 from numpy.typing import NDArray
 from silent_report import SilentReport
 
@@ -53,9 +54,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained_run(tmp_path_factory: pytest.TempPathFactory, images: NDArray[np.uint8]) -> RunFolder:
+def trained_run(tmp_path_factory: pytest.TempPathFactory, digits: Digits) -> RunFolder:
     """A finished run of the mlp preset, one epoch of 320 digits. Shared by all tests: copy it before you change it."""
     run = create_run_folder(tmp_path_factory.mktemp("trained") / "runs", "mlp", "mnist")
     config = replace(PRESETS["mlp"].config, epochs=1)
-    assert train(config, images[:320], run, torch.device("cpu"), SilentReport(), lambda: False)
+    few = Digits(digits.images[:320], digits.labels[:320])
+    assert train(config, few, mean_image_score(few), run, torch.device("cpu"), SilentReport(), lambda: False)
     return run

@@ -12,19 +12,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from mean_image_score import mean_image_score
 from typer.testing import CliRunner, Result
 
 from pocketgan_trainer.data.mnist import BUNDLED_FOLDER, Digits
+from pocketgan_trainer.evaluate.judge import load_judge
 from pocketgan_trainer.stop_flag import StopFlag
 from pocketgan_trainer.train_cli import app
 from pocketgan_trainer.training import loop
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
+from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.report import ConsoleReport
 from pocketgan_trainer.training.run_folder import RunFolder
 
-GAN_TRAIN = Path(sys.executable).parent / "gan-train"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 
 Command = Callable[..., Result]
 
@@ -51,10 +53,14 @@ def gan_train(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 @pytest.fixture
 def few_digits(monkeypatch: pytest.MonkeyPatch, digits: Digits) -> None:
-    """Let the command find 320 digits instead of 60,000, and score its epochs quickly."""
-    few = Digits(digits.images[:320], digits.labels[:320])
+    """Let the command find 320 digits instead of 55,000 and 60 instead of 5,000, and score its epochs without a judge."""
+    few = Digits(digits.images[:380], digits.labels[:380])
     monkeypatch.setattr("pocketgan_trainer.data.mnist.load_mnist", lambda folder: few)
-    monkeypatch.setattr(loop, "SCORED_IMAGES", 100)
+    monkeypatch.setattr("pocketgan_trainer.data.validation.VALIDATION_DIGITS", 60)
+    monkeypatch.setattr("pocketgan_trainer.evaluate.judge.load_judge", lambda which: which)
+    monkeypatch.setattr(
+        "pocketgan_trainer.evaluate.validation_score.validation_score", lambda judge, split: mean_image_score(split.validation)
+    )
 
 
 def assert_fails(result: Result, code: int, told: str, lines: int = 1) -> None:
@@ -89,16 +95,16 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(gan_train: Command, 
 
 
 @pytest.mark.usefixtures("few_digits")
-@pytest.mark.parametrize("preset", ["dcgan", "mlp"])
+@pytest.mark.parametrize("preset", list(PRESETS))
 def test_without_options_the_presets_own_numbers_hold(gan_train: Command, preset: str) -> None:
-    result = gan_train("--dry-run", "--preset", preset)
-    told = {"dcgan": "batch 256, learning rate 0.0001, seed 0", "mlp": "batch 64, learning rate 0.001, seed 0"}[preset]
-    assert f"{preset} on 320 digits: 50 epochs, {told}" in result.stderr
+    result, config = gan_train("--dry-run", "--preset", preset), PRESETS[preset].config
+    told = f"{config.epochs} epochs, batch {config.batch_size}, learning rate {config.learning_rate:g}, seed 0"
+    assert f"{preset} on 320 digits: {told}" in result.stderr
 
 
 @pytest.mark.usefixtures("few_digits")
-def test_the_dcgan_is_the_default(gan_train: Command) -> None:
-    assert gan_train("--dry-run").stderr.startswith("dcgan on")
+def test_our_own_preset_is_the_default(gan_train: Command) -> None:
+    assert gan_train("--dry-run").stderr.startswith("pocket on")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +117,7 @@ def test_the_dcgan_is_the_default(gan_train: Command) -> None:
         (["--threads", "0"], "--threads"),
         (["--lr", "fast"], "--lr"),
         (["--device", "tpu"], "--device"),
-        (["--preset", "biggan"], "'biggan' is not a preset: expected one of dcgan, mlp"),
+        (["--preset", "biggan"], "'biggan' is not a preset: expected one of pocket, nano, dcgan, mlp"),
         (["--momentum", "0.9"], "--momentum"),
         (["mnist"], "mnist"),
     ],
@@ -179,6 +185,16 @@ def test_a_corrupt_archive_ends_with_1(gan_train: Command, folder: Path, tmp_pat
 
 
 @pytest.mark.usefixtures("few_digits")
+def test_a_judge_that_is_missing_ends_with_1(
+    gan_train: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pocketgan_trainer.evaluate.judge.load_judge", load_judge)
+    monkeypatch.setattr("pocketgan_trainer.evaluate.judge.FOLDER", tmp_path)
+    assert_fails(gan_train("--preset", "mlp"), 1, r"error: cannot read the first judge .*first.safetensors: No such file")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("few_digits")
 def test_a_parent_that_is_a_file_ends_with_1(gan_train: Command, folder: Path) -> None:
     (folder / "runs").write_text("")
     result = gan_train("--preset", "mlp")
@@ -221,6 +237,14 @@ def test_a_training_that_diverges_ends_with_1(gan_train: Command, monkeypatch: p
     monkeypatch.setattr(loop, "means", lambda sums, steps: Means(0.5, float("nan"), 0.5, 0.5))
     result = gan_train("--preset", "mlp")
     assert_fails(result, 1, "error: diverged in epoch 1: a loss is not finite; start again with a lower --lr", lines=3)
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_conditional_preset_trains_too(gan_train: Command) -> None:
+    result = gan_train("--preset", "nano", "--epochs", 1, "--threads", 1)
+    assert result.exit_code == 0, result.output
+    checkpoint = load_checkpoint(Path("runs/0001-nano-mnist/best.safetensors"))
+    assert checkpoint.progress.images_seen == 320 // checkpoint.config.batch_size * checkpoint.config.batch_size
 
 
 @pytest.mark.usefixtures("few_digits")
@@ -339,12 +363,19 @@ def test_the_stop_flag_takes_one_signal_and_leaves_the_second_to_the_system(
     assert "stopping after this step" in capfd.readouterr().err
 
 
+VALIDATION_DIGITS = 500
+"""Kept back in the processes below instead of 5,000, at which the judge would look for most of their time."""
+
+
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start the real command in a folder."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [GAN_TRAIN, *arguments, "--threads", "1"], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
+    """Start the command as a process of its own in a folder."""
+    code = (
+        f"from pocketgan_trainer.data import validation; validation.VALIDATION_DIGITS = {VALIDATION_DIGITS}\n"
+        "from pocketgan_trainer.train_cli import main; main()"
     )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code, *arguments, "--threads", "1"]
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -368,7 +399,10 @@ def interrupt_in_training(process: subprocess.Popen[str], number: signal.Signals
     return finish(process)
 
 
-def test_a_real_process_that_is_stopped_twice_ends_where_an_undisturbed_one_does(gan_train: Command, folder: Path) -> None:
+def test_a_real_process_that_is_stopped_twice_ends_where_an_undisturbed_one_does(
+    gan_train: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pocketgan_trainer.data.validation.VALIDATION_DIGITS", VALIDATION_DIGITS)
     plan = ("--preset", "mlp", "--epochs", "1", "--batch-size", "250")
     assert gan_train(*plan, "--out", "whole", "--threads", 1).exit_code == 0
     whole, last = (folder / parent / "0001-mlp-mnist" / "last.safetensors" for parent in ("whole", "runs"))
@@ -378,7 +412,7 @@ def test_a_real_process_that_is_stopped_twice_ends_where_an_undisturbed_one_does
         assert found == code, told
         assert "gan-train --resume goes on from there" in told
         assert load_checkpoint(last).progress.epoch == 0
-        assert 1 <= load_checkpoint(last).progress.step < 240
+        assert 1 <= load_checkpoint(last).progress.step < (60_000 - VALIDATION_DIGITS) // 250
     code, told = finish(start(folder, "--resume"))
     assert code == 0, told
     assert_same_state(load_checkpoint(last), load_checkpoint(whole))
@@ -435,3 +469,16 @@ def test_a_signal_is_noted_even_if_nobody_reads_the_messages_any_more() -> None:
     done = subprocess.run([sys.executable, "-c", code], stderr=writer, timeout=60, check=False)
     os.close(writer)
     assert done.returncode == 7
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_any_hyper_parameter_can_be_set(gan_train: Command) -> None:
+    assert "float32 on cpu" in gan_train("--dry-run", "--set", "bfloat16=false", "--device", "cpu").stderr
+    assert "float32" not in gan_train("--dry-run", "--set", "bfloat16=true", "--device", "cpu").stderr
+    assert_fails(gan_train("--set", "gradient_penalty=-1"), 1, "gradient_penalty -1.0 or")
+
+
+def test_a_setting_that_is_none_is_wrong_usage(gan_train: Command) -> None:
+    result = gan_train("--set", "gamma=1")
+    assert result.exit_code == 2
+    assert "gradient_penalty" in result.stderr

@@ -6,6 +6,7 @@ PocketganError
     CheckpointError     a checkpoint is absent, damaged, unsafe or of another preset
     TrainingError       a run cannot start or go on
     TrainExtraMissingError  a package of the extra `train` is not installed
+    JudgeError          a judge's file is absent or damaged, or it was given what is not an image
     ExportError         a model cannot be exported, or what was exported does not hold what it says
 """
 
@@ -30,6 +31,10 @@ class TrainingError(PocketganError):
 
 class ExportError(PocketganError):
     """A generator cannot be exported, or the exported file failed one of its checks."""
+
+
+class JudgeError(PocketganError):
+    """A judge's file is absent or not the published one, or it was given what it cannot judge."""
 
 
 class TrainExtraMissingError(PocketganError):

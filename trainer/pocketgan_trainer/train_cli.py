@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, show_version
+from pocketgan.console import cli_errors, command_line, show_version, usage_errors
 
 app = command_line()
 
@@ -25,10 +25,14 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the training images.", show_default="the preset's")
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="The GAN system: dcgan or mlp.", show_default="dcgan")] = None,
+    preset: Annotated[str | None, typer.Option(help="The GAN system: pocket, nano, dcgan or mlp.", show_default="pocket")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Images in a step.", show_default="the preset's")] = None,
     lr: Annotated[float | None, typer.Option(help="Adam's learning rate.", show_default="the preset's")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything random.", show_default="0")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other hyper-parameter of config.json; repeatable."),
+    ] = None,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
     data: Annotated[
         Path | None, typer.Option(help="Folder with the four MNIST IDX files.", show_default="the checkout's, else downloaded")
@@ -46,14 +50,18 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
-    """Train a GAN on the 60,000 handwritten digits of MNIST.
+    """Train a GAN on the handwritten digits of MNIST: 55,000 to learn from, 5,000 to choose the best epoch by.
 
     Everything goes into a numbered run folder: checkpoints, statistics, sheets of generated digits. Ctrl-C saves and ends;
     --resume goes on from there as if nothing had happened.
     """
+    from pocketgan_trainer.training.settings import parse_setting
+
+    with usage_errors("--set"):
+        chosen = dict(parse_setting(text) for text in settings or [])
     with cli_errors():
         options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": lr, "seed": seed}
-        given = {name: value for name, value in options.items() if value is not None}
+        given = {**chosen, **{name: value for name, value in options.items() if value is not None}}
         _train(preset, given, device.value, data, out, resume, threads, dry_run)
 
 
@@ -76,6 +84,9 @@ def _train(
 
     from pocketgan.cpus import usable_cpus
     from pocketgan_trainer.data.mnist import DATA_SET, load_mnist
+    from pocketgan_trainer.data.validation import split_validation
+    from pocketgan_trainer.evaluate.judge import load_judge
+    from pocketgan_trainer.evaluate.validation_score import validation_score
     from pocketgan_trainer.stop_flag import StopFlag
     from pocketgan_trainer.training.devices import choose_device
     from pocketgan_trainer.training.loop import count_steps
@@ -92,12 +103,12 @@ def _train(
     torch.set_num_threads(threads or usable_cpus())
     resumed = plan_resumed_run(folder, preset, options) if resume else None
     config = resumed.config if resumed else plan_new_run(preset or DEFAULT_PRESET, options, device)
-    digits = load_mnist(data)
-    steps_per_epoch = count_steps(config, len(digits.images))
+    split, judge = split_validation(load_mnist(data)), load_judge("first")
+    steps_per_epoch = count_steps(config, len(split.training))
 
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     console.print(
-        f"{config.preset} on {len(digits.images):,} digits: {config.epochs} epochs, batch {config.batch_size}, learning rate "
+        f"{config.preset} on {len(split.training):,} digits: {config.epochs} epochs, batch {config.batch_size}, learning rate "
         f"{config.learning_rate:g}, seed {config.seed}, {'bfloat16' if config.bfloat16 else 'float32'} on {device}, "
         f"CPU threads: {torch.get_num_threads()}"
     )
@@ -113,7 +124,8 @@ def _train(
     console.print(f"run folder {run.path}")
     with ConsoleReport(console, config.epochs, steps_per_epoch) as report:
         checkpoint = resumed.checkpoint if resumed else None
-        finished = run_training(config, digits.images, run, device, report, stop, checkpoint)
+        score = validation_score(judge, split)
+        finished = run_training(config, split.training, score, run, device, report, stop, checkpoint)
     if not finished:
         where = f" --out {quote(str(out))}" if out else ""
         console.print(f"saved {run.last}; gan-train --resume{where} goes on from there")

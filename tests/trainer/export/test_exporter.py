@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from lively_generators import lively_generator
+from lively_generators import lively_generator, lively_pocket
 
 from pocketgan import Generator
 from pocketgan.card import CARD_KEY, ModelCard, ParityFacts
@@ -22,6 +22,7 @@ from pocketgan_trainer.export import exporter, verify
 from pocketgan_trainer.export.exporter import ExportReport, build_graph, export
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, restore_generator
+from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.sampling import draw
 
@@ -141,6 +142,39 @@ def test_an_export_takes_the_place_of_an_older_file(
     export(checkpoint, tmp_path / "model.onnx", "int8")
     assert hashlib.sha256((tmp_path / "model.onnx").read_bytes()).hexdigest() == reports["int8"].sha256
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.fixture
+def checkpoint_with_classes(checkpoint: Checkpoint) -> Checkpoint:
+    """A checkpoint of the nano preset, whose generator was never trained but is lively."""
+    weights = lively_pocket(32, (20, 12, 8), 4).state_dict()
+    return replace(
+        checkpoint,
+        config=PRESETS["nano"].config,
+        tensors={f"{network}.{name}": value for network in ("generator", "average") for name, value in weights.items()},
+    )
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_model_with_classes_draws_the_digits_that_are_asked_for(
+    checkpoint_with_classes: Checkpoint, tmp_path: Path, precision: str
+) -> None:
+    report = export(checkpoint_with_classes, tmp_path / "model.onnx", precision)
+    assert report.kernels.integer == {"int8": 5}.get(precision, 0)
+    model = Generator.load(report.target, "cpu")
+    assert (model.card.name, model.card.classes, model.card.latent_size) == ("nano-mnist", tuple("0123456789"), 32)
+    drawn = model.generate(20, digits=[7, 3], seed=5)
+    expected = draw(restore_generator(checkpoint_with_classes), 32, 5, 0, 20, np.tile([7, 3], 10))
+    difference = drawn.astype(float) - expected
+    assert np.sqrt((difference**2).mean()) < {"int8": 6, "fp16": 1, "fp32": 0.1}[precision]
+    assert (drawn != model.generate(20, digits=[3, 7], seed=5)).any(axis=(1, 2)).all()
+
+
+def test_parity_is_measured_with_the_classes_in_turn(checkpoint_with_classes: Checkpoint, tmp_path: Path) -> None:
+    report = export(checkpoint_with_classes, tmp_path / "model.onnx", "int8")
+    images = Generator.load(report.target, "cpu").generate(1000, seed=verify.PARITY_SEED)
+    reference = draw(restore_generator(checkpoint_with_classes), 32, verify.PARITY_SEED, 0, 1000, np.arange(1000) % 10)
+    assert report.card.parity.mean_error == round(float(np.abs(images.astype(int) - reference).mean()), 4)
 
 
 def assert_export_fails(checkpoint: Checkpoint, folder: Path, error: type[PocketganError], told: str) -> None:

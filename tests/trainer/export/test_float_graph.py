@@ -4,16 +4,29 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from lively_generators import lively_generator
+import torch
+from lively_generators import POCKET_LATENT_SIZE, lively_generator, lively_pocket
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from torch import nn
+from torch.nn import functional
 
 from pocketgan.latents import latents
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.float_graph import FloatType, float_graph
 from pocketgan_trainer.export.fold import fold
-from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToImage, TransposedConvolution
+from pocketgan_trainer.export.layers import (
+    ClassInput,
+    Convolution,
+    Dense,
+    GreyLevels,
+    Layer,
+    LeakyRelu,
+    PixelShuffle,
+    Tanh,
+    ToImage,
+    TransposedConvolution,
+)
 from pocketgan_trainer.training.sampling import draw
 
 PRESETS = ("dcgan", "mlp")
@@ -25,10 +38,10 @@ def built(preset: str, dtype: FloatType) -> onnx.ModelProto:
     return float_graph(fold(lively_generator(preset)), 100, dtype)
 
 
-def drawn(model: onnx.ModelProto, latent: NDArray[np.float32]) -> NDArray[np.uint8]:
+def drawn(model: onnx.ModelProto, latent: NDArray[np.float32], label: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
     """Return onnxruntime's images."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    (images,) = session.run(["images"], {"z": latent})
+    (images,) = session.run(["images"], {"z": latent} if label is None else {"z": latent, "label": label})
     assert isinstance(images, np.ndarray)
     return images
 
@@ -68,6 +81,58 @@ def test_pixels_are_those_of_torch(preset: str, dtype: FloatType, largest: int, 
     assert expected.std() > 50
     assert difference.max() <= largest
     assert (difference > 0).mean() < share
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.LeakyReLU(0.2)], ids=str)
+@pytest.mark.parametrize(("dtype", "largest", "share"), [(np.float32, 1, 0.001), (np.float16, 2, 0.3)])
+def test_a_pocket_generators_pixels_are_those_of_torch(
+    dtype: FloatType, activation: nn.Module, largest: int, share: float
+) -> None:
+    generator, label = lively_pocket(activation=activation), np.arange(40) % 10
+    model = float_graph(fold(generator), POCKET_LATENT_SIZE, dtype)
+    onnx.checker.check_model(model, full_check=True)
+    assert [value.name for value in model.graph.input] == ["z", "label"]
+    assert model.graph.input[1].type.tensor_type.elem_type == TensorProto.INT64
+    expected = draw(generator, POCKET_LATENT_SIZE, seed=1, start=0, count=40, labels=label).astype(int)
+    difference = np.abs(drawn(model, latents(1, 0, 40, POCKET_LATENT_SIZE), label) - expected)
+    assert expected.std() > 50
+    assert difference.max() <= largest
+    assert (difference > 0).mean() < share
+
+
+def test_the_label_alone_changes_the_image() -> None:
+    model = float_graph(fold(lively_pocket()), POCKET_LATENT_SIZE, np.float32)
+    images = drawn(model, latents(1, 0, 1, POCKET_LATENT_SIZE).repeat(10, axis=0), np.arange(10))
+    assert all((images[i] != images[j]).mean() > 0.3 for i in range(10) for j in range(i))
+
+
+def test_a_class_input_adds_its_value_at_the_place_of_the_label() -> None:
+    layers: list[Layer] = [ClassInput(3, 0.5), Dense(np.eye(4), np.zeros(4)), ToImage(1, 2, 2), GreyLevels()]
+    images = drawn(float_graph(layers, 1, np.float32), np.array([[1], [0], [1]], dtype=np.float32), np.array([0, 1, 2]))
+    assert images.reshape(3, 4).tolist() == [[255, 128, 0, 0], [0, 0, 128, 0], [255, 0, 0, 128]]
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_a_pixel_shuffle_is_that_of_torch(factor: int) -> None:
+    rows = np.random.default_rng(0).normal(size=(factor**2 * 6, 4))
+    convolution = Convolution(np.ones((1, 1, 1, 1)), np.zeros(1))
+    layers: list[Layer] = [
+        Dense(rows, np.zeros(len(rows))),
+        ToImage(factor**2, 2, 3),
+        PixelShuffle(factor),
+        convolution,
+        GreyLevels(),
+    ]
+    latent = latents(0, 0, 20, 4)
+    brightness = torch.from_numpy(latent.astype(np.float64) @ rows.T).reshape(-1, factor**2, 2, 3)
+    expected = functional.pixel_shuffle(brightness, factor)[:, 0].clamp(0, 1).mul(255).round().numpy()
+    assert np.abs(drawn(float_graph(layers, 4, np.float32), latent) - expected).max() <= 1
+
+
+def test_brightness_is_cut_off_and_rounded_to_the_nearest_grey_level() -> None:
+    layers: list[Layer] = [Dense(np.eye(4) / 255, np.zeros(4)), ToImage(1, 2, 2), GreyLevels()]
+    latent = np.array([[-4, 100.4, 100.6, 300]], dtype=np.float32)
+    assert drawn(float_graph(layers, 4, np.float32), latent).ravel().tolist() == [0, 100, 101, 255]
 
 
 @pytest.mark.parametrize("convolution", [nn.ConvTranspose2d(2, 1, 3, 2, 1, 1), nn.ConvTranspose2d(2, 1, 4, 2, 1)], ids=str)

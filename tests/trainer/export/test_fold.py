@@ -1,14 +1,28 @@
 """From torch modules to plain layers: the same numbers come out, and what cannot be written is refused."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
-from lively_generators import lively_generator
+from lively_generators import POCKET_LATENT_SIZE, lively_generator, lively_pocket
 from torch import nn
 
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.fold import fold
-from pocketgan_trainer.export.layers import Dense, LeakyRelu, Tanh, ToImage, TransposedConvolution
+from pocketgan_trainer.export.layers import (
+    ClassInput,
+    Convolution,
+    Dense,
+    GreyLevels,
+    LeakyRelu,
+    PixelShuffle,
+    Relu,
+    Tanh,
+    ToImage,
+    TransposedConvolution,
+)
 from pocketgan_trainer.export.reference import activations
+from pocketgan_trainer.networks import pocket
 from pocketgan_trainer.networks.same_padding import SameConvTranspose2d
 
 
@@ -35,6 +49,41 @@ def test_in_float64_nothing_is_lost(preset: str) -> None:
     generator, latent = lively_generator(preset).double(), torch.randn(8, 100).double()
     (*_, images) = activations(fold(generator), latent)
     torch.testing.assert_close(images, generator(latent), atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.LeakyReLU(0.2)], ids=str)
+@pytest.mark.parametrize("is_normalized", [True, False])
+def test_folded_pocket_generators_draw_what_torch_draws(activation: nn.Module, is_normalized: bool) -> None:
+    generator = lively_pocket(activation=activation, is_normalized=is_normalized).double()
+    latent, label = torch.randn(20, POCKET_LATENT_SIZE).double(), torch.arange(20) % 10
+    expected = generator.body[:-1](torch.cat([latent, 2.0 * torch.eye(10).double()[label]], dim=1))
+    outputs = activations(fold(generator), latent, label)
+    assert expected.std() > 0.2
+    torch.testing.assert_close(outputs[-2], expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(outputs[-1].float(), generator(latent, label), atol=1e-6, rtol=0)
+
+
+def test_what_stands_for_the_class_in_training_need_not_be_a_latent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pocket, "ONE_HOT_VALUE", 1.2345)
+    generator = lively_pocket().double()
+    latent, label = torch.randn(20, POCKET_LATENT_SIZE).double(), torch.arange(20) % 10
+    layers = fold(generator)
+    assert layers[0] == ClassInput(classes=10, value=127 / 32)
+    torch.testing.assert_close(activations(layers, latent, label)[-1].float(), generator(latent, label), atol=1e-6, rtol=0)
+
+
+def test_the_layers_of_a_pocket_generator() -> None:
+    assert [type(layer) for layer in fold(lively_pocket())] == [
+        ClassInput,
+        Dense,
+        ToImage,
+        Relu,
+        *(Convolution, Relu, PixelShuffle) * 2,
+        Convolution,
+        Relu,
+        Convolution,
+        GreyLevels,
+    ]
 
 
 def test_the_layers_of_the_dcgan() -> None:
@@ -65,6 +114,23 @@ def test_batch_normalization_after_a_dense_layer_is_folded(has_bias: bool) -> No
     assert isinstance(layer, Dense)
     latent = torch.randn(6, 5).double()
     torch.testing.assert_close(activations([layer], latent)[0], module(latent))
+
+
+@pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize(
+    "before",
+    [
+        lambda has_bias: [nn.Linear(5, 4 * 2 * 3, bias=has_bias), nn.Unflatten(1, (4, 2, 3))],
+        lambda has_bias: [nn.Unflatten(1, (5, 1, 1)), nn.Conv2d(5, 4, 3, padding=1, bias=has_bias)],
+        lambda has_bias: [nn.Unflatten(1, (5, 1, 1)), nn.Conv2d(5, 4, 5, padding="same", bias=has_bias)],
+        lambda has_bias: [nn.Unflatten(1, (5, 1, 1)), nn.Conv2d(5, 16, 1, bias=has_bias), nn.PixelShuffle(2)],
+    ],
+    ids=["dense and a change of shape", "convolution", "large convolution", "pixel shuffle"],
+)
+def test_batch_normalization_of_images_is_folded(before: Callable[[bool], list[nn.Module]], has_bias: bool) -> None:
+    module = randomized(nn.Sequential(*before(has_bias), nn.BatchNorm2d(4), nn.ReLU()))
+    latent = torch.randn(6, 5).double()
+    torch.testing.assert_close(activations(fold(module), latent)[-1], module(latent))
 
 
 @pytest.mark.parametrize(
@@ -130,9 +196,9 @@ def test_folding_leaves_the_generator_as_it_was() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        nn.ReLU(),
+        nn.ELU(),
         nn.Sigmoid(),
-        nn.Conv2d(3, 3, 3),
+        nn.Conv1d(3, 3, 3),
         nn.Flatten(),
         nn.Upsample(scale_factor=2),
         nn.Dropout(0.5),
@@ -143,7 +209,9 @@ def test_folding_leaves_the_generator_as_it_was() -> None:
     ids=str,
 )
 def test_a_module_of_another_kind_is_refused_by_name(module: nn.Module) -> None:
-    with pytest.raises(ExportError, match=f"cannot export a {type(module).__name__}: expected dense, transposed convolution"):
+    with pytest.raises(
+        ExportError, match=f"cannot export a {type(module).__name__}: expected dense, convolution, transposed convolution"
+    ):
         fold(nn.Sequential(nn.Linear(5, 28), module))
 
 
@@ -162,6 +230,31 @@ def test_a_module_of_another_kind_is_refused_by_name(module: nn.Module) -> None:
 def test_a_transposed_convolution_that_is_not_square_or_plain_is_refused(convolution: nn.ConvTranspose2d) -> None:
     with pytest.raises(ExportError, match="expected square kernels and strides, one group, no dilation"):
         fold(convolution)
+
+
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        nn.Conv2d(4, 4, 3, stride=2, padding=1),
+        nn.Conv2d(4, 4, 3, padding=1, groups=2),
+        nn.Conv2d(4, 4, 3, padding=2, dilation=2),
+        nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
+        nn.Conv2d(4, 4, (3, 5), padding=(1, 2)),
+        nn.Conv2d(4, 4, 4, padding="same"),
+        nn.Conv2d(4, 4, 3),
+    ],
+    ids=str,
+)
+def test_a_convolution_that_is_not_square_or_plain_is_refused(convolution: nn.Conv2d) -> None:
+    with pytest.raises(ExportError, match=r"cannot export Conv2d\(4, 4, .*expected a square kernel of odd size, stride 1"):
+        fold(convolution)
+
+
+def test_a_class_input_into_something_else_than_a_dense_layer_is_refused() -> None:
+    generator = lively_pocket()
+    generator.body = nn.Sequential(nn.ReLU(), *generator.body)
+    with pytest.raises(ExportError, match="cannot export a class input into a Relu: expected a dense layer"):
+        fold(generator)
 
 
 @pytest.mark.parametrize(

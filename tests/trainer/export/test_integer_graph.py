@@ -9,17 +9,31 @@ import onnxruntime
 import pytest
 import quantized_arithmetic
 import torch
-from lively_generators import lively_generator
+from lively_generators import POCKET_LATENT_SIZE, lively_generator, lively_pocket
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
+from torch import nn
+from torch.nn import functional
 
 from pocketgan.latents import latents
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export import quantization
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
-from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToImage, TransposedConvolution
-from pocketgan_trainer.export.quantization import calibrate
+from pocketgan_trainer.export.layers import (
+    ClassInput,
+    Convolution,
+    Dense,
+    GreyLevels,
+    Layer,
+    LeakyRelu,
+    PixelShuffle,
+    Relu,
+    Tanh,
+    ToImage,
+    TransposedConvolution,
+)
+from pocketgan_trainer.export.quantization import LATENT_GRID, PIXEL_GRID, Grid, calibrate
 from pocketgan_trainer.export.reference import activations
 from pocketgan_trainer.export.verify import count_kernels
 
@@ -35,10 +49,10 @@ def built(preset: str) -> onnx.ModelProto:
         return integer_graph(layers, calibrate(layers, 100), 100)
 
 
-def drawn(model: onnx.ModelProto, latent: NDArray[np.float32]) -> NDArray[np.uint8]:
+def drawn(model: onnx.ModelProto, latent: NDArray[np.float32], label: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
     """Return onnxruntime's images."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    (images,) = session.run(["images"], {"z": latent})
+    (images,) = session.run(["images"], {"z": latent} if label is None else {"z": latent, "label": label})
     assert isinstance(images, np.ndarray)
     return images
 
@@ -189,3 +203,161 @@ def test_a_leaky_relu_before_the_tanh_is_refused() -> None:
     layers: list[Layer] = [Dense(np.eye(4), np.zeros(4)), LeakyRelu(0.2), Tanh(), ToImage(1, 2, 2)]
     with pytest.raises(ExportError, match="cannot export layer 1, a LeakyRelu: expected weights before the tanh"):
         integer_graph(layers, calibrate(layers, 4), 4)
+
+
+@cache
+def pocket_layers(activation: str, is_normalized: bool) -> tuple[Layer, ...]:
+    """Return the layers of a small lively generator with classes."""
+    modules = {"ReLU": nn.ReLU(), "LeakyReLU": nn.LeakyReLU(0.2)}
+    return tuple(fold(lively_pocket(activation=modules[activation], is_normalized=is_normalized)))
+
+
+@cache
+def built_pocket(activation: str = "ReLU", is_normalized: bool = True) -> onnx.ModelProto:
+    """Return the int8 graph of a small lively generator with classes."""
+    layers = list(pocket_layers(activation, is_normalized))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantization, "CALIBRATION_IMAGES", 100)
+        return integer_graph(layers, calibrate(layers, POCKET_LATENT_SIZE), POCKET_LATENT_SIZE)
+
+
+KINDS = [("ReLU", True), ("ReLU", False), ("LeakyReLU", True), ("LeakyReLU", False)]
+
+
+@pytest.mark.parametrize(("activation", "is_normalized"), KINDS)
+def test_a_pocket_generator_is_integer_from_the_latent_to_the_pixel(activation: str, is_normalized: bool) -> None:
+    model = built_pocket(activation, is_normalized)
+    onnx.checker.check_model(model, full_check=True)
+    kernels = count_kernels(model.SerializeToString())
+    assert kernels.other == ()
+    # One for each layer with weights, which a ReLU is part of; a LeakyReLU has a table of its own.
+    assert kernels.integer == {"ReLU": 5, "LeakyReLU": 9}[activation]
+    operators = Counter(node.op_type for node in model.graph.node)
+    assert not {"Relu", "Clip", "DepthToSpace", "Tanh", "Sigmoid"} & set(operators)
+
+
+@pytest.mark.parametrize(("activation", "is_normalized"), KINDS)
+def test_a_pocket_generators_pixels_are_those_of_the_integer_arithmetic(activation: str, is_normalized: bool) -> None:
+    model, latent, label = built_pocket(activation, is_normalized), latents(2, 0, 100, POCKET_LATENT_SIZE), np.arange(100) % 10
+    images = drawn(model, latent, label)
+    is_different = (images != quantized_arithmetic.run(model, latent, label)).any(axis=(1, 2))
+    assert images.std() > 60
+    assert (images == 0).mean() > 0.05
+    assert (images == 255).mean() > 0.01
+    # onnxruntime scales in float32: a sum half way between two integers may go to the other one, and later layers spread that.
+    assert is_different.sum() <= 3
+
+
+@pytest.mark.parametrize(("activation", "is_normalized"), KINDS)
+def test_a_pocket_generators_pixels_are_near_those_of_torch(activation: str, is_normalized: bool) -> None:
+    latent, label = latents(1, 0, 100, POCKET_LATENT_SIZE), np.arange(100) % 10
+    layers = list(pocket_layers(activation, is_normalized))
+    (*_, exact) = activations(layers, torch.from_numpy(latent).double(), torch.from_numpy(label))
+    difference = drawn(built_pocket(activation, is_normalized), latent, label) - (exact[:, 0].numpy() + 1) * 127.5
+    assert np.sqrt((difference**2).mean()) < 6
+
+
+def test_inputs_of_a_model_with_classes_are_those_of_the_contract() -> None:
+    found = {
+        value.name: (value.type.tensor_type.elem_type, [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim])
+        for value in built_pocket().graph.input
+    }
+    assert found == {"z": (TensorProto.FLOAT, ["N", POCKET_LATENT_SIZE]), "label": (TensorProto.INT64, ["N"])}
+
+
+def test_the_label_alone_changes_the_image() -> None:
+    images = drawn(built_pocket(), latents(1, 0, 1, POCKET_LATENT_SIZE).repeat(10, axis=0), np.arange(10))
+    assert all((images[i] != images[j]).mean() > 0.3 for i in range(10) for j in range(i))
+
+
+def test_an_image_of_a_class_does_not_depend_on_its_batch() -> None:
+    latent, label = latents(3, 0, 64, POCKET_LATENT_SIZE), np.arange(64) % 10
+    together = drawn(built_pocket(), latent, label)
+    session = onnxruntime.InferenceSession(built_pocket().SerializeToString(), providers=["CPUExecutionProvider"])
+    for size in (1, 16, 63):
+        feeds = [{"z": latent[at : at + size], "label": label[at : at + size]} for at in range(0, 64, size)]
+        np.testing.assert_array_equal(np.concatenate([session.run(["images"], feed)[0] for feed in feeds]), together)
+
+
+def test_a_model_of_the_largest_size_is_below_256_kib() -> None:
+    layers = fold(lively_pocket(64, (48, 24, 12), 8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantization, "CALIBRATION_IMAGES", 10)
+        model = integer_graph(layers, calibrate(layers, 64), 64)
+    assert len(model.SerializeToString()) < 256 * 1024 - 1024  # and a card
+
+
+@pytest.mark.parametrize("value", [2.01, 1 / 64, 4.0, -4.5])
+def test_a_class_input_that_is_not_a_latent_is_refused(value: float) -> None:
+    layers: list[Layer] = [ClassInput(10, value), *pocket_layers("ReLU", True)[1:]]
+    grids: list[Grid | None] = [LATENT_GRID] * len(layers)
+    with pytest.raises(ExportError, match=r"a class input of .*: expected a multiple of the latents' step 0.03125 within"):
+        integer_graph(layers, grids, POCKET_LATENT_SIZE)
+
+
+def test_a_class_input_elsewhere_than_at_the_beginning_is_refused() -> None:
+    layers: list[Layer] = [Dense(np.eye(4), np.zeros(4)), ClassInput(2, 1.0)]
+    with pytest.raises(ExportError, match="cannot export layer 1, a ClassInput"):
+        integer_graph(layers, [LATENT_GRID, LATENT_GRID], 4)
+
+
+def exact_generator(*between: Layer, channels: int = 1) -> tuple[list[Layer], list[Grid | None]]:
+    """Return layers, and their grids, that show a latent k/32 as the grey level 100 + 2k, with nothing to round on the way.
+
+    An image of `channels` times 3x3 pixels is stored, copied by a convolution, led through the layers `between`, and shown.
+    """
+    numbers = channels * 9
+    step = Grid(63 / 2048, 128)
+    layers: list[Layer] = [
+        Dense(np.eye(numbers) * 63 / 64, np.zeros(numbers)),
+        ToImage(channels, 3, 3),
+        Convolution(np.eye(channels)[:, :, None, None], np.zeros(channels)),
+        *between,
+        Convolution(np.full((1, 1, 1, 1), 2 * 2048 / 63 / 255), np.full(1, 100 / 255)),
+        GreyLevels(),
+    ]
+    return layers, [step, None, step, *[None] * len(between), PIXEL_GRID, None]
+
+
+def small_latents(numbers: int) -> NDArray[np.float32]:
+    """Return latents from -8/32 to 8/32, [30, numbers]."""
+    return np.random.default_rng(0).integers(-8, 9, size=(30, numbers)).astype(np.float32) * np.float32(1 / 32)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_a_pixel_shuffle_equals_torchs_bit_for_bit(factor: int) -> None:
+    layers, grids = exact_generator(PixelShuffle(factor), channels=factor**2)
+    latent = small_latents(factor**2 * 9)
+    brightness = torch.from_numpy(latent).double().reshape(-1, factor**2, 3, 3) * 64 + 100
+    expected = functional.pixel_shuffle(brightness, factor)[:, 0]
+    np.testing.assert_array_equal(drawn(integer_graph(layers, grids, factor**2 * 9), latent), expected.numpy())
+
+
+@pytest.mark.parametrize("weights", [0, 2], ids=["of a dense layer", "of a convolution"])
+def test_a_relu_is_absorbed_exactly(weights: int) -> None:
+    layers, grids = exact_generator()
+    layers.insert(weights + 1, Relu())
+    grids.insert(weights + 1, None)
+    # The same steps from 0 up, where the exporter has them before a ReLU.
+    grids[weights] = Grid(63 / 2048, 0)
+    model, latent = integer_graph(layers, grids, 9), small_latents(9)
+    assert "Relu" not in {node.op_type for node in model.graph.node}
+    np.testing.assert_array_equal(drawn(model, latent), 100 + 64 * np.maximum(latent, 0).reshape(30, 3, 3))
+
+
+def test_a_relu_of_integers_that_can_be_negative_is_refused() -> None:
+    layers, grids = exact_generator(Relu())
+    with pytest.raises(ExportError, match="cannot export layer 3, a Relu: expected"):
+        integer_graph(layers, grids, 9)
+
+
+def test_a_pixel_shuffle_elsewhere_than_after_a_convolution_is_refused() -> None:
+    layers: list[Layer] = [Dense(np.eye(36), np.zeros(36)), ToImage(4, 3, 3), PixelShuffle(2), GreyLevels()]
+    with pytest.raises(ExportError, match="a pixel shuffle by 2 here: expected it to follow a convolution"):
+        integer_graph(layers, calibrate(layers, 36), 36)
+
+
+def test_several_channels_at_the_end_are_refused() -> None:
+    layers: list[Layer] = [Dense(np.eye(8), np.zeros(8)), ToImage(2, 2, 2), GreyLevels()]
+    with pytest.raises(ExportError, match="expected layers that end in an image"):
+        integer_graph(layers, calibrate(layers, 8), 8)

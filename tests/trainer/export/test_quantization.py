@@ -3,12 +3,24 @@
 import numpy as np
 import pytest
 import torch
-from lively_generators import lively_generator
+from lively_generators import POCKET_LATENT_SIZE, lively_generator, lively_pocket
+from torch import nn
 
 from pocketgan.latents import LATENT_STEP, latents
 from pocketgan_trainer.export import quantization
 from pocketgan_trainer.export.fold import fold
-from pocketgan_trainer.export.layers import Array, Dense, LeakyRelu, Tanh, ToImage
+from pocketgan_trainer.export.layers import (
+    Array,
+    ClassInput,
+    Convolution,
+    Dense,
+    GreyLevels,
+    LeakyRelu,
+    PixelShuffle,
+    Relu,
+    Tanh,
+    ToImage,
+)
 from pocketgan_trainer.export.quantization import (
     LATENT_GRID,
     LOGIT_GRID,
@@ -125,6 +137,19 @@ def test_no_pair_of_products_can_saturate_sixteen_bits(random: np.random.Generat
     assert 255 * largest_two.max() > 0.9 * np.iinfo(np.int16).max  # and nothing is wasted
 
 
+def test_outputs_that_share_a_channel_share_its_scale(random: np.random.Generator) -> None:
+    weight, bias = random.normal(size=(12, 5)) * np.tile([1.0, 10.0, 100.0], 4)[:, None], random.normal(size=12)
+    integers = integer_weights(weight, bias, LATENT_GRID, channels=3)
+    assert integers.scales.shape == (3,)
+    largest = np.abs(integers.values.astype(int)).max(axis=1).reshape(4, 3)
+    np.testing.assert_array_equal(largest.max(axis=0), 63)  # of a channel's four outputs, one
+    assert (largest.min(axis=0) < 63).all()
+    scales = np.tile(integers.scales.astype(np.float64), 4)
+    assert (np.abs(integers.values * scales[:, None] - weight) <= scales[:, None] / 2 * (1 + 1e-6)).all()
+    units = scales * LATENT_GRID.scale
+    assert (np.abs(integers.bias * units - bias) <= units / 2 * (1 + 1e-6)).all()
+
+
 def test_bias_is_in_units_of_input_scale_times_weight_scale(random: np.random.Generator) -> None:
     weight, bias, grid = random.normal(size=(10, 100)), random.normal(size=10), Grid(0.0123, 40)
     integers = integer_weights(weight, bias, grid)
@@ -215,6 +240,41 @@ def test_calibration_gives_each_layer_the_grid_of_its_kind(preset: str) -> None:
         else:
             assert grid is not None
             assert grid.scale > 0
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.LeakyReLU(0.2)], ids=str)
+@pytest.mark.usefixtures("few_calibration_images")
+def test_calibration_of_a_pocket_generator_stores_relus_from_zero_and_the_pixel_last(activation: nn.Module) -> None:
+    layers = fold(lively_pocket(activation=activation))
+    grids = calibrate(layers, POCKET_LATENT_SIZE)
+    assert grids[0] == LATENT_GRID
+    (*_, last_convolution, grey_levels) = grids
+    assert (last_convolution, grey_levels) == (PIXEL_GRID, None)
+    for position, (layer, grid) in enumerate(zip(layers[:-2], grids, strict=False)):
+        if isinstance(layer, ToImage | PixelShuffle | Relu):
+            assert grid is None
+        elif isinstance(layer, Dense | Convolution):
+            assert grid is not None
+            assert (grid.zero_point == 0) == isinstance(activation, nn.ReLU), position
+
+
+@pytest.mark.usefixtures("few_calibration_images")
+def test_the_range_before_a_relu_is_that_of_its_positive_values() -> None:
+    dense = Dense(np.diag([1.0, 100.0]), np.array([0.0, -400.0]))  # the second is always negative
+    grid, of_relu = calibrate([dense, Relu()], 2)
+    assert of_relu is None
+    assert grid is not None
+    assert grid.zero_point == 0
+    assert 1 < 255 * grid.scale < 4
+
+
+@pytest.mark.usefixtures("few_calibration_images")
+def test_calibration_sees_all_classes() -> None:
+    # Each class puts out its own number; the latent counts for nothing.
+    weight = np.hstack([np.zeros((1, 4)), np.arange(1.0, 11.0)[None] / 2])
+    _, grid, *_ = calibrate([ClassInput(10, 2.0), Dense(weight, np.zeros(1)), ToImage(1, 1, 1), Relu(), GreyLevels()], 4)
+    assert grid is not None
+    assert 255 * grid.scale == pytest.approx(10.0, rel=1e-3)
 
 
 @pytest.mark.usefixtures("few_calibration_images")

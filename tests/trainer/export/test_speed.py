@@ -17,7 +17,7 @@ def test_ratios_are_positive_and_in_order() -> None:
     model = float_graph(layers, 4, np.float32).SerializeToString()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(speed, "_ROUND_SECONDS", 0.001)
-        ratio = speed_ratio(model, model, latents(0, 0, 8, 4), rounds=3)
+        ratio = speed_ratio(model, model, {"z": latents(0, 0, 8, 4)}, rounds=3)
     assert 0 < ratio.lowest <= ratio.median <= ratio.highest
 
 
@@ -42,5 +42,5 @@ def test_ratio_is_how_many_times_as_fast_the_model_is(monkeypatch: pytest.Monkey
     }
     monkeypatch.setattr(speed, "open_session", lambda contents, *_: SimpleNamespace(session=sessions[contents]))
     monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
-    ratio = speed_ratio(b"model", b"baseline", np.zeros((1, 4), dtype=np.float32), rounds=3)
+    ratio = speed_ratio(b"model", b"baseline", {"z": np.zeros((1, 4), dtype=np.float32)}, rounds=3)
     assert (ratio.lowest, ratio.median, ratio.highest) == pytest.approx((1.5, 3.0, 5.0))

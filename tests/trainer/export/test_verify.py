@@ -96,6 +96,14 @@ def test_a_model_with_a_transposed_convolution_between_integers_is_refused() -> 
         check_kernels(kernels, "int8")
 
 
+def test_moving_integers_about_is_not_computing() -> None:
+    notes = GraphNotes()
+    row = notes.node("Gather", "asked", notes.constant("table", np.eye(4, dtype=np.uint8)), "label", axis=0)
+    pixels = notes.node("Concat", "pixels", notes.store("z.stored", "z", LATENT_GRID), row, axis=1)
+    notes.reshape("images", pixels, [-1, 2, 4])
+    assert count_kernels(notes.model(4, 2, 4, takes_label=True).SerializeToString()) == Kernels(0, ())
+
+
 def test_a_model_that_computes_nothing_is_refused_as_int8() -> None:
     with pytest.raises(ExportError, match="not int8: 0 integer kernels, and in floating point none"):
         check_kernels(Kernels(0, ()), "int8")

@@ -17,12 +17,14 @@ from safetensors.torch import save_file
 
 from pocketgan.errors import OutputError
 from pocketgan_trainer.errors import CheckpointError
-from pocketgan_trainer.training.checkpoint import load_checkpoint, restore_generator, restore_run, save_checkpoint
+from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, restore_generator, restore_run, save_checkpoint
 from pocketgan_trainer.training.loop import build_players
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.progress import Progress
+from pocketgan_trainer.training.steps import Players
 
 CONFIG = replace(PRESETS["mlp"].config, seed=3)
+AVERAGED = replace(CONFIG, ema_halflife_images=1000)
 PROGRESS = Progress(epoch=2, step=7, images_seen=1234, seconds=5.25, best_score=1.5)
 SUMS = torch.tensor([1.0, 2.0, 3.0, 0.1], dtype=torch.float64)
 CPU = torch.device("cpu")
@@ -67,7 +69,11 @@ def test_everything_comes_back(tmp_path: Path, preset: str) -> None:
     assert (checkpoint.config, checkpoint.progress) == (config, PROGRESS)
     assert torch.equal(other_sums, sums)
     assert torch.equal(torch.rand(5), next_random)
-    for network, other in ((players.generator, others.generator), (players.discriminator, others.discriminator)):
+    for network, other in (
+        (players.generator, others.generator),
+        (players.discriminator, others.discriminator),
+        (players.drawn_from, others.drawn_from),
+    ):
         assert network.state_dict().keys() == other.state_dict().keys()
         for name, value in network.state_dict().items():
             assert torch.equal(value, other.state_dict()[name]), name
@@ -124,6 +130,58 @@ def test_a_restored_generator_is_in_evaluation_mode_and_has_the_weights(path: Pa
     assert not generator.training
     for name, value in generator.state_dict().items():
         assert torch.equal(value, tensors[f"generator.{name}"]), name
+
+
+@pytest.fixture
+def averaged(tmp_path: Path) -> tuple[Checkpoint, Players]:
+    """A checkpoint of networks whose average is not where the generator is, and these networks."""
+    players = moved_players(AVERAGED)
+    save_checkpoint(tmp_path / "averaged.safetensors", AVERAGED, players, PROGRESS, SUMS)
+    return load_checkpoint(tmp_path / "averaged.safetensors"), players
+
+
+def test_a_run_with_an_average_gives_the_averaged_generator(averaged: tuple[Checkpoint, Players]) -> None:
+    checkpoint, players = averaged
+    assert players.average is not None
+    generator = restore_generator(checkpoint)
+    assert not generator.training
+    for name, value in generator.state_dict().items():
+        assert torch.equal(value, players.average.state_dict()[name]), name
+    assert not torch.equal(generator.state_dict()["0.weight"], players.generator.state_dict()["0.weight"])
+
+
+def test_an_average_comes_back_beside_the_generator(averaged: tuple[Checkpoint, Players]) -> None:
+    checkpoint, players = averaged
+    others = build_players(replace(AVERAGED, seed=4), CPU)
+    restore_run(checkpoint, others, SUMS.clone())
+    assert players.average is not None
+    assert others.average is not None
+    for network, other in ((players.average, others.average), (players.generator, others.generator)):
+        for name, value in network.state_dict().items():
+            assert torch.equal(value, other.state_dict()[name]), name
+    assert not any(weight.requires_grad for weight in others.average.parameters())
+
+
+def test_an_average_that_is_missing_is_refused(averaged: tuple[Checkpoint, Players]) -> None:
+    checkpoint, players = averaged
+    tensors = {name: value for name, value in checkpoint.tensors.items() if not name.startswith("average.")}
+    assert len(tensors) < len(checkpoint.tensors)
+    incomplete = replace(checkpoint, tensors=tensors)
+    with pytest.raises(CheckpointError, match="its average does not fit preset 'mlp'"):
+        restore_generator(incomplete)
+    with pytest.raises(CheckpointError, match="its average does not fit preset 'mlp'"):
+        restore_run(incomplete, players, SUMS.clone())
+
+
+def test_a_checkpoint_of_an_earlier_version_gives_its_generator_and_goes_on(path: Path) -> None:
+    text, tensors = read(path)
+    fields = ("preset", "epochs", "batch_size", "learning_rate", "bfloat16", "seed")
+    config = json.loads(text["config"])
+    rewrite_text(path, config=json.dumps({name: config[name] for name in fields}))
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.config == CONFIG
+    assert torch.equal(restore_generator(checkpoint).state_dict()["0.weight"], tensors["generator.0.weight"])
+    restore_run(checkpoint, build_players(CONFIG, CPU), SUMS.clone())
 
 
 def test_an_absent_checkpoint_is_refused_with_a_way_out(tmp_path: Path) -> None:
@@ -234,7 +292,7 @@ def test_another_version_of_the_format_is_refused(path: Path) -> None:
 
 def test_an_unknown_preset_is_refused_by_name(path: Path) -> None:
     rewrite_json(path, "config", {"preset": "biggan"})
-    assert "is of preset 'biggan', which is not known here: expected one of dcgan, mlp" in refusal(path)
+    assert f"is of preset 'biggan', which is not known here: expected one of {', '.join(PRESETS)}" in refusal(path)
 
 
 @pytest.mark.parametrize("name", ["config", "progress", "sha256"])
@@ -249,7 +307,7 @@ def test_a_text_that_is_missing_is_noticed(path: Path, name: str) -> None:
         ("config", "{"),
         ("config", "[]"),
         ("config", json.dumps({"preset": "mlp"})),
-        ("config", CONFIG.to_json().replace("0.001", "7.0")),
+        ("config", CONFIG.to_json().replace("0.001,", "7.0,")),
         ("progress", "{"),
         ("progress", "[]"),
         ("progress", json.dumps({"epoch": 1, "steps": 2})),

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
@@ -10,21 +11,25 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 import torch
+from mean_image_score import MeanImageScore, mean_image_score
 from numpy.typing import NDArray
 from silent_report import SilentReport
 from torch import Tensor
 
 from pocketgan.errors import OutputError
+from pocketgan_trainer.data.mnist import Digits
 from pocketgan_trainer.errors import CheckpointError, TrainingError
-from pocketgan_trainer.evaluate.pixel_frechet import PixelSpace, fit_pixel_space
 from pocketgan_trainer.training import loop
-from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from pocketgan_trainer.training.average import decay_of, update_average
+from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, restore_generator, save_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.loop import build_players, count_steps, image_order, train
+from pocketgan_trainer.training.loop import SCORED_SEED, Score, build_players, count_steps, image_order, train
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.progress import Progress
 from pocketgan_trainer.training.run_folder import RunFolder
-from pocketgan_trainer.training.steps import Players, StepStatistics, alternating_step
+from pocketgan_trainer.training.sampling import draw
+from pocketgan_trainer.training.schedule import gradient_penalty, learning_rate
+from pocketgan_trainer.training.steps import Batch, Players, StepStatistics, alternating_step
 
 CPU = torch.device("cpu")
 MLP = replace(PRESETS["mlp"].config, epochs=2)
@@ -32,34 +37,46 @@ MLP_IMAGES = 330
 MLP_STEPS = 5
 """In an epoch: 10 images are left over."""
 DCGAN = replace(PRESETS["dcgan"].config, epochs=2, batch_size=16, bfloat16=False)
-DCGAN_IMAGES = 66
-"""The pixel space has 64 components, and needs more images than that."""
+NANO = replace(
+    PRESETS["nano"].config,
+    epochs=2,
+    batch_size=16,
+    bfloat16=False,
+    constant_rate_share=0.5,
+    gradient_penalty=0.5,
+    final_penalty_share=0.2,
+    ema_halflife_images=1000,
+)
+FEW_IMAGES = 66
+"""Four batches of 16 in an epoch: 2 images are left over."""
 
 NewRun = Callable[[], RunFolder]
 
 
-_pixel_spaces: dict[bytes, PixelSpace] = {}
-
-
-def fit_pixel_space_once(images: NDArray[np.uint8]) -> PixelSpace:
-    """Return what `fit_pixel_space` does, which takes longer than an epoch here, from memory the second time."""
-    key = images.tobytes()
-    if key not in _pixel_spaces:
-        _pixel_spaces[key] = fit_pixel_space(images)
-    return _pixel_spaces[key]
-
-
-def shorten(patch: pytest.MonkeyPatch) -> None:
-    """Draw dozens of images after an epoch instead of thousands."""
-    patch.setattr(loop, "SCORED_IMAGES", 50)
-    patch.setattr(loop, "SHEET_IMAGES", 9)
-    patch.setattr(loop, "fit_pixel_space", fit_pixel_space_once)
-
-
 @pytest.fixture(autouse=True)
-def short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten what follows the steps of an epoch, in every test."""
-    shorten(monkeypatch)
+def small_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw few images for the sheets after an epoch, in every test."""
+    monkeypatch.setattr(loop, "SHEET_IMAGES", 9)
+
+
+@pytest.fixture(scope="module")
+def score(digits: Digits) -> MeanImageScore:
+    """A quick score by 50 images of the classes of digits that no test here trains on."""
+    return mean_image_score(Digits(digits.images[-50:], digits.labels[-50:]))
+
+
+@dataclass(frozen=True, eq=False)
+class ScriptedScore:
+    """A score that was decided beforehand, and keeps what it is given."""
+
+    labels: NDArray[np.int64]
+    scores: Iterator[float]
+    given: list[NDArray[np.uint8]]
+
+    def of(self, images: NDArray[np.uint8]) -> float:
+        """Return the next score."""
+        self.given.append(images)
+        return next(self.scores)
 
 
 @pytest.fixture
@@ -86,9 +103,14 @@ def after(calls: int) -> Callable[[], bool]:
     return lambda: next(made) >= calls
 
 
-def images_for(config: TrainingConfig, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return as many images as the tests use with a preset."""
-    return images[: MLP_IMAGES if config.preset == "mlp" else DCGAN_IMAGES]
+def few(digits: Digits, count: int) -> Digits:
+    """Return the first digits."""
+    return Digits(digits.images[:count], digits.labels[:count])
+
+
+def digits_for(config: TrainingConfig, digits: Digits) -> Digits:
+    """Return as many digits as the tests use with a preset."""
+    return few(digits, MLP_IMAGES if config.preset == "mlp" else FEW_IMAGES)
 
 
 def statistics(run: RunFolder) -> list[dict[str, float]]:
@@ -118,12 +140,12 @@ def assert_same_run(found: RunFolder, expected: RunFolder) -> None:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory, images: NDArray[np.uint8]) -> RunFolder:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, digits: Digits, score: Score) -> RunFolder:
     """Two epochs of the mlp preset in one go."""
     run = RunFolder(tmp_path_factory.mktemp("uninterrupted"))
     with pytest.MonkeyPatch.context() as patch:
-        shorten(patch)
-        assert train(MLP, images_for(MLP, images), run, CPU, SilentReport(), never)
+        patch.setattr(loop, "SHEET_IMAGES", 9)
+        assert train(MLP, digits_for(MLP, digits), score, run, CPU, SilentReport(), never)
     return run
 
 
@@ -151,60 +173,79 @@ def test_statistics_hold_position_means_and_score_of_each_epoch(uninterrupted: R
             "discriminator_loss",
             "real_score",
             "fake_score",
-            "pixel_frechet",
+            "frechet_ratio",
         ]
         assert 0 < line["fake_score"] < 1
         assert 0 < line["real_score"] < 1
-        assert line["pixel_frechet"] > 0
+        assert line["frechet_ratio"] > 0
 
 
 def test_last_checkpoint_stands_at_the_end_of_the_last_epoch(uninterrupted: RunFolder) -> None:
     checkpoint = load_checkpoint(uninterrupted.last)
     assert checkpoint.config == MLP
     assert (checkpoint.progress.epoch, checkpoint.progress.step, checkpoint.progress.images_seen) == (2, 0, 640)
-    assert checkpoint.progress.best_score == min(line["pixel_frechet"] for line in statistics(uninterrupted))
+    assert checkpoint.progress.best_score == min(line["frechet_ratio"] for line in statistics(uninterrupted))
     assert checkpoint.tensors["sums"].tolist() == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(("scores", "best_epoch"), [([3.0, 2.0], 2), ([2.0, 3.0], 1), ([2.0, 2.0], 1)])
 def test_best_checkpoint_is_that_of_the_lowest_score(
-    monkeypatch: pytest.MonkeyPatch, new_run: NewRun, images: NDArray[np.uint8], scores: list[float], best_epoch: int
+    new_run: NewRun, digits: Digits, scores: list[float], best_epoch: int
 ) -> None:
-    remaining = iter(scores)
-    monkeypatch.setattr(loop, "pixel_frechet", lambda space, drawn: next(remaining))
-    run = new_run()
-    train(MLP, images_for(MLP, images), run, CPU, SilentReport(), never)
+    run, scripted = new_run(), ScriptedScore(np.arange(7), iter(scores), given=[])
+    train(MLP, digits_for(MLP, digits), scripted, run, CPU, SilentReport(), never)
     best, last = load_checkpoint(run.best), load_checkpoint(run.last)
     assert (best.progress.epoch, last.progress.epoch) == (best_epoch, 2)
     assert (best.progress.best_score, last.progress.best_score) == (2.0, 2.0)
+    assert [line["frechet_ratio"] for line in statistics(run)] == scores
 
 
-def test_report_is_told_of_every_step_and_epoch(new_run: NewRun, images: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize("config", [MLP, NANO], ids=["without classes", "with classes and an average"])
+def test_what_is_scored_is_what_the_checkpoints_generator_draws(new_run: NewRun, digits: Digits, config: TrainingConfig) -> None:
+    run, scripted = new_run(), ScriptedScore(np.array([3, 1, 4, 1, 5, 9, 2, 6]), iter([1.0, 0.5]), given=[])
+    train(config, digits_for(config, digits), scripted, run, CPU, SilentReport(), never)
+    preset = PRESETS[config.preset]
+    labels = scripted.labels if preset.classes else None
+    expected = draw(restore_generator(load_checkpoint(run.best)), preset.latent_size, SCORED_SEED, 0, 8, labels)
+    assert np.array_equal(scripted.given[1], expected)
+    assert not np.array_equal(scripted.given[0], expected)
+
+
+def test_the_sheet_of_a_conditional_preset_shows_the_classes_in_turn(new_run: NewRun, digits: Digits, score: Score) -> None:
+    run, config = new_run(), replace(NANO, epochs=1)
+    train(config, digits_for(NANO, digits), score, run, CPU, SilentReport(), never)
+    generator = restore_generator(load_checkpoint(run.last))
+    expected = draw(generator, PRESETS["nano"].latent_size, 0, 0, 9, np.arange(9))
+    RunFolder(run.path).write_sheet("expected.png", expected)
+    assert (run.path / "fakes_epoch_0001.png").read_bytes() == (run.path / "expected.png").read_bytes()
+
+
+def test_report_is_told_of_every_step_and_epoch(new_run: NewRun, digits: Digits, score: Score) -> None:
     report, run = SilentReport(), new_run()
-    train(MLP, images_for(MLP, images), run, CPU, report, never)
+    train(MLP, digits_for(MLP, digits), score, run, CPU, report, never)
     assert report.steps == [(epoch, step) for epoch in (0, 1) for step in range(1, MLP_STEPS + 1)]
     assert [progress.epoch for progress, _, _ in report.epochs] == [1, 2]
-    for (_, measured, score), line in zip(report.epochs, statistics(run), strict=True):
-        assert line["pixel_frechet"] == score
+    for (_, measured, scored), line in zip(report.epochs, statistics(run), strict=True):
+        assert line["frechet_ratio"] == scored
         assert line["generator_loss"] == measured.generator_loss
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
-    uninterrupted: RunFolder, new_run: NewRun, images: NDArray[np.uint8]
+    uninterrupted: RunFolder, new_run: NewRun, digits: Digits, score: Score
 ) -> None:
     same, other = new_run(), new_run()
     torch.rand(3)  # the state of the process must not matter
-    train(MLP, images_for(MLP, images), same, CPU, SilentReport(), never)
-    train(replace(MLP, seed=1), images_for(MLP, images), other, CPU, SilentReport(), never)
+    train(MLP, digits_for(MLP, digits), score, same, CPU, SilentReport(), never)
+    train(replace(MLP, seed=1), digits_for(MLP, digits), score, other, CPU, SilentReport(), never)
     assert_same_run(same, uninterrupted)
     assert statistics(other) != statistics(uninterrupted)
 
 
-def resume_until_done(config: TrainingConfig, images: NDArray[np.uint8], run: RunFolder, steps_each: Iterator[int]) -> int:
+def resume_until_done(config: TrainingConfig, digits: Digits, score: Score, run: RunFolder, steps_each: Iterator[int]) -> int:
     """Train in pieces of so many steps each; return the number of times that it had to be resumed."""
     checkpoint: Checkpoint | None = None
     for resumed in count():
-        if train(config, images_for(config, images), run, CPU, SilentReport(), after(next(steps_each)), checkpoint):
+        if train(config, digits_for(config, digits), score, run, CPU, SilentReport(), after(next(steps_each)), checkpoint):
             return resumed
         checkpoint = load_checkpoint(run.last)
     raise AssertionError
@@ -218,23 +259,30 @@ def resume_until_done(config: TrainingConfig, images: NDArray[np.uint8], run: Ru
     ids=["first epoch", "second epoch", "both", "last step of an epoch", "between epochs", "every step"],
 )
 def test_stopping_and_resuming_equals_never_having_stopped(
-    uninterrupted: RunFolder, new_run: NewRun, images: NDArray[np.uint8], steps_each: list[int], resumed: int
+    uninterrupted: RunFolder, new_run: NewRun, digits: Digits, score: Score, steps_each: list[int], resumed: int
 ) -> None:
     run = new_run()
-    assert resume_until_done(MLP, images, run, iter(steps_each)) == resumed
+    assert resume_until_done(MLP, digits, score, run, iter(steps_each)) == resumed
     assert_same_run(run, uninterrupted)
 
 
-def test_the_same_holds_for_dropout_and_batch_normalization_of_the_dcgan(new_run: NewRun, images: NDArray[np.uint8]) -> None:
+def test_the_same_holds_for_dropout_and_batch_normalization_of_the_dcgan(new_run: NewRun, digits: Digits, score: Score) -> None:
     whole, pieces = new_run(), new_run()
-    train(DCGAN, images_for(DCGAN, images), whole, CPU, SilentReport(), never)
-    assert resume_until_done(DCGAN, images, pieces, iter([2, 4, 99])) == 2
+    train(DCGAN, digits_for(DCGAN, digits), score, whole, CPU, SilentReport(), never)
+    assert resume_until_done(DCGAN, digits, score, pieces, iter([2, 4, 99])) == 2
     assert_same_run(pieces, whole)
 
 
-def test_a_stop_within_an_epoch_keeps_its_sums(new_run: NewRun, images: NDArray[np.uint8]) -> None:
+def test_the_same_holds_for_classes_the_average_and_a_falling_rate(new_run: NewRun, digits: Digits, score: Score) -> None:
+    whole, pieces = new_run(), new_run()
+    train(NANO, digits_for(NANO, digits), score, whole, CPU, SilentReport(), never)
+    assert resume_until_done(NANO, digits, score, pieces, iter([2, 4, 99])) == 2
+    assert_same_run(pieces, whole)
+
+
+def test_a_stop_within_an_epoch_keeps_its_sums(new_run: NewRun, digits: Digits, score: Score) -> None:
     run, report = new_run(), SilentReport()
-    assert not train(MLP, images_for(MLP, images), run, CPU, report, after(3))
+    assert not train(MLP, digits_for(MLP, digits), score, run, CPU, report, after(3))
     checkpoint = load_checkpoint(run.last)
     assert (checkpoint.progress.epoch, checkpoint.progress.step, checkpoint.progress.images_seen) == (0, 3, 192)
     assert checkpoint.tensors["sums"].abs().min() > 0
@@ -243,24 +291,24 @@ def test_a_stop_within_an_epoch_keeps_its_sums(new_run: NewRun, images: NDArray[
     assert not (run.path / "stats.jsonl").exists()
 
 
-def test_a_stop_at_the_very_end_is_a_finished_run(new_run: NewRun, images: NDArray[np.uint8]) -> None:
-    assert train(MLP, images_for(MLP, images), new_run(), CPU, SilentReport(), after(2 * MLP_STEPS + 1))
+def test_a_stop_at_the_very_end_is_a_finished_run(new_run: NewRun, digits: Digits, score: Score) -> None:
+    assert train(MLP, digits_for(MLP, digits), score, new_run(), CPU, SilentReport(), after(2 * MLP_STEPS + 1))
 
 
-def test_a_finished_run_goes_on_with_more_epochs(new_run: NewRun, uninterrupted: RunFolder, images: NDArray[np.uint8]) -> None:
+def test_a_finished_run_goes_on_with_more_epochs(new_run: NewRun, uninterrupted: RunFolder, digits: Digits, score: Score) -> None:
     run = new_run()
-    train(replace(MLP, epochs=1), images_for(MLP, images), run, CPU, SilentReport(), never)
-    assert train(MLP, images_for(MLP, images), run, CPU, SilentReport(), never, load_checkpoint(run.last))
+    train(replace(MLP, epochs=1), digits_for(MLP, digits), score, run, CPU, SilentReport(), never)
+    assert train(MLP, digits_for(MLP, digits), score, run, CPU, SilentReport(), never, load_checkpoint(run.last))
     assert_same_run(run, uninterrupted)
 
 
-def test_a_finished_run_that_is_resumed_changes_nothing(new_run: NewRun, images: NDArray[np.uint8]) -> None:
+def test_a_finished_run_that_is_resumed_changes_nothing(new_run: NewRun, digits: Digits, score: Score) -> None:
     run, report = new_run(), SilentReport()
     config = replace(MLP, epochs=1)
-    train(config, images_for(MLP, images), run, CPU, report, never)
+    train(config, digits_for(MLP, digits), score, run, CPU, report, never)
     before = {path.name: path.read_bytes() for path in run.path.iterdir()}
     again = SilentReport()
-    assert train(config, images_for(MLP, images), run, CPU, again, never, load_checkpoint(run.last))
+    assert train(config, digits_for(MLP, digits), score, run, CPU, again, never, load_checkpoint(run.last))
     assert {path.name: path.read_bytes() for path in run.path.iterdir()} == before
     assert (again.steps, again.epochs) == ([], [])
 
@@ -270,7 +318,8 @@ def test_a_kill_between_statistics_and_checkpoint_doubles_nothing(
     monkeypatch: pytest.MonkeyPatch,
     new_run: NewRun,
     uninterrupted: RunFolder,
-    images: NDArray[np.uint8],
+    digits: Digits,
+    score: Score,
     saves_before: int,
 ) -> None:
     run, saves = new_run(), count()
@@ -280,58 +329,62 @@ def test_a_kill_between_statistics_and_checkpoint_doubles_nothing(
             raise KeyboardInterrupt
         save_checkpoint(path, config, players, progress, sums)
 
-    scores = [line["pixel_frechet"] for line in statistics(uninterrupted)]
+    scores = [line["frechet_ratio"] for line in statistics(uninterrupted)]
     assert scores[1] < scores[0]  # the second epoch saves twice as well
     with monkeypatch.context() as patch:
         patch.setattr(loop, "save_checkpoint", save_until_killed)
         with pytest.raises(KeyboardInterrupt):
-            train(MLP, images_for(MLP, images), run, CPU, SilentReport(), never)
+            train(MLP, digits_for(MLP, digits), score, run, CPU, SilentReport(), never)
     assert [line["epoch"] for line in statistics(run)] == [1, 2]
     assert load_checkpoint(run.last).progress.epoch == 1
-    assert train(MLP, images_for(MLP, images), run, CPU, SilentReport(), never, load_checkpoint(run.last))
+    assert train(MLP, digits_for(MLP, digits), score, run, CPU, SilentReport(), never, load_checkpoint(run.last))
     assert_same_run(run, uninterrupted)
 
 
-def test_the_config_on_disk_is_that_of_the_last_resumption(new_run: NewRun, images: NDArray[np.uint8]) -> None:
+def test_the_config_on_disk_is_that_of_the_last_resumption(new_run: NewRun, digits: Digits, score: Score) -> None:
     run = new_run()
-    train(MLP, images_for(MLP, images), run, CPU, SilentReport(), after(2))
+    train(MLP, digits_for(MLP, digits), score, run, CPU, SilentReport(), after(2))
     longer = replace(MLP, epochs=9)
-    train(longer, images_for(MLP, images), run, CPU, SilentReport(), after(2), load_checkpoint(run.last))
+    train(longer, digits_for(MLP, digits), score, run, CPU, SilentReport(), after(2), load_checkpoint(run.last))
     assert TrainingConfig.from_json((run.path / "config.json").read_text()) == longer
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_run_that_diverges_ends_and_keeps_its_last_sound_checkpoint(
-    monkeypatch: pytest.MonkeyPatch, new_run: NewRun, images: NDArray[np.uint8], loss: float
+    monkeypatch: pytest.MonkeyPatch, new_run: NewRun, digits: Digits, score: Score, loss: float
 ) -> None:
     steps = count(1)
 
-    def diverge(players: Players, real: Tensor, latent: Tensor) -> StepStatistics:
-        measured = alternating_step(players, real, latent)
+    def diverge(players: Players, batch: Batch) -> StepStatistics:
+        measured = alternating_step(players, batch)
         return replace(measured, generator_loss=torch.tensor(loss)) if next(steps) == MLP_STEPS + 2 else measured
 
     monkeypatch.setattr(loop, "PRESETS", MappingProxyType({"mlp": replace(PRESETS["mlp"], step=diverge)}))
     run = new_run()
     with pytest.raises(TrainingError, match="diverged in epoch 2: a loss is not finite; start again with a lower --lr"):
-        train(MLP, images_for(MLP, images), run, CPU, SilentReport(), never)
+        train(MLP, digits_for(MLP, digits), score, run, CPU, SilentReport(), never)
     assert load_checkpoint(run.last).progress.epoch == 1
     assert [line["epoch"] for line in statistics(run)] == [1]
 
 
-def test_a_checkpoint_of_another_preset_is_refused(uninterrupted: RunFolder, new_run: NewRun, images: NDArray[np.uint8]) -> None:
+def test_a_checkpoint_of_another_preset_is_refused(
+    uninterrupted: RunFolder, new_run: NewRun, digits: Digits, score: Score
+) -> None:
     with pytest.raises(CheckpointError, match="its generator does not fit"):
-        train(DCGAN, images_for(DCGAN, images), new_run(), CPU, SilentReport(), never, load_checkpoint(uninterrupted.last))
+        train(DCGAN, digits_for(DCGAN, digits), score, new_run(), CPU, SilentReport(), never, load_checkpoint(uninterrupted.last))
 
 
-def test_a_run_folder_that_is_gone_is_an_output_error(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+def test_a_run_folder_that_is_gone_is_an_output_error(tmp_path: Path, digits: Digits, score: Score) -> None:
     with pytest.raises(OutputError, match="cannot write"):
-        train(MLP, images_for(MLP, images), RunFolder(tmp_path / "gone"), CPU, SilentReport(), never)
+        train(MLP, digits_for(MLP, digits), score, RunFolder(tmp_path / "gone"), CPU, SilentReport(), never)
 
 
-def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(new_run: NewRun, images: NDArray[np.uint8]) -> None:
+def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(
+    new_run: NewRun, digits: Digits, score: Score
+) -> None:
     run = new_run()
     with pytest.raises(TrainingError, match="batch size 64 exceeds the 63 training images"):
-        train(MLP, images[:63], run, CPU, SilentReport(), never)
+        train(MLP, few(digits, 63), score, run, CPU, SilentReport(), never)
     assert list(run.path.iterdir()) == []
 
 
@@ -341,67 +394,134 @@ def test_an_epoch_has_as_many_steps_as_there_are_whole_batches(images: int, step
 
 
 class RecordingStep:
-    """A training step that keeps its batches and moves nothing."""
+    """A training step that keeps what it is told and moves nothing."""
 
     def __init__(self) -> None:
-        self.reals: list[Tensor] = []
-        self.latents: list[Tensor] = []
+        self.batches: list[Batch] = []
+        self.rates: list[tuple[float, float]] = []
+        """Learning rates of both optimizers."""
 
-    def __call__(self, players: Players, real: Tensor, latent: Tensor) -> StepStatistics:
-        """Keep the batch."""
-        self.reals.append(real)
-        self.latents.append(latent)
+    def __call__(self, players: Players, batch: Batch) -> StepStatistics:
+        """Keep it."""
+        self.batches.append(batch)
+        optimizers = (players.generator_optimizer, players.discriminator_optimizer)
+        first, second = (optimizer.param_groups[0]["lr"] for optimizer in optimizers)
+        self.rates.append((first, second))
         return StepStatistics(*torch.zeros(4))
 
 
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> RecordingStep:
-    """What the mlp preset's step is called with."""
+    """What the presets' steps are called with."""
     step = RecordingStep()
-    monkeypatch.setattr(loop, "PRESETS", MappingProxyType({"mlp": replace(PRESETS["mlp"], step=step)}))
+    presets = {name: replace(preset, step=step) for name, preset in PRESETS.items()}
+    monkeypatch.setattr(loop, "PRESETS", MappingProxyType(presets))
     return step
 
 
 def test_each_epoch_shows_each_image_at_most_once_in_its_own_order(
-    recorded: RecordingStep, new_run: NewRun, images: NDArray[np.uint8]
+    recorded: RecordingStep, new_run: NewRun, digits: Digits, score: Score
 ) -> None:
-    train(replace(MLP, seed=9), images_for(MLP, images), new_run(), CPU, SilentReport(), never)
+    train(replace(MLP, seed=9), digits_for(MLP, digits), score, new_run(), CPU, SilentReport(), never)
     for epoch in (0, 1):
-        shown = torch.cat(recorded.reals[epoch * MLP_STEPS :][:MLP_STEPS])
-        expected = images[image_order(9, epoch, MLP_IMAGES)[:320]].astype(np.float32) / 127.5 - 1
+        shown = torch.cat([batch.real for batch in recorded.batches[epoch * MLP_STEPS :][:MLP_STEPS]])
+        expected = digits.images[image_order(9, epoch, MLP_IMAGES)[:320]].astype(np.float32) / 127.5 - 1
         assert shown.shape == (320, 1, 28, 28)
         torch.testing.assert_close(shown[:, 0], torch.from_numpy(expected))
         assert (shown.min().item(), shown.max().item()) == (-1, 1)
 
 
-def test_each_step_gets_new_normal_latents(recorded: RecordingStep, new_run: NewRun, images: NDArray[np.uint8]) -> None:
-    train(MLP, images_for(MLP, images), new_run(), CPU, SilentReport(), never)
-    assert [latent.shape for latent in recorded.latents] == [(64, 100)] * 10
-    everything = torch.stack(recorded.latents)
-    assert len(set(everything.flatten().tolist())) > 0.99 * everything.numel()
+def test_steps_are_counted_over_the_whole_run(recorded: RecordingStep, new_run: NewRun, digits: Digits, score: Score) -> None:
+    train(MLP, digits_for(MLP, digits), score, new_run(), CPU, SilentReport(), never)
+    assert [batch.step for batch in recorded.batches] == list(range(2 * MLP_STEPS))
+
+
+def test_each_step_gets_new_normal_latents(recorded: RecordingStep, new_run: NewRun, digits: Digits, score: Score) -> None:
+    train(MLP, digits_for(MLP, digits), score, new_run(), CPU, SilentReport(), never)
+    assert [batch.latent.shape for batch in recorded.batches] == [(64, 100)] * 10
+    everything = torch.stack([batch.latent for batch in recorded.batches])
+    # On a grid two latents may agree, but not two rows.
+    assert len({tuple(row.tolist()) for row in everything.flatten(0, 1)}) == 640
     assert abs(everything.mean()) < 0.02
     assert abs(everything.std() - 1) < 0.02
 
 
+def test_a_conditional_preset_is_told_the_labels_of_its_images(
+    recorded: RecordingStep, new_run: NewRun, digits: Digits, score: Score
+) -> None:
+    train(replace(NANO, seed=9), digits_for(NANO, digits), score, new_run(), CPU, SilentReport(), never)
+    for epoch in (0, 1):
+        told = torch.cat([torch.stack(batch.condition, dim=1) for batch in recorded.batches[4 * epoch :][:4]])
+        assert told.dtype == torch.int64
+        assert told[:, 0].tolist() == digits.labels[image_order(9, epoch, FEW_IMAGES)[:64]].tolist()
+
+
+def test_a_preset_without_classes_is_told_no_labels(
+    recorded: RecordingStep, new_run: NewRun, digits: Digits, score: Score
+) -> None:
+    train(MLP, digits_for(MLP, digits), score, new_run(), CPU, SilentReport(), never)
+    assert [batch.condition for batch in recorded.batches] == [()] * 10
+
+
+def test_both_learning_rates_follow_the_schedule(recorded: RecordingStep, new_run: NewRun, digits: Digits, score: Score) -> None:
+    train(NANO, digits_for(NANO, digits), score, new_run(), CPU, SilentReport(), never)
+    expected = [learning_rate(NANO, 16 * step, 8 * 16) for step in range(8)]
+    assert recorded.rates == [(rate, rate) for rate in expected]
+    assert expected[:5] == [NANO.learning_rate] * 5
+    assert expected[7] == pytest.approx(NANO.learning_rate / 4)
+
+
+def test_the_gradient_penalty_follows_the_schedule(
+    recorded: RecordingStep, new_run: NewRun, digits: Digits, score: Score
+) -> None:
+    train(NANO, digits_for(NANO, digits), score, new_run(), CPU, SilentReport(), never)
+    expected = [gradient_penalty(NANO, 16 * step, 8 * 16) for step in range(8)]
+    assert [batch.gradient_penalty for batch in recorded.batches] == expected
+    assert expected[:5] == [0.5] * 5
+    assert expected[7] == pytest.approx(0.5 * (0.25 + 0.75 * 0.2))
+
+
+def test_the_average_follows_the_generator_step_by_step(
+    monkeypatch: pytest.MonkeyPatch, new_run: NewRun, digits: Digits, score: Score
+) -> None:
+    generators = []
+
+    def remember(players: Players, batch: Batch) -> StepStatistics:
+        measured = PRESETS["nano"].step(players, batch)
+        generators.append(deepcopy(players.generator))
+        return measured
+
+    monkeypatch.setattr(loop, "PRESETS", MappingProxyType({"nano": replace(PRESETS["nano"], step=remember)}))
+    run = new_run()
+    train(NANO, digits_for(NANO, digits), score, run, CPU, SilentReport(), never)
+    average = deepcopy(generators[0])
+    for step, generator in enumerate(generators[1:], start=1):
+        update_average(average, generator, decay_of(1000, 16 * step, 16))
+    tensors = load_checkpoint(run.last).tensors
+    for name, value in average.state_dict().items():
+        assert torch.equal(value, tensors[f"average.{name}"]), name
+        assert torch.equal(generators[-1].state_dict()[name], tensors[f"generator.{name}"]), name
+
+
 def test_bfloat16_computes_with_the_weights_as_they_are(
-    monkeypatch: pytest.MonkeyPatch, new_run: NewRun, images: NDArray[np.uint8]
+    monkeypatch: pytest.MonkeyPatch, new_run: NewRun, digits: Digits, score: Score
 ) -> None:
     """Autocast keeps bfloat16 copies of weights, which a step that moves a network twice would go on using."""
-    batches: list[tuple[Tensor, Tensor]] = []
+    batches: list[Batch] = []
 
-    def remember(players: Players, real: Tensor, latent: Tensor) -> StepStatistics:
-        batches.append((real, latent))
-        return alternating_step(players, real, latent)
+    def remember(players: Players, batch: Batch) -> StepStatistics:
+        batches.append(batch)
+        return alternating_step(players, batch)
 
     monkeypatch.setattr(loop, "PRESETS", MappingProxyType({"mlp": replace(PRESETS["mlp"], step=remember)}))
     config, run = replace(MLP, epochs=1, bfloat16=True), new_run()
-    train(config, images_for(MLP, images), run, CPU, SilentReport(), never)
+    train(config, digits_for(MLP, digits), score, run, CPU, SilentReport(), never)
 
     torch.manual_seed(config.seed)
     expected = build_players(config, CPU)
-    for real, latent in batches:
+    for batch in batches:
         with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
-            alternating_step(expected, real, latent)
+            alternating_step(expected, batch)
     tensors = load_checkpoint(run.last).tensors
     for name, network in (("generator", expected.generator), ("discriminator", expected.discriminator)):
         for key, value in network.state_dict().items():
@@ -409,10 +529,10 @@ def test_bfloat16_computes_with_the_weights_as_they_are(
 
 
 def test_bfloat16_changes_the_result_but_not_the_type_of_the_weights(
-    uninterrupted: RunFolder, new_run: NewRun, images: NDArray[np.uint8]
+    uninterrupted: RunFolder, new_run: NewRun, digits: Digits, score: Score
 ) -> None:
     run = new_run()
-    train(replace(MLP, bfloat16=True), images_for(MLP, images), run, CPU, SilentReport(), never)
+    train(replace(MLP, bfloat16=True), digits_for(MLP, digits), score, run, CPU, SilentReport(), never)
     weight, other = (load_checkpoint(path).tensors["generator.0.weight"] for path in (run.last, uninterrupted.last))
     assert weight.dtype == torch.float32
     assert not torch.equal(weight, other)
@@ -447,11 +567,11 @@ def test_every_seed_that_a_config_takes_has_an_order_of_its_own() -> None:
     [MemoryError(), torch.OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")],
 )
 def test_too_little_memory_is_told_in_a_line(
-    new_run: NewRun, images: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch, error: Exception
+    new_run: NewRun, digits: Digits, score: Score, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def fail(players: Players, real: Tensor, latent: Tensor) -> StepStatistics:
+    def fail(players: Players, batch: Batch) -> StepStatistics:
         raise error
 
     monkeypatch.setattr(loop, "PRESETS", {"mlp": replace(PRESETS["mlp"], step=fail)})
     with pytest.raises(TrainingError, match="not enough memory for --batch-size 64: choose a smaller one"):
-        train(MLP, images_for(MLP, images), new_run(), CPU, SilentReport(), never)
+        train(MLP, digits_for(MLP, digits), score, new_run(), CPU, SilentReport(), never)

@@ -59,7 +59,7 @@ def test_away_from_a_terminal_there_is_one_line_an_epoch(pass_seconds: Callable[
     lines = shown(False, 3, pass_seconds).splitlines()
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     for line in lines:
-        assert "loss G 0.500 D 1.250  D(x) 0.75 D(G(z)) 0.12  pixel Frechet" in line
+        assert "loss G 0.500 D 1.250  D(x) 0.75 D(G(z)) 0.12  Frechet ratio" in line
         assert "\x1b" not in line
 
 
@@ -67,7 +67,7 @@ def test_the_line_tells_speed_remaining_time_and_score(pass_seconds: Callable[[f
     lines = shown(False, 3, pass_seconds).splitlines()
     assert "100 images/s  ETA 0:00:04" in lines[1]
     assert "100 images/s  ETA 0:00:00" in lines[2]
-    assert "pixel Frechet 11.000" in lines[1]
+    assert "Frechet ratio 11.000" in lines[1]
 
 
 def test_only_the_best_epoch_so_far_is_called_so(pass_seconds: Callable[[float], None]) -> None:
@@ -103,7 +103,7 @@ def test_on_a_terminal_there_are_a_bar_the_numbers_and_the_lines(pass_seconds: C
     assert bar_length(text) == 12
     assert "100 images/s" in text
     assert "loss G 0.500 D 1.250  D(x) 0.75 D(G(z)) 0.12" in text
-    assert "pixel Frechet 10.000  best" in text
+    assert "Frechet ratio 10.000  best" in text
 
 
 @pytest.mark.parametrize(("step", "length"), [(2, 3), (4, 6)])

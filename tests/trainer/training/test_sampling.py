@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pocketgan.latents import latents
+from pocketgan.latents import LARGEST_TICK, LATENT_STEP, latent_ticks, latents
 from pocketgan_trainer.networks.mlp import LATENT_SIZE, MlpGenerator
-from pocketgan_trainer.training.sampling import draw
+from pocketgan_trainer.training.sampling import draw, random_latents
 
 
 class Mirror(nn.Module):
@@ -26,6 +26,50 @@ class Mirror(nn.Module):
         return self.gain * latent.reshape(-1, 1, 28, 28)
 
 
+class LabelMirror(nn.Module):
+    """Shows each label, int64 [N], as the grey level of the whole image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, latent: Tensor, label: Tensor) -> Tensor:
+        """Return images [N, 1, 28, 28]."""
+        assert len(latent) == len(label)
+        return (self.gain * label / 127.5 - 1)[:, None, None, None].expand(-1, 1, 28, 28)
+
+
+CPU = torch.device("cpu")
+
+
+def test_latents_to_train_on_are_from_the_set_that_users_draw_from() -> None:
+    values = random_latents(2000, 100, CPU)
+    assert (values.shape, values.dtype) == ((2000, 100), torch.float32)
+    ticks = values / LATENT_STEP
+    assert torch.equal(ticks, ticks.round())
+    # Beyond the last tick lie 14 of these 200,000 on average.
+    assert (ticks.min().item(), ticks.max().item()) == (-LARGEST_TICK, LARGEST_TICK)
+
+
+def test_latents_to_train_on_are_distributed_as_those_that_users_draw() -> None:
+    trained = (random_latents(2000, 100, CPU) / LATENT_STEP).numpy()
+    drawn = latent_ticks(seed=0, start=0, count=2000, size=100)
+    edges = [-128, -64.5, -32.5, -16.5, -8.5, -1.5, -0.5, 0.5, 1.5, 8.5, 16.5, 32.5, 64.5, 128]
+    shares, expected = (np.histogram(ticks, edges)[0] / ticks.size for ticks in (trained, drawn))
+    # Five standard errors of the difference of two shares of 200,000.
+    np.testing.assert_array_less(np.abs(shares - expected), 5 * np.sqrt(2 * expected / trained.size))
+    # Rounding up or down would move the mean by half a tick; five standard errors are less.
+    assert abs(trained.mean()) < 5 / LATENT_STEP / np.sqrt(trained.size) < 0.4
+
+
+def test_latents_to_train_on_follow_torchs_random_state() -> None:
+    first, second = random_latents(3, 5, CPU), random_latents(3, 5, CPU)
+    torch.manual_seed(0)
+    again = random_latents(3, 5, CPU)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+
+
 def test_pixels_are_the_values_rounded_and_cut_off_at_black_and_white() -> None:
     latent = latents(seed=5, start=0, count=3, size=784).astype(np.float64)
     expected = np.clip(np.rint((latent + 1) * 255 / 2), 0, 255).reshape(3, 28, 28)
@@ -40,6 +84,13 @@ def test_pixels_are_the_values_rounded_and_cut_off_at_black_and_white() -> None:
 def test_image_i_is_that_of_address_i_across_batches(start: int, count: int) -> None:
     everything = draw(Mirror(), 784, seed=1, start=0, count=start + count)
     np.testing.assert_array_equal(draw(Mirror(), 784, seed=1, start=start, count=count), everything[start:])
+
+
+@pytest.mark.parametrize(("start", "count"), [(0, 1), (3, 250), (7, 600)])
+def test_each_image_is_of_its_own_class_wherever_the_drawing_starts(start: int, count: int) -> None:
+    labels = np.random.default_rng(0).integers(0, 256, count)
+    drawn = draw(LabelMirror(), 8, seed=1, start=start, count=count, labels=labels)
+    np.testing.assert_array_equal(drawn, np.broadcast_to(labels[:, None, None], (count, 28, 28)))
 
 
 def test_memory_is_bounded_by_batches() -> None:

@@ -2,12 +2,15 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from pocketgan.card import CARD_KEY, PRECISIONS, ModelCard, ParityFacts, TrainingFacts
 from pocketgan.errors import OutputError
@@ -20,7 +23,7 @@ from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
-from pocketgan_trainer.export.layers import Layer
+from pocketgan_trainer.export.layers import Layer, labels_in_turn
 from pocketgan_trainer.export.quantization import calibrate
 from pocketgan_trainer.export.speed import SpeedRatio, speed_ratio
 from pocketgan_trainer.export.verify import (
@@ -33,13 +36,15 @@ from pocketgan_trainer.export.verify import (
     parity_latents,
 )
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_generator
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import PRESETS, Preset
 from pocketgan_trainer.training.sampling import draw
 
 _SPEED_BATCH = 64
 _SPEED_ROUNDS = 7
 UNSTATED_LICENCE = "NOASSERTION"
 """SPDX's word for weights whose licence nobody has stated."""
+UNMEASURED: Mapping[str, float] = MappingProxyType({})
+"""The quality of a model that nobody has scored."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,19 @@ class ExportReport:
     card: ModelCard
 
 
-def export(checkpoint: Checkpoint, target: Path, precision: str, licence: str = UNSTATED_LICENCE) -> ExportReport:
+def export(
+    checkpoint: Checkpoint,
+    target: Path,
+    precision: str,
+    licence: str = UNSTATED_LICENCE,
+    quality: Mapping[str, float] = UNMEASURED,
+) -> ExportReport:
     """Write the checkpoint's generator to `target` as `int8`, `fp16` or `fp32`, and return what was measured on the way.
 
     The file appears only after it has been checked: by onnx.checker, by the kernels that onnxruntime makes of it, by its pixels
-    against torch's on PARITY_IMAGES latents, and by opening it with the runtime. `licence`, an SPDX word, goes into the card.
-    Raises CheckpointError if the weights do not fit, ExportError if a check fails, OutputError if the file cannot be written.
+    against torch's on PARITY_IMAGES latents, with the classes in turn, and by opening it with the runtime. `licence`, an SPDX
+    word, and `quality`, figures by their names, go into the card. Raises CheckpointError if the weights do not fit, ExportError
+    if a check fails, OutputError if the file cannot be written.
     """
     if os.path.isdir(target):
         raise OutputError(f"cannot write {target}: it is a folder; expected a file name such as {target / 'model.onnx'}")
@@ -76,19 +88,23 @@ def export(checkpoint: Checkpoint, target: Path, precision: str, licence: str = 
     kernels = count_kernels(without_card)
     check_kernels(kernels, precision)
 
-    latent = parity_latents(preset.latent_size)
+    labels = labels_in_turn(layers, PARITY_IMAGES)
+    feeds: dict[str, NDArray[np.generic]] = {"z": parity_latents(preset.latent_size)}
+    if labels is not None:
+        feeds["label"] = labels
     session = open_session(without_card, precision, Provider.cpu).session
-    (images,) = session.run(["images"], {"z": latent})
+    (images,) = session.run(["images"], feeds)
     if (images == images[0]).all():
         raise ExportError(
             f"all {PARITY_IMAGES} images that it draws are the same: the training has collapsed; take another checkpoint"
         )
-    parity = compare(images, draw(generator, preset.latent_size, PARITY_SEED, 0, PARITY_IMAGES), precision)
+    parity = compare(images, draw(generator, preset.latent_size, PARITY_SEED, 0, PARITY_IMAGES, labels), precision)
 
     float_model = build_graph(layers, preset.latent_size, "fp32").SerializeToString(deterministic=True)
-    speed = speed_ratio(without_card, float_model, latent[:_SPEED_BATCH], _SPEED_ROUNDS)
+    one_batch = {name: values[:_SPEED_BATCH] for name, values in feeds.items()}
+    speed = speed_ratio(without_card, float_model, one_batch, _SPEED_ROUNDS)
 
-    card = _card(checkpoint, preset.latent_size, images.shape[1:], precision, parity, licence)
+    card = _card(checkpoint, preset, images.shape[1:], precision, parity, licence, quality)
     entry = model.metadata_props.add()
     entry.key, entry.value = CARD_KEY, card.to_json()
     contents = model.SerializeToString(deterministic=True)
@@ -113,15 +129,21 @@ def build_graph(layers: list[Layer], latent_size: int, precision: str) -> onnx.M
 
 
 def _card(
-    checkpoint: Checkpoint, latent_size: int, image_shape: tuple[int, int], precision: str, parity: ParityFacts, licence: str
+    checkpoint: Checkpoint,
+    preset: Preset,
+    image_shape: tuple[int, int],
+    precision: str,
+    parity: ParityFacts,
+    licence: str,
+    quality: Mapping[str, float],
 ) -> ModelCard:
     config, progress = checkpoint.config, checkpoint.progress
     return ModelCard(
         name=f"{config.preset}-{DATA_SET}",
         architecture=config.preset,
-        latent_size=latent_size,
+        latent_size=preset.latent_size,
         latent_step=LATENT_STEP,
-        classes=(),
+        classes=preset.classes,
         image_height=image_shape[0],
         image_width=image_shape[1],
         precision=precision,
@@ -133,7 +155,7 @@ def _card(
             checkpoint_sha256=checkpoint.sha256,
         ),
         parity=parity,
-        quality={},
+        quality=dict(quality),
         package_version=version("pocketgan"),
         licence=licence,
     )

@@ -1,4 +1,4 @@
-"""The float graph, for CUDA and as the yardstick of the int8 one: plain dense and transposed convolution nodes."""
+"""The float graph, for CUDA and as the yardstick of the int8 one: plain dense, convolution and transposed convolution nodes."""
 
 from typing import TypeAlias
 
@@ -7,14 +7,27 @@ import onnx
 from onnx import TensorProto
 
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, ToImage, TransposedConvolution
+from pocketgan_trainer.export.layers import (
+    ClassInput,
+    Convolution,
+    Dense,
+    GreyLevels,
+    Layer,
+    LeakyRelu,
+    PixelShuffle,
+    Relu,
+    Tanh,
+    ToImage,
+    TransposedConvolution,
+    classes,
+)
 from pocketgan_trainer.export.nodes import GraphNotes
 
 FloatType: TypeAlias = type[np.float32] | type[np.float16]
 
 
 def float_graph(layers: list[Layer], latent_size: int, dtype: FloatType) -> onnx.ModelProto:
-    """Return the model of `layers` whose weights and arithmetic are of `dtype`; input and output are those of every model.
+    """Return the model of `layers` whose weights and arithmetic are of `dtype`; inputs and output are those of every model.
 
     Raises ExportError if a layer cannot be written, or the layers do not end in one grey image.
     """
@@ -23,31 +36,57 @@ def float_graph(layers: list[Layer], latent_size: int, dtype: FloatType) -> onnx
     height = width = 0
     for position, layer in enumerate(layers):
         name = f"layer{position}"
-        if isinstance(layer, Dense):
+        if isinstance(layer, ClassInput):
+            table = notes.constant(f"{name}.table", (np.eye(layer.classes) * layer.value).astype(dtype))
+            current = notes.node("Concat", name, current, notes.node("Gather", f"{name}.asked", table, "label", axis=0), axis=1)
+        elif isinstance(layer, Dense):
             weight = notes.constant(f"{name}.weight", layer.weight.astype(dtype))
             bias = notes.constant(f"{name}.bias", layer.bias.astype(dtype))
             current = notes.node("Gemm", name, current, weight, bias, transB=1)
         elif isinstance(layer, ToImage):
             current = notes.reshape(name, current, [-1, layer.channels, layer.height, layer.width])
             height, width = layer.height, layer.width
+        elif isinstance(layer, Convolution):
+            weight = notes.constant(f"{name}.weight", layer.weight.astype(dtype))
+            bias = notes.constant(f"{name}.bias", layer.bias.astype(dtype))
+            current = notes.node("Conv", name, current, weight, bias, pads=[layer.padding] * 4)
+        elif isinstance(layer, PixelShuffle):
+            current = notes.node("DepthToSpace", name, current, blocksize=layer.factor, mode="CRD")
+            height, width = height * layer.factor, width * layer.factor
         elif isinstance(layer, TransposedConvolution):
             current = _transposed_convolution(notes, name, layer, current, dtype)
             height, width = layer.output_size(height), layer.output_size(width)
+        elif isinstance(layer, Relu):
+            current = notes.node("Relu", name, current)
         elif isinstance(layer, LeakyRelu):
             current = notes.node("LeakyRelu", name, current, alpha=layer.slope)
-        else:
+        elif isinstance(layer, Tanh):
             current = notes.node("Tanh", name, current)
     if not height:
         raise ExportError("cannot export: expected layers that end in an image")
 
     if dtype is not np.float32:
         current = notes.node("Cast", "values", current, to=TensorProto.FLOAT)
-    # From -1..1 to 0..255; a cast cuts off the fraction, so that the half on top of 127.5 rounds.
-    scaled = notes.node("Mul", "scaled", current, notes.constant("scale", np.asarray(127.5, dtype=np.float32)))
-    levels = notes.node("Add", "levels", scaled, notes.constant("offset", np.asarray(128.0, dtype=np.float32)))
+    levels = _grey_levels(notes, current) if isinstance(layers[-1], GreyLevels) else _scaled(notes, current)
     pixels = notes.node("Cast", "pixels", levels, to=TensorProto.UINT8)
     notes.reshape("images", pixels, [-1, height, width])
-    return notes.model(latent_size, height, width)
+    return notes.model(latent_size, height, width, takes_label=classes(layers) > 0)
+
+
+def _scaled(notes: GraphNotes, values: str) -> str:
+    """Emit the step from -1..1 to 0..255; the cast after it cuts off the fraction, so that the half on top of 127.5 rounds."""
+    scaled = notes.node("Mul", "scaled", values, _number(notes, "scale", 127.5))
+    return notes.node("Add", "levels", scaled, _number(notes, "offset", 128.0))
+
+
+def _grey_levels(notes: GraphNotes, brightness: str) -> str:
+    """Emit the step from brightness, cut off at 0 and 1, to 0..255, rounded."""
+    visible = notes.node("Clip", "visible", brightness, _number(notes, "black", 0.0), _number(notes, "white", 1.0))
+    return notes.node("Round", "levels", notes.node("Mul", "scaled", visible, _number(notes, "scale", 255.0)))
+
+
+def _number(notes: GraphNotes, name: str, value: float) -> str:
+    return notes.constant(name, np.asarray(value, dtype=np.float32))
 
 
 def _transposed_convolution(notes: GraphNotes, name: str, layer: TransposedConvolution, current: str, dtype: FloatType) -> str:

@@ -6,29 +6,45 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor, nn
 
+from pocketgan.latents import LARGEST_TICK, LATENT_STEP
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.layers import Array, Dense, Layer, LeakyRelu, Tanh, ToImage, TransposedConvolution
+from pocketgan_trainer.export.layers import (
+    Array,
+    ClassInput,
+    Convolution,
+    Dense,
+    GreyLevels,
+    Layer,
+    LeakyRelu,
+    PixelShuffle,
+    Relu,
+    Tanh,
+    ToImage,
+    TransposedConvolution,
+    Weighted,
+)
+from pocketgan_trainer.networks import grey_levels, pocket
 from pocketgan_trainer.networks.same_padding import SameConvTranspose2d
+
+_LARGEST_LATENT = LARGEST_TICK * LATENT_STEP
 
 
 def fold(generator: nn.Module) -> list[Layer]:
     """Return the layers of a generator in evaluation mode, all arithmetic in float64.
 
-    The generator must be a chain (nested nn.Sequential) of Linear, BatchNorm, LeakyReLU, Unflatten, ConvTranspose2d and Tanh.
-    Raises ExportError if it holds anything else, a batch normalization that does not follow weights,
-    or weights that are not finite.
+    The generator must be a PocketGenerator, or a chain (nested nn.Sequential) of Linear, Conv2d, ConvTranspose2d, BatchNorm,
+    ReLU, LeakyReLU, Unflatten, PixelShuffle, Tanh and GreyLevels. Raises ExportError if it holds anything else, a batch
+    normalization that does not follow weights, or weights that are not finite.
     """
+    if isinstance(generator, pocket.PocketGenerator):
+        return _with_class_input(fold(generator.body), len(pocket.CLASSES), pocket.ONE_HOT_VALUE)
     layers: list[Layer] = []
     for module in _chain(generator):
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            if not layers or not isinstance(layers[-1], Dense | TransposedConvolution):
-                raise ExportError(
-                    "cannot export a batch normalization that does not directly follow a dense or convolution layer"
-                )
-            layers[-1] = _fold_batch_norm(layers[-1], module)
+            _fold_batch_norm(layers, module)
         else:
             layers.append(_layer(module))
-    weighted = [layer for layer in layers if isinstance(layer, Dense | TransposedConvolution)]
+    weighted = [layer for layer in layers if isinstance(layer, Weighted)]
     if not all(np.isfinite(array).all() for layer in weighted for array in (layer.weight, layer.bias)):
         raise ExportError("cannot export weights that are not finite: the training has diverged; take an earlier checkpoint")
     return layers
@@ -43,21 +59,56 @@ def _chain(module: nn.Module) -> Iterator[nn.Module]:
         yield module
 
 
+def _with_class_input(layers: list[Layer], classes: int, value: float) -> list[Layer]:
+    """Return layers that take the class beside the latent; the largest latent stands for it in place of `value`.
+
+    The weights for it shrink accordingly, and nothing else changes. But integer weights of one output share a scale, which mostly
+    these weights would set: in a trained generator that is worth a decibel.
+    """
+    dense, *others = layers
+    if not isinstance(dense, Dense):
+        raise ExportError(f"cannot export a class input into a {type(dense).__name__}: expected a dense layer")
+    weight = dense.weight.copy()
+    weight[:, -classes:] *= value / _LARGEST_LATENT
+    return [ClassInput(classes, _LARGEST_LATENT), replace(dense, weight=weight), *others]
+
+
 def _layer(module: nn.Module) -> Layer:
     if isinstance(module, nn.Linear):
         return Dense(_array(module.weight), _bias(module.bias, module.out_features))
     if isinstance(module, nn.ConvTranspose2d):
         return _transposed_convolution(module)
+    if isinstance(module, nn.Conv2d):
+        return _convolution(module)
     if isinstance(module, nn.Unflatten) and module.dim == 1 and len(module.unflattened_size) == 3:
         channels, height, width = (int(size) for size in module.unflattened_size)
         return ToImage(channels, height, width)
+    if isinstance(module, nn.PixelShuffle):
+        return PixelShuffle(module.upscale_factor)
+    if isinstance(module, nn.ReLU):
+        return Relu()
     if isinstance(module, nn.LeakyReLU):
         return LeakyRelu(module.negative_slope)
     if isinstance(module, nn.Tanh):
         return Tanh()
+    if isinstance(module, grey_levels.GreyLevels):
+        return GreyLevels()
     raise ExportError(
-        f"cannot export a {type(module).__name__}: expected dense, transposed convolution, batch norm, LeakyReLU, tanh"
+        f"cannot export a {type(module).__name__}: expected dense, convolution, transposed convolution, batch norm, ReLU, "
+        "LeakyReLU, pixel shuffle, tanh, grey levels"
     )
+
+
+def _convolution(module: nn.Conv2d) -> Convolution:
+    size = module.kernel_size[0]
+    is_plain = (module.stride, module.dilation, module.groups, module.padding_mode) == ((1, 1), (1, 1), 1, "zeros")
+    keeps_size = module.kernel_size == (size, size) and size % 2 == 1 and module.padding in ("same", (size // 2, size // 2))
+    if not is_plain or not keeps_size:
+        raise ExportError(
+            f"cannot export {module}: expected a square kernel of odd size, stride 1, zero padding that keeps the image's size, "
+            "one group, no dilation"
+        )
+    return Convolution(_array(module.weight), _bias(module.bias, module.out_channels))
 
 
 def _transposed_convolution(module: nn.ConvTranspose2d) -> TransposedConvolution:
@@ -74,17 +125,25 @@ def _transposed_convolution(module: nn.ConvTranspose2d) -> TransposedConvolution
     )
 
 
-def _fold_batch_norm(
-    layer: Dense | TransposedConvolution, norm: nn.BatchNorm1d | nn.BatchNorm2d
-) -> Dense | TransposedConvolution:
-    """Return the layer that does what `layer` and then `norm` with its running statistics do."""
+def _fold_batch_norm(layers: list[Layer], norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+    """Put a normalization with its running statistics into the last weights of `layers`, which a change of shape may follow."""
+    position = len(layers) - 1
+    if isinstance(norm, nn.BatchNorm2d) and position > 0 and isinstance(layers[position], ToImage | PixelShuffle):
+        position -= 1
+    layer = layers[position] if layers else None
+    if not isinstance(layer, Weighted):
+        raise ExportError("cannot export a batch normalization that does not directly follow a dense or convolution layer")
     if norm.running_mean is None or norm.running_var is None or not norm.affine:
         raise ExportError("cannot export a batch normalization without running statistics or without weights of its own")
-    factor = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
-    bias = (layer.bias - _array(norm.running_mean)) * factor + _array(norm.bias)
-    if isinstance(layer, Dense):
-        return replace(layer, weight=layer.weight * factor[:, None], bias=bias)
-    return replace(layer, weight=layer.weight * factor[None, :, None, None], bias=bias)
+    # Several features before a change of shape, one after the other, are one channel after it.
+    repeats = len(layer.bias) // norm.num_features
+    mean, variance, weight, offset = (
+        np.repeat(_array(tensor), repeats) for tensor in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    )
+    factor = weight / np.sqrt(variance + norm.eps)
+    per_output = (1, -1, 1, 1) if isinstance(layer, TransposedConvolution) else (-1, *[1] * (layer.weight.ndim - 1))
+    bias = (layer.bias - mean) * factor + offset
+    layers[position] = replace(layer, weight=layer.weight * factor.reshape(per_output), bias=bias)
 
 
 def _array(tensor: Tensor) -> Array:

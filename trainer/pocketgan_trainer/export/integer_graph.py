@@ -1,133 +1,85 @@
 """The int8 graph: integers from the latent to the pixel.
 
-Each layer is emitted between a step from integers to numbers and one back (the QDQ form), a pattern that onnxruntime fuses into
-one integer kernel. All that merely moves pixels works on the uint8 tensors themselves. Between the layers, images lie in memory
-channels last, as onnxruntime's integer convolutions want them: its own transposes cancel against the ones written here.
+A ReLU takes no node: what feeds it is stored on a grid from 0 up, and storing cuts negative numbers off. Nor does the last step
+to exact grey levels: the last convolution is stored on the grid of the pixels, with the same rounding and cutting off.
 """
 
-from dataclasses import dataclass
-
-import numpy as np
 import onnx
 
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToImage, TransposedConvolution, feeds_tanh
+from pocketgan_trainer.export import integer_layers
+from pocketgan_trainer.export.integer_layers import Stored
+from pocketgan_trainer.export.layers import (
+    ClassInput,
+    Convolution,
+    Dense,
+    GreyLevels,
+    Layer,
+    LeakyRelu,
+    PixelShuffle,
+    Relu,
+    Tanh,
+    ToImage,
+    TransposedConvolution,
+    Weighted,
+    classes,
+    feeds,
+)
 from pocketgan_trainer.export.nodes import GraphNotes
-from pocketgan_trainer.export.quantization import LATENT_GRID, PIXEL_GRID, Grid, integer_weights
-from pocketgan_trainer.export.subpixel import rewrite
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """A tensor of integers in the graph that is being written."""
-
-    name: str
-    grid: Grid
-    height: int
-    """0 while the features are flat, [N, C]; else the tensor is [N, height, width, C]."""
-    width: int
+from pocketgan_trainer.export.quantization import LATENT_GRID, PIXEL_GRID, Grid
 
 
 def integer_graph(layers: list[Layer], grids: list[Grid | None], latent_size: int) -> onnx.ModelProto:
     """Return the int8 model of `layers`, whose outputs are stored on `grids`, see `quantization.calibrate`.
 
-    Raises ExportError if the layers do not end in one grey image after a tanh.
+    Raises ExportError if the layers do not end in one grey image after a tanh or grey levels, or come in an order that integers
+    cannot follow.
     """
     notes = GraphNotes()
-    current = _Stored(notes.store("z.stored", "z", LATENT_GRID), LATENT_GRID, 0, 0)
+    latent = notes.store("z.stored", "z", LATENT_GRID)
+    current = Stored(latent, LATENT_GRID, height=0, width=0, channels=latent_size)
     for position, (layer, grid) in enumerate(zip(layers, grids, strict=True)):
         name = f"layer{position}"
-        following = layers[position + 1 :]
+        before_weights = _before_weights(layers[position + 1 :])
         # The tanh becomes a sigmoid of twice its input, whose values from 0 to 1 are the grey levels.
-        factor = 2.0 if feeds_tanh(layers, position) else 1.0
-        if isinstance(layer, Dense) and grid is not None:
-            current = _dense(notes, name, layer, _image_after(following), factor, current, grid)
+        factor = 2.0 if feeds(layers, position, Tanh) else 1.0
+        if isinstance(layer, ClassInput) and position == 0:
+            current = integer_layers.class_input(notes, name, layer, current)
+        elif isinstance(layer, Dense) and grid is not None:
+            image = next((later for later in before_weights if isinstance(later, ToImage)), None)
+            channels = image.channels if image is not None and image is layers[position + 1] else None
+            current = integer_layers.dense(notes, name, layer, image, factor, current, grid, channels)
+        elif isinstance(layer, Convolution) and grid is not None:
+            shuffle = next((later for later in before_weights if isinstance(later, PixelShuffle)), None)
+            current = integer_layers.convolution(notes, name, layer, shuffle, factor, current, grid)
         elif isinstance(layer, TransposedConvolution) and grid is not None:
-            current = _convolution(notes, name, layer, factor, current, grid)
+            current = integer_layers.transposed_convolution(notes, name, layer, factor, current, grid)
         elif isinstance(layer, LeakyRelu) and grid is not None and factor == 1.0:
-            current = _table(notes, name, "LeakyRelu", {"alpha": layer.slope}, current, grid)
+            current = integer_layers.table(notes, name, "LeakyRelu", {"alpha": layer.slope}, current, grid)
         elif isinstance(layer, Tanh):
-            current = _table(notes, name, "Sigmoid", {}, current, PIXEL_GRID)
+            current = integer_layers.table(notes, name, "Sigmoid", {}, current, PIXEL_GRID)
         elif isinstance(layer, ToImage):
-            # The dense layer before it has its rows in this order already.
-            shape = [-1, layer.height, layer.width, layer.channels]
-            current = _Stored(notes.reshape(name, current.name, shape), current.grid, layer.height, layer.width)
-        else:
+            current = integer_layers.to_image(notes, name, layer, current)
+        elif isinstance(layer, PixelShuffle):
+            current = integer_layers.pixel_shuffle(notes, name, layer, current)
+        elif not _is_storing_enough(layer, current.grid):
             found = f"layer {position}, a {type(layer).__name__}"
-            raise ExportError(f"cannot export {found}: expected weights before the tanh, and a grid for each layer's output")
-    if current.grid != PIXEL_GRID or not current.height:
-        raise ExportError("cannot export: expected layers that end in an image after a tanh")
+            raise ExportError(
+                f"cannot export {found}: expected weights before the tanh, a ReLU or grey levels, a class input at the start, "
+                "and a grid for each layer's output"
+            )
+    if current.grid != PIXEL_GRID or not current.height or current.channels != 1:
+        raise ExportError("cannot export: expected layers that end in an image after a tanh or grey levels")
     notes.reshape("images", current.name, [-1, current.height, current.width])
-    return notes.model(latent_size, current.height, current.width)
+    return notes.model(latent_size, current.height, current.width, takes_label=classes(layers) > 0)
 
 
-def _image_after(following: list[Layer]) -> ToImage | None:
-    """Return the step that gives a dense layer's features the shape of an image, unless weights come before it."""
-    for layer in following:
-        if isinstance(layer, ToImage):
-            return layer
-        if isinstance(layer, Dense | TransposedConvolution):
-            return None
-    return None
+def _before_weights(following: list[Layer]) -> list[Layer]:
+    """Return those of the following layers that come before the next one with weights."""
+    weighted = (position for position, layer in enumerate(following) if isinstance(layer, Weighted))
+    return following[: next(weighted, len(following))]
 
 
-def _dense(
-    notes: GraphNotes, name: str, layer: Dense, image: ToImage | None, factor: float, current: _Stored, grid: Grid
-) -> _Stored:
-    weight, bias = layer.weight * factor, layer.bias * factor
-    if image is not None:
-        order = np.arange(len(bias)).reshape(image.channels, image.height, image.width).transpose(1, 2, 0).ravel()
-        weight, bias = weight[order], bias[order]
-    integers = integer_weights(weight, bias, current.grid)
-    product = notes.node(
-        "Gemm",
-        f"{name}.product",
-        notes.load(f"{name}.input", current.name, current.grid),
-        notes.load_weights(f"{name}.weight", integers.values, integers.scales),
-        notes.load_weights(f"{name}.bias", integers.bias, integers.scales * np.float32(current.grid.scale)),
-        transB=1,
-    )
-    return _Stored(notes.store(name, product, grid), grid, 0, 0)
-
-
-def _convolution(
-    notes: GraphNotes, name: str, layer: TransposedConvolution, factor: float, current: _Stored, grid: Grid
-) -> _Stored:
-    if current.height != current.width:
-        raise ExportError(f"cannot export a transposed convolution of {current.height}x{current.width} pixels: expected a square")
-    convolution = rewrite(layer, current.height)
-    integers = integer_weights(convolution.weight * factor, convolution.bias * factor, current.grid)
-    channels_first = notes.transpose(f"{name}.channels_first", current.name, [0, 3, 1, 2])
-    before, after = convolution.pad_before, convolution.pad_after
-    product = notes.node(
-        "Conv",
-        f"{name}.product",
-        notes.load(f"{name}.input", channels_first, current.grid),
-        notes.load_weights(f"{name}.weight", integers.values, integers.scales),
-        notes.load_weights(f"{name}.bias", integers.bias, integers.scales * np.float32(current.grid.scale)),
-        kernel_shape=list(convolution.weight.shape[2:]),
-        pads=[before, before, after, after],
-    )
-    image = notes.transpose(f"{name}.channels_last", notes.store(f"{name}.stored", product, grid), [0, 2, 3, 1])
-    stride, size = convolution.stride, convolution.convolved_size
-    if stride > 1:
-        channels = layer.weight.shape[1]
-        phases = notes.reshape(f"{name}.phases", image, [-1, size, size, stride, stride, channels])
-        interleaved = notes.transpose(f"{name}.interleaved", phases, [0, 1, 3, 2, 4, 5])
-        size *= stride
-        image = notes.reshape(f"{name}.image", interleaved, [-1, size, size, channels])
-    if size > convolution.output_size:
-        size = convolution.output_size
-        limits = [np.asarray(values, dtype=np.int64) for values in ([0, 0], [size, size], [1, 2])]
-        starts, ends, axes = (
-            notes.constant(f"{name}.{part}", values) for part, values in zip(("starts", "ends", "axes"), limits, strict=True)
-        )
-        image = notes.node("Slice", f"{name}.cropped", image, starts, ends, axes)
-    return _Stored(image, grid, size, size)
-
-
-def _table(notes: GraphNotes, name: str, operator: str, attributes: dict[str, float], current: _Stored, grid: Grid) -> _Stored:
-    """Emit a function of one number, for which onnxruntime makes a table of 256 entries."""
-    numbers = notes.load(f"{name}.input", current.name, current.grid)
-    result = notes.node(operator, f"{name}.result", numbers, **attributes)
-    return _Stored(notes.store(name, result, grid), grid, current.height, current.width)
+def _is_storing_enough(layer: Layer, grid: Grid) -> bool:
+    """Say whether a layer does to numbers nothing but what storing them on `grid` has done: cutting off, and rounding."""
+    return (isinstance(layer, Relu) and grid.zero_point == 0) or (isinstance(layer, GreyLevels) and grid == PIXEL_GRID)

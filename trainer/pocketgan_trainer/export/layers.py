@@ -11,6 +11,14 @@ Array: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class ClassInput:
+    """Appends the asked class to the latent: [N, size] to [N, size + classes], `value` at the label's place, else zeros."""
+
+    classes: int
+    value: float
+
+
+@dataclass(frozen=True)
 class Dense:
     """A fully connected layer: [N, in] to [N, out]."""
 
@@ -27,6 +35,32 @@ class ToImage:
     channels: int
     height: int
     width: int
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution of stride 1 on square kernels of odd size, padded with zeros: [N, in, H, W] to [N, out, H, W]."""
+
+    weight: Array
+    """[out, in, k, k]"""
+    bias: Array
+    """[out]"""
+
+    @property
+    def padding(self) -> int:
+        """Rows and columns of zeros on each side."""
+        kernel_size: int = self.weight.shape[2]
+        return kernel_size // 2
+
+
+@dataclass(frozen=True)
+class PixelShuffle:
+    """Makes an image of factor**2 times as many channels `factor` times as large: [N, C*f*f, H, W] to [N, C, f*H, f*W].
+
+    Input channel (c*f + a)*f + b goes to channel c of rows a and columns b modulo f, torch's order.
+    """
+
+    factor: int
 
 
 @dataclass(frozen=True)
@@ -50,6 +84,11 @@ class TransposedConvolution:
 
 
 @dataclass(frozen=True)
+class Relu:
+    """x where x is positive, else 0."""
+
+
+@dataclass(frozen=True)
 class LeakyRelu:
     """x where x is positive, else slope * x."""
 
@@ -58,13 +97,29 @@ class LeakyRelu:
 
 @dataclass(frozen=True)
 class Tanh:
-    """The generator's last activation: values from -1 to 1, of which 255 grey levels are made."""
+    """The last step of a classic generator: values from -1 to 1, of which 256 grey levels are made."""
 
 
-Layer: TypeAlias = Dense | ToImage | TransposedConvolution | LeakyRelu | Tanh
+@dataclass(frozen=True)
+class GreyLevels:
+    """The last step of a generator whose pixels are exact: brightness, cut off at 0 and 1, to the nearest of 256 grey levels."""
 
 
-def feeds_tanh(layers: Sequence[Layer], position: int) -> bool:
-    """Say whether what layer `position` puts out goes into a tanh, with at most a change of shape between."""
-    following = (layer for layer in layers[position + 1 :] if not isinstance(layer, ToImage))
-    return isinstance(next(following, None), Tanh)
+Weighted: TypeAlias = Dense | Convolution | TransposedConvolution
+Layer: TypeAlias = ClassInput | Weighted | ToImage | PixelShuffle | Relu | LeakyRelu | Tanh | GreyLevels
+
+
+def feeds(layers: Sequence[Layer], position: int, kind: type[Layer]) -> bool:
+    """Say whether what layer `position` puts out goes into a layer of a kind, with at most changes of shape between."""
+    following = (layer for layer in layers[position + 1 :] if not isinstance(layer, ToImage | PixelShuffle))
+    return isinstance(next(following, None), kind)
+
+
+def classes(layers: Sequence[Layer]) -> int:
+    """Return how many classes the generator can be asked for: 0 if it takes latents alone."""
+    return sum(layer.classes for layer in layers if isinstance(layer, ClassInput))
+
+
+def labels_in_turn(layers: Sequence[Layer], count: int) -> NDArray[np.int64] | None:
+    """Return the classes 0, 1, ... again and again, int64 [count], as the runtime asks for them; None if there are none."""
+    return np.arange(count) % classes(layers) if classes(layers) else None

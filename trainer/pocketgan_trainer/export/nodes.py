@@ -25,7 +25,7 @@ class GraphNotes:
         self._constants.append(numpy_helper.from_array(values, name))
         return name
 
-    def node(self, operator: str, name: str, *inputs: str, **attributes: int | float | list[int]) -> str:
+    def node(self, operator: str, name: str, *inputs: str, **attributes: int | float | str | list[int]) -> str:
         """Add a node of the standard operator set with one output, which bears the node's name; keywords are its attributes."""
         node = helper.make_node(operator, list(inputs), [name], name=f"{name}/{operator}")
         node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
@@ -49,21 +49,32 @@ class GraphNotes:
         return self.node("DequantizeLinear", name, tensor, *self._grid(name, grid))
 
     def load_weights(self, name: str, values: NDArray[np.generic], scales: NDArray[np.float32]) -> str:
-        """Add constant integers whose first axis has one scale for each entry and whose zero point is 0, as numbers."""
+        """Add constant integers whose zero point is 0 as numbers: entry r of their first axis has scale r modulo their number.
+
+        If there are more entries than scales, the repetition is left to whoever loads the model, to keep the file small.
+        """
         integers = self.constant(f"{name}.integers", values)
         scale = self.constant(f"{name}.scale", scales)
         zero_point = self.constant(f"{name}.zero_point", np.zeros(len(scales), dtype=values.dtype))
+        if len(values) > len(scales):
+            repeats = self.constant(f"{name}.repeats", np.asarray([len(values) // len(scales)], dtype=np.int64))
+            scale = self.node("Tile", f"{name}.scales", scale, repeats)
+            zero_point = self.node("Tile", f"{name}.zero_points", zero_point, repeats)
         return self.node("DequantizeLinear", name, integers, scale, zero_point, axis=0)
 
-    def model(self, latent_size: int, height: int, width: int) -> onnx.ModelProto:
+    def model(self, latent_size: int, height: int, width: int, takes_label: bool = False) -> onnx.ModelProto:
         """Return the model with input `z` float32 [N, latent_size] and output `images` uint8 [N, height, width].
 
-        Nodes that use and make tensors of these names must have been added.
+        If it `takes_label`, there is the input `label` int64 [N] too. Nodes that use and make tensors of these names must have
+        been added.
         """
+        inputs = [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", latent_size])]
+        if takes_label:
+            inputs.append(helper.make_tensor_value_info("label", TensorProto.INT64, ["N"]))
         graph = helper.make_graph(
             self._nodes,
             "generator",
-            [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", latent_size])],
+            inputs,
             [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", height, width])],
             self._constants,
         )

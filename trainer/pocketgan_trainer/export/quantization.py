@@ -7,7 +7,18 @@ import torch
 from numpy.typing import NDArray
 
 from pocketgan.latents import LATENT_STEP, latents
-from pocketgan_trainer.export.layers import Array, Layer, Tanh, ToImage, feeds_tanh
+from pocketgan_trainer.export.layers import (
+    Array,
+    ClassInput,
+    GreyLevels,
+    Layer,
+    PixelShuffle,
+    Relu,
+    Tanh,
+    ToImage,
+    feeds,
+    labels_in_turn,
+)
 from pocketgan_trainer.export.reference import activations
 
 CALIBRATION_IMAGES = 512
@@ -51,49 +62,56 @@ PIXEL_GRID = Grid(scale=float(np.float32(1 / 255)), zero_point=0)
 
 @dataclass(frozen=True)
 class IntegerWeights:
-    """Weights as integers, with one scale for each output channel."""
+    """Weights as integers, with one scale for each output channel; output r is of channel r modulo their number."""
 
     values: NDArray[np.int8]
     """[out, ...], from -63 to 63."""
     scales: NDArray[np.float32]
-    """[out]"""
+    """[channels]"""
     bias: NDArray[np.int32]
     """[out], in units of the input's scale times `scales`."""
 
 
-def integer_weights(weight: Array, bias: Array, input_grid: Grid) -> IntegerWeights:
-    """Return weights [out, ...] and their bias [out] for inputs on `input_grid`.
+def integer_weights(weight: Array, bias: Array, input_grid: Grid, channels: int | None = None) -> IntegerWeights:
+    """Return weights [out, ...] and their bias [out] for inputs on `input_grid`; each output is a channel, unless told otherwise.
 
     Seven bits, because x86 processors without VNNI add two products of a uint8 and an int8 in 16 bits and saturate:
     2 * 255 * 63 stays within them. Beside weights that are almost nothing, it is the bias that must fit, into 32 bits.
     """
     largest = np.abs(weight.reshape(len(weight), -1)).max(axis=1)
     least = np.maximum(largest / _LARGEST_WEIGHT, np.abs(bias) / (_LARGEST_BIAS * input_grid.scale))
+    least = least.reshape(-1, channels or len(least)).max(axis=0)
     scales = np.where(least >= np.finfo(np.float32).tiny, least, 1.0).astype(np.float32)
-    per_channel = scales.astype(np.float64).reshape(-1, *[1] * (weight.ndim - 1))
+    per_output = np.tile(scales.astype(np.float64), len(weight) // len(scales))
     return IntegerWeights(
-        values=np.rint(weight / per_channel).astype(np.int8),
+        values=np.rint(weight / per_output.reshape(-1, *[1] * (weight.ndim - 1))).astype(np.int8),
         scales=scales,
-        bias=np.rint(bias / (scales.astype(np.float64) * input_grid.scale)).astype(np.int32),
+        bias=np.rint(bias / (per_output * input_grid.scale)).astype(np.int32),
     )
 
 
 def calibrate(layers: list[Layer], latent_size: int) -> list[Grid | None]:
-    """Return the grid for each layer's output, None where a layer moves numbers without changing them.
+    """Return the grid for each layer's output, None where a layer leaves the stored integers as they are.
 
-    The ranges come from CALIBRATION_IMAGES latents of the runtime's own sampler. What goes into the last tanh needs none.
+    The ranges come from CALIBRATION_IMAGES latents of the runtime's own sampler, with the classes in turn. What goes into the
+    last tanh or becomes a grey level needs none. What goes into a ReLU is stored from 0 up: storing it is the ReLU.
     """
     latent = torch.from_numpy(latents(CALIBRATION_SEED, 0, CALIBRATION_IMAGES, latent_size)).double()
+    labels = labels_in_turn(layers, CALIBRATION_IMAGES)
     with torch.inference_mode():
-        outputs = activations(layers, latent)
+        outputs = activations(layers, latent, None if labels is None else torch.from_numpy(labels))
     grids: list[Grid | None] = []
     for position, (layer, output) in enumerate(zip(layers, outputs, strict=True)):
-        if isinstance(layer, Tanh):
-            grids.append(PIXEL_GRID)
-        elif isinstance(layer, ToImage):
+        if isinstance(layer, ToImage | PixelShuffle | Relu | GreyLevels):
             grids.append(None)
-        elif feeds_tanh(layers, position):
+        elif isinstance(layer, ClassInput):
+            grids.append(LATENT_GRID)
+        elif isinstance(layer, Tanh) or feeds(layers, position, GreyLevels):
+            grids.append(PIXEL_GRID)
+        elif feeds(layers, position, Tanh):
             grids.append(LOGIT_GRID)
+        elif feeds(layers, position, Relu):
+            grids.append(best_grid(output.clamp(min=0).numpy().ravel()))
         else:
             grids.append(best_grid(output.numpy().ravel()))
     return grids

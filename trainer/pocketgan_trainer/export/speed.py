@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,13 +24,13 @@ class SpeedRatio:
     highest: float
 
 
-def speed_ratio(model: bytes, baseline: bytes, latent: NDArray[np.float32], rounds: int) -> SpeedRatio:
-    """Return how many times as fast `model` draws the latents, float32 [batch, size], as `baseline` does.
+def speed_ratio(model: bytes, baseline: bytes, feeds: Mapping[str, NDArray[np.generic]], rounds: int) -> SpeedRatio:
+    """Return how many times as fast `model` draws a batch as `baseline` does, given the inputs `feeds` by name.
 
     Both are ONNX files on the CPU with one thread each.
     """
     sessions = [open_session(contents, "fp32", Provider.cpu).session for contents in (model, baseline)]
-    tasks = [partial(session.run, ["images"], {"z": latent}) for session in sessions]
+    tasks = [partial(session.run, ["images"], feeds) for session in sessions]
     ratios = [slow / fast for fast, slow in side_by_side(tasks, rounds)]
     return SpeedRatio(statistics.median(ratios), min(ratios), max(ratios))
 

@@ -29,7 +29,7 @@ the MLP, which has none and ends in steep edges, 36 dB.
 _EQUAL_PSNR_DB = 100.0
 _INTEGER_KERNELS = {"QGemm", "QLinearConv", "QLinearLeakyRelu", "QLinearSigmoid"}
 # All that may stand beside them in an int8 model: moving pixels about, and storing the latent at the very beginning.
-_MOVING = {"Reshape", "Transpose", "Slice", "Identity", "QuantizeLinear"}
+_MOVING = {"Reshape", "Transpose", "Slice", "Identity", "Gather", "Concat", "QuantizeLinear"}
 
 
 @dataclass(frozen=True)

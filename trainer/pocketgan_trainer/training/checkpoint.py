@@ -24,6 +24,7 @@ from pocketgan_trainer.training.progress import Progress
 from pocketgan_trainer.training.steps import Players
 
 _FORMAT = "pocketgan checkpoint 1"
+_AVERAGE = "average"
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def restore_generator(checkpoint: Checkpoint) -> nn.Module:
-    """Return the checkpoint's generator on the CPU, in evaluation mode. Raises CheckpointError if its weights do not fit."""
+    """Return the generator that the checkpoint's run draws from, averaged if it averages: on the CPU, in evaluation mode.
+
+    Raises CheckpointError if its weights do not fit.
+    """
     generator = PRESETS[checkpoint.config.preset].build_generator()
-    _load_network(generator, "generator", checkpoint)
+    _load_network(generator, _AVERAGE if checkpoint.config.ema_halflife_images else "generator", checkpoint)
     return generator.eval()
 
 
@@ -136,7 +140,8 @@ def restore_run(checkpoint: Checkpoint, players: Players, sums: Tensor) -> None:
 
 
 def _networks(players: Players) -> dict[str, nn.Module]:
-    return {"generator": players.generator, "discriminator": players.discriminator}
+    networks = {"generator": players.generator, "discriminator": players.discriminator}
+    return networks if players.average is None else {**networks, _AVERAGE: players.average}
 
 
 def _optimizers(players: Players) -> dict[str, Optimizer]:

@@ -1,7 +1,8 @@
 """What a training run is told: one frozen record, saved with the run and restored from it."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+import math
+from dataclasses import MISSING, asdict, dataclass, fields
 
 from pocketgan.address import SEED_LIMIT
 from pocketgan_trainer.errors import TrainingError
@@ -23,6 +24,18 @@ class TrainingConfig:
     """Compute the networks in bfloat16 (the weights stay float32), where the device does so natively."""
     seed: int = 0
     """Seed of the first weights, the latents, the dropout masks and the order of the images."""
+    adam_beta1: float = 0.9
+    """Adam's decay of the mean gradient, for both networks."""
+    adam_beta2: float = 0.999
+    """Adam's decay of the mean squared gradient, for both networks."""
+    constant_rate_share: float = 1.0
+    """Share of the run's images that see the full learning rate; over the rest it falls linearly to zero."""
+    gradient_penalty: float = 0.0
+    """Gamma: weight of the discriminator's squared gradients at real and at generated images; a step may do without."""
+    final_penalty_share: float = 1.0
+    """Share of gamma that is left at the end: it falls linearly with the learning rate, so that details count in the end."""
+    ema_halflife_images: int = 0
+    """Images after which a weight counts half in the exponential moving average that is drawn from; 0 = no average."""
 
     def __post_init__(self) -> None:
         """Raise TrainingError if a value makes no sense."""
@@ -33,6 +46,20 @@ class TrainingConfig:
             raise TrainingError(f"seed {self.seed} is out of range: expected at most {SEED_LIMIT - 1}")
         if not 0 < self.learning_rate < 1:
             raise TrainingError(f"learning rate {self.learning_rate} is out of range: expected between 0 and 1")
+        for name, share in (("adam_beta1", self.adam_beta1), ("adam_beta2", self.adam_beta2)):
+            if not 0 <= share < 1:
+                raise TrainingError(f"{name} {share} is out of range: expected from 0 to below 1")
+        for name, share in (
+            ("constant_rate_share", self.constant_rate_share),
+            ("final_penalty_share", self.final_penalty_share),
+        ):
+            if not 0 <= share <= 1:
+                raise TrainingError(f"{name} {share} is out of range: expected from 0 to 1")
+        if not 0 <= self.gradient_penalty < math.inf or self.ema_halflife_images < 0:
+            raise TrainingError(
+                f"gradient_penalty {self.gradient_penalty} or ema_halflife_images {self.ema_halflife_images} is out of range: "
+                "expected a number from 0"
+            )
 
     def to_json(self) -> str:
         """Return the config as a JSON object of its fields."""
@@ -40,15 +67,19 @@ class TrainingConfig:
 
     @classmethod
     def from_json(cls, text: str) -> "TrainingConfig":
-        """Read back what `to_json` wrote. Raises TrainingError if fields are missing, unknown or of a wrong type."""
+        """Read back what `to_json` wrote; a field that an earlier version did not have takes its default.
+
+        Raises TrainingError if fields are missing, unknown or of a wrong type.
+        """
         try:
             values = json.loads(text)
         except json.JSONDecodeError as error:
             raise TrainingError(f"training config is not JSON: {error}") from error
         types = {field.name: field.type for field in fields(cls)}
-        if not isinstance(values, dict) or values.keys() != types.keys():
+        required = {field.name for field in fields(cls) if field.default is MISSING}
+        if not isinstance(values, dict) or not required <= values.keys() <= types.keys():
             raise TrainingError(f"training config does not hold exactly the fields {', '.join(types)}")
-        wrong = [name for name, expected in types.items() if type(values[name]) is not expected]
+        wrong = [name for name, value in values.items() if type(value) is not types[name]]
         if wrong:
             raise TrainingError(f"training config has a value of the wrong type in: {', '.join(wrong)}")
         return cls(**values)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict, astuple
 from typing import Protocol
 
@@ -11,18 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from pocketgan_trainer.data.mnist import Digits
 from pocketgan_trainer.errors import TrainingError
-from pocketgan_trainer.evaluate.pixel_frechet import fit_pixel_space, pixel_frechet
+from pocketgan_trainer.training.average import decay_of, update_average
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_run, save_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import PRESETS, Preset
 from pocketgan_trainer.training.progress import Lap, Means, Progress, add_statistics, means
 from pocketgan_trainer.training.run_folder import RunFolder
-from pocketgan_trainer.training.sampling import draw
-from pocketgan_trainer.training.steps import Players, Step, StepStatistics
+from pocketgan_trainer.training.sampling import draw, random_latents
+from pocketgan_trainer.training.schedule import gradient_penalty, learning_rate, set_learning_rate
+from pocketgan_trainer.training.steps import Batch, Players, Step, StepStatistics
 
 SHEET_IMAGES = 100
-SCORED_IMAGES = 5_000
 SCORED_SEED = 2**32
 """Scores use latents that no sample sheet and no user's small seed shows."""
 
@@ -37,27 +39,39 @@ class Report(Protocol):
         """Take note of a finished epoch."""
 
 
+class Score(Protocol):
+    """Whoever judges an epoch, by images of classes that it names."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The classes to draw, one for each image, int64 [N]; a generator without classes draws N images."""
+
+    def of(self, images: NDArray[np.uint8]) -> float:
+        """Return the score of images uint8 [N, 28, 28], lower is better."""
+
+
 def train(
     config: TrainingConfig,
-    images: NDArray[np.uint8],
+    digits: Digits,
+    score: Score,
     run: RunFolder,
     device: torch.device,
     report: Report,
     stop_requested: Callable[[], bool],
     resume_from: Checkpoint | None = None,
 ) -> bool:
-    """Train on images uint8 [N, 28, 28] and leave checkpoints, statistics and sample sheets in `run`.
+    """Train on images uint8 [N, 28, 28] and their labels, and leave checkpoints, statistics and sample sheets in `run`.
 
     Every epoch shows the images in a new order; a last batch that would be smaller than the others is left out. The epoch with
-    the lowest `pixel_frechet` of SCORED_IMAGES generated images against `images` becomes the best checkpoint. Return True when
-    all epochs are done, False if `stop_requested` said so between two steps; the state is saved then too, and resuming from it
-    equals never having stopped.
+    the lowest `score` becomes the best checkpoint. Return True when all epochs are done, False if `stop_requested` said so
+    between two steps; the state is saved then too, and resuming from it equals never having stopped.
 
     Raises TrainingError if there are fewer images than a batch, a loss is not finite or memory runs out, OutputError if the run
     folder cannot be written, CheckpointError if `resume_from` does not fit.
     """
     preset = PRESETS[config.preset]
-    steps_per_epoch = count_steps(config, len(images))
+    steps_per_epoch = count_steps(config, len(digits))
+    images_total = config.epochs * steps_per_epoch * config.batch_size
 
     torch.manual_seed(config.seed)
     players = build_players(config, device)
@@ -67,20 +81,30 @@ def train(
         progress = resume_from.progress
         run.drop_statistics_after(progress.epoch)
     run.write_config(config)
-    run.write_sheet("reals.png", images[:SHEET_IMAGES])
+    run.write_sheet("reals.png", digits.images[:SHEET_IMAGES])
 
-    pixels = torch.from_numpy(images).to(device)
-    pixel_space = fit_pixel_space(images)
+    pixels = torch.from_numpy(digits.images).to(device)
+    labels = torch.from_numpy(digits.labels.astype(np.int64)).to(device)
     lap = Lap()
     while progress.epoch < config.epochs:
-        order = torch.from_numpy(image_order(config.seed, progress.epoch, len(images))).to(device)
+        order = torch.from_numpy(image_order(config.seed, progress.epoch, len(digits))).to(device)
         while progress.step < steps_per_epoch:
             chosen = order[progress.step * config.batch_size :][: config.batch_size]
-            real = pixels[chosen, None].float() / 127.5 - 1
-            latent = torch.randn(config.batch_size, preset.latent_size, device=device)
+            batch = Batch(
+                real=pixels[chosen, None].float() / 127.5 - 1,
+                latent=random_latents(config.batch_size, preset.latent_size, device),
+                condition=(labels[chosen],) if preset.classes else (),
+                step=progress.epoch * steps_per_epoch + progress.step,
+                gradient_penalty=gradient_penalty(config, progress.images_seen, images_total),
+            )
+            for optimizer in (players.generator_optimizer, players.discriminator_optimizer):
+                set_learning_rate(optimizer, learning_rate(config, progress.images_seen, images_total))
             # Without its cache: a step may move a network's weights between two uses of them.
             with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):
-                statistics = _step_within_memory(preset.step, players, real, latent)
+                statistics = _step_within_memory(preset.step, players, batch)
+            if players.average is not None:
+                decay = decay_of(config.ema_halflife_images, progress.images_seen, config.batch_size)
+                update_average(players.average, players.generator, decay)
             add_statistics(sums, statistics)
             progress = progress.after_step(config.batch_size, lap.seconds())
             report.step(progress, sums)
@@ -92,29 +116,35 @@ def train(
         if not all(math.isfinite(value) for value in astuple(measured)):
             raise TrainingError(f"diverged in epoch {progress.epoch + 1}: a loss is not finite; start again with a lower --lr")
         sums.zero_()
-        score = pixel_frechet(pixel_space, draw(players.generator, preset.latent_size, SCORED_SEED, 0, SCORED_IMAGES))
-        is_best = progress.best_score is None or score < progress.best_score
-        progress = progress.after_epoch(score, lap.seconds())
-        sheet = draw(players.generator, preset.latent_size, 0, 0, SHEET_IMAGES)
+        scored = score.of(_draw(preset, players, SCORED_SEED, score.labels))
+        is_best = progress.best_score is None or scored < progress.best_score
+        progress = progress.after_epoch(scored, lap.seconds())
+        sheet = _draw(preset, players, 0, np.arange(SHEET_IMAGES) % max(1, len(preset.classes)))
         run.write_sheet(f"fakes_epoch_{progress.epoch:04d}.png", sheet)
-        run.append_statistics({**_position(progress), **asdict(measured), "pixel_frechet": score})
+        run.append_statistics({**_position(progress), **asdict(measured), "frechet_ratio": scored})
         if is_best:
             save_checkpoint(run.best, config, players, progress, sums)
         save_checkpoint(run.last, config, players, progress, sums)
-        report.epoch(progress, measured, score)
+        report.epoch(progress, measured, scored)
         if stop_requested() and progress.epoch < config.epochs:
             return False
     return True
 
 
-def _step_within_memory(step: Step, players: Players, real: Tensor, latent: Tensor) -> StepStatistics:
+def _draw(preset: Preset, players: Players, seed: int, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the first images of `seed`, uint8 [N, 28, 28], of these classes if the preset has classes."""
+    generator = players.drawn_from
+    return draw(generator, preset.latent_size, seed, 0, len(labels), labels if preset.classes else None)
+
+
+def _step_within_memory(step: Step, players: Players, batch: Batch) -> StepStatistics:
     """Take a step; raise TrainingError if the device's memory does not suffice, which torch tells in several ways."""
     try:
-        return step(players, real, latent)
+        return step(players, batch)
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
             raise
-        raise TrainingError(f"not enough memory for --batch-size {len(real)}: choose a smaller one") from error
+        raise TrainingError(f"not enough memory for --batch-size {len(batch.real)}: choose a smaller one") from error
 
 
 def count_steps(config: TrainingConfig, images: int) -> int:
@@ -128,7 +158,8 @@ def build_players(config: TrainingConfig, device: torch.device) -> Players:
     """Return fresh networks of the config's preset on `device`, and their optimizers, from torch's current random state."""
     preset = PRESETS[config.preset]
     generator, discriminator = preset.build_generator().to(device), preset.build_discriminator().to(device)
-    return Players(generator, discriminator, _adam(generator, config), _adam(discriminator, config))
+    average = deepcopy(generator).requires_grad_(False) if config.ema_halflife_images else None
+    return Players(generator, discriminator, _adam(generator, config), _adam(discriminator, config), average)
 
 
 def image_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
@@ -137,7 +168,7 @@ def image_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
 
 
 def _adam(network: nn.Module, config: TrainingConfig) -> Adam:
-    return Adam(network.parameters(), lr=config.learning_rate)
+    return Adam(network.parameters(), lr=config.learning_rate, betas=(config.adam_beta1, config.adam_beta2))
 
 
 def _position(progress: Progress) -> dict[str, float]:

@@ -12,12 +12,10 @@ from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.devices import supports_bfloat16
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.run_folder import LAST, RunFolder, find_run_folder
+from pocketgan_trainer.training.settings import Setting
 
-Option = int | float
-"""A value that the user chose for a field of TrainingConfig."""
-
-# What the command line calls fields of TrainingConfig, where it is something else.
-_FLAGS = {"learning_rate": "lr", "batch_size": "batch-size"}
+# The fields of TrainingConfig that have an option of their own; all others are set with --set.
+_FLAGS = {"preset": "preset", "epochs": "epochs", "batch_size": "batch-size", "learning_rate": "lr", "seed": "seed"}
 
 
 @dataclass(frozen=True)
@@ -29,16 +27,24 @@ class ResumedRun:
     config: TrainingConfig
 
 
-def plan_new_run(preset: str, options: Mapping[str, Option], device: torch.device) -> TrainingConfig:
+def plan_new_run(preset: str, options: Mapping[str, Setting], device: torch.device) -> TrainingConfig:
     """Return the preset's config with the user's options in place of its own values.
 
     `options` goes by the names of TrainingConfig's fields. Raises TrainingError if a value is out of its range.
     """
     config = PRESETS[preset].config
-    return replace(config, bfloat16=config.bfloat16 and supports_bfloat16(device), **options)  # type: ignore[arg-type]
+    own = {"bfloat16": config.bfloat16 and supports_bfloat16(device)}
+    return replace(config, **{**own, **options})  # type: ignore[arg-type]
 
 
-def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Option]) -> ResumedRun:
+def as_option(name: str, value: str | Setting) -> str:
+    """Return how the command line gives a field of TrainingConfig this value."""
+    if name in _FLAGS:
+        return f"--{_FLAGS[name]} {value}"
+    return f"--set {name}={str(value).lower()}"
+
+
+def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Setting]) -> ResumedRun:
     """Return how to go on with the newest run in `folder`, or with the run that `folder` is.
 
     More epochs than the run had planned are a longer run of the same kind; any other change would make it another run. Raises
@@ -49,7 +55,7 @@ def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Opt
     config = replace(checkpoint.config, epochs=int(options.get("epochs", checkpoint.config.epochs)))
     wanted = {**({} if preset is None else {"preset": preset}), **options}
     differing = [
-        f"--{_FLAGS.get(name, name)} {value} (the run has {getattr(config, name)})"
+        f"{as_option(name, value)} (the run has {getattr(config, name)})"
         for name, value in wanted.items()
         if getattr(config, name) != value
     ]

@@ -3,16 +3,25 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
-from pocketgan.latents import latents
+from pocketgan.latents import LARGEST_TICK, LATENT_STEP, latents
 
 _BATCH_SIZE = 250
 
 
-def draw(generator: nn.Module, latent_size: int, seed: int, start: int, count: int) -> NDArray[np.uint8]:
+def random_latents(count: int, size: int, device: torch.device) -> Tensor:
+    """Return latents to train on, float32 [count, size], from torch's random state: on the grid of those that users draw."""
+    ticks = (torch.randn(count, size, device=device) / LATENT_STEP).round()
+    return ticks.clamp(-LARGEST_TICK, LARGEST_TICK) * LATENT_STEP
+
+
+def draw(
+    generator: nn.Module, latent_size: int, seed: int, start: int, count: int, labels: NDArray[np.int64] | None = None
+) -> NDArray[np.uint8]:
     """Return images `start` to `start + count - 1` of `seed`, uint8 [count, 28, 28], 0 = background.
 
+    `labels` are the classes of these images, int64 [count]; None for a generator that takes latents alone.
     The generator is used in evaluation mode, in float32, on the device where its weights are, and left in the mode it was in;
     no random state is touched. Its values from -1 to 1 are rounded to the nearest of the 256 grey levels.
     """
@@ -22,8 +31,11 @@ def draw(generator: nn.Module, latent_size: int, seed: int, start: int, count: i
     batches = []
     with torch.inference_mode():
         for first in range(start, start + count, _BATCH_SIZE):
-            latent = latents(seed, first, min(_BATCH_SIZE, start + count - first), latent_size)
-            image = generator(torch.from_numpy(latent).to(device))
+            latent = torch.from_numpy(latents(seed, first, min(_BATCH_SIZE, start + count - first), latent_size)).to(device)
+            if labels is None:
+                image = generator(latent)
+            else:
+                image = generator(latent, torch.from_numpy(labels[first - start :][:_BATCH_SIZE]).to(device))
             batches.append(((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)[:, 0].cpu().numpy())
     generator.train(was_training)
     return np.concatenate(batches)

@@ -8,12 +8,18 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pocketgan_trainer.training.losses import cross_entropy_to
+from pocketgan_trainer.training.losses import cross_entropy_to, pairing_loss, squared_gradient
 
 SMOOTHED_REAL = 0.9
 """What the DCGAN's discriminator is told of real images.
 
 Source: T. Salimans et al., "Improved Techniques for Training GANs", 2016, section 3.4.
+"""
+
+PENALTY_INTERVAL = 4
+"""The gradient penalties are taken every so many steps, and count so many times as much then: they cost more than the rest.
+
+Source: T. Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, appendix B, there of R1 alone.
 """
 
 
@@ -25,6 +31,29 @@ class Players:
     discriminator: nn.Module
     generator_optimizer: Optimizer
     discriminator_optimizer: Optimizer
+    average: nn.Module | None
+    """The moving average of the generator, which no step touches; None in a run without."""
+
+    @property
+    def drawn_from(self) -> nn.Module:
+        """The generator whose images are shown, scored and exported."""
+        return self.generator if self.average is None else self.average
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from."""
+
+    real: Tensor
+    """Real images, float [N, 1, H, W] in [-1, 1]."""
+    latent: Tensor
+    """What the fakes are drawn from, float [N, size]."""
+    condition: tuple[Tensor, ...]
+    """What both networks are told besides: (labels int64 [N],) of the real images and of the fakes alike, or nothing."""
+    step: int
+    """How many steps the run has taken before."""
+    gradient_penalty: float
+    """Gamma: what the discriminator's squared gradients weigh, in a step that penalizes them."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +63,23 @@ class StepStatistics:
     generator_loss: Tensor
     discriminator_loss: Tensor
     real_score: Tensor
-    """D(x): the mean probability of being real that the discriminator gave to real images."""
+    """D(x): the mean probability of being real that the discriminator gave to real images.
+
+    Where it judges pairs of a real and a generated image, that of being the real one of the pair.
+    """
     fake_score: Tensor
     """D(G(z)): the same for generated ones, before the generator moved."""
 
 
-Step: TypeAlias = Callable[[Players, Tensor, Tensor], StepStatistics]
-"""Takes the players, real images float [N, 1, H, W] in [-1, 1] and latents float [N, size]; moves both networks once."""
+Step: TypeAlias = Callable[[Players, Batch], StepStatistics]
+"""Moves both networks once."""
 
 
-def simultaneous_step(players: Players, real: Tensor, latent: Tensor) -> StepStatistics:
+def simultaneous_step(players: Players, batch: Batch) -> StepStatistics:
     """Move both networks from one batch and one set of fakes, each by its gradient at the same point."""
-    fake = players.generator(latent)
-    real_logits = players.discriminator(real)
-    fake_logits = players.discriminator(fake)
+    fake = players.generator(batch.latent, *batch.condition)
+    real_logits = players.discriminator(batch.real, *batch.condition)
+    fake_logits = players.discriminator(fake, *batch.condition)
     discriminator_loss = cross_entropy_to(real_logits, SMOOTHED_REAL) + cross_entropy_to(fake_logits, 0.0)
     generator_loss = cross_entropy_to(fake_logits, 1.0)
     # Both gradients before either step: the two losses share one graph, and neither may see the other's new weights.
@@ -58,23 +90,59 @@ def simultaneous_step(players: Players, real: Tensor, latent: Tensor) -> StepSta
     return _statistics(generator_loss, discriminator_loss, real_logits, fake_logits)
 
 
-def alternating_step(players: Players, real: Tensor, latent: Tensor) -> StepStatistics:
+def alternating_step(players: Players, batch: Batch) -> StepStatistics:
     """Move the discriminator on a real batch, then on a fake one, then the generator against the moved discriminator."""
-    real_logits = players.discriminator(real)
+    real_logits = players.discriminator(batch.real, *batch.condition)
     real_loss = cross_entropy_to(real_logits, 1.0)
     _set_gradients(players.discriminator, real_loss)
     players.discriminator_optimizer.step()
 
-    fake = players.generator(latent)
-    fake_logits = players.discriminator(fake.detach())
+    fake = players.generator(batch.latent, *batch.condition)
+    fake_logits = players.discriminator(fake.detach(), *batch.condition)
     fake_loss = cross_entropy_to(fake_logits, 0.0)
     _set_gradients(players.discriminator, fake_loss)
     players.discriminator_optimizer.step()
 
-    generator_loss = cross_entropy_to(players.discriminator(fake), 1.0)
+    generator_loss = cross_entropy_to(players.discriminator(fake, *batch.condition), 1.0)
     _set_gradients(players.generator, generator_loss)
     players.generator_optimizer.step()
     return _statistics(generator_loss, real_loss + fake_loss, real_logits, fake_logits)
+
+
+def paired_step(players: Players, batch: Batch) -> StepStatistics:
+    """Move the discriminator, then the generator against it, both by the relativistic pairing loss.
+
+    Pairs are of a real image and a fake of the same class, drawn from the same latents for both moves. The discriminator is held
+    back by its squared gradients at real images (R1) and at fakes (R2). Source of loss and penalties: N. Huang et al., "The GAN
+    is dead; long live the GAN! A Modern Baseline GAN", 2024, section 2, where the penalties are taken at every step.
+    """
+    fake = players.generator(batch.latent, *batch.condition)
+    real_logits, fake_logits = _logits_of_pairs(players.discriminator, batch.real, fake.detach(), batch.condition)
+    loss = discriminator_loss = pairing_loss(real_logits, fake_logits)
+    if batch.step % PENALTY_INTERVAL == 0:
+        # The mean over reals and fakes together is half the sum of R1 and R2, and gamma / 2 its weight.
+        images = torch.cat([batch.real, fake]).detach().requires_grad_()
+        logits = players.discriminator(images, *(torch.cat([part, part]) for part in batch.condition))
+        loss = loss + PENALTY_INTERVAL * batch.gradient_penalty * squared_gradient(logits, images)
+    _set_gradients(players.discriminator, loss)
+    players.discriminator_optimizer.step()
+
+    with torch.no_grad():
+        moved_real_logits = players.discriminator(batch.real, *batch.condition)
+    generator_loss = pairing_loss(players.discriminator(fake, *batch.condition), moved_real_logits)
+    _set_gradients(players.generator, generator_loss)
+    players.generator_optimizer.step()
+    lead = real_logits - fake_logits
+    return _statistics(generator_loss, discriminator_loss, lead, -lead)
+
+
+def _logits_of_pairs(
+    discriminator: nn.Module, real: Tensor, fake: Tensor, condition: tuple[Tensor, ...]
+) -> tuple[Tensor, Tensor]:
+    """Return the logits of real and of generated images, [N, 1] each, from one pass over both."""
+    twice = (torch.cat([part, part]) for part in condition)
+    real_logits, fake_logits = discriminator(torch.cat([real, fake]), *twice).chunk(2)
+    return real_logits, fake_logits
 
 
 def _set_gradients(network: nn.Module, loss: Tensor, retain_graph: bool = False) -> None:

@@ -1,16 +1,19 @@
-"""The pixel Frechet distance against closed forms, and that it grows with damage."""
+"""The space of pixel components, and the pixel Frechet distance against closed forms and that it grows with damage."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketgan_trainer.evaluate.pixel_frechet import COMPONENTS, PixelSpace, fit_pixel_space, pixel_frechet
+from pocketgan_trainer.evaluate import pixel_components
+from pocketgan_trainer.evaluate.pixel_components import PixelSpace, fit_pixel_space, pixel_frechet, project
+
+COMPONENTS = 64
 
 
 @pytest.fixture(scope="module")
 def space(images: NDArray[np.uint8]) -> PixelSpace:
     """The pixel space of real digits."""
-    return fit_pixel_space(images)
+    return fit_pixel_space(images, COMPONENTS)
 
 
 def blurred(images: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
@@ -69,12 +72,39 @@ def test_the_space_is_that_of_the_leading_principal_components(space: PixelSpace
     np.testing.assert_allclose(np.cov(projected.T), np.diag(space.variances), atol=1e-4)
 
 
+def test_fewer_components_are_the_first_of_more(space: PixelSpace, images: NDArray[np.uint8]) -> None:
+    smaller = fit_pixel_space(images, 5)
+    np.testing.assert_array_equal(smaller.components, space.components[:, :5])
+    np.testing.assert_array_equal(smaller.variances, space.variances[:5])
+
+
+def test_coordinates_rebuild_the_images_but_for_the_components_left_out(images: NDArray[np.uint8]) -> None:
+    few, some = images[:50], images[:50].reshape(50, -1) / 255.0
+    errors = []
+    for components in (16, 64, 256):
+        space = fit_pixel_space(images, components)
+        coordinates = project(space, few)
+        assert coordinates.dtype == np.float32
+        assert coordinates.shape == (50, components)
+        errors.append(float(((coordinates @ space.components.T + space.center - some) ** 2).mean()))
+    assert errors[0] > 2 * errors[1] > 4 * errors[2]
+    assert errors[2] < 1e-3
+
+
+def test_coordinates_do_not_depend_on_the_other_images(
+    space: PixelSpace, images: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = project(space, images[:500])
+    monkeypatch.setattr(pixel_components, "_BLOCK_IMAGES", 77)
+    np.testing.assert_allclose(project(space, images[:500]), whole, atol=1e-6)
+
+
 def test_the_same_images_are_at_no_distance(space: PixelSpace, images: NDArray[np.uint8]) -> None:
     assert pixel_frechet(space, images) == pytest.approx(0, abs=1e-4)
 
 
 def test_other_real_digits_are_nearer_than_any_damage(space: PixelSpace, images: NDArray[np.uint8]) -> None:
-    half = fit_pixel_space(images[:1000])
+    half = fit_pixel_space(images[:1000], COMPONENTS)
     floor = pixel_frechet(half, images[1000:])
     assert 0 < floor < pixel_frechet(half, blurred(images[1000:], 1))
     assert floor < pixel_frechet(half, np.roll(images[1000:], 1, axis=2))
@@ -92,10 +122,10 @@ def test_distance_does_not_depend_on_the_order_of_the_images(space: PixelSpace, 
     some = blurred(images[:500], 1)
     shuffled = some[np.random.default_rng(0).permutation(500)]
     assert pixel_frechet(space, shuffled) == pytest.approx(pixel_frechet(space, some), rel=1e-9)
-    assert fit_pixel_space(images[::-1]).variances == pytest.approx(space.variances, rel=1e-4)
+    assert fit_pixel_space(images[::-1], COMPONENTS).variances == pytest.approx(space.variances, rel=1e-4)
 
 
 def test_images_are_not_changed(images: NDArray[np.uint8]) -> None:
     before = images[:100].copy()
-    pixel_frechet(fit_pixel_space(images[:100]), images[:100])
+    pixel_frechet(fit_pixel_space(images[:100], COMPONENTS), images[:100])
     np.testing.assert_array_equal(images[:100], before)

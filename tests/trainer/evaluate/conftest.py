@@ -1,0 +1,24 @@
+"""What the tests of the metrics share: the judges and what the first one sees in real digits."""
+
+import pytest
+
+from pocketgan_trainer.data.mnist import Digits, load_mnist
+from pocketgan_trainer.evaluate.judge import Judge, Views, load_judge
+
+
+@pytest.fixture(scope="session")
+def first_judge() -> Judge:
+    """The first judge."""
+    return load_judge("first")
+
+
+@pytest.fixture(scope="session")
+def test_digits() -> Digits:
+    """The 10,000 test digits of MNIST."""
+    return load_mnist(split="test")
+
+
+@pytest.fixture(scope="session")
+def test_views(first_judge: Judge, test_digits: Digits) -> Views:
+    """What the first judge sees in the test digits."""
+    return first_judge.look(test_digits.images)

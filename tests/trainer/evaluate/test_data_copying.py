@@ -1,0 +1,132 @@
+"""Ranks against a slow count of pairs, cells against their definition, and the score of samples whose answer is known."""
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pocketgan_trainer.errors import DataError
+from pocketgan_trainer.evaluate.data_copying import assign_cells, copying_score, find_centers, mann_whitney_z
+
+
+def random_values(count: int, seed: int, spread: float = 1.0) -> NDArray[np.float32]:
+    return (spread * np.random.default_rng(seed).random(count)).astype(np.float32)
+
+
+def one_cell(count: int) -> NDArray[np.int64]:
+    return np.zeros(count, dtype=np.int64)
+
+
+def z_by_pairs(first: list[float], second: list[float]) -> float:
+    """Return the Z-score from all pairs and, for the variance, from all values' ranks."""
+    wins = sum((a > b) + (a == b) / 2 for a in first for b in second)
+    excess = wins - len(first) * len(second) / 2
+    excess = math.copysign(max(abs(excess) - 0.5, 0), excess)
+    values = first + second
+    ranks = [sum(other < value for other in values) + sum(other == value for other in values) / 2 for value in values]
+    # The sum of the first sample's ranks, drawn without replacement from all ranks, has this variance.
+    mean = sum(ranks) / len(ranks)
+    spread = sum((rank - mean) ** 2 for rank in ranks) / (len(ranks) - 1)
+    return excess / math.sqrt(len(first) * len(second) / len(values) * spread)
+
+
+@pytest.mark.parametrize("levels", [1000, 5])
+def test_z_equals_the_count_of_pairs(levels: int) -> None:
+    random = np.random.default_rng(levels)
+    first, second = random.integers(0, levels, 30), random.integers(0, levels, 45) + levels // 5
+    expected = z_by_pairs(first.tolist(), second.tolist())
+    assert mann_whitney_z(first.astype(np.float32), second.astype(np.float32)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_z_of_separate_samples_has_a_closed_form() -> None:
+    first, second = np.arange(20, dtype=np.float32), np.arange(100, 130, dtype=np.float32)
+    expected = (20 * 30 / 2 - 0.5) / math.sqrt(20 * 30 * 51 / 12)
+    assert mann_whitney_z(first, second) == pytest.approx(-expected)
+    assert mann_whitney_z(second, first) == pytest.approx(expected)
+
+
+def test_z_of_equal_values_is_zero() -> None:
+    assert mann_whitney_z(np.ones(5, np.float32), np.ones(7, np.float32)) == 0
+
+
+def test_z_of_one_distribution_has_mean_zero_and_deviation_one() -> None:
+    scores = [mann_whitney_z(random_values(60, 2 * seed), random_values(80, 2 * seed + 1)) for seed in range(1000)]
+    assert np.mean(scores) == pytest.approx(0, abs=0.1)
+    assert np.std(scores) == pytest.approx(1, abs=0.07)
+
+
+def test_smaller_distances_than_held_out_ones_score_below_zero() -> None:
+    near, usual = random_values(500, 0, spread=0.8), random_values(500, 1)
+    assert copying_score(near, one_cell(500), usual, one_cell(500)).score < -3
+    assert copying_score(usual, one_cell(500), near, one_cell(500)).score > 3
+
+
+def test_cells_weigh_as_many_held_out_images_as_they_hold() -> None:
+    generated, generated_cells = random_values(200, 0), np.repeat([0, 1], 100)
+    held_out, held_out_cells = random_values(400, 1), np.repeat([0, 1], [300, 100])
+    scores = [mann_whitney_z(generated[generated_cells == cell], held_out[held_out_cells == cell]) for cell in (0, 1)]
+    copying = copying_score(generated, generated_cells, held_out, held_out_cells)
+    assert copying.score == pytest.approx(0.75 * scores[0] + 0.25 * scores[1])
+    assert copying.deviation == pytest.approx(math.hypot(0.75, 0.25))
+
+
+@pytest.mark.parametrize(("generated_there", "counts"), [(19, False), (20, True)])
+def test_cells_with_few_generated_images_do_not_count(generated_there: int, counts: bool) -> None:
+    generated = np.concatenate([random_values(100, 0), np.zeros(generated_there, np.float32)])
+    cells = np.repeat([0, 1], [100, generated_there])
+    held_out, held_out_cells = 1 + random_values(200, 1), np.repeat([0, 1], 100)
+    copying = copying_score(generated, cells, held_out, held_out_cells)
+    only_first = mann_whitney_z(generated[:100], held_out[:100])
+    assert (copying.score == pytest.approx(only_first)) == (not counts)
+    assert copying.deviation == pytest.approx(math.sqrt(0.5) if counts else 1)
+
+
+def test_too_few_generated_images_for_any_cell_are_an_error() -> None:
+    with pytest.raises(DataError, match="no cell holds 20 of the 19 generated images"):
+        copying_score(random_values(19, 0), one_cell(19), random_values(50, 1), one_cell(50))
+
+
+def test_deviation_is_that_of_scores_of_one_distribution() -> None:
+    scores = []
+    for seed in range(300):
+        cells = np.random.default_rng(seed).integers(0, 8, (2, 400))
+        copying = copying_score(random_values(400, 3 * seed), cells[0], random_values(400, 3 * seed + 1), cells[1])
+        scores.append(copying.score / copying.deviation)
+    assert np.std(scores) == pytest.approx(1, abs=0.13)
+
+
+def test_cells_are_those_of_the_nearest_centres() -> None:
+    random = np.random.default_rng(0)
+    features, centers = random.normal(size=(200, 5)).astype(np.float32), random.normal(size=(7, 5)).astype(np.float32)
+    expected = [min(range(7), key=lambda cell: math.dist(feature, centers[cell])) for feature in features]
+    assert assign_cells(features, centers).tolist() == expected
+
+
+def test_clear_clusters_are_found() -> None:
+    random = np.random.default_rng(0)
+    truth = np.repeat(np.arange(6), 40)
+    features = (20 * np.eye(6)[truth] + random.normal(size=(240, 6))).astype(np.float32)
+    cells = assign_cells(features, find_centers(features, 6, seed=0))
+    assert len(set(zip(truth.tolist(), cells.tolist(), strict=True))) == 6
+    assert len(set(cells.tolist())) == 6
+
+
+def test_centres_are_the_means_of_their_cells() -> None:
+    features = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)
+    centers = find_centers(features, 5, seed=0)
+    cells = assign_cells(features, centers)
+    np.testing.assert_allclose(centers, [features[cells == cell].mean(axis=0) for cell in range(5)], atol=1e-5)
+
+
+def test_centres_follow_from_the_seed() -> None:
+    features = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)
+    np.testing.assert_array_equal(find_centers(features, 8, seed=1), find_centers(features, 8, seed=1))
+    assert not np.array_equal(find_centers(features, 8, seed=1), find_centers(features, 8, seed=2))
+
+
+def test_fewer_different_points_than_cells_leave_cells_empty() -> None:
+    features = np.repeat(np.eye(3, dtype=np.float32), 10, axis=0)
+    centers = find_centers(features, 5, seed=0)
+    assert np.isfinite(centers).all()
+    np.testing.assert_allclose(centers[assign_cells(features, centers)], features)

@@ -1,0 +1,65 @@
+"""The report to look at: the images are on the sheet, and the page is whole in one file."""
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from quick_evaluation import quick_evaluation
+
+from pocketgan.errors import OutputError
+from pocketgan_trainer.evaluate.score_rows import table_rows
+from pocketgan_trainer.evaluate.score_sheet import score_sheet, write_report
+
+
+def is_on(sheet: NDArray[np.uint8], image: NDArray[np.uint8], left: int) -> bool:
+    """Return whether an image stands on the sheet, twice enlarged, at this column of pixels."""
+    large = image.repeat(2, axis=0).repeat(2, axis=1)
+    height, width = large.shape
+    column = sheet[:, left : left + width]
+    return any(np.array_equal(column[top : top + height], large) for top in range(len(column) - height + 1))
+
+
+def test_all_specimens_of_all_sources_are_on_the_sheet() -> None:
+    evaluation = quick_evaluation()
+    sheet = np.asarray(score_sheet(evaluation))
+    assert sheet.dtype == np.uint8
+    for source in evaluation.sources:
+        assert source.specimens is not None
+        for index in (0, 1, 19):
+            left = 4 + 60 * index
+            pair, bad, worse = (
+                source.specimens.closest_pairs[index],
+                source.specimens.worst[index],
+                source.specimens.worst[20 + index],
+            )
+            assert is_on(sheet, pair.reshape(56, 28), left)
+            assert is_on(sheet, bad, left)
+            assert is_on(sheet, worse, left)
+
+
+def test_a_name_ending_in_png_is_the_sheet_and_one_in_html_a_page_that_holds_it(tmp_path: Path) -> None:
+    evaluation = quick_evaluation()
+    rows = table_rows(evaluation, False)
+    write_report(tmp_path / "a.png", evaluation, rows)
+    with Image.open(tmp_path / "a.png") as image:
+        expected = np.asarray(image)
+    np.testing.assert_array_equal(expected, np.asarray(score_sheet(evaluation)))
+
+    write_report(tmp_path / "a.html", evaluation, rows)
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    (picture,) = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
+        np.testing.assert_array_equal(np.asarray(image), expected)
+    assert "http" not in page
+    assert all(cell.text in page for row in rows for cell in row.sources)
+
+
+def test_a_report_that_cannot_be_written_is_an_error_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "taken.png").mkdir()
+    with pytest.raises(OutputError, match=r"cannot write .*taken\.png"):
+        write_report(tmp_path / "taken.png", quick_evaluation(), ())

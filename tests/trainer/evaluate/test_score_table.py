@@ -1,0 +1,89 @@
+"""The table in its three forms: all hold the same figures."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from quick_evaluation import PLAN, quick_evaluation
+from rich.console import Console
+
+from pocketgan_trainer.evaluate.score_rows import Row, table_rows
+from pocketgan_trainer.evaluate.score_table import caption, html_table, markdown_table, terminal_table
+from pocketgan_trainer.evaluate.scores import Evaluation
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    """Of three sources, one of them with a bar in its name."""
+    return quick_evaluation()
+
+
+@pytest.fixture(scope="module")
+def rows(evaluation: Evaluation) -> tuple[Row, ...]:
+    """Of that evaluation."""
+    return table_rows(evaluation, True)
+
+
+@pytest.fixture(scope="module")
+def expected(rows: tuple[Row, ...]) -> list[list[str]]:
+    """All texts, the head first."""
+    head = ["figure", "real digits", "other|digits.npz", "blurred", "mlp"]
+    return [head, *([row.figure, row.real.text, *(cell.text for cell in row.sources)] for row in rows)]
+
+
+class Cells(HTMLParser):
+    """Collects the texts of a table's cells, row by row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.rows and self.rows[-1] and data.strip():
+            self.rows[-1][-1] += data
+
+
+def test_markdown_holds_the_figures_of_the_table(
+    evaluation: Evaluation, rows: tuple[Row, ...], expected: list[list[str]]
+) -> None:
+    lines = markdown_table(evaluation, rows).splitlines()
+    found = [[text.replace("\\|", "|") for text in re.split(r"(?<!\\) \| ", line[2:-2])] for line in lines[: len(expected) + 1]]
+    assert [found[0], *found[2:]] == expected
+    assert lines[1] == "| --- | ---: | ---: | ---: | ---: |"
+    assert lines[len(expected) + 1 :] == ["", caption(evaluation.plan)]
+
+
+def test_html_holds_the_figures_of_the_table(evaluation: Evaluation, rows: tuple[Row, ...], expected: list[list[str]]) -> None:
+    names = ("<b>", "blurred", "mlp")
+    named = replace(
+        evaluation, sources=tuple(replace(one, name=name) for one, name in zip(evaluation.sources, names, strict=True))
+    )
+    cells = Cells()
+    cells.feed(html_table(named, rows))
+    assert cells.rows == [["figure", "real digits", *names], *expected[1:]]
+
+
+def test_a_wide_terminal_shows_every_text(evaluation: Evaluation, rows: tuple[Row, ...], expected: list[list[str]]) -> None:
+    console = Console(width=400)
+    with console.capture() as capture:
+        console.print(terminal_table(evaluation, rows))
+    shown = capture.get()
+    assert all(text in shown for texts in expected for text in texts)
+    assert caption(evaluation.plan) in shown
+
+
+def test_the_caption_says_what_the_numbers_are() -> None:
+    assert caption(PLAN) == (
+        "1,000 images each, in the test digits' proportions of classes, against 1,000 test digits; mean ± standard deviation "
+        "over 2 seeds; trainings of each network: 2; in brackets the ratio to real digits."
+    )
+    plain = caption(replace(PLAN, seeds=1, told_apart=False, cas=False))
+    assert "seeds" not in plain
+    assert "trainings" not in plain

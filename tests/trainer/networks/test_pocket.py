@@ -1,0 +1,119 @@
+"""The project's own networks: what goes in and comes out, how the class enters, and that images are judged one by one."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from pocketgan.latents import LARGEST_TICK, LATENT_STEP
+from pocketgan_trainer.networks.pocket import CLASSES, ONE_HOT_VALUE, PocketDiscriminator, PocketGenerator
+from pocketgan_trainer.training.presets import PRESETS
+
+LATENT_SIZE = 8
+LABELS = torch.arange(len(CLASSES))
+
+
+@pytest.fixture
+def generator() -> PocketGenerator:
+    """A small generator that has seen a few batches, so that its running statistics suit it."""
+    generator = PocketGenerator(LATENT_SIZE, channels=(6, 5, 4), detail_channels=3)
+    for _ in range(20):
+        generator(torch.randn(20, LATENT_SIZE), torch.randint(10, (20,)))
+    return generator.eval()
+
+
+@pytest.fixture
+def discriminator() -> PocketDiscriminator:
+    """That of a preset, whose classes matter from the start."""
+    discriminator = PRESETS["nano"].build_discriminator()
+    assert isinstance(discriminator, PocketDiscriminator)
+    nn.init.normal_(discriminator.of_class.weight)
+    return discriminator
+
+
+def test_classes_are_the_ten_digits() -> None:
+    assert CLASSES == ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+
+
+def test_the_asked_class_is_a_number_on_the_grid_of_the_latents() -> None:
+    ticks = ONE_HOT_VALUE / LATENT_STEP
+    assert ticks == round(ticks)
+    assert 0 < ticks <= LARGEST_TICK
+
+
+def test_generator_draws_one_image_of_grey_levels_for_each_latent(generator: PocketGenerator) -> None:
+    images = generator(torch.randn(3, LATENT_SIZE), torch.tensor([0, 9, 9]))
+    assert images.shape == (3, 1, 28, 28)
+    assert images.dtype == torch.float32
+    levels = (images + 1) * 127.5
+    torch.testing.assert_close(levels, levels.round(), rtol=0, atol=1e-4)
+    assert levels.min() >= 0
+    assert levels.max() <= 255
+    assert len(levels.round().unique()) > 10
+
+
+@pytest.mark.parametrize("channels", [(6, 5, 4), (4, 4, 4), (3, 5, 7)])
+def test_features_grow_from_7_to_28_pixels_with_the_channels_asked_for(channels: tuple[int, int, int]) -> None:
+    generator = PocketGenerator(LATENT_SIZE, channels, detail_channels=2)
+    values, shapes = torch.randn(2, LATENT_SIZE + len(CLASSES)), []
+    for module in generator.body:
+        values = module(values)
+        if isinstance(module, nn.Unflatten | nn.PixelShuffle):
+            shapes.append(tuple(values.shape[1:]))
+    coarse, middle, fine = channels
+    assert shapes == [(coarse, 7, 7), (middle, 14, 14), (fine, 28, 28)]
+    assert values.shape == (2, 1, 28, 28)
+
+
+def test_the_class_is_one_number_among_the_inputs(generator: PocketGenerator) -> None:
+    latent, label = torch.randn(4, LATENT_SIZE), torch.tensor([3, 0, 9, 3])
+    inputs = torch.zeros(4, LATENT_SIZE + 10)
+    inputs[:, :LATENT_SIZE] = latent
+    for row, digit in enumerate(label.tolist()):
+        inputs[row, LATENT_SIZE + digit] = ONE_HOT_VALUE
+    assert torch.equal(generator(latent, label), generator.body(inputs))
+
+
+def test_every_class_changes_the_image_of_a_latent(generator: PocketGenerator) -> None:
+    images = generator(torch.randn(1, LATENT_SIZE).expand(10, -1), LABELS)
+    assert len({tuple(image.flatten().tolist()) for image in images}) == 10
+
+
+def test_every_weight_of_the_generator_gets_a_gradient() -> None:
+    generator = PocketGenerator(LATENT_SIZE, channels=(6, 5, 4), detail_channels=3)
+    images = generator(torch.randn(20, LATENT_SIZE), torch.arange(20) % 10)
+    (images - torch.randn_like(images)).square().sum().backward()
+    for name, weight in generator.named_parameters():
+        assert weight.grad is not None, name
+        assert weight.grad.abs().max() > 0, name
+
+
+def test_discriminator_gives_one_float32_logit_an_image(discriminator: PocketDiscriminator) -> None:
+    images, label = torch.randn(3, 1, 28, 28), torch.tensor([1, 2, 1])
+    logits = discriminator(images, label)
+    assert (logits.shape, logits.dtype) == ((3, 1), torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = discriminator(images, label)
+    assert (rough.shape, rough.dtype) == ((3, 1), torch.float32)
+    torch.testing.assert_close(rough, logits, rtol=0.1, atol=0.1)
+
+
+def test_the_class_enters_the_logit_as_a_projection(discriminator: PocketDiscriminator) -> None:
+    images, label = torch.randn(10, 1, 28, 28), LABELS.flip(0)
+    features = discriminator.body(images)
+    weight, (bias,) = discriminator.realism.weight[0], discriminator.realism.bias
+    for row, digit in enumerate(label.tolist()):
+        direction = weight + discriminator.of_class.weight[digit] / math.sqrt(len(weight))
+        expected = functional.linear(features[row], direction[None], bias[None])
+        torch.testing.assert_close(discriminator(images, label)[row], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_each_logit_depends_on_its_own_image_and_class_alone(discriminator: PocketDiscriminator) -> None:
+    """Real and generated images are judged in one batch, which must not make a difference."""
+    images = torch.randn(10, 1, 28, 28)
+    together = discriminator(images, LABELS)
+    for row in range(10):
+        alone = discriminator(images[row : row + 1], LABELS[row : row + 1])
+        torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,192 @@
+"""`gan-eval` as a user meets it: the table, the JSON, the report, and one line for whatever goes wrong."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from quick_evaluation import PLAN, few_digits, quick_evaluation, quick_measurements
+from typer.testing import CliRunner, Result
+
+from pocketgan import Generator
+from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.eval_cli import app
+from pocketgan_trainer.evaluate import scores
+from pocketgan_trainer.evaluate.score_rows import table_rows
+from pocketgan_trainer.evaluate.score_table import caption, markdown_table
+from pocketgan_trainer.evaluate.scores import Evaluation, Plan
+from pocketgan_trainer.evaluate.sources import Source
+
+Command = Callable[..., Result]
+Asked = list[tuple[list[str], Plan]]
+
+
+@pytest.fixture(autouse=True)
+def restored_threads() -> Iterator[None]:
+    """Take back how many threads the command gives torch."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def gan_eval(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """Runs the command in this process, in an empty folder, on one CPU, with few digits and quick measurements."""
+    monkeypatch.setattr("pocketgan.cpus.usable_cpus", lambda: 1)
+    monkeypatch.setattr("pocketgan_trainer.data.mnist.load_mnist", lambda folder, split="train": few_digits()[split == "test"])
+    monkeypatch.setenv("COLUMNS", "300")
+    with quick_measurements():
+        yield lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """What the command asked to be measured; it gets figures that are there already."""
+    asked: Asked = []
+
+    def evaluate(sources: list[Source], plan: Plan, training: Digits, test: Digits, say: Callable[[str], None]) -> Evaluation:
+        asked.append(([source.name for source in sources], plan))
+        say("measuring")
+        return quick_evaluation()
+
+    monkeypatch.setattr(scores, "evaluate", evaluate)
+    return asked
+
+
+def assert_fails(result: Result, code: int, told: str) -> None:
+    """Check that the command ended with this code and this message, nothing on stdout and no traceback."""
+    assert result.exit_code == code, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert re.search(told, " ".join(result.stderr.split())), result.stderr
+    assert result.stdout == ""
+    if code == 1:
+        assert len(result.stderr.splitlines()) == 1, result.stderr
+
+
+def save_npz(path: Path, count: int) -> None:
+    """Write digits with their classes."""
+    digits, _ = few_digits()
+    np.savez(path, images=digits.images[:count], labels=digits.labels[:count])
+
+
+def test_json_alone_goes_to_stdout_and_progress_to_stderr(gan_eval: Command, folder: Path) -> None:
+    save_npz(folder / "mine.npz", 2_000)
+    result = gan_eval("mine.npz", "mlp", "--count", 1000, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert [source["name"] for source in found["sources"]] == ["mine.npz", "mlp"]
+    assert found["sources"][1]["sha256"] == Generator.load("mlp").sha256
+    assert found["plan"]["count"] == 1000
+    frechet = found["table"][0]
+    assert frechet["figure"] == "Frechet distance, first judge's features (not Inception FID)"
+    assert frechet["sources"][0]["ratio"] == pytest.approx(1, abs=0.5)
+    assert frechet["sources"][1]["ratio"] > 3
+    assert result.stderr.splitlines() == [
+        "looking at 2,000 training digits and 1,000 test digits",
+        "real digits, seed 0: measuring",
+        "mine.npz, seed 0: measuring 1,000 images",
+        "mlp, seed 0: measuring 1,000 images",
+    ]
+
+
+def test_the_table_goes_to_stdout(gan_eval: Command, asked: Asked) -> None:
+    result = gan_eval("mlp")
+    assert result.exit_code == 0, result.output
+    evaluation = quick_evaluation()
+    for row in table_rows(evaluation, False):
+        assert row.figure in result.stdout
+        assert all(cell.text in result.stdout for cell in row.sources)
+    assert caption(PLAN) in result.stdout
+    assert result.stderr == "measuring\n"
+
+
+def test_markdown_is_the_table_that_a_readme_takes(gan_eval: Command, asked: Asked) -> None:
+    result = gan_eval("mlp", "--markdown", "--by-class", "--quiet")
+    assert result.stdout == markdown_table(quick_evaluation(), table_rows(quick_evaluation(), True))
+    assert result.stderr == ""
+
+
+def test_options_say_what_is_measured(gan_eval: Command, asked: Asked) -> None:
+    for arguments in (
+        (),
+        ("mlp", "dcgan", "--count", 2000, "--seeds", 5, "--told-apart", "--cas", "--classifier-seeds", 3),
+    ):
+        assert gan_eval(*arguments).exit_code == 0
+    assert asked == [
+        ([Generator.load().path.stem], Plan(10_000, 1, False, False, 1)),
+        (["mlp", "dcgan"], Plan(2_000, 5, True, True, 3)),
+    ]
+
+
+@pytest.mark.parametrize("name", ["report.png", "report.html"])
+def test_a_report_is_written_into_a_folder_that_is_made(gan_eval: Command, asked: Asked, folder: Path, name: str) -> None:
+    result = gan_eval("mlp", "--report", f"new/{name}")
+    assert result.exit_code == 0, result.output
+    assert (folder / "new" / name).stat().st_size > 10_000
+    assert f"report new/{name}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["mlp", "--count", "999"], "--count"),
+        (["mlp", "--count", "10001"], "--count"),
+        (["mlp", "--seeds", "0"], "--seeds"),
+        (["mlp", "--threads", "0"], "--threads"),
+        (["mlp", "--json", "--markdown"], "--json"),
+        (["mlp", "--report", "report.pdf"], r"report\.pdf must end in \.html or \.png"),
+        (["mlp", "--best"], "--best"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_names_the_option(
+    gan_eval: Command, asked: Asked, folder: Path, arguments: list[str], told: str
+) -> None:
+    assert_fails(gan_eval(*arguments), 2, told)
+    assert asked == []
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("absent", "error: there is no absent: expected a bundled model .*, an .onnx file, a folder of PNG files, an .npz file"),
+        ("absent.onnx", "error: no model absent.onnx"),
+        ("notes.txt", "error: notes.txt is of no kind that can be scored"),
+        ("few.npz", "error: few.npz holds .* about .*; use a smaller --count"),
+        ("colour", r"error: colour/00000000\.png is 28x28 in mode RGB: expected a grey image"),
+        ("small", r"error: small/00000000\.png is 20x20 in mode L: expected .* 28x28"),
+        ("bad.npz", "error: bad.npz holds images float32"),
+        ("images-idx3-ubyte", "error: images-idx3-ubyte is truncated"),
+    ],
+)
+def test_what_cannot_be_scored_is_named_in_one_line(gan_eval: Command, folder: Path, named: str, told: str) -> None:
+    (folder / "notes.txt").write_text("7")
+    save_npz(folder / "few.npz", 300)
+    np.savez(folder / "bad.npz", images=np.zeros((1000, 28, 28), dtype=np.float32))
+    for name, mode, size in (("colour", "RGB", 28), ("small", "L", 20)):
+        (folder / name).mkdir()
+        Image.new(mode, (size, size)).save(folder / name / "00000000.png")
+    (folder / "images-idx3-ubyte").write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 9, 0, 0, 0, 28, 0, 0, 0, 28, 5]))
+    assert_fails(gan_eval(named, "--count", 1000), 1, told)
+
+
+def test_a_folder_that_is_not_mnist_is_named(folder: Path) -> None:
+    (folder / "mine").mkdir()
+    assert_fails(CliRunner().invoke(app, ["mlp", "--data", "mine"]), 1, "error: mine lacks train-images-idx3-ubyte")
+
+
+def test_a_report_that_cannot_be_written_is_found_before_anything_is_measured(
+    gan_eval: Command, asked: Asked, folder: Path
+) -> None:
+    (folder / "taken").write_text("")
+    assert_fails(gan_eval("mlp", "--report", "taken/report.png"), 1, "error: output taken is a file")
+    assert asked == []
+
+
+def test_a_missing_extra_is_named(gan_eval: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pocketgan_trainer.requirements.find_spec", lambda name: None if name == "torch" else object())
+    assert_fails(gan_eval("mlp"), 1, "error: torch not installed: .*'train'")

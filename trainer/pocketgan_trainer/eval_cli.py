@@ -1,0 +1,133 @@
+"""`gan-eval`: score models, or any digits in files, against real digits."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pocketgan.console import cli_errors, command_line, show_version, tell
+
+FEWEST_IMAGES = 1_000
+"""Fewer say little: the distances need many more images than features, and the regions of C_T 20 images each."""
+MOST_IMAGES = 10_000
+"""As many as there are test digits."""
+REPORT_ENDINGS = (".html", ".png")
+
+app = command_line()
+
+
+@app.command()
+def evaluate(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL|FILES]...",
+            help="Bundled models by name, .onnx files, folders of PNG files, .npz files, IDX files.",
+            show_default="./model.onnx, else the bundled one",
+        ),
+    ] = None,
+    count: Annotated[
+        int, typer.Option(min=FEWEST_IMAGES, max=MOST_IMAGES, help="Images of each, and test digits to compare with.")
+    ] = MOST_IMAGES,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Measure so many sets of images: latent seeds 0, 1, ...")] = 1,
+    told_apart: Annotated[
+        bool, typer.Option("--told-apart", help="Also train a network to tell generated from real. Takes minutes.")
+    ] = False,
+    cas: Annotated[
+        bool,
+        typer.Option("--cas", help="Also train a classifier on generated digits only, and test it on real ones. Takes minutes."),
+    ] = False,
+    classifier_seeds: Annotated[
+        int, typer.Option(min=1, max=100, help="Trainings of each network of --told-apart and --cas.")
+    ] = 1,
+    by_class: Annotated[bool, typer.Option("--by-class", help="Add rows for each digit.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a .png sheet, or .html page, with the closest pairs and the worst images.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print everything measured as JSON instead of the table.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the four MNIST IDX files.", show_default="the checkout's, else downloaded")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="CPU threads.", show_default="the CPUs this process may use")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say what is being measured.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Score generated digits against real ones: exported models through the runtime, pixel for pixel, or digits in files.
+
+    Every figure stands beside what real digits score. Classes are asked for in the test digits' proportions.
+    """
+    if json and markdown:
+        raise typer.BadParameter("it cannot be used together with --markdown", param_hint="--json")
+    if report is not None and report.suffix not in REPORT_ENDINGS:
+        raise typer.BadParameter(f"{report} must end in {' or '.join(REPORT_ENDINGS)}", param_hint="--report")
+    with cli_errors():
+        _evaluate(
+            sources or [], count, seeds, told_apart, cas, classifier_seeds, by_class, report, json, markdown, data, threads, quiet
+        )
+
+
+def _evaluate(
+    named: list[str],
+    count: int,
+    seeds: int,
+    told_apart: bool,
+    cas: bool,
+    classifier_seeds: int,
+    by_class: bool,
+    report: Path | None,
+    json: bool,
+    markdown: bool,
+    data: Path | None,
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    from pocketgan.session import import_onnxruntime
+    from pocketgan_trainer.requirements import require_training_extra
+
+    require_training_extra()
+    import_onnxruntime()
+    import torch
+    from rich.console import Console
+
+    from pocketgan.cpus import usable_cpus
+    from pocketgan.writers import prepare_folder
+    from pocketgan_trainer.data.mnist import load_mnist
+    from pocketgan_trainer.evaluate.score_json import evaluation_json
+    from pocketgan_trainer.evaluate.score_rows import table_rows
+    from pocketgan_trainer.evaluate.score_sheet import write_report
+    from pocketgan_trainer.evaluate.score_table import markdown_table, terminal_table
+    from pocketgan_trainer.evaluate.scores import Plan
+    from pocketgan_trainer.evaluate.scores import evaluate as run_evaluation
+    from pocketgan_trainer.evaluate.sources import open_source
+
+    if report is not None:
+        prepare_folder(report.parent)
+    threads = threads or usable_cpus()
+    torch.set_num_threads(threads)
+    say = (lambda message: None) if quiet else tell
+    sources = [open_source(name, threads) for name in named] or [open_source(None, threads)]
+    plan = Plan(count, seeds, told_apart, cas, classifier_seeds)
+    evaluation = run_evaluation(sources, plan, load_mnist(data), load_mnist(data, "test"), say)
+    rows = table_rows(evaluation, by_class)
+    if report is not None:
+        write_report(report, evaluation, rows)
+        say(f"report {report}")
+    if json:
+        sys.stdout.write(evaluation_json(evaluation, rows) + "\n")
+    elif markdown:
+        sys.stdout.write(markdown_table(evaluation, rows))
+    else:
+        Console(highlight=False, markup=False).print(terminal_table(evaluation, rows))
+
+
+def main() -> None:
+    """Run `gan-eval`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

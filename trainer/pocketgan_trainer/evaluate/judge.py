@@ -1,0 +1,96 @@
+"""The two judges: what a classifier of handwritten digits sees in images, as features and as an opinion about the class.
+
+Two, of different architecture, so that a generator that was chosen by the first is still measured by one it was not chosen by.
+Both were trained by scripts/train_judges.py on MNIST's training digits without the validation digits. Their numbers mean nothing
+beside those of any other judge, so their files are known by their digests.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load
+
+from pocketgan_trainer.errors import JudgeError
+from pocketgan_trainer.evaluate.judge_networks import FirstJudgeNetwork, JudgeNetwork, SecondJudgeNetwork, pixels_of
+
+JudgeName: TypeAlias = Literal["first", "second"]
+
+FOLDER = Path(__file__).parent / "judges"
+_BATCH_SIZE = 250
+
+
+@dataclass(frozen=True)
+class JudgeFile:
+    """How a judge is built, and by what its file is known."""
+
+    network: type[JudgeNetwork]
+    sha256: str
+    """Of the whole file NAME.safetensors."""
+
+
+JUDGES: dict[JudgeName, JudgeFile] = {
+    "first": JudgeFile(FirstJudgeNetwork, "2d3f949269773ce06d12fd0164481feec2934ce6a80ef394b34b4c4bd3eebafd"),
+    "second": JudgeFile(SecondJudgeNetwork, "8440e80d3d482f34610de68ea3dab180c48d848655e8651b0a0c6cf4b9bcfb02"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """What a judge saw in N images."""
+
+    features: NDArray[np.float32]
+    """[N, F], none negative: F is 64 for the first judge, 128 for the second, of which 21 never leave 0 on digits."""
+    probabilities: NDArray[np.float32]
+    """[N, 10]: how likely the judge finds each digit; rows sum to 1."""
+
+
+class Judge:
+    """A trained classifier of digits, on the CPU and in float32."""
+
+    def __init__(self, name: JudgeName, network: JudgeNetwork) -> None:
+        self.name = name
+        self._network = network.eval()
+
+    def look(self, images: NDArray[np.uint8]) -> Views:
+        """Return features and probabilities of images uint8 [N, 28, 28], 0 = background; N must not be 0.
+
+        An image's row depends on that image alone, but for the last bits of float32. Raises JudgeError for images of any other
+        shape or type, in which the judge would see nothing true.
+        """
+        if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28) or len(images) == 0:
+            message = f"the judge was given {images.dtype} {list(images.shape)}; expected images uint8 [N, 28, 28], N above 0"
+            raise JudgeError(message)
+        features, probabilities = [], []
+        with torch.inference_mode():
+            for first in range(0, len(images), _BATCH_SIZE):
+                batch = torch.from_numpy(images[first : first + _BATCH_SIZE].copy())
+                sight = self._network(pixels_of(batch))
+                features.append(sight.features.numpy())
+                probabilities.append(sight.logits.softmax(dim=1).numpy())
+        return Views(np.concatenate(features), np.concatenate(probabilities))
+
+
+def load_judge(which: JudgeName) -> Judge:
+    """Return the first or the second judge from the package's own file.
+
+    Raises JudgeError if the file is absent or not the published one, bit for bit.
+    """
+    path = FOLDER / f"{which}.safetensors"
+    remedy = "install pocketgan anew"
+    try:
+        contents = path.read_bytes()
+    except OSError as error:
+        message = f"cannot read the {which} judge {path}: {error.strerror or error}; {remedy}"
+        raise JudgeError(message) from error
+    found, expected = hashlib.sha256(contents).hexdigest(), JUDGES[which].sha256
+    if found != expected:
+        message = f"{path} is not the {which} judge: its SHA-256 is {found}, expected {expected}; {remedy}"
+        raise JudgeError(message)
+    network = JUDGES[which].network()
+    network.load_state_dict(load(contents))
+    return Judge(which, network)

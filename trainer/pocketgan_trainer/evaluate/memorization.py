@@ -1,0 +1,141 @@
+"""Whether a generator has copied its training images: how near its images come to them, next to how near unseen real ones do."""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgan_trainer.errors import DataError
+from pocketgan_trainer.evaluate.data_copying import CELLS, assign_cells, copying_score, find_centers
+
+CLOSEST_PAIRS = 20
+LOW_PERCENT = 1.0
+"""The percentile that stands for the images nearest to the training set: copies that are rare do not move the median."""
+RESAMPLES = 1_000
+BAND_PERCENT = 95.0
+
+_BLOCK_BYTES = 100_000_000
+_NORMAL_QUANTILE = NormalDist().inv_cdf(0.5 + BAND_PERCENT / 200)
+
+
+@dataclass(frozen=True, eq=False)
+class Memorization:
+    """How near generated images come to the training images, as ratios to how near held-out real images come.
+
+    A ratio below 1 is nearer than real digits. The bands say what is chance: 95 of 100 sets of real digits, as many as were
+    generated, drawn from the held-out digits' own distribution and compared in the same way, would give a ratio between the ends.
+    """
+
+    nearest_ratio_median: float
+    """Median distance of generated images to their nearest training image, over the same of held-out ones."""
+    nearest_ratio_low: float
+    """The ratio of the 1st percentiles instead of the medians."""
+    band_median: tuple[float, float]
+    """The band of `nearest_ratio_median`: its 2.5th and 97.5th percentile for real digits."""
+    band_low: tuple[float, float]
+    """The band of `nearest_ratio_low`."""
+    copying_score: float
+    """C_T, see data_copying.py: 0 is ideal, far below 0 is copying."""
+    copying_band: tuple[float, float]
+    """Between which ends C_T lies for 95 of 100 sets of real digits, by its normal approximation."""
+    closest_pairs: NDArray[np.int64]
+    """[20, 2]: indices of a generated image and of its nearest training image; the closest pair first."""
+
+    @property
+    def inside_band(self) -> bool:
+        """Whether neither ratio lies below its band; to be further from the training images than real digits is not to copy.
+
+        Each ratio of real digits falls below its band in 2.5 of 100 cases, so one or the other does in 5 of 100 at most.
+        """
+        return self.nearest_ratio_median >= self.band_median[0] and self.nearest_ratio_low >= self.band_low[0]
+
+
+def memorization(
+    generated_features: NDArray[np.float32],
+    training_features: NDArray[np.float32],
+    held_out_features: NDArray[np.float32],
+    seed: int = 0,
+) -> Memorization:
+    """Compare generated with held-out real images by their Euclidean distances to the nearest training images.
+
+    All are features float32 [N, F] in one space: a judge's, or plain pixels. The held-out images must be of the distribution of
+    the training images, and none of them among those. For MNIST these are the validation digits: the test digits are by other
+    writers and lie 2 % further from the training digits (a median ratio of 1.017 in the first judge's features, 1.024 in pixels,
+    outside the band), so that next to them even real digits by the training digits' writers look like copies.
+
+    `seed` places the cells of C_T and draws the bands; one seed gives one result. Beyond its arguments this takes some 200 MB.
+    Raises DataError if more than 1 in 200 of the held-out images are training images, which leaves no scale to compare with, or
+    if there are too few generated images for C_T.
+    """
+    generated, nearest = nearest_neighbours(generated_features, training_features)
+    held_out, _ = nearest_neighbours(held_out_features, training_features)
+    if np.mean(held_out == 0) > LOW_PERCENT / 200:
+        message = (
+            f"{np.sum(held_out == 0)} of {len(held_out)} held-out images are training images: expected images not trained on"
+        )
+        raise DataError(message)
+
+    centers = find_centers(training_features, CELLS, seed)
+    cells = assign_cells(generated_features, centers), assign_cells(held_out_features, centers)
+    copying = copying_score(generated, cells[0], held_out, cells[1])
+    medians, lows = resampled_ratios(held_out, len(generated), seed).T
+    closest = np.argsort(generated, kind="stable")[:CLOSEST_PAIRS]
+    median_ratio, low_ratio = _ratios(generated, held_out)
+    return Memorization(
+        nearest_ratio_median=median_ratio,
+        nearest_ratio_low=low_ratio,
+        band_median=_band(medians),
+        band_low=_band(lows),
+        copying_score=copying.score,
+        copying_band=(-copying.deviation * _NORMAL_QUANTILE, copying.deviation * _NORMAL_QUANTILE),
+        closest_pairs=np.stack([closest, nearest[closest]], axis=1),
+    )
+
+
+def nearest_neighbours(
+    queries: NDArray[np.float32], references: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return each query's Euclidean distance to the nearest reference, float32 [N], and that reference's index, int64 [N].
+
+    Both are float32 [.., F]. The search works in blocks of queries of some 100 MB.
+    """
+    half_lengths = np.einsum("nf,nf->n", references, references) / 2
+    rows = max(1, _BLOCK_BYTES // (references.itemsize * len(references)))
+    distances, indices = np.empty(len(queries), np.float32), np.empty(len(queries), np.int64)
+    for start in range(0, len(queries), rows):
+        block = queries[start : start + rows]
+        # |q - r|^2 = |q|^2 - 2 (q r - |r|^2 / 2), and |q|^2 is the same for all references.
+        closeness = block @ references.T
+        closeness -= half_lengths
+        chosen = closeness.argmax(axis=1)
+        indices[start : start + rows] = chosen
+        # From the difference itself: the distance of a copy is exactly 0.
+        distances[start : start + rows] = np.linalg.norm(block - references[chosen], axis=1)
+    return distances, indices
+
+
+def resampled_ratios(held_out: NDArray[np.float32], generated_count: int, seed: int) -> NDArray[np.float64]:
+    """Return both ratios for RESAMPLES pairs of sets that are all real, float64 [RESAMPLES, 2]: median and 1st percentile.
+
+    Of each pair one set is as large as the generated one and one as large as the held-out one; both are drawn with replacement
+    from the held-out distances (bootstrap: B. Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979). Random halves
+    of the held-out set would not do: being smaller than the sets that are compared, they scatter more, and let copies pass.
+    """
+    random = np.random.default_rng(seed)
+    ordered = np.sort(held_out)
+    ratios = [_ratios(random.choice(ordered, generated_count), random.choice(ordered, len(ordered))) for _ in range(RESAMPLES)]
+    return np.array(ratios)
+
+
+def _ratios(distances: NDArray[np.float32], held_out: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the ratios of the medians and of the 1st percentiles of two sets of distances."""
+    low, median = np.percentile(distances, [LOW_PERCENT, 50]) / np.percentile(held_out, [LOW_PERCENT, 50])
+    return float(median), float(low)
+
+
+def _band(ratios: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the ends between which BAND_PERCENT of the ratios lie, as many below as above."""
+    outside = (100 - BAND_PERCENT) / 2
+    low, high = np.percentile(ratios, [outside, 100 - outside])
+    return float(low), float(high)

@@ -1,0 +1,197 @@
+"""The rows of an evaluation's table: every figure by its name, with its mean and standard deviation over the seeds."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+from typing import TypeAlias
+
+from pocketgan_trainer.evaluate.image_scores import ImageScores
+from pocketgan_trainer.evaluate.memorization import BAND_PERCENT, Memorization
+from pocketgan_trainer.evaluate.scores import Evaluation, SourceScores
+from pocketgan_trainer.evaluate.sources import CLASSES
+from pocketgan_trainer.evaluate.spaces import PIXEL_COMPONENTS
+
+NO_CLASSES = "no classes"
+
+Values: TypeAlias = Callable[[SourceScores], tuple[float, ...] | None]
+"""Takes a figure, once for each seed, out of all figures of a source; None where it has none."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of one source."""
+
+    text: str
+    mean: float | None = None
+    """Over the seeds; None where there is no such figure."""
+    deviation: float | None = None
+    """Standard deviation over the seeds; None of a single one."""
+    ratio: float | None = None
+    """To the real digits' mean, of distances that are above 0 for real digits too."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of real digits, and of each source in their order."""
+
+    figure: str
+    real: Cell
+    sources: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """How a row is made."""
+
+    name: str
+    values: Values
+    write: Callable[[float, float | None], str]
+    """Makes text of a mean and, if there is one, a standard deviation."""
+    has_ratio: bool = False
+    band: Callable[[Memorization], tuple[float, float]] | None = None
+    """Takes the ends between which 95 of 100 sets of real digits lie, as many as were generated."""
+
+
+def table_rows(evaluation: Evaluation, by_class: bool) -> tuple[Row, ...]:
+    """Return the rows of all figures that were measured; `by_class` adds two for each digit."""
+    figures = [*_IMAGE_FIGURES]
+    if by_class:
+        for digit in range(CLASSES):
+            figures.append(_Figure(f"Judged as {digit}, of all images", _share_of(digit), _percent))
+            figures.append(_Figure(f"Judged as {digit}, of those asked for as {digit}", _accuracy_of(digit), _percent))
+    if evaluation.plan.told_apart:
+        figures.append(_TOLD_APART)
+    if evaluation.plan.cas:
+        figures.append(_CAS)
+    return tuple(_row(figure, evaluation) for figure in figures)
+
+
+def _row(figure: _Figure, evaluation: Evaluation) -> Row:
+    real = figure.values(evaluation.real)
+    real_mean = fmean(real) if real and figure.has_ratio else None
+    real_cell = _cell(figure, evaluation.real, None)
+    if figure.band is not None:
+        # Of a source, because chance depends on how many images there are; it hardly differs among sources.
+        low, high = figure.band(evaluation.sources[0].images[0].memorization)
+        real_cell = replace(real_cell, text=f"{real_cell.text}; {BAND_PERCENT:.0f} % in {low:.3f} to {high:.3f}")
+    return Row(
+        figure.name,
+        real_cell,
+        tuple(_cell(figure, source, real_mean) for source in evaluation.sources),
+    )
+
+
+def _cell(figure: _Figure, scores: SourceScores, real_mean: float | None) -> Cell:
+    values = figure.values(scores)
+    if values is None:
+        return Cell(NO_CLASSES)
+    mean, deviation = fmean(values), stdev(values) if len(values) > 1 else None
+    ratio = mean / real_mean if real_mean else None
+    text = figure.write(mean, deviation or None)  # what no seed changes, such as the test digits' own figures, has none
+    return Cell(text if ratio is None else f"{text} ({ratio:.2f}x)", mean, deviation, ratio)
+
+
+def _significant(mean: float, deviation: float | None) -> str:
+    """Return three significant digits: `0.0502 ± 0.0011`."""
+    return f"{mean:.3g}" if deviation is None else f"{mean:.3g} ± {deviation:.2g}"
+
+
+def _percent(mean: float, deviation: float | None) -> str:
+    """Return a share as `98.60 ± 0.05 %`."""
+    return f"{100 * mean:.2f} %" if deviation is None else f"{100 * mean:.2f} ± {100 * deviation:.2f} %"
+
+
+def _decimals(mean: float, deviation: float | None) -> str:
+    """Return three decimals: `0.945 ± 0.002`."""
+    return f"{mean:.3f}" if deviation is None else f"{mean:.3f} ± {deviation:.3f}"
+
+
+def _each(take: Callable[[ImageScores], float | None]) -> Values:
+    """Return what takes a figure out of each seed's figures; None if they lack it."""
+
+    def values(scores: SourceScores) -> tuple[float, ...] | None:
+        taken = [take(images) for images in scores.images]
+        there = [value for value in taken if value is not None]
+        return tuple(there) if len(there) == len(taken) else None
+
+    return values
+
+
+def _share_of(digit: int) -> Values:
+    return _each(lambda images: images.classes.histogram[digit] / sum(images.classes.histogram))
+
+
+def _accuracy_of(digit: int) -> Values:
+    def accuracy(images: ImageScores) -> float | None:
+        accuracies = images.classes.accuracy_of_class
+        return None if accuracies is None else accuracies[digit]
+
+    return _each(accuracy)
+
+
+def _worst_accuracy(images: ImageScores) -> float | None:
+    """Return the accuracy of the digit that comes out worst, among those that were asked for."""
+    accuracies = images.classes.accuracy_of_class
+    return None if accuracies is None else min(value for value in accuracies if not math.isnan(value))
+
+
+_FIRST, _SECOND, _PIXELS = "first judge's features", "second judge's features", f"{PIXEL_COMPONENTS} pixel components"
+_NOT_INCEPTION = "not Inception FID"
+_TEST, _TRAINING = "Frechet distance", "Frechet distance to all training digits"
+
+_IMAGE_FIGURES = (
+    _Figure(
+        f"{_TEST}, {_FIRST} ({_NOT_INCEPTION})", _each(lambda images: images.against_test.frechet.first_judge), _significant, True
+    ),
+    _Figure(
+        f"{_TEST}, {_SECOND} ({_NOT_INCEPTION})",
+        _each(lambda images: images.against_test.frechet.second_judge),
+        _significant,
+        True,
+    ),
+    _Figure(f"{_TEST}, {_PIXELS}", _each(lambda images: images.against_test.frechet.pixels), _significant, True),
+    _Figure(f"{_TRAINING}, {_FIRST}", _each(lambda images: images.training_frechet.first_judge), _significant, True),
+    _Figure(f"{_TRAINING}, {_SECOND}", _each(lambda images: images.training_frechet.second_judge), _significant, True),
+    _Figure(f"{_TRAINING}, {_PIXELS}", _each(lambda images: images.training_frechet.pixels), _significant, True),
+    _Figure(f"Kernel distance, {_FIRST}", _each(lambda images: images.against_test.kernel_distance), _significant),
+    _Figure("Precision (k = 3)", _each(lambda images: images.against_test.neighbourhood.precision), _decimals),
+    _Figure("Recall (k = 3)", _each(lambda images: images.against_test.neighbourhood.recall), _decimals),
+    _Figure("Density (k = 5)", _each(lambda images: images.against_test.neighbourhood.density), _decimals),
+    _Figure("Coverage (k = 5)", _each(lambda images: images.against_test.neighbourhood.coverage), _decimals),
+    _Figure(
+        f"Told apart by the nearest neighbour, {_FIRST}",
+        _each(lambda images: images.against_test.nearest_neighbour_accuracy),
+        _percent,
+    ),
+    _Figure(
+        f"Told apart by the nearest neighbour, {_PIXELS}",
+        _each(lambda images: images.against_test.nearest_neighbour_accuracy_pixels),
+        _percent,
+    ),
+    _Figure(
+        "Divergence of the classes from the test digits', in nats", _each(lambda images: images.classes.divergence), _significant
+    ),
+    _Figure("Judged as the digit asked for", _each(lambda images: images.classes.accuracy), _percent),
+    _Figure("Judged as the digit asked for, worst digit", _each(_worst_accuracy), _percent),
+    _Figure(
+        "Distance to the nearest training digit, ratio to test digits', median",
+        _each(lambda images: images.memorization.nearest_ratio_median),
+        _decimals,
+        band=lambda memorization: memorization.band_median,
+    ),
+    _Figure(
+        "Distance to the nearest training digit, ratio to test digits', lowest 1 %",
+        _each(lambda images: images.memorization.nearest_ratio_low),
+        _decimals,
+        band=lambda memorization: memorization.band_low,
+    ),
+    _Figure(
+        "Data copying C_T (far below 0: copied)",
+        _each(lambda images: images.memorization.copying_score),
+        _decimals,
+        band=lambda memorization: memorization.copying_band,
+    ),
+)
+_TOLD_APART = _Figure("Told apart by a network trained to (50 % = it cannot)", lambda scores: scores.told_apart, _percent)
+_CAS = _Figure("CAS: real test digits right after training on these only", lambda scores: scores.classifier_accuracy, _percent)

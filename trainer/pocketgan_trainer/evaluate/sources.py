@@ -1,0 +1,149 @@
+"""What can be scored: an exported model, which draws as many images as are wanted, or a fixed set of images from files."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+import pocketgan_models
+from pocketgan.errors import ModelError
+from pocketgan.generator import Generator
+from pocketgan.session import Provider
+from pocketgan_trainer.data.image_files import ImageFiles, read_idx_images, read_npz, read_png_folder
+from pocketgan_trainer.data.mnist import IMAGE_SHAPE
+from pocketgan_trainer.errors import DataError
+
+CLASSES = 10
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSource:
+    """An exported model, drawn from through the runtime: the pixels of the very file."""
+
+    name: str
+    generator: Generator
+    threads: int
+    """How many threads draw; they do not change the images."""
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether a digit can be asked for."""
+        return bool(self.generator.card.classes)
+
+    @property
+    def sha256(self) -> str | None:
+        """Digest of the model file."""
+        return self.generator.sha256
+
+    def require(self, labels: NDArray[np.int64], remedy: str) -> None:
+        """Do nothing: a model can draw any number of images."""
+
+    def draw(self, labels: NDArray[np.int64], seed: int) -> NDArray[np.uint8]:
+        """Return the images of the seed from index 0 on, uint8 [N, 28, 28], image i of the class `labels[i]`.
+
+        `labels` is int64 [N]; of a model without classes only its length counts.
+        """
+        digits = labels if self.has_classes else None
+        return np.concatenate([batch.images for batch in self.generator.stream(len(labels), digits, seed, threads=self.threads)])
+
+
+@dataclass(frozen=True, eq=False)
+class FixedSource:
+    """A set of images that is there already."""
+
+    name: str
+    images: NDArray[np.uint8]
+    """[N, 28, 28], 0 = background."""
+    labels: NDArray[np.int64] | None
+    """[N], 0 to 9; None if nobody knows the classes."""
+    sha256: str | None = None
+    """Digest of the file; None of a folder."""
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether a digit can be asked for."""
+        return self.labels is not None
+
+    def require(self, labels: NDArray[np.int64], remedy: str) -> None:
+        """Raise DataError, which ends with `remedy`, unless there are as many images as `labels`, and of each class if known."""
+        if self.labels is None:
+            there, needed = np.array([len(self.images)]), np.array([len(labels)])
+        else:
+            there, needed = np.bincount(self.labels, minlength=CLASSES), np.bincount(labels, minlength=CLASSES)
+        lacking = np.flatnonzero(there < needed)
+        if len(lacking):
+            first = lacking[0]
+            of_class = "" if self.labels is None else f" of the digit {first}"
+            enough_for = int(len(labels) * (there[needed > 0] / needed[needed > 0]).min())
+            message = (
+                f"{self.name} holds {there[first]:,} images{of_class}, {needed[first]:,} are needed for {len(labels):,} "
+                f"in all: it has enough for about {enough_for:,}; {remedy}"
+            )
+            raise DataError(message)
+
+    def draw(self, labels: NDArray[np.int64], seed: int) -> NDArray[np.uint8]:
+        """Return images uint8 [N, 28, 28], no one twice: image i of class `labels[i]`, chosen at random by the seed.
+
+        Without classes it is the first N images, whatever the seed. Raises DataError if there are too few, see `require`.
+        """
+        self.require(labels, "make more")
+        if self.labels is None:
+            return self.images[: len(labels)]
+        random = np.random.Generator(np.random.Philox(seed))
+        rows = np.empty(len(labels), dtype=np.int64)
+        for digit in range(CLASSES):
+            wanted = np.flatnonzero(labels == digit)
+            rows[wanted] = random.choice(np.flatnonzero(self.labels == digit), len(wanted), replace=False)
+        return self.images[rows]
+
+
+Source: TypeAlias = ModelSource | FixedSource
+
+
+def open_source(named: str | None, threads: int) -> Source:
+    """Return what a command line names: a bundled model, an .onnx file, a folder of PNG files, an .npz file or an IDX file.
+
+    None is the model that gan-gen takes when none is named. Raises DataError or ModelError if there is no such thing or if its
+    images are no digits of 28x28.
+    """
+    if named is None or named in pocketgan_models.names() or (named.endswith(".onnx") and not os.path.isdir(named)):
+        return _open_model(named, threads)
+    path = Path(named)
+    if os.path.isdir(path):
+        return _fixed(named, read_png_folder(path), None)
+    kinds = (
+        f"a bundled model ({', '.join(pocketgan_models.names())}), an .onnx file, a folder of PNG files, an .npz file, or an IDX "
+        "file with idx3 in its name"
+    )
+    if not os.path.exists(path):
+        message = f"there is no {named}: expected {kinds}"
+        raise DataError(message)
+    if path.suffix == ".npz":
+        return _fixed(named, read_npz(path), path)
+    if "idx3" in path.name:
+        return _fixed(named, read_idx_images(path), path)
+    message = f"{named} is of no kind that can be scored: expected {kinds}"
+    raise DataError(message)
+
+
+def _open_model(named: str | None, threads: int) -> ModelSource:
+    # On the CPU always: it is there everywhere, and there an int8 file has its own pixels.
+    generator = Generator.load(named, Provider.cpu)
+    card = generator.card
+    if (card.image_height, card.image_width) != IMAGE_SHAPE or len(card.classes) not in (0, CLASSES):
+        drawn = f"{card.image_height}x{card.image_width} with {len(card.classes)} classes"
+        message = f"model {generator.path} draws images of {drawn}: only digits can be scored, 28x28 with 10 classes or none"
+        raise ModelError(message)
+    return ModelSource(named or generator.path.stem, generator, threads)
+
+
+def _fixed(named: str, files: ImageFiles, path: Path | None) -> FixedSource:
+    sha256 = None
+    if path is not None:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return FixedSource(named, files.images, files.labels, sha256)

@@ -1,0 +1,79 @@
+"""The two figures for which fresh networks are trained: whether one can tell generated from real, and what one learns from it."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.evaluate.sources import CLASSES, Source
+from pocketgan_trainer.evaluate.told_apart import told_apart
+from pocketgan_trainer.evaluate.train_on_generated import classifier_accuracy
+
+TOLD_APART_IMAGES = 45_000
+"""Generated and real images each; told_apart keeps the last 5,000 of each for its test."""
+REAL_TOLD_APART_TESTED = 2_500
+"""Images kept for the test where half of the training digits are told from the other half: smaller sets."""
+CLASSIFIER_IMAGES = 60_000
+"""Generated images that a classifier is trained on: as many as there are real ones."""
+_SHUFFLE_SEED = 0
+
+Say: TypeAlias = Callable[[str], None]
+"""Takes a line about what was or is being measured."""
+
+
+def shuffled(digits: Digits) -> Digits:
+    """Return the digits in a random order that is always the same: in MNIST's own, writers come one after the other."""
+    order = np.random.Generator(np.random.Philox(_SHUFFLE_SEED)).permutation(len(digits))
+    return Digits(digits.images[order], digits.labels[order])
+
+
+def told_apart_labels(real: Digits) -> NDArray[np.int64]:
+    """Return the classes that a source must draw to be told from shuffled training digits, int64 [N]: theirs."""
+    return real.labels[:TOLD_APART_IMAGES].astype(np.int64)
+
+
+def classifier_labels() -> NDArray[np.int64]:
+    """Return the classes that a source must draw to train a classifier, int64 [CLASSIFIER_IMAGES]: all in turn."""
+    return np.arange(CLASSIFIER_IMAGES) % CLASSES
+
+
+def told_apart_from_real(source: Source, real: Digits, seeds: int, say: Say) -> tuple[float, ...]:
+    """Return how often a network tells a source's images from shuffled training digits, once for each seed of both."""
+    labels = told_apart_labels(real)
+    accuracies = []
+    for seed in range(seeds):
+        accuracies.append(told_apart(source.draw(labels, seed), real.images[: len(labels)], seed))
+        say(f"{source.name}: told apart from real digits {accuracies[-1]:.2%} of the time")
+    return tuple(accuracies)
+
+
+def real_told_apart(real: Digits, seeds: int, say: Say) -> tuple[float, ...]:
+    """Return how often a network tells one half of the shuffled training digits from the other, for each seed."""
+    half = len(real) // 2
+    first, second = real.images[:half], real.images[half : 2 * half]
+    accuracies = []
+    for seed in range(seeds):
+        accuracies.append(told_apart(first, second, seed, tested=REAL_TOLD_APART_TESTED))
+        say(f"real digits: told apart from one another {accuracies[-1]:.2%} of the time")
+    return tuple(accuracies)
+
+
+def trained_on_generated(source: Source, test: Digits, seeds: int, say: Say) -> tuple[float, ...]:
+    """Return the accuracy on all test digits of a classifier that is trained on a source's images only, for each seed of both."""
+    labels = classifier_labels()
+    accuracies = []
+    for seed in range(seeds):
+        accuracies.append(classifier_accuracy(source.draw(labels, seed), labels, test, seed))
+        say(f"{source.name}: a classifier trained on it gets {accuracies[-1]:.2%} of the test digits")
+    return tuple(accuracies)
+
+
+def trained_on_real(training: Digits, test: Digits, seeds: int, say: Say) -> tuple[float, ...]:
+    """Return the accuracy of the same classifier trained on the real digits of MNIST's train split, for each seed."""
+    accuracies = []
+    for seed in range(seeds):
+        accuracies.append(classifier_accuracy(training.images, training.labels.astype(np.int64), test, seed))
+        say(f"real digits: a classifier trained on them gets {accuracies[-1]:.2%} of the test digits")
+    return tuple(accuracies)

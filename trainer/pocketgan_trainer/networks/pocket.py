@@ -1,0 +1,87 @@
+"""The project's own networks: a class-conditional generator that is integer from latent to pixel, and what it trains against."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pocketgan_trainer.networks.grey_levels import GreyLevels
+
+CLASSES = tuple("0123456789")
+ONE_HOT_VALUE = 2.0
+"""What stands for the asked class among the inputs, beside zeros for the others: a multiple of the latents' grid."""
+LEAKY_SLOPE = 0.2
+
+
+class PocketGenerator(nn.Module):
+    """Draws images of a class: latents float [N, latent_size] and labels int64 [N] to float [N, 1, 28, 28] in [-1, 1].
+
+    `channels` are those of the features at 7x7, 14x14 and 28x28 pixels, `detail_channels` those of one more layer at 28x28. Both
+    enlargements are sub-pixel convolutions, after W. Shi et al., "Real-Time Single Image and Video Super-Resolution Using an
+    Efficient Sub-Pixel Convolutional Neural Network", 2016.
+    """
+
+    def __init__(self, latent_size: int, channels: tuple[int, int, int], detail_channels: int) -> None:
+        super().__init__()
+        coarse, middle, fine = channels
+        self.body = nn.Sequential(
+            nn.Linear(latent_size + len(CLASSES), coarse * 7 * 7, bias=False),
+            nn.Unflatten(1, (coarse, 7, 7)),
+            nn.BatchNorm2d(coarse),
+            nn.ReLU(),
+            nn.Conv2d(coarse, 4 * middle, 3, padding=1, bias=False),
+            nn.BatchNorm2d(4 * middle),
+            nn.ReLU(),
+            nn.PixelShuffle(2),
+            nn.Conv2d(middle, 4 * fine, 3, padding=1, bias=False),
+            nn.BatchNorm2d(4 * fine),
+            nn.ReLU(),
+            nn.PixelShuffle(2),
+            nn.Conv2d(fine, detail_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(detail_channels),
+            nn.ReLU(),
+            nn.Conv2d(detail_channels, 1, 3, padding=1),
+            GreyLevels(),
+        )
+        # The layout in which a CPU trains these narrow convolutions fastest.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, latent: Tensor, label: Tensor) -> Tensor:
+        """Return one image for each latent and label."""
+        asked = functional.one_hot(label, len(CLASSES)).to(latent.dtype) * ONE_HOT_VALUE
+        images: Tensor = self.body(torch.cat([latent, asked], dim=1))
+        return images
+
+
+class PocketDiscriminator(nn.Module):
+    """Judges images of a class: float [N, 1, 28, 28] in [-1, 1] and labels int64 [N] to one logit each, float32 [N, 1].
+
+    The class enters as a projection: T. Miyato, M. Koyama, "cGANs with Projection Discriminator", 2018, equation 4.
+    """
+
+    def __init__(self, channels: tuple[int, int, int], features: int) -> None:
+        super().__init__()
+        fine, middle, coarse = channels
+        self.body = nn.Sequential(
+            nn.Conv2d(1, fine, 4, stride=2, padding=1),
+            nn.LeakyReLU(LEAKY_SLOPE),
+            nn.Conv2d(fine, middle, 4, stride=2, padding=1),
+            nn.LeakyReLU(LEAKY_SLOPE),
+            nn.Conv2d(middle, coarse, 3, stride=2, padding=1),
+            nn.LeakyReLU(LEAKY_SLOPE),
+            nn.Flatten(),
+            nn.Linear(coarse * 4 * 4, features),
+            nn.LeakyReLU(LEAKY_SLOPE),
+        )
+        self.realism = nn.Linear(features, 1)
+        self.of_class = nn.Embedding(len(CLASSES), features)
+
+    def forward(self, images: Tensor, label: Tensor) -> Tensor:
+        """Return one logit for each image; above another's means more real."""
+        features = self.body(images).float()
+        # Not in bfloat16: the loss looks at small differences of logits.
+        with torch.autocast(images.device.type, enabled=False):
+            projection = (features * self.of_class(label)).sum(dim=1, keepdim=True) / math.sqrt(features.shape[1])
+            logits: Tensor = self.realism(features) + projection
+        return logits

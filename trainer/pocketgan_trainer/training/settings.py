@@ -1,0 +1,31 @@
+"""Settings as people write them on a command line: NAME=VALUE, for any hyper-parameter of a run."""
+
+from dataclasses import fields
+
+from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.training.config import TrainingConfig
+
+Setting = bool | int | float
+"""A value that the user chose for a field of TrainingConfig."""
+
+_TRUTH = {"true": True, "false": False}
+
+
+def parse_setting(text: str) -> tuple[str, Setting]:
+    """Return the field of TrainingConfig and the value that `NAME=VALUE` stands for, the value in the field's own type.
+
+    Raises TrainingError if there is no such field (the preset is chosen, not set) or the value is not of its type. Whether the
+    value makes sense is for TrainingConfig to say.
+    """
+    types = {field.name: field.type for field in fields(TrainingConfig) if field.name != "preset"}
+    name, equals, value = text.partition("=")
+    if not equals or name not in types:
+        raise TrainingError(f"{text!r} is not a setting: expected NAME=VALUE with a name of {', '.join(types)}")
+    kind = types[name]
+    try:
+        if kind is bool:
+            return name, _TRUTH[value]
+        return name, int(value) if kind is int else float(value)
+    except (KeyError, ValueError) as error:
+        expected = {bool: "true or false", int: "a whole number", float: "a number"}
+        raise TrainingError(f"{text!r} is not a setting: expected {expected[kind]} after {name}=") from error  # type: ignore[index]
