@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pocketgan_trainer.networks.grey_levels import LEAK, GreyLevels
+from pocketgan_trainer.networks.grey_levels import LEAK, MARGIN, GreyLevels
 
 LEVELS = torch.arange(256)
 
@@ -49,6 +49,25 @@ def test_outside_a_share_of_it_is_left_in_both_directions(brightness: float, gra
     assert gradient_at(brightness, gradient) == pytest.approx(2 * LEAK * gradient)
 
 
+@pytest.mark.parametrize(("brightness", "inwards"), [(-MARGIN - 1e-3, -1.0), (-5.0, -1.0), (1 + MARGIN + 1e-3, 1.0), (9.0, 1.0)])
+def test_far_outside_only_what_pulls_inwards_is_left(brightness: float, inwards: float) -> None:
+    assert gradient_at(brightness, inwards) == pytest.approx(2 * LEAK * inwards)
+    assert gradient_at(brightness, -inwards) == 0
+
+
+def test_values_do_not_run_away() -> None:
+    brightness = nn.Parameter(torch.tensor([0.5, 0.5]))
+    optimizer = torch.optim.SGD([brightness], lr=0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        (GreyLevels()(brightness) * torch.tensor([1.0, -1.0])).sum().backward()
+        optimizer.step()
+    darkest, brightest = brightness.tolist()
+    step = 0.1 * 2 * LEAK
+    assert -MARGIN - step <= darkest <= -MARGIN
+    assert 1 + MARGIN <= brightest <= 1 + MARGIN + step
+
+
 @pytest.mark.parametrize("begin", [-0.4, 0.4, 1.4])
 @pytest.mark.parametrize("wanted", [-1.0, 1.0])
 def test_descent_reaches_black_and_white_from_anywhere(begin: float, wanted: float) -> None:
@@ -62,7 +81,7 @@ def test_descent_reaches_black_and_white_from_anywhere(begin: float, wanted: flo
 
 
 def test_one_pass_serves_two_losses() -> None:
-    brightness = (2 * torch.rand(50) - 0.5).requires_grad_()
+    brightness = (1.4 * torch.rand(50) - 0.2).requires_grad_()
     image = GreyLevels()(brightness)
     first, second = (torch.autograd.grad(loss, brightness, retain_graph=True)[0] for loss in (image.sum(), -3 * image.sum()))
     slope = 2 * torch.where((brightness < 0) | (brightness > 1), LEAK, 1.0)

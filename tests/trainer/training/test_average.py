@@ -38,9 +38,10 @@ def test_a_jump_is_half_seen_after_the_half_life() -> None:
 
 
 def test_the_half_life_is_a_share_of_the_images_seen_until_that_exceeds_it() -> None:
-    halflives = [50 * math.log(0.5) / math.log(decay_of(1000, seen, 50)) for seen in (2000, 10_000, 19_000, 20_000, 21_000, LATE)]
-    assert halflives == pytest.approx([2000 * RAMP_SHARE, 10_000 * RAMP_SHARE, 19_000 * RAMP_SHARE, 1000, 1000, 1000])
-    assert 20_000 * RAMP_SHARE == 1000
+    enough = round(1000 / RAMP_SHARE)
+    seen = [enough // 10, enough // 2, enough - 100, enough, enough + 100, LATE]
+    halflives = [50 * math.log(0.5) / math.log(decay_of(1000, images, 50)) for images in seen]
+    assert halflives == pytest.approx([*(images * RAMP_SHARE for images in seen[:3]), 1000, 1000, 1000])
 
 
 def test_before_the_first_step_nothing_is_worth_keeping() -> None:

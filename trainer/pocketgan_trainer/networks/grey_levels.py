@@ -6,14 +6,17 @@ from torch.autograd.function import FunctionCtx
 
 LEAK = 0.1
 """What is left of the gradient where a value lies outside the range."""
+MARGIN = 0.25
+"""How far outside the range values may be pushed."""
 
 
 class GreyLevels(nn.Module):
     """Rounds brightness, 0 black to 1 white, to the nearest of 256 grey levels and maps them to -1 to 1; any shape.
 
     In training as in evaluation, so that the discriminator sees what will be saved, exact zeros included. The gradient is that of
-    no rounding, and outside the range LEAK of it, in both directions: a value that is clipped can come back. (Let through only
-    what pulls inwards, and the gradient's noise drags the whole background into a haze around zero.)
+    no rounding, and outside the range LEAK of it: a value that is clipped can come back, and may settle a little outside, safe
+    from noise. Beyond MARGIN only what pulls inwards is left of it. Without that barrier values run away, until nothing but edges
+    can be learned; with one right at the ends of the range, the gradient's noise drags the background into a haze around black.
     """
 
     def forward(self, brightness: Tensor) -> Tensor:
@@ -31,5 +34,7 @@ class _RoundedClip(torch.autograd.Function):
     @staticmethod
     def backward(context: FunctionCtx, *gradients: Tensor) -> Tensor:
         (brightness,), (gradient,) = context.saved_tensors, gradients  # type: ignore[attr-defined]
-        outside = (brightness < 0) | (brightness > 1)
-        return 2 * torch.where(outside, LEAK * gradient, gradient)
+        # Descent moves against the gradient.
+        runs_away = ((brightness < -MARGIN) & (gradient > 0)) | ((brightness > 1 + MARGIN) & (gradient < 0))
+        is_outside = (brightness < 0) | (brightness > 1)
+        return 2 * torch.where(is_outside, LEAK * gradient, gradient).masked_fill(runs_away, 0)

@@ -6,10 +6,11 @@ Source: Y. Yazici et al., "The Unusual Effectiveness of Averaging in GAN Trainin
 import torch
 from torch import nn
 
-RAMP_SHARE = 0.05
+RAMP_SHARE = 0.5
 """The half-life is at most this share of the images seen so far, so that the first weights are soon forgotten.
 
-Source: T. Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, whose code ramps up alike.
+The idea is that of T. Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, whose code ramps up with
+a share of 0.05: for runs of a few million images that averages too little.
 """
 
 
