@@ -30,7 +30,7 @@ from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
 from pocketgan_trainer.training.run_folder import BEST, RunFolder, find_run_folder
 
 MARKER = "<!-- written by hand from here on -->"
-QUALITY_SEEDS = 5
+QUALITY_SEEDS = 3
 _SHOWN_EPOCHS = (1, 2, 5, 10, 20, 30, 40, 50)
 
 
@@ -98,7 +98,8 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
     rows = [
         (
             "trained by",
-            f"`{training_command(config)}`, exported by `python scripts/release_models.py RUN` (gan-export's int8, licence MIT)",
+            f"`{training_command(config)}`, seed {config.seed}; "
+            "exported by `python scripts/release_models.py RUN` (gan-export's int8)",
         ),
         (
             "training data",
@@ -131,7 +132,7 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
         ),
         ("licence", f"{card.licence}; the training data is CC BY-SA 3.0"),
     ]
-    shown = [row for row in statistics if row["epoch"] in _SHOWN_EPOCHS]
+    shown = [row for row in statistics if row["epoch"] in _SHOWN_EPOCHS or row is last]
     lines = [
         f"# {name}",
         "",

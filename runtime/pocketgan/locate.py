@@ -9,7 +9,7 @@ from pocketgan.card import CARD_KEY
 from pocketgan.errors import ModelError
 from pocketgan.onnx_file import read_metadata, read_model_file
 
-DEFAULT_MODEL = "dcgan"
+DEFAULT_MODEL = "pocket"
 """The bundled model that is used when nothing else is named or found."""
 
 LOCAL_MODEL = Path("model.onnx")

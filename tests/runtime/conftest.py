@@ -6,6 +6,7 @@ import pytest
 
 import pocketgan_models
 from pocketgan.generator import Generator
+from pocketgan.locate import DEFAULT_MODEL
 
 MODELS = Path(__file__).parent / "models"
 
@@ -42,6 +43,6 @@ def bundled_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in place of the one that the bundled models lie in, with a tiny model as the default one."""
     folder = tmp_path / "bundled"
     folder.mkdir()
-    (folder / "dcgan.onnx").write_bytes((MODELS / "tiny.onnx").read_bytes())
+    (folder / f"{DEFAULT_MODEL}.onnx").write_bytes((MODELS / "tiny.onnx").read_bytes())
     monkeypatch.setattr(pocketgan_models, "_FOLDER", folder)
     return folder

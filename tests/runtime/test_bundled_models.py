@@ -10,18 +10,23 @@ from pocketgan.generator import Generator
 from pocketgan.locate import DEFAULT_MODEL
 from pocketgan.session import Provider
 
-NAMES = ["dcgan", "mlp"]
+NAMES = ["dcgan", "mlp", "pocket"]
 LARGEST_BYTES = 2_500_000
 
 EPOCHS = {
     "dcgan": 45,
     "mlp": 46,
+    "pocket": 12,
 }
-"""Epochs before the exported checkpoint, the best of 50, by model."""
+"""Epochs before the exported checkpoint, the best of its run, by model."""
+
+LATENT_SIZES = {"dcgan": 100, "mlp": 100, "pocket": 64}
+CLASSES = {"dcgan": (), "mlp": (), "pocket": tuple("0123456789")}
 
 PIXELS_SHA256: dict[str, str] = {
     "dcgan": "61befcae8a64513eb9f765844a899950bc28af83b1ac3cabd1f024d60ad64220",
     "mlp": "44f7afa242da4f8c7125033e96661e6fb9feeac0698f5858be0a80e804e6b7c9",
+    "pocket": "01f8053c97f966ea3db4fe8063daf82f5b590f3d3e80c565bd75137e6d22ad89",
 }
 """Digest of images 0 to 99 of seed 0, by model: to be set anew when a model is released, and never otherwise."""
 
@@ -33,7 +38,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return parameter
 
 
-def test_the_bundled_models_are_the_two_classics() -> None:
+def test_the_bundled_models_are_pocket_and_the_two_classics() -> None:
     assert pocketgan_models.names() == NAMES
     assert set(PIXELS_SHA256) == set(NAMES)
 
@@ -57,8 +62,8 @@ def test_a_bundled_model_says_what_it_is(name: str) -> None:
     assert (generator.path, generator.reason) == (pocketgan_models.path(name), "bundled")
     assert generator.provider is Provider.cpu
     assert card.architecture == name
-    assert card.latent_size == 100
-    assert card.classes == ()
+    assert card.latent_size == LATENT_SIZES[name]
+    assert card.classes == CLASSES[name]
     assert (card.image_height, card.image_width) == (28, 28)
     assert card.precision == "int8"
     assert (card.training.data_set, card.training.epochs) == ("mnist", EPOCHS[name])
@@ -74,6 +79,22 @@ def test_a_bundled_model_draws_digits_and_not_blank_or_equal_images(name: str) -
     border = np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]], axis=1)
     assert (border < 64).mean() > 0.95
     assert images.std(axis=0).max() > 60
+
+
+def test_pocket_fits_its_budget_and_was_scored() -> None:
+    assert pocketgan_models.path("pocket").stat().st_size <= 256 * 1024
+    quality = Generator.load("pocket").card.quality
+    assert 0.9 < quality["asked_class_accuracy"] <= 1
+    assert quality["frechet_ratio_first_judge"] > 0
+
+
+def test_pocket_draws_the_digit_that_it_is_asked_for() -> None:
+    pocket = Generator.load("pocket")
+    ones, zeros = pocket.generate(50, digits=1), pocket.generate(50, digits=0)
+    # A zero has much more ink than a one, and none in its middle.
+    assert zeros.mean() > 1.5 * ones.mean()
+    assert ones[:, 13:15, 13:15].mean() > 150
+    assert zeros[:, 13:15, 13:15].mean() < 60
 
 
 def test_the_pixels_of_a_bundled_model_stay_what_they_are(name: str) -> None:

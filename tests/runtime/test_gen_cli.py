@@ -263,7 +263,7 @@ def test_quiet_still_says_errors(gan_gen: GanGen) -> None:
 def test_the_bundled_model_is_used_by_default_and_named(bundled_folder: Path, empty_folder: Path) -> None:
     result = CliRunner().invoke(app, [])
     assert result.exit_code == 0
-    assert f"model {bundled_folder / 'dcgan.onnx'} (bundled): test, int8\n" in result.stderr
+    assert f"model {bundled_folder / 'pocket.onnx'} (bundled): test, int8\n" in result.stderr
 
 
 def test_a_model_in_the_working_folder_is_preferred_and_named(
@@ -282,7 +282,7 @@ def test_a_stranger_in_the_working_folder_is_passed_over_with_a_reason(
     Path("model.onnx").write_bytes((models / "no_card.onnx").read_bytes())
     result = CliRunner().invoke(app, ["--count", "1"])
     assert result.exit_code == 0
-    assert "dcgan.onnx (bundled; ./model.onnx passed over: it has no model card): test, int8\n" in result.stderr
+    assert "pocket.onnx (bundled; ./model.onnx passed over: it has no model card): test, int8\n" in result.stderr
 
 
 def test_files_that_exist_are_refused_and_stay(gan_gen: GanGen) -> None:

@@ -30,13 +30,13 @@ def test_a_name_means_the_bundled_model_of_that_name(bundled_folder: Path) -> No
 
 
 def test_a_name_means_the_bundled_model_even_where_a_file_is_called_so(bundled_folder: Path, empty_folder: Path) -> None:
-    (empty_folder / "dcgan").touch()
-    assert locate_model("dcgan").path == bundled_folder / "dcgan.onnx"
+    (empty_folder / DEFAULT_MODEL).touch()
+    assert locate_model(DEFAULT_MODEL).path == bundled_folder / f"{DEFAULT_MODEL}.onnx"
 
 
 def test_a_path_object_is_always_a_path(bundled_folder: Path, empty_folder: Path) -> None:
-    (empty_folder / "dcgan").touch()
-    assert locate_model(Path("dcgan")) == Location(Path("dcgan"), "as named")
+    (empty_folder / DEFAULT_MODEL).touch()
+    assert locate_model(Path(DEFAULT_MODEL)) == Location(Path(DEFAULT_MODEL), "as named")
 
 
 @pytest.mark.parametrize("kind", [str, Path])
@@ -47,7 +47,7 @@ def test_a_path_means_that_file(models: Path, kind: type[str] | type[Path]) -> N
 @pytest.mark.parametrize("model", ["absent", "absent.onnx", "absent/model.onnx", Path("absent"), "x" * 5000, "nul\0byte"])
 def test_what_is_neither_a_file_nor_a_name_is_refused_with_the_names(bundled_folder: Path, model: str | Path) -> None:
     (bundled_folder / "other.onnx").touch()
-    assert refusal(model) == f"no model {model}: expected a file, or the name of a bundled model (dcgan, other)"
+    assert refusal(model) == f"no model {model}: expected a file, or the name of a bundled model (other, pocket)"
 
 
 def test_a_model_in_the_working_folder_comes_before_the_bundled_one(
@@ -61,7 +61,7 @@ def test_a_model_that_is_named_comes_before_the_one_in_the_working_folder(
     bundled_folder: Path, empty_folder: Path, models: Path
 ) -> None:
     (empty_folder / "model.onnx").write_bytes((models / "tiny.onnx").read_bytes())
-    assert locate_model("dcgan") == Location(bundled_folder / "dcgan.onnx", "bundled")
+    assert locate_model(DEFAULT_MODEL) == Location(bundled_folder / f"{DEFAULT_MODEL}.onnx", "bundled")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_file_in_the_working_folder_that_is_not_ours_is_passed_over_with_a_rea
         contents = (models / f"{contents}.onnx").read_bytes()
     (empty_folder / "model.onnx").write_bytes(contents)
     location = locate_model()
-    assert location.path == bundled_folder / "dcgan.onnx"
+    assert location.path == bundled_folder / f"{DEFAULT_MODEL}.onnx"
     assert location.reason.startswith("bundled; ./model.onnx passed over: ")
     assert said in location.reason
 
@@ -99,6 +99,6 @@ def test_a_newer_model_in_the_working_folder_is_an_error_not_passed_over(
 
 
 def test_a_package_without_its_model_says_what_to_do(bundled_folder: Path) -> None:
-    (bundled_folder / "dcgan.onnx").unlink()
-    with pytest.raises(ModelError, match=r"cannot read model .*dcgan\.onnx: No such file or directory; make one with gan-exp"):
+    (bundled_folder / f"{DEFAULT_MODEL}.onnx").unlink()
+    with pytest.raises(ModelError, match=r"cannot read model .*pocket\.onnx: No such file or directory; make one with gan-exp"):
         Generator.load()
