@@ -15,8 +15,8 @@ class GreyLevels(nn.Module):
 
     In training as in evaluation, so that the discriminator sees what will be saved, exact zeros included. The gradient is that of
     no rounding, and outside the range LEAK of it: a value that is clipped can come back, and may settle a little outside, safe
-    from noise. Beyond MARGIN only what pulls inwards is left of it. Without that barrier values run away, until nothing but edges
-    can be learned; with one right at the ends of the range, the gradient's noise drags the background into a haze around black.
+    from noise. Beyond MARGIN only what pulls inwards is left of it, so that values cannot run away to where a tenth of the
+    gradient is all they ever get. The barrier stands off the range, so that what hovers there is black and not a haze around it.
     """
 
     def forward(self, brightness: Tensor) -> Tensor:
