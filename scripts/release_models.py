@@ -16,17 +16,19 @@ from tempfile import TemporaryDirectory
 
 import pocketgan_models
 from pocketgan.cpus import usable_cpus
+from pocketgan.errors import OutputError
 from pocketgan.files import whole_file
 from pocketgan.generator import Generator
 from pocketgan.writers import write_grid
 from pocketgan_trainer.data.mnist import load_mnist
+from pocketgan_trainer.data.validation import VALIDATION_DIGITS
 from pocketgan_trainer.evaluate.image_scores import ImageScores
 from pocketgan_trainer.evaluate.scores import Plan, evaluate
 from pocketgan_trainer.evaluate.sources import open_source
 from pocketgan_trainer.export.exporter import ExportReport, export
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
+from pocketgan_trainer.training.plan import training_command
 from pocketgan_trainer.training.run_folder import BEST, RunFolder, find_run_folder
 
 MARKER = "<!-- written by hand from here on -->"
@@ -46,10 +48,20 @@ def release(run: RunFolder) -> Path:
     report = export(checkpoint, model, "int8", licence="MIT", quality=quality)
     write_grid(model.with_suffix(".png"), Generator.load(model).generate(100))
     card = model.with_suffix(".md")
-    by_hand = card.read_text().partition(MARKER)[2] if card.exists() else "\n"
+    by_hand = _written_by_hand(card)
     with whole_file(card) as temporary:
         temporary.write_text(_facts(run, checkpoint, report) + MARKER + by_hand)
     return card
+
+
+def _written_by_hand(card: Path) -> str:
+    """Return what follows MARKER in a card. Raises OutputError if there is a card without it: all of it may be by hand."""
+    if not card.exists():
+        return "\n"
+    _, marker, by_hand = card.read_text().partition(MARKER)
+    if not marker:
+        raise OutputError(f"{card} lacks the line {MARKER}: put it above what was written by hand")
+    return by_hand
 
 
 def measured_quality(model: Path) -> dict[str, float]:
@@ -74,19 +86,6 @@ def measured_quality(model: Path) -> dict[str, float]:
     return {**quality, "asked_class_accuracy": round(fmean(accuracies), 4)} if accuracies else quality
 
 
-def training_command(config: TrainingConfig) -> str:
-    """Return the gan-train command that starts a run with this config."""
-    own = PRESETS[config.preset].config
-    options = {
-        "--epochs": (config.epochs, None),
-        "--preset": (config.preset, DEFAULT_PRESET),
-        "--batch-size": (config.batch_size, own.batch_size),
-        "--lr": (config.learning_rate, own.learning_rate),
-        "--seed": (config.seed, own.seed),
-    }
-    return " ".join(["gan-train", *(f"{name} {value}" for name, (value, default) in options.items() if value != default)])
-
-
 def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
     """Return the part of the card that is made of measured facts, as Markdown."""
     card, parity, speed = report.card, report.card.parity, report.speed
@@ -103,8 +102,8 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
         ),
         (
             "training data",
-            f"55,000 training digits of MNIST, {last['images_seen']:,} images shown in {last['epoch']} epochs; 5,000 others to "
-            "choose the epoch by",
+            f"the training digits of MNIST but {VALIDATION_DIGITS:,} to choose the epoch by; "
+            f"{last['images_seen']:,} images shown in {last['epoch']} epochs",
         ),
         ("training time", f"{last['seconds'] / 60:.0f} minutes"),
         (

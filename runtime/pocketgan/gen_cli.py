@@ -14,7 +14,7 @@ from pocketgan.address import INDEX_LIMIT, SEED_LIMIT
 from pocketgan.console import cli_errors, command_line, show_version, tell, usage_errors
 from pocketgan.digit_spec import labels_of_names, parse_digit, parse_digits, parse_text
 from pocketgan.session import Provider
-from pocketgan.truncation import FULL_VARIETY, truncation_units
+from pocketgan.truncation import FULL_VARIETY, TRUNCATION_UNITS, truncation_units
 
 if TYPE_CHECKING:
     from pocketgan.generator import Batch
@@ -152,7 +152,8 @@ def _generate(
         writers.write_grid(out / writers.GRID_NAME, np.concatenate(for_grid)[:on_grid])
     if not quiet:
         what = ("image" if count == 1 else "images") + ("" if text is None else f" of {text}")
-        how = "" if truncation == FULL_VARIETY else f" at truncation {truncation:g}"
+        used = truncation_units(truncation) / TRUNCATION_UNITS
+        how = "" if used == FULL_VARIETY else f" at truncation {used:.3g}"
         tell(f"{count:,} {what} of seed {seed} from index {start}{how} in {out} after {time.monotonic() - began:.2f} s")
 
 

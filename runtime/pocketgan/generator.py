@@ -126,9 +126,11 @@ class Generator:
         """Return the classes of images from index `start`, int64 [count], or None if the model has none.
 
         `digits` is one class, a sequence of them that the indices run through again and again (index i takes entry
-        `i % len(digits)`), or None for all classes in turn. Raises RequestError for a class that the model does not have.
+        `i % len(digits)`), or None for all classes in turn. Raises RequestError for a class that the model does not have or if
+        the indices name no images.
         """
-        return _labels(self._class_cycle(digits), int(start), int(count))
+        _, start, count = check_address(0, start, count)
+        return _labels(self._class_cycle(digits), start, count)
 
     def _class_cycle(self, digits: Digits | None) -> NDArray[np.int64] | None:
         """Return the classes that the indices run through, int64 [n], or None if the model has none; see `labels`."""
@@ -139,12 +141,14 @@ class Generator:
             return None
         if digits is None:
             return np.arange(classes)
-        cycle = np.atleast_1d(np.asarray(digits))
+        told = f"digits {shortened(digits)} is out of range: model {self.card.name} has the classes 0 to {classes - 1}"
+        try:
+            cycle = np.atleast_1d(np.asarray(digits))
+        except ValueError as error:  # rows of unequal lengths
+            raise RequestError(told) from error
         is_whole = cycle.ndim == 1 and cycle.size > 0 and np.issubdtype(cycle.dtype, np.integer)
         if not is_whole or cycle.min() < 0 or cycle.max() >= classes:
-            raise RequestError(
-                f"digits {shortened(digits)} is out of range: model {self.card.name} has the classes 0 to {classes - 1}"
-            )
+            raise RequestError(told)
         return cycle.astype(np.int64)
 
     def _stream(

@@ -31,14 +31,15 @@ _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _PIECE = 2**16
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make the output folder and its parents. Raises OutputError if it cannot be made or is something else."""
+def prepare_folder(folder: Path, option: str = "--out") -> None:
+    """Make an output folder and its parents. Raises OutputError, which names `option`, if that cannot be done."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise OutputError(f"output {folder} is a file, expected a folder or a name that is free: choose another --out") from error
+        message = f"output {folder} is a file, expected a folder or a name that is free: choose another {option}"
+        raise OutputError(message) from error
     except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another --out") from error
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another {option}") from error
 
 
 def refuse_overwriting(folder: Path, names: Iterable[str]) -> None:
@@ -50,14 +51,24 @@ def refuse_overwriting(folder: Path, names: Iterable[str]) -> None:
 
 def refuse_overwriting_images(folder: Path, start: int, count: int) -> None:
     """Raise OutputError if the folder holds a PNG file of an image from index `start` to `start + count - 1`, of any class."""
-    try:
-        matches = [(_PNG_NAME.fullmatch(name), name) for name in os.listdir(folder)]
-    except OSError as error:
-        raise OutputError(f"cannot read the folder {folder}: {error.strerror}; choose another --out") from error
-    existing = sorted(name for match, name in matches if match and start <= int(match[1]) < start + count)
+    existing = sorted(
+        name for index, names in _images_by_index(folder).items() if start <= index < start + count for name in names
+    )
     if existing:
         more = f", as do {len(existing) - 1:,} more" if len(existing) > 1 else ""
         raise OutputError(f"{folder / existing[0]} exists already{more}: use --overwrite, another --out, or another --start")
+
+
+def _images_by_index(folder: Path) -> dict[int, list[str]]:
+    """Return the names of the folder's PNG files of images, of any class, by their index. Raises OutputError."""
+    found: dict[int, list[str]] = {}
+    try:
+        for name in os.listdir(folder):
+            if match := _PNG_NAME.fullmatch(name):
+                found.setdefault(int(match[1]), []).append(name)
+    except OSError as error:
+        raise OutputError(f"cannot read the folder {folder}: {error.strerror}; choose another --out") from error
+    return found
 
 
 def png_name(index: int, class_name: str | None) -> str:
@@ -68,14 +79,20 @@ def png_name(index: int, class_name: str | None) -> str:
 def write_png_files(folder: Path, batches: Iterable[Batch], card: ModelCard) -> Iterator[Batch]:
     """Write each image as a grey PNG file and pass the batches on. A kill leaves whole files only.
 
-    A file is named by the image's index and class, or by the row's index and all its classes. Raises OutputError if a file cannot
-    be written; those before it are complete.
+    A file is named by the image's index and class, or by the row's index and all its classes. Once it is there, files of the same
+    index with other classes are removed: an index has one image. Raises OutputError if a file cannot be written; those before it
+    are complete.
     """
+    older = _images_by_index(folder)
     for batch in batches:
         for offset, image in enumerate(batch.images):
             name = None if batch.labels is None else "".join(card.classes[label] for label in np.atleast_1d(batch.labels[offset]))
-            with whole_file(folder / png_name(batch.start + offset, name), durable=False) as temporary:
+            written = png_name(batch.start + offset, name)
+            with whole_file(folder / written, durable=False) as temporary:
                 Image.fromarray(image).save(temporary, format="PNG")
+            for other in older.get(batch.start + offset, []):
+                if other != written:
+                    (folder / other).unlink(missing_ok=True)
         yield batch
 
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pocketgan_trainer.data.mnist import Digits, load_mnist
-from pocketgan_trainer.evaluate import image_scores, kernel_distance, memorization, trained_scores
+from pocketgan_trainer.evaluate import image_scores, kernel_distance, memorization, scores, trained_scores
 from pocketgan_trainer.evaluate.judge import Judge, JudgeName, Views
 from pocketgan_trainer.evaluate.pixel_components import fit_pixel_space
 from pocketgan_trainer.evaluate.scores import Evaluation, Plan, evaluate
@@ -18,6 +18,7 @@ from pocketgan_trainer.evaluate.spaces import Spaces
 
 COUNT = 1_000
 TRAINING_DIGITS = 2_000
+REAL_SAMPLES = 2
 PLAN = Plan(count=COUNT, seeds=2, told_apart=True, cas=True, classifier_seeds=2)
 TOLD_APART, REAL_TOLD_APART = 0.75, 0.5
 """What the networks that nobody trains would get with seed 0; each further seed 0.01 more."""
@@ -92,6 +93,7 @@ def quick_measurements() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(image_scores, "open_spaces", coarse_spaces)
+        patch.setattr(scores, "REAL_SAMPLES", REAL_SAMPLES)
         patch.setattr(kernel_distance, "SUBSETS", 2)
         patch.setattr(memorization, "RESAMPLES", 100)
         patch.setattr(trained_scores, "told_apart", told_apart)

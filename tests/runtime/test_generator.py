@@ -165,6 +165,17 @@ def test_classes_look_different(conditional: Generator) -> None:
         assert np.abs(first - second).mean() > 30
 
 
+@pytest.mark.parametrize(("start", "count"), [(-1, 3), (0, 0), (2.5, 3)])
+def test_labels_of_what_is_no_image_are_refused(conditional: Generator, start: int, count: int) -> None:
+    with pytest.raises(RequestError):
+        conditional.labels(start, count)
+
+
+def test_rows_of_unequal_lengths_are_no_digits(conditional: Generator) -> None:
+    with pytest.raises(RequestError, match=r"digits .* is out of range"):
+        conditional.generate(2, digits=[[1], [2, 3]])  # type: ignore[list-item]
+
+
 def test_a_model_without_classes_has_no_labels(tiny: Generator) -> None:
     assert tiny.labels(0, 5) is None
     assert [batch.labels for batch in tiny.stream(5)] == [None]

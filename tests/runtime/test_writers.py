@@ -121,7 +121,7 @@ def test_a_model_that_fails_leaves_the_earlier_png_files(tmp_path: Path, tiny: G
 
 
 def test_png_files_for_a_folder_that_went_away_are_an_output_error(tmp_path: Path, tiny: Generator) -> None:
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match=r"cannot read the folder .*gone: No such file"):
         drain(write_png_files(tmp_path / "gone", tiny.stream(1), tiny.card))
 
 
@@ -284,6 +284,14 @@ def test_images_that_exist_in_the_range_are_refused(
         refuse_overwriting_images(tmp_path, start, count)
     expected = f"{tmp_path / name} exists already: use --overwrite, another --out, or another --start"
     assert str(caught.value) == expected
+
+
+def test_an_image_takes_the_place_of_one_of_another_class(tmp_path: Path, conditional: Generator) -> None:
+    for name in ("00000003_9.png", "00000003.png", "00000030_9.png", "00000004_9.png", "notes.png"):
+        (tmp_path / name).write_text("older")
+    drain(write_png_files(tmp_path, conditional.stream(2, 7, start=2), conditional.card))
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"00000002_7.png", "00000003_7.png", "00000030_9.png", "00000004_9.png", "notes.png"}
 
 
 def test_of_several_images_the_first_is_named_and_the_others_counted(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from quick_evaluation import PLAN, few_digits, quick_evaluation, quick_measurements
+from quick_evaluation import few_digits, quick_evaluation, quick_measurements
 from typer.testing import CliRunner, Result
 
 from pocketgan import Generator
+from pocketgan.errors import OutputError
 from pocketgan_trainer.data.mnist import Digits
 from pocketgan_trainer.eval_cli import app
 from pocketgan_trainer.evaluate import scores
@@ -87,7 +88,7 @@ def test_json_alone_goes_to_stdout_and_progress_to_stderr(gan_eval: Command, fol
     assert frechet["sources"][1]["ratio"] > 3
     assert result.stderr.splitlines() == [
         "looking at 2,000 training digits and 1,000 test digits",
-        "real digits, seed 0: measuring",
+        "real digits: measuring 2 samples of 1,000 training digits",
         "mine.npz, seed 0: measuring 1,000 images",
         "mlp, seed 0: measuring 1,000 images",
     ]
@@ -100,7 +101,7 @@ def test_the_table_goes_to_stdout(gan_eval: Command, asked: Asked) -> None:
     for row in table_rows(evaluation, False):
         assert row.figure in result.stdout
         assert all(cell.text in result.stdout for cell in row.sources)
-    assert caption(PLAN) in result.stdout
+    assert caption(evaluation) in " ".join(result.stdout.split())
     assert result.stderr == "measuring\n"
 
 
@@ -140,6 +141,7 @@ def test_a_report_is_written_into_a_folder_that_is_made(gan_eval: Command, asked
         (["mlp", "--json", "--markdown"], "--json"),
         (["mlp", "--report", "report.pdf"], r"report\.pdf must end in \.html or \.png"),
         (["mlp", "--best"], "--best"),
+        (["mlp", "--classifier-seeds", "3"], "it needs --told-apart or --cas"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_names_the_option(
@@ -156,7 +158,7 @@ def test_wrong_usage_ends_with_2_and_names_the_option(
         ("absent", "error: there is no absent: expected a bundled model .*, an .onnx file, a folder of PNG files, an .npz file"),
         ("absent.onnx", "error: no model absent.onnx"),
         ("notes.txt", "error: notes.txt is of no kind that can be scored"),
-        ("few.npz", "error: few.npz holds .* about .*; use a smaller --count"),
+        ("few.npz", "error: few.npz holds .* about .*; make more, or use a smaller --count"),
         ("colour", r"error: colour/00000000\.png is 28x28 in mode RGB: expected a grey image"),
         ("small", r"error: small/00000000\.png is 20x20 in mode L: expected .* 28x28"),
         ("bad.npz", "error: bad.npz holds images float32"),
@@ -183,10 +185,20 @@ def test_a_report_that_cannot_be_written_is_found_before_anything_is_measured(
     gan_eval: Command, asked: Asked, folder: Path
 ) -> None:
     (folder / "taken").write_text("")
-    assert_fails(gan_eval("mlp", "--report", "taken/report.png"), 1, "error: output taken is a file")
+    assert_fails(gan_eval("mlp", "--report", "taken/report.png"), 1, "error: output taken is a file.* choose another --report")
+    (folder / "folder.png").mkdir()
+    assert_fails(gan_eval("mlp", "--report", "folder.png"), 1, r"error: cannot write folder\.png: it is a folder")
     assert asked == []
 
 
-def test_a_missing_extra_is_named(gan_eval: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pocketgan_trainer.requirements.find_spec", lambda name: None if name == "torch" else object())
-    assert_fails(gan_eval("mlp"), 1, "error: torch not installed: .*'train'")
+def test_a_report_that_fails_in_the_end_does_not_cost_the_table(
+    gan_eval: Command, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*arguments: object) -> None:
+        raise OutputError("cannot write report.png: no room")
+
+    monkeypatch.setattr("pocketgan_trainer.evaluate.score_sheet.write_report", no_room)
+    result = gan_eval("mlp", "--markdown", "--report", "report.png")
+    assert result.exit_code == 1
+    assert result.stdout == markdown_table(quick_evaluation(), table_rows(quick_evaluation(), False))
+    assert result.stderr.endswith("error: cannot write report.png: no room\n")

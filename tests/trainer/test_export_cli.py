@@ -3,8 +3,6 @@
 import pickle
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,36 +173,3 @@ def test_a_failed_export_leaves_the_older_file(gan_export: Command) -> None:
     Path("runs/0002-mlp-mnist/best.safetensors").write_bytes(b"")
     assert gan_export("model.onnx").exit_code == 1
     assert Path("model.onnx").read_bytes() == b"an older model"
-
-
-def in_a_new_process(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run Python code that calls the command."""
-    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120)
-
-
-def test_help_does_not_wait_for_torch(tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.argv = ['gan-export', '--help']\n"
-        "from pocketgan_trainer.export_cli import main\n"
-        "try: main()\n"
-        "finally: print(*sorted({'torch', 'onnx', 'onnxruntime', 'numpy', 'rich'} & set(sys.modules)), file=sys.stderr)"
-    )
-    done = in_a_new_process(code, tmp_path)
-    assert done.returncode == 0
-    assert "--precision" in done.stdout
-    assert done.stderr.strip() == ""
-
-
-@pytest.mark.parametrize("package", ["torch", "onnx"])
-def test_without_the_training_extra_it_says_what_to_install(tmp_path: Path, package: str) -> None:
-    code = (
-        f"import sys; sys.modules[{package!r}] = None; sys.argv = ['gan-export', 'model.onnx']\n"
-        "from pocketgan_trainer.export_cli import main\n"
-        "main()"
-    )
-    done = in_a_new_process(code, tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {package} not installed: training and export need the extra 'train'; run")
-    assert "pip install" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert done.stdout == ""

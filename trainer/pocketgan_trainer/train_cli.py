@@ -55,10 +55,14 @@ def train(
     Everything goes into a numbered run folder: checkpoints, statistics, sheets of generated digits. Ctrl-C saves and ends;
     --resume goes on from there as if nothing had happened.
     """
+    from pocketgan_trainer.errors import TrainingError
     from pocketgan_trainer.training.settings import parse_setting
 
     with usage_errors("--set"):
-        chosen = dict(parse_setting(text) for text in settings or [])
+        parsed = [parse_setting(text) for text in settings or []]
+        chosen = dict(parsed)
+        if len(chosen) < len(parsed):
+            raise TrainingError("the same name is set twice: leave one out")
     with cli_errors():
         options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": lr, "seed": seed}
         given = {**chosen, **{name: value for name, value in options.items() if value is not None}}

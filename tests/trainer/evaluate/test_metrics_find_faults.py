@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from expected_floor import expected_floor
 from numpy.typing import NDArray
 
 from pocketgan_trainer.data.mnist import Digits
 from pocketgan_trainer.evaluate.class_figures import class_figures
-from pocketgan_trainer.evaluate.frechet import expected_floor, frechet_distance
+from pocketgan_trainer.evaluate.frechet import frechet_distance
 from pocketgan_trainer.evaluate.judge import Judge, Views
 from pocketgan_trainer.evaluate.kernel_distance import kernel_distance
 from pocketgan_trainer.evaluate.neighbours import Neighbourhood, compare_neighbourhoods, nearest_neighbour_accuracy

@@ -10,6 +10,7 @@ from quick_evaluation import (
     GENERATED_ACCURACY,
     PLAN,
     REAL_ACCURACY,
+    REAL_SAMPLES,
     REAL_TOLD_APART,
     TOLD_APART,
     coarse_spaces,
@@ -24,6 +25,7 @@ from pocketgan_trainer.errors import DataError
 from pocketgan_trainer.evaluate import trained_scores
 from pocketgan_trainer.evaluate.frechet import frechet_distance
 from pocketgan_trainer.evaluate.image_scores import choose_test_digits
+from pocketgan_trainer.evaluate.memorization import look_at_held_out, memorization
 from pocketgan_trainer.evaluate.scores import Evaluation, Plan, SourceScores, evaluate
 from pocketgan_trainer.evaluate.sources import FixedSource
 
@@ -73,6 +75,7 @@ def test_the_floor_is_that_of_as_many_training_digits_of_the_same_classes(evalua
     sample = FixedSource("", split.images, split.labels.astype(np.int64)).draw(compared.labels.astype(np.int64), 1)
     judge = coarse_spaces(split.images).first_judge
     expected = frechet_distance(judge.look(sample).features, judge.look(compared.images).features)
+    assert len(evaluation.real.images) == REAL_SAMPLES
     assert evaluation.real.images[1].against_test.frechet.first_judge == pytest.approx(expected, rel=1e-9)
 
 
@@ -117,8 +120,14 @@ def test_networks_are_trained_once_for_each_seed_and_only_if_asked(evaluation: E
 @pytest.mark.parametrize(
     ("plan", "told"),
     [
-        (Plan(COUNT, 1, False, False, 1), r"few\.npz holds 300 images, 1,000 are needed .* about 300; use a smaller --count"),
-        (Plan(200, 1, True, False, 1), r"few\.npz holds 300 images, 900 are needed .* about 300; leave out --told-apart"),
+        (
+            Plan(COUNT, 1, False, False, 1),
+            r"few\.npz holds 300 images, 1,000 are needed .* about 300; make more, or use a smaller --count",
+        ),
+        (
+            Plan(200, 1, True, False, 1),
+            r"few\.npz holds 300 images, 900 are needed .* about 300; make more, or leave out --told-apart",
+        ),
     ],
 )
 def test_too_few_images_are_found_before_anything_is_measured(plan: Plan, told: str) -> None:
@@ -132,7 +141,10 @@ def test_too_few_images_are_found_before_anything_is_measured(plan: Plan, told: 
 def test_too_few_images_of_a_class_for_a_classifier_are_found_too() -> None:
     training, test = few_digits()
     source = FixedSource("few.npz", training.images[:1_100], training.labels[:1_100].astype(np.int64))
-    with quick_measurements(), pytest.raises(DataError, match=r"holds \d+ images of the digit \d, 120 .*; leave out --cas"):
+    with (
+        quick_measurements(),
+        pytest.raises(DataError, match=r"holds \d+ images of the digit \d, 120 .*; make more, or leave out --cas"),
+    ):
         evaluate([source], Plan(200, 1, False, True, 1), training, test, lambda line: None)
 
 
@@ -158,9 +170,40 @@ def test_what_is_told_apart_are_as_many_images_of_the_same_classes(monkeypatch: 
     assert len(first) == len(second) == 1_000
     assert {image.tobytes() for image in first}.isdisjoint(image.tobytes() for image in second)
     assert tested == 2_500
-    assert label_of[first[0].tobytes()] != label_of[training.images[0].tobytes()] or not np.array_equal(
-        first, training.images[:1_000]
-    )
+
+
+def test_digits_are_shuffled_before_they_are_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, test = few_digits()
+    halves: list[NDArray[np.uint8]] = []
+
+    def remember(first: NDArray[np.uint8], second: NDArray[np.uint8], seed: int, tested: int = 5_000) -> float:
+        halves.append(first)
+        return 0.5
+
+    with quick_measurements():
+        monkeypatch.setattr(trained_scores, "told_apart", remember)
+        evaluate(three_sources()[:1], Plan(COUNT, 1, True, False, 1), training, test, lambda line: None)
+    chosen = {image.tobytes() for image in halves[0]}
+    first_half = {image.tobytes() for image in training.images[:1_000]}
+    # Of a random half, about as many come from either half of the digits.
+    assert 400 < len(chosen & first_half) < 600
+
+
+def test_a_classifier_needs_a_source_with_classes() -> None:
+    training, test = few_digits()
+    with quick_measurements(), pytest.raises(DataError, match=r"none of these has classes, .* leave out --cas"):
+        evaluate(three_sources()[2:], Plan(COUNT, 1, False, True, 1), training, test, lambda line: None)
+
+
+def test_copies_are_told_by_the_validation_digits(evaluation: Evaluation) -> None:
+    training, test = few_digits()
+    look = coarse_spaces(training.images[:-5_000]).first_judge.look
+    trained, held_out = (look(images).features for images in (training.images[:-5_000], training.images[-5_000:]))
+    of_test_digits = look(choose_test_digits(test, COUNT).images).features
+    with quick_measurements():
+        expected = memorization(of_test_digits, look_at_held_out(trained, held_out))
+    assert evaluation.real.images[0].memorization.nearest_ratio_median == pytest.approx(expected.nearest_ratio_median)
+    assert evaluation.real.images[0].memorization.band_low == expected.band_low
 
 
 def test_specimens_are_the_closest_pairs_and_the_images_least_like_what_was_asked(evaluation: Evaluation) -> None:
@@ -188,7 +231,12 @@ def test_progress_is_told_line_by_line() -> None:
     said: list[str] = []
     with quick_measurements():
         evaluate(three_sources()[:1], PLAN, training, test, said.append)
-    assert said[0] == "looking at 2,000 training digits and 1,000 test digits"
+    assert said[:2] == [
+        "looking at 2,000 training digits and 1,000 test digits",
+        "real digits: measuring 2 samples of 1,000 training digits",
+    ]
     assert "other|digits.npz, seed 1: measuring 1,000 images" in said
-    assert "other|digits.npz: told apart from real digits 75.00% of the time" in said
-    assert "other|digits.npz: a classifier trained on it gets 97.00% of the test digits" in said
+    told_apart = said.index("other|digits.npz: training a network to tell 900 images from as many real digits, seed 0")
+    assert said[told_apart + 1] == "  right: 75.00%"
+    classified = said.index("other|digits.npz: training a classifier on 1,200 images, seed 1")
+    assert said[classified + 1] == "  right: 98.00%"

@@ -28,6 +28,8 @@ from pocketgan_trainer.training.sampling import draw
 
 PRECISIONS = ("int8", "fp16", "fp32")
 
+NANO = PRESETS["nano"]
+
 
 @pytest.fixture(scope="module")
 def checkpoint(trained_run: RunFolder) -> Checkpoint:
@@ -147,10 +149,10 @@ def test_an_export_takes_the_place_of_an_older_file(
 @pytest.fixture
 def checkpoint_with_classes(checkpoint: Checkpoint) -> Checkpoint:
     """A checkpoint of the nano preset, whose generator was never trained but is lively."""
-    weights = lively_pocket(32, (20, 12, 8), 4).state_dict()
+    weights = lively_pocket(NANO.latent_size, (20, 12, 6), 4).state_dict()
     return replace(
         checkpoint,
-        config=PRESETS["nano"].config,
+        config=NANO.config,
         tensors={f"{network}.{name}": value for network in ("generator", "average") for name, value in weights.items()},
     )
 
@@ -162,9 +164,9 @@ def test_a_model_with_classes_draws_the_digits_that_are_asked_for(
     report = export(checkpoint_with_classes, tmp_path / "model.onnx", precision)
     assert report.kernels.integer == {"int8": 5}.get(precision, 0)
     model = Generator.load(report.target, "cpu")
-    assert (model.card.name, model.card.classes, model.card.latent_size) == ("nano-mnist", tuple("0123456789"), 32)
+    assert (model.card.name, model.card.classes, model.card.latent_size) == ("nano-mnist", tuple("0123456789"), NANO.latent_size)
     drawn = model.generate(20, digits=[7, 3], seed=5)
-    expected = draw(restore_generator(checkpoint_with_classes), 32, 5, 0, 20, np.tile([7, 3], 10))
+    expected = draw(restore_generator(checkpoint_with_classes), NANO.latent_size, 5, 0, 20, np.tile([7, 3], 10))
     difference = drawn.astype(float) - expected
     assert np.sqrt((difference**2).mean()) < {"int8": 6, "fp16": 1, "fp32": 0.1}[precision]
     assert (drawn != model.generate(20, digits=[3, 7], seed=5)).any(axis=(1, 2)).all()
@@ -173,7 +175,9 @@ def test_a_model_with_classes_draws_the_digits_that_are_asked_for(
 def test_parity_is_measured_with_the_classes_in_turn(checkpoint_with_classes: Checkpoint, tmp_path: Path) -> None:
     report = export(checkpoint_with_classes, tmp_path / "model.onnx", "int8")
     images = Generator.load(report.target, "cpu").generate(1000, seed=verify.PARITY_SEED)
-    reference = draw(restore_generator(checkpoint_with_classes), 32, verify.PARITY_SEED, 0, 1000, np.arange(1000) % 10)
+    reference = draw(
+        restore_generator(checkpoint_with_classes), NANO.latent_size, verify.PARITY_SEED, 0, 1000, np.arange(1000) % 10
+    )
     assert report.card.parity.mean_error == round(float(np.abs(images.astype(int) - reference).mean()), 4)
 
 
@@ -225,7 +229,16 @@ def test_weights_that_are_not_finite_leave_the_old_file(checkpoint: Checkpoint, 
 def test_a_generator_that_draws_always_the_same_leaves_the_old_file(checkpoint: Checkpoint, tmp_path: Path) -> None:
     collapsed = {"generator.0.weight": torch.zeros(128, 100)}
     same = replace(checkpoint, tensors={**checkpoint.tensors, **collapsed})
-    assert_export_fails(same, tmp_path, ExportError, "all 1000 images that it draws are the same: the training has collapsed")
+    assert_export_fails(same, tmp_path, ExportError, "all images among 1,000 are the same: the training has collapsed")
+
+
+def test_a_generator_that_draws_one_image_of_each_class_leaves_the_old_file(
+    checkpoint_with_classes: Checkpoint, tmp_path: Path
+) -> None:
+    weight = checkpoint_with_classes.tensors["average.body.0.weight"].clone()
+    weight[:, : NANO.latent_size] = 0
+    collapsed = replace(checkpoint_with_classes, tensors={**checkpoint_with_classes.tensors, "average.body.0.weight": weight})
+    assert_export_fails(collapsed, tmp_path, ExportError, "all images of a class among 1,000 are the same")
 
 
 def test_a_full_disk_leaves_the_old_file(monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint, tmp_path: Path) -> None:

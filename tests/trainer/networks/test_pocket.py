@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pocketgan.latents import LARGEST_TICK, LATENT_STEP
 from pocketgan_trainer.networks.pocket import CLASSES, ONE_HOT_VALUE, PocketDiscriminator, PocketGenerator
 from pocketgan_trainer.training.presets import PRESETS
 
@@ -35,12 +34,6 @@ def discriminator() -> PocketDiscriminator:
 
 def test_classes_are_the_ten_digits() -> None:
     assert CLASSES == ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-
-
-def test_the_asked_class_is_a_number_on_the_grid_of_the_latents() -> None:
-    ticks = ONE_HOT_VALUE / LATENT_STEP
-    assert ticks == round(ticks)
-    assert 0 < ticks <= LARGEST_TICK
 
 
 def test_generator_draws_one_image_of_grey_levels_for_each_latent(generator: PocketGenerator) -> None:

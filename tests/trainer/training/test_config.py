@@ -18,9 +18,10 @@ CONFIG = TrainingConfig(
     seed=7,
     adam_beta1=0.5,
     adam_beta2=0.99,
-    constant_rate_share=0.5,
+    final_rate_share=0.5,
     gradient_penalty=0.25,
     final_penalty_share=0.75,
+    batch_statistics_share=0.125,
     ema_halflife_images=1000,
 )
 
@@ -42,14 +43,17 @@ CONFIG = TrainingConfig(
         ({"adam_beta1": 1.0}, "adam_beta1 1.0 is out of range"),
         ({"adam_beta2": 1.0}, "adam_beta2 1.0 is out of range"),
         ({"adam_beta2": math.nan}, "adam_beta2 nan is out of range"),
-        ({"constant_rate_share": -0.1}, "constant_rate_share -0.1 is out of range: expected from 0 to 1"),
-        ({"constant_rate_share": 1.1}, "constant_rate_share 1.1 is out of range"),
-        ({"constant_rate_share": math.nan}, "constant_rate_share nan is out of range"),
-        ({"final_penalty_share": -0.1}, "final_penalty_share -0.1 is out of range: expected from 0 to 1"),
+        ({"final_rate_share": 0.0}, "final_rate_share 0.0 is out of range: expected from above 0 to 1"),
+        ({"final_rate_share": 1.1}, "final_rate_share 1.1 is out of range"),
+        ({"final_rate_share": math.nan}, "final_rate_share nan is out of range"),
+        ({"final_penalty_share": 0.0}, "final_penalty_share 0.0 is out of range: expected from above 0 to 1"),
         ({"final_penalty_share": 1.1}, "final_penalty_share 1.1 is out of range"),
-        ({"gradient_penalty": -0.1}, "gradient_penalty -0.1 .*is out of range: expected a number from 0"),
-        ({"gradient_penalty": math.inf}, "gradient_penalty inf .*is out of range"),
-        ({"gradient_penalty": math.nan}, "gradient_penalty nan .*is out of range"),
+        ({"batch_statistics_share": -0.1}, "batch_statistics_share -0.1 is out of range: expected from 0 to 1"),
+        ({"batch_statistics_share": 1.1}, "batch_statistics_share 1.1 is out of range"),
+        ({"batch_statistics_share": math.nan}, "batch_statistics_share nan is out of range"),
+        ({"gradient_penalty": -0.1}, "gradient_penalty -0.1 is out of range: expected a number from 0"),
+        ({"gradient_penalty": math.inf}, "gradient_penalty inf is out of range"),
+        ({"gradient_penalty": math.nan}, "gradient_penalty nan is out of range"),
         ({"ema_halflife_images": -1}, "ema_halflife_images -1 is out of range: expected a number from 0"),
     ],
 )
@@ -68,10 +72,12 @@ def test_values_that_make_no_sense_are_refused(change: dict[str, int | float], t
         {"learning_rate": 0.999},
         {"adam_beta1": 0.0},
         {"adam_beta2": 0.9999},
-        {"constant_rate_share": 0.0},
-        {"constant_rate_share": 1.0},
-        {"final_penalty_share": 0.0},
+        {"final_rate_share": 1e-9},
+        {"final_rate_share": 1.0},
+        {"final_penalty_share": 1e-9},
         {"final_penalty_share": 1.0},
+        {"batch_statistics_share": 0.0},
+        {"batch_statistics_share": 1.0},
         {"gradient_penalty": 0.0},
         {"gradient_penalty": 1000.0},
         {"ema_halflife_images": 0},
@@ -102,9 +108,10 @@ def test_json_holds_every_field_under_its_name() -> None:
         "seed": 7,
         "adam_beta1": 0.5,
         "adam_beta2": 0.99,
-        "constant_rate_share": 0.5,
+        "final_rate_share": 0.5,
         "gradient_penalty": 0.25,
         "final_penalty_share": 0.75,
+        "batch_statistics_share": 0.125,
         "ema_halflife_images": 1000,
     }
 
@@ -113,9 +120,10 @@ def test_a_config_of_an_earlier_version_trains_as_that_version_did() -> None:
     text = """{"preset": "mlp", "epochs": 3, "batch_size": 32, "learning_rate": 0.001, "bfloat16": false, "seed": 7}"""
     config = TrainingConfig.from_json(text)
     assert (config.preset, config.epochs, config.batch_size, config.seed) == ("mlp", 3, 32, 7)
-    # Adam's own numbers, a rate that never falls, no penalty and no average.
-    assert (config.adam_beta1, config.adam_beta2, config.constant_rate_share) == (0.9, 0.999, 1.0)
-    assert (config.gradient_penalty, config.final_penalty_share, config.ema_halflife_images) == (0.0, 1.0, 0)
+    # Adam's own numbers, a rate that never falls, no penalty, batch statistics to the end and no average.
+    assert (config.adam_beta1, config.adam_beta2, config.final_rate_share) == (0.9, 0.999, 1.0)
+    assert (config.gradient_penalty, config.final_penalty_share) == (0.0, 1.0)
+    assert (config.batch_statistics_share, config.ema_halflife_images) == (1.0, 0)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +142,10 @@ def test_a_config_of_an_earlier_version_trains_as_that_version_did() -> None:
         ("seed", 7.0),
         ("adam_beta1", 0),
         ("adam_beta2", None),
-        ("constant_rate_share", 1),
+        ("final_rate_share", 1),
         ("gradient_penalty", "0.5"),
         ("final_penalty_share", 1),
+        ("batch_statistics_share", 1),
         ("ema_halflife_images", 1e3),
         ("ema_halflife_images", False),
     ],
@@ -149,18 +158,18 @@ def test_a_value_of_the_wrong_type_is_refused_by_name(name: str, value: object) 
 @pytest.mark.parametrize("name", ["preset", "epochs", "batch_size", "learning_rate", "bfloat16"])
 def test_a_missing_field_that_has_no_default_is_refused(name: str) -> None:
     values = {key: value for key, value in asdict(CONFIG).items() if key != name}
-    with pytest.raises(TrainingError, match="does not hold exactly the fields preset, epochs"):
+    with pytest.raises(TrainingError, match=f"training config lacks {name}: expected the fields preset, .*use the version"):
         TrainingConfig.from_json(json.dumps(values))
 
 
 def test_an_unknown_field_is_refused() -> None:
-    with pytest.raises(TrainingError, match="does not hold exactly the fields"):
+    with pytest.raises(TrainingError, match="training config has momentum: expected the fields preset, "):
         TrainingConfig.from_json(json.dumps({**asdict(CONFIG), "momentum": 0.9}))
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "null", '"mlp"'])
 def test_json_that_is_not_an_object_is_refused(text: str) -> None:
-    with pytest.raises(TrainingError, match="does not hold exactly the fields"):
+    with pytest.raises(TrainingError, match="training config is no JSON object: expected one with the fields preset, "):
         TrainingConfig.from_json(text)
 
 

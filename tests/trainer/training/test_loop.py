@@ -1,5 +1,6 @@
 """The training loop on a few hundred real digits: what it leaves on disk, and that stopping leaves no trace."""
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -42,9 +43,11 @@ NANO = replace(
     epochs=2,
     batch_size=16,
     bfloat16=False,
-    constant_rate_share=0.5,
+    seed=2,  # whose first weights do not draw everything black
+    final_rate_share=0.1,
     gradient_penalty=0.5,
     final_penalty_share=0.2,
+    batch_statistics_share=0.5,
     ema_halflife_images=1000,
 )
 FEW_IMAGES = 66
@@ -467,8 +470,8 @@ def test_both_learning_rates_follow_the_schedule(recorded: RecordingStep, new_ru
     train(NANO, digits_for(NANO, digits), score, new_run(), CPU, SilentReport(), never)
     expected = [learning_rate(NANO, 16 * step, 8 * 16) for step in range(8)]
     assert recorded.rates == [(rate, rate) for rate in expected]
-    assert expected[:5] == [NANO.learning_rate] * 5
-    assert expected[7] == pytest.approx(NANO.learning_rate / 4)
+    assert expected[0] == NANO.learning_rate
+    assert expected[4] == pytest.approx(NANO.learning_rate * 0.1**0.5)
 
 
 def test_the_gradient_penalty_follows_the_schedule(
@@ -477,8 +480,56 @@ def test_the_gradient_penalty_follows_the_schedule(
     train(NANO, digits_for(NANO, digits), score, new_run(), CPU, SilentReport(), never)
     expected = [gradient_penalty(NANO, 16 * step, 8 * 16) for step in range(8)]
     assert [batch.gradient_penalty for batch in recorded.batches] == expected
-    assert expected[:5] == [0.5] * 5
-    assert expected[7] == pytest.approx(0.5 * (0.25 + 0.75 * 0.2))
+    assert expected[0] == 0.5
+    assert expected[4] == pytest.approx(0.5 * 0.2**0.5)
+
+
+class StatisticsRecorder:
+    """Takes steps of the nano preset and keeps the running statistics and the weights of its first normalization."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Tensor, Tensor]] = []
+
+    def __call__(self, players: Players, batch: Batch) -> StepStatistics:
+        """Take a step."""
+        measured = PRESETS["nano"].step(players, batch)
+        values = players.generator.state_dict()
+        self.seen.append((values["body.2.running_var"].clone(), values["body.2.weight"].clone()))
+        return measured
+
+    def moved(self) -> list[tuple[bool, bool]]:
+        """Return whether statistics and weights moved, from each step to the next."""
+        return [
+            (not torch.equal(*variances), not torch.equal(*weights))
+            for (variances, weights) in (zip(*pair, strict=True) for pair in itertools.pairwise(self.seen))
+        ]
+
+
+@pytest.fixture
+def statistics_recorder(monkeypatch: pytest.MonkeyPatch) -> StatisticsRecorder:
+    """Record the statistics in every run of the nano preset."""
+    recorder = StatisticsRecorder()
+    monkeypatch.setattr(loop, "PRESETS", MappingProxyType({"nano": replace(PRESETS["nano"], step=recorder)}))
+    return recorder
+
+
+@pytest.mark.parametrize("halflife", [1000, 0], ids=["with an average", "without one"])
+def test_the_running_statistics_stand_still_from_the_share_of_the_run_that_was_set(
+    statistics_recorder: StatisticsRecorder, new_run: NewRun, digits: Digits, score: Score, halflife: int
+) -> None:
+    config = replace(NANO, ema_halflife_images=halflife)
+    train(config, digits_for(config, digits), score, new_run(), CPU, SilentReport(), never)
+    assert statistics_recorder.moved() == [(True, True)] * 3 + [(False, True)] * 4
+
+
+def test_a_run_that_is_made_longer_keeps_its_statistics(
+    statistics_recorder: StatisticsRecorder, new_run: NewRun, digits: Digits, score: Score
+) -> None:
+    run, longer = new_run(), replace(NANO, epochs=8)
+    train(NANO, digits_for(NANO, digits), score, run, CPU, SilentReport(), never)
+    train(longer, digits_for(NANO, digits), score, run, CPU, SilentReport(), never, load_checkpoint(run.last))
+    # 8 steps, then 24: half of 32 would be 16.
+    assert statistics_recorder.moved() == [(True, True)] * 3 + [(False, True)] * 28
 
 
 def test_the_average_follows_the_generator_step_by_step(

@@ -10,9 +10,10 @@ import torch
 from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training import plan
 from pocketgan_trainer.training.checkpoint import load_checkpoint
-from pocketgan_trainer.training.plan import plan_new_run, plan_resumed_run
+from pocketgan_trainer.training.plan import plan_new_run, plan_resumed_run, training_command
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.run_folder import RunFolder
+from pocketgan_trainer.training.settings import parse_setting
 
 CPU = torch.device("cpu")
 
@@ -57,6 +58,25 @@ def test_options_that_agree_with_the_run_may_be_repeated(run: RunFolder) -> None
     assert plan_resumed_run(run.path, "mlp", options).config == load_checkpoint(run.last).config
 
 
+@pytest.mark.parametrize(
+    ("changes", "command"),
+    [
+        ({"preset": "pocket"}, "gan-train --epochs 50"),
+        ({"preset": "pocket", "epochs": 7, "learning_rate": 2e-3}, "gan-train --epochs 7 --lr 0.002"),
+        ({"preset": "nano", "seed": 3, "bfloat16": False}, "gan-train --preset nano --epochs 50 --set bfloat16=false --seed 3"),
+        ({"preset": "dcgan", "final_rate_share": 0.5}, "gan-train --preset dcgan --epochs 50 --set final_rate_share=0.5"),
+    ],
+)
+def test_a_config_is_written_as_the_command_that_makes_it(changes: dict[str, str | float], command: str) -> None:
+    config = replace(PRESETS[str(changes["preset"])].config, **changes)  # type: ignore[arg-type]
+    assert training_command(config) == command
+    words = command.split()
+    for option, word in zip(words[1::2], words[2::2], strict=True):
+        if option == "--set":
+            name, value = parse_setting(word)
+            assert getattr(config, name) == value
+
+
 def test_more_epochs_are_a_longer_run(run: RunFolder) -> None:
     resumed = plan_resumed_run(run.path, None, {"epochs": 5})
     assert resumed.config == replace(load_checkpoint(run.last).config, epochs=5)
@@ -78,14 +98,14 @@ def test_every_differing_option_is_listed(run: RunFolder) -> None:
     assert "epochs" not in message
 
 
-def test_fewer_epochs_than_are_done_are_refused(run: RunFolder) -> None:
+def test_fewer_epochs_than_were_planned_are_refused(run: RunFolder) -> None:
     checkpoint = load_checkpoint(run.last)
-    later = replace(checkpoint, progress=replace(checkpoint.progress, epoch=4), config=replace(checkpoint.config, epochs=6))
+    longer = replace(checkpoint, config=replace(checkpoint.config, epochs=6))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "load_checkpoint", lambda path: later)
-        with pytest.raises(TrainingError, match="has 4 epochs done already"):
-            plan_resumed_run(run.path, None, {"epochs": 3})
-        assert plan_resumed_run(run.path, None, {"epochs": 5}).config.epochs == 5
+        patch.setattr(plan, "load_checkpoint", lambda path: longer)
+        with pytest.raises(TrainingError, match="is a run of 6 epochs: expected --epochs of that or more"):
+            plan_resumed_run(run.path, None, {"epochs": 5})
+        assert plan_resumed_run(run.path, None, {"epochs": 6}).config.epochs == 6
 
 
 def test_a_run_without_a_last_checkpoint_cannot_be_resumed(run: RunFolder) -> None:

@@ -111,6 +111,13 @@ def test_generator_draws_in_evaluation_mode_and_is_left_in_its_own(training: boo
     assert mirror.training is training
 
 
+def test_a_layer_that_is_frozen_stays_so() -> None:
+    generator = nn.Sequential(nn.Linear(10, 784), nn.BatchNorm1d(784), nn.Unflatten(1, (1, 28, 28)))
+    generator[1].eval()
+    draw(generator, 10, seed=0, start=0, count=1)
+    assert [generator.training, *(layer.training for layer in generator)] == [True, True, False, True]
+
+
 def test_running_statistics_and_weights_are_left_alone() -> None:
     generator = nn.Sequential(nn.Linear(10, 784), nn.BatchNorm1d(784), nn.Unflatten(1, (1, 28, 28)))
     before = {name: value.clone() for name, value in generator.state_dict().items()}

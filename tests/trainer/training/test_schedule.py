@@ -1,4 +1,4 @@
-"""What changes over a run: the learning rate, constant and then falling linearly to zero, and the gradient penalty with it."""
+"""What changes over a run: learning rate and gradient penalty, which fall by equal factors, and the freezing of statistics."""
 
 from dataclasses import replace
 
@@ -8,47 +8,61 @@ from torch import nn
 from torch.optim import SGD
 
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.schedule import gradient_penalty, learning_rate, set_learning_rate
+from pocketgan_trainer.training.schedule import (
+    freeze_statistics,
+    gradient_penalty,
+    learning_rate,
+    set_learning_rate,
+    uses_batch_statistics,
+)
 
-CONFIG = TrainingConfig(preset="mlp", epochs=1, batch_size=2, learning_rate=0.004, bfloat16=False, constant_rate_share=0.6)
-
-
-@pytest.mark.parametrize("seen", [0, 1, 300, 599, 600])
-def test_the_rate_is_the_full_one_over_the_share_that_is_constant(seen: int) -> None:
-    assert learning_rate(CONFIG, seen, 1000) == 0.004
-
-
-@pytest.mark.parametrize(("seen", "share"), [(700, 0.75), (800, 0.5), (900, 0.25), (999, 0.0025)])
-def test_then_it_falls_linearly(seen: int, share: float) -> None:
-    assert learning_rate(CONFIG, seen, 1000) == pytest.approx(0.004 * share)
-
-
-def test_it_ends_at_zero() -> None:
-    assert learning_rate(CONFIG, 1000, 1000) == 0
-
-
-@pytest.mark.parametrize("seen", [0, 500, 999, 1000])
-def test_by_default_it_never_falls(seen: int) -> None:
-    assert learning_rate(replace(CONFIG, constant_rate_share=1.0), seen, 1000) == 0.004
+CONFIG = TrainingConfig(
+    preset="mlp",
+    epochs=1,
+    batch_size=2,
+    learning_rate=0.004,
+    bfloat16=False,
+    final_rate_share=0.01,
+    gradient_penalty=0.5,
+    final_penalty_share=0.16,
+    batch_statistics_share=0.3,
+)
+CONSTANT = replace(CONFIG, final_rate_share=1.0, final_penalty_share=1.0, batch_statistics_share=1.0)
 
 
-@pytest.mark.parametrize("seen", [0, 1, 500, 1000])
-def test_it_may_fall_from_the_start(seen: int) -> None:
-    assert learning_rate(replace(CONFIG, constant_rate_share=0.0), seen, 1000) == pytest.approx(0.004 * (1 - seen / 1000))
+@pytest.mark.parametrize(("seen", "rate"), [(0, 0.004), (250, 0.004 / 10**0.5), (500, 0.0004), (1000, 0.00004)])
+def test_the_rate_falls_by_equal_factors_to_its_final_share(seen: int, rate: float) -> None:
+    assert learning_rate(CONFIG, seen, 1000) == pytest.approx(rate)
 
 
-PENALIZED = replace(CONFIG, gradient_penalty=0.5, final_penalty_share=0.2)
+@pytest.mark.parametrize(("seen", "penalty"), [(0, 0.5), (500, 0.2), (1000, 0.08)])
+def test_so_does_the_penalty(seen: int, penalty: float) -> None:
+    assert gradient_penalty(CONFIG, seen, 1000) == pytest.approx(penalty)
 
 
-@pytest.mark.parametrize(("seen", "penalty"), [(0, 0.5), (600, 0.5), (700, 0.4), (800, 0.3), (900, 0.2), (1000, 0.1)])
-def test_the_penalty_falls_with_the_rate_to_the_share_that_is_left(seen: int, penalty: float) -> None:
-    assert gradient_penalty(PENALIZED, seen, 1000) == pytest.approx(penalty)
+@pytest.mark.parametrize("seen", [0, 1, 999, 1000])
+def test_a_final_share_of_all_changes_nothing(seen: int) -> None:
+    assert learning_rate(CONSTANT, seen, 1000) == 0.004
+    assert gradient_penalty(CONSTANT, seen, 1000) == 0.5
 
 
-@pytest.mark.parametrize("seen", [0, 600, 601, 1000])
-def test_by_default_the_penalty_stays(seen: int) -> None:
-    assert gradient_penalty(replace(PENALIZED, final_penalty_share=1.0), seen, 1000) == pytest.approx(0.5)
-    assert gradient_penalty(CONFIG, seen, 1000) == 0
+@pytest.mark.parametrize(("seen", "uses"), [(0, True), (299, True), (300, False), (1000, False)])
+def test_batch_statistics_are_used_in_the_first_share_of_the_run(seen: int, uses: bool) -> None:
+    assert uses_batch_statistics(CONFIG, seen, 1000) is uses
+
+
+def test_or_to_the_last_image() -> None:
+    assert uses_batch_statistics(CONSTANT, 999, 1000)
+
+
+def test_frozen_statistics_are_gone_by_and_stay_while_everything_else_trains_on() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Dropout(0.5), nn.Flatten(), nn.BatchNorm1d(12))
+    freeze_statistics(network)
+    assert [layer.training for layer in network] == [True, False, True, True, False]
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network(torch.randn(5, 1, 4, 4)).square().mean().backward()
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert all(weight.grad is not None for weight in network.parameters())
 
 
 def test_steps_are_of_the_rate_that_was_set() -> None:

@@ -6,32 +6,38 @@ import pytest
 
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.presets import PRESETS
-from pocketgan_trainer.training.settings import parse_setting
+from pocketgan_trainer.training.settings import FLAGS, parse_setting
 
 
-def test_every_field_but_the_preset_can_be_set_to_what_it_is() -> None:
+def test_every_field_without_an_option_of_its_own_can_be_set_to_what_it_is() -> None:
     config = PRESETS["pocket"].config
-    values = {name: value for name, value in asdict(config).items() if name != "preset"}
+    values = {name: value for name, value in asdict(config).items() if name not in FLAGS}
     parsed = dict(parse_setting(f"{name}={str(value).lower()}") for name, value in values.items())
     assert parsed == values
     assert [type(value) for value in parsed.values()] == [type(value) for value in values.values()]
     assert replace(config, **parsed) == config  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("text", "option"), [("preset=mlp", "--preset"), ("learning_rate=0.1", "--lr"), ("seed=7", "--seed")])
+def test_what_has_an_option_is_refused_with_its_name(text: str, option: str) -> None:
+    with pytest.raises(TrainingError, match=f"{text}.* is not a setting: use {option}$"):
+        parse_setting(text)
+
+
 def test_a_number_may_be_written_as_in_science() -> None:
     assert parse_setting("gradient_penalty=5e-2") == ("gradient_penalty", 0.05)
 
 
-@pytest.mark.parametrize("text", ["", "gamma=1", "preset=mlp", "gradient_penalty", "=1"])
+@pytest.mark.parametrize("text", ["", "gamma=1", "gradient_penalty", "=1"])
 def test_what_is_no_field_is_refused_with_the_names_that_there_are(text: str) -> None:
-    with pytest.raises(TrainingError, match=r"is not a setting: expected NAME=VALUE with a name of epochs, .*gradient_penalty"):
+    with pytest.raises(TrainingError, match=r"is not a setting: expected NAME=VALUE with a name of bfloat16, .*gradient_penalty"):
         parse_setting(text)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("epochs=1.5", "a whole number after epochs="),
+        ("ema_halflife_images=1.5", "a whole number after ema_halflife_images="),
         ("bfloat16=1", "true or false after bfloat16="),
         ("gradient_penalty=", "a number after gradient_penalty="),
     ],

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 from torch.optim import SGD, Adam
 
+from pocketgan_trainer.training import steps
 from pocketgan_trainer.training.steps import (
     PENALTY_INTERVAL,
     Batch,
@@ -188,6 +189,16 @@ def test_alternating_step_moves_d_on_reals_then_on_fakes_then_g_against_the_move
         alternating_step(players, BATCH)
         alternating_by_hand(expected)
     assert_equal(players, expected)
+
+
+def test_without_a_penalty_its_gradient_is_not_even_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(logits: Tensor, images: Tensor) -> Tensor:
+        raise AssertionError
+
+    monkeypatch.setattr(steps, "squared_gradient", refuse)
+    paired_step(small_players(classes=CLASSES), replace(LABELLED, gradient_penalty=0.0))
+    with pytest.raises(AssertionError):
+        paired_step(small_players(classes=CLASSES), replace(LABELLED, gradient_penalty=0.1))
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.02, 0.1])

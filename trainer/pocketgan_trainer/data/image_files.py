@@ -15,7 +15,7 @@ from pocketgan_trainer.data.idx import read_idx
 from pocketgan_trainer.data.mnist import IMAGE_SHAPE
 from pocketgan_trainer.errors import DataError
 
-_CLASS_IN_NAME = re.compile(r".*_([0-9])\.png", re.IGNORECASE)
+_CLASS_IN_NAME = re.compile(r"[0-9]{8,}_([0-9])\.png", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +31,8 @@ class ImageFiles:
 def read_png_folder(folder: Path) -> ImageFiles:
     """Return the images of a folder of grey PNG files in the order of their names, as gan-gen writes them.
 
-    The class is the digit after the last underscore of a name (`00000007_3.png`), or the name of the sub-folder where all files
-    lie in sub-folders `0` to `9`. gan-gen's sheet `grid.png` is passed over. Raises DataError for a folder without PNG files, for
+    The class is the digit at the end of names such as `00000007_3.png`, or the name of the sub-folder where all files lie in
+    sub-folders `0` to `9`. gan-gen's sheet `grid.png` is passed over. Raises DataError for a folder without PNG files, for
     names of which only some tell a class, and for any image that is not grey, of 8 bits and 28x28.
     """
     files = _png_files(folder)

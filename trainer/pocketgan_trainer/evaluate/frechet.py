@@ -1,4 +1,4 @@
-"""How far two sets of features are apart as Gaussians, and how far apart two sets of the same kind are by chance alone.
+"""How far two sets of features are apart as Gaussians.
 
 The Frechet distance between normal distributions is that of D. Dowson, B. Landau, "The Frechet distance between multivariate
 normal distributions", 1982; M. Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017, made it the usual score of
@@ -13,7 +13,7 @@ def frechet_distance(features: NDArray[np.float32], reference: NDArray[np.float3
     """Return the (squared) Frechet distance between the Gaussians of features [N, F] and reference [M, F], N and M above 1.
 
     Means and unbiased covariances are taken in float64. It is 0 for the same set, up to rounding, symmetric, and above 0 for two
-    samples of one distribution: see `expected_floor`.
+    samples of one distribution.
     """
     one, other = features.astype(np.float64), reference.astype(np.float64)
     return distance_of_gaussians(one.mean(axis=0), _covariance(one), other.mean(axis=0), _covariance(other))
@@ -32,20 +32,6 @@ def distance_of_gaussians(
     cross = np.sqrt(np.linalg.eigvalsh(root @ other_covariance @ root).clip(0)).sum()
     shift = mean - other_mean
     return float(shift @ shift + np.trace(covariance) + np.trace(other_covariance) - 2 * cross)
-
-
-def expected_floor(covariance: NDArray[np.float64], count_a: int, count_b: int) -> float:
-    """Return the distance to expect between two samples of one Gaussian with this covariance [F, F], of count_a and count_b.
-
-    It is the second-order expansion (1/A + 1/B) (sum_i l_i + sum_ij l_i l_j (1 + [i = j]) / (2 (l_i + l_j))) in the eigenvalues
-    l of the covariance: the means' distance and, from the variance of Wishart matrices, the covariances'. It holds where both
-    counts are large beside F, to a few hundredths for equal l and to a tenth for a spectrum that falls as 1/i.
-    """
-    spectrum = np.linalg.eigvalsh(covariance).clip(0)
-    products, sums = np.outer(spectrum, spectrum), 2 * np.add.outer(spectrum, spectrum)
-    products += np.diag(spectrum**2)
-    terms = np.divide(products, sums, out=np.zeros_like(products), where=sums > 0)
-    return float((1 / count_a + 1 / count_b) * (spectrum.sum() + terms.sum()))
 
 
 def _covariance(features: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,16 +1,18 @@
 """Every figure of one set of images that needs no training, and the same figures of real digits, to set them beside."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgan_trainer.data.class_rows import CLASSES
 from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.data.validation import TrainingSplit
 from pocketgan_trainer.evaluate.class_figures import ClassFigures, class_figures
 from pocketgan_trainer.evaluate.kernel_distance import kernel_distance
-from pocketgan_trainer.evaluate.memorization import Memorization, memorization
+from pocketgan_trainer.evaluate.memorization import HeldOut, Memorization, look_at_held_out, memorization
 from pocketgan_trainer.evaluate.neighbours import Neighbourhood, compare_neighbourhoods, nearest_neighbour_accuracy
-from pocketgan_trainer.evaluate.sources import CLASSES
 from pocketgan_trainer.evaluate.spaces import Coordinates, Distances, Spaces, frechet_distances, open_spaces
 
 _SUBSET_SEED = 0
@@ -25,6 +27,8 @@ class Comparison:
     neighbourhood: Neighbourhood
     nearest_neighbour_accuracy: float
     """How often the nearest other image tells of which set an image is; 0.5 for real digits from the same writers."""
+    nearest_neighbour_accuracy_second_judge: float
+    """The same in the second judge's features."""
     nearest_neighbour_accuracy_pixels: float
     """The same in the pixel components."""
 
@@ -39,7 +43,7 @@ class ImageScores:
     classes: ClassFigures
     """By the first judge."""
     memorization: Memorization
-    """In the first judge's features; the test digits are those that nobody could have memorized."""
+    """In the first judge's features, beside the validation digits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +56,9 @@ class Reference:
     test: Coordinates
     """Of those test digits."""
     training: Coordinates
-    """Of all training digits."""
+    """Of the training digits, without those of validation."""
+    held_out: HeldOut
+    """The validation digits, beside those training digits."""
 
     @property
     def proportions(self) -> NDArray[np.float64]:
@@ -68,42 +74,47 @@ def choose_test_digits(test: Digits, count: int) -> Digits:
     return Digits(test.images[rows], test.labels[rows])
 
 
-def open_reference(training: Digits, test: Digits) -> Reference:
+def open_reference(split: TrainingSplit, test: Digits) -> Reference:
     """Return a reference of these digits. Raises JudgeError if a judge cannot be loaded."""
-    spaces = open_spaces(training.images)
+    spaces = open_spaces(split.training.images)
+    training, validation = spaces.locate(split.training.images), spaces.locate(split.validation.images)
     return Reference(
         spaces=spaces,
         labels=test.labels.astype(np.int64),
         test=spaces.locate(test.images),
-        training=spaces.locate(training.images),
+        training=training,
+        held_out=look_at_held_out(training.first_judge, validation.first_judge),
     )
 
 
 def score_images(reference: Reference, images: Coordinates, has_classes: bool, seed: int) -> ImageScores:
     """Return the figures of N images at these coordinates, image i asked for as `reference.labels[i]` if it `has_classes`.
 
-    `seed` is that of the random choices in kernel distance and memorization.
+    `seed` is that of the random choices in kernel distance and memorization's bands.
     """
     return ImageScores(
         against_test=_compare_with_test(reference, images, seed),
         training_frechet=frechet_distances(images, reference.training),
         classes=class_figures(images.probabilities, reference.proportions, reference.labels if has_classes else None),
-        memorization=memorization(images.first_judge, reference.training.first_judge, reference.test.first_judge, seed),
+        memorization=memorization(images.first_judge, reference.held_out, seed),
     )
 
 
-def score_real(reference: Reference, sample: Coordinates, validation: Coordinates, seed: int) -> ImageScores:
-    """Return what real digits score, figure by figure the best that can be asked of a generator.
+def score_real(reference: Reference, samples: Sequence[Coordinates]) -> tuple[ImageScores, ...]:
+    """Return what real digits score, once for each of the samples, N training digits of the classes of the test digits.
 
-    Against the test digits it is N training digits of the same classes, the `sample`. To the training digits it is the test
-    digits, and so it is for what the judge makes of the classes: it was trained on the others. For memorization it is the
-    validation digits, which are neither.
+    That is what a generator of the training digits' quality scores, and also one that copies them: the judges know them by heart
+    in either case. Against the test digits each sample is compared. To the training digits, in what the judge makes of the
+    classes, and in memorization it is the test digits themselves, the same for every sample: they are by other writers, which
+    memorization tells, so only its bands are worth showing.
     """
-    return ImageScores(
-        against_test=_compare_with_test(reference, sample, seed),
-        training_frechet=frechet_distances(reference.test, reference.training),
-        classes=class_figures(reference.test.probabilities, reference.proportions, reference.labels),
-        memorization=memorization(validation.first_judge, reference.training.first_judge, reference.test.first_judge, seed),
+    test = reference.test
+    training_frechet = frechet_distances(test, reference.training)
+    classes = class_figures(test.probabilities, reference.proportions, reference.labels)
+    remembered = memorization(test.first_judge, reference.held_out)
+    return tuple(
+        ImageScores(_compare_with_test(reference, sample, seed), training_frechet, classes, remembered)
+        for seed, sample in enumerate(samples)
     )
 
 
@@ -114,5 +125,6 @@ def _compare_with_test(reference: Reference, images: Coordinates, seed: int) -> 
         kernel_distance=kernel_distance(images.first_judge, test.first_judge, seed),
         neighbourhood=compare_neighbourhoods(test.first_judge, images.first_judge),
         nearest_neighbour_accuracy=nearest_neighbour_accuracy(images.first_judge, test.first_judge),
+        nearest_neighbour_accuracy_second_judge=nearest_neighbour_accuracy(images.second_judge, test.second_judge),
         nearest_neighbour_accuracy_pixels=nearest_neighbour_accuracy(images.pixels, test.pixels),
     )

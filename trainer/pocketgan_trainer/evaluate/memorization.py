@@ -25,6 +25,7 @@ class Memorization:
 
     A ratio below 1 is nearer than real digits. The bands say what is chance: 95 of 100 sets of real digits, as many as were
     generated, drawn from the held-out digits' own distribution and compared in the same way, would give a ratio between the ends.
+    To copy is to lie below a band; above it, images are merely further from the training images than real digits are.
     """
 
     nearest_ratio_median: float
@@ -42,33 +43,30 @@ class Memorization:
     closest_pairs: NDArray[np.int64]
     """[20, 2]: indices of a generated image and of its nearest training image; the closest pair first."""
 
-    @property
-    def inside_band(self) -> bool:
-        """Whether neither ratio lies below its band; to be further from the training images than real digits is not to copy.
 
-        Each ratio of real digits falls below its band in 2.5 of 100 cases, so one or the other does in 5 of 100 at most.
-        """
-        return self.nearest_ratio_median >= self.band_median[0] and self.nearest_ratio_low >= self.band_low[0]
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """How near real images that nobody trained on come to the training images: what generated ones are compared with."""
+
+    training_features: NDArray[np.float32]
+    """[N, F]"""
+    centers: NDArray[np.float32]
+    """Of the cells of C_T, [CELLS, F]."""
+    distances: NDArray[np.float32]
+    """Of each held-out image to the nearest training image."""
+    cells: NDArray[np.int64]
+    """The cell of each held-out image."""
 
 
-def memorization(
-    generated_features: NDArray[np.float32],
-    training_features: NDArray[np.float32],
-    held_out_features: NDArray[np.float32],
-    seed: int = 0,
-) -> Memorization:
-    """Compare generated with held-out real images by their Euclidean distances to the nearest training images.
+def look_at_held_out(training_features: NDArray[np.float32], held_out_features: NDArray[np.float32], seed: int = 0) -> HeldOut:
+    """Return what `memorization` compares with. Both are features float32 [N, F] in one space: a judge's, or plain pixels.
 
-    All are features float32 [N, F] in one space: a judge's, or plain pixels. The held-out images must be of the distribution of
-    the training images, and none of them among those. For MNIST these are the validation digits: the test digits are by other
-    writers and lie 2 % further from the training digits (a median ratio of 1.017 in the first judge's features, 1.024 in pixels,
-    outside the band), so that next to them even real digits by the training digits' writers look like copies.
-
-    `seed` places the cells of C_T and draws the bands; one seed gives one result. Beyond its arguments this takes some 200 MB.
-    Raises DataError if more than 1 in 200 of the held-out images are training images, which leaves no scale to compare with, or
-    if there are too few generated images for C_T.
+    The held-out images must be of the distribution of the training images, and none of them among those. For MNIST these are the
+    validation digits: the test digits are by other writers and lie 2 % further from the training digits (a median ratio of 1.017
+    in the first judge's features, 1.024 in pixels, outside the band), so that next to them even real digits by the training
+    digits' writers look like copies. `seed` places the cells. Raises DataError if more than 1 in 200 of the held-out images are
+    training images, which leaves no scale to compare with.
     """
-    generated, nearest = nearest_neighbours(generated_features, training_features)
     held_out, _ = nearest_neighbours(held_out_features, training_features)
     if np.mean(held_out == 0) > LOW_PERCENT / 200:
         message = (
@@ -77,11 +75,22 @@ def memorization(
         raise DataError(message)
 
     centers = find_centers(training_features, CELLS, seed)
-    cells = assign_cells(generated_features, centers), assign_cells(held_out_features, centers)
-    copying = copying_score(generated, cells[0], held_out, cells[1])
-    medians, lows = resampled_ratios(held_out, len(generated), seed).T
+    return HeldOut(training_features, centers, held_out, assign_cells(held_out_features, centers))
+
+
+def memorization(generated_features: NDArray[np.float32], held_out: HeldOut, seed: int = 0) -> Memorization:
+    """Compare generated with held-out real images by their Euclidean distances to the nearest training images.
+
+    `generated_features` are float32 [N, F] in the space of the others. `seed` draws the bands; the same seed gives the same ones.
+    They take images for independent, though those of one writer are not: a true band would be a little wider. Beyond its
+    arguments this takes some 200 MB. Raises DataError if there are too few generated images for C_T.
+    """
+    generated, nearest = nearest_neighbours(generated_features, held_out.training_features)
+    cells = assign_cells(generated_features, held_out.centers)
+    copying = copying_score(generated, cells, held_out.distances, held_out.cells)
+    medians, lows = resampled_ratios(held_out.distances, len(generated), seed).T
     closest = np.argsort(generated, kind="stable")[:CLOSEST_PAIRS]
-    median_ratio, low_ratio = _ratios(generated, held_out)
+    median_ratio, low_ratio = _ratios(generated, held_out.distances)
     return Memorization(
         nearest_ratio_median=median_ratio,
         nearest_ratio_low=low_ratio,

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 
 import numpy as np
+import torch
 
 from pocketgan_trainer.evaluate.judge import JUDGES
 from pocketgan_trainer.evaluate.score_rows import Cell, Row
@@ -14,12 +15,15 @@ from pocketgan_trainer.evaluate.scores import Evaluation, SourceScores
 
 
 def evaluation_json(evaluation: Evaluation, rows: Sequence[Row]) -> str:
-    """Return one JSON object: `pocketgan` (the version), `plan`, `judges` (SHA-256), `real`, `sources` and `table`.
+    """Return one JSON object: versions, the CPU threads, `plan`, `judges` (SHA-256), `real`, `sources` and `table`.
 
-    Sources hold all figures of each seed, `table` the means of the rows. What is no finite number is null.
+    Sources hold all figures of each seed, `table` the means of the rows. `closest_pairs` are rows of the images of that seed, as
+    they were drawn, and of the 55,000 training digits. What is no finite number is null.
     """
     contents = {
         "pocketgan": version("pocketgan"),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
         "plan": asdict(evaluation.plan),
         "judges": {name: judge.sha256 for name, judge in JUDGES.items()},
         "real": _source(evaluation.real),

@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import TypeAlias
 
+from pocketgan_trainer.data.class_rows import CLASSES
 from pocketgan_trainer.evaluate.image_scores import ImageScores
 from pocketgan_trainer.evaluate.memorization import BAND_PERCENT, Memorization
 from pocketgan_trainer.evaluate.scores import Evaluation, SourceScores
-from pocketgan_trainer.evaluate.sources import CLASSES
 from pocketgan_trainer.evaluate.spaces import PIXEL_COMPONENTS
 
 NO_CLASSES = "no classes"
+_ROUNDING = 1e-9
 
 Values: TypeAlias = Callable[[SourceScores], tuple[float, ...] | None]
 """Takes a figure, once for each seed, out of all figures of a source; None where it has none."""
@@ -50,7 +51,7 @@ class _Figure:
     """Makes text of a mean and, if there is one, a standard deviation."""
     has_ratio: bool = False
     band: Callable[[Memorization], tuple[float, float]] | None = None
-    """Takes the ends between which 95 of 100 sets of real digits lie, as many as were generated."""
+    """Takes the ends between which 95 of 100 sets of real digits lie, as many as were generated: what is shown of real digits."""
 
 
 def table_rows(evaluation: Evaluation, by_class: bool) -> tuple[Row, ...]:
@@ -70,16 +71,12 @@ def table_rows(evaluation: Evaluation, by_class: bool) -> tuple[Row, ...]:
 def _row(figure: _Figure, evaluation: Evaluation) -> Row:
     real = figure.values(evaluation.real)
     real_mean = fmean(real) if real and figure.has_ratio else None
-    real_cell = _cell(figure, evaluation.real, None)
-    if figure.band is not None:
-        # Of a source, because chance depends on how many images there are; it hardly differs among sources.
-        low, high = figure.band(evaluation.sources[0].images[0].memorization)
-        real_cell = replace(real_cell, text=f"{real_cell.text}; {BAND_PERCENT:.0f} % in {low:.3f} to {high:.3f}")
-    return Row(
-        figure.name,
-        real_cell,
-        tuple(_cell(figure, source, real_mean) for source in evaluation.sources),
-    )
+    if figure.band is None:
+        real_cell = _cell(figure, evaluation.real, None)
+    else:
+        low, high = figure.band(evaluation.real.images[0].memorization)
+        real_cell = Cell(f"{BAND_PERCENT:.0f} % in {low:.3f} to {high:.3f}")
+    return Row(figure.name, real_cell, tuple(_cell(figure, source, real_mean) for source in evaluation.sources))
 
 
 def _cell(figure: _Figure, scores: SourceScores, real_mean: float | None) -> Cell:
@@ -88,7 +85,8 @@ def _cell(figure: _Figure, scores: SourceScores, real_mean: float | None) -> Cel
         return Cell(NO_CLASSES)
     mean, deviation = fmean(values), stdev(values) if len(values) > 1 else None
     ratio = mean / real_mean if real_mean else None
-    text = figure.write(mean, deviation or None)  # what no seed changes, such as the test digits' own figures, has none
+    # Of what no seed changes, such as the test digits' own figures, there is none but that of rounding.
+    text = figure.write(mean, deviation if deviation and deviation > _ROUNDING * abs(mean) else None)
     return Cell(text if ratio is None else f"{text} ({ratio:.2f}x)", mean, deviation, ratio)
 
 
@@ -138,7 +136,7 @@ def _worst_accuracy(images: ImageScores) -> float | None:
 
 _FIRST, _SECOND, _PIXELS = "first judge's features", "second judge's features", f"{PIXEL_COMPONENTS} pixel components"
 _NOT_INCEPTION = "not Inception FID"
-_TEST, _TRAINING = "Frechet distance", "Frechet distance to all training digits"
+_TEST, _TRAINING = "Frechet distance", "Frechet distance to the 55,000 training digits"
 
 _IMAGE_FIGURES = (
     _Figure(
@@ -151,8 +149,15 @@ _IMAGE_FIGURES = (
         True,
     ),
     _Figure(f"{_TEST}, {_PIXELS}", _each(lambda images: images.against_test.frechet.pixels), _significant, True),
-    _Figure(f"{_TRAINING}, {_FIRST}", _each(lambda images: images.training_frechet.first_judge), _significant, True),
-    _Figure(f"{_TRAINING}, {_SECOND}", _each(lambda images: images.training_frechet.second_judge), _significant, True),
+    _Figure(
+        f"{_TRAINING}, {_FIRST} ({_NOT_INCEPTION})", _each(lambda images: images.training_frechet.first_judge), _significant, True
+    ),
+    _Figure(
+        f"{_TRAINING}, {_SECOND} ({_NOT_INCEPTION})",
+        _each(lambda images: images.training_frechet.second_judge),
+        _significant,
+        True,
+    ),
     _Figure(f"{_TRAINING}, {_PIXELS}", _each(lambda images: images.training_frechet.pixels), _significant, True),
     _Figure(f"Kernel distance, {_FIRST}", _each(lambda images: images.against_test.kernel_distance), _significant),
     _Figure("Precision (k = 3)", _each(lambda images: images.against_test.neighbourhood.precision), _decimals),
@@ -162,6 +167,11 @@ _IMAGE_FIGURES = (
     _Figure(
         f"Told apart by the nearest neighbour, {_FIRST}",
         _each(lambda images: images.against_test.nearest_neighbour_accuracy),
+        _percent,
+    ),
+    _Figure(
+        f"Told apart by the nearest neighbour, {_SECOND}",
+        _each(lambda images: images.against_test.nearest_neighbour_accuracy_second_judge),
         _percent,
     ),
     _Figure(
@@ -175,13 +185,13 @@ _IMAGE_FIGURES = (
     _Figure("Judged as the digit asked for", _each(lambda images: images.classes.accuracy), _percent),
     _Figure("Judged as the digit asked for, worst digit", _each(_worst_accuracy), _percent),
     _Figure(
-        "Distance to the nearest training digit, ratio to test digits', median",
+        "Distance to the nearest training digit, ratio to validation digits', median",
         _each(lambda images: images.memorization.nearest_ratio_median),
         _decimals,
         band=lambda memorization: memorization.band_median,
     ),
     _Figure(
-        "Distance to the nearest training digit, ratio to test digits', lowest 1 %",
+        "Distance to the nearest training digit, ratio to validation digits', lowest 1 %",
         _each(lambda images: images.memorization.nearest_ratio_low),
         _decimals,
         band=lambda memorization: memorization.band_low,

@@ -7,14 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 from pocketgan_trainer.evaluate.score_rows import Row
-from pocketgan_trainer.evaluate.scores import Evaluation, Plan
+from pocketgan_trainer.evaluate.scores import REAL_SAMPLES, Evaluation
 
 FIGURE = "figure"
 
 
 def terminal_table(evaluation: Evaluation, rows: Sequence[Row]) -> Table:
     """Return the table for a terminal."""
-    table = Table(title=None, caption=Text(caption(evaluation.plan)), caption_justify="left")
+    table = Table(title=None, caption=Text(caption(evaluation)), caption_justify="left")
     table.add_column(FIGURE, overflow="fold")
     for name in _columns(evaluation):
         table.add_column(Text(name, overflow="fold"), justify="right")
@@ -31,7 +31,7 @@ def markdown_table(evaluation: Evaluation, rows: Sequence[Row]) -> str:
         _markdown_line(["---", *("---:" for _ in columns)]),
         *(_markdown_line(_texts(row)) for row in rows),
         "",
-        caption(evaluation.plan),
+        caption(evaluation),
     ]
     return "\n".join(lines) + "\n"
 
@@ -40,17 +40,28 @@ def html_table(evaluation: Evaluation, rows: Sequence[Row]) -> str:
     """Return the table as an HTML element, with its caption."""
     head = "".join(f"<th>{escape(name)}</th>" for name in [FIGURE, *_columns(evaluation)])
     body = "\n".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in _texts(row)) + "</tr>" for row in rows)
-    return f"<table>\n<caption>{escape(caption(evaluation.plan))}</caption>\n<tr>{head}</tr>\n{body}\n</table>"
+    return f"<table>\n<caption>{escape(caption(evaluation))}</caption>\n<tr>{head}</tr>\n{body}\n</table>"
 
 
-def caption(plan: Plan) -> str:
+def caption(evaluation: Evaluation) -> str:
     """Return what the numbers of the table are."""
-    parts = [f"{plan.count:,} images each, in the test digits' proportions of classes, against {plan.count:,} test digits"]
-    if plan.seeds > 1:
-        parts.append(f"mean ± standard deviation over {plan.seeds} seeds")
+    plan = evaluation.plan
+    parts = [
+        f"{plan.count:,} images each, in the test digits' proportions of classes, against {plan.count:,} test digits",
+        f"real digits are {REAL_SAMPLES} samples of training digits, or the test digits where those are the measure",
+        f"± is the standard deviation, over {plan.seeds} latent seeds of a source",
+        "in brackets the ratio to real digits",
+    ]
+    if not all(source.has_classes for source in evaluation.sources):
+        parts.append(
+            "without classes, digits come in proportions of their own, which alone costs real digits a part of the ratio"
+        )
+    if plan.told_apart:
+        parts.append(
+            "a network told 40,000 + 40,000 images apart and was tested on 5,000 + 5,000; of real digits, half as many each"
+        )
     if plan.told_apart or plan.cas:
         parts.append(f"trainings of each network: {plan.classifier_seeds}")
-    parts.append("in brackets the ratio to real digits")
     return "; ".join(parts) + "."
 
 

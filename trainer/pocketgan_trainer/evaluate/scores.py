@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pocketgan_trainer.data.class_rows import rows_of_classes
 from pocketgan_trainer.data.mnist import Digits
-from pocketgan_trainer.data.validation import TrainingSplit, split_validation
+from pocketgan_trainer.data.validation import split_validation
+from pocketgan_trainer.errors import DataError
 from pocketgan_trainer.evaluate.image_scores import (
     ImageScores,
     Reference,
@@ -15,7 +17,7 @@ from pocketgan_trainer.evaluate.image_scores import (
     score_images,
     score_real,
 )
-from pocketgan_trainer.evaluate.sources import FixedSource, Source
+from pocketgan_trainer.evaluate.sources import Source
 from pocketgan_trainer.evaluate.specimens import Specimens, pick_specimens
 from pocketgan_trainer.evaluate.trained_scores import (
     Say,
@@ -29,6 +31,8 @@ from pocketgan_trainer.evaluate.trained_scores import (
 )
 
 REAL_DIGITS = "real digits"
+REAL_SAMPLES = 5
+"""Samples of training digits that real digits' figures are the means of, whatever the seeds: every ratio is to them."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,13 @@ def evaluate(sources: Sequence[Source], plan: Plan, training: Digits, test: Digi
     """Return all figures of the sources and of real digits; `training` and `test` are all digits of MNIST's two splits.
 
     The last 5,000 of `training`, the validation digits, count as training digits nowhere but for the classifier that is trained
-    on real ones. Raises DataError at the start if a source has too few images, ModelError if a model fails to draw, JudgeError.
+    on real ones. Raises DataError at the start if a source has too few images or no source has the classes that `plan.cas` needs,
+    ModelError if a model fails to draw, JudgeError.
     """
     split, compared = split_validation(training), choose_test_digits(test, plan.count)
     apart = shuffled(split.training)
+    if plan.cas and not any(source.has_classes for source in sources):
+        raise DataError("none of these has classes, which --cas learns from: name one that has, or leave out --cas")
     for source in sources:
         source.require(compared.labels.astype(np.int64), "use a smaller --count")
         if plan.told_apart:
@@ -89,12 +96,12 @@ def evaluate(sources: Sequence[Source], plan: Plan, training: Digits, test: Digi
             source.require(classifier_labels(), "leave out --cas")
 
     say(f"looking at {len(split.training):,} training digits and {len(compared):,} test digits")
-    reference = open_reference(split.training, compared)
+    reference = open_reference(split, compared)
     real = SourceScores(
         name=REAL_DIGITS,
         sha256=None,
         has_classes=True,
-        images=_score_real(reference, split, plan, say),
+        images=_score_real(reference, split.training, say),
         told_apart=real_told_apart(apart, plan.classifier_seeds, say) if plan.told_apart else None,
         classifier_accuracy=trained_on_real(training, test, plan.classifier_seeds, say) if plan.cas else None,
         specimens=None,
@@ -119,16 +126,12 @@ def evaluate(sources: Sequence[Source], plan: Plan, training: Digits, test: Digi
     return Evaluation(plan, real, tuple(scored))
 
 
-def _score_real(reference: Reference, split: TrainingSplit, plan: Plan, say: Say) -> tuple[ImageScores, ...]:
-    """Return the figures of real digits, for each seed with another sample of the training digits."""
-    samples = FixedSource(REAL_DIGITS, split.training.images, split.training.labels.astype(np.int64))
-    validation = reference.spaces.locate(split.validation.images[: plan.count])
-    scores = []
-    for seed in range(plan.seeds):
-        say(f"{REAL_DIGITS}, seed {seed}: measuring")
-        sample = reference.spaces.locate(samples.draw(reference.labels, seed))
-        scores.append(score_real(reference, sample, validation, seed))
-    return tuple(scores)
+def _score_real(reference: Reference, training: Digits, say: Say) -> tuple[ImageScores, ...]:
+    """Return the figures of real digits, for REAL_SAMPLES samples of the training digits."""
+    say(f"{REAL_DIGITS}: measuring {REAL_SAMPLES} samples of {len(reference.labels):,} training digits")
+    randoms = [np.random.Generator(np.random.Philox(seed)) for seed in range(REAL_SAMPLES)]
+    rows = [rows_of_classes(training.labels, reference.labels, random) for random in randoms]
+    return score_real(reference, [reference.training.at(some) for some in rows])
 
 
 def _score_source(

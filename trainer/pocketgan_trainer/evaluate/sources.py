@@ -13,11 +13,10 @@ import pocketgan_models
 from pocketgan.errors import ModelError
 from pocketgan.generator import Generator
 from pocketgan.session import Provider
+from pocketgan_trainer.data.class_rows import CLASSES, rows_of_classes
 from pocketgan_trainer.data.image_files import ImageFiles, read_idx_images, read_npz, read_png_folder
 from pocketgan_trainer.data.mnist import IMAGE_SHAPE
 from pocketgan_trainer.errors import DataError
-
-CLASSES = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,24 +80,20 @@ class FixedSource:
             enough_for = int(len(labels) * (there[needed > 0] / needed[needed > 0]).min())
             message = (
                 f"{self.name} holds {there[first]:,} images{of_class}, {needed[first]:,} are needed for {len(labels):,} "
-                f"in all: it has enough for about {enough_for:,}; {remedy}"
+                f"in all: it has enough for about {enough_for:,}; make more, or {remedy}"
             )
             raise DataError(message)
 
     def draw(self, labels: NDArray[np.int64], seed: int) -> NDArray[np.uint8]:
-        """Return images uint8 [N, 28, 28], no one twice: image i of class `labels[i]`, chosen at random by the seed.
+        """Return images uint8 [N, 28, 28], no one twice, chosen at random by the seed: image i of class `labels[i]` if known.
 
-        Without classes it is the first N images, whatever the seed. Raises DataError if there are too few, see `require`.
+        Raises DataError if there are too few, see `require`.
         """
-        self.require(labels, "make more")
-        if self.labels is None:
-            return self.images[: len(labels)]
+        self.require(labels, "ask for fewer")
         random = np.random.Generator(np.random.Philox(seed))
-        rows = np.empty(len(labels), dtype=np.int64)
-        for digit in range(CLASSES):
-            wanted = np.flatnonzero(labels == digit)
-            rows[wanted] = random.choice(np.flatnonzero(self.labels == digit), len(wanted), replace=False)
-        return self.images[rows]
+        if self.labels is None:
+            return self.images[random.permutation(len(self.images))[: len(labels)]]
+        return self.images[rows_of_classes(self.labels, labels, random)]
 
 
 Source: TypeAlias = ModelSource | FixedSource

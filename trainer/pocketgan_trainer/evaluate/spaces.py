@@ -25,6 +25,10 @@ class Coordinates:
     probabilities: NDArray[np.float32]
     """[N, 10]"""
 
+    def at(self, rows: NDArray[np.int64]) -> "Coordinates":
+        """Return those of some of the images."""
+        return Coordinates(self.first_judge[rows], self.second_judge[rows], self.pixels[rows], self.probabilities[rows])
+
 
 @dataclass(frozen=True)
 class Distances:

@@ -6,8 +6,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgan_trainer.data.class_rows import CLASSES
 from pocketgan_trainer.data.mnist import Digits
-from pocketgan_trainer.evaluate.sources import CLASSES, Source
+from pocketgan_trainer.evaluate.sources import Source
 from pocketgan_trainer.evaluate.told_apart import told_apart
 from pocketgan_trainer.evaluate.train_on_generated import classifier_accuracy
 
@@ -42,38 +43,51 @@ def classifier_labels() -> NDArray[np.int64]:
 def told_apart_from_real(source: Source, real: Digits, seeds: int, say: Say) -> tuple[float, ...]:
     """Return how often a network tells a source's images from shuffled training digits, once for each seed of both."""
     labels = told_apart_labels(real)
-    accuracies = []
-    for seed in range(seeds):
-        accuracies.append(told_apart(source.draw(labels, seed), real.images[: len(labels)], seed))
-        say(f"{source.name}: told apart from real digits {accuracies[-1]:.2%} of the time")
-    return tuple(accuracies)
+    return _each_seed(
+        f"{source.name}: training a network to tell {len(labels):,} images from as many real digits",
+        lambda seed: told_apart(source.draw(labels, seed), real.images[: len(labels)], seed),
+        seeds,
+        say,
+    )
 
 
 def real_told_apart(real: Digits, seeds: int, say: Say) -> tuple[float, ...]:
     """Return how often a network tells one half of the shuffled training digits from the other, for each seed."""
     half = len(real) // 2
-    first, second = real.images[:half], real.images[half : 2 * half]
-    accuracies = []
-    for seed in range(seeds):
-        accuracies.append(told_apart(first, second, seed, tested=REAL_TOLD_APART_TESTED))
-        say(f"real digits: told apart from one another {accuracies[-1]:.2%} of the time")
-    return tuple(accuracies)
+    return _each_seed(
+        f"real digits: training a network to tell {half:,} from the other {half:,}",
+        lambda seed: told_apart(real.images[:half], real.images[half : 2 * half], seed, tested=REAL_TOLD_APART_TESTED),
+        seeds,
+        say,
+    )
 
 
 def trained_on_generated(source: Source, test: Digits, seeds: int, say: Say) -> tuple[float, ...]:
     """Return the accuracy on all test digits of a classifier that is trained on a source's images only, for each seed of both."""
     labels = classifier_labels()
-    accuracies = []
-    for seed in range(seeds):
-        accuracies.append(classifier_accuracy(source.draw(labels, seed), labels, test, seed))
-        say(f"{source.name}: a classifier trained on it gets {accuracies[-1]:.2%} of the test digits")
-    return tuple(accuracies)
+    return _each_seed(
+        f"{source.name}: training a classifier on {len(labels):,} images",
+        lambda seed: classifier_accuracy(source.draw(labels, seed), labels, test, seed),
+        seeds,
+        say,
+    )
 
 
 def trained_on_real(training: Digits, test: Digits, seeds: int, say: Say) -> tuple[float, ...]:
     """Return the accuracy of the same classifier trained on the real digits of MNIST's train split, for each seed."""
-    accuracies = []
+    return _each_seed(
+        f"real digits: training a classifier on {len(training):,}",
+        lambda seed: classifier_accuracy(training.images, training.labels.astype(np.int64), test, seed),
+        seeds,
+        say,
+    )
+
+
+def _each_seed(what: str, measure: Callable[[int], float], seeds: int, say: Say) -> tuple[float, ...]:
+    """Return what is measured with each seed from 0 on, and say so before and after."""
+    measured = []
     for seed in range(seeds):
-        accuracies.append(classifier_accuracy(training.images, training.labels.astype(np.int64), test, seed))
-        say(f"real digits: a classifier trained on them gets {accuracies[-1]:.2%} of the test digits")
-    return tuple(accuracies)
+        say(f"{what}, seed {seed}")
+        measured.append(measure(seed))
+        say(f"  right: {measured[-1]:.2%}")
+    return tuple(measured)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgan_trainer.data.class_rows import rows_of_classes
 from pocketgan_trainer.data.validation import TrainingSplit
 from pocketgan_trainer.evaluate.frechet import frechet_distance
 from pocketgan_trainer.evaluate.judge import Judge
@@ -37,16 +38,8 @@ class ValidationScore:
 def validation_score(judge: Judge, split: TrainingSplit) -> ValidationScore:
     """Return the score against the validation digits of `split`, its floor measured with training digits of the same classes."""
     validation = split.validation
-    alike = split.training.images[_rows_of_classes(split.training.labels, validation.labels)]
+    random = np.random.Generator(np.random.Philox(_SAMPLE_SEED))
+    alike = split.training.images[rows_of_classes(split.training.labels, validation.labels, random)]
     features = judge.look(validation.images).features
     floor = frechet_distance(judge.look(alike).features, features)
     return ValidationScore(judge, validation.labels.astype(np.int64), features, floor)
-
-
-def _rows_of_classes(labels: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the rows of as many digits of each class as `wanted` has, drawn without replacement: int64 [len(wanted)]."""
-    random = np.random.Generator(np.random.Philox(_SAMPLE_SEED))
-    counts = np.bincount(wanted, minlength=10)
-    return np.concatenate(
-        [random.choice(np.flatnonzero(labels == label), count, replace=False) for label, count in enumerate(counts)]
-    )

@@ -23,7 +23,7 @@ from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
-from pocketgan_trainer.export.layers import Layer, labels_in_turn
+from pocketgan_trainer.export.layers import Layer, classes, labels_in_turn
 from pocketgan_trainer.export.quantization import calibrate
 from pocketgan_trainer.export.speed import SpeedRatio, speed_ratio
 from pocketgan_trainer.export.verify import (
@@ -94,9 +94,12 @@ def export(
         feeds["label"] = labels
     session = open_session(without_card, precision, Provider.cpu).session
     (images,) = session.run(["images"], feeds)
-    if (images == images[0]).all():
+    # Of a generator with classes, which come in turn, all images of a class.
+    firsts = images[: max(1, classes(layers))]
+    if (images == firsts[np.arange(PARITY_IMAGES) % len(firsts)]).all():
+        of_class = " of a class" if labels is not None else ""
         raise ExportError(
-            f"all {PARITY_IMAGES} images that it draws are the same: the training has collapsed; take another checkpoint"
+            f"all images{of_class} among {PARITY_IMAGES:,} are the same: the training has collapsed; take another checkpoint"
         )
     parity = compare(images, draw(generator, preset.latent_size, PARITY_SEED, 0, PARITY_IMAGES, labels), precision)
 

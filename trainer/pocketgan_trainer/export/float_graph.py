@@ -62,12 +62,15 @@ def float_graph(layers: list[Layer], latent_size: int, dtype: FloatType) -> onnx
             current = notes.node("LeakyRelu", name, current, alpha=layer.slope)
         elif isinstance(layer, Tanh):
             current = notes.node("Tanh", name, current)
-    if not height:
-        raise ExportError("cannot export: expected layers that end in an image")
+    arithmetic = [layer for layer in layers if not isinstance(layer, ToImage)]
+    ends = [isinstance(layer, Tanh | GreyLevels) for layer in arithmetic]
+    if not height or not ends[-1] or any(ends[:-1]):
+        message = "cannot export: expected layers that end in an image, in a tanh or in grey levels, and no other of these"
+        raise ExportError(message)
 
     if dtype is not np.float32:
         current = notes.node("Cast", "values", current, to=TensorProto.FLOAT)
-    levels = _grey_levels(notes, current) if isinstance(layers[-1], GreyLevels) else _scaled(notes, current)
+    levels = _grey_levels(notes, current) if isinstance(arithmetic[-1], GreyLevels) else _scaled(notes, current)
     pixels = notes.node("Cast", "pixels", levels, to=TensorProto.UINT8)
     notes.reshape("images", pixels, [-1, height, width])
     return notes.model(latent_size, height, width, takes_label=classes(layers) > 0)

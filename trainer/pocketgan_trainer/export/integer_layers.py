@@ -47,7 +47,8 @@ def class_input(notes: GraphNotes, name: str, layer: ClassInput, current: Stored
             "their range, so that storing it is exact"
         )
     row = notes.node("Gather", f"{name}.asked", notes.constant(f"{name}.table", table), "label", axis=0)
-    return replace(current, name=notes.node("Concat", name, current.name, row, axis=1))
+    name = notes.node("Concat", name, current.name, row, axis=1)
+    return replace(current, name=name, channels=current.channels + layer.classes)
 
 
 def dense(

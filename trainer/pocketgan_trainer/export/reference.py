@@ -13,6 +13,7 @@ from pocketgan_trainer.export.layers import (
     LeakyRelu,
     PixelShuffle,
     Relu,
+    Tanh,
     ToImage,
     TransposedConvolution,
 )
@@ -58,4 +59,6 @@ def apply(layer: Layer, values: Tensor, label: Tensor | None = None) -> Tensor:
         return functional.leaky_relu(values, layer.slope)
     if isinstance(layer, GreyLevels):
         return (values.clamp(0, 1) * 255).round() / 127.5 - 1
-    return torch.tanh(values)
+    if isinstance(layer, Tanh):
+        return torch.tanh(values)
+    raise TypeError(f"cannot compute a layer of type {type(layer).__name__}")

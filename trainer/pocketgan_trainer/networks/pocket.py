@@ -10,7 +10,7 @@ from pocketgan_trainer.networks.grey_levels import GreyLevels
 
 CLASSES = tuple("0123456789")
 ONE_HOT_VALUE = 2.0
-"""What stands for the asked class among the inputs, beside zeros for the others: a multiple of the latents' grid."""
+"""What stands for the asked class among the inputs, beside zeros for the others."""
 LEAKY_SLOPE = 0.2
 
 

@@ -28,12 +28,15 @@ class TrainingConfig:
     """Adam's decay of the mean gradient, for both networks."""
     adam_beta2: float = 0.999
     """Adam's decay of the mean squared gradient, for both networks."""
-    constant_rate_share: float = 1.0
-    """Share of the run's images that see the full learning rate; over the rest it falls linearly to zero."""
+    final_rate_share: float = 1.0
+    """Share of the learning rate that is left at the end of the run."""
     gradient_penalty: float = 0.0
     """Gamma: weight of the discriminator's squared gradients at real and at generated images; a step may do without."""
     final_penalty_share: float = 1.0
-    """Share of gamma that is left at the end: it falls linearly with the learning rate, so that details count in the end."""
+    """Share of gamma that is left at the end of the run: the less, the finer are the details that count."""
+    batch_statistics_share: float = 1.0
+    """Share of the run's images in which the generator's normalization goes by each batch; from then on it goes by the running
+    statistics of that moment, so that it trains as it draws."""
     ema_halflife_images: int = 0
     """Images after which a weight counts half in the exponential moving average that is drawn from; 0 = no average."""
 
@@ -49,17 +52,14 @@ class TrainingConfig:
         for name, share in (("adam_beta1", self.adam_beta1), ("adam_beta2", self.adam_beta2)):
             if not 0 <= share < 1:
                 raise TrainingError(f"{name} {share} is out of range: expected from 0 to below 1")
-        for name, share in (
-            ("constant_rate_share", self.constant_rate_share),
-            ("final_penalty_share", self.final_penalty_share),
-        ):
-            if not 0 <= share <= 1:
-                raise TrainingError(f"{name} {share} is out of range: expected from 0 to 1")
-        if not 0 <= self.gradient_penalty < math.inf or self.ema_halflife_images < 0:
-            raise TrainingError(
-                f"gradient_penalty {self.gradient_penalty} or ema_halflife_images {self.ema_halflife_images} is out of range: "
-                "expected a number from 0"
-            )
+        for name, share in (("final_rate_share", self.final_rate_share), ("final_penalty_share", self.final_penalty_share)):
+            if not 0 < share <= 1:
+                raise TrainingError(f"{name} {share} is out of range: expected from above 0 to 1")
+        if not 0 <= self.batch_statistics_share <= 1:
+            raise TrainingError(f"batch_statistics_share {self.batch_statistics_share} is out of range: expected from 0 to 1")
+        for name, number in (("gradient_penalty", self.gradient_penalty), ("ema_halflife_images", self.ema_halflife_images)):
+            if not 0 <= number < math.inf:
+                raise TrainingError(f"{name} {number} is out of range: expected a number from 0")
 
     def to_json(self) -> str:
         """Return the config as a JSON object of its fields."""
@@ -77,8 +77,14 @@ class TrainingConfig:
             raise TrainingError(f"training config is not JSON: {error}") from error
         types = {field.name: field.type for field in fields(cls)}
         required = {field.name for field in fields(cls) if field.default is MISSING}
-        if not isinstance(values, dict) or not required <= values.keys() <= types.keys():
-            raise TrainingError(f"training config does not hold exactly the fields {', '.join(types)}")
+        if not isinstance(values, dict):
+            raise TrainingError(f"training config is no JSON object: expected one with the fields {', '.join(types)}")
+        unfit = [f"lacks {name}" for name in required - values.keys()] + [f"has {name}" for name in values.keys() - types.keys()]
+        if unfit:
+            raise TrainingError(
+                f"training config {', '.join(sorted(unfit))}: expected the fields {', '.join(types)}; use the version of "
+                "pocketgan that wrote it, or train again"
+            )
         wrong = [name for name, value in values.items() if type(value) is not types[name]]
         if wrong:
             raise TrainingError(f"training config has a value of the wrong type in: {', '.join(wrong)}")

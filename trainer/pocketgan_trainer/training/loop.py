@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +21,13 @@ from pocketgan_trainer.training.presets import PRESETS, Preset
 from pocketgan_trainer.training.progress import Lap, Means, Progress, add_statistics, means
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.sampling import draw, random_latents
-from pocketgan_trainer.training.schedule import gradient_penalty, learning_rate, set_learning_rate
+from pocketgan_trainer.training.schedule import (
+    freeze_statistics,
+    gradient_penalty,
+    learning_rate,
+    set_learning_rate,
+    uses_batch_statistics,
+)
 from pocketgan_trainer.training.steps import Batch, Players, Step, StepStatistics
 
 SHEET_IMAGES = 100
@@ -99,6 +105,10 @@ def train(
             )
             for optimizer in (players.generator_optimizer, players.discriminator_optimizer):
                 set_learning_rate(optimizer, learning_rate(config, progress.images_seen, images_total))
+            if progress.statistics_frozen or not uses_batch_statistics(config, progress.images_seen, images_total):
+                # At every step, because one that was restored is not frozen yet.
+                freeze_statistics(players.generator)
+                progress = replace(progress, statistics_frozen=True)
             # Without its cache: a step may move a network's weights between two uses of them.
             with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):
                 statistics = _step_within_memory(preset.step, players, batch)

@@ -1,7 +1,7 @@
 """What a run is going to be, decided before anything is written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,12 +10,9 @@ from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.devices import supports_bfloat16
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
 from pocketgan_trainer.training.run_folder import LAST, RunFolder, find_run_folder
-from pocketgan_trainer.training.settings import Setting
-
-# The fields of TrainingConfig that have an option of their own; all others are set with --set.
-_FLAGS = {"preset": "preset", "epochs": "epochs", "batch_size": "batch-size", "learning_rate": "lr", "seed": "seed"}
+from pocketgan_trainer.training.settings import FLAGS, Setting
 
 
 @dataclass(frozen=True)
@@ -39,16 +36,23 @@ def plan_new_run(preset: str, options: Mapping[str, Setting], device: torch.devi
 
 def as_option(name: str, value: str | Setting) -> str:
     """Return how the command line gives a field of TrainingConfig this value."""
-    if name in _FLAGS:
-        return f"--{_FLAGS[name]} {value}"
+    if name in FLAGS:
+        return f"--{FLAGS[name]} {value}"
     return f"--set {name}={str(value).lower()}"
+
+
+def training_command(config: TrainingConfig) -> str:
+    """Return the gan-train command that starts a run with this config."""
+    own = {**asdict(PRESETS[config.preset].config), "preset": DEFAULT_PRESET, "epochs": None}
+    return " ".join(["gan-train", *(as_option(name, value) for name, value in asdict(config).items() if value != own[name])])
 
 
 def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Setting]) -> ResumedRun:
     """Return how to go on with the newest run in `folder`, or with the run that `folder` is.
 
-    More epochs than the run had planned are a longer run of the same kind; any other change would make it another run. Raises
-    TrainingError if there is no run or an option differs, CheckpointError if its last checkpoint cannot be used.
+    More epochs than the run had planned are a longer run of the same kind; any other change would make it another run. What
+    falls over a run, such as pocket's learning rate, goes on from where it would be in the longer one, so it takes a step up.
+    Raises TrainingError if there is no run or an option differs, CheckpointError if its last checkpoint cannot be used.
     """
     run = find_run_folder(folder, LAST)
     checkpoint = load_checkpoint(run.last)
@@ -63,6 +67,8 @@ def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Set
         raise TrainingError(
             f"cannot resume {run.path} with {', '.join(differing)}: leave these options out, or start a new run without --resume"
         )
-    if config.epochs < checkpoint.progress.epoch:
-        raise TrainingError(f"{run.path} has {checkpoint.progress.epoch} epochs done already: expected --epochs of that or more")
+    if config.epochs < checkpoint.config.epochs:
+        raise TrainingError(
+            f"{run.path} is a run of {checkpoint.config.epochs} epochs: expected --epochs of that or more; Ctrl-C ends it"
+        )
     return ResumedRun(run, checkpoint, config)

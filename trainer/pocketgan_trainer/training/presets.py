@@ -38,8 +38,10 @@ _POCKET_CONFIG = TrainingConfig(
     bfloat16=True,
     adam_beta1=0.0,
     adam_beta2=0.99,
-    constant_rate_share=0.5,
+    final_rate_share=0.1,
     gradient_penalty=0.5,
+    final_penalty_share=0.2,
+    batch_statistics_share=0.3,
     ema_halflife_images=180_000,
 )
 
@@ -54,9 +56,9 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             config=_POCKET_CONFIG,
         ),
         "nano": Preset(
-            build_generator=partial(pocket.PocketGenerator, latent_size=32, channels=(20, 12, 8), detail_channels=4),
+            build_generator=partial(pocket.PocketGenerator, latent_size=24, channels=(20, 12, 6), detail_channels=4),
             build_discriminator=partial(pocket.PocketDiscriminator, channels=(48, 96, 192), features=128),
-            latent_size=32,
+            latent_size=24,
             classes=pocket.CLASSES,
             step=paired_step,
             config=replace(_POCKET_CONFIG, preset="nano"),

@@ -24,6 +24,8 @@ class Progress:
     """Time spent training, over all the processes that worked on this run."""
     best_score: float | None = None
     """Lowest score of any epoch so far, None before the first."""
+    statistics_frozen: bool = False
+    """Whether the generator's normalization goes by fixed statistics; once it does, it does to the end of the run."""
 
     def __post_init__(self) -> None:
         """Raise ValueError if this is no position that a run can have."""
@@ -33,6 +35,8 @@ class Progress:
             raise ValueError(f"epoch, step and images seen are {counts}, expected whole numbers from 0")
         if not all(type(value) in (int, float) and math.isfinite(value) for value in times):
             raise ValueError(f"seconds and best score are {times}, expected finite numbers")
+        if type(self.statistics_frozen) is not bool:
+            raise ValueError(f"statistics_frozen is {self.statistics_frozen!r}, expected true or false")
 
     def after_step(self, images: int, seconds: float) -> "Progress":
         """Return the position after one more step of `images` images, `seconds` later."""

@@ -26,7 +26,7 @@ def draw(
     no random state is touched. Its values from -1 to 1 are rounded to the nearest of the 256 grey levels.
     """
     device = next(generator.parameters()).device
-    was_training = generator.training
+    modes = {module: module.training for module in generator.modules()}
     generator.eval()
     batches = []
     with torch.inference_mode():
@@ -37,5 +37,6 @@ def draw(
             else:
                 image = generator(latent, torch.from_numpy(labels[first - start :][:_BATCH_SIZE]).to(device))
             batches.append(((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)[:, 0].cpu().numpy())
-    generator.train(was_training)
+    for module, was_training in modes.items():
+        module.training = was_training
     return np.concatenate(batches)

@@ -1,19 +1,26 @@
-"""What changes while a run goes on, as functions of the images seen."""
+"""What changes while a run goes on, as functions of the images seen.
 
+Learning rate and gradient penalty both fall by the same factor with every image, from their first value to a share of it. That
+the penalty falls as well, and that both end above zero, is after N. Huang et al., "The GAN is dead; long live the GAN! A Modern
+Baseline GAN", 2024, appendix; there along cosines, in the first part of a run.
+"""
+
+import math
+
+from torch import nn
 from torch.optim import Optimizer
 
 from pocketgan_trainer.training.config import TrainingConfig
 
 
 def learning_rate(config: TrainingConfig, images_seen: int, images_total: int) -> float:
-    """Return Adam's step size after `images_seen` of a run's `images_total`: constant, then falling linearly to zero."""
-    return config.learning_rate * _left(config, images_seen, images_total)
+    """Return Adam's step size after `images_seen` of a run's `images_total`."""
+    return config.learning_rate * math.pow(config.final_rate_share, images_seen / images_total)
 
 
 def gradient_penalty(config: TrainingConfig, images_seen: int, images_total: int) -> float:
-    """Return the weight of the gradient penalty: constant, then falling with the learning rate to the share that is left."""
-    left = _left(config, images_seen, images_total)
-    return config.gradient_penalty * (left + (1 - left) * config.final_penalty_share)
+    """Return gamma, the weight of the gradient penalty, after `images_seen` of a run's `images_total`."""
+    return config.gradient_penalty * math.pow(config.final_penalty_share, images_seen / images_total)
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
@@ -22,7 +29,13 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def _left(config: TrainingConfig, images_seen: int, images_total: int) -> float:
-    """Return the share of the full learning rate, 1 to 0."""
-    left, falling_share = 1 - images_seen / images_total, 1 - config.constant_rate_share
-    return left / falling_share if left < falling_share else 1.0
+def uses_batch_statistics(config: TrainingConfig, images_seen: int, images_total: int) -> bool:
+    """Return whether the generator's normalization still goes by each batch, and not yet by its running statistics."""
+    return images_seen < config.batch_statistics_share * images_total
+
+
+def freeze_statistics(network: nn.Module) -> None:
+    """Let batch normalization go by its running statistics and leave them as they are; the rest of `network` trains on."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            layer.eval()

@@ -1,4 +1,4 @@
-"""Settings as people write them on a command line: NAME=VALUE, for any hyper-parameter of a run."""
+"""Settings as people write them on a command line: NAME=VALUE, for what has no option of its own."""
 
 from dataclasses import fields
 
@@ -8,17 +8,22 @@ from pocketgan_trainer.training.config import TrainingConfig
 Setting = bool | int | float
 """A value that the user chose for a field of TrainingConfig."""
 
+FLAGS = {"preset": "preset", "epochs": "epochs", "batch_size": "batch-size", "learning_rate": "lr", "seed": "seed"}
+"""The fields of TrainingConfig that have a command line option of their own, and its name."""
+
 _TRUTH = {"true": True, "false": False}
 
 
 def parse_setting(text: str) -> tuple[str, Setting]:
     """Return the field of TrainingConfig and the value that `NAME=VALUE` stands for, the value in the field's own type.
 
-    Raises TrainingError if there is no such field (the preset is chosen, not set) or the value is not of its type. Whether the
-    value makes sense is for TrainingConfig to say.
+    Raises TrainingError if there is no such field, it has an option of its own (see FLAGS), or the value is not of its type.
+    Whether the value makes sense is for TrainingConfig to say.
     """
-    types = {field.name: field.type for field in fields(TrainingConfig) if field.name != "preset"}
+    types = {field.name: field.type for field in fields(TrainingConfig) if field.name not in FLAGS}
     name, equals, value = text.partition("=")
+    if name in FLAGS:
+        raise TrainingError(f"{text!r} is not a setting: use --{FLAGS[name]}")
     if not equals or name not in types:
         raise TrainingError(f"{text!r} is not a setting: expected NAME=VALUE with a name of {', '.join(types)}")
     kind = types[name]

@@ -119,7 +119,7 @@ def paired_step(players: Players, batch: Batch) -> StepStatistics:
     fake = players.generator(batch.latent, *batch.condition)
     real_logits, fake_logits = _logits_of_pairs(players.discriminator, batch.real, fake.detach(), batch.condition)
     loss = discriminator_loss = pairing_loss(real_logits, fake_logits)
-    if batch.step % PENALTY_INTERVAL == 0:
+    if batch.gradient_penalty and batch.step % PENALTY_INTERVAL == 0:
         # The mean over reals and fakes together is half the sum of R1 and R2, and gamma / 2 its weight.
         images = torch.cat([batch.real, fake]).detach().requires_grad_()
         logits = players.discriminator(images, *(torch.cat([part, part]) for part in batch.condition))

@@ -1,0 +1,54 @@
+"""How the trainer's commands start: help at once, and one line where a package is missing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = {"gan-train": "train_cli", "gan-export": "export_cli", "gan-eval": "eval_cli"}
+
+
+def start(command: str, preparation: str, arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in a new process, in `folder`, after a line of Python; what it imported goes to imported.txt there."""
+    code = (
+        f"import sys; sys.argv = {[command, *arguments]!r}; {preparation}\n"
+        f"from pocketgan_trainer.{COMMANDS[command]} import main\n"
+        "try: main()\n"
+        "finally: open('imported.txt', 'w').write(' '.join(sys.modules))"
+    )
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("gan-train", ["--epochs", "--preset", "--resume", "--dry-run"]),
+        ("gan-export", ["--precision"]),
+        ("gan-eval", ["--told-apart", "--cas", "--report"]),
+    ],
+)
+def test_help_does_not_wait_for_torch(tmp_path: Path, command: str, options: list[str]) -> None:
+    done = start(command, "", ["--help"], tmp_path)
+    assert done.returncode == 0
+    assert all(option in done.stdout for option in options)
+    assert done.stderr == ""
+    imported = (tmp_path / "imported.txt").read_text().split()
+    assert "typer" in imported
+    assert {"torch", "onnx", "onnxruntime", "numpy", "rich"}.isdisjoint(imported)
+
+
+@pytest.mark.parametrize("package", ["torch", "onnx", "safetensors"])
+@pytest.mark.parametrize(
+    ("command", "arguments"), [("gan-train", ["--dry-run"]), ("gan-export", ["model.onnx"]), ("gan-eval", ["pocket"])]
+)
+def test_without_the_training_extra_it_says_what_to_install(
+    tmp_path: Path, command: str, arguments: list[str], package: str
+) -> None:
+    # None in sys.modules is how Python marks a module that cannot be imported.
+    done = start(command, f"sys.modules[{package!r}] = None", arguments, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {package} not installed: training and export need the extra 'train'; run")
+    assert "pip install" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
