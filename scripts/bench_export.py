@@ -106,7 +106,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
     print(f"onnxruntime {onnxruntime.__version__}, torch {torch.__version__}, {platform.machine()}\n")
-    print("| generator | form | batch 1 | batch 64 | |\n|---|---|---|---|---|")
+    print("| generator | form | batch 1 | batch 64 | file |\n|---|---|---|---|---|")
     for preset_name in pocketgan_models.names():
         preset = PRESETS[preset_name]
         entries = list(forms(preset_name))
