@@ -138,7 +138,8 @@ def _generate(
         labels = partial(generator.labels, digits=chosen) if text is None else partial(text_labels, generator, text)
         written = writers.write_npz_file(out / writers.NPZ_NAME, batches, start, count, labels)
     else:
-        written = writers.write_png_files(out, batches, card)
+        older = writers.images_by_index(out, start, count) if overwrite else {}
+        written = writers.write_png_files(out, batches, card, older)
     if not quiet and sys.stderr is not None and sys.stderr.isatty():
         written = _with_progress_bar(written, count)
     on_grid = writers.GRID_IMAGES if text is None else writers.GRID_IMAGES // len(text)

@@ -4,10 +4,11 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 import numpy as np
@@ -27,6 +28,7 @@ GRID_IMAGES = 400
 
 _PNG_NAME = re.compile(r"(\d{8,})(_[A-Za-z0-9]+)?\.png")
 # The smallest date that a zip file can hold: equal images give equal bytes.
+NOTHING_OLDER: Mapping[int, Sequence[str]] = MappingProxyType({})
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _PIECE = 2**16
 
@@ -51,20 +53,21 @@ def refuse_overwriting(folder: Path, names: Iterable[str]) -> None:
 
 def refuse_overwriting_images(folder: Path, start: int, count: int) -> None:
     """Raise OutputError if the folder holds a PNG file of an image from index `start` to `start + count - 1`, of any class."""
-    existing = sorted(
-        name for index, names in _images_by_index(folder).items() if start <= index < start + count for name in names
-    )
+    existing = sorted(name for names in images_by_index(folder, start, count).values() for name in names)
     if existing:
         more = f", as do {len(existing) - 1:,} more" if len(existing) > 1 else ""
         raise OutputError(f"{folder / existing[0]} exists already{more}: use --overwrite, another --out, or another --start")
 
 
-def _images_by_index(folder: Path) -> dict[int, list[str]]:
-    """Return the names of the folder's PNG files of images, of any class, by their index. Raises OutputError."""
+def images_by_index(folder: Path, start: int, count: int) -> dict[int, list[str]]:
+    """Return the names of the folder's PNG files of images from index `start` to `start + count - 1`, of any class, by index.
+
+    Raises OutputError if the folder cannot be read.
+    """
     found: dict[int, list[str]] = {}
     try:
         for name in os.listdir(folder):
-            if match := _PNG_NAME.fullmatch(name):
+            if (match := _PNG_NAME.fullmatch(name)) and start <= int(match[1]) < start + count:
                 found.setdefault(int(match[1]), []).append(name)
     except OSError as error:
         raise OutputError(f"cannot read the folder {folder}: {error.strerror}; choose another --out") from error
@@ -76,24 +79,32 @@ def png_name(index: int, class_name: str | None) -> str:
     return f"{index:08d}.png" if class_name is None else f"{index:08d}_{class_name}.png"
 
 
-def write_png_files(folder: Path, batches: Iterable[Batch], card: ModelCard) -> Iterator[Batch]:
+def write_png_files(
+    folder: Path, batches: Iterable[Batch], card: ModelCard, older: Mapping[int, Sequence[str]] = NOTHING_OLDER
+) -> Iterator[Batch]:
     """Write each image as a grey PNG file and pass the batches on. A kill leaves whole files only.
 
-    A file is named by the image's index and class, or by the row's index and all its classes. Once it is there, files of the same
-    index with other classes are removed: an index has one image. Raises OutputError if a file cannot be written; those before it
-    are complete.
+    A file is named by the image's index and class, or by the row's index and all its classes. Once it is there, the `older` files
+    of its index, see `images_by_index`, are removed: an index has one image. Raises OutputError if a file cannot be written or
+    removed; those before it are complete.
     """
-    older = _images_by_index(folder)
     for batch in batches:
         for offset, image in enumerate(batch.images):
             name = None if batch.labels is None else "".join(card.classes[label] for label in np.atleast_1d(batch.labels[offset]))
             written = png_name(batch.start + offset, name)
             with whole_file(folder / written, durable=False) as temporary:
                 Image.fromarray(image).save(temporary, format="PNG")
-            for other in older.get(batch.start + offset, []):
+            for other in older.get(batch.start + offset, ()):
                 if other != written:
-                    (folder / other).unlink(missing_ok=True)
+                    _remove(folder / other)
         yield batch
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot remove {file}, an older image of the same index: {error.strerror}") from error
 
 
 def write_npz_file(

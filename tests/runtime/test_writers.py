@@ -19,6 +19,7 @@ from pocketgan.errors import ModelError, OutputError
 from pocketgan.generator import Batch, Generator
 from pocketgan.pictures import contact_sheet
 from pocketgan.writers import (
+    images_by_index,
     png_name,
     prepare_folder,
     refuse_overwriting,
@@ -121,7 +122,7 @@ def test_a_model_that_fails_leaves_the_earlier_png_files(tmp_path: Path, tiny: G
 
 
 def test_png_files_for_a_folder_that_went_away_are_an_output_error(tmp_path: Path, tiny: Generator) -> None:
-    with pytest.raises(OutputError, match=r"cannot read the folder .*gone: No such file"):
+    with pytest.raises(OutputError, match="cannot write"):
         drain(write_png_files(tmp_path / "gone", tiny.stream(1), tiny.card))
 
 
@@ -289,9 +290,17 @@ def test_images_that_exist_in_the_range_are_refused(
 def test_an_image_takes_the_place_of_one_of_another_class(tmp_path: Path, conditional: Generator) -> None:
     for name in ("00000003_9.png", "00000003.png", "00000030_9.png", "00000004_9.png", "notes.png"):
         (tmp_path / name).write_text("older")
-    drain(write_png_files(tmp_path, conditional.stream(2, 7, start=2), conditional.card))
+    older = images_by_index(tmp_path, 2, 2)
+    assert older.keys() == {3}
+    drain(write_png_files(tmp_path, conditional.stream(2, 7, start=2), conditional.card, older))
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"00000002_7.png", "00000003_7.png", "00000030_9.png", "00000004_9.png", "notes.png"}
+
+
+def test_an_older_image_that_cannot_be_removed_is_an_output_error(tmp_path: Path, conditional: Generator) -> None:
+    (tmp_path / "00000002_9.png").mkdir()
+    with pytest.raises(OutputError, match=r"cannot remove .*00000002_9\.png, an older image of the same index"):
+        drain(write_png_files(tmp_path, conditional.stream(1, 7, start=2), conditional.card, images_by_index(tmp_path, 2, 1)))
 
 
 def test_of_several_images_the_first_is_named_and_the_others_counted(tmp_path: Path) -> None:

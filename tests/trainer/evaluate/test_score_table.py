@@ -84,7 +84,7 @@ def test_the_caption_says_what_the_numbers_are(evaluation: Evaluation) -> None:
     assert told.startswith("1,000 images each, in the test digits' proportions of classes, against 1,000 test digits; ")
     assert "over 2 latent seeds" in told
     assert "without classes" in told
-    assert "was tested on 5,000 + 5,000" in told
+    assert "told apart: 45,000 images of each kind, 5,000 of them for the test" in told
     assert "trainings of each network: 2" in told
     with_classes = replace(evaluation, plan=replace(PLAN, told_apart=False, cas=False), sources=evaluation.sources[:2])
-    assert not any(words in caption(with_classes) for words in ("without classes", "tested", "trainings"))
+    assert not any(words in caption(with_classes) for words in ("without classes", "told apart", "trainings"))

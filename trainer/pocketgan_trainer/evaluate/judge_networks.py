@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-CLASSES = 10
+from pocketgan_trainer.data.class_rows import CLASSES
 
 
 class Sight(NamedTuple):

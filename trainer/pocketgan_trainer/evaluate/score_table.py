@@ -8,6 +8,8 @@ from rich.text import Text
 
 from pocketgan_trainer.evaluate.score_rows import Row
 from pocketgan_trainer.evaluate.scores import REAL_SAMPLES, Evaluation
+from pocketgan_trainer.evaluate.told_apart import TESTED_IMAGES
+from pocketgan_trainer.evaluate.trained_scores import REAL_TOLD_APART_TESTED, TOLD_APART_IMAGES
 
 FIGURE = "figure"
 
@@ -58,7 +60,8 @@ def caption(evaluation: Evaluation) -> str:
         )
     if plan.told_apart:
         parts.append(
-            "a network told 40,000 + 40,000 images apart and was tested on 5,000 + 5,000; of real digits, half as many each"
+            f"told apart: {TOLD_APART_IMAGES:,} images of each kind, {TESTED_IMAGES:,} of them for the test; real digits: one "
+            f"half of the training digits from the other, {REAL_TOLD_APART_TESTED:,} of each for the test"
         )
     if plan.told_apart or plan.cas:
         parts.append(f"trainings of each network: {plan.classifier_seeds}")

@@ -10,10 +10,14 @@ from torch import nn
 from pocketgan_trainer.errors import DataError
 from pocketgan_trainer.evaluate.small_classifier import Recipe, convolution, predict, train_classifier
 
+TESTED_IMAGES = 5_000
+"""Images of each set that are kept for the test."""
 RECIPE = Recipe(batch_size=128, peak_learning_rate=3e-3, weight_decay=0.01)
 
 
-def told_apart(first: NDArray[np.uint8], second: NDArray[np.uint8], seed: int = 0, epochs: int = 5, tested: int = 5_000) -> float:
+def told_apart(
+    first: NDArray[np.uint8], second: NDArray[np.uint8], seed: int = 0, epochs: int = 5, tested: int = TESTED_IMAGES
+) -> float:
     """Return in which share of images uint8 [N, 28, 28] a network names the right set, 0 to 1.
 
     It is tested on the last `tested` images of both sets, after it has learned from all others for `epochs` rounds; so no image

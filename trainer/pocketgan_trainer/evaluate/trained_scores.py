@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from pocketgan_trainer.data.class_rows import CLASSES
 from pocketgan_trainer.data.mnist import Digits
 from pocketgan_trainer.evaluate.sources import Source
-from pocketgan_trainer.evaluate.told_apart import told_apart
+from pocketgan_trainer.evaluate.told_apart import TESTED_IMAGES, told_apart
 from pocketgan_trainer.evaluate.train_on_generated import classifier_accuracy
 
-TOLD_APART_IMAGES = 45_000
-"""Generated and real images each; told_apart keeps the last 5,000 of each for its test."""
+TOLD_APART_IMAGES = 40_000 + TESTED_IMAGES
+"""Generated and real images each, those for the test among them."""
 REAL_TOLD_APART_TESTED = 2_500
 """Images kept for the test where half of the training digits are told from the other half: smaller sets."""
 CLASSIFIER_IMAGES = 60_000
