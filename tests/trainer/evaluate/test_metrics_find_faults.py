@@ -16,7 +16,13 @@ from pocketgan_trainer.evaluate.class_figures import class_figures
 from pocketgan_trainer.evaluate.frechet import frechet_distance
 from pocketgan_trainer.evaluate.judge import Judge, Views
 from pocketgan_trainer.evaluate.kernel_distance import kernel_distance
-from pocketgan_trainer.evaluate.neighbours import Neighbourhood, compare_neighbourhoods, nearest_neighbour_accuracy
+from pocketgan_trainer.evaluate.neighbours import (
+    Crowd,
+    Neighbourhood,
+    compare_neighbourhoods,
+    look_around,
+    nearest_neighbour_accuracy,
+)
 
 COUNT = 2_000
 
@@ -26,6 +32,7 @@ class RealDigits:
     """Real digits in two disjoint parts of COUNT, and what the second one scores against the first."""
 
     features: NDArray[np.float32]
+    crowd: Crowd
     other_features: NDArray[np.float32]
     proportions: NDArray[np.float64]
     frechet: float
@@ -37,13 +44,15 @@ class RealDigits:
 def real(test_views: Views, test_digits: Digits) -> RealDigits:
     """Digits 0, 2, 4 ... and 1, 3, 5 ... of the first 2 COUNT test digits: neighbours in the file are of the same writer."""
     one, other = test_views.features[0 : 2 * COUNT : 2], test_views.features[1 : 2 * COUNT : 2]
+    crowd = look_around(one)
     return RealDigits(
         features=one,
+        crowd=crowd,
         other_features=other,
         proportions=np.bincount(test_digits.labels, minlength=10) / len(test_digits),
         frechet=frechet_distance(other, one),
         kernel=kernel_distance(other, one),
-        neighbourhood=compare_neighbourhoods(one, other),
+        neighbourhood=compare_neighbourhoods(crowd, look_around(other)),
     )
 
 
@@ -54,13 +63,13 @@ def test_real_digits_are_near_the_floor_of_all_metrics(real: RealDigits) -> None
     assert abs(real.kernel) < 0.01 * kernel_distance(real.features, np.zeros_like(real.features))
     assert real.neighbourhood.coverage == pytest.approx(1 - 2**-5, abs=0.03)
     assert real.neighbourhood.density == pytest.approx(1, abs=0.1)
-    assert nearest_neighbour_accuracy(real.features, real.other_features) == pytest.approx(0.5, abs=0.06)
+    assert nearest_neighbour_accuracy(real.crowd, look_around(real.other_features)) == pytest.approx(0.5, abs=0.06)
 
 
 def test_a_generator_of_one_class_loses_recall_and_coverage(real: RealDigits, test_views: Views, test_digits: Digits) -> None:
     ones = np.flatnonzero(test_digits.labels[2 * COUNT :] == 1) + 2 * COUNT
     features = test_views.features[ones]
-    figures = compare_neighbourhoods(real.features, features)
+    figures = compare_neighbourhoods(real.crowd, look_around(features))
     assert figures.recall < 0.3 * real.neighbourhood.recall
     assert figures.coverage < 0.3 * real.neighbourhood.coverage
     assert frechet_distance(features, real.features) > 50 * real.frechet
@@ -73,7 +82,7 @@ def test_a_missing_class_lowers_coverage_by_its_share_and_shows_in_the_divergenc
 ) -> None:
     kept = np.flatnonzero(test_digits.labels[2 * COUNT :] != 4)[:COUNT] + 2 * COUNT
     features = test_views.features[kept]
-    figures = compare_neighbourhoods(real.features, features)
+    figures = compare_neighbourhoods(real.crowd, look_around(features))
     assert 0.05 < real.neighbourhood.coverage - figures.coverage < 0.15
     assert figures.recall < real.neighbourhood.recall - 0.03
     assert frechet_distance(features, real.features) > 3 * real.frechet
@@ -86,17 +95,17 @@ def test_blurred_digits_lose_density_and_are_told_apart(real: RealDigits, first_
     for _ in range(3):
         pixels = (pixels + sum(np.roll(pixels, shift, axis) for shift in (-1, 1) for axis in (1, 2))) / 5
     features = first_judge.look(np.rint(pixels).astype(np.uint8)).features
-    figures = compare_neighbourhoods(real.features, features)
+    figures = compare_neighbourhoods(real.crowd, look_around(features))
     assert figures.density < 0.8 * real.neighbourhood.density
     assert figures.coverage < real.neighbourhood.coverage - 0.05
     assert frechet_distance(features, real.features) > 5 * real.frechet
     assert kernel_distance(features, real.features) > 5 * abs(real.kernel)
-    assert nearest_neighbour_accuracy(real.features, features) > 0.6
+    assert nearest_neighbour_accuracy(real.crowd, look_around(features)) > 0.6
 
 
 def test_repeated_digits_lose_coverage_and_recall(real: RealDigits) -> None:
     repeated = np.repeat(real.other_features[: COUNT // 20], 20, axis=0)
-    figures = compare_neighbourhoods(real.features, repeated)
+    figures = compare_neighbourhoods(real.crowd, look_around(repeated))
     assert figures.precision > 0.9 * real.neighbourhood.precision
     assert figures.coverage < 0.5 * real.neighbourhood.coverage
     assert figures.recall < 0.1 * real.neighbourhood.recall

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from pocketgan.latents import latents
 from pocketgan_trainer.evaluate import neighbours
-from pocketgan_trainer.evaluate.neighbours import Neighbourhood, compare_neighbourhoods, nearest_neighbour_accuracy
+from pocketgan_trainer.evaluate.neighbours import Neighbourhood, compare_neighbourhoods, look_around, nearest_neighbour_accuracy
 
 
 def distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
@@ -48,6 +48,16 @@ def slow_accuracy(first: NDArray[np.float32], second: NDArray[np.float32]) -> fl
     return float(np.mean(scores))
 
 
+def compare(real: NDArray[np.float32], generated: NDArray[np.float32]) -> Neighbourhood:
+    """Return how generated rows [N, F] lie among real rows [M, F]."""
+    return compare_neighbourhoods(look_around(real), look_around(generated))
+
+
+def told_apart(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Return how often the nearest other row tells of which set a row is."""
+    return nearest_neighbour_accuracy(look_around(first), look_around(second))
+
+
 def crowd(seed: int, rows: int, step: float) -> NDArray[np.float32]:
     """Return rows on a coarse grid, so that many are equal and many distances too."""
     return (np.round(latents(seed, 0, rows, 2) / step) * step).astype(np.float32)
@@ -57,32 +67,32 @@ def crowd(seed: int, rows: int, step: float) -> NDArray[np.float32]:
 def test_figures_are_those_of_slow_code(step: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "_BLOCK_ROWS", 17)  # several blocks and a last one that is smaller
     real, generated = crowd(0, 60, step), crowd(1, 45, step) + np.float32(0.5)
-    found, expected = compare_neighbourhoods(real, generated), slow_neighbourhood(real, generated)
+    found, expected = compare(real, generated), slow_neighbourhood(real, generated)
     for name in ("precision", "recall", "density", "coverage"):
         assert getattr(found, name) == pytest.approx(getattr(expected, name)), name
     assert len({found.precision, found.recall, found.density, found.coverage}) == 4
-    assert nearest_neighbour_accuracy(real[:45], generated) == pytest.approx(slow_accuracy(real[:45], generated))
+    assert told_apart(real[:45], generated) == pytest.approx(slow_accuracy(real[:45], generated))
 
 
 def test_figures_are_those_of_other_programs() -> None:
     real, generated = latents(0, 0, 1000, 8), latents(1, 0, 1000, 8) * np.float32(1.25) + np.float32(0.25)
     # prdc 0.2: precision and recall with nearest_k=3, density and coverage with 5; torch-fidelity 0.4.0: the same two first.
     expected = Neighbourhood(precision=0.681, recall=0.977, density=0.566, coverage=0.852)
-    assert compare_neighbourhoods(real, generated) == expected
+    assert compare(real, generated) == expected
 
 
 def test_a_perfect_generator_covers_all_but_a_thirty_second_part() -> None:
     real, generated = latents(0, 0, 3000, 6), latents(1, 0, 3000, 6)
-    figures = compare_neighbourhoods(real, generated)
+    figures = compare(real, generated)
     assert figures.coverage == pytest.approx(1 - 2**-5, abs=0.012)
     assert figures.density == pytest.approx(1, abs=0.05)
     assert figures.precision == pytest.approx(figures.recall, abs=0.03)
-    assert nearest_neighbour_accuracy(real, generated) == pytest.approx(0.5, abs=0.03)
+    assert told_apart(real, generated) == pytest.approx(0.5, abs=0.03)
 
 
 def test_samples_too_narrow_keep_precision_and_lose_recall_and_coverage() -> None:
     real, generated = latents(0, 0, 1000, 4), latents(1, 0, 1000, 4) * np.float32(0.2)
-    figures = compare_neighbourhoods(real, generated)
+    figures = compare(real, generated)
     assert figures.precision > 0.95
     assert figures.recall < 0.3
     assert figures.coverage < 0.3
@@ -91,7 +101,7 @@ def test_samples_too_narrow_keep_precision_and_lose_recall_and_coverage() -> Non
 
 def test_samples_too_wide_keep_recall_and_lose_precision_and_density() -> None:
     real, generated = latents(0, 0, 1000, 4), latents(1, 0, 1000, 4) * np.float32(4)
-    figures = compare_neighbourhoods(real, generated)
+    figures = compare(real, generated)
     assert figures.recall > 0.95
     assert figures.precision < 0.3
     assert figures.density < 0.3
@@ -99,28 +109,35 @@ def test_samples_too_wide_keep_recall_and_lose_precision_and_density() -> None:
 
 def test_samples_elsewhere_score_nothing_and_are_told_apart() -> None:
     real, generated = latents(0, 0, 100, 4), latents(1, 0, 100, 4) + 100
-    assert compare_neighbourhoods(real, generated) == Neighbourhood(0, 0, 0, 0)
-    assert nearest_neighbour_accuracy(real, generated) == 1
+    assert compare(real, generated) == Neighbourhood(0, 0, 0, 0)
+    assert told_apart(real, generated) == 1
 
 
 def test_copies_have_perfect_figures_and_an_accuracy_of_zero() -> None:
     real = latents(0, 0, 500, 8) * np.float32(0.37)  # the products of coordinates are not exact
-    figures = compare_neighbourhoods(real, real.copy())
+    figures = compare(real, real.copy())
     assert (figures.precision, figures.recall, figures.coverage) == (1, 1, 1)
-    assert nearest_neighbour_accuracy(real, real.copy()) == 0
+    assert told_apart(real, real.copy()) == 0
 
 
 def test_rows_that_are_equal_in_both_sets_count_half() -> None:
     pairs = np.repeat(latents(0, 0, 50, 8), 2, axis=0)
-    assert nearest_neighbour_accuracy(pairs, pairs.copy()) == 0.5
+    assert told_apart(pairs, pairs.copy()) == 0.5
 
 
 def test_distances_do_not_suffer_from_features_far_from_zero() -> None:
     real, generated = latents(0, 0, 300, 8), latents(1, 0, 300, 8)
-    far = compare_neighbourhoods(real + np.float32(1024), generated + np.float32(1024))
-    assert far == compare_neighbourhoods(real, generated)
+    far = compare(real + np.float32(1024), generated + np.float32(1024))
+    assert far == compare(real, generated)
+
+
+def test_the_distances_within_a_set_are_those_of_slow_code() -> None:
+    rows = crowd(0, 40, 0.5)
+    around = look_around(rows)
+    for k in range(1, 6):
+        assert around.radius(k).tolist() == pytest.approx([slow_radius(rows, index, k) for index in range(40)])
 
 
 def test_sets_of_different_size_are_refused() -> None:
     with pytest.raises(ValueError, match="the sets have 10 and 11 rows; expected as many in both"):
-        nearest_neighbour_accuracy(latents(0, 0, 10, 4), latents(1, 0, 11, 4))
+        told_apart(latents(0, 0, 10, 4), latents(1, 0, 11, 4))

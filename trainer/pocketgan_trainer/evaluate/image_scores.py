@@ -12,7 +12,13 @@ from pocketgan_trainer.data.validation import TrainingSplit
 from pocketgan_trainer.evaluate.class_figures import ClassFigures, class_figures
 from pocketgan_trainer.evaluate.kernel_distance import kernel_distance
 from pocketgan_trainer.evaluate.memorization import HeldOut, Memorization, look_at_held_out, memorization
-from pocketgan_trainer.evaluate.neighbours import Neighbourhood, compare_neighbourhoods, nearest_neighbour_accuracy
+from pocketgan_trainer.evaluate.neighbours import (
+    Crowd,
+    Neighbourhood,
+    compare_neighbourhoods,
+    look_around,
+    nearest_neighbour_accuracy,
+)
 from pocketgan_trainer.evaluate.spaces import Coordinates, Distances, Spaces, frechet_distances, open_spaces
 
 _SUBSET_SEED = 0
@@ -47,6 +53,15 @@ class ImageScores:
 
 
 @dataclass(frozen=True, eq=False)
+class Crowds:
+    """N images among themselves, in each space."""
+
+    first_judge: Crowd
+    second_judge: Crowd
+    pixels: Crowd
+
+
+@dataclass(frozen=True, eq=False)
 class Reference:
     """Real digits, looked at once, that images are compared with."""
 
@@ -55,6 +70,8 @@ class Reference:
     """The classes of the N test digits, in their order: what is asked of a generator. int64 [N]"""
     test: Coordinates
     """Of those test digits."""
+    test_crowds: Crowds
+    """Those test digits among themselves."""
     training: Coordinates
     """Of the training digits, without those of validation."""
     held_out: HeldOut
@@ -78,10 +95,12 @@ def open_reference(split: TrainingSplit, test: Digits) -> Reference:
     """Return a reference of these digits. Raises JudgeError if a judge cannot be loaded."""
     spaces = open_spaces(split.training.images)
     training, validation = spaces.locate(split.training.images), spaces.locate(split.validation.images)
+    tested = spaces.locate(test.images)
     return Reference(
         spaces=spaces,
         labels=test.labels.astype(np.int64),
-        test=spaces.locate(test.images),
+        test=tested,
+        test_crowds=_crowds(tested),
         training=training,
         held_out=look_at_held_out(training.first_judge, validation.first_judge),
     )
@@ -119,12 +138,16 @@ def score_real(reference: Reference, samples: Sequence[Coordinates]) -> tuple[Im
 
 
 def _compare_with_test(reference: Reference, images: Coordinates, seed: int) -> Comparison:
-    test = reference.test
+    test, crowds = reference.test_crowds, _crowds(images)
     return Comparison(
-        frechet=frechet_distances(images, test),
-        kernel_distance=kernel_distance(images.first_judge, test.first_judge, seed),
-        neighbourhood=compare_neighbourhoods(test.first_judge, images.first_judge),
-        nearest_neighbour_accuracy=nearest_neighbour_accuracy(images.first_judge, test.first_judge),
-        nearest_neighbour_accuracy_second_judge=nearest_neighbour_accuracy(images.second_judge, test.second_judge),
-        nearest_neighbour_accuracy_pixels=nearest_neighbour_accuracy(images.pixels, test.pixels),
+        frechet=frechet_distances(images, reference.test),
+        kernel_distance=kernel_distance(images.first_judge, reference.test.first_judge, seed),
+        neighbourhood=compare_neighbourhoods(test.first_judge, crowds.first_judge),
+        nearest_neighbour_accuracy=nearest_neighbour_accuracy(crowds.first_judge, test.first_judge),
+        nearest_neighbour_accuracy_second_judge=nearest_neighbour_accuracy(crowds.second_judge, test.second_judge),
+        nearest_neighbour_accuracy_pixels=nearest_neighbour_accuracy(crowds.pixels, test.pixels),
     )
+
+
+def _crowds(images: Coordinates) -> Crowds:
+    return Crowds(look_around(images.first_judge), look_around(images.second_judge), look_around(images.pixels))

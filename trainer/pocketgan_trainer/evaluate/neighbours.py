@@ -32,19 +32,40 @@ class Neighbourhood:
     """Share of real rows with a generated row inside their ball; 1 - 2^-5 = 0.969 for a real sample of the same size."""
 
 
-def compare_neighbourhoods(real: NDArray[np.float32], generated: NDArray[np.float32]) -> Neighbourhood:
-    """Return how generated rows [N, F] lie among real rows [M, F]; both sets must have more than DENSITY_NEIGHBOURS rows.
+@dataclass(frozen=True, eq=False)
+class Crowd:
+    """A set of rows, and how far each is from the nearest others of the set: looked at once, compared with many sets."""
+
+    rows: Tensor
+    """float32 [N, F]"""
+    radii: Tensor
+    """Distances from each row to its nearest, second nearest, ... other row, float32 [N, DENSITY_NEIGHBOURS]."""
+
+    def radius(self, neighbours: int) -> Tensor:
+        """Return the distance from each row to its so-many-th nearest other row, float32 [N]."""
+        return self.radii[:, neighbours - 1]
+
+
+def look_around(features: NDArray[np.float32]) -> Crowd:
+    """Return rows [N, F], more than DENSITY_NEIGHBOURS, with the distances among them."""
+    rows = torch.from_numpy(np.array(features))
+    nearest = [distances.topk(DENSITY_NEIGHBOURS + 1, dim=1, largest=False).values for _, distances in _blocks(rows, rows)]
+    # The row itself is the nearest or one of several at distance 0, so it takes the first place.
+    return Crowd(rows, torch.cat(nearest)[:, 1:].contiguous())
+
+
+def compare_neighbourhoods(real: Crowd, generated: Crowd) -> Neighbourhood:
+    """Return how generated rows lie among real rows.
 
     A row's ball reaches to its k-th nearest other row of its own set. For precision and recall k is 3 and the edge belongs to
     the ball (T. Kynkaanniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models", 2019); for density
     and coverage k is 5 and it does not (M. Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", 2020).
     """
-    real_rows, generated_rows = torch.from_numpy(np.array(real)), torch.from_numpy(np.array(generated))
-    real_near, real_wide = _radii(real_rows)
-    generated_near, _ = _radii(generated_rows)
-    precise = torch.zeros(len(generated_rows), dtype=torch.bool)
+    real_near, real_wide = real.radius(PRECISION_NEIGHBOURS), real.radius(DENSITY_NEIGHBOURS)
+    generated_near = generated.radius(PRECISION_NEIGHBOURS)
+    precise = torch.zeros(len(generated.rows), dtype=torch.bool)
     recalled, covered, balls = 0, 0, 0
-    for rows, distances in _blocks(real_rows, generated_rows):
+    for rows, distances in _blocks(real.rows, generated.rows):
         precise |= (distances <= real_near[rows, None]).any(dim=0)
         recalled += int((distances <= generated_near).any(dim=1).sum())
         inside = (distances < real_wide[rows, None]).sum(dim=1)
@@ -52,30 +73,29 @@ def compare_neighbourhoods(real: NDArray[np.float32], generated: NDArray[np.floa
         balls += int(inside.sum())
     return Neighbourhood(
         precision=float(precise.double().mean()),
-        recall=recalled / len(real_rows),
-        density=balls / (DENSITY_NEIGHBOURS * len(generated_rows)),
-        coverage=covered / len(real_rows),
+        recall=recalled / len(real.rows),
+        density=balls / (DENSITY_NEIGHBOURS * len(generated.rows)),
+        coverage=covered / len(real.rows),
     )
 
 
-def nearest_neighbour_accuracy(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """Return how often the nearest other row of both sets [N, F] tells which set a row is from: 0.5 for one distribution.
+def nearest_neighbour_accuracy(first: Crowd, second: Crowd) -> float:
+    """Return how often the nearest other row of both sets tells which set a row is from: 0.5 for one distribution.
 
     Every row is left out in turn. Above 0.5 the sets can be told apart; below it, rows of one are near-copies of the other's. A
     row whose nearest rows of both sets are equally far counts half. Source: D. Lopez-Paz, M. Oquab, "Revisiting Classifier
     Two-Sample Tests", 2017; Q. Xu et al., "An empirical study on evaluation metrics of generative adversarial networks", 2018.
     Raises ValueError unless both sets have the same number of rows: a larger one would win by its number.
     """
-    if len(first) != len(second):
-        message = f"the sets have {len(first)} and {len(second)} rows; expected as many in both"
+    if len(first.rows) != len(second.rows):
+        message = f"the sets have {len(first.rows)} and {len(second.rows)} rows; expected as many in both"
         raise ValueError(message)
-    first_rows, second_rows = torch.from_numpy(np.array(first)), torch.from_numpy(np.array(second))
-    first_to_second = torch.empty(len(first_rows))
-    second_to_first = torch.full((len(second_rows),), torch.inf)
-    for rows, distances in _blocks(first_rows, second_rows):
+    first_to_second = torch.empty(len(first.rows))
+    second_to_first = torch.full((len(second.rows),), torch.inf)
+    for rows, distances in _blocks(first.rows, second.rows):
         first_to_second[rows] = distances.amin(dim=1)
         second_to_first = torch.minimum(second_to_first, distances.amin(dim=0))
-    own = torch.cat([_nearest_other(first_rows), _nearest_other(second_rows)])
+    own = torch.cat([first.radius(1), second.radius(1)])
     foreign = torch.cat([first_to_second, second_to_first])
     return float(((own < foreign).double() + 0.5 * (own == foreign).double()).mean())
 
@@ -85,17 +105,3 @@ def _blocks(one: Tensor, other: Tensor) -> Iterator[tuple[slice, Tensor]]:
     for start in range(0, len(one), _BLOCK_ROWS):
         rows = slice(start, min(start + _BLOCK_ROWS, len(one)))
         yield rows, torch.cdist(one[rows], other, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def _radii(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the distances from each row to its third and to its fifth nearest other row, float32 [N] each."""
-    # The row itself is the nearest or one of several at distance 0, so it takes the first place.
-    nearest = torch.cat(
-        [distances.topk(DENSITY_NEIGHBOURS + 1, dim=1, largest=False).values for _, distances in _blocks(features, features)]
-    )
-    return nearest[:, PRECISION_NEIGHBOURS], nearest[:, DENSITY_NEIGHBOURS]
-
-
-def _nearest_other(features: Tensor) -> Tensor:
-    """Return the distance from each row to the nearest other row of its set, float32 [N]."""
-    return torch.cat([distances.topk(2, dim=1, largest=False).values[:, 1] for _, distances in _blocks(features, features)])
