@@ -51,7 +51,10 @@ IMAGES = helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["N", S
 
 
 def seven_bit_weights(rows: int, columns: int, largest: int = 63) -> NDArray[np.int8]:
-    """Return weights int8 [rows, columns] from -largest-1 to largest that look random: 1, 2, 3, ... through splitmix64."""
+    """Return weights int8 [rows, columns] from -largest-1 to largest that look random: 1, 2, 3, ... through splitmix64.
+
+    In seven bits no two of them can saturate a processor's 16-bit sum of two products.
+    """
     mixed = np.arange(1, rows * columns + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

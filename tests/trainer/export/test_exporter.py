@@ -18,7 +18,7 @@ from pocketgan import Generator
 from pocketgan.card import CARD_KEY, ModelCard, ParityFacts
 from pocketgan.errors import OutputError, PocketganError
 from pocketgan_trainer.errors import CheckpointError, ExportError
-from pocketgan_trainer.export import exporter, verify
+from pocketgan_trainer.export import exporter, integer_weights, verify
 from pocketgan_trainer.export.exporter import ExportReport, build_graph, export
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, restore_generator
@@ -201,6 +201,13 @@ def test_kernels_in_floating_point_leave_the_old_file(
 ) -> None:
     monkeypatch.setattr(exporter, "build_graph", lambda layers, latent_size, precision: build_graph(layers, latent_size, "fp32"))
     assert_export_fails(checkpoint, tmp_path, ExportError, "not int8: 0 integer kernels")
+
+
+def test_weights_whose_sums_could_saturate_leave_the_old_file(
+    monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(integer_weights, "LARGEST_NEIGHBOURS", 254)
+    assert_export_fails(checkpoint, tmp_path, ExportError, "of which two neighbours add up to")
 
 
 def test_a_runtime_that_draws_other_pixels_leaves_the_old_file(

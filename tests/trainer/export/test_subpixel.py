@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pocketgan_trainer.export.fold import fold
+from pocketgan_trainer.export.grids import LATENT_GRID, PIXEL_GRID, Grid
 from pocketgan_trainer.export.integer_graph import integer_graph
 from pocketgan_trainer.export.layers import Dense, Layer, Tanh, ToImage, TransposedConvolution
-from pocketgan_trainer.export.quantization import LATENT_GRID, PIXEL_GRID, Grid
 from pocketgan_trainer.export.subpixel import SubpixelConvolution, rewrite
 from pocketgan_trainer.networks.same_padding import SameConvTranspose2d
 

@@ -1,29 +1,26 @@
 """The proofs of an export: kernels counted as onnxruntime runs them, pixels compared, and what is refused."""
 
 import numpy as np
+import onnx
 import pytest
 from lively_generators import lively_generator
 
 from pocketgan.card import ParityFacts
 from pocketgan_trainer.errors import ExportError
+from pocketgan_trainer.export.calibration import CALIBRATION_SEED
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
+from pocketgan_trainer.export.grids import LATENT_GRID, LOGIT_GRID, PIXEL_GRID, Grid
+from pocketgan_trainer.export.integer_weights import integer_weights
 from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToImage
 from pocketgan_trainer.export.nodes import GraphNotes
-from pocketgan_trainer.export.quantization import (
-    CALIBRATION_SEED,
-    LATENT_GRID,
-    LOGIT_GRID,
-    PIXEL_GRID,
-    Grid,
-    integer_weights,
-)
 from pocketgan_trainer.export.verify import (
     LEAST_PSNR_DB,
     PARITY_IMAGES,
     PARITY_SEED,
     Kernels,
     check_kernels,
+    check_sums,
     compare,
     count_kernels,
     parity_latents,
@@ -62,6 +59,33 @@ def naively_quantized_model() -> bytes:
     pixels = notes.store("pixels", notes.node("Sigmoid", "pixels.result", logits), PIXEL_GRID)
     notes.reshape("images", pixels, [-1, 6, 6])
     return notes.model(5, 6, 6).SerializeToString()
+
+
+def model_with_weights(values: list[list[int]]) -> onnx.ModelProto:
+    """Return a graph of one dense layer with these weights."""
+    notes, weights = GraphNotes(), np.array(values, dtype=np.int8)
+    latent = notes.load("z.input", notes.store("z.stored", "z", LATENT_GRID), LATENT_GRID)
+    product = notes.node(
+        "Gemm", "product", latent, notes.load_weights("dense.weight", weights, np.ones(len(weights), np.float32)), transB=1
+    )
+    notes.reshape("images", notes.store("stored", product, PIXEL_GRID), [-1, 1, len(weights)])
+    return notes.model(weights.shape[1], 1, len(weights))
+
+
+@pytest.mark.parametrize("weights", [[127, 1, 127, 1], [-127, -1, -64, -64], [127, -127, 127, -127], [64, 64, 64, 64]], ids=str)
+def test_weights_whose_sums_hold_are_accepted(weights: list[int]) -> None:
+    check_sums(model_with_weights([[0, 0, 0, 0], weights]))
+
+
+@pytest.mark.parametrize(
+    ("weights", "sum_"),
+    [([127, 2, 0, 0], 129), ([0, 127, 127, 0], 254), ([0, 0, -100, -29], 129), ([-128, 0, 0, 0], 128)],
+    ids=str,
+)
+def test_weights_whose_sums_could_saturate_are_refused(weights: list[int], sum_: int) -> None:
+    told = rf"dense.weight.*: weights from {min(weights)}, of which two neighbours add up to {sum_}; expected from -127"
+    with pytest.raises(ExportError, match=told):
+        check_sums(model_with_weights([[0, 0, 0, 0], weights]))
 
 
 def test_kernels_of_a_float_model_are_counted_as_what_they_are() -> None:

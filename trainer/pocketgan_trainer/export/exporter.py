@@ -20,17 +20,18 @@ from pocketgan.latents import LATENT_STEP
 from pocketgan.session import Provider, open_session
 from pocketgan_trainer.data.mnist import DATA_SET
 from pocketgan_trainer.errors import ExportError
+from pocketgan_trainer.export.calibration import calibrate
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
 from pocketgan_trainer.export.layers import Layer, classes, labels_in_turn
-from pocketgan_trainer.export.quantization import calibrate
 from pocketgan_trainer.export.speed import SpeedRatio, speed_ratio
 from pocketgan_trainer.export.verify import (
     PARITY_IMAGES,
     PARITY_SEED,
     Kernels,
     check_kernels,
+    check_sums,
     compare,
     count_kernels,
     parity_latents,
@@ -72,10 +73,10 @@ def export(
 ) -> ExportReport:
     """Write the checkpoint's generator to `target` as `int8`, `fp16` or `fp32`, and return what was measured on the way.
 
-    The file appears only after it has been checked: by onnx.checker, by the kernels that onnxruntime makes of it, by its pixels
-    against torch's on PARITY_IMAGES latents, with the classes in turn, and by opening it with the runtime. `licence`, an SPDX
-    word, and `quality`, figures by their names, go into the card. Raises CheckpointError if the weights do not fit, ExportError
-    if a check fails, OutputError if the file cannot be written.
+    The file appears only after it has been checked: by onnx.checker, by the kernels that onnxruntime makes of it, by the sums
+    that its weights can reach, by its pixels against torch's on PARITY_IMAGES latents, with the classes in turn, and by opening
+    it with the runtime. `licence`, an SPDX word, and `quality`, figures by their names, go into the card. Raises CheckpointError
+    if the weights do not fit, ExportError if a check fails, OutputError if the file cannot be written.
     """
     if os.path.isdir(target):
         raise OutputError(f"cannot write {target}: it is a folder; expected a file name such as {target / 'model.onnx'}")
@@ -87,6 +88,7 @@ def export(
     without_card = model.SerializeToString(deterministic=True)
     kernels = count_kernels(without_card)
     check_kernels(kernels, precision)
+    check_sums(model)
 
     labels = labels_in_turn(layers, PARITY_IMAGES)
     feeds: dict[str, NDArray[np.generic]] = {"z": parity_latents(preset.latent_size)}

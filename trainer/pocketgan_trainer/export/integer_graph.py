@@ -8,6 +8,7 @@ import onnx
 
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export import integer_layers
+from pocketgan_trainer.export.grids import LATENT_GRID, PIXEL_GRID, Grid
 from pocketgan_trainer.export.integer_layers import Stored
 from pocketgan_trainer.export.layers import (
     ClassInput,
@@ -26,11 +27,10 @@ from pocketgan_trainer.export.layers import (
     feeds,
 )
 from pocketgan_trainer.export.nodes import GraphNotes
-from pocketgan_trainer.export.quantization import LATENT_GRID, PIXEL_GRID, Grid
 
 
 def integer_graph(layers: list[Layer], grids: list[Grid | None], latent_size: int) -> onnx.ModelProto:
-    """Return the int8 model of `layers`, whose outputs are stored on `grids`, see `quantization.calibrate`.
+    """Return the int8 model of `layers`, whose outputs are stored on `grids`, see `calibration.calibrate`.
 
     Raises ExportError if the layers do not end in one grey image after a tanh or grey levels, or come in an order that integers
     cannot follow.

@@ -12,9 +12,10 @@ import numpy as np
 
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.column_packing import pack_columns
+from pocketgan_trainer.export.grids import LATENT_GRID, Grid
+from pocketgan_trainer.export.integer_weights import integer_weights
 from pocketgan_trainer.export.layers import Array, ClassInput, Convolution, Dense, PixelShuffle, ToImage, TransposedConvolution
 from pocketgan_trainer.export.nodes import GraphNotes
-from pocketgan_trainer.export.quantization import LATENT_GRID, Grid, integer_weights
 from pocketgan_trainer.export.subpixel import rewrite
 
 

@@ -7,7 +7,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from pocketgan_trainer.export.quantization import Grid
+from pocketgan_trainer.export.grids import Grid
 
 OPSET, IR_VERSION = 17, 8
 """Old enough for onnxruntime on boards that are not updated any more."""

@@ -9,11 +9,13 @@ import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from pocketgan.card import ParityFacts
 from pocketgan.errors import first_line
 from pocketgan.latents import latents
 from pocketgan_trainer.errors import ExportError
+from pocketgan_trainer.export.integer_weights import LARGEST_NEIGHBOURS, LARGEST_WEIGHT, largest_neighbour_sum
 
 PARITY_IMAGES = 1000
 PARITY_SEED = 2**32 + 2
@@ -67,6 +69,22 @@ def check_kernels(kernels: Kernels, precision: str) -> None:
     if precision == "int8" and (kernels.other or not kernels.integer):
         found = ", ".join(kernels.other) or "none"
         raise ExportError(f"not int8: {kernels.integer} integer kernels, and in floating point {found}; expected integers only")
+
+
+def check_sums(model: onnx.ModelProto) -> None:
+    """Raise ExportError if a processor's 16-bit sum of two products could saturate, see integer_weights.py.
+
+    Every int8 tensor of two or more axes is taken for weights, [out, in] or [out, in, k, l].
+    """
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1:
+            weights = numpy_helper.to_array(tensor)
+            largest = largest_neighbour_sum(weights)
+            if largest > LARGEST_NEIGHBOURS or weights.min() < -LARGEST_WEIGHT:
+                raise ExportError(
+                    f"{tensor.name}: weights from {weights.min()}, of which two neighbours add up to {largest}; expected from "
+                    f"-{LARGEST_WEIGHT}, and at most {LARGEST_NEIGHBOURS}: some processors would draw other pixels"
+                )
 
 
 def parity_latents(latent_size: int) -> NDArray[np.float32]:

@@ -1,0 +1,147 @@
+"""Integer weights: how little rounding loses, that no neighbours saturate, and that the bias always fits."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pocketgan_trainer.export.grids import LATENT_GRID, Grid
+from pocketgan_trainer.export.integer_weights import IntegerWeights, integer_weights, largest_neighbour_sum
+from pocketgan_trainer.export.layers import Array
+
+INT16 = np.iinfo(np.int16)
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    """Random numbers that are the same in every run."""
+    return np.random.default_rng(0)
+
+
+def numbers(integers: IntegerWeights) -> Array:
+    """Return what integer weights [out, ...] stand for."""
+    scales = np.tile(integers.scales.astype(np.float64), len(integers.values) // len(integers.scales))
+    return integers.values * scales.reshape(-1, *[1] * (integers.values.ndim - 1))
+
+
+def in_order_of_multiplication(values: NDArray[np.int8]) -> list[list[int]]:
+    """Return the weights of each output as a convolution of pixels with their channels side by side goes through them."""
+    if values.ndim == 2:
+        return [[int(weight) for weight in weights] for weights in values]
+    _, inputs, height, width = values.shape
+    places = [(row, column, channel) for row in range(height) for column in range(width) for channel in range(inputs)]
+    return [[int(kernel[channel, row, column]) for row, column, channel in places] for kernel in values]
+
+
+def extreme_sums(values: NDArray[np.int8]) -> list[int]:
+    """Return, for any two neighbours, the sums of two products that inputs from 0 to 255 can drive furthest from 0."""
+    sums = []
+    for weights in in_order_of_multiplication(values):
+        for one, other in pairwise(weights):
+            sums.append(255 * (max(one, 0) + max(other, 0)))
+            sums.append(255 * (min(one, 0) + min(other, 0)))
+    return sums
+
+
+@pytest.mark.parametrize("shape", [(10, 100), (6, 4, 3, 3), (6, 3, 3, 3)])
+def test_weights_lose_little_in_every_channel(random: np.random.Generator, shape: tuple[int, ...]) -> None:
+    weight = random.normal(size=shape) * np.logspace(-6, 6, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+    integers = integer_weights(weight, np.zeros(shape[0]), LATENT_GRID)
+    assert integers.values.dtype == np.int8
+    assert integers.values.shape == shape
+    assert integers.scales.dtype == np.float32
+    axes = tuple(range(1, len(shape)))
+    unit = np.abs(weight).max(axis=axes, keepdims=True) / 63
+    # Seven bits need no care for neighbours, and lose four times as much as eight.
+    seven_bits = np.square(np.rint(weight / unit) * unit - weight).sum(axis=axes)
+    loss = np.square(numbers(integers) - weight).sum(axis=axes)
+    assert (loss < seven_bits).all()
+    assert (loss / seven_bits).mean() < 0.6
+
+
+@pytest.mark.parametrize("shape", [(10, 100), (10, 101), (6, 4, 3, 3), (6, 3, 5, 5), (4, 1, 3, 3), (5, 1), (5, 1, 1, 1)])
+def test_no_neighbours_can_saturate_sixteen_bits(random: np.random.Generator, shape: tuple[int, ...]) -> None:
+    extremes = random.choice([1.0, 0.999, -1.0, 1e-3], size=shape)
+    for weight in (random.normal(size=shape), np.ones(shape), -np.ones(shape), extremes):
+        integers = integer_weights(weight, np.zeros(shape[0]), LATENT_GRID)
+        sums = extreme_sums(integers.values)
+        assert all(INT16.min <= number <= INT16.max for number in sums)
+        largest = largest_neighbour_sum(integers.values)
+        assert largest <= 128
+        if sums:
+            assert largest == max(abs(number) for number in pair_sums(integers.values))
+
+
+def pair_sums(values: NDArray[np.int8]) -> list[int]:
+    """Return the sums of neighbouring weights."""
+    return [one + other for weights in in_order_of_multiplication(values) for one, other in pairwise(weights)]
+
+
+def test_neighbours_of_which_one_is_large_use_all_eight_bits() -> None:
+    weight = np.array([[127.0, 1.0, -127.0, 0.0, 60.0, 68.0]]) / 128
+    integers = integer_weights(weight, np.zeros(1), LATENT_GRID)
+    np.testing.assert_array_equal(integers.values, [[127, 1, -127, 0, 60, 68]])
+    assert integers.scales.item() == 1 / 128
+
+
+def test_two_large_neighbours_of_one_sign_give_way_together() -> None:
+    # The other weights are so many that another scale, on which they are no whole numbers, would lose more than the two do.
+    others = np.arange(2000) % 23 * np.tile([1.0, -1.0], 1000)
+    weight = np.concatenate([[127.0, 0.0, 100.0, 40.0, 0.0, -90.0, -39.0, 0.0], others])[None]
+    integers = integer_weights(weight, np.zeros(1), LATENT_GRID)
+    np.testing.assert_array_equal(integers.values[0, :8], [127, 0, 94, 34, 0, -90, -38, 0])
+    np.testing.assert_array_equal(integers.values[0, 8:], weight[0, 8:])
+
+
+def test_where_all_weights_are_large_the_scale_gives_way_instead() -> None:
+    integers = integer_weights(np.ones((1, 50)), np.zeros(1), LATENT_GRID)
+    assert set(integers.values.ravel().tolist()) <= {63, 64}
+    np.testing.assert_allclose(numbers(integers), 1, rtol=0.01)
+
+
+def test_outputs_that_share_a_channel_share_its_scale(random: np.random.Generator) -> None:
+    weight, bias = random.normal(size=(12, 5)) * np.tile([1.0, 10.0, 100.0], 4)[:, None], random.normal(size=12)
+    integers = integer_weights(weight, bias, LATENT_GRID, channels=3)
+    assert integers.scales.shape == (3,)
+    largest = np.abs(integers.values.astype(int)).max(axis=1).reshape(4, 3)
+    assert (largest.max(axis=0) >= 63).all()  # of a channel's four outputs, one
+    assert (largest.min(axis=0) < largest.max(axis=0)).all()
+    scales = np.tile(integers.scales.astype(np.float64), 4)
+    # Half a step, and where neighbours of one sign are too large, what they give way.
+    rounded = np.abs(numbers(integers) - weight) <= scales[:, None] / 2 * (1 + 1e-6)
+    assert rounded.mean() > 0.8
+    units = scales * LATENT_GRID.scale
+    assert (np.abs(integers.bias * units - bias) <= units / 2 * (1 + 1e-6)).all()
+
+
+def test_bias_is_in_units_of_input_scale_times_weight_scale(random: np.random.Generator) -> None:
+    weight, bias, grid = random.normal(size=(10, 100)), random.normal(size=10), Grid(0.0123, 40)
+    integers = integer_weights(weight, bias, grid)
+    unit = integers.scales.astype(np.float64) * grid.scale
+    assert integers.bias.dtype == np.int32
+    assert (np.abs(integers.bias * unit - bias) <= unit / 2 * (1 + 1e-9)).all()
+
+
+def test_a_channel_of_zeros_stays_zero_and_keeps_its_bias() -> None:
+    weight = np.array([[0.0, 0.0], [1.0, -1.0]])
+    integers = integer_weights(weight, np.array([0.5, 0.5]), LATENT_GRID)
+    np.testing.assert_array_equal(integers.values, [[0, 0], [127, -127]])
+    assert np.isfinite(integers.scales).all()
+    assert (integers.scales > 0).all()
+    unit = integers.scales.astype(np.float64) * LATENT_GRID.scale
+    np.testing.assert_allclose(integers.bias * unit, 0.5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("largest", [1e-3, 1e-9, 1e-12, 1e-30, 1e-45, 1e-300])
+def test_a_channel_of_nearly_zeros_keeps_its_bias_too(largest: float) -> None:
+    integers = integer_weights(np.array([[largest, 0.0]]), np.array([0.5]), LATENT_GRID)
+    unit = integers.scales.astype(np.float64) * LATENT_GRID.scale
+    np.testing.assert_allclose(integers.bias * unit, 0.5, rtol=1e-3)
+    assert abs(int(integers.bias[0])) < 2**31 - 100 * 255 * 127  # products are added to it
+
+
+def test_a_channel_of_nothing_at_all_has_a_scale_nevertheless() -> None:
+    for weight in (0.0, 1e-300):
+        integers = integer_weights(np.array([[weight]]), np.zeros(1), LATENT_GRID)
+        assert (integers.values.item(), integers.bias.item(), integers.scales.item()) == (0, 0, 1)
