@@ -45,7 +45,8 @@ def seconds(config: TrainingConfig, players: Players, digits: Digits, memory_for
     for step in range(_STEPS):
         latent = random_latents(config.batch_size, preset.latent_size, _CPU)
         condition = (labels,) if preset.classes else ()
-        batch = Batch(real, latent, condition, step, config.gradient_penalty)
+        # Of pocket and nano, a step of the refinement: the dearer kind.
+        batch = Batch(real, latent, condition, step, config.gradient_penalty, config.class_weight, config.shifted_share)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):
             preset.step(players, batch)
     return time.perf_counter() - began

@@ -108,7 +108,8 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
         ("training time", f"{last['seconds'] / 60:.0f} minutes"),
         (
             "exported epoch",
-            f"{best['epoch']}, the one with the lowest Frechet ratio on the validation digits: {best['frechet_ratio']:.2f}",
+            f"{best['epoch']}, the last one whose Frechet ratio on the validation digits is the lowest but for noise: "
+            f"{best['frechet_ratio']:.2f}",
         ),
         ("quality", "; ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in card.quality.items())),
         ("checkpoint", f"SHA-256 `{card.training.checkpoint_sha256}`"),

@@ -83,14 +83,23 @@ def test_every_weight_of_the_generator_gets_a_gradient() -> None:
         assert weight.grad.abs().max() > 0, name
 
 
-def test_discriminator_gives_one_float32_logit_an_image(discriminator: PocketDiscriminator) -> None:
+@pytest.mark.parametrize(("output", "width"), [(0, 1), (1, 10)], ids=["realism", "class"])
+def test_discriminator_gives_one_float32_logit_an_image_and_one_a_class(
+    discriminator: PocketDiscriminator, output: int, width: int
+) -> None:
     images, label = torch.randn(3, 1, 28, 28), torch.tensor([1, 2, 1])
-    logits = discriminator(images, label)
-    assert (logits.shape, logits.dtype) == ((3, 1), torch.float32)
+    logits = discriminator(images, label)[output]
+    assert (logits.shape, logits.dtype) == ((3, width), torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
-        rough = discriminator(images, label)
-    assert (rough.shape, rough.dtype) == ((3, 1), torch.float32)
+        rough = discriminator(images, label)[output]
+    assert (rough.shape, rough.dtype) == ((3, width), torch.float32)
     torch.testing.assert_close(rough, logits, rtol=0.1, atol=0.1)
+
+
+def test_the_class_that_it_names_does_not_depend_on_the_one_asked_for(discriminator: PocketDiscriminator) -> None:
+    images = torch.randn(10, 1, 28, 28)
+    assert torch.equal(discriminator(images, LABELS)[1], discriminator(images, LABELS.flip(0))[1])
+    assert not torch.equal(discriminator(images, LABELS)[0], discriminator(images, LABELS.flip(0))[0])
 
 
 def test_the_class_enters_the_logit_as_a_projection(discriminator: PocketDiscriminator) -> None:
@@ -100,7 +109,7 @@ def test_the_class_enters_the_logit_as_a_projection(discriminator: PocketDiscrim
     for row, digit in enumerate(label.tolist()):
         direction = weight + discriminator.of_class.weight[digit] / math.sqrt(len(weight))
         expected = functional.linear(features[row], direction[None], bias[None])
-        torch.testing.assert_close(discriminator(images, label)[row], expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(discriminator(images, label)[0][row], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_each_logit_depends_on_its_own_image_and_class_alone(discriminator: PocketDiscriminator) -> None:
@@ -109,4 +118,5 @@ def test_each_logit_depends_on_its_own_image_and_class_alone(discriminator: Pock
     together = discriminator(images, LABELS)
     for row in range(10):
         alone = discriminator(images[row : row + 1], LABELS[row : row + 1])
-        torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-4, atol=1e-5)
+        for logits, own in zip(together, alone, strict=True):
+            torch.testing.assert_close(logits[row : row + 1], own, rtol=1e-4, atol=1e-5)

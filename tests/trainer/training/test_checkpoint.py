@@ -184,6 +184,18 @@ def test_a_checkpoint_of_an_earlier_version_gives_its_generator_and_goes_on(path
     restore_run(checkpoint, build_players(CONFIG, CPU), SUMS.clone())
 
 
+def test_a_pocket_that_could_not_name_classes_yet_gives_its_generator_but_does_not_go_on(tmp_path: Path) -> None:
+    config = replace(PRESETS["nano"].config, refinement_share=0.0, class_weight=0.0, shifted_share=0.0)
+    save_checkpoint(tmp_path / "last.safetensors", config, moved_players(config), PROGRESS, SUMS)
+    loaded = load_checkpoint(tmp_path / "last.safetensors")
+    earlier = replace(loaded, tensors={name: value for name, value in loaded.tensors.items() if "seen_class" not in name})
+    assert len(earlier.tensors) < len(loaded.tensors)
+    weights = restore_generator(earlier).state_dict()
+    assert all(torch.equal(value, loaded.tensors[f"average.{name}"]) for name, value in weights.items())
+    with pytest.raises(CheckpointError, match="its discriminator does not fit preset 'nano'; use the version that wrote it"):
+        restore_run(earlier, build_players(config, CPU), SUMS.clone())
+
+
 def test_an_absent_checkpoint_is_refused_with_a_way_out(tmp_path: Path) -> None:
     message = refusal(tmp_path / "none.safetensors")
     assert "cannot read checkpoint" in message

@@ -21,6 +21,9 @@ CONFIG = TrainingConfig(
     final_rate_share=0.5,
     gradient_penalty=0.25,
     final_penalty_share=0.75,
+    refinement_share=0.375,
+    class_weight=0.0625,
+    shifted_share=0.875,
     batch_statistics_share=0.125,
     ema_halflife_images=1000,
 )
@@ -51,6 +54,13 @@ CONFIG = TrainingConfig(
         ({"batch_statistics_share": -0.1}, "batch_statistics_share -0.1 is out of range: expected from 0 to 1"),
         ({"batch_statistics_share": 1.1}, "batch_statistics_share 1.1 is out of range"),
         ({"batch_statistics_share": math.nan}, "batch_statistics_share nan is out of range"),
+        ({"refinement_share": -0.1}, "refinement_share -0.1 is out of range: expected from 0 to 1"),
+        ({"refinement_share": 1.1}, "refinement_share 1.1 is out of range"),
+        ({"refinement_share": 0.0}, "class_weight 0.0625 and shifted_share 0.875 without effect: expected a refinement_share"),
+        ({"shifted_share": -0.1}, "shifted_share -0.1 is out of range: expected from 0 to 1"),
+        ({"shifted_share": 1.1}, "shifted_share 1.1 is out of range"),
+        ({"class_weight": -0.1}, "class_weight -0.1 is out of range: expected a number from 0"),
+        ({"class_weight": math.inf}, "class_weight inf is out of range"),
         ({"gradient_penalty": -0.1}, "gradient_penalty -0.1 is out of range: expected a number from 0"),
         ({"gradient_penalty": math.inf}, "gradient_penalty inf is out of range"),
         ({"gradient_penalty": math.nan}, "gradient_penalty nan is out of range"),
@@ -76,6 +86,11 @@ def test_values_that_make_no_sense_are_refused(change: dict[str, int | float], t
         {"final_rate_share": 1.0},
         {"final_penalty_share": 1e-9},
         {"final_penalty_share": 1.0},
+        {"class_weight": 0.0},
+        {"refinement_share": 0.0, "class_weight": 0.0, "shifted_share": 0.0},
+        {"refinement_share": 1.0},
+        {"shifted_share": 0.0},
+        {"shifted_share": 1.0},
         {"batch_statistics_share": 0.0},
         {"batch_statistics_share": 1.0},
         {"gradient_penalty": 0.0},
@@ -111,18 +126,22 @@ def test_json_holds_every_field_under_its_name() -> None:
         "final_rate_share": 0.5,
         "gradient_penalty": 0.25,
         "final_penalty_share": 0.75,
+        "refinement_share": 0.375,
+        "class_weight": 0.0625,
+        "shifted_share": 0.875,
         "batch_statistics_share": 0.125,
         "ema_halflife_images": 1000,
     }
 
 
-def test_a_config_of_an_earlier_version_trains_as_that_version_did() -> None:
+def test_what_a_config_of_an_earlier_version_lacks_is_what_classics_have() -> None:
     text = """{"preset": "mlp", "epochs": 3, "batch_size": 32, "learning_rate": 0.001, "bfloat16": false, "seed": 7}"""
     config = TrainingConfig.from_json(text)
     assert (config.preset, config.epochs, config.batch_size, config.seed) == ("mlp", 3, 32, 7)
     # Adam's own numbers, a rate that never falls, no penalty, batch statistics to the end and no average.
     assert (config.adam_beta1, config.adam_beta2, config.final_rate_share) == (0.9, 0.999, 1.0)
     assert (config.gradient_penalty, config.final_penalty_share) == (0.0, 1.0)
+    assert (config.refinement_share, config.class_weight, config.shifted_share) == (0.0, 0.0, 0.0)
     assert (config.batch_statistics_share, config.ema_halflife_images) == (1.0, 0)
 
 
@@ -145,6 +164,9 @@ def test_a_config_of_an_earlier_version_trains_as_that_version_did() -> None:
         ("final_rate_share", 1),
         ("gradient_penalty", "0.5"),
         ("final_penalty_share", 1),
+        ("refinement_share", 1),
+        ("class_weight", 1),
+        ("shifted_share", 1),
         ("batch_statistics_share", 1),
         ("ema_halflife_images", 1e3),
         ("ema_halflife_images", False),

@@ -47,6 +47,9 @@ NANO = replace(
     final_rate_share=0.1,
     gradient_penalty=0.5,
     final_penalty_share=0.2,
+    refinement_share=0.4,
+    class_weight=0.25,
+    shifted_share=0.75,
     batch_statistics_share=0.5,
     ema_halflife_images=1000,
 )
@@ -191,8 +194,8 @@ def test_last_checkpoint_stands_at_the_end_of_the_last_epoch(uninterrupted: RunF
     assert checkpoint.tensors["sums"].tolist() == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize(("scores", "best_epoch"), [([3.0, 2.0], 2), ([2.0, 3.0], 1), ([2.0, 2.0], 1)])
-def test_best_checkpoint_is_that_of_the_lowest_score(
+@pytest.mark.parametrize(("scores", "best_epoch"), [([3.0, 2.0], 2), ([2.0, 3.0], 1), ([2.0, 2.0], 2), ([2.0, 2.1], 2)])
+def test_best_checkpoint_is_the_last_of_those_with_the_lowest_score_but_for_noise(
     new_run: NewRun, digits: Digits, scores: list[float], best_epoch: int
 ) -> None:
     run, scripted = new_run(), ScriptedScore(np.arange(7), iter(scores), given=[])
@@ -276,10 +279,13 @@ def test_the_same_holds_for_dropout_and_batch_normalization_of_the_dcgan(new_run
     assert_same_run(pieces, whole)
 
 
-def test_the_same_holds_for_classes_the_average_and_a_falling_rate(new_run: NewRun, digits: Digits, score: Score) -> None:
+def test_the_same_holds_for_classes_the_average_a_falling_rate_and_refinement(
+    new_run: NewRun, digits: Digits, score: Score
+) -> None:
     whole, pieces = new_run(), new_run()
     train(NANO, digits_for(NANO, digits), score, whole, CPU, SilentReport(), never)
-    assert resume_until_done(NANO, digits, score, pieces, iter([2, 4, 99])) == 2
+    # After step 7 of 8, and before: the last three are refined.
+    assert resume_until_done(NANO, digits, score, pieces, iter([2, 4, 1, 99])) == 3
     assert_same_run(pieces, whole)
 
 
@@ -482,6 +488,13 @@ def test_the_gradient_penalty_follows_the_schedule(
     assert [batch.gradient_penalty for batch in recorded.batches] == expected
     assert expected[0] == 0.5
     assert expected[4] == pytest.approx(0.5 * 0.2**0.5)
+
+
+def test_images_are_shifted_and_classes_named_in_the_last_part_of_a_run(
+    recorded: RecordingStep, new_run: NewRun, digits: Digits, score: Score
+) -> None:
+    train(NANO, digits_for(NANO, digits), score, new_run(), CPU, SilentReport(), never)
+    assert [(batch.class_weight, batch.shifted_share) for batch in recorded.batches] == [(0, 0)] * 5 + [(0.25, 0.75)] * 3
 
 
 class StatisticsRecorder:

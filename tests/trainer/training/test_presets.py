@@ -43,6 +43,9 @@ def test_our_own_are_conditional_and_averaged_and_train_by_pairs(name: str) -> N
     assert preset.step is paired_step
     assert preset.config.ema_halflife_images > 0
     assert preset.config.gradient_penalty > 0
+    assert preset.config.class_weight > 0
+    assert preset.config.shifted_share > 0
+    assert 0 < preset.config.refinement_share < 1
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
@@ -52,7 +55,11 @@ def test_the_networks_of_a_preset_fit_together(name: str) -> None:
     condition = (torch.tensor([0, len(preset.classes) - 1]),) if preset.classes else ()
     images = preset.build_generator()(torch.randn(2, preset.latent_size), *condition)
     assert images.shape == (2, 1, 28, 28)
-    assert preset.build_discriminator()(images, *condition).shape == (2, 1)
+    judged = preset.build_discriminator()(images, *condition)
+    if preset.step is paired_step:
+        judged, class_logits = judged
+        assert class_logits.shape == (2, len(preset.classes))
+    assert judged.shape == (2, 1)
 
 
 def multiply_adds(generator: nn.Module, *inputs: Tensor) -> int:

@@ -14,6 +14,13 @@ def test_a_step_counts_its_images_and_its_time() -> None:
     assert progress == Progress(epoch=2, step=4, images_seen=164, seconds=1.75, best_score=4.0)
 
 
+@pytest.mark.parametrize(
+    ("best", "score", "is_best"), [(None, 9.0, True), (4.0, 3.0, True), (4.0, 4.0, True), (4.0, 4.39, True), (4.0, 4.41, False)]
+)
+def test_a_score_counts_as_the_best_within_a_tenth_of_the_lowest(best: float | None, score: float, is_best: bool) -> None:
+    assert Progress(best_score=best).is_best(score) is is_best
+
+
 @pytest.mark.parametrize(("best", "score", "new_best"), [(None, 5.0, 5.0), (4.0, 5.0, 4.0), (4.0, 3.0, 3.0)])
 def test_an_epoch_starts_the_steps_again_and_keeps_the_lowest_score(best: float | None, score: float, new_best: float) -> None:
     progress = Progress(epoch=2, step=9, images_seen=100, seconds=1.5, best_score=best).after_epoch(score, 0.5)

@@ -1,4 +1,4 @@
-"""What changes over a run: learning rate and gradient penalty, which fall by equal factors, and the freezing of statistics."""
+"""What changes over a run: rate and penalty fall by equal factors, statistics freeze, refinement sets in."""
 
 from dataclasses import replace
 
@@ -12,6 +12,7 @@ from pocketgan_trainer.training.schedule import (
     freeze_statistics,
     gradient_penalty,
     learning_rate,
+    refines,
     set_learning_rate,
     uses_batch_statistics,
 )
@@ -25,6 +26,7 @@ CONFIG = TrainingConfig(
     final_rate_share=0.01,
     gradient_penalty=0.5,
     final_penalty_share=0.16,
+    refinement_share=0.4,
     batch_statistics_share=0.3,
 )
 CONSTANT = replace(CONFIG, final_rate_share=1.0, final_penalty_share=1.0, batch_statistics_share=1.0)
@@ -38,6 +40,15 @@ def test_the_rate_falls_by_equal_factors_to_its_final_share(seen: int, rate: flo
 @pytest.mark.parametrize(("seen", "penalty"), [(0, 0.5), (500, 0.2), (1000, 0.08)])
 def test_so_does_the_penalty(seen: int, penalty: float) -> None:
     assert gradient_penalty(CONFIG, seen, 1000) == pytest.approx(penalty)
+
+
+@pytest.mark.parametrize(("seen", "refined"), [(0, False), (599, False), (600, True), (1000, True)])
+def test_refinement_is_the_last_share_of_the_run(seen: int, refined: bool) -> None:
+    assert refines(CONFIG, seen, 1000) is refined
+
+
+def test_or_nothing_of_it() -> None:
+    assert not refines(replace(CONFIG, refinement_share=0.0), 999, 1000)
 
 
 @pytest.mark.parametrize("seen", [0, 1, 999, 1000])

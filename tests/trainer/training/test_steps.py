@@ -30,10 +30,10 @@ from pocketgan_trainer.training.steps import (
 STEPS = [simultaneous_step, alternating_step, paired_step]
 REAL = torch.linspace(-1, 1, 8 * 5).reshape(8, 1, 1, 5)
 LATENT = torch.linspace(1, -2, 8 * 3).reshape(8, 3)
-BATCH = Batch(REAL, LATENT, condition=(), step=0, gradient_penalty=0.5)
+BATCH = Batch(REAL, LATENT, condition=(), step=0, gradient_penalty=0.5, class_weight=0.25, shifted_share=0.0)
 CLASSES = 4
 LABELS = torch.tensor([2, 0, 1, 1, 3, 0, 2, 2])
-LABELLED = Batch(REAL, LATENT, condition=(LABELS,), step=0, gradient_penalty=0.5)
+LABELLED = replace(BATCH, condition=(LABELS,))
 
 NewOptimizer: TypeAlias = Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]
 
@@ -61,14 +61,36 @@ class Conditional(nn.Module):
         return output
 
 
-def small_players(new_optimizer: NewOptimizer = adam, classes: int = 0) -> Players:
+class Naming(Conditional):
+    """A discriminator that names the class as well."""
+
+    def __init__(self, *body: nn.Module) -> None:
+        super().__init__(*body)
+        self.seen_class = nn.Linear(5, CLASSES)
+
+    def forward(self, values: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """Return what the body makes of images [N, 1, 1, 5] and labels int64 [N], and logits of the classes [N, CLASSES]."""
+        return super().forward(values, *condition), self.seen_class(values.flatten(1))
+
+
+def small_players(new_optimizer: NewOptimizer = adam, classes: int = 0, kind: type[Conditional] = Conditional) -> Players:
     """Return two tiny networks: latents [N, 3] to images [N, 1, 1, 5], and those to logits [N, 1]."""
     torch.manual_seed(1)
     shape = nn.Unflatten(1, (1, 1, 5))
     generator = Conditional(nn.Linear(3 + classes, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 5), shape)
-    discriminator = Conditional(nn.Linear(5 + classes, 6), nn.LeakyReLU(0.2), nn.Linear(6, 1))
+    discriminator = kind(nn.Linear(5 + classes, 6), nn.LeakyReLU(0.2), nn.Linear(6, 1))
     optimizers = new_optimizer(generator.parameters()), new_optimizer(discriminator.parameters())
     return Players(generator, discriminator, *optimizers, average=None)
+
+
+def paired_players(new_optimizer: NewOptimizer = adam) -> Players:
+    """Return tiny networks for the paired step, whose discriminator names classes."""
+    return small_players(new_optimizer, CLASSES, Naming)
+
+
+def game_of(step: Step) -> tuple[Players, Batch]:
+    """Return tiny networks and a batch for a step, with classes only where the step needs them."""
+    return (paired_players(), LABELLED) if step is paired_step else (small_players(), BATCH)
 
 
 def entropy(logits: Tensor, target: float) -> Tensor:
@@ -126,29 +148,38 @@ def alternating_by_hand(players: Players, context: Callable[[], AbstractContextM
 
 
 def paired_by_hand(players: Players, batch: Batch) -> list[float]:
-    """Move D by the lead of each real image over its fake, then G against the moved D; R1 and R2 are taken image by image.
+    """Move D by the lead of each real image over its fake and by the classes it names, then G against the moved D.
 
-    Return the statistics.
+    R1 and R2 are taken image by image. Return the statistics.
     """
     (label,) = batch.condition
     fake = players.generator(batch.latent, label)
-    lead = players.discriminator(batch.real, label) - players.discriminator(fake.detach(), label)
+    real_logits, class_logits = players.discriminator(batch.real, label)
+    lead = real_logits - players.discriminator(fake.detach(), label)[0]
     discriminator_loss = (1 + (-lead).exp()).log().mean()
+    naming_loss = surprise(class_logits, label)
     penalty = torch.zeros(())
     for image, digit in zip([*batch.real, *fake.detach()], [*label, *label], strict=True):
         image.requires_grad_()
-        (slope,) = torch.autograd.grad(players.discriminator(image[None], digit[None]), image, create_graph=True)
+        (slope,) = torch.autograd.grad(players.discriminator(image[None], digit[None])[0], image, create_graph=True)
         penalty = penalty + slope.square().sum() / len(label)
     weight = PENALTY_INTERVAL * batch.gradient_penalty / 2 if batch.step in (0, PENALTY_INTERVAL) else 0.0
     players.discriminator_optimizer.zero_grad()
-    (discriminator_loss + weight * penalty).backward()
+    (discriminator_loss + weight * penalty + batch.class_weight * naming_loss).backward()
     players.discriminator_optimizer.step()
 
-    generator_loss = (1 + (players.discriminator(batch.real, label) - players.discriminator(fake, label)).exp()).log().mean()
+    fooled_logits, fooled_classes = players.discriminator(fake, label)
+    generator_loss = (1 + (players.discriminator(batch.real, label)[0] - fooled_logits).exp()).log().mean()
+    excess = surprise(fooled_classes, label) - naming_loss.item()
     players.generator_optimizer.zero_grad()
-    generator_loss.backward()
+    (generator_loss + (batch.class_weight * excess if excess > 0 else 0)).backward()
     players.generator_optimizer.step()
     return [value.item() for value in (generator_loss, discriminator_loss, score(lead), score(-lead))]
+
+
+def surprise(class_logits: Tensor, label: Tensor) -> Tensor:
+    """Return the mean negative logarithm of the probability that logits [N, K] give to the right classes."""
+    return -class_logits.softmax(dim=1)[torch.arange(len(label)), label].log().mean()
 
 
 def score(logits: Tensor) -> Tensor:
@@ -196,16 +227,17 @@ def test_without_a_penalty_its_gradient_is_not_even_computed(monkeypatch: pytest
         raise AssertionError
 
     monkeypatch.setattr(steps, "squared_gradient", refuse)
-    paired_step(small_players(classes=CLASSES), replace(LABELLED, gradient_penalty=0.0))
+    paired_step(paired_players(), replace(LABELLED, gradient_penalty=0.0))
     with pytest.raises(AssertionError):
-        paired_step(small_players(classes=CLASSES), replace(LABELLED, gradient_penalty=0.1))
+        paired_step(paired_players(), replace(LABELLED, gradient_penalty=0.1))
 
 
+@pytest.mark.parametrize("class_weight", [0.0, 0.5])
 @pytest.mark.parametrize("gamma", [0.0, 0.02, 0.1])
-def test_paired_step_judges_pairs_of_a_class_moves_in_turn_and_penalizes_now_and_then(gamma: float) -> None:
-    players, expected = small_players(descent, CLASSES), small_players(descent, CLASSES)
+def test_paired_step_judges_pairs_of_a_class_moves_in_turn_and_penalizes_now_and_then(gamma: float, class_weight: float) -> None:
+    players, expected = paired_players(descent), paired_players(descent)
     for step in range(PENALTY_INTERVAL + 2):
-        batch = replace(LABELLED, step=step, gradient_penalty=gamma)
+        batch = replace(LABELLED, step=step, gradient_penalty=gamma, class_weight=class_weight)
         assert measured(paired_step(players, batch)) == pytest.approx(paired_by_hand(expected, batch), rel=1e-4)
     assert_close(players, expected, tolerance=1e-4)
 
@@ -213,18 +245,91 @@ def test_paired_step_judges_pairs_of_a_class_moves_in_turn_and_penalizes_now_and
 def test_the_gradient_penalty_makes_the_discriminator_flatter() -> None:
     lengths = []
     for gamma in (0.0, 0.5):
-        players = small_players(classes=CLASSES)
+        players = paired_players()
         for step in range(20):
             paired_step(players, replace(LABELLED, step=step, gradient_penalty=gamma))
         images = REAL.clone().requires_grad_()
-        (slopes,) = torch.autograd.grad(players.discriminator(images, LABELS).sum(), images)
+        (slopes,) = torch.autograd.grad(players.discriminator(images, LABELS)[0].sum(), images)
         lengths.append(slopes.square().sum().item())
     assert lengths[1] < 0.5 * lengths[0]
 
 
+def test_the_discriminator_learns_the_classes_of_real_images_and_the_generator_to_draw_them() -> None:
+    losses = []
+    for weight in (0.0, 2.0):
+        players = paired_players()
+        for step in range(100):
+            paired_step(players, replace(LABELLED, step=step, class_weight=weight))
+        drawn = players.generator(LATENT, LABELS)
+        losses.append([surprise(players.discriminator(images, LABELS)[1], LABELS).item() for images in (REAL, drawn)])
+    assert losses[1][0] < losses[0][0] - 0.2
+    assert losses[1][1] < losses[0][1] - 0.2
+
+
+def naming_players(slope: float) -> Players:
+    """Return tiny networks whose discriminator names class 0 the surer, the brighter an image; with a negative slope, the darker.
+
+    The generator's images are mostly darker than WHITE, so named worse than that if bright is class 0, and else better.
+    """
+    players = paired_players(descent)
+    assert isinstance(players.discriminator, Naming)
+    with torch.no_grad():
+        players.discriminator.seen_class.weight.zero_()
+        players.discriminator.seen_class.weight[0] = slope
+    return players
+
+
+WHITE = replace(LABELLED, real=torch.ones_like(REAL), condition=(torch.zeros_like(LABELS),), gradient_penalty=0.0)
+
+
+@pytest.mark.parametrize("slope", [0.3, -0.3], ids=["fakes are named worse", "fakes are named better"])
+def test_the_generator_is_moved_by_classes_only_if_real_images_are_named_better(slope: float) -> None:
+    moved = {}
+    for weight in (0.0, 0.5):
+        players, expected = naming_players(slope), naming_players(slope)
+        batch = replace(WHITE, class_weight=weight)
+        with torch.no_grad():
+            fake = players.generator(LATENT, *batch.condition)
+        excess = [surprise(players.discriminator(images, *batch.condition)[1], *batch.condition) for images in (fake, batch.real)]
+        assert (excess[0] - excess[1]).item() * slope > 0.1
+        players = naming_players(slope)
+        paired_step(players, batch)
+        paired_by_hand(expected, batch)
+        assert_close(players, expected, tolerance=1e-4)
+        moved[weight] = players.generator.state_dict()["body.3.weight"]
+    assert torch.equal(moved[0.0], moved[0.5]) == (slope < 0)
+
+
+def test_the_discriminator_sees_no_image_that_was_not_shifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    players, shares, seen = paired_players(), [], []
+
+    def far_away(images: Tensor, share: float) -> Tensor:
+        shares.append(share)
+        return images + 100
+
+    monkeypatch.setattr(steps, "shifted", far_away)
+    players.discriminator.register_forward_pre_hook(lambda network, inputs: seen.append(inputs[0].detach().clone()))
+    paired_step(players, replace(LABELLED, shifted_share=0.25))
+    assert set(shares) == {0.25}
+    assert len(seen) >= 3
+    assert all((images > 90).all() for images in seen)
+
+
+def test_a_shifted_step_moves_the_networks_elsewhere_and_the_same_random_state_to_the_same_place() -> None:
+    moved = []
+    for share in (1.0, 1.0, 0.0):
+        # Sets the random state, too.
+        moved.append(paired_players())
+        paired_step(moved[-1], replace(LABELLED, shifted_share=share))
+    assert_equal(moved[0], moved[1])
+    for part in ("generator", "discriminator"):
+        shifted_weights, still_weights = (getattr(players, part).state_dict()["body.0.weight"] for players in moved[1:])
+        assert not torch.equal(shifted_weights, still_weights)
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_both_networks_are_told_the_classes_of_the_real_images(step: Step) -> None:
-    players, told = small_players(classes=CLASSES), []
+    players, told = paired_players() if step is paired_step else small_players(classes=CLASSES), []
     for network in (players.generator, players.discriminator):
         network.register_forward_pre_hook(lambda network, inputs: told.append((len(inputs[0]), inputs[1].tolist())))
     step(players, LABELLED)
@@ -236,8 +341,8 @@ def test_both_networks_are_told_the_classes_of_the_real_images(step: Step) -> No
 
 @pytest.mark.parametrize("step", STEPS)
 def test_every_weight_of_both_networks_moves(step: Step) -> None:
-    players, before = small_players(), small_players()
-    step(players, BATCH)
+    (players, batch), (before, _) = game_of(step), game_of(step)
+    step(players, batch)
     for network, twin in ((players.generator, before.generator), (players.discriminator, before.discriminator)):
         for (name, weight), old in zip(network.named_parameters(), twin.parameters(), strict=True):
             # Batch normalization takes away whatever bias the layer before it adds, and a pair the last bias of its judge.
@@ -247,25 +352,25 @@ def test_every_weight_of_both_networks_moves(step: Step) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_one_set_of_fakes_serves_the_whole_step(step: Step) -> None:
-    players = small_players()
-    step(players, BATCH)
+    players, batch = game_of(step)
+    step(players, batch)
     (norm,) = (module for module in players.generator.modules() if isinstance(module, nn.BatchNorm1d))
     assert norm.num_batches_tracked == 1
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_gradients_of_earlier_steps_are_forgotten(step: Step) -> None:
-    players, expected = small_players(), small_players()
+    (players, batch), (expected, _) = game_of(step), game_of(step)
     for weight in (*players.generator.parameters(), *players.discriminator.parameters()):
         weight.grad = torch.full_like(weight, 1000.0)
-    step(players, BATCH)
-    step(expected, BATCH)
+    step(players, batch)
+    step(expected, batch)
     assert_equal(players, expected)
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_the_statistics_are_scalars_without_a_graph(step: Step) -> None:
-    statistics = step(small_players(), BATCH)
+    statistics = step(*game_of(step))
     for value in vars(statistics).values():
         assert value.shape == ()
         assert not value.requires_grad
@@ -304,7 +409,7 @@ def test_with_autocasts_cache_it_would_see_the_old_one() -> None:
 
 
 def test_paired_step_in_bfloat16_comes_near_and_keeps_the_weights_in_float32() -> None:
-    players, expected = small_players(descent, CLASSES), small_players(descent, CLASSES)
+    players, expected = paired_players(descent), paired_players(descent)
     with bfloat16(cache_enabled=False):
         paired_step(players, LABELLED)
     paired_step(expected, LABELLED)

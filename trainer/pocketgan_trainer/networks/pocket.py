@@ -55,9 +55,10 @@ class PocketGenerator(nn.Module):
 
 
 class PocketDiscriminator(nn.Module):
-    """Judges images of a class: float [N, 1, 28, 28] in [-1, 1] and labels int64 [N] to one logit each, float32 [N, 1].
+    """Judges images of a class, float [N, 1, 28, 28] in [-1, 1] with labels int64 [N], and names the class that it sees.
 
-    The class enters as a projection: T. Miyato, M. Koyama, "cGANs with Projection Discriminator", 2018, equation 4.
+    The class enters the verdict as a projection: T. Miyato, M. Koyama, "cGANs with Projection Discriminator", 2018, equation 4.
+    That it also names the class is after A. Odena et al., "Conditional Image Synthesis with Auxiliary Classifier GANs", 2017.
     """
 
     def __init__(self, channels: tuple[int, int, int], features: int) -> None:
@@ -76,12 +77,12 @@ class PocketDiscriminator(nn.Module):
         )
         self.realism = nn.Linear(features, 1)
         self.of_class = nn.Embedding(len(CLASSES), features)
+        self.seen_class = nn.Linear(features, len(CLASSES))
 
-    def forward(self, images: Tensor, label: Tensor) -> Tensor:
-        """Return one logit for each image; above another's means more real."""
+    def forward(self, images: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a logit for each image, float32 [N, 1], above another's if more real; and those of the classes, [N, 10]."""
         features = self.body(images).float()
         # Not in bfloat16: the loss looks at small differences of logits.
         with torch.autocast(images.device.type, enabled=False):
             projection = (features * self.of_class(label)).sum(dim=1, keepdim=True) / math.sqrt(features.shape[1])
-            logits: Tensor = self.realism(features) + projection
-        return logits
+            return self.realism(features) + projection, self.seen_class(features)

@@ -34,6 +34,13 @@ class TrainingConfig:
     """Gamma: weight of the discriminator's squared gradients at real and at generated images; a step may do without."""
     final_penalty_share: float = 1.0
     """Share of gamma that is left at the end of the run: the less, the finer are the details that count."""
+    refinement_share: float = 0.0
+    """Share of the run's images, its last ones, in which `class_weight` and `shifted_share` hold; before, both are 0."""
+    class_weight: float = 0.0
+    """Weight of naming the right class in both networks' losses, beside that of telling real from generated; a step may do
+    without."""
+    shifted_share: float = 0.0
+    """Which share of the images, real and generated, the discriminator is shown moved by a few pixels; a step may do without."""
     batch_statistics_share: float = 1.0
     """Share of the run's images in which the generator's normalization goes by each batch; from then on it goes by the running
     statistics of that moment, so that it trains as it draws."""
@@ -55,11 +62,26 @@ class TrainingConfig:
         for name, share in (("final_rate_share", self.final_rate_share), ("final_penalty_share", self.final_penalty_share)):
             if not 0 < share <= 1:
                 raise TrainingError(f"{name} {share} is out of range: expected from above 0 to 1")
-        if not 0 <= self.batch_statistics_share <= 1:
-            raise TrainingError(f"batch_statistics_share {self.batch_statistics_share} is out of range: expected from 0 to 1")
-        for name, number in (("gradient_penalty", self.gradient_penalty), ("ema_halflife_images", self.ema_halflife_images)):
+        for name, share in (
+            ("batch_statistics_share", self.batch_statistics_share),
+            ("refinement_share", self.refinement_share),
+            ("shifted_share", self.shifted_share),
+        ):
+            if not 0 <= share <= 1:
+                raise TrainingError(f"{name} {share} is out of range: expected from 0 to 1")
+        for name, number in (
+            ("gradient_penalty", self.gradient_penalty),
+            ("class_weight", self.class_weight),
+            ("ema_halflife_images", self.ema_halflife_images),
+        ):
             if not 0 <= number < math.inf:
                 raise TrainingError(f"{name} {number} is out of range: expected a number from 0")
+
+        if not self.refinement_share and (self.class_weight or self.shifted_share):
+            raise TrainingError(
+                f"class_weight {self.class_weight} and shifted_share {self.shifted_share} without effect: expected a "
+                "refinement_share above 0, or both of them 0"
+            )
 
     def to_json(self) -> str:
         """Return the config as a JSON object of its fields."""

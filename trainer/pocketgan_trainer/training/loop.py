@@ -25,6 +25,7 @@ from pocketgan_trainer.training.schedule import (
     freeze_statistics,
     gradient_penalty,
     learning_rate,
+    refines,
     set_learning_rate,
     uses_batch_statistics,
 )
@@ -68,9 +69,9 @@ def train(
 ) -> bool:
     """Train on images uint8 [N, 28, 28] and their labels, and leave checkpoints, statistics and sample sheets in `run`.
 
-    Every epoch shows the images in a new order; a last batch that would be smaller than the others is left out. The epoch with
-    the lowest `score` becomes the best checkpoint. Return True when all epochs are done, False if `stop_requested` said so
-    between two steps; the state is saved then too, and resuming from it equals never having stopped.
+    Every epoch shows the images in a new order; a last batch that would be smaller than the others is left out. The last epoch
+    whose `score` is the lowest, but for its noise, becomes the best checkpoint. Return True when all epochs are done, False if
+    `stop_requested` said so between two steps; the state is saved then too, and resuming from it equals never having stopped.
 
     Raises TrainingError if there are fewer images than a batch, a loss is not finite or memory runs out, OutputError if the run
     folder cannot be written, CheckpointError if `resume_from` does not fit.
@@ -96,12 +97,15 @@ def train(
         order = torch.from_numpy(image_order(config.seed, progress.epoch, len(digits))).to(device)
         while progress.step < steps_per_epoch:
             chosen = order[progress.step * config.batch_size :][: config.batch_size]
+            refining = refines(config, progress.images_seen, images_total)
             batch = Batch(
                 real=pixels[chosen, None].float() / 127.5 - 1,
                 latent=random_latents(config.batch_size, preset.latent_size, device),
                 condition=(labels[chosen],) if preset.classes else (),
                 step=progress.epoch * steps_per_epoch + progress.step,
                 gradient_penalty=gradient_penalty(config, progress.images_seen, images_total),
+                class_weight=config.class_weight if refining else 0.0,
+                shifted_share=config.shifted_share if refining else 0.0,
             )
             for optimizer in (players.generator_optimizer, players.discriminator_optimizer):
                 set_learning_rate(optimizer, learning_rate(config, progress.images_seen, images_total))
@@ -127,12 +131,11 @@ def train(
             raise TrainingError(f"diverged in epoch {progress.epoch + 1}: a loss is not finite; start again with a lower --lr")
         sums.zero_()
         scored = score.of(_draw(preset, players, SCORED_SEED, score.labels))
-        is_best = progress.best_score is None or scored < progress.best_score
         progress = progress.after_epoch(scored, lap.seconds())
         sheet = _draw(preset, players, 0, np.arange(SHEET_IMAGES) % max(1, len(preset.classes)))
         run.write_sheet(f"fakes_epoch_{progress.epoch:04d}.png", sheet)
         run.append_statistics({**_position(progress), **asdict(measured), "frechet_ratio": scored})
-        if is_best:
+        if progress.is_best(scored):
             save_checkpoint(run.best, config, players, progress, sums)
         save_checkpoint(run.last, config, players, progress, sums)
         report.epoch(progress, measured, scored)

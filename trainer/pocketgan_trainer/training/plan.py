@@ -51,7 +51,8 @@ def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Set
     """Return how to go on with the newest run in `folder`, or with the run that `folder` is.
 
     More epochs than the run had planned are a longer run of the same kind; any other change would make it another run. What
-    falls over a run, such as pocket's learning rate, goes on from where it would be in the longer one, so it takes a step up.
+    changes over a run goes on from where it would be in the longer one: pocket's learning rate takes a step up, and it trains
+    unrefined until the longer run's last part begins.
     Raises TrainingError if there is no run or an option differs, CheckpointError if its last checkpoint cannot be used.
     """
     run = find_run_folder(folder, LAST)

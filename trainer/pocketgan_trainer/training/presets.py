@@ -22,7 +22,7 @@ class Preset:
     If the preset has classes, it takes labels int64 [N] as well, and so does the discriminator.
     """
     build_discriminator: Callable[[], nn.Module]
-    """Makes a discriminator with fresh weights: float [N, 1, 28, 28] to logits float [N, 1]."""
+    """Makes a discriminator with fresh weights: float [N, 1, 28, 28] to what `step` expects of one."""
     latent_size: int
     classes: tuple[str, ...]
     """Names of the classes that can be asked for, by label; empty if the generator takes latents alone, without labels."""
@@ -41,6 +41,9 @@ _POCKET_CONFIG = TrainingConfig(
     final_rate_share=0.1,
     gradient_penalty=0.5,
     final_penalty_share=0.2,
+    refinement_share=0.4,
+    class_weight=0.2,
+    shifted_share=0.7,
     batch_statistics_share=0.3,
     ema_halflife_images=180_000,
 )

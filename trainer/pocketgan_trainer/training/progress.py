@@ -9,6 +9,12 @@ from torch import Tensor
 
 from pocketgan_trainer.training.steps import StepStatistics
 
+SCORE_NOISE = 0.1
+"""By how much of itself an epoch's score changes with other latents and other validation digits, see docs/experiments.md.
+
+Within that, the later epoch is to be preferred: it has learned more, and where the rate falls, it also lies nearer to its end.
+"""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -37,6 +43,10 @@ class Progress:
             raise ValueError(f"seconds and best score are {times}, expected finite numbers")
         if type(self.statistics_frozen) is not bool:
             raise ValueError(f"statistics_frozen is {self.statistics_frozen!r}, expected true or false")
+
+    def is_best(self, score: float) -> bool:
+        """Return whether an epoch's score lies so near to the lowest one that the later epoch is to be preferred."""
+        return self.best_score is None or score <= self.best_score * (1 + SCORE_NOISE)
 
     def after_step(self, images: int, seconds: float) -> "Progress":
         """Return the position after one more step of `images` images, `seconds` later."""

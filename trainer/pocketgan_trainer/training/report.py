@@ -70,7 +70,7 @@ class ConsoleReport:
         remaining = _clock(round(images_to_come / rate)) if rate else "unknown"
         self._console.print(
             f"epoch {progress.epoch}/{self._epochs}  {rate:,.0f} images/s  ETA {remaining}  {_numbers(measured)}"
-            f"  Frechet ratio {score:.3f}{'  best' if score == progress.best_score else ''}"
+            f"  Frechet ratio {score:.3f}{'  best' if progress.is_best(score) else ''}"
         )
         self._epoch_began_at, self._epoch_images = now, progress.images_seen
 

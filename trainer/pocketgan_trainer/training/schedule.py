@@ -23,6 +23,15 @@ def gradient_penalty(config: TrainingConfig, images_seen: int, images_total: int
     return config.gradient_penalty * math.pow(config.final_penalty_share, images_seen / images_total)
 
 
+def refines(config: TrainingConfig, images_seen: int, images_total: int) -> bool:
+    """Return whether the last part of the run has begun, in which classes are named and images shifted.
+
+    By then the discriminator knows details of the training images by heart, so it helps to shift them. Named from the start,
+    the classes make it so strong that the generator falls behind.
+    """
+    return images_seen >= (1 - config.refinement_share) * images_total
+
+
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
     """Let all following steps of `optimizer` be of this size."""
     for group in optimizer.param_groups:

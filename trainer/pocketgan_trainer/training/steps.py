@@ -6,8 +6,10 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
+from pocketgan_trainer.training.augment import shifted
 from pocketgan_trainer.training.losses import cross_entropy_to, pairing_loss, squared_gradient
 
 SMOOTHED_REAL = 0.9
@@ -54,6 +56,10 @@ class Batch:
     """How many steps the run has taken before."""
     gradient_penalty: float
     """Gamma: what the discriminator's squared gradients weigh, in a step that penalizes them."""
+    class_weight: float
+    """What naming the right class weighs in both losses, in a step whose discriminator does."""
+    shifted_share: float
+    """Share of the images that the discriminator is shown moved, in a step that moves any."""
 
 
 @dataclass(frozen=True)
@@ -112,37 +118,41 @@ def alternating_step(players: Players, batch: Batch) -> StepStatistics:
 def paired_step(players: Players, batch: Batch) -> StepStatistics:
     """Move the discriminator, then the generator against it, both by the relativistic pairing loss.
 
-    Pairs are of a real image and a fake of the same class, drawn from the same latents for both moves. The discriminator is held
-    back by its squared gradients at real images (R1) and at fakes (R2). Source of loss and penalties: N. Huang et al., "The GAN
-    is dead; long live the GAN! A Modern Baseline GAN", 2024, section 2, where the penalties are taken at every step.
+    Pairs are of a real image and a fake of the same class, drawn from the same latents for both moves; the discriminator sees a
+    share of both kinds shifted. It is held back by its squared gradients at real images (R1) and at fakes (R2). Besides, it
+    learns to name the class of real images. The generator is drawn towards classes that it names rightly in those steps alone
+    in which it names the fakes worse than the real images: always, and the generator would shun what is odd. Needs a class for
+    each image, and a discriminator that returns logits [N, 1] and those of the classes [N, K].
+
+    Source of loss and penalties: N. Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN", 2024, section 2,
+    where the penalties are taken at every step. Naming classes is after A. Odena et al., "Conditional Image Synthesis with
+    Auxiliary Classifier GANs", 2017, section 4; to stop where real images are named no better is our own.
     """
-    fake = players.generator(batch.latent, *batch.condition)
-    real_logits, fake_logits = _logits_of_pairs(players.discriminator, batch.real, fake.detach(), batch.condition)
-    loss = discriminator_loss = pairing_loss(real_logits, fake_logits)
-    if batch.gradient_penalty and batch.step % PENALTY_INTERVAL == 0:
+    (label,) = batch.condition
+    fake = players.generator(batch.latent, label)
+    images = shifted(torch.cat([batch.real, fake.detach()]), batch.shifted_share)
+    penalized = batch.gradient_penalty > 0 and batch.step % PENALTY_INTERVAL == 0
+    logits, class_logits = players.discriminator(images.requires_grad_(penalized), torch.cat([label, label]))
+    real_logits, fake_logits = logits.chunk(2)
+    discriminator_loss = pairing_loss(real_logits, fake_logits)
+    # At a weight of 0 the layer that names gets gradients of 0; Adam's first steps with it in earnest are a few times as long.
+    naming_loss = cross_entropy(class_logits[: len(label)], label)
+    loss = discriminator_loss + batch.class_weight * naming_loss
+    if penalized:
         # The mean over reals and fakes together is half the sum of R1 and R2, and gamma / 2 its weight.
-        images = torch.cat([batch.real, fake]).detach().requires_grad_()
-        logits = players.discriminator(images, *(torch.cat([part, part]) for part in batch.condition))
         loss = loss + PENALTY_INTERVAL * batch.gradient_penalty * squared_gradient(logits, images)
     _set_gradients(players.discriminator, loss)
     players.discriminator_optimizer.step()
 
     with torch.no_grad():
-        moved_real_logits = players.discriminator(batch.real, *batch.condition)
-    generator_loss = pairing_loss(players.discriminator(fake, *batch.condition), moved_real_logits)
-    _set_gradients(players.generator, generator_loss)
+        moved_real_logits, _ = players.discriminator(images[: len(label)], label)
+    fooled_logits, fooled_classes = players.discriminator(shifted(fake, batch.shifted_share), label)
+    generator_loss = pairing_loss(fooled_logits, moved_real_logits)
+    excess_naming_loss = (cross_entropy(fooled_classes, label) - naming_loss.detach()).relu()
+    _set_gradients(players.generator, generator_loss + batch.class_weight * excess_naming_loss)
     players.generator_optimizer.step()
     lead = real_logits - fake_logits
     return _statistics(generator_loss, discriminator_loss, lead, -lead)
-
-
-def _logits_of_pairs(
-    discriminator: nn.Module, real: Tensor, fake: Tensor, condition: tuple[Tensor, ...]
-) -> tuple[Tensor, Tensor]:
-    """Return the logits of real and of generated images, [N, 1] each, from one pass over both."""
-    twice = (torch.cat([part, part]) for part in condition)
-    real_logits, fake_logits = discriminator(torch.cat([real, fake]), *twice).chunk(2)
-    return real_logits, fake_logits
 
 
 def _set_gradients(network: nn.Module, loss: Tensor, retain_graph: bool = False) -> None:
