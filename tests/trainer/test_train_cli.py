@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from checkpoint_files import rewrite_json
 from mean_image_score import mean_image_score
 from typer.testing import CliRunner, Result
 
@@ -308,6 +309,16 @@ def test_a_dry_run_of_resuming_changes_nothing(gan_train: Command, finished_run:
     assert result.exit_code == 0
     assert "going on in runs/0001-mlp-mnist after 320 images" in result.stderr
     assert contents(finished_run) == before
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("options", [["--dry-run"], []], ids=["dry run", "in earnest"])
+def test_resuming_with_other_networks_ends_with_1_before_anything_is_announced(
+    gan_train: Command, finished_run: RunFolder, options: list[str]
+) -> None:
+    rewrite_json(finished_run.last, "config", {"preset": "dcgan"})
+    told = "error: runs/0001-mlp-mnist/last.safetensors: its generator does not fit preset 'dcgan'"
+    assert_fails(gan_train("--resume", "--epochs", 9, *options), 1, told)
 
 
 @pytest.mark.usefixtures("few_digits")

@@ -93,7 +93,7 @@ def _train(
     from pocketgan_trainer.evaluate.validation_score import validation_score
     from pocketgan_trainer.stop_flag import StopFlag
     from pocketgan_trainer.training.devices import choose_device
-    from pocketgan_trainer.training.loop import count_steps
+    from pocketgan_trainer.training.loop import check_resumable, count_steps
     from pocketgan_trainer.training.loop import train as run_training
     from pocketgan_trainer.training.plan import plan_new_run, plan_resumed_run
     from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
@@ -106,6 +106,8 @@ def _train(
     device = choose_device(device_name)
     torch.set_num_threads(threads or usable_cpus())
     resumed = plan_resumed_run(folder, preset, options) if resume else None
+    if resumed:
+        check_resumable(resumed.checkpoint, device)
     config = resumed.config if resumed else plan_new_run(preset or DEFAULT_PRESET, options, device)
     split, judge = split_validation(load_mnist(data)), load_judge("first")
     steps_per_epoch = count_steps(config, len(split.training))

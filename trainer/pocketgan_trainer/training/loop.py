@@ -82,7 +82,7 @@ def train(
 
     torch.manual_seed(config.seed)
     players = build_players(config, device)
-    progress, sums = Progress(), torch.zeros(4, dtype=torch.float64, device=device)
+    progress, sums = Progress(), _no_sums(device)
     if resume_from is not None:
         restore_run(resume_from, players, sums)
         progress = resume_from.progress
@@ -160,6 +160,11 @@ def _step_within_memory(step: Step, players: Players, batch: Batch) -> StepStati
         raise TrainingError(f"not enough memory for --batch-size {len(batch.real)}: choose a smaller one") from error
 
 
+def check_resumable(checkpoint: Checkpoint, device: torch.device) -> None:
+    """Raise CheckpointError if a run cannot go on from `checkpoint` on `device`; torch's random state is then another."""
+    restore_run(checkpoint, build_players(checkpoint.config, device), _no_sums(device))
+
+
 def count_steps(config: TrainingConfig, images: int) -> int:
     """Return the steps in an epoch of `images` images. Raises TrainingError if they do not fill one batch."""
     if images < config.batch_size:
@@ -178,6 +183,10 @@ def build_players(config: TrainingConfig, device: torch.device) -> Players:
 def image_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
     """Return the order in which an epoch shows its images: a permutation of `count` that depends on the arguments only."""
     return np.random.Generator(np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64))).permutation(count)
+
+
+def _no_sums(device: torch.device) -> Tensor:
+    return torch.zeros(4, dtype=torch.float64, device=device)
 
 
 def _adam(network: nn.Module, config: TrainingConfig) -> Adam:
