@@ -6,12 +6,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from rounded_graph import rounded_graph
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.grids import LATENT_GRID, PIXEL_GRID, Grid
-from pocketgan_trainer.export.integer_graph import integer_graph
 from pocketgan_trainer.export.layers import Dense, Layer, Tanh, ToImage, TransposedConvolution
 from pocketgan_trainer.export.subpixel import SubpixelConvolution, rewrite
 from pocketgan_trainer.networks.same_padding import SameConvTranspose2d
@@ -131,7 +131,8 @@ def test_the_emitted_graph_equals_torchs_transposed_convolution(shape: Shape, si
     expected = PIXEL_GRID.store(torch.sigmoid(2 * full)[:, 0].detach().numpy())
 
     layers, grids = whole_graph(folded(module), 2, size)
-    model = integer_graph(layers, grids, 2 * size * size)
+    latent = (ticks / 32).float().reshape(4, -1).numpy()
+    model = rounded_graph(layers, grids, latent)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    (images,) = session.run(["images"], {"z": (ticks / 32).float().reshape(4, -1).numpy()})
+    (images,) = session.run(["images"], {"z": latent})
     np.testing.assert_array_equal(images, expected)

@@ -11,7 +11,7 @@ from pocketgan_trainer.export.calibration import CALIBRATION_SEED
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.grids import LATENT_GRID, LOGIT_GRID, PIXEL_GRID, Grid
-from pocketgan_trainer.export.integer_weights import integer_weights
+from pocketgan_trainer.export.integer_weights import IntegerWeights
 from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToImage
 from pocketgan_trainer.export.nodes import GraphNotes
 from pocketgan_trainer.export.verify import (
@@ -36,17 +36,23 @@ def float_model() -> bytes:
     return float_graph(layers, 4, np.float32).SerializeToString()
 
 
+def any_weights(random: np.random.Generator, *shape: int) -> IntegerWeights:
+    """Return weights [out, ...] of 7 bits without a bias."""
+    values = random.integers(-63, 64, size=shape).astype(np.int8)
+    return IntegerWeights(values, np.full(shape[0], 1 / 64, np.float32), np.zeros(shape[0], np.int32))
+
+
 def naively_quantized_model() -> bytes:
     """Return what quantize_static makes of a generator: every layer between integers, transposed convolutions included."""
     random, notes = np.random.default_rng(0), GraphNotes()
-    dense = integer_weights(random.normal(size=(18, 5)), np.zeros(18), LATENT_GRID)
+    dense = any_weights(random, 18, 5)
     latent = notes.load("z.input", notes.store("z.stored", "z", LATENT_GRID), LATENT_GRID)
     weight = notes.load_weights("dense.weight", dense.values, dense.scales)
     bias = notes.load_weights("dense.bias", dense.bias, dense.scales * np.float32(LATENT_GRID.scale))
     grid = Grid(0.0625, 128)
     features = notes.store("dense", notes.node("Gemm", "dense.product", latent, weight, bias, transB=1), grid)
     image = notes.load("image.input", notes.reshape("image", features, [-1, 2, 3, 3]), grid)
-    kernel = integer_weights(random.normal(size=(2, 1, 3, 3)), np.zeros(2), grid)
+    kernel = any_weights(random, 2, 1, 3, 3)
     large = notes.node(
         "ConvTranspose",
         "large.product",

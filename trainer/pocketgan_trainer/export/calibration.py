@@ -1,6 +1,7 @@
 """Which range each activation gets: calibration on latents of the runtime's own sampler."""
 
 import torch
+from torch import Tensor
 
 from pocketgan.latents import latents
 from pocketgan_trainer.export.grids import LATENT_GRID, LOGIT_GRID, PIXEL_GRID, Grid, best_grid
@@ -28,10 +29,9 @@ def calibrate(layers: list[Layer], latent_size: int) -> list[Grid | None]:
     The ranges come from CALIBRATION_IMAGES latents of the runtime's own sampler, with the classes in turn. What goes into the
     last tanh or becomes a grey level needs none. What goes into a ReLU is stored from 0 up: storing it is the ReLU.
     """
-    latent = torch.from_numpy(latents(CALIBRATION_SEED, 0, CALIBRATION_IMAGES, latent_size)).double()
-    labels = labels_in_turn(layers, CALIBRATION_IMAGES)
+    latent, label = calibration_sample(layers, latent_size, CALIBRATION_IMAGES)
     with torch.inference_mode():
-        outputs = activations(layers, latent, None if labels is None else torch.from_numpy(labels))
+        outputs = activations(layers, latent, label)
     grids: list[Grid | None] = []
     for position, (layer, output) in enumerate(zip(layers, outputs, strict=True)):
         if isinstance(layer, ToImage | PixelShuffle | Relu | GreyLevels):
@@ -47,3 +47,10 @@ def calibrate(layers: list[Layer], latent_size: int) -> list[Grid | None]:
         else:
             grids.append(best_grid(output.numpy().ravel()))
     return grids
+
+
+def calibration_sample(layers: list[Layer], latent_size: int, count: int) -> tuple[Tensor, Tensor | None]:
+    """Return latents float64 [count, latent_size] to measure on, and classes int64 [count] if the layers take any."""
+    latent = torch.from_numpy(latents(CALIBRATION_SEED, 0, count, latent_size)).double()
+    label = labels_in_turn(layers, count)
+    return latent, None if label is None else torch.from_numpy(label)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pocketgan_trainer.export.layers import Array, Convolution
+from pocketgan_trainer.export.integer_weights import IntegerWeights
 
 _OUTPUTS_AT_A_TIME = 16
 _CANDIDATES = (4, 2, 1)
@@ -19,31 +19,36 @@ _CANDIDATES = (4, 2, 1)
 class PackedConvolution:
     """A stride-1 convolution of images whose pixels are `columns` neighbouring pixels of the original, left to right."""
 
-    weight: Array
-    """[columns*out, columns*in, k, l]"""
-    bias: Array
-    """[columns*out]"""
+    weights: IntegerWeights
+    """Values [columns*out, columns*in, k, l]."""
     columns: int
     padding_rows: int
     padding_columns: int
     """Of the packed image, on each side."""
 
 
-def pack_columns(layer: Convolution, width: int) -> PackedConvolution:
-    """Return the convolution that equals `layer` on images of `width` columns, packed by as many of them as pay."""
-    channels_out, channels_in, size, _ = layer.weight.shape
+def pack_columns(weights: IntegerWeights, width: int) -> PackedConvolution:
+    """Return the convolution of images of `width` columns with these weights, [out, in, k, k], packed by as many as pay.
+
+    Neighbouring weights stay neighbours, or get zeros between them.
+    """
+    channels_out, channels_in, size, _ = weights.values.shape
     columns = next(number for number in _CANDIDATES if number == 1 or _pays(number, channels_out, width))
-    padding = -(-layer.padding // columns)
-    weight = np.zeros((columns, channels_out, columns, channels_in, size, 2 * padding + 1))
+    before = size // 2
+    padding = -(-before // columns)
+    values = np.zeros((columns, channels_out, columns, channels_in, size, 2 * padding + 1), weights.values.dtype)
     for column_out in range(columns):
         for step in range(size):
-            packed_step, column_in = divmod(column_out + step - layer.padding, columns)
-            weight[column_out, :, column_in, :, :, packed_step + padding] = layer.weight[:, :, :, step]
+            packed_step, column_in = divmod(column_out + step - before, columns)
+            values[column_out, :, column_in, :, :, packed_step + padding] = weights.values[:, :, :, step]
     return PackedConvolution(
-        weight=weight.reshape(columns * channels_out, columns * channels_in, size, 2 * padding + 1),
-        bias=np.tile(layer.bias, columns),
+        weights=IntegerWeights(
+            values=values.reshape(columns * channels_out, columns * channels_in, size, 2 * padding + 1),
+            scales=np.tile(weights.scales, columns),
+            bias=np.tile(weights.bias, columns),
+        ),
         columns=columns,
-        padding_rows=layer.padding,
+        padding_rows=before,
         padding_columns=padding,
     )
 

@@ -20,11 +20,12 @@ from pocketgan.latents import LATENT_STEP
 from pocketgan.session import Provider, open_session
 from pocketgan_trainer.data.mnist import DATA_SET
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.calibration import calibrate
+from pocketgan_trainer.export.calibration import calibrate, calibration_sample
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
 from pocketgan_trainer.export.layers import Layer, classes, labels_in_turn
+from pocketgan_trainer.export.rounding import ROUNDING_IMAGES, round_weights
 from pocketgan_trainer.export.speed import SpeedRatio, speed_ratio
 from pocketgan_trainer.export.verify import (
     PARITY_IMAGES,
@@ -127,7 +128,9 @@ def build_graph(layers: list[Layer], latent_size: int, precision: str) -> onnx.M
     Raises ExportError if the precision is not known, or the layers cannot be written in ONNX.
     """
     if precision == "int8":
-        return integer_graph(layers, calibrate(layers, latent_size), latent_size)
+        grids = calibrate(layers, latent_size)
+        weights = round_weights(layers, grids, *calibration_sample(layers, latent_size, ROUNDING_IMAGES))
+        return integer_graph(layers, grids, weights, latent_size)
     if precision not in PRECISIONS:
         raise ExportError(f"precision {precision!r} is not known: expected one of {', '.join(PRECISIONS)}")
     return float_graph(layers, latent_size, np.float16 if precision == "fp16" else np.float32)

@@ -10,6 +10,7 @@ from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export import integer_layers
 from pocketgan_trainer.export.grids import LATENT_GRID, PIXEL_GRID, Grid
 from pocketgan_trainer.export.integer_layers import Stored
+from pocketgan_trainer.export.integer_weights import IntegerWeights
 from pocketgan_trainer.export.layers import (
     ClassInput,
     Convolution,
@@ -29,8 +30,12 @@ from pocketgan_trainer.export.layers import (
 from pocketgan_trainer.export.nodes import GraphNotes
 
 
-def integer_graph(layers: list[Layer], grids: list[Grid | None], latent_size: int) -> onnx.ModelProto:
-    """Return the int8 model of `layers`, whose outputs are stored on `grids`, see `calibration.calibrate`.
+def integer_graph(
+    layers: list[Layer], grids: list[Grid | None], weights: list[IntegerWeights | None], latent_size: int
+) -> onnx.ModelProto:
+    """Return the int8 model of `layers`, whose outputs are stored on `grids`, and whose weights are `weights`.
+
+    See `calibration.calibrate` and `rounding.round_weights`.
 
     Raises ExportError if the layers do not end in one grey image after a tanh or grey levels, or come in an order that integers
     cannot follow.
@@ -38,22 +43,21 @@ def integer_graph(layers: list[Layer], grids: list[Grid | None], latent_size: in
     notes = GraphNotes()
     latent = notes.store("z.stored", "z", LATENT_GRID)
     current = Stored(latent, LATENT_GRID, height=0, width=0, channels=latent_size)
-    for position, (layer, grid) in enumerate(zip(layers, grids, strict=True)):
+    for position, (layer, grid, rounded) in enumerate(zip(layers, grids, weights, strict=True)):
         name = f"layer{position}"
         before_weights = _before_weights(layers[position + 1 :])
         # The tanh becomes a sigmoid of twice its input, whose values from 0 to 1 are the grey levels.
         factor = 2.0 if feeds(layers, position, Tanh) else 1.0
         if isinstance(layer, ClassInput) and position == 0:
             current = integer_layers.class_input(notes, name, layer, current)
-        elif isinstance(layer, Dense) and grid is not None:
+        elif isinstance(layer, Dense) and grid is not None and rounded is not None:
             image = next((later for later in before_weights if isinstance(later, ToImage)), None)
-            channels = image.channels if image is not None and image is layers[position + 1] else None
-            current = integer_layers.dense(notes, name, layer, image, factor, current, grid, channels)
-        elif isinstance(layer, Convolution) and grid is not None:
+            current = integer_layers.dense(notes, name, rounded, image, factor, current, grid)
+        elif isinstance(layer, Convolution) and grid is not None and rounded is not None:
             shuffle = next((later for later in before_weights if isinstance(later, PixelShuffle)), None)
-            current = integer_layers.convolution(notes, name, layer, shuffle, factor, current, grid)
-        elif isinstance(layer, TransposedConvolution) and grid is not None:
-            current = integer_layers.transposed_convolution(notes, name, layer, factor, current, grid)
+            current = integer_layers.convolution(notes, name, rounded, shuffle, factor, current, grid)
+        elif isinstance(layer, TransposedConvolution) and grid is not None and rounded is not None:
+            current = integer_layers.transposed_convolution(notes, name, layer, rounded, factor, current, grid)
         elif isinstance(layer, LeakyRelu) and grid is not None and factor == 1.0:
             current = integer_layers.table(notes, name, "LeakyRelu", {"alpha": layer.slope}, current, grid)
         elif isinstance(layer, Tanh):

@@ -13,8 +13,8 @@ import numpy as np
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.column_packing import pack_columns
 from pocketgan_trainer.export.grids import LATENT_GRID, Grid
-from pocketgan_trainer.export.integer_weights import integer_weights
-from pocketgan_trainer.export.layers import Array, ClassInput, Convolution, Dense, PixelShuffle, ToImage, TransposedConvolution
+from pocketgan_trainer.export.integer_weights import IntegerWeights
+from pocketgan_trainer.export.layers import ClassInput, PixelShuffle, ToImage, TransposedConvolution
 from pocketgan_trainer.export.nodes import GraphNotes
 from pocketgan_trainer.export.subpixel import rewrite
 
@@ -53,30 +53,24 @@ def class_input(notes: GraphNotes, name: str, layer: ClassInput, current: Stored
 
 
 def dense(
-    notes: GraphNotes,
-    name: str,
-    layer: Dense,
-    image: ToImage | None,
-    factor: float,
-    current: Stored,
-    grid: Grid,
-    channels: int | None,
+    notes: GraphNotes, name: str, weights: IntegerWeights, image: ToImage | None, factor: float, current: Stored, grid: Grid
 ) -> Stored:
     """Emit `factor` times a dense layer; if its features become an `image`, in the order that this has in memory.
 
-    If `channels` is given, the image's pixels share one scale for each channel, as those of a convolution do.
+    If the pixels of the image share one scale for each channel, these are the scales of the features in turn.
     """
-    weight, bias = layer.weight * factor, layer.bias * factor
+    values, scales, bias = weights.values, weights.scales, weights.bias
     if image is not None:
         order = np.arange(len(bias)).reshape(image.channels, image.height, image.width).transpose(1, 2, 0).ravel()
-        weight, bias = weight[order], bias[order]
-    integers = integer_weights(weight, bias, current.grid, channels)
+        values, bias = values[order], bias[order]
+        scales = scales[order] if len(scales) == len(order) else scales
+    scales = scales * np.float32(factor)
     product = notes.node(
         "Gemm",
         f"{name}.product",
         notes.load(f"{name}.input", current.name, current.grid),
-        notes.load_weights(f"{name}.weight", integers.values, integers.scales),
-        notes.load_weights(f"{name}.bias", integers.bias, integers.scales * np.float32(current.grid.scale)),
+        notes.load_weights(f"{name}.weight", values, scales),
+        notes.load_weights(f"{name}.bias", bias, scales * np.float32(current.grid.scale)),
         transB=1,
     )
     return Stored(notes.store(name, product, grid), grid, height=0, width=0, channels=len(bias))
@@ -89,18 +83,24 @@ def to_image(notes: GraphNotes, name: str, layer: ToImage, current: Stored) -> S
 
 
 def convolution(
-    notes: GraphNotes, name: str, layer: Convolution, shuffle: PixelShuffle | None, factor: float, current: Stored, grid: Grid
+    notes: GraphNotes,
+    name: str,
+    weights: IntegerWeights,
+    shuffle: PixelShuffle | None,
+    factor: float,
+    current: Stored,
+    grid: Grid,
 ) -> Stored:
     """Emit `factor` times a convolution; if a `shuffle` comes after it, with its output channels in the order of phases."""
-    weight, bias, stride = layer.weight * factor, layer.bias * factor, 1
+    stride = 1
     if shuffle is not None:
         stride = shuffle.factor
-        order = np.arange(len(bias)).reshape(-1, stride, stride).transpose(1, 2, 0).ravel()
-        weight, bias = weight[order], bias[order]
-    packed = pack_columns(Convolution(weight, bias), current.width)
+        order = np.arange(len(weights.bias)).reshape(-1, stride, stride).transpose(1, 2, 0).ravel()
+        weights = IntegerWeights(weights.values[order], weights.scales[order], weights.bias[order])
+    packed = pack_columns(weights, current.width)
     pads = (packed.padding_rows, packed.padding_columns) * 2
-    image = _convolve(notes, name, packed.weight, packed.bias, pads, _with_columns(notes, name, current, packed.columns), grid)
-    return Stored(image, grid, current.height, current.width, len(bias), stride, packed.columns)
+    image = _convolve(notes, name, packed.weights, factor, pads, _with_columns(notes, name, current, packed.columns), grid)
+    return Stored(image, grid, current.height, current.width, len(weights.bias), stride, packed.columns)
 
 
 def pixel_shuffle(notes: GraphNotes, name: str, layer: PixelShuffle, current: Stored) -> Stored:
@@ -114,15 +114,18 @@ def pixel_shuffle(notes: GraphNotes, name: str, layer: PixelShuffle, current: St
 
 
 def transposed_convolution(
-    notes: GraphNotes, name: str, layer: TransposedConvolution, factor: float, current: Stored, grid: Grid
+    notes: GraphNotes,
+    name: str,
+    layer: TransposedConvolution,
+    weights: IntegerWeights,
+    factor: float,
+    current: Stored,
+    grid: Grid,
 ) -> Stored:
-    """Emit `factor` times a transposed convolution, as a plain one of all phases. Raises ExportError for oblong images."""
-    if current.height != current.width:
-        raise ExportError(f"cannot export a transposed convolution of {current.height}x{current.width} pixels: expected a square")
+    """Emit `factor` times a transposed convolution, as a plain one of all phases, of which the `weights` are."""
     plain = rewrite(layer, current.height)
     pads = (plain.pad_before, plain.pad_before, plain.pad_after, plain.pad_after)
-    pixels = _with_columns(notes, name, current, 1)
-    image = _convolve(notes, name, plain.weight * factor, plain.bias * factor, pads, pixels, grid)
+    image = _convolve(notes, name, weights, factor, pads, _with_columns(notes, name, current, 1), grid)
     size = plain.convolved_size
     phases = Stored(image, grid, size, size, len(plain.bias), plain.stride)
     return _crop(notes, name, _interleave(notes, name, phases), plain.output_size)
@@ -136,18 +139,24 @@ def table(notes: GraphNotes, name: str, operator: str, attributes: dict[str, flo
 
 
 def _convolve(
-    notes: GraphNotes, name: str, weight: Array, bias: Array, pads: tuple[int, int, int, int], current: Stored, grid: Grid
+    notes: GraphNotes,
+    name: str,
+    weights: IntegerWeights,
+    factor: float,
+    pads: tuple[int, int, int, int],
+    current: Stored,
+    grid: Grid,
 ) -> str:
-    """Emit a convolution of stride 1, weight [out, in, k, l]; `pads` are those at the top, left, bottom and right."""
-    integers = integer_weights(weight, bias, current.grid)
+    """Emit `factor` times a convolution of stride 1, weights [out, in, k, l]; `pads` are at the top, left, bottom and right."""
+    scales = weights.scales * np.float32(factor)
     channels_first = notes.transpose(f"{name}.channels_first", current.name, [0, 3, 1, 2])
     product = notes.node(
         "Conv",
         f"{name}.product",
         notes.load(f"{name}.input", channels_first, current.grid),
-        notes.load_weights(f"{name}.weight", integers.values, integers.scales),
-        notes.load_weights(f"{name}.bias", integers.bias, integers.scales * np.float32(current.grid.scale)),
-        kernel_shape=list(weight.shape[2:]),
+        notes.load_weights(f"{name}.weight", weights.values, scales),
+        notes.load_weights(f"{name}.bias", weights.bias, scales * np.float32(current.grid.scale)),
+        kernel_shape=list(weights.values.shape[2:]),
         pads=list(pads),
     )
     return notes.transpose(f"{name}.channels_last", notes.store(f"{name}.stored", product, grid), [0, 2, 3, 1])

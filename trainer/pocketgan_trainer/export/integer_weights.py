@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgan_trainer.export.error_feedback import feedback_factors, round_with_feedback
 from pocketgan_trainer.export.grids import Grid
+from pocketgan_trainer.export.input_moments import InputMoments
 from pocketgan_trainer.export.layers import Array
 
 LARGEST_WEIGHT = 127
@@ -25,47 +27,70 @@ LARGEST_NEIGHBOURS = 128
 _LARGEST_BIAS = 2**30
 # Scales that are tried, in units of the one that just holds a channel's largest weight: smaller ones cut that off, and the larger
 # the scale, the less have neighbours to give way. At 2, none has to.
-_SCALE_CANDIDATES = np.arange(16, 41) / 20
+_SCALE_CANDIDATES = np.arange(8, 21) / 10
+# Variance added to that of each input, as a share of their mean variance, at least that of rounding them: what keeps weights near
+# to the trained ones where the inputs that were looked at do not say much.
+_DAMPING = 1e-2
 
 
 @dataclass(frozen=True)
 class IntegerWeights:
-    """Weights as integers, with one scale for each output channel; output r is of channel r modulo their number."""
+    """Weights as integers, with one scale for each channel, whose outputs follow each other."""
 
     values: NDArray[np.int8]
     """[out, ...], from -127 to 127; in the order in which they are multiplied no neighbours saturate."""
     scales: NDArray[np.float32]
-    """[channels]"""
+    """[channels]; `out` is a multiple of that."""
     bias: NDArray[np.int32]
     """[out], in units of the input's scale times `scales`."""
 
+    def numbers(self) -> Array:
+        """Return what the weights stand for, [out, ...]."""
+        scales = _per_output(self.scales, len(self.values))
+        return self.values * scales.reshape(-1, *[1] * (self.values.ndim - 1))
 
-def integer_weights(weight: Array, bias: Array, input_grid: Grid, channels: int | None = None) -> IntegerWeights:
-    """Return weights, [out, in] or [out, in, k, l], and their bias [out] for inputs on `input_grid`.
+    def bias_numbers(self, input_grid: Grid) -> Array:
+        """Return what the bias stands for, [out]."""
+        return self.bias * _per_output(self.scales, len(self.bias))[:, 0] * input_grid.scale
 
-    Each output is a channel, unless told otherwise. Of a few scales each channel gets the one that loses least, by the squared
-    error of its weights. Beside weights that are almost nothing, it is the bias that must fit, into 32 bits.
+
+def integer_weights(
+    weight: Array, bias: Array, input_grid: Grid, moments: InputMoments, channels: int | None = None
+) -> IntegerWeights:
+    """Return weights, [out, in] or [out, in, k, l], and their bias [out] for inputs on `input_grid` with these `moments`.
+
+    What is kept near to the trained layer's is its output: errors of one weight, and those of the inputs, are made up for by
+    other weights and the bias. Each output is a channel, unless told otherwise. Of a few scales each channel gets the one with
+    the least error in its outputs. Beside weights that are almost nothing, it is the bias that must fit, into 32 bits.
     """
-    rows = _in_order_of_multiplication(weight)
-    channels = channels or len(rows)
-    units = np.abs(rows).max(axis=1).reshape(-1, channels).max(axis=0) / LARGEST_WEIGHT
-    least = np.abs(bias).reshape(-1, channels).max(axis=0) / (_LARGEST_BIAS * input_grid.scale)
-    best_errors = np.full(channels, np.inf)
+    trained = _in_order_of_multiplication(weight)
+    channels = channels or len(trained)
+    outputs = len(trained) // channels
+    damping = np.eye(trained.shape[1]) * max(_DAMPING * np.diag(moments.stored).mean(), input_grid.scale**2 / 12)
+    covariance = moments.stored + damping
+    wanted = np.linalg.solve(covariance, (trained @ (moments.crossed + damping)).T).T
+    factors = feedback_factors(covariance)
+    units = np.abs(wanted).max(axis=1).reshape(channels, outputs).max(axis=1) / LARGEST_WEIGHT
+    least = np.abs(bias).reshape(channels, outputs).max(axis=1) / (_LARGEST_BIAS * input_grid.scale)
+    best_costs = np.full(channels, np.inf)
     best_scales = np.ones(channels, np.float32)
-    best_values = np.zeros(rows.shape)
+    best_values = np.zeros(trained.shape)
     for candidate in _SCALE_CANDIDATES:
-        wanted = np.maximum(units * candidate, least)
-        scales = np.where(wanted >= np.finfo(np.float32).tiny, wanted, 1.0).astype(np.float32)
-        values = _round(rows, _per_output(scales, len(rows)))
-        lost = np.square(values * _per_output(scales, len(rows)) - rows).sum(axis=1).reshape(-1, channels).sum(axis=0)
-        better = lost < best_errors
-        best_errors = np.where(better, lost, best_errors)
+        sizes = np.maximum(units * candidate, least)
+        scales = np.where(sizes >= np.finfo(np.float32).tiny, sizes, 1.0).astype(np.float32)
+        steps = _per_output(scales, len(trained))
+        values, costs = round_with_feedback(wanted / steps, factors, LARGEST_WEIGHT, LARGEST_NEIGHBOURS)
+        costs = (costs * steps[:, 0] ** 2).reshape(channels, outputs).sum(axis=1)
+        better = costs < best_costs
+        best_costs = np.where(better, costs, best_costs)
         best_scales = np.where(better, scales, best_scales)
-        best_values = np.where(np.tile(better, len(rows) // channels)[:, None], values, best_values)
+        best_values = np.where(np.repeat(better, outputs)[:, None], values, best_values)
+    steps = _per_output(best_scales, len(trained))
+    bias = bias + trained @ moments.true_mean - (best_values * steps) @ moments.stored_mean
     return IntegerWeights(
         values=_from_order_of_multiplication(best_values, weight.shape).astype(np.int8),
         scales=best_scales,
-        bias=np.rint(bias / (_per_output(best_scales, len(rows))[:, 0] * input_grid.scale)).astype(np.int32),
+        bias=np.rint(bias / (steps[:, 0] * input_grid.scale)).astype(np.int32),
     )
 
 
@@ -78,20 +103,8 @@ def largest_neighbour_sum(values: NDArray[np.int8]) -> int:
     return int(np.abs(rows[:, 1:] + rows[:, :-1]).max(initial=0))
 
 
-def _round(rows: Array, scales: Array) -> Array:
-    """Return rows [out, products] in units of scales [out, 1], as whole numbers of which no neighbours saturate."""
-    values = np.rint(rows / scales).clip(-LARGEST_WEIGHT, LARGEST_WEIGHT)
-    for position in range(1, values.shape[1]):
-        before, here = values[:, position - 1], values[:, position]
-        excess = np.maximum(np.abs(before + here) - LARGEST_NEIGHBOURS, 0) * np.sign(before + here)
-        # To make a weight smaller never makes another pair saturate, so one pass is enough.
-        before -= np.trunc(excess / 2)
-        here -= excess - np.trunc(excess / 2)
-    return values
-
-
 def _per_output(scales: NDArray[np.float32], outputs: int) -> Array:
-    return np.tile(scales.astype(np.float64), outputs // len(scales))[:, None]
+    return np.repeat(scales.astype(np.float64), outputs // len(scales))[:, None]
 
 
 def _in_order_of_multiplication(weight: Array) -> Array:

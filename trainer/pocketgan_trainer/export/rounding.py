@@ -1,0 +1,88 @@
+"""Weights as integers, layer after layer: each is rounded for the inputs that it will really get.
+
+A sample of latents goes through two generators side by side: the exact one, and the integer one as far as it is made. What they
+differ by before a layer is what that layer is rounded to make up for.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pocketgan_trainer.errors import ExportError
+from pocketgan_trainer.export.grids import LATENT_GRID, Grid
+from pocketgan_trainer.export.input_moments import input_moments
+from pocketgan_trainer.export.integer_weights import IntegerWeights, integer_weights
+from pocketgan_trainer.export.layers import Convolution, Dense, Layer, ToImage, TransposedConvolution, Weighted
+from pocketgan_trainer.export.reference import apply
+from pocketgan_trainer.export.subpixel import SubpixelConvolution, rewrite
+
+ROUNDING_IMAGES = 4096
+"""A dense layer of a thousand inputs needs some thousand samples, so that their covariance means something."""
+CONVOLUTION_IMAGES = 256
+"""Of these, convolutions, to which each pixel is a sample, get by with this many."""
+
+
+def round_weights(
+    layers: list[Layer], grids: list[Grid | None], latent: Tensor, label: Tensor | None = None
+) -> list[IntegerWeights | None]:
+    """Return the integer weights of each layer, None for those without, rounded on latents [N, size] in float64.
+
+    `grids` are those of the layers' outputs, `label` int64 [N] is needed if there is a ClassInput. Dense and plain convolutions
+    have weights of their own shape, transposed convolutions those of `subpixel.rewrite`. Raises ExportError for a transposed
+    convolution of oblong images.
+    """
+    last = max((position for position, layer in enumerate(layers) if isinstance(layer, Weighted)), default=-1)
+    rounded: list[IntegerWeights | None] = [None] * len(layers)
+    stored, true, grid = latent, latent, LATENT_GRID
+    with torch.inference_mode():
+        for position, layer in enumerate(layers[: last + 1]):
+            output_grid = grids[position]
+            if isinstance(layer, Convolution | TransposedConvolution):
+                stored, true = stored[:CONVOLUTION_IMAGES], true[:CONVOLUTION_IMAGES]
+            if isinstance(layer, Weighted):
+                following = layers[position + 1] if position < last else None
+                weights = _round(layer, following, stored, true, grid)
+                rounded[position] = weights
+                stored = _apply_rounded(layer, weights, stored, grid)
+            else:
+                stored = apply(layer, stored, label)
+            true = apply(layer, true, label)
+            if output_grid is not None:
+                grid = output_grid
+                stored = torch.from_numpy(grid.load(grid.store(stored.numpy())))
+    return rounded
+
+
+def _round(layer: Weighted, following: Layer | None, stored: Tensor, true: Tensor, grid: Grid) -> IntegerWeights:
+    if isinstance(layer, Dense):
+        # The pixels of an image share one scale for each channel, as those that a convolution makes do.
+        channels = following.channels if isinstance(following, ToImage) else None
+        return integer_weights(layer.weight, layer.bias, grid, input_moments(stored, true), channels)
+    if isinstance(layer, Convolution):
+        pads = (layer.padding, layer.padding)
+        return integer_weights(layer.weight, layer.bias, grid, input_moments(stored, true, layer.weight.shape[2], pads))
+    plain = _plain(layer, stored)
+    moments = input_moments(stored, true, plain.weight.shape[2], (plain.pad_before, plain.pad_after))
+    return integer_weights(plain.weight, plain.bias, grid, moments)
+
+
+def _apply_rounded(layer: Weighted, weights: IntegerWeights, stored: Tensor, grid: Grid) -> Tensor:
+    """Return what a layer makes of stored numbers with its integer weights."""
+    weight, bias = torch.from_numpy(weights.numbers()), torch.from_numpy(weights.bias_numbers(grid))
+    if isinstance(layer, Dense):
+        return functional.linear(stored, weight, bias)
+    if isinstance(layer, Convolution):
+        return functional.conv2d(stored, weight, bias, padding=layer.padding)
+    plain = _plain(layer, stored)
+    pads = (plain.pad_before, plain.pad_after)
+    phases = functional.conv2d(functional.pad(stored, pads + pads), weight, bias)
+    by_phase = phases.reshape(len(phases), plain.stride**2, -1, plain.convolved_size, plain.convolved_size)
+    image = functional.pixel_shuffle(by_phase.transpose(1, 2).flatten(1, 2), plain.stride)
+    return image[:, :, : plain.output_size, : plain.output_size]
+
+
+def _plain(layer: TransposedConvolution, inputs: Tensor) -> SubpixelConvolution:
+    height, width = inputs.shape[2:]
+    if height != width:
+        raise ExportError(f"cannot export a transposed convolution of {height}x{width} pixels: expected a square")
+    return rewrite(layer, height)
