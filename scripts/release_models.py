@@ -28,7 +28,7 @@ from pocketgan_trainer.evaluate.sources import open_source
 from pocketgan_trainer.export.exporter import ExportReport, export
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.plan import training_command
+from pocketgan_trainer.training.plan import training_commands
 from pocketgan_trainer.training.run_folder import BEST, RunFolder, find_run_folder
 
 MARKER = "<!-- written by hand from here on -->"
@@ -91,14 +91,15 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
     card, parity, speed = report.card, report.card.parity, report.speed
     config = TrainingConfig.from_json((run.path / "config.json").read_text())
     statistics = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
+    planned_epochs = [row["planned_epochs"] for row in statistics]
+    commands = ", then ".join(f"`{command}`" for command in training_commands(config, planned_epochs))
     last, best = statistics[-1], statistics[checkpoint.progress.epoch - 1]
     name = report.target.name
     picture = report.target.with_suffix(".png").name
     rows = [
         (
             "trained by",
-            f"`{training_command(config)}`, seed {config.seed}; "
-            "exported by `python scripts/release_models.py RUN` (gan-export's int8)",
+            f"{commands}, seed {config.seed}; exported by `python scripts/release_models.py RUN` (gan-export's int8)",
         ),
         (
             "training data",

@@ -120,9 +120,10 @@ def digits_for(config: TrainingConfig, digits: Digits) -> Digits:
 
 
 def statistics(run: RunFolder) -> list[dict[str, float]]:
-    """Return the lines of `stats.jsonl` without their times."""
+    """Return the lines of `stats.jsonl` without their times, and without what the run was to be when they were written."""
     lines = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
     assert all(line.pop("seconds") > 0 for line in lines)
+    assert all(line.pop("planned_epochs") >= line["epoch"] for line in lines)
     return lines
 
 
@@ -309,6 +310,8 @@ def test_a_finished_run_goes_on_with_more_epochs(new_run: NewRun, uninterrupted:
     train(replace(MLP, epochs=1), digits_for(MLP, digits), score, run, CPU, SilentReport(), never)
     assert train(MLP, digits_for(MLP, digits), score, run, CPU, SilentReport(), never, load_checkpoint(run.last))
     assert_same_run(run, uninterrupted)
+    planned = [json.loads(line)["planned_epochs"] for line in (run.path / "stats.jsonl").read_text().splitlines()]
+    assert planned == [1, 2]
 
 
 def test_a_finished_run_that_is_resumed_changes_nothing(new_run: NewRun, digits: Digits, score: Score) -> None:

@@ -10,7 +10,7 @@ import torch
 from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training import plan
 from pocketgan_trainer.training.checkpoint import load_checkpoint
-from pocketgan_trainer.training.plan import plan_new_run, plan_resumed_run, training_command
+from pocketgan_trainer.training.plan import plan_new_run, plan_resumed_run, training_command, training_commands
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.settings import parse_setting
@@ -56,6 +56,15 @@ def test_a_run_is_resumed_from_its_last_checkpoint_with_its_own_config(run: RunF
 def test_options_that_agree_with_the_run_may_be_repeated(run: RunFolder) -> None:
     options = {"epochs": 1, "batch_size": 64, "learning_rate": 1e-3, "seed": 0}
     assert plan_resumed_run(run.path, "mlp", options).config == load_checkpoint(run.last).config
+
+
+def test_a_run_that_was_made_longer_is_written_as_all_its_commands() -> None:
+    config = replace(PRESETS["nano"].config, epochs=9)
+    planned = [5, 5, 5, 7, 7, 9, 9]
+    longer = ["gan-train --resume --epochs 7", "gan-train --resume --epochs 9"]
+    assert training_commands(config, planned) == ["gan-train --preset nano --epochs 5", *longer]
+    assert training_commands(config, [9] * 9) == [training_command(config)]
+    assert training_commands(config, [9]) == [training_command(config)]
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,8 @@ def train(
         progress = progress.after_epoch(scored, lap.seconds())
         sheet = _draw(preset, players, 0, np.arange(SHEET_IMAGES) % max(1, len(preset.classes)))
         run.write_sheet(f"fakes_epoch_{progress.epoch:04d}.png", sheet)
-        run.append_statistics({**_position(progress), **asdict(measured), "frechet_ratio": scored})
+        planned = {"planned_epochs": config.epochs}
+        run.append_statistics({**_position(progress), **planned, **asdict(measured), "frechet_ratio": scored})
         if progress.is_best(scored):
             save_checkpoint(run.best, config, players, progress, sums)
         save_checkpoint(run.last, config, players, progress, sums)

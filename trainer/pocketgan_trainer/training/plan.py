@@ -1,7 +1,8 @@
 """What a run is going to be, decided before anything is written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -45,6 +46,17 @@ def training_command(config: TrainingConfig) -> str:
     """Return the gan-train command that starts a run with this config."""
     own = {**asdict(PRESETS[config.preset].config), "preset": DEFAULT_PRESET, "epochs": None}
     return " ".join(["gan-train", *(as_option(name, value) for name, value in asdict(config).items() if value != own[name])])
+
+
+def training_commands(config: TrainingConfig, planned_epochs: Sequence[int]) -> list[str]:
+    """Return the gan-train commands of a run that was made longer on its way, or not.
+
+    `planned_epochs` are how many the run was to have as each of its epochs ended, at least one number. Interruptions that changed
+    nothing do not show.
+    """
+    commands = [training_command(replace(config, epochs=planned_epochs[0]))]
+    longer = [after for before, after in pairwise(planned_epochs) if after != before]
+    return commands + [f"gan-train --resume --epochs {epochs}" for epochs in longer]
 
 
 def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Setting]) -> ResumedRun:
