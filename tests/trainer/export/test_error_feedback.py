@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from pocketgan_trainer.export import error_feedback
 from pocketgan_trainer.export.error_feedback import feedback_factors, round_with_feedback
 from pocketgan_trainer.export.layers import Array
 
@@ -87,6 +88,18 @@ def test_what_the_limit_for_neighbours_takes_is_made_up_for() -> None:
     assert values[0, :2].tolist() == [78, 50]
     assert values.sum() == rows.sum()
     assert cost.item() < 0.01 * 99**2
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 200])
+def test_weights_that_are_updated_in_blocks_come_out_as_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, random: np.random.Generator, block: int
+) -> None:
+    rows, factors = random.normal(size=(50, 200)) * 80, feedback_factors(related_inputs(random, 200))
+    values, cost = round_with_feedback(rows, factors, 127, 128)
+    monkeypatch.setattr(error_feedback, "_BLOCK", block)
+    again, cost_again = round_with_feedback(rows, factors, 127, 128)
+    np.testing.assert_array_equal(again, values)
+    np.testing.assert_allclose(cost_again, cost, rtol=1e-6)
 
 
 def test_the_rows_given_are_left_alone(random: np.random.Generator) -> None:

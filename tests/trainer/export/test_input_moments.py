@@ -29,8 +29,8 @@ def test_moments_of_features_are_numpys(count: int) -> None:
     np.testing.assert_allclose(moments.stored_mean, stored.mean(axis=0))
     np.testing.assert_allclose(moments.true_mean, true.mean(axis=0))
     together = np.cov(np.hstack([stored, true]).T, bias=True)
-    np.testing.assert_allclose(moments.stored, together[:5, :5], atol=1e-4)
-    np.testing.assert_allclose(moments.crossed, together[5:, :5], atol=1e-4)
+    np.testing.assert_allclose(moments.covariance, together[:5, :5], atol=1e-12)
+    np.testing.assert_allclose(moments.cross_covariance, together[5:, :5], atol=1e-12)
 
 
 @pytest.mark.parametrize(("kernel_size", "pads"), [(1, (0, 0)), (3, (1, 1)), (2, (1, 0)), (3, (1, 2)), (5, (2, 2))])
@@ -44,5 +44,5 @@ def test_moments_of_images_are_those_of_what_lies_under_the_kernel(kernel_size: 
     np.testing.assert_allclose(moments.stored_mean, met.mean(axis=0))
     np.testing.assert_allclose(moments.true_mean, ought.mean(axis=0))
     together = np.cov(np.hstack([met, ought]).T, bias=True)
-    np.testing.assert_allclose(moments.stored, together[:count, :count], atol=1e-5)
-    np.testing.assert_allclose(moments.crossed, together[count:, :count], atol=1e-5)
+    np.testing.assert_allclose(moments.covariance, together[:count, :count], atol=1e-12)
+    np.testing.assert_allclose(moments.cross_covariance, together[count:, :count], atol=1e-12)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.grids import LATENT_GRID, Grid
 from pocketgan_trainer.export.input_moments import InputMoments
 from pocketgan_trainer.export.integer_weights import IntegerWeights, integer_weights, largest_neighbour_sum
@@ -62,7 +63,7 @@ def test_weights_lose_little_in_every_channel(random: np.random.Generator, shape
     unit = np.abs(weight).max(axis=axes, keepdims=True) / 63
     # Seven bits need no care for neighbours, and lose four times as much as eight.
     seven_bits = np.square(np.rint(weight / unit) * unit - weight).sum(axis=axes)
-    loss = np.square(integers.numbers() - weight).sum(axis=axes)
+    loss = np.square(integers.dequantized() - weight).sum(axis=axes)
     assert (loss < 1.1 * seven_bits).all()
     assert (loss / seven_bits).mean() < 0.6
 
@@ -104,7 +105,7 @@ def test_two_large_neighbours_of_one_sign_give_way_together() -> None:
 def test_where_all_weights_are_large_the_scale_gives_way_instead() -> None:
     integers = rounded(np.ones((1, 50)))
     assert set(integers.values.ravel().tolist()) <= {63, 64}
-    np.testing.assert_allclose(integers.numbers(), 1, rtol=0.01)
+    np.testing.assert_allclose(integers.dequantized(), 1, rtol=0.01)
 
 
 def test_outputs_that_share_a_channel_share_its_scale(random: np.random.Generator) -> None:
@@ -116,18 +117,18 @@ def test_outputs_that_share_a_channel_share_its_scale(random: np.random.Generato
     assert (largest.min(axis=1) < largest.max(axis=1)).all()
     scales = np.repeat(integers.scales.astype(np.float64), 4)
     # Half a step, and where neighbours of one sign are too large, what they give way.
-    is_nearest = np.abs(integers.numbers() - weight) <= scales[:, None] / 2 * (1 + 1e-6)
+    is_nearest = np.abs(integers.dequantized() - weight) <= scales[:, None] / 2 * (1 + 1e-6)
     assert is_nearest.mean() > 0.8
     units = scales * LATENT_GRID.scale
     assert (np.abs(integers.bias * units - bias) <= units / 2 * (1 + 1e-6)).all()
-    np.testing.assert_allclose(integers.bias_numbers(LATENT_GRID), integers.bias * units)
+    np.testing.assert_allclose(integers.dequantized_bias(LATENT_GRID), integers.bias * units)
 
 
 def test_the_bias_takes_back_what_the_weights_add_on_average(random: np.random.Generator) -> None:
     weight, bias, true_mean, stored_mean = (random.normal(size=size) for size in ((10, 50), 10, 50, 50))
     ones = np.eye(50)
     integers = integer_weights(weight, bias, LATENT_GRID, InputMoments(stored_mean, true_mean, ones, ones))
-    on_average = integers.numbers() @ stored_mean + integers.bias_numbers(LATENT_GRID)
+    on_average = integers.dequantized() @ stored_mean + integers.dequantized_bias(LATENT_GRID)
     units = integers.scales.astype(np.float64) * LATENT_GRID.scale
     assert (np.abs(on_average - (weight @ true_mean + bias)) <= units / 2 * (1 + 1e-6)).all()
 
@@ -136,15 +137,55 @@ def test_a_stored_input_that_comes_too_small_gets_larger_weights(random: np.rand
     weight, zeros, ones = random.normal(size=(10, 50)), np.zeros(50), np.eye(50)
     # Each stored value is half the true one: its variance is a quarter, its covariance with the true one half.
     integers = integer_weights(weight, np.zeros(10), LATENT_GRID, InputMoments(zeros, zeros, ones, ones * 2))
-    ratio = (integers.numbers() * weight).sum() / np.square(weight).sum()
+    ratio = (integers.dequantized() * weight).sum() / np.square(weight).sum()
     assert ratio == pytest.approx((2 + 0.01) / (1 + 0.01), rel=0.01)
 
 
-def test_inputs_that_never_vary_leave_weights_at_their_nearest_integers(random: np.random.Generator) -> None:
-    weight, means, zeros = random.normal(size=(10, 50)), np.full(50, 3.0), np.zeros((50, 50))
-    constant = integer_weights(weight, np.ones(10), LATENT_GRID, InputMoments(means, means, zeros, zeros))
-    np.testing.assert_array_equal(constant.values, rounded(weight).values)
-    np.testing.assert_array_equal(constant.scales, rounded(weight).scales)
+def test_an_input_that_never_varies_gets_no_weight_and_the_bias_does_its_part(random: np.random.Generator) -> None:
+    weight, means, varying = random.normal(size=(10, 50)), np.full(50, 3.0), np.diag(np.arange(50) != 7).astype(np.float64)
+    # As one of a ReLU that is never passed, it can have any size.
+    weight[:, 7] *= 1000
+    integers = integer_weights(weight, np.ones(10), LATENT_GRID, InputMoments(means, means, varying, varying))
+    assert (integers.values[:, 7] == 0).all()
+    others = np.delete(weight, 7, axis=1)
+    assert np.abs(np.delete(integers.dequantized(), 7, axis=1) - others).mean() < 0.01 * others.std()
+    on_average = integers.dequantized() @ means + integers.dequantized_bias(LATENT_GRID)
+    np.testing.assert_allclose(on_average, weight @ means + 1, rtol=1e-3)
+
+
+def test_few_samples_do_not_lead_away_from_the_trained_weights(random: np.random.Generator) -> None:
+    weight, seen, unseen = random.normal(size=(10, 50)), random.normal(size=(40, 50)), random.normal(size=(1000, 50))
+    noise = random.normal(size=(40, 50)) / 10
+    stored, covariance = seen + noise, np.cov((seen + noise).T, bias=True)
+    centered = seen - seen.mean(axis=0)
+    cross_covariance = centered.T @ (stored - stored.mean(axis=0)) / len(seen)
+    moments = InputMoments(stored.mean(axis=0), seen.mean(axis=0), covariance, cross_covariance)
+    integers = integer_weights(weight, np.zeros(10), LATENT_GRID, moments)
+    difference = unseen @ (integers.dequantized() - weight).T + integers.dequantized_bias(LATENT_GRID)
+    assert difference.std() < 0.25 * (unseen @ weight.T).std()
+
+
+def test_a_lonely_large_weight_is_cut_off_where_that_loses_least() -> None:
+    # With a step of 1/127, 3,000 weights of 0.49 steps would all be lost; with 0.9 of that, they are above half a step.
+    weight = np.concatenate([[127.0], np.full(3000, 0.49) * np.tile([1.0, -1.0], 1500)])[None] / 127
+    integers = rounded(weight)
+    assert integers.scales.item() == pytest.approx(0.9 / 127)
+    assert (np.abs(integers.values) == 1).sum() == 3000
+
+
+@pytest.mark.parametrize("largest", [1e-3, 1e-6, 1e-12])
+def test_a_mean_output_that_is_large_beside_the_weights_fits_all_the_same(largest: float) -> None:
+    weight, means, ones = np.array([[largest, -largest / 3]]), np.array([5.0, 5.0]), np.eye(2)
+    true_means = np.array([5e5 / largest, 0.0])
+    integers = integer_weights(weight, np.zeros(1), LATENT_GRID, InputMoments(means, true_means, ones, ones))
+    on_average = integers.dequantized() @ means + integers.dequantized_bias(LATENT_GRID)
+    np.testing.assert_allclose(on_average, 5e5, rtol=1e-6)
+    assert abs(int(integers.bias[0])) < 2**31 - 100 * 255 * 127  # products are added to it
+
+
+def test_weights_that_no_float32_scale_can_hold_are_refused() -> None:
+    with pytest.raises(ExportError, match="weights are too large for float32: the training has diverged"):
+        rounded(np.array([[1e41, 1.0]]))
 
 
 def test_bias_is_in_units_of_input_scale_times_weight_scale(random: np.random.Generator) -> None:

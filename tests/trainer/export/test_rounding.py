@@ -6,10 +6,9 @@ import torch
 from lively_generators import POCKET_LATENT_SIZE, lively_generator, lively_pocket
 from torch import Tensor, nn
 
-from pocketgan.latents import latents
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export import rounding
-from pocketgan_trainer.export.calibration import calibrate
+from pocketgan_trainer.export.calibration import calibrate, calibration_sample
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.grids import LATENT_GRID, PIXEL_GRID, Grid
 from pocketgan_trainer.export.input_moments import InputMoments
@@ -18,7 +17,6 @@ from pocketgan_trainer.export.layers import (
     Array,
     Convolution,
     Dense,
-    GreyLevels,
     Layer,
     PixelShuffle,
     Relu,
@@ -26,24 +24,17 @@ from pocketgan_trainer.export.layers import (
     ToImage,
     TransposedConvolution,
     Weighted,
-    labels_in_turn,
 )
 from pocketgan_trainer.export.reference import activations
 from pocketgan_trainer.export.rounding import round_weights
 from pocketgan_trainer.export.subpixel import rewrite
 
 
-def sample(layers: list[Layer], count: int, size: int) -> tuple[Tensor, Tensor | None]:
-    """Return latents of the runtime's sampler, and the classes in turn if the layers take any."""
-    label = labels_in_turn(layers, count)
-    return torch.from_numpy(latents(1, 0, count, size)).double(), None if label is None else torch.from_numpy(label)
-
-
 def without_regard_to_inputs(
     weight: Array, bias: Array, input_grid: Grid, moments: InputMoments, channels: int | None = None
 ) -> IntegerWeights:
     """Round each weight to the nearest integer that its neighbours allow."""
-    zeros, ones = np.zeros(len(moments.stored)), np.eye(len(moments.stored))
+    zeros, ones = np.zeros(len(moments.covariance)), np.eye(len(moments.covariance))
     return integer_weights(weight, bias, input_grid, InputMoments(zeros, zeros, ones, ones), channels)
 
 
@@ -54,9 +45,9 @@ def with_integer_weights(layers: list[Layer], grids: list[Grid | None], weights:
     for layer, output_grid, rounded in zip(layers, grids, weights, strict=True):
         assert (rounded is not None) == isinstance(layer, Weighted)
         if isinstance(layer, Dense) and rounded is not None:
-            replaced.append(Dense(rounded.numbers(), rounded.bias_numbers(grid)))
+            replaced.append(Dense(rounded.dequantized(), rounded.dequantized_bias(grid)))
         elif isinstance(layer, Convolution) and rounded is not None:
-            replaced.append(Convolution(rounded.numbers(), rounded.bias_numbers(grid)))
+            replaced.append(Convolution(rounded.dequantized(), rounded.dequantized_bias(grid)))
         else:
             replaced.append(layer)
         grid = output_grid or grid
@@ -69,7 +60,8 @@ def test_images_are_nearer_than_with_each_weight_at_its_nearest_integer(
 ) -> None:
     layers = fold(lively_pocket(activation=activation))
     grids = calibrate(layers, POCKET_LATENT_SIZE)
-    seen, unseen = sample(layers, 400, POCKET_LATENT_SIZE), sample(layers, 50, POCKET_LATENT_SIZE)
+    seen = calibration_sample(layers, POCKET_LATENT_SIZE, 400)
+    unseen = calibration_sample(layers, POCKET_LATENT_SIZE, 100, seed=1)
     (*_, exact) = activations(layers, *unseen)
 
     def error(weights: list[IntegerWeights | None]) -> float:
@@ -78,44 +70,60 @@ def test_images_are_nearer_than_with_each_weight_at_its_nearest_integer(
 
     fed_back = error(round_weights(layers, grids, *seen))
     monkeypatch.setattr(rounding, "integer_weights", without_regard_to_inputs)
-    # What storing the layers' outputs costs remains, and that is most of it.
+    # What storing the layers' outputs costs remains, and that is most of it: measured 0.86 to 0.94 over some samples.
     assert fed_back < 0.95 * error(round_weights(layers, grids, *seen))
 
 
-def test_a_layer_makes_up_for_the_errors_of_the_one_before() -> None:
-    # The first layer's output is stored on so narrow a grid that it is cut off, and comes too small on average.
+NARROW = Grid(3 / 255, 0)
+"""So narrow a grid that a layer's output is cut off, and comes too small on average."""
+
+
+def last_layer(kind: type[Weighted], random: np.random.Generator) -> Weighted:
+    """Return a layer from 3x4x4 to 2x4x4, or from as many features to as many."""
+    if kind is Dense:
+        return Dense(random.normal(size=(32, 48)), np.zeros(32))
+    if kind is Convolution:
+        return Convolution(random.normal(size=(2, 3, 3, 3)), np.zeros(2))
+    return TransposedConvolution(random.normal(size=(3, 2, 3, 3)), np.zeros(2), stride=1, cut_before=1, cut_after=1)
+
+
+def applied(layer: Weighted, rounded: IntegerWeights, values: Tensor, grid: Grid) -> Tensor:
+    """Return what a layer makes of values with its integer weights."""
+    weight, bias = rounded.dequantized(), rounded.dequantized_bias(grid)
+    # Of stride 1, a transposed convolution is a plain one with the same number of channels.
+    (made,) = activations([Dense(weight, bias) if isinstance(layer, Dense) else Convolution(weight, bias)], values)
+    return made
+
+
+@pytest.mark.parametrize("kind", [Dense, Convolution, TransposedConvolution])
+def test_a_layer_makes_up_for_the_errors_of_the_one_before(kind: type[Weighted]) -> None:
     random = np.random.default_rng(0)
-    layers: list[Layer] = [
-        Dense(random.normal(size=(6, 8)), np.full(6, 1.5)),
-        Relu(),
-        Dense(random.normal(size=(4, 6)), np.zeros(4)),
-        ToImage(1, 2, 2),
-        GreyLevels(),
-    ]
-    grids = [Grid(3 / 255, 0), None, PIXEL_GRID, None, None]
-    latent, _ = sample(layers, 2000, 8)
+    shape: list[Layer] = [] if kind is Dense else [ToImage(3, 4, 4)]
+    last = last_layer(kind, random)
+    layers: list[Layer] = [Dense(random.normal(size=(48, 8)), np.full(48, 1.5)), *shape, Relu(), last, Tanh()]
+    grids: list[Grid | None] = [NARROW, *[None] * len(shape), None, PIXEL_GRID, PIXEL_GRID]
+    latent, _ = calibration_sample(layers, 8, 2000)
     weights = round_weights(layers, grids, latent)
-    assert weights[0] is not None
-    assert weights[2] is not None
-    first, _, second, *_ = activations(layers, latent)
-    features = Dense(weights[0].numbers(), weights[0].bias_numbers(LATENT_GRID))
-    stored = stored_and_loaded(Grid(3 / 255, 0), activations([features], latent)[0])
-    assert float(stored.mean()) < 0.8 * float(first.clamp(min=0).mean())
-    made = stored @ torch.from_numpy(weights[2].numbers()).T + torch.from_numpy(weights[2].bias_numbers(Grid(3 / 255, 0)))
-    as_trained = stored @ torch.from_numpy(trained_weight(layers[2])).T
-    np.testing.assert_allclose(made.mean(dim=0), second.mean(dim=0), atol=0.02)
-    assert (made - second).square().mean() < 0.6 * (as_trained - second).square().mean()
+    first, second = weights[0], weights[-2]
+    assert first is not None
+    assert second is not None
+
+    *_, inputs, exact, _ = activations(layers, latent)
+    features = stored_and_loaded(
+        NARROW, latent @ torch.from_numpy(first.dequantized()).T + torch.from_numpy(first.dequantized_bias(LATENT_GRID))
+    )
+    stored = features.reshape(inputs.shape)
+    assert float(stored.mean()) < 0.8 * float(inputs.mean())
+    made = applied(last, second, stored, NARROW)
+    (as_trained,) = activations([last], stored)
+    # Alike for the pixels at the border and inside, which are not alike on average.
+    np.testing.assert_allclose(made.mean(), exact.mean(), atol=0.05 * float(exact.std()))
+    assert (made - exact).square().mean() < 0.8 * (as_trained - exact).square().mean()
 
 
 def stored_and_loaded(grid: Grid, values: Tensor) -> Tensor:
     """Return the numbers that remain of values once they are stored."""
     return torch.from_numpy(grid.load(grid.store(values.numpy())))
-
-
-def trained_weight(layer: Layer) -> Array:
-    """Return a dense layer's trained weight."""
-    assert isinstance(layer, Dense)
-    return layer.weight
 
 
 @pytest.mark.parametrize(("stride", "cut_before", "cut_after"), [(1, 1, 1), (2, 0, 1), (2, 1, 1), (3, 0, 0)])
@@ -126,18 +134,18 @@ def test_weights_of_a_transposed_convolution_are_those_of_the_plain_one(stride: 
     last = Convolution(random.normal(size=(1, 3, 3, 3)), random.normal(size=1))
     layers: list[Layer] = [Dense(random.normal(size=(32, 6)), random.normal(size=32)), ToImage(2, 4, 4), transposed, last, Tanh()]
     grids = calibrate(layers, 6)
-    weights = round_weights(layers, grids, *sample(layers, 200, 6))
+    weights = round_weights(layers, grids, *calibration_sample(layers, 6, 200))
     plain = rewrite(transposed, 4)
     assert weights[2] is not None
     assert weights[2].values.shape == plain.weight.shape
-    assert np.abs(weights[2].numbers() - plain.weight).mean() < 0.05 * np.abs(plain.weight).max()
+    assert np.abs(weights[2].dequantized() - plain.weight).mean() < 0.05 * np.abs(plain.weight).max()
     # The layer after it was rounded for the image as it really comes out: were phases or pixels mixed up, its bias would be off.
     assert weights[3] is not None
-    (_, _, large, exact, _) = activations(layers, sample(layers, 200, 6)[0])
+    (_, _, large, exact, _) = activations(layers, calibration_sample(layers, 6, 200)[0])
     grid = grids[2]
     assert grid is not None
     assert large.shape[2] == size
-    rounded = Convolution(weights[3].numbers(), weights[3].bias_numbers(grid))
+    rounded = Convolution(weights[3].dequantized(), weights[3].dequantized_bias(grid))
     (made,) = activations([rounded], stored_and_loaded(grid, large))
     assert (made - exact).square().mean().sqrt() < 0.05 * exact.std()
 
@@ -148,10 +156,11 @@ def test_an_images_pixels_share_one_scale_for_each_channel_and_features_do_not()
     image: list[Layer] = [dense, ToImage(3, 2, 2), PixelShuffle(1), Convolution(np.ones((1, 3, 1, 1)), np.zeros(1)), Tanh()]
     features: list[Layer] = [dense, Relu(), ToImage(3, 2, 2), Convolution(np.ones((1, 3, 1, 1)), np.zeros(1)), Tanh()]
     for layers, scales in ((image, 3), (features, 12)):
-        first, *_ = round_weights(layers, calibrate(layers, 4), *sample(layers, 50, 4))
+        first, *_ = round_weights(layers, calibrate(layers, 4), *calibration_sample(layers, 4, 50))
         assert first is not None
         assert first.scales.shape == (scales,)
-        np.testing.assert_allclose(first.numbers(), dense.weight, atol=0.03 * 1000)
+        scale_of_row = np.repeat(first.scales, 12 // scales)
+        assert (np.abs(first.dequantized() - dense.weight).max(axis=1) < 3 * scale_of_row).all()
 
 
 def test_an_oblong_image_is_refused() -> None:
@@ -162,13 +171,13 @@ def test_an_oblong_image_is_refused() -> None:
         Tanh(),
     ]
     with pytest.raises(ExportError, match="a transposed convolution of 2x3 pixels: expected a square"):
-        round_weights(layers, calibrate(layers, 5), *sample(layers, 10, 5))
+        round_weights(layers, calibrate(layers, 5), *calibration_sample(layers, 5, 10))
 
 
 def test_rounding_again_gives_the_same_weights() -> None:
     layers = fold(lively_generator("mlp"))
     grids = calibrate(layers, 100)
-    once, again = (round_weights(layers, grids, *sample(layers, 50, 100)) for _ in range(2))
+    once, again = (round_weights(layers, grids, *calibration_sample(layers, 100, 50)) for _ in range(2))
     for one, other in zip(once, again, strict=True):
         assert (one is None) == (other is None)
         if one is not None and other is not None:

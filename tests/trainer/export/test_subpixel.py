@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from rounded_graph import rounded_graph
+from rounded_graph import graph_rounded_on
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -132,7 +132,7 @@ def test_the_emitted_graph_equals_torchs_transposed_convolution(shape: Shape, si
 
     layers, grids = whole_graph(folded(module), 2, size)
     latent = (ticks / 32).float().reshape(4, -1).numpy()
-    model = rounded_graph(layers, grids, latent)
+    model = graph_rounded_on(layers, grids, latent)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (images,) = session.run(["images"], {"z": latent})
     np.testing.assert_array_equal(images, expected)

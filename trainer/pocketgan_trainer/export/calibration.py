@@ -49,8 +49,10 @@ def calibrate(layers: list[Layer], latent_size: int) -> list[Grid | None]:
     return grids
 
 
-def calibration_sample(layers: list[Layer], latent_size: int, count: int) -> tuple[Tensor, Tensor | None]:
-    """Return latents float64 [count, latent_size] to measure on, and classes int64 [count] if the layers take any."""
-    latent = torch.from_numpy(latents(CALIBRATION_SEED, 0, count, latent_size)).double()
+def calibration_sample(
+    layers: list[Layer], latent_size: int, count: int, seed: int = CALIBRATION_SEED
+) -> tuple[Tensor, Tensor | None]:
+    """Return latents float64 [count, latent_size] to measure on, and the classes in turn, int64 [count], if there are any."""
+    latent = torch.from_numpy(latents(seed, 0, count, latent_size)).double()
     label = labels_in_turn(layers, count)
     return latent, None if label is None else torch.from_numpy(label)

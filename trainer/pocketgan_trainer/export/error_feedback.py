@@ -12,6 +12,7 @@ import numpy as np
 
 from pocketgan_trainer.export.layers import Array
 
+# Errors reach weights further on in one product of matrices for so many weights, which is faster than one by one.
 _BLOCK = 64
 
 
@@ -27,8 +28,8 @@ def feedback_factors(covariance: Array) -> Array:
 def round_with_feedback(rows: Array, factors: Array, largest: int, largest_sum: int) -> tuple[Array, Array]:
     """Return whole numbers for rows [out, products], and the cost of their errors, [out].
 
-    No number is above `largest` in size, and no two of one sign that follow each other add up to more than `largest_sum`. The
-    cost is the variance that the errors give to a row's sum of products.
+    No number is above `largest` in size, and no two of one sign that follow each other add up to more than `largest_sum`, which
+    must not be below `largest`. The cost is the variance that the errors give to a row's sum of products.
     """
     wanted = rows.copy()
     values = np.zeros_like(rows)
@@ -37,6 +38,7 @@ def round_with_feedback(rows: Array, factors: Array, largest: int, largest_sum: 
     products = rows.shape[1]
     for start in range(0, products, _BLOCK):
         end = min(start + _BLOCK, products)
+        ahead = min(end + 1, products)  # the last weight of a block looks at the one after it
         errors = np.zeros((len(rows), end - start))
         for position in range(start, end):
             here = wanted[:, position]
@@ -46,10 +48,10 @@ def round_with_feedback(rows: Array, factors: Array, largest: int, largest_sum: 
             high = np.minimum(largest, largest_sum - before)
             before = values[:, position] = np.minimum(np.maximum(target, low), high)
             error = (here - before) / factors[position, position]
-            wanted[:, position:end] -= error[:, None] * factors[position, position:end]
+            wanted[:, position:ahead] -= error[:, None] * factors[position, position:ahead]
             errors[:, position - start] = error
             cost += error**2
-        wanted[:, end:] -= errors @ factors[start:end, end:]
+        wanted[:, ahead:] -= errors @ factors[start:end, ahead:]
     return values, cost
 
 

@@ -70,7 +70,7 @@ def integer_graph(
             found = f"layer {position}, a {type(layer).__name__}"
             raise ExportError(
                 f"cannot export {found}: expected weights before the tanh, a ReLU or grey levels, a class input at the start, "
-                "and a grid for each layer's output"
+                "a grid for each layer's output, and integers for its weights"
             )
     if current.grid != PIXEL_GRID or not current.height or current.channels != 1:
         raise ExportError("cannot export: expected layers that end in an image after a tanh or grey levels")

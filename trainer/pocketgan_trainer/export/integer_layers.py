@@ -122,7 +122,7 @@ def transposed_convolution(
     current: Stored,
     grid: Grid,
 ) -> Stored:
-    """Emit `factor` times a transposed convolution, as a plain one of all phases, of which the `weights` are."""
+    """Emit `factor` times a transposed convolution of square images, as a plain one of all phases, of which the `weights` are."""
     plain = rewrite(layer, current.height)
     pads = (plain.pad_before, plain.pad_before, plain.pad_after, plain.pad_after)
     image = _convolve(notes, name, weights, factor, pads, _with_columns(notes, name, current, 1), grid)

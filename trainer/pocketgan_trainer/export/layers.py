@@ -123,3 +123,14 @@ def classes(layers: Sequence[Layer]) -> int:
 def labels_in_turn(layers: Sequence[Layer], count: int) -> NDArray[np.int64] | None:
     """Return the classes 0, 1, ... again and again, int64 [count], as the runtime asks for them; None if there are none."""
     return np.arange(count) % classes(layers) if classes(layers) else None
+
+
+def next_weighted(layers: Sequence[Layer], position: int) -> Layer | None:
+    """Return the first layer with weights after `position`, None if there is none."""
+    return next((layer for layer in layers[position + 1 :] if isinstance(layer, Weighted)), None)
+
+
+def image_channels(layers: Sequence[Layer], position: int) -> int | None:
+    """Return the channels of the image that the features of layer `position` become at once, None if they do not."""
+    following = layers[position + 1] if position + 1 < len(layers) else None
+    return following.channels if isinstance(following, ToImage) else None

@@ -12,14 +12,22 @@ from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.grids import LATENT_GRID, Grid
 from pocketgan_trainer.export.input_moments import input_moments
 from pocketgan_trainer.export.integer_weights import IntegerWeights, integer_weights
-from pocketgan_trainer.export.layers import Convolution, Dense, Layer, ToImage, TransposedConvolution, Weighted
+from pocketgan_trainer.export.layers import (
+    Convolution,
+    Dense,
+    Layer,
+    TransposedConvolution,
+    Weighted,
+    image_channels,
+    next_weighted,
+)
 from pocketgan_trainer.export.reference import apply
 from pocketgan_trainer.export.subpixel import SubpixelConvolution, rewrite
 
 ROUNDING_IMAGES = 4096
-"""A dense layer of a thousand inputs needs some thousand samples, so that their covariance means something."""
-CONVOLUTION_IMAGES = 256
-"""Of these, convolutions, to which each pixel is a sample, get by with this many."""
+"""A dense layer of some hundred inputs needs some thousand samples, so that their covariance means something."""
+_CONVOLUTION_IMAGES = 256
+# Of these, convolutions, to which each pixel is a sample, get by with so many.
 
 
 def round_weights(
@@ -29,34 +37,36 @@ def round_weights(
 
     `grids` are those of the layers' outputs, `label` int64 [N] is needed if there is a ClassInput. Dense and plain convolutions
     have weights of their own shape, transposed convolutions those of `subpixel.rewrite`. Raises ExportError for a transposed
-    convolution of oblong images.
+    convolution of oblong images, and for weights for which there are no integers.
     """
-    last = max((position for position, layer in enumerate(layers) if isinstance(layer, Weighted)), default=-1)
     rounded: list[IntegerWeights | None] = [None] * len(layers)
     stored, true, grid = latent, latent, LATENT_GRID
     with torch.inference_mode():
-        for position, layer in enumerate(layers[: last + 1]):
-            output_grid = grids[position]
-            if isinstance(layer, Convolution | TransposedConvolution):
-                stored, true = stored[:CONVOLUTION_IMAGES], true[:CONVOLUTION_IMAGES]
+        for position, layer in enumerate(layers):
+            following = next_weighted(layers, position)
+            weights = None
             if isinstance(layer, Weighted):
-                following = layers[position + 1] if position < last else None
-                weights = _round(layer, following, stored, true, grid)
-                rounded[position] = weights
+                weights = rounded[position] = _round(layer, image_channels(layers, position), stored, true, grid)
+            if following is None:
+                break
+            if isinstance(following, Convolution | TransposedConvolution):
+                stored, true = stored[:_CONVOLUTION_IMAGES], true[:_CONVOLUTION_IMAGES]
+                label = None if label is None else label[:_CONVOLUTION_IMAGES]
+            if isinstance(layer, Weighted) and weights is not None:
                 stored = _apply_rounded(layer, weights, stored, grid)
             else:
                 stored = apply(layer, stored, label)
             true = apply(layer, true, label)
+            output_grid = grids[position]
             if output_grid is not None:
                 grid = output_grid
                 stored = torch.from_numpy(grid.load(grid.store(stored.numpy())))
     return rounded
 
 
-def _round(layer: Weighted, following: Layer | None, stored: Tensor, true: Tensor, grid: Grid) -> IntegerWeights:
+def _round(layer: Weighted, channels: int | None, stored: Tensor, true: Tensor, grid: Grid) -> IntegerWeights:
     if isinstance(layer, Dense):
         # The pixels of an image share one scale for each channel, as those that a convolution makes do.
-        channels = following.channels if isinstance(following, ToImage) else None
         return integer_weights(layer.weight, layer.bias, grid, input_moments(stored, true), channels)
     if isinstance(layer, Convolution):
         pads = (layer.padding, layer.padding)
@@ -68,7 +78,7 @@ def _round(layer: Weighted, following: Layer | None, stored: Tensor, true: Tenso
 
 def _apply_rounded(layer: Weighted, weights: IntegerWeights, stored: Tensor, grid: Grid) -> Tensor:
     """Return what a layer makes of stored numbers with its integer weights."""
-    weight, bias = torch.from_numpy(weights.numbers()), torch.from_numpy(weights.bias_numbers(grid))
+    weight, bias = torch.from_numpy(weights.dequantized()), torch.from_numpy(weights.dequantized_bias(grid))
     if isinstance(layer, Dense):
         return functional.linear(stored, weight, bias)
     if isinstance(layer, Convolution):
