@@ -10,23 +10,20 @@ fresh weights: the speed does not depend on them.
 import argparse
 import platform
 import statistics
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
 import pocketgan_models
 from pocketgan.latents import latents
 from pocketgan.session import Provider, open_session
 from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.fold import fold
+from pocketgan_trainer.export.naive_quantization import NAIVE_IMAGES, naive_int8
 from pocketgan_trainer.export.speed import side_by_side
 from pocketgan_trainer.export.verify import count_kernels
 from pocketgan_trainer.training.presets import PRESETS, Preset
@@ -39,32 +36,12 @@ Feeds = dict[str, NDArray[np.generic]]
 Draw = Callable[[Feeds], object]
 
 
-class _Calibration(CalibrationDataReader):  # type: ignore[misc]
-    """Feeds calibration latents to onnxruntime's own quantizer."""
-
-    def __init__(self, batch: Feeds) -> None:
-        self._batches = iter([batch])
-
-    def get_next(self) -> Feeds | None:
-        """Return the next batch, None after the last."""
-        return next(self._batches, None)
-
-
 def draw_feeds(preset: Preset, seed: int, count: int) -> Feeds:
     """Return latents and, if the preset has classes, labels in turn."""
     feeds: Feeds = {"z": latents(seed, 0, count, preset.latent_size)}
     if preset.classes:
         feeds["label"] = np.arange(count) % len(preset.classes)
     return feeds
-
-
-def naive_int8(model: onnx.ModelProto, calibration: Feeds) -> bytes:
-    """Return what onnxruntime's `quantize_static` makes of a float model with its default settings."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-        onnx.save(model, source)
-        quantize_static(source, target, _Calibration(calibration), quant_format=QuantFormat.QDQ)
-        return target.read_bytes()
 
 
 def forms(preset_name: str) -> Iterator[tuple[str, Draw, str]]:
@@ -81,7 +58,7 @@ def forms(preset_name: str) -> Iterator[tuple[str, Draw, str]]:
     yield "torch eager, float32", eager, ""
     for name, contents in (
         (_BASELINE, float_model.SerializeToString()),
-        ("onnxruntime quantize_static", naive_int8(float_model, draw_feeds(preset, 1, 128))),
+        ("onnxruntime quantize_static", naive_int8(float_model, draw_feeds(preset, 1, NAIVE_IMAGES))),
         (f"bundled {preset_name}.onnx", pocketgan_models.path(preset_name).read_bytes()),
     ):
         kernels = count_kernels(contents)

@@ -34,6 +34,7 @@ CARD = ModelCard(
     precision="int8",
     training=TrainingFacts(data_set="none", images_seen=0, epochs=0, seed=0, checkpoint_sha256="0" * 64),
     parity=ParityFacts(images=1, psnr_db=100.0, mean_error=0.0, largest_error=0),
+    kernels=None,
     quality={"frechet": 1.5},
     package_version="0.1.0",
     licence="MIT",

@@ -25,7 +25,7 @@ from pocketgan_trainer.data.validation import VALIDATION_DIGITS
 from pocketgan_trainer.evaluate.image_scores import ImageScores
 from pocketgan_trainer.evaluate.scores import Plan, evaluate
 from pocketgan_trainer.evaluate.sources import open_source
-from pocketgan_trainer.export.exporter import ExportReport, export
+from pocketgan_trainer.export.exporter import FLOAT_FILE, ExportReport, export
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.plan import training_commands
@@ -88,7 +88,7 @@ def measured_quality(model: Path) -> dict[str, float]:
 
 def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
     """Return the part of the card that is made of measured facts, as Markdown."""
-    card, parity, speed = report.card, report.card.parity, report.speed
+    card, parity, speed = report.card, report.card.parity, report.speed[FLOAT_FILE]
     config = TrainingConfig.from_json((run.path / "config.json").read_text())
     statistics = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
     planned_epochs = [row["planned_epochs"] for row in statistics]

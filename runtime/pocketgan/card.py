@@ -57,6 +57,18 @@ class ParityFacts:
 
 
 @dataclass(frozen=True)
+class KernelFacts:
+    """What onnxruntime made of the file on the CPU, read back from its optimized graph."""
+
+    integer: int
+    """Nodes that compute with integers."""
+    other: tuple[str, ...]
+    """Operators of the nodes that compute with floating-point numbers."""
+    largest_neighbour_sum: int
+    """What two weights side by side add up to at most: above 128, some processors could saturate. 0 without integer weights."""
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """The facts of one exported model. Options of a call, such as count and seed, are not among them."""
 
@@ -75,6 +87,8 @@ class ModelCard:
     """One of PRECISIONS."""
     training: TrainingFacts
     parity: ParityFacts
+    kernels: KernelFacts | None
+    """None in files of older exporters, which did not write them down."""
     quality: Mapping[str, float]
     """Measured quality of the exported weights by the name of the metric."""
     package_version: str
@@ -99,8 +113,9 @@ class ModelCard:
         _check(self.precision in PRECISIONS, "precision", self.precision, "one of " + ", ".join(PRECISIONS))
 
     def to_json(self) -> str:
-        """Return the card as JSON with sorted keys: equal cards give equal text."""
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, sort_keys=True)
+        """Return the card as JSON with sorted keys: equal cards give equal text. What is not known is left out."""
+        known = {name: value for name, value in asdict(self).items() if value is not None}
+        return json.dumps({"schema": SCHEMA, **known}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "ModelCard":
@@ -138,10 +153,22 @@ class ModelCard:
                 mean_error=_read(parity, "mean_error", float),
                 largest_error=_read(parity, "largest_error", int),
             ),
+            kernels=_read_kernels(values),
             quality={name: _typed(f"quality {name}", value, float) for name, value in quality.items()},
             package_version=_read(values, "package_version", str),
             licence=_read(values, "licence", str),
         )
+
+
+def _read_kernels(values: Mapping[str, object]) -> KernelFacts | None:
+    if "kernels" not in values:
+        return None
+    kernels = _read(values, "kernels", dict)
+    return KernelFacts(
+        integer=_read(kernels, "integer", int),
+        other=tuple(_typed("kernels other", name, str) for name in _read(kernels, "other", list)),
+        largest_neighbour_sum=_read(kernels, "largest_neighbour_sum", int),
+    )
 
 
 def _read(values: Mapping[str, object], name: str, kind: type[_Value]) -> _Value:

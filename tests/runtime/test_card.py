@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pocketgan.card import SCHEMA, ModelCard, ParityFacts, TrainingFacts
+from pocketgan.card import SCHEMA, KernelFacts, ModelCard, ParityFacts, TrainingFacts
 from pocketgan.errors import CardError, ModelError
 
 CARD = ModelCard(
@@ -21,12 +21,13 @@ CARD = ModelCard(
     precision="int8",
     training=TrainingFacts(data_set="mnist", images_seen=3_000_000, epochs=50, seed=2**63, checkpoint_sha256="ab" * 32),
     parity=ParityFacts(images=1000, psnr_db=41.5, mean_error=0.25, largest_error=9),
+    kernels=KernelFacts(integer=5, other=("Sigmoid",), largest_neighbour_sum=128),
     quality={"frechet": 3.5, "one_nearest_neighbour": 0.75},
     package_version="0.1.0",
     licence="MIT",
 )
 
-PARTS = {"training": TrainingFacts, "parity": ParityFacts}
+PARTS = {"training": TrainingFacts, "parity": ParityFacts, "kernels": KernelFacts}
 NAMES = [
     ("schema",),
     *((field.name,) for field in fields(ModelCard)),
@@ -53,6 +54,7 @@ FITTING_TYPE = {
     "precision": "text",
     "training": "object",
     "parity": "object",
+    "kernels": "object",
     "quality": "object",
     "package_version": "text",
     "licence": "text",
@@ -65,6 +67,9 @@ FITTING_TYPE = {
     "psnr_db": "fraction",
     "mean_error": "fraction",
     "largest_error": "integer",
+    "integer": "integer",
+    "other": "array",
+    "largest_neighbour_sum": "integer",
 }
 
 
@@ -100,7 +105,8 @@ def test_equal_cards_give_equal_json() -> None:
 
 def test_the_json_is_what_it_is() -> None:
     assert CARD.to_json() == (
-        '{"architecture": "dcgan", "classes": ["0", "1", "Two"], "image_height": 28, "image_width": 30, "latent_size": 100, '
+        '{"architecture": "dcgan", "classes": ["0", "1", "Two"], "image_height": 28, "image_width": 30, "kernels": '
+        '{"integer": 5, "largest_neighbour_sum": 128, "other": ["Sigmoid"]}, "latent_size": 100, '
         '"latent_step": 0.03125, "licence": "MIT", "name": "digits-\\u00e5\\u00e9\\u00ee", "package_version": "0.1.0", '
         '"parity": {"images": 1000, "largest_error": 9, "mean_error": 0.25, "psnr_db": 41.5}, "precision": "int8", '
         '"quality": {"frechet": 3.5, "one_nearest_neighbour": 0.75}, "schema": 1, "training": {"checkpoint_sha256": '
@@ -125,7 +131,15 @@ def test_a_newer_schema_is_refused_and_an_upgrade_named() -> None:
     assert refusal(json.dumps(contents)) == "the model card has schema 2, this version reads up to 1: upgrade pocketgan"
 
 
-@pytest.mark.parametrize("name", NAMES, ids=".".join)
+def test_a_card_of_an_older_exporter_lacks_the_kernels() -> None:
+    contents = values()
+    del contents["kernels"]
+    older = ModelCard.from_json(json.dumps(contents))
+    assert older == replace(CARD, kernels=None)
+    assert json.loads(older.to_json()) == contents
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != ("kernels",)], ids=".".join)
 def test_a_missing_field_is_named(name: tuple[str, ...]) -> None:
     contents = values()
     part = contents if len(name) == 1 else contents[name[0]]

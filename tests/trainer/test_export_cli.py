@@ -1,5 +1,6 @@
 """`gan-export` as a user meets it: the table, the file, and one line for whatever goes wrong."""
 
+import json
 import pickle
 import re
 import shutil
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from pocketgan import Generator
 from pocketgan_trainer.export import exporter
+from pocketgan_trainer.export.speed import SpeedRatio
 from pocketgan_trainer.export_cli import app
 from pocketgan_trainer.training.run_folder import RunFolder
 
@@ -58,7 +60,10 @@ def test_the_newest_run_is_exported_and_a_table_tells_of_it_on_stderr(gan_export
         f"{Path('model.onnx').stat().st_size:,} bytes, 27% of float32",
         "6 integer; in floating point: none",
         f"PSNR {model.card.parity.psnr_db:.1f} dB over 1,000 images",
-        "x float32 (",
+        "speed, float32",
+        "speed, quantize_static",
+        "two neighbouring weights add up to",
+        "in batches of 1, 16 and 64, on one thread and on two",
         model.sha256,
         "next: gan-gen --model model.onnx --count 10 --out drawn/",
     ):
@@ -76,6 +81,43 @@ def test_a_checkpoint_a_run_or_a_folder_of_runs_may_be_named(gan_export: Command
     result = gan_export("model.onnx", "--checkpoint", source)
     assert result.exit_code == 0, result.output
     assert Path("model.onnx").is_file()
+
+
+@pytest.mark.usefixtures("runs")
+def test_json_goes_to_stdout_and_holds_everything_that_was_measured(gan_export: Command) -> None:
+    result = gan_export("model.onnx", "--json")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    told = json.loads(result.stdout)
+    model = Generator.load("model.onnx", "cpu")
+    assert (told["path"], told["sha256"], told["size_bytes"]) == ("model.onnx", model.sha256, Path("model.onnx").stat().st_size)
+    assert told["card"] == json.loads(model.card.to_json())
+    assert told["kernels"] == told["card"]["kernels"]
+    assert set(told["speed"]) == {"float32", "quantize_static"}
+    assert set(told["speed"]["float32"]) == {"median", "lowest", "highest"}
+    assert told["problems"] == []
+    assert told["float_size_bytes"] > told["size_bytes"]
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_file_below_the_limit_is_not_written_unless_it_is_forced(gan_export: Command) -> None:
+    told = r"the int8 model's pixels differ from torch's: .* dB, expected at least 99\. Take another checkpoint .*--force"
+    assert_fails(gan_export("model.onnx", "--min-psnr", "99"), told)
+    assert not Path("model.onnx").exists()
+    forced = gan_export("model.onnx", "--min-psnr", "99", "--force")
+    assert forced.exit_code == 0, forced.output
+    assert "warning: the int8 model's pixels differ from torch's" in forced.stderr
+    assert "in batches of 1, 16 and 64" not in forced.stderr
+    assert Path("model.onnx").is_file()
+
+
+@pytest.mark.usefixtures("runs")
+def test_an_int8_file_that_is_slower_is_told_in_words(gan_export: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    ratios = [SpeedRatio(0.83, 0.8, 0.9), SpeedRatio(1.5, 1.4, 1.6)]
+    monkeypatch.setattr(exporter, "speed_ratios", lambda *_: ratios)
+    result = gan_export("model.onnx")
+    assert "warning: this int8 file is slower than float32 here: 0.83x" in result.stderr
+    assert "slower than quantize_static" not in result.stderr
 
 
 def test_without_a_run_it_says_to_train_first(gan_export: Command, folder: Path) -> None:
@@ -122,7 +164,15 @@ def test_a_pickle_is_refused(gan_export: Command, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["model.onnx", "--precision", "bogus"], [], ["model.onnx", "--speed"], ["a.onnx", "b.onnx"]]
+    "arguments",
+    [
+        ["model.onnx", "--precision", "bogus"],
+        [],
+        ["model.onnx", "--speed"],
+        ["model.onnx", "--min-psnr", "101"],
+        ["model.onnx", "--min-psnr", "loud"],
+        ["a.onnx", "b.onnx"],
+    ],
 )
 def test_wrong_usage_ends_with_2(gan_export: Command, folder: Path, arguments: list[str]) -> None:
     result = gan_export(*arguments)

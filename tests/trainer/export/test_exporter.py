@@ -21,6 +21,7 @@ from pocketgan_trainer.errors import CheckpointError, ExportError
 from pocketgan_trainer.export import exporter, integer_weights, verify
 from pocketgan_trainer.export.exporter import ExportReport, build_graph, export
 from pocketgan_trainer.export.fold import fold
+from pocketgan_trainer.export.limits import Limits
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, restore_generator
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.run_folder import RunFolder
@@ -29,6 +30,8 @@ from pocketgan_trainer.training.sampling import draw
 PRECISIONS = ("int8", "fp16", "fp32")
 
 NANO = PRESETS["nano"]
+NO_LIMITS = Limits(0.0, is_forced=False)
+"""For generators that draw noise, which 8 bits cannot follow as they can digits."""
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +100,24 @@ def test_parity_in_the_card_is_that_of_the_file(reports: dict[str, ExportReport]
 
 def test_kernels_in_the_report_are_integer_for_int8_alone(reports: dict[str, ExportReport]) -> None:
     assert (reports["int8"].kernels.integer, reports["int8"].kernels.other) == (6, ())
+    assert 0 < reports["int8"].kernels.largest_neighbour_sum <= 128
     for precision in ("fp16", "fp32"):
+        assert reports[precision].kernels.largest_neighbour_sum == 0
         assert reports[precision].kernels.integer == 0
         assert reports[precision].kernels.other
 
 
-def test_speed_in_the_report_is_positive(reports: dict[str, ExportReport]) -> None:
+def test_kernels_in_the_card_are_those_of_the_report(reports: dict[str, ExportReport]) -> None:
     for report in reports.values():
-        assert 0 < report.speed.lowest <= report.speed.median <= report.speed.highest
+        assert Generator.load(report.target, "cpu").card.kernels == report.kernels
+        assert report.problems == ()
+
+
+def test_speed_in_the_report_is_positive(reports: dict[str, ExportReport]) -> None:
+    for precision, report in reports.items():
+        assert list(report.speed) == (["float32", "quantize_static"] if precision == "int8" else ["float32"])
+        for ratio in report.speed.values():
+            assert 0 < ratio.lowest <= ratio.median <= ratio.highest
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -161,7 +174,7 @@ def checkpoint_with_classes(checkpoint: Checkpoint) -> Checkpoint:
 def test_a_model_with_classes_draws_the_digits_that_are_asked_for(
     checkpoint_with_classes: Checkpoint, tmp_path: Path, precision: str
 ) -> None:
-    report = export(checkpoint_with_classes, tmp_path / "model.onnx", precision)
+    report = export(checkpoint_with_classes, tmp_path / "model.onnx", precision, NO_LIMITS)
     assert report.kernels.integer == {"int8": 5}.get(precision, 0)
     model = Generator.load(report.target, "cpu")
     assert (model.card.name, model.card.classes, model.card.latent_size) == ("nano-mnist", tuple("0123456789"), NANO.latent_size)
@@ -173,7 +186,7 @@ def test_a_model_with_classes_draws_the_digits_that_are_asked_for(
 
 
 def test_parity_is_measured_with_the_classes_in_turn(checkpoint_with_classes: Checkpoint, tmp_path: Path) -> None:
-    report = export(checkpoint_with_classes, tmp_path / "model.onnx", "int8")
+    report = export(checkpoint_with_classes, tmp_path / "model.onnx", "int8", NO_LIMITS)
     images = Generator.load(report.target, "cpu").generate(1000, seed=verify.PARITY_SEED)
     reference = draw(
         restore_generator(checkpoint_with_classes), NANO.latent_size, verify.PARITY_SEED, 0, 1000, np.arange(1000) % 10
@@ -192,8 +205,38 @@ def assert_export_fails(checkpoint: Checkpoint, folder: Path, error: type[Pocket
 
 
 def test_pixels_too_far_off_leave_the_old_file(monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint, tmp_path: Path) -> None:
-    monkeypatch.setitem(verify.LEAST_PSNR_DB, "int8", 99.0)
-    assert_export_fails(checkpoint, tmp_path, ExportError, "int8 model's pixels differ from torch's")
+    monkeypatch.setattr(exporter, "default_limits", lambda preset, precision: Limits(99.0, is_forced=False))
+    assert_export_fails(
+        checkpoint, tmp_path, ExportError, "int8 model's pixels differ from torch's: .* expected at least 99.*--force"
+    )
+
+
+def test_what_is_forced_is_written_with_its_problems(
+    reports: dict[str, ExportReport], checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    report = export(checkpoint, tmp_path / "model.onnx", "int8", Limits(99.0, is_forced=True))
+    assert report.sha256 == reports["int8"].sha256
+    (problem,) = report.problems
+    assert problem.startswith("the int8 model's pixels differ from torch's: ")
+
+
+def test_a_limit_of_ones_own_goes_before_the_presets(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"expected at least 99\.5"):
+        export(checkpoint, tmp_path / "model.onnx", "int8", Limits(99.5, is_forced=False))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_problems_are_told_together(monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint, tmp_path: Path) -> None:
+    monkeypatch.setattr(integer_weights, "LARGEST_NEIGHBOURS", 254)
+    with pytest.raises(ExportError, match=r"two neighbours add up to .*; the int8 model's pixels differ"):
+        export(checkpoint, tmp_path / "model.onnx", "int8", Limits(99.0, is_forced=False))
+
+
+def test_pixels_that_depend_on_the_batch_leave_the_old_file(
+    monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(exporter, "same_pixels_problem", lambda contents, feeds, images: "images 0 to 0 have other pixels")
+    assert_export_fails(checkpoint, tmp_path, ExportError, "images 0 to 0 have other pixels")
 
 
 def test_kernels_in_floating_point_leave_the_old_file(
@@ -287,3 +330,29 @@ def test_a_folder_as_the_target_is_refused_before_the_work(
 def test_a_precision_that_is_not_known_is_refused_by_name() -> None:
     with pytest.raises(ExportError, match="precision 'int4' is not known: expected one of int8, fp16, fp32"):
         build_graph(fold(lively_generator("mlp")), 100, "int4")
+
+
+def test_channels_of_zeros_are_exported_rightly(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    weight, bias = (checkpoint.tensors[f"generator.0.{name}"].clone() for name in ("weight", "bias"))
+    weight[::2], bias[::2] = 0, 0
+    tensors = {**checkpoint.tensors, "generator.0.weight": weight, "generator.0.bias": bias}
+    report = export(replace(checkpoint, tensors=tensors), tmp_path / "model.onnx", "int8")
+    assert report.problems == ()
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-3, 1e3, 1e6, 1e12])
+def test_a_layer_of_any_size_is_exported_rightly_where_the_next_one_makes_up_for_it(
+    reports: dict[str, ExportReport], checkpoint: Checkpoint, tmp_path: Path, factor: float
+) -> None:
+    factors = {"generator.0.weight": factor, "generator.0.bias": factor, "generator.2.weight": 1 / factor}
+    tensors = {name: tensor * factors.get(name, 1) for name, tensor in checkpoint.tensors.items()}
+    report = export(replace(checkpoint, tensors=tensors), tmp_path / "model.onnx", "int8")
+    assert report.card.parity.psnr_db == pytest.approx(reports["int8"].card.parity.psnr_db, abs=0.5)
+
+
+@pytest.mark.parametrize("size", [1e6, 1e20, 1e37])
+def test_a_weight_out_of_all_proportion_leaves_the_old_file(checkpoint: Checkpoint, tmp_path: Path, size: float) -> None:
+    weight = checkpoint.tensors["generator.2.weight"].clone()
+    weight[3, 5] = size
+    hostile = replace(checkpoint, tensors={**checkpoint.tensors, "generator.2.weight": weight})
+    assert_export_fails(hostile, tmp_path, ExportError, "pixels differ from torch's")

@@ -19,20 +19,22 @@ class SpeedRatio:
     """What was measured, and how much it scattered."""
 
     median: float
-    """How many times as fast the model is as the baseline."""
+    """How many times as fast the model is as the baseline: the median of the rounds."""
     lowest: float
     highest: float
 
 
-def speed_ratio(model: bytes, baseline: bytes, feeds: Mapping[str, NDArray[np.generic]], rounds: int) -> SpeedRatio:
-    """Return how many times as fast `model` draws a batch as `baseline` does, given the inputs `feeds` by name.
+def speed_ratios(
+    model: bytes, baselines: Sequence[bytes], feeds: Mapping[str, NDArray[np.generic]], rounds: int
+) -> list[SpeedRatio]:
+    """Return how many times as fast `model` draws a batch as each of `baselines` does, given the inputs `feeds` by name.
 
-    Both are ONNX files on the CPU with one thread each.
+    All are ONNX files on the CPU with one thread each, timed in the same run.
     """
-    sessions = [open_session(contents, "fp32", Provider.cpu).session for contents in (model, baseline)]
-    tasks = [partial(session.run, ["images"], feeds) for session in sessions]
-    ratios = [slow / fast for fast, slow in side_by_side(tasks, rounds)]
-    return SpeedRatio(statistics.median(ratios), min(ratios), max(ratios))
+    sessions = [open_session(contents, "fp32", Provider.cpu).session for contents in (model, *baselines)]
+    timed = side_by_side([partial(session.run, ["images"], feeds) for session in sessions], rounds)
+    by_baseline = [[others[position] / own for own, *others in timed] for position in range(len(baselines))]
+    return [SpeedRatio(statistics.median(ratios), min(ratios), max(ratios)) for ratios in by_baseline]
 
 
 def side_by_side(tasks: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:

@@ -27,6 +27,8 @@ class Preset:
     classes: tuple[str, ...]
     """Names of the classes that can be asked for, by label; empty if the generator takes latents alone, without labels."""
     step: Step
+    least_psnr_db: float
+    """What an int8 file's pixels must reach beside torch's. The smaller a network, the less do its errors level out."""
     config: TrainingConfig
 
 
@@ -56,6 +58,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             latent_size=64,
             classes=pocket.CLASSES,
             step=paired_step,
+            least_psnr_db=40,
             config=_POCKET_CONFIG,
         ),
         "nano": Preset(
@@ -64,6 +67,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             latent_size=24,
             classes=pocket.CLASSES,
             step=paired_step,
+            least_psnr_db=38,
             config=replace(_POCKET_CONFIG, preset="nano"),
         ),
         "dcgan": Preset(
@@ -72,6 +76,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             latent_size=dcgan.LATENT_SIZE,
             classes=(),
             step=simultaneous_step,
+            least_psnr_db=40,
             config=TrainingConfig(preset="dcgan", epochs=50, batch_size=256, learning_rate=1e-4, bfloat16=True),
         ),
         "mlp": Preset(
@@ -80,6 +85,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             latent_size=mlp.LATENT_SIZE,
             classes=(),
             step=alternating_step,
+            least_psnr_db=36,
             config=TrainingConfig(preset="mlp", epochs=50, batch_size=64, learning_rate=1e-3, bfloat16=False),
         ),
     }
