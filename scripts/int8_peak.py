@@ -1,0 +1,50 @@
+"""How many multiply-adds of 8-bit integers this processor does in a second, and how many a generator needs for an image."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from pocketgan_trainer.export.grids import Grid
+from pocketgan_trainer.export.nodes import GraphNotes
+
+_CHANNELS, _SIZE = 256, 28
+PEAK_MULTIPLY_ADDS = _CHANNELS * _CHANNELS * 9 * _SIZE * _SIZE
+"""What one run of `large_convolution` takes."""
+
+
+def large_convolution(threads: int) -> Callable[[], object]:
+    """Return a run of one integer convolution so large that little but multiplying is left to do."""
+    random, notes, grid = np.random.default_rng(0), GraphNotes(), Grid(0.05, 128)
+    weight = random.integers(-63, 64, size=(_CHANNELS, _CHANNELS, 3, 3)).astype(np.int8)
+    scales = np.full(_CHANNELS, 1e-3, np.float32)
+    # As the exporter's convolutions: channels last outside, so that the kernel's own transposes cancel.
+    pixels = notes.reshape("pixels", notes.store("stored", "z", grid), [-1, _SIZE, _SIZE, _CHANNELS])
+    image = notes.load("image", notes.transpose("first", pixels, [0, 3, 1, 2]), grid)
+    product = notes.node("Conv", "product", image, notes.load_weights("weight", weight, scales), pads=[1, 1, 1, 1])
+    last = notes.transpose("last", notes.store("result", product, grid), [0, 2, 3, 1])
+    notes.reshape("images", last, [-1, _SIZE, _SIZE * _CHANNELS])
+    numbers = _SIZE * _SIZE * _CHANNELS
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    contents = notes.model(numbers, _SIZE, _SIZE * _CHANNELS).SerializeToString()
+    session = onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
+    feeds = {"z": random.normal(size=(1, numbers)).astype(np.float32)}
+    return lambda: session.run(["images"], feeds)
+
+
+def multiply_adds(model: onnx.ModelProto) -> int:
+    """Return the multiply-adds for one image of a float model of dense layers, convolutions and transposed convolutions."""
+    inferred = onnx.shape_inference.infer_shapes(model)
+    shapes = {
+        value.name: [dimension.dim_value for dimension in value.type.tensor_type.shape.dim] for value in inferred.graph.value_info
+    }
+    weights = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    total = 0
+    for node in model.graph.node:
+        if node.op_type in ("Gemm", "Conv", "ConvTranspose"):
+            # A transposed convolution does all its products for each pixel that goes in, the others for each that comes out.
+            places = shapes[node.input[0] if node.op_type == "ConvTranspose" else node.output[0]][2:]
+            total += int(np.prod(weights[node.input[1]])) * int(np.prod(places))
+    return total
