@@ -25,7 +25,8 @@ from pocketgan_trainer.data.validation import VALIDATION_DIGITS
 from pocketgan_trainer.evaluate.image_scores import ImageScores
 from pocketgan_trainer.evaluate.scores import Plan, evaluate
 from pocketgan_trainer.evaluate.sources import open_source
-from pocketgan_trainer.export.exporter import FLOAT_FILE, ExportReport, export
+from pocketgan_trainer.export.baselines import FLOAT_FILE
+from pocketgan_trainer.export.exporter import ExportReport, export
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.plan import training_commands
@@ -88,7 +89,7 @@ def measured_quality(model: Path) -> dict[str, float]:
 
 def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
     """Return the part of the card that is made of measured facts, as Markdown."""
-    card, parity, speed = report.card, report.card.parity, report.speed[FLOAT_FILE]
+    card, speed = report.card, report.speed[FLOAT_FILE]
     config = TrainingConfig.from_json((run.path / "config.json").read_text())
     statistics = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
     planned_epochs = [row["planned_epochs"] for row in statistics]
@@ -121,12 +122,7 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
             + (", and `label` int64 [N]" if card.classes else ""),
         ),
         ("output", f"`images` uint8 [N, {card.image_height}, {card.image_width}], 0 = background"),
-        ("kernels", f"{report.kernels.integer} integer, {len(report.kernels.other)} in floating point"),
-        (
-            "pixels against torch",
-            f"PSNR {parity.psnr_db:.1f} dB, mean error {parity.mean_error:.2f} and largest {parity.largest_error} of 255 grey "
-            f"levels, over {parity.images:,} images",
-        ),
+        *((check.name, check.found) for check in report.checks),
         (
             "speed",
             f"{speed.median:.1f} times the float32 file's, batch 64, one thread ({speed.lowest:.1f} to {speed.highest:.1f})",

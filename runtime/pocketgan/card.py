@@ -58,14 +58,12 @@ class ParityFacts:
 
 @dataclass(frozen=True)
 class KernelFacts:
-    """What onnxruntime made of the file on the CPU, read back from its optimized graph."""
+    """What onnxruntime made of an int8 file on the CPU, read back from its optimized graph."""
 
     integer: int
     """Nodes that compute with integers."""
-    other: tuple[str, ...]
+    floating_point: tuple[str, ...]
     """Operators of the nodes that compute with floating-point numbers."""
-    largest_neighbour_sum: int
-    """What two weights side by side add up to at most: above 128, some processors could saturate. 0 without integer weights."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class ModelCard:
     training: TrainingFacts
     parity: ParityFacts
     kernels: KernelFacts | None
-    """None in files of older exporters, which did not write them down."""
+    """None in float files, whose graphs differ from processor to processor, and in files of older exporters."""
     quality: Mapping[str, float]
     """Measured quality of the exported weights by the name of the metric."""
     package_version: str
@@ -166,8 +164,7 @@ def _read_kernels(values: Mapping[str, object]) -> KernelFacts | None:
     kernels = _read(values, "kernels", dict)
     return KernelFacts(
         integer=_read(kernels, "integer", int),
-        other=tuple(_typed("kernels other", name, str) for name in _read(kernels, "other", list)),
-        largest_neighbour_sum=_read(kernels, "largest_neighbour_sum", int),
+        floating_point=tuple(_typed("floating_point", name, str) for name in _read(kernels, "floating_point", list)),
     )
 
 

@@ -21,7 +21,7 @@ CARD = ModelCard(
     precision="int8",
     training=TrainingFacts(data_set="mnist", images_seen=3_000_000, epochs=50, seed=2**63, checkpoint_sha256="ab" * 32),
     parity=ParityFacts(images=1000, psnr_db=41.5, mean_error=0.25, largest_error=9),
-    kernels=KernelFacts(integer=5, other=("Sigmoid",), largest_neighbour_sum=128),
+    kernels=KernelFacts(integer=5, floating_point=("Sigmoid",)),
     quality={"frechet": 3.5, "one_nearest_neighbour": 0.75},
     package_version="0.1.0",
     licence="MIT",
@@ -68,8 +68,7 @@ FITTING_TYPE = {
     "mean_error": "fraction",
     "largest_error": "integer",
     "integer": "integer",
-    "other": "array",
-    "largest_neighbour_sum": "integer",
+    "floating_point": "array",
 }
 
 
@@ -106,7 +105,7 @@ def test_equal_cards_give_equal_json() -> None:
 def test_the_json_is_what_it_is() -> None:
     assert CARD.to_json() == (
         '{"architecture": "dcgan", "classes": ["0", "1", "Two"], "image_height": 28, "image_width": 30, "kernels": '
-        '{"integer": 5, "largest_neighbour_sum": 128, "other": ["Sigmoid"]}, "latent_size": 100, '
+        '{"floating_point": ["Sigmoid"], "integer": 5}, "latent_size": 100, '
         '"latent_step": 0.03125, "licence": "MIT", "name": "digits-\\u00e5\\u00e9\\u00ee", "package_version": "0.1.0", '
         '"parity": {"images": 1000, "largest_error": 9, "mean_error": 0.25, "psnr_db": 41.5}, "precision": "int8", '
         '"quality": {"frechet": 3.5, "one_nearest_neighbour": 0.75}, "schema": 1, "training": {"checkpoint_sha256": '

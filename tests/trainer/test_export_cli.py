@@ -12,7 +12,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from pocketgan import Generator
-from pocketgan_trainer.export import exporter
+from pocketgan_trainer.export import baselines
 from pocketgan_trainer.export.speed import SpeedRatio
 from pocketgan_trainer.export_cli import app
 from pocketgan_trainer.training.run_folder import RunFolder
@@ -23,7 +23,7 @@ Command = Callable[..., Result]
 @pytest.fixture
 def gan_export(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs the command in this process, in an empty folder; it measures the speed only once."""
-    monkeypatch.setattr(exporter, "_SPEED_ROUNDS", 1)
+    monkeypatch.setattr(baselines, "_ROUNDS", 1)
     monkeypatch.setenv("COLUMNS", "200")
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 
@@ -59,12 +59,12 @@ def test_the_newest_run_is_exported_and_a_table_tells_of_it_on_stderr(gan_export
         "runs/0002-mlp-mnist/best.safetensors, epoch 1",
         f"{Path('model.onnx').stat().st_size:,} bytes, 27% of float32",
         "6 integer; in floating point: none",
-        f"PSNR {model.card.parity.psnr_db:.1f} dB over 1,000 images",
-        "speed, float32",
-        "speed, quantize_static",
-        "two neighbouring weights add up to",
-        "in batches of 1, 16 and 64, on one thread and on two",
-        model.sha256,
+        f"PSNR {model.card.parity.psnr_db:.2f} dB (limit 36) over 1,000 images",
+        "beside float32",
+        "beside quantize_static",
+        "none: neighbouring weights add up to",
+        "in batches of 1, 16, 64; number of threads: 1, 2",
+        f"sha256 {model.sha256}",
         "next: gan-gen --model model.onnx --count 10 --out drawn/",
     ):
         assert expected in told, told
@@ -90,33 +90,52 @@ def test_json_goes_to_stdout_and_holds_everything_that_was_measured(gan_export: 
     assert result.stderr == ""
     told = json.loads(result.stdout)
     model = Generator.load("model.onnx", "cpu")
-    assert (told["path"], told["sha256"], told["size_bytes"]) == ("model.onnx", model.sha256, Path("model.onnx").stat().st_size)
+    assert (told["path"], told["sha256"]) == (str(Path("model.onnx").absolute()), model.sha256)
+    assert told["size_bytes"] == Path("model.onnx").stat().st_size
     assert told["card"] == json.loads(model.card.to_json())
-    assert told["kernels"] == told["card"]["kernels"]
+    assert [check["name"] for check in told["checks"]] == ["kernels", "against torch", "overflow", "same pixels"]
+    assert [check["problem"] for check in told["checks"]] == [None] * 4
     assert set(told["speed"]) == {"float32", "quantize_static"}
     assert set(told["speed"]["float32"]) == {"median", "lowest", "highest"}
-    assert told["problems"] == []
     assert told["float_size_bytes"] > told["size_bytes"]
 
 
 @pytest.mark.usefixtures("runs")
+def test_json_tells_what_was_forced(gan_export: Command) -> None:
+    result = gan_export("model.onnx", "--json", "--min-psnr", "99", "--force")
+    told = json.loads(result.stdout)
+    (problem,) = [check["problem"] for check in told["checks"] if check["problem"]]
+    assert problem.startswith("pixels differ from torch's")
+    assert problem in told["warnings"]
+
+
+@pytest.mark.usefixtures("runs")
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_a_float_file_is_compared_with_what_there_is(gan_export: Command, precision: str) -> None:
+    told = gan_export("model.onnx", "--precision", precision).stderr
+    assert "PSNR" in told
+    assert ("beside float32" in told) == (precision == "fp16")
+    assert "warning" not in told
+
+
+@pytest.mark.usefixtures("runs")
 def test_a_file_below_the_limit_is_not_written_unless_it_is_forced(gan_export: Command) -> None:
-    told = r"the int8 model's pixels differ from torch's: .* dB, expected at least 99\. Take another checkpoint .*--force"
+    told = r"pixels differ from torch's: .* dB, expected at least 99\. Nothing was written; --force writes it all the same"
     assert_fails(gan_export("model.onnx", "--min-psnr", "99"), told)
     assert not Path("model.onnx").exists()
     forced = gan_export("model.onnx", "--min-psnr", "99", "--force")
     assert forced.exit_code == 0, forced.output
-    assert "warning: the int8 model's pixels differ from torch's" in forced.stderr
-    assert "in batches of 1, 16 and 64" not in forced.stderr
+    assert "warning: pixels differ from torch's" in forced.stderr
+    assert "in batches of 1, 16, 64" in forced.stderr
     assert Path("model.onnx").is_file()
 
 
 @pytest.mark.usefixtures("runs")
 def test_an_int8_file_that_is_slower_is_told_in_words(gan_export: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     ratios = [SpeedRatio(0.83, 0.8, 0.9), SpeedRatio(1.5, 1.4, 1.6)]
-    monkeypatch.setattr(exporter, "speed_ratios", lambda *_: ratios)
+    monkeypatch.setattr(baselines, "speed_ratios", lambda *_: ratios)
     result = gan_export("model.onnx")
-    assert "warning: this int8 file is slower than float32 here: 0.83x" in result.stderr
+    assert "warning: this int8 file is slower than float32 here: 0.830 times as fast (0.80 to 0.90)" in result.stderr
     assert "slower than quantize_static" not in result.stderr
 
 
@@ -170,7 +189,7 @@ def test_a_pickle_is_refused(gan_export: Command, folder: Path) -> None:
         [],
         ["model.onnx", "--speed"],
         ["model.onnx", "--min-psnr", "101"],
-        ["model.onnx", "--min-psnr", "loud"],
+        ["model.onnx", "--min-psnr", "nan"],
         ["a.onnx", "b.onnx"],
     ],
 )

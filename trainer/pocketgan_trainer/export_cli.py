@@ -1,7 +1,6 @@
 """`gan-export`: turn a checkpoint into one ONNX file."""
 
 import os
-import sys
 from enum import StrEnum
 from pathlib import Path
 from shlex import quote
@@ -36,17 +35,25 @@ def export(
     precision: Annotated[Precision, typer.Option(help="int8 for CPUs; fp16 or fp32 for CUDA.")] = Precision.int8,
     least_psnr_db: Annotated[
         float | None,
-        typer.Option("--min-psnr", metavar="DB", min=0, max=100, help="Refuse a file whose pixels are further from torch's."),
+        typer.Option(
+            "--min-psnr",
+            metavar="DB",
+            min=0,
+            max=100,
+            help="Refuse a file whose pixels are further from torch's (PSNR).",
+            show_default="goes by preset and precision",
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write a file that was refused, and say what is wrong.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write the file whatever the checks find, and say what is wrong.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was measured as JSON instead of the table.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """Export a trained generator to one self-describing ONNX file.
 
     The file is checked before it appears, or replaces the one that is there: its kernels, whether its sums could overflow on any
-    processor, its pixels against torch's, and whether they depend on the batch. How near to torch's they must be goes by the
-    preset: 40 dB (PSNR) for pocket and dcgan, 38 for nano, 36 for mlp.
+    processor, its pixels against torch's, and whether they depend on the batch.
     """
     if target.suffix != ".onnx":
         message = f"{target} does not end in .onnx: PATH is the file to write; a checkpoint is named with --checkpoint"
@@ -64,21 +71,17 @@ def _export(
     require_training_extra()
     import_onnxruntime()
     from pocketgan_trainer.export.exporter import export as run_export
-    from pocketgan_trainer.export.limits import Limits, default_limits
     from pocketgan_trainer.export.report import report_json
     from pocketgan_trainer.training.checkpoint import load_checkpoint
-    from pocketgan_trainer.training.presets import PRESETS
     from pocketgan_trainer.training.run_folder import BEST, RUNS, find_run_folder
 
     path = checkpoint_path or RUNS
     if checkpoint_path is None or os.path.isdir(path):
         path = find_run_folder(path, BEST).best
     checkpoint = load_checkpoint(path)
-    usual = default_limits(PRESETS[checkpoint.config.preset], precision.value)
-    limits = Limits(usual.least_psnr_db if least_psnr_db is None else least_psnr_db, is_forced=force)
-    report = run_export(checkpoint, target, precision.value, limits)
+    report = run_export(checkpoint, target, precision.value, least_psnr_db, force)
     if json:
-        sys.stdout.write(report_json(report) + "\n")
+        print(report_json(report))
     else:
         _print_report(report, checkpoint)
 
@@ -98,6 +101,7 @@ def _print_report(report: "ExportReport", checkpoint: "Checkpoint") -> None:
         table.add_row(name, Text(value, overflow="fold"))
     console = Console(stderr=True, highlight=False, markup=False)
     console.print(table)
+    console.print(f"sha256 {report.sha256}", soft_wrap=True)
     for warning in warnings(report):
         console.print(f"warning: {warning}", soft_wrap=True)
     console.print(f"next: gan-gen --model {quote(str(report.target))} --count 10 --out drawn/", soft_wrap=True)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,7 @@ import onnxruntime
 import pytest
 from lively_generators import lively_generator
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from pocketgan.card import ParityFacts
 from pocketgan.latents import latents
@@ -20,19 +22,20 @@ from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.grids import LATENT_GRID, LOGIT_GRID, PIXEL_GRID, Grid
 from pocketgan_trainer.export.integer_weights import IntegerWeights
 from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToImage
-from pocketgan_trainer.export.limits import default_limits
+from pocketgan_trainer.export.limits import usual_least_psnr_db
 from pocketgan_trainer.export.nodes import GraphNotes
 from pocketgan_trainer.export.verify import (
     PARITY_SEED,
     SAME_PIXELS_IMAGES,
+    Check,
     Kernels,
+    check_batches,
+    check_kernels,
+    check_parity,
+    check_sums,
+    check_variety,
     compare,
     count_kernels,
-    kernel_problem,
-    largest_sum,
-    parity_problem,
-    same_pixels_problem,
-    sum_problem,
 )
 from pocketgan_trainer.training.loop import SCORED_SEED
 from pocketgan_trainer.training.presets import PRESETS
@@ -91,8 +94,8 @@ def model_with_weights(values: list[list[int]]) -> onnx.ModelProto:
 @pytest.mark.parametrize("weights", [[127, 1, 127, 1], [-127, -1, -64, -64], [127, -127, 127, -127], [64, 64, 64, 64]], ids=str)
 def test_weights_whose_sums_hold_are_accepted(weights: list[int]) -> None:
     model = model_with_weights([[0, 0, 0, 0], weights])
-    assert sum_problem(model) is None
-    assert largest_sum(model) == max(abs(one + other) for one, other in pairwise(weights))
+    largest = max(abs(one + other) for one, other in pairwise(weights))
+    assert check_sums(model) == Check("overflow", f"none: neighbouring weights add up to {largest} at most, limit 128", None)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +106,18 @@ def test_weights_whose_sums_hold_are_accepted(weights: list[int]) -> None:
 def test_weights_whose_sums_could_saturate_are_refused(weights: list[int], sum_: int) -> None:
     told = rf"dense.weight.*: weights from {min(weights)}, of which two neighbours add up to {sum_}; expected from -127"
     model = model_with_weights([[0, 0, 0, 0], weights])
-    assert re.search(told, sum_problem(model) or "")
-    assert largest_sum(model) == sum_
+    check = check_sums(model)
+    assert re.search(told, check.problem or "")
+    assert f"add up to {sum_}" in check.found
+
+
+def test_weights_that_are_no_int8_are_a_problem() -> None:
+    model = model_with_weights([[0, 0], [127, -127]])
+    for tensor in model.graph.initializer:
+        if tensor.name == "dense.weight.integers":
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.uint8), tensor.name))
+    assert check_sums(model).problem == "dense.weight.integers: weights of type uint8, expected int8"
+    assert check_sums(onnx.ModelProto.FromString(float_model())).problem is not None
 
 
 def test_kernels_of_a_float_model_are_counted_as_what_they_are() -> None:
@@ -116,27 +129,27 @@ def test_kernels_of_a_float_model_are_counted_as_what_they_are() -> None:
 
 def test_a_float_model_presented_as_int8_is_refused() -> None:
     assert re.search(
-        r"not int8: 0 integer kernels, and in floating point .*Tanh.*; expected integers only",
-        kernel_problem(count_kernels(float_model()), "int8") or "",
+        r"not int8: kernels are 0 integer; in floating point: .*Tanh.*; expected integers only",
+        check_kernels(count_kernels(float_model()), "int8").problem or "",
     )
 
 
 @pytest.mark.parametrize("preset", ["dcgan", "mlp"])
 def test_the_presets_in_float_presented_as_int8_are_refused(preset: str) -> None:
     model = float_graph(fold(lively_generator(preset)), 100, np.float32).SerializeToString()
-    assert re.search("not int8: 0 integer kernels", kernel_problem(count_kernels(model), "int8") or "")
+    assert re.search("not int8: kernels are 0 integer", check_kernels(count_kernels(model), "int8").problem or "")
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 def test_a_float_model_may_compute_in_floating_point(precision: str) -> None:
-    assert kernel_problem(count_kernels(float_model()), precision) is None
+    assert check_kernels(count_kernels(float_model()), precision).problem is None
 
 
 def test_a_model_with_a_transposed_convolution_between_integers_is_refused() -> None:
     kernels = count_kernels(naively_quantized_model())
     assert kernels.integer > 0  # most of it is as it should be
     assert "ConvTranspose" in kernels.other
-    assert re.search(r"in floating point .*ConvTranspose", kernel_problem(kernels, "int8") or "")
+    assert re.search(r"in floating point: .*ConvTranspose", check_kernels(kernels, "int8").problem or "")
 
 
 def test_moving_integers_about_is_not_computing() -> None:
@@ -148,13 +161,15 @@ def test_moving_integers_about_is_not_computing() -> None:
 
 
 def test_a_model_that_computes_nothing_is_refused_as_int8() -> None:
-    assert re.search("not int8: 0 integer kernels, and in floating point none", kernel_problem(Kernels(0, ()), "int8") or "")
+    assert re.search(
+        "not int8: kernels are 0 integer; in floating point: none", check_kernels(Kernels(0, ()), "int8").problem or ""
+    )
 
 
 def test_one_kernel_in_floating_point_is_enough_to_be_refused() -> None:
     assert re.search(
-        "not int8: 8 integer kernels, and in floating point DequantizeLinear",
-        kernel_problem(Kernels(8, ("DequantizeLinear",)), "int8") or "",
+        "not int8: kernels are 8 integer; in floating point: DequantizeLinear x2",
+        check_kernels(Kernels(8, ("DequantizeLinear",) * 2), "int8").problem or "",
     )
 
 
@@ -196,18 +211,23 @@ def test_pixels_below_the_limit_are_a_problem(limit: float) -> None:
         images.ravel()[: round(wrong / level**2 * images.size)] = level
         parity = compare(images, np.zeros_like(images))
         assert parity.psnr_db == pytest.approx(limit, abs=0.1)
-        told = parity_problem(parity, "int8", limit)
-        assert (told is not None) == is_problem
-        if told is not None:
-            assert re.fullmatch(rf"the int8 model's pixels differ from torch's: .* dB, expected at least {limit:g}", told)
+        check = check_parity(parity, limit)
+        assert f"PSNR {parity.psnr_db:.2f} dB (limit {limit:g}) over 1 images" in check.found
+        told = f"pixels differ from torch's: {parity.psnr_db:.2f} dB, expected at least {limit:g}"
+        assert check.problem == (told if is_problem else None)
+
+
+def test_a_limit_that_is_just_missed_can_be_told_from_what_was_found() -> None:
+    parity = ParityFacts(images=1, psnr_db=39.99, mean_error=0.0, largest_error=0)
+    assert check_parity(parity, 40.0).problem == "pixels differ from torch's: 39.99 dB, expected at least 40"
+    assert check_parity(replace(parity, psnr_db=40.0), 40.0).problem is None
 
 
 def test_float_files_must_be_nearer_than_integer_ones_whatever_the_preset() -> None:
     for preset in PRESETS.values():
-        limits = [default_limits(preset, precision).least_psnr_db for precision in ("int8", "fp16", "fp32")]
+        limits = [usual_least_psnr_db(preset, precision) for precision in ("int8", "fp16", "fp32")]
         assert limits[0] == preset.least_psnr_db
         assert 30 < limits[0] < limits[1] < limits[2]
-        assert not default_limits(preset, "int8").is_forced
 
 
 def drawn(contents: bytes, feeds: Mapping[str, NDArray[np.generic]]) -> NDArray[np.uint8]:
@@ -219,7 +239,8 @@ def drawn(contents: bytes, feeds: Mapping[str, NDArray[np.generic]]) -> NDArray[
 
 def test_a_model_whose_images_stand_alone_has_the_same_pixels() -> None:
     contents, feeds = float_model(), {"z": latents(0, 0, SAME_PIXELS_IMAGES, 4)}
-    assert same_pixels_problem(contents, feeds, drawn(contents, feeds)) is None
+    check = check_batches(contents, feeds, drawn(contents, feeds))
+    assert check == Check("same pixels", "in batches of 1, 16, 64; number of threads: 1, 2", None)
 
 
 def test_a_model_whose_images_depend_on_their_batch_is_found_out() -> None:
@@ -228,15 +249,36 @@ def test_a_model_whose_images_depend_on_their_batch_is_found_out() -> None:
     stored = notes.store("stored", notes.node("Sub", "difference", "z", mean), LATENT_GRID)
     notes.reshape("images", stored, [-1, 2, 2])
     contents, feeds = notes.model(4, 2, 2).SerializeToString(), {"z": latents(0, 0, SAME_PIXELS_IMAGES, 4)}
-    told = same_pixels_problem(contents, feeds, drawn(contents, feeds))
-    assert told == "images 0 to 0 have other pixels in a batch of 1 on 1 threads"
+    check = check_batches(contents, feeds, drawn(contents, feeds))
+    assert check == Check("same pixels", "no", "other pixels from image 0 on in batches of 1, number of threads: 1")
 
 
-def test_other_pixels_than_were_measured_are_found_out() -> None:
-    contents, feeds = float_model(), {"z": latents(0, 0, SAME_PIXELS_IMAGES, 4)}
-    images = drawn(contents, feeds)
-    images[-1, 0, 0] ^= 1
-    assert same_pixels_problem(contents, feeds, images) == "images 63 to 63 have other pixels in a batch of 1 on 1 threads"
+@pytest.mark.parametrize(("size", "threads"), [(1, 1), (16, 1), (64, 1), (1, 2), (16, 2), (64, 2)])
+def test_each_batch_size_is_drawn_with_each_number_of_threads(monkeypatch: pytest.MonkeyPatch, size: int, threads: int) -> None:
+    class WrongOnce:
+        def __init__(self, contents: bytes, options: onnxruntime.SessionOptions, providers: list[str]) -> None:
+            self._threads = options.intra_op_num_threads
+
+        def run(self, outputs: list[str], feeds: dict[str, NDArray[np.generic]]) -> list[NDArray[np.uint8]]:
+            count = len(feeds["z"])
+            images = np.zeros((count, 2, 2), np.uint8)
+            images[-1, 0, 0] = (count, self._threads) == (size, threads)
+            return [images]
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", WrongOnce)
+    feeds = {"z": latents(0, 0, SAME_PIXELS_IMAGES, 4)}
+    check = check_batches(b"", feeds, np.zeros((SAME_PIXELS_IMAGES, 2, 2), np.uint8))
+    assert check.problem == f"other pixels from image 0 on in batches of {size}, number of threads: {threads}"
+
+
+def test_images_that_all_are_the_same_are_refused() -> None:
+    same, by_class = np.full((40, 2, 2), 7, np.uint8), np.repeat(np.arange(10, dtype=np.uint8), 4).reshape(10, 2, 2)
+    for images, classes, told in ((same, 0, "all images among 40"), (np.tile(by_class, (4, 1, 1)), 10, "all images of a class")):
+        with pytest.raises(ExportError, match=told):
+            check_variety(images, classes)
+        images = images.copy()
+        images[-1, 0, 0] ^= 1
+        check_variety(images, classes)
 
 
 def test_parity_is_measured_on_latents_of_its_own() -> None:

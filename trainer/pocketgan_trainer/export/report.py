@@ -1,59 +1,45 @@
 """What an export made and measured, for people and for programs."""
 
 import json
-from collections import Counter
 from dataclasses import asdict
 
+from pocketgan_trainer.export.baselines import SPEED_BATCH
 from pocketgan_trainer.export.exporter import ExportReport
-from pocketgan_trainer.export.integer_weights import LARGEST_NEIGHBOURS
 
 
 def report_rows(report: ExportReport) -> list[tuple[str, str]]:
     """Return the rows of the table: a name, and what was found."""
-    kernels, parity = report.kernels, report.card.parity
-    in_float = ", ".join(f"{operator} x{count}" for operator, count in Counter(kernels.other).items()) or "none"
-    rows = [
-        ("size", f"{report.size_bytes:,} bytes, {report.size_bytes / report.float_size_bytes:.0%} of float32"),
-        ("kernels", f"{kernels.integer} integer; in floating point: {in_float}"),
-        (
-            "against torch",
-            f"PSNR {parity.psnr_db:.1f} dB over {parity.images:,} images; mean error {parity.mean_error:.2f}, largest "
-            f"{parity.largest_error} of 255 grey levels",
-        ),
-    ]
-    if report.card.precision == "int8":
-        summed = f"two neighbouring weights add up to {kernels.largest_neighbour_sum} at most"
-        rows.append(("overflow", f"{summed}; to {LARGEST_NEIGHBOURS}, 16 bits hold two products on any processor"))
-        if not report.problems:
-            rows.append(("same pixels", "in batches of 1, 16 and 64, on one thread and on two"))
+    rows = [("size", f"{report.size_bytes:,} bytes, {report.size_bytes / report.float_size_bytes:.0%} of float32")]
+    rows += [(check.name, check.found) for check in report.checks]
     for name, ratio in report.speed.items():
-        rows.append(
-            (f"speed, {name}", f"{ratio.median:.2f}x ({ratio.lowest:.2f} to {ratio.highest:.2f}), batch 64, one thread, same run")
-        )
-    return [*rows, ("sha256", report.sha256)]
+        spread = f"{ratio.lowest:.2f} to {ratio.highest:.2f}"
+        rows.append((f"beside {name}", f"{ratio.median:.2f} times as fast ({spread}), batch {SPEED_BATCH}, one thread"))
+    return rows
 
 
 def warnings(report: ExportReport) -> list[str]:
     """Return what a user should know that did not stop the export: what was forced, and an int8 file that does not pay."""
-    slower = [
-        f"this int8 file is slower than {name} here: {ratio.median:.2f}x"
+    problems = [check.problem for check in report.checks if check.problem is not None]
+    return problems + [
+        f"this int8 file is slower than {name} here: {ratio.median:.3f} times as fast ({ratio.lowest:.2f} to {ratio.highest:.2f})"
         for name, ratio in report.speed.items()
         if report.card.precision == "int8" and ratio.median < 1
     ]
-    return [*report.problems, *slower]
 
 
 def report_json(report: ExportReport) -> str:
     """Return everything that was measured, and the card, as JSON."""
-    values = {name: value for name, value in vars(report).items() if name not in ("target", "card", "kernels", "speed")}
     return json.dumps(
         {
-            "path": str(report.target),
-            **values,
-            "kernels": asdict(report.kernels),
+            "path": str(report.target.absolute()),
+            "size_bytes": report.size_bytes,
+            "float_size_bytes": report.float_size_bytes,
+            "sha256": report.sha256,
+            "checks": [asdict(check) for check in report.checks],
             "speed": {name: asdict(ratio) for name, ratio in report.speed.items()},
-            "card": json.loads(report.card.to_json()),
+            "speed_batch": SPEED_BATCH,
             "warnings": warnings(report),
+            "card": json.loads(report.card.to_json()),
         },
         indent=2,
     )

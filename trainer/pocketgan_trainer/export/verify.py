@@ -61,43 +61,64 @@ def count_kernels(contents: bytes) -> Kernels:
     return Kernels(integer, tuple(other))
 
 
-def kernel_problem(kernels: Kernels, precision: str) -> str | None:
-    """Say what is wrong if a model that is called int8 computes in floating point, or not at all."""
-    if precision != "int8" or (kernels.integer and not kernels.other):
-        return None
-    found = ", ".join(kernels.other) or "none"
-    return f"not int8: {kernels.integer} integer kernels, and in floating point {found}; expected integers only"
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at before a file was written."""
+
+    name: str
+    found: str
+    """In words for people."""
+    problem: str | None
+    """What is wrong, None if nothing is."""
 
 
-def largest_sum(model: onnx.ModelProto) -> int:
-    """Return the largest amount that two neighbouring weights of one sign add up to, over all layers; 0 without int8 weights."""
-    return max((largest_neighbour_sum(weights) for _, weights in _integer_weights(model)), default=0)
+def check_kernels(kernels: Kernels, precision: str) -> Check:
+    """Look whether a model that is called int8 computes in floating point, or not at all."""
+    in_float = ", ".join(f"{operator} x{count}" for operator, count in Counter(kernels.other).items()) or "none"
+    found = f"{kernels.integer} integer; in floating point: {in_float}"
+    is_wrong = precision == "int8" and (kernels.other or not kernels.integer)
+    return Check("kernels", found, f"not int8: kernels are {found}; expected integers only" if is_wrong else None)
 
 
-def sum_problem(model: onnx.ModelProto) -> str | None:
-    """Say what is wrong if a processor's 16-bit sum of two products could saturate, see integer_weights.py."""
-    for name, weights in _integer_weights(model):
-        largest = largest_neighbour_sum(weights)
-        if largest > LARGEST_NEIGHBOURS or weights.min() < -LARGEST_WEIGHT:
-            return (
-                f"{name}: weights from {weights.min()}, of which two neighbours add up to {largest}; expected from "
-                f"-{LARGEST_WEIGHT}, and at most {LARGEST_NEIGHBOURS}: some processors would draw other pixels"
-            )
-    return None
+def check_sums(model: onnx.ModelProto) -> Check:
+    """Look whether a processor's 16-bit sum of two products could saturate in an int8 model, see integer_weights.py."""
+    largest = 0
+    for name, weights in _weights(model):
+        if weights.dtype != np.int8:
+            return Check("overflow", "not known", f"{name}: weights of type {weights.dtype}, expected int8")
+        integers = weights.astype(np.int8)
+        largest = max(largest, largest_neighbour_sum(integers))
+        if largest > LARGEST_NEIGHBOURS or integers.min() < -LARGEST_WEIGHT:
+            found = f"{name}: weights from {integers.min()}, of which two neighbours add up to {largest}"
+            expected = f"expected from -{LARGEST_WEIGHT}, and at most {LARGEST_NEIGHBOURS}"
+            return Check("overflow", found, f"{found}; {expected}: some processors would draw other pixels")
+    return Check("overflow", f"none: neighbouring weights add up to {largest} at most, limit {LARGEST_NEIGHBOURS}", None)
 
 
-def _integer_weights(model: onnx.ModelProto) -> Iterator[tuple[str, NDArray[np.int8]]]:
-    """Yield name and values of every int8 tensor of two or more axes, which is taken for weights [out, in] or [out, in, k, l]."""
-    for tensor in model.graph.initializer:
-        if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1:
-            yield tensor.name, numpy_helper.to_array(tensor)
+def _weights(model: onnx.ModelProto) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    """Yield name and stored values of the weights of every layer, [out, in] or [out, in, k, l]."""
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    made_from = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    for node in model.graph.node:
+        if node.op_type in ("Gemm", "Conv", "ConvTranspose"):
+            name = made_from.get(node.input[1], node.input[1])
+            yield name, numpy_helper.to_array(tensors[name])
 
 
-def same_pixels_problem(contents: bytes, feeds: Mapping[str, NDArray[np.generic]], images: NDArray[np.uint8]) -> str | None:
-    """Say what is wrong if the first SAME_PIXELS_IMAGES images depend on their batch or the number of threads.
+def check_parity(parity: ParityFacts, least_psnr_db: float) -> Check:
+    """Look whether pixels are nearer to torch's than the limit."""
+    found = f"PSNR {parity.psnr_db:.2f} dB (limit {least_psnr_db:g}) over {parity.images:,} images; mean error "
+    found += f"{parity.mean_error:.2f}, largest {parity.largest_error} of 255 grey levels"
+    problem = f"pixels differ from torch's: {parity.psnr_db:.2f} dB, expected at least {least_psnr_db:g}"
+    return Check("against torch", found, problem if parity.psnr_db < least_psnr_db else None)
+
+
+def check_batches(contents: bytes, feeds: Mapping[str, NDArray[np.generic]], images: NDArray[np.uint8]) -> Check:
+    """Look whether the first SAME_PIXELS_IMAGES images depend on their batch or the number of threads.
 
     `feeds` are the model's inputs by name, at least so many; `images` uint8 [N, H, W] what it drew of them.
     """
+    name = "same pixels"
     for threads in _THREADS:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -105,10 +126,22 @@ def same_pixels_problem(contents: bytes, feeds: Mapping[str, NDArray[np.generic]
         session = onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
         for size in _BATCH_SIZES:
             for start in range(0, SAME_PIXELS_IMAGES, size):
-                batch = {name: values[start : start + size] for name, values in feeds.items()}
+                batch = {key: values[start : start + size] for key, values in feeds.items()}
                 if not np.array_equal(session.run(["images"], batch)[0], images[start : start + size]):
-                    return f"images {start} to {start + size - 1} have other pixels in a batch of {size} on {threads} threads"
-    return None
+                    problem = f"other pixels from image {start} on in batches of {size}, number of threads: {threads}"
+                    return Check(name, "no", problem)
+    sizes, threads_tried = (", ".join(map(str, numbers)) for numbers in (_BATCH_SIZES, _THREADS))
+    return Check(name, f"in batches of {sizes}; number of threads: {threads_tried}", None)
+
+
+def check_variety(images: NDArray[np.uint8], class_count: int) -> None:
+    """Raise ExportError if all images, of which the classes come in turn, are the same, or all of a class."""
+    firsts = images[: max(1, class_count)]
+    if (images == firsts[np.arange(len(images)) % len(firsts)]).all():
+        of_class = " of a class" if class_count else ""
+        raise ExportError(
+            f"all images{of_class} among {len(images):,} are the same: the training has collapsed; take another checkpoint"
+        )
 
 
 def compare(images: NDArray[np.uint8], reference: NDArray[np.uint8]) -> ParityFacts:
@@ -117,10 +150,3 @@ def compare(images: NDArray[np.uint8], reference: NDArray[np.uint8]) -> ParityFa
     mean_square = float(np.mean(difference**2))
     psnr_db = min(_EQUAL_PSNR_DB, 10 * float(np.log10(255**2 / mean_square))) if mean_square else _EQUAL_PSNR_DB
     return ParityFacts(len(images), round(psnr_db, 2), round(float(difference.mean()), 4), int(difference.max()))
-
-
-def parity_problem(parity: ParityFacts, precision: str, least_psnr_db: float) -> str | None:
-    """Say what is wrong if pixels are further from torch's than that."""
-    if parity.psnr_db >= least_psnr_db:
-        return None
-    return f"the {precision} model's pixels differ from torch's: {parity.psnr_db:.1f} dB, expected at least {least_psnr_db:g}"
