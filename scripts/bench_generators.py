@@ -47,7 +47,7 @@ def main() -> None:
         )
         print(f"{arguments.rounds} rounds, and the median time for an image.\n")
         batches = " | ".join(f"batch {batch}" for batch in _BATCHES)
-        print(f"| generator | form | {batches} | times the float32 {_CLASSIC}, batch {_BATCHES[-1]} | bytes | |")
+        print(f"| generator | form | {batches} | beside the float32 {_CLASSIC}, batch {_BATCHES[-1]} | bytes | |")
         print("|---|---|" + "---|" * len(_BATCHES) + "---|---|---|")
         for name in names:
             for row in rows(name, threads, arguments.rounds):

@@ -78,6 +78,8 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
 def _onnxruntime_form(name: str, contents: bytes, threads: int) -> Form:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # Else the threads of one form keep the processor busy while the next one is timed.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
     kernels = count_kernels(contents)
     in_float = sum(operator in ("Conv", "ConvTranspose", "Gemm", "FusedGemm", "FusedConv") for operator in kernels.other)
@@ -91,5 +93,6 @@ def _onnxruntime_form(name: str, contents: bytes, threads: int) -> Form:
 def _openvino_form(name: str, contents: bytes, threads: int) -> Form:
     import openvino
 
-    model = openvino.Core().compile_model(contents, "CPU", {"INFERENCE_NUM_THREADS": threads})
+    core = openvino.Core()
+    model = core.compile_model(core.read_model(contents, b""), "CPU", {"INFERENCE_NUM_THREADS": threads})
     return Form(name, lambda feeds: model(dict(feeds)), len(contents), "")
