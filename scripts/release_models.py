@@ -113,7 +113,10 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
             f"{best['epoch']}, the last one whose Frechet ratio on the validation digits is the lowest but for noise: "
             f"{best['frechet_ratio']:.2f}",
         ),
-        ("quality", "; ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in card.quality.items())),
+        (
+            f"quality, over {QUALITY_SEEDS} latent seeds",
+            "; ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in card.quality.items()),
+        ),
         ("checkpoint", f"SHA-256 `{card.training.checkpoint_sha256}`"),
         ("file", f"{report.size_bytes:,} bytes, SHA-256 `{report.sha256}`"),
         (

@@ -63,8 +63,8 @@ def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Set
     """Return how to go on with the newest run in `folder`, or with the run that `folder` is.
 
     More epochs than the run had planned are a longer run of the same kind; any other change would make it another run. What
-    changes over a run goes on from where it would be in the longer one: pocket's learning rate takes a step up, and it trains
-    unrefined until the longer run's last part begins.
+    changes over a run goes on from where it would be in the longer one: pocket's learning rate takes a step up, and refinement
+    pauses where the longer run's last part has not begun yet.
     Raises TrainingError if there is no run or an option differs, CheckpointError if its last checkpoint cannot be used.
     """
     run = find_run_folder(folder, LAST)
