@@ -16,11 +16,12 @@ from pathlib import Path
 
 import onnxruntime
 import torch
-from generator_forms import BASELINE, Form, draw_feeds, forms
+from generator_forms import BASELINE, Form, forms
 from int8_peak import PEAK_MULTIPLY_ADDS, large_convolution, multiply_adds
 
 import pocketgan_models
 from pocketgan.cpus import usable_cpus
+from pocketgan_trainer.export.baselines import draw_feeds
 from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.speed import side_by_side
@@ -82,7 +83,8 @@ def rows(preset_name: str, threads: int, rounds: int) -> list[list[str]]:
 
 def _timed(preset_name: str, entries: Sequence[Form], batch: int, threads: int, rounds: int) -> list[list[float]]:
     """Return the seconds of each round for each form, the last of which is the classic, and for the large convolution."""
-    own, classic = (draw_feeds(PRESETS[name], 2, batch) for name in (preset_name, _CLASSIC))
+    presets = PRESETS[preset_name], PRESETS[_CLASSIC]
+    own, classic = (draw_feeds(preset.latent_size, len(preset.classes), 2, batch) for preset in presets)
     *forms_of_own, of_classic = (form.draw for form in entries)
     tasks: list[Callable[[], object]] = [partial(draw, own) for draw in forms_of_own]
     return side_by_side([*tasks, partial(of_classic, classic), large_convolution(threads)], rounds)

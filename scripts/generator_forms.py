@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 import numpy as np
-import onnxruntime
 import torch
+from cpu_session import cpu_session
 from numpy.typing import NDArray
 
 import pocketgan_models
 from pocketgan.card import CARD_KEY, ModelCard
-from pocketgan.latents import latents
+from pocketgan_trainer.export.baselines import draw_feeds
 from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.naive_quantization import NAIVE_IMAGES, naive_int8
 from pocketgan_trainer.export.verify import count_kernels
-from pocketgan_trainer.training.presets import PRESETS, Preset
+from pocketgan_trainer.training.presets import PRESETS
 
 BASELINE = "onnxruntime, float32"
 
@@ -35,12 +35,6 @@ class Form:
     remark: str
 
 
-def draw_feeds(preset: Preset, seed: int, count: int) -> dict[str, NDArray[np.generic]]:
-    """Return latents and, if the preset has classes, labels in turn."""
-    feeds: dict[str, NDArray[np.generic]] = {"z": latents(seed, 0, count, preset.latent_size)}
-    return {**feeds, "label": np.arange(count) % len(preset.classes)} if preset.classes else feeds
-
-
 def forms(preset_name: str, threads: int) -> Iterator[Form]:
     """Yield the forms of one preset's generator on so many threads, BASELINE among them.
 
@@ -50,10 +44,12 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
     torch.manual_seed(0)
     torch.set_num_threads(threads)
     generator = preset.build_generator().eval()
-    compiled = torch.compile(generator)
+    torch.compiler.reset()
+    # Code of its own for each batch size, else it is compiled for any.
+    compiled = torch.compile(generator, dynamic=False)
 
     def eagerly(feeds: Feeds) -> object:
-        with torch.inference_mode():
+        with torch.no_grad():
             return generator(*map(torch.from_numpy, feeds.values()))
 
     def in_compiled_form(feeds: Feeds) -> object:
@@ -66,7 +62,9 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
     bundled = pocketgan_models.path(preset_name).read_bytes()
     files = {
         BASELINE: float_model.SerializeToString(),
-        "onnxruntime quantize_static": naive_int8(float_model, draw_feeds(preset, 1, NAIVE_IMAGES)),
+        "onnxruntime quantize_static": naive_int8(
+            float_model, draw_feeds(preset.latent_size, len(preset.classes), 1, NAIVE_IMAGES)
+        ),
         f"**{preset_name}.onnx**": bundled,
     }
     for name, contents in files.items():
@@ -76,13 +74,9 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
 
 
 def _onnxruntime_form(name: str, contents: bytes, threads: int) -> Form:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Else the threads of one form keep the processor busy while the next one is timed.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
+    session = cpu_session(contents, threads)
     kernels = count_kernels(contents)
-    in_float = sum(operator in ("Conv", "ConvTranspose", "Gemm", "FusedGemm", "FusedConv") for operator in kernels.other)
+    in_float = sum(operator in ("Conv", "ConvTranspose", "Gemm", "FusedGemm", "FusedConv") for operator in kernels.floating_point)
     remark = f"{kernels.integer} integer kernels, {in_float} float layers"
     card = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
     if card is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
-import onnxruntime
+from cpu_session import cpu_session
 
 from pocketgan_trainer.export.grids import Grid
 from pocketgan_trainer.export.nodes import GraphNotes
@@ -26,10 +26,7 @@ def large_convolution(threads: int) -> Callable[[], object]:
     last = notes.transpose("last", notes.store("result", product, grid), [0, 2, 3, 1])
     notes.reshape("images", last, [-1, _SIZE, _SIZE * _CHANNELS])
     numbers = _SIZE * _SIZE * _CHANNELS
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    contents = notes.model(numbers, _SIZE, _SIZE * _CHANNELS).SerializeToString()
-    session = onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
+    session = cpu_session(notes.model(numbers, _SIZE, _SIZE * _CHANNELS).SerializeToString(), threads)
     feeds = {"z": random.normal(size=(1, numbers)).astype(np.float32)}
     return lambda: session.run(["images"], feeds)
 

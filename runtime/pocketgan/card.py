@@ -58,12 +58,12 @@ class ParityFacts:
 
 @dataclass(frozen=True)
 class KernelFacts:
-    """What onnxruntime made of an int8 file on the CPU, read back from its optimized graph."""
+    """What onnxruntime made of a file on the CPU, counted in its optimized graph."""
 
     integer: int
     """Nodes that compute with integers."""
     floating_point: tuple[str, ...]
-    """Operators of the nodes that compute with floating-point numbers."""
+    """Operators of the nodes that compute with floating-point numbers, sorted, one for each node."""
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def test_no_transposed_convolution_is_left(preset: str) -> None:
 def test_onnxruntime_runs_nothing_but_integer_kernels(preset: str, integer: int) -> None:
     # One for each layer with weights, one for each table.
     kernels = count_kernels(built(preset).SerializeToString())
-    assert kernels.other == ()
+    assert kernels.floating_point == ()
     assert kernels.integer == integer
 
 
@@ -231,7 +231,7 @@ def test_a_pocket_generator_is_integer_from_the_latent_to_the_pixel(activation: 
     model = built_pocket(activation, is_normalized)
     onnx.checker.check_model(model, full_check=True)
     kernels = count_kernels(model.SerializeToString())
-    assert kernels.other == ()
+    assert kernels.floating_point == ()
     # One for each layer with weights, which a ReLU is part of; a LeakyReLU has a table of its own.
     assert kernels.integer == {"ReLU": 5, "LeakyReLU": 9}[activation]
     operators = Counter(node.op_type for node in model.graph.node)

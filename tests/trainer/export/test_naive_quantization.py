@@ -21,7 +21,7 @@ def test_transposed_convolutions_stay_in_floating_point() -> None:
     assert len(contents) < 0.5 * len(model.SerializeToString())
     kernels = count_kernels(contents)
     assert kernels.integer > 0
-    assert "ConvTranspose" in kernels.other
+    assert "ConvTranspose" in kernels.floating_point
 
 
 def test_a_model_with_classes_is_quantized_too(caplog: pytest.LogCaptureFixture) -> None:

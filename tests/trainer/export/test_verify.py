@@ -13,7 +13,7 @@ from lively_generators import lively_generator
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from pocketgan.card import ParityFacts
+from pocketgan.card import KernelFacts, ParityFacts
 from pocketgan.latents import latents
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.calibration import CALIBRATION_SEED
@@ -28,7 +28,6 @@ from pocketgan_trainer.export.verify import (
     PARITY_SEED,
     SAME_PIXELS_IMAGES,
     Check,
-    Kernels,
     check_batches,
     check_kernels,
     check_parity,
@@ -120,11 +119,20 @@ def test_weights_that_are_no_int8_are_a_problem() -> None:
     assert check_sums(onnx.ModelProto.FromString(float_model())).problem is not None
 
 
+def test_weights_in_places_that_are_not_known_are_a_problem() -> None:
+    model = model_with_weights([[0, 0], [127, 127]])
+    for node in model.graph.node:
+        if node.op_type == "Gemm":
+            node.op_type = "MatMul"
+    assert check_sums(model).problem == "weights in unknown places: dense.weight.integers"
+    assert check_sums(GraphNotes().model(1, 1, 1)).problem == "weights in unknown places: none were found"
+
+
 def test_kernels_of_a_float_model_are_counted_as_what_they_are() -> None:
     kernels = count_kernels(float_model())
     assert kernels.integer == 0
-    assert {"Tanh", "Mul", "Cast"} <= set(kernels.other)
-    assert list(kernels.other) == sorted(kernels.other)
+    assert {"Tanh", "Mul", "Cast"} <= set(kernels.floating_point)
+    assert list(kernels.floating_point) == sorted(kernels.floating_point)
 
 
 def test_a_float_model_presented_as_int8_is_refused() -> None:
@@ -148,7 +156,7 @@ def test_a_float_model_may_compute_in_floating_point(precision: str) -> None:
 def test_a_model_with_a_transposed_convolution_between_integers_is_refused() -> None:
     kernels = count_kernels(naively_quantized_model())
     assert kernels.integer > 0  # most of it is as it should be
-    assert "ConvTranspose" in kernels.other
+    assert "ConvTranspose" in kernels.floating_point
     assert re.search(r"in floating point: .*ConvTranspose", check_kernels(kernels, "int8").problem or "")
 
 
@@ -157,19 +165,19 @@ def test_moving_integers_about_is_not_computing() -> None:
     row = notes.node("Gather", "asked", notes.constant("table", np.eye(4, dtype=np.uint8)), "label", axis=0)
     pixels = notes.node("Concat", "pixels", notes.store("z.stored", "z", LATENT_GRID), row, axis=1)
     notes.reshape("images", pixels, [-1, 2, 4])
-    assert count_kernels(notes.model(4, 2, 4, takes_label=True).SerializeToString()) == Kernels(0, ())
+    assert count_kernels(notes.model(4, 2, 4, takes_label=True).SerializeToString()) == KernelFacts(0, ())
 
 
 def test_a_model_that_computes_nothing_is_refused_as_int8() -> None:
     assert re.search(
-        "not int8: kernels are 0 integer; in floating point: none", check_kernels(Kernels(0, ()), "int8").problem or ""
+        "not int8: kernels are 0 integer; in floating point: none", check_kernels(KernelFacts(0, ()), "int8").problem or ""
     )
 
 
 def test_one_kernel_in_floating_point_is_enough_to_be_refused() -> None:
     assert re.search(
         "not int8: kernels are 8 integer; in floating point: DequantizeLinear x2",
-        check_kernels(Kernels(8, ("DequantizeLinear",) * 2), "int8").problem or "",
+        check_kernels(KernelFacts(8, ("DequantizeLinear",) * 2), "int8").problem or "",
     )
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pocketgan.latents import latents
 from pocketgan_trainer.export.calibration import CALIBRATION_SEED
 from pocketgan_trainer.export.float_graph import float_graph
-from pocketgan_trainer.export.layers import Layer, labels_in_turn
+from pocketgan_trainer.export.layers import Layer, classes
 from pocketgan_trainer.export.naive_quantization import NAIVE_IMAGES, naive_int8
 from pocketgan_trainer.export.speed import SpeedRatio, speed_ratios
 
@@ -19,11 +19,10 @@ SPEED_BATCH = 64
 _ROUNDS = 7
 
 
-def draw_feeds(layers: list[Layer], latent_size: int, seed: int, count: int) -> dict[str, NDArray[np.generic]]:
+def draw_feeds(latent_size: int, class_count: int, seed: int, count: int) -> dict[str, NDArray[np.generic]]:
     """Return a model's inputs by name: latents of a seed, and the classes in turn if it has any."""
-    labels = labels_in_turn(layers, count)
     feeds: dict[str, NDArray[np.generic]] = {"z": latents(seed, 0, count, latent_size)}
-    return feeds if labels is None else {**feeds, "label": labels}
+    return {**feeds, "label": np.arange(count) % class_count} if class_count else feeds
 
 
 def speed_beside_baselines(
@@ -38,7 +37,8 @@ def speed_beside_baselines(
     float_contents = float_model.SerializeToString(deterministic=True)
     baselines = {} if precision == "fp32" else {FLOAT_FILE: float_contents}
     if precision == "int8":
-        baselines[NAIVE_FILE] = naive_int8(float_model, draw_feeds(layers, latent_size, CALIBRATION_SEED, NAIVE_IMAGES))
-    feeds = draw_feeds(layers, latent_size, CALIBRATION_SEED, SPEED_BATCH)
+        measured_on = draw_feeds(latent_size, classes(layers), CALIBRATION_SEED, NAIVE_IMAGES)
+        baselines[NAIVE_FILE] = naive_int8(float_model, measured_on)
+    feeds = draw_feeds(latent_size, classes(layers), CALIBRATION_SEED, SPEED_BATCH)
     ratios = speed_ratios(contents, list(baselines.values()), feeds, _ROUNDS)
     return len(float_contents), dict(zip(baselines, ratios, strict=True))

@@ -90,7 +90,8 @@ def export(
     if os.path.isdir(target):
         raise OutputError(f"cannot write {target}: it is a folder; expected a file name such as {target / 'model.onnx'}")
     if not os.path.isdir(target.parent):
-        raise OutputError(f"cannot write {target}: {os.strerror(errno.ENOENT)}")
+        is_missing = not os.path.exists(target.parent)
+        raise OutputError(f"cannot write {target}: {os.strerror(errno.ENOENT if is_missing else errno.ENOTDIR)}")
     preset = PRESETS[checkpoint.config.preset]
     generator = restore_generator(checkpoint)
     layers = fold(generator)
@@ -99,7 +100,7 @@ def export(
     without_card = model.SerializeToString(deterministic=True)
     kernels = count_kernels(without_card)
 
-    feeds = draw_feeds(layers, preset.latent_size, PARITY_SEED, PARITY_IMAGES)
+    feeds = draw_feeds(preset.latent_size, classes(layers), PARITY_SEED, PARITY_IMAGES)
     (images,) = open_session(without_card, precision, Provider.cpu).session.run(["images"], feeds)
     check_variety(images, classes(layers))
     labels = labels_in_turn(layers, PARITY_IMAGES)
@@ -111,12 +112,14 @@ def export(
         checks += [check_sums(model), check_batches(without_card, feeds, images)]
     problems = [check.problem for check in checks if check.problem is not None]
     if problems and not force:
-        raise ExportError(f"{'; '.join(problems)}. Nothing was written; --force writes it all the same")
+        raise ExportError(
+            f"{'; '.join(problems)}. Nothing was written; take another checkpoint, or force it (gan-export --force)"
+        )
     float_size, speed = speed_beside_baselines(without_card, precision, layers, preset.latent_size)
 
     # What onnxruntime makes of a float graph differs from processor to processor, and the file must not.
-    facts = KernelFacts(kernels.integer, kernels.other) if precision == "int8" else None
-    card = _card(checkpoint, preset, images.shape[1:], precision, parity, facts, licence, quality)
+    in_card = kernels if precision == "int8" else None
+    card = _card(checkpoint, preset, images.shape[1:], precision, parity, in_card, licence, quality)
     entry = model.metadata_props.add()
     entry.key, entry.value = CARD_KEY, card.to_json()
     contents = model.SerializeToString(deterministic=True)

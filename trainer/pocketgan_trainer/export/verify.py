@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from pocketgan.card import ParityFacts
+from pocketgan.card import KernelFacts, ParityFacts
 from pocketgan.errors import first_line
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.integer_weights import LARGEST_NEIGHBOURS, LARGEST_WEIGHT, largest_neighbour_sum
@@ -31,17 +31,7 @@ _INTEGER_KERNELS = {"QGemm", "QLinearConv", "QLinearLeakyRelu", "QLinearSigmoid"
 _MOVING = {"Reshape", "Transpose", "Slice", "Identity", "Gather", "Concat", "QuantizeLinear"}
 
 
-@dataclass(frozen=True)
-class Kernels:
-    """What onnxruntime made of a graph, counted after its optimization."""
-
-    integer: int
-    """Nodes that compute with integers."""
-    other: tuple[str, ...]
-    """Operators of the nodes that compute with floating-point numbers, sorted."""
-
-
-def count_kernels(contents: bytes) -> Kernels:
+def count_kernels(contents: bytes) -> KernelFacts:
     """Return the kernels of a model as onnxruntime runs it on the CPU.
 
     Raises ExportError if onnxruntime does not load the model.
@@ -57,8 +47,8 @@ def count_kernels(contents: bytes) -> Kernels:
             raise ExportError(f"onnxruntime does not load the exported model: {first_line(error)}") from error
         operators = Counter(node.op_type for node in onnx.load(optimized).graph.node)
     integer = sum(count for operator, count in operators.items() if operator in _INTEGER_KERNELS)
-    other = sorted(operator for operator in operators.elements() if operator not in _INTEGER_KERNELS | _MOVING)
-    return Kernels(integer, tuple(other))
+    in_float = sorted(operator for operator in operators.elements() if operator not in _INTEGER_KERNELS | _MOVING)
+    return KernelFacts(integer, tuple(in_float))
 
 
 @dataclass(frozen=True)
@@ -72,18 +62,20 @@ class Check:
     """What is wrong, None if nothing is."""
 
 
-def check_kernels(kernels: Kernels, precision: str) -> Check:
+def check_kernels(kernels: KernelFacts, precision: str) -> Check:
     """Look whether a model that is called int8 computes in floating point, or not at all."""
-    in_float = ", ".join(f"{operator} x{count}" for operator, count in Counter(kernels.other).items()) or "none"
+    in_float = ", ".join(f"{operator} x{count}" for operator, count in Counter(kernels.floating_point).items()) or "none"
     found = f"{kernels.integer} integer; in floating point: {in_float}"
-    is_wrong = precision == "int8" and (kernels.other or not kernels.integer)
+    is_wrong = precision == "int8" and (kernels.floating_point or not kernels.integer)
     return Check("kernels", found, f"not int8: kernels are {found}; expected integers only" if is_wrong else None)
 
 
 def check_sums(model: onnx.ModelProto) -> Check:
     """Look whether a processor's 16-bit sum of two products could saturate in an int8 model, see integer_weights.py."""
     largest = 0
+    looked_at = set()
     for name, weights in _weights(model):
+        looked_at.add(name)
         if weights.dtype != np.int8:
             return Check("overflow", "not known", f"{name}: weights of type {weights.dtype}, expected int8")
         integers = weights.astype(np.int8)
@@ -92,6 +84,10 @@ def check_sums(model: onnx.ModelProto) -> Check:
             found = f"{name}: weights from {integers.min()}, of which two neighbours add up to {largest}"
             expected = f"expected from -{LARGEST_WEIGHT}, and at most {LARGEST_NEIGHBOURS}"
             return Check("overflow", found, f"{found}; {expected}: some processors would draw other pixels")
+    tensors = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1]
+    missed = [tensor.name for tensor in tensors if tensor.name not in looked_at]
+    if missed or not looked_at:
+        return Check("overflow", "not known", f"weights in unknown places: {', '.join(missed) or 'none were found'}")
     return Check("overflow", f"none: neighbouring weights add up to {largest} at most, limit {LARGEST_NEIGHBOURS}", None)
 
 
