@@ -4,7 +4,7 @@
 
 Prints a Markdown table. All forms of a generator are timed in turn in short rounds, in one process, and with them the float32
 DCGAN, and a large integer convolution that shows what the processor can do at most. Ratios are medians of the rounds' ratios.
-OpenVINO is among them if it is installed; torch.compile needs a C++ compiler.
+OpenVINO is among them if it is installed, torch.compile if there is a C++ compiler.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import onnxruntime
 import torch
-from generator_forms import BASELINE, Form, forms
+from generator_forms import BASELINE, Form, float_form, forms, own_file
 from int8_peak import PEAK_MULTIPLY_ADDS, large_convolution, multiply_adds
 
 import pocketgan_models
@@ -29,6 +29,8 @@ from pocketgan_trainer.training.presets import PRESETS
 
 _CLASSIC = "dcgan"
 _BATCHES = (1, 64)
+# Beside the forms of each generator, in the same rounds.
+_BESIDE, _PEAK = f"float32 {_CLASSIC}", "large convolution"
 _FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
 
 
@@ -48,7 +50,7 @@ def main() -> None:
         )
         print(f"{arguments.rounds} rounds, and the median time for an image.\n")
         batches = " | ".join(f"batch {batch}" for batch in _BATCHES)
-        print(f"| generator | form | {batches} | beside the float32 {_CLASSIC}, batch {_BATCHES[-1]} | bytes | |")
+        print(f"| generator | form | {batches} | beside the {_BESIDE}, batch {_BATCHES[-1]} | bytes | |")
         print("|---|---|" + "---|" * len(_BATCHES) + "---|---|---|")
         for name in names:
             for row in rows(name, threads, arguments.rounds):
@@ -59,45 +61,45 @@ def main() -> None:
 def rows(preset_name: str, threads: int, rounds: int) -> list[list[str]]:
     """Return the rows of the table for one preset: name, a cell for each batch size, beside the classic, bytes, remark."""
     entries = list(forms(preset_name, threads))
-    classic = next(form for form in forms(_CLASSIC, threads) if form.name == BASELINE)
-    names = [form.name for form in entries]
-    cells: list[list[str]] = [[] for _ in entries]
+    cells: dict[str, list[str]] = {form.name: [] for form in entries}
     for batch in _BATCHES:
-        timed = _timed(preset_name, [*entries, classic], batch, threads, rounds)
-        for position in range(len(entries)):
-            ratios = [seconds[names.index(BASELINE)] / seconds[position] for seconds in timed]
-            microseconds = statistics.median(seconds[position] for seconds in timed) / batch * 1e6
+        seconds = _timed(preset_name, entries, batch, threads, rounds)
+        for form in entries:
+            ratios = _ratios(seconds[BASELINE], seconds[form.name])
+            microseconds = statistics.median(seconds[form.name]) / batch * 1e6
             spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-            cells[position].append(f"{statistics.median(ratios):.2f}x ({spread}), {microseconds:.3g} µs")
+            cells[form.name].append(f"{statistics.median(ratios):.2f}x ({spread}), {microseconds:.3g} µs")
     # Of the last batch size, the largest.
-    beside_classic = [statistics.median(seconds[-2] / seconds[position] for seconds in timed) for position in range(len(entries))]
-    remarks = [form.remark for form in entries]
-    own = names.index(f"**{preset_name}.onnx**")
-    share = _share_of_peak(preset_name, [(seconds[own] / _BATCHES[-1], seconds[-1]) for seconds in timed])
-    remarks[own] += f"; {share:.0%} of the processor's peak at batch {_BATCHES[-1]}"
-    return [
-        [form.name, *cells[position], f"{beside_classic[position]:.1f}x", _size(form), remarks[position]]
-        for position, form in enumerate(entries)
-    ]
+    for form in entries:
+        cells[form.name].append(f"{statistics.median(_ratios(seconds[_BESIDE], seconds[form.name])):.1f}x")
+    remarks = {form.name: form.remark for form in entries}
+    share = (
+        statistics.median(_ratios(seconds[_PEAK], seconds[own_file(preset_name)])) * _BATCHES[-1] * _share_of_peak(preset_name)
+    )
+    remarks[own_file(preset_name)] += f"; {share:.0%} of the processor's peak at batch {_BATCHES[-1]}"
+    return [[form.name, *cells[form.name], _size(form), remarks[form.name]] for form in entries]
 
 
-def _timed(preset_name: str, entries: Sequence[Form], batch: int, threads: int, rounds: int) -> list[list[float]]:
-    """Return the seconds of each round for each form, the last of which is the classic, and for the large convolution."""
-    presets = PRESETS[preset_name], PRESETS[_CLASSIC]
-    own, classic = (draw_feeds(preset.latent_size, len(preset.classes), 2, batch) for preset in presets)
-    *forms_of_own, of_classic = (form.draw for form in entries)
-    tasks: list[Callable[[], object]] = [partial(draw, own) for draw in forms_of_own]
-    return side_by_side([*tasks, partial(of_classic, classic), large_convolution(threads)], rounds)
+def _timed(preset_name: str, entries: Sequence[Form], batch: int, threads: int, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each round for each form by its name, for the float32 _CLASSIC and for the large convolution."""
+    own, classic = (
+        draw_feeds(PRESETS[name].latent_size, len(PRESETS[name].classes), 2, batch) for name in (preset_name, _CLASSIC)
+    )
+    tasks: dict[str, Callable[[], object]] = {form.name: partial(form.draw, own) for form in entries}
+    tasks[_BESIDE] = partial(float_form(_CLASSIC, threads).draw, classic)
+    tasks[_PEAK] = large_convolution(threads)
+    timed = side_by_side(list(tasks.values()), rounds)
+    return dict(zip(tasks, map(list, zip(*timed, strict=True)), strict=True))
 
 
-def _share_of_peak(preset_name: str, seconds: Sequence[tuple[float, float]]) -> float:
-    """Return which share of the large convolution's multiply-adds a second a generator does.
+def _ratios(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
+    return [one / other for one, other in zip(slow, fast, strict=True)]
 
-    `seconds` are for one of its images, and for one run of the convolution, by round.
-    """
+
+def _share_of_peak(preset_name: str) -> float:
+    """Return the multiply-adds of one image of a generator as a share of the large convolution's."""
     preset = PRESETS[preset_name]
-    needed = multiply_adds(build_graph(fold(preset.build_generator().eval()), preset.latent_size, "fp32"))
-    return statistics.median(needed / own / (PEAK_MULTIPLY_ADDS / peak) for own, peak in seconds)
+    return multiply_adds(build_graph(fold(preset.build_generator().eval()), preset.latent_size, "fp32")) / PEAK_MULTIPLY_ADDS
 
 
 def _size(form: Form) -> str:

@@ -1,5 +1,8 @@
 """The forms of one generator that are timed beside each other: torch, onnxruntime in float and in integers, OpenVINO."""
 
+import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -8,6 +11,8 @@ import numpy as np
 import torch
 from cpu_session import cpu_session
 from numpy.typing import NDArray
+from torch import nn
+from torch_export import torch_export
 
 import pocketgan_models
 from pocketgan.card import CARD_KEY, ModelCard
@@ -15,7 +20,7 @@ from pocketgan_trainer.export.baselines import draw_feeds
 from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.naive_quantization import NAIVE_IMAGES, naive_int8
-from pocketgan_trainer.export.verify import count_kernels
+from pocketgan_trainer.export.optimized import count_kernels, optimized
 from pocketgan_trainer.training.presets import PRESETS
 
 BASELINE = "onnxruntime, float32"
@@ -35,47 +40,64 @@ class Form:
     remark: str
 
 
+def own_file(preset_name: str) -> str:
+    """Return the name of the form that is the bundled file."""
+    return f"**{preset_name}.onnx**"
+
+
 def forms(preset_name: str, threads: int) -> Iterator[Form]:
     """Yield the forms of one preset's generator on so many threads, BASELINE among them.
 
     All but the bundled file have fresh weights: the speed does not depend on them.
     """
     preset = PRESETS[preset_name]
-    torch.manual_seed(0)
     torch.set_num_threads(threads)
-    generator = preset.build_generator().eval()
-    torch.compiler.reset()
-    # Code of its own for each batch size, else it is compiled for any.
-    compiled = torch.compile(generator, dynamic=False)
-
-    def eagerly(feeds: Feeds) -> object:
-        with torch.no_grad():
-            return generator(*map(torch.from_numpy, feeds.values()))
-
-    def in_compiled_form(feeds: Feeds) -> object:
-        with torch.no_grad():
-            return compiled(*map(torch.from_numpy, feeds.values()))
-
-    yield Form("torch eager, float32", eagerly, None, "")
-    yield Form("torch.compile, float32", in_compiled_form, None, "")
+    generator = _fresh(preset_name)
+    yield Form("torch eager, float32", _in_torch(generator), None, "")
+    if _has_compiler():
+        torch.compiler.reset()
+        # Code of its own for each batch size, else it is compiled for any.
+        yield Form("torch.compile, float32", _in_torch(torch.compile(generator, dynamic=False)), None, "")
+    else:
+        print("torch.compile is left out: there is no C++ compiler", file=sys.stderr)
+    takes_label = bool(preset.classes)
+    yield _onnxruntime_form("torch.onnx.export, float32", torch_export(generator, preset.latent_size, takes_label), threads)
+    yield float_form(preset_name, threads)
     float_model = build_graph(fold(generator), preset.latent_size, "fp32")
+    measured_on = draw_feeds(preset.latent_size, len(preset.classes), 1, NAIVE_IMAGES)
+    yield _onnxruntime_form("onnxruntime quantize_static", naive_int8(float_model, measured_on), threads)
     bundled = pocketgan_models.path(preset_name).read_bytes()
-    files = {
-        BASELINE: float_model.SerializeToString(),
-        "onnxruntime quantize_static": naive_int8(
-            float_model, draw_feeds(preset.latent_size, len(preset.classes), 1, NAIVE_IMAGES)
-        ),
-        f"**{preset_name}.onnx**": bundled,
-    }
-    for name, contents in files.items():
-        yield _onnxruntime_form(name, contents, threads)
+    yield _onnxruntime_form(own_file(preset_name), bundled, threads)
     if find_spec("openvino"):
         yield _openvino_form(f"{preset_name}.onnx in OpenVINO", bundled, threads)
 
 
+def float_form(preset_name: str, threads: int) -> Form:
+    """Return the form BASELINE of a preset's generator: what `gan-export --precision fp32` makes of it."""
+    model = build_graph(fold(_fresh(preset_name)), PRESETS[preset_name].latent_size, "fp32")
+    return _onnxruntime_form(BASELINE, model.SerializeToString(), threads)
+
+
+def _fresh(preset_name: str) -> nn.Module:
+    torch.manual_seed(0)
+    return PRESETS[preset_name].build_generator().eval()
+
+
+def _in_torch(generator: Callable[..., object]) -> Callable[[Feeds], object]:
+    def draw(feeds: Feeds) -> object:
+        with torch.no_grad():
+            return generator(*map(torch.from_numpy, feeds.values()))
+
+    return draw
+
+
+def _has_compiler() -> bool:
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "c++", "clang++", "cl"))
+
+
 def _onnxruntime_form(name: str, contents: bytes, threads: int) -> Form:
     session = cpu_session(contents, threads)
-    kernels = count_kernels(contents)
+    kernels = count_kernels(optimized(contents))
     in_float = sum(operator in ("Conv", "ConvTranspose", "Gemm", "FusedGemm", "FusedConv") for operator in kernels.floating_point)
     remark = f"{kernels.integer} integer kernels, {in_float} float layers"
     card = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)

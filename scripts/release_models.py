@@ -25,8 +25,8 @@ from pocketgan_trainer.data.validation import VALIDATION_DIGITS
 from pocketgan_trainer.evaluate.image_scores import ImageScores
 from pocketgan_trainer.evaluate.scores import Plan, evaluate
 from pocketgan_trainer.evaluate.sources import open_source
-from pocketgan_trainer.export.baselines import FLOAT_FILE
 from pocketgan_trainer.export.exporter import ExportReport, export
+from pocketgan_trainer.export.report import report_rows
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.plan import training_commands
@@ -89,7 +89,7 @@ def measured_quality(model: Path) -> dict[str, float]:
 
 def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
     """Return the part of the card that is made of measured facts, as Markdown."""
-    card, speed = report.card, report.speed[FLOAT_FILE]
+    card = report.card
     config = TrainingConfig.from_json((run.path / "config.json").read_text())
     statistics = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
     planned_epochs = [row["planned_epochs"] for row in statistics]
@@ -118,18 +118,14 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
             "; ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in card.quality.items()),
         ),
         ("checkpoint", f"SHA-256 `{card.training.checkpoint_sha256}`"),
-        ("file", f"{report.size_bytes:,} bytes, SHA-256 `{report.sha256}`"),
+        ("file", f"SHA-256 `{report.sha256}`"),
         (
             "input",
             f"`z` float32 [N, {card.latent_size}], standard normal in steps of 1/32"
             + (", and `label` int64 [N]" if card.classes else ""),
         ),
         ("output", f"`images` uint8 [N, {card.image_height}, {card.image_width}], 0 = background"),
-        *((check.name, check.found) for check in report.checks),
-        (
-            "speed",
-            f"{speed.median:.1f} times the float32 file's, batch 64, one thread ({speed.lowest:.1f} to {speed.highest:.1f})",
-        ),
+        *report_rows(report),
         ("licence", f"{card.licence}; the training data is CC BY-SA 3.0"),
     ]
     shown = [row for row in statistics if row["epoch"] in _SHOWN_EPOCHS or row is last]

@@ -32,21 +32,17 @@ def _quantize(attributes: Mapping[str, Any], values: Tensor, scale: Tensor, zero
     return np.clip(np.rint(values / np.float64(scale)) + zero_point, 0, 255).astype(np.uint8)
 
 
-def _dequantize(attributes: Mapping[str, Any], integers: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
+def _dequantize(attributes: Mapping[str, Any], integers: Tensor, scale: Tensor, zero_point: Tensor | float = 0.0) -> Tensor:
     per_channel = (-1, *[1] * (integers.ndim - 1)) if scale.ndim else ()
     assert not scale.ndim or attributes["axis"] == 0
-    return (integers.astype(np.float64) - zero_point.reshape(per_channel)) * scale.astype(np.float64).reshape(per_channel)
-
-
-def _gemm(attributes: Mapping[str, Any], values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    assert attributes == {"transB": 1}
-    return values @ weight.T + bias
+    return (integers.astype(np.float64) - zero_point) * scale.astype(np.float64).reshape(per_channel)
 
 
 def _conv(attributes: Mapping[str, Any], image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     top, left, bottom, right = attributes["pads"]
     padded = np.pad(image, ((0, 0), (0, 0), (top, bottom), (left, right)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], axis=(2, 3))
+    windows = windows[:, :, :: attributes["strides"][0], :: attributes["strides"][1]]
     return np.einsum("nihwkl,oikl->nohw", windows, weight, optimize=True) + bias[:, None, None]
 
 
@@ -58,10 +54,9 @@ def _slice(attributes: Mapping[str, Any], values: Tensor, starts: Tensor, ends: 
 _OPERATORS: Mapping[str, Callable[..., Tensor]] = {
     "QuantizeLinear": _quantize,
     "DequantizeLinear": _dequantize,
-    "Gemm": _gemm,
     "Conv": _conv,
     "Slice": _slice,
-    "Gather": lambda attributes, table, rows: table[rows],
+    "Gather": lambda attributes, values, chosen: np.take(values, chosen, axis=attributes["axis"]),
     "Concat": lambda attributes, *parts: np.concatenate(parts, axis=attributes["axis"]),
     "Tile": lambda attributes, values, repeats: np.tile(values, repeats),
     "LeakyRelu": lambda attributes, values: np.where(values < 0, attributes["alpha"] * values, values),

@@ -95,9 +95,28 @@ def test_json_goes_to_stdout_and_holds_everything_that_was_measured(gan_export: 
     assert told["card"] == json.loads(model.card.to_json())
     assert [check["name"] for check in told["checks"]] == ["kernels", "against torch", "overflow", "same pixels"]
     assert [check["problem"] for check in told["checks"]] == [None] * 4
-    assert set(told["speed"]) == {"float32", "quantize_static"}
-    assert set(told["speed"]["float32"]) == {"median", "lowest", "highest"}
-    assert told["float_size_bytes"] > told["size_bytes"]
+    assert set(told["beside"]) == {"float32", "quantize_static"}
+    assert set(told["beside"]["float32"]) == {"size_bytes", "psnr_db", "speed"}
+    assert set(told["beside"]["float32"]["speed"]) == {"median", "lowest", "highest"}
+    assert told["float_size_bytes"] == told["beside"]["float32"]["size_bytes"] > told["size_bytes"]
+    assert told["card"]["parity"]["psnr_db"] < told["beside"]["float32"]["psnr_db"]
+    assert told["written"] is True
+
+
+@pytest.mark.usefixtures("runs")
+def test_json_tells_what_a_file_was_refused_for(gan_export: Command) -> None:
+    result = gan_export("model.onnx", "--json", "--min-psnr", "99")
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    told = json.loads(result.stdout)
+    assert told["written"] is False
+    assert {check["name"]: check["problem"] is not None for check in told["checks"]} == {
+        "kernels": False,
+        "against torch": True,
+        "overflow": False,
+        "same pixels": False,
+    }
+    assert not Path("model.onnx").exists()
 
 
 @pytest.mark.usefixtures("runs")

@@ -8,6 +8,7 @@ PocketganError
     TrainExtraMissingError  a package of the extra `train` is not installed
     JudgeError          a judge's file is absent or damaged, or it was given what is not an image
     ExportError         a model cannot be exported, or what was exported does not hold what it says
+        RefusedExportError  (in export/verify.py) the same, with what each check found
 """
 
 from pocketgan.errors import PocketganError

@@ -47,7 +47,7 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Write the file whatever the checks find, and say what is wrong.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what was measured as JSON instead of the table.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was measured as JSON, of a refused file too.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """Export a trained generator to one self-describing ONNX file.
@@ -71,7 +71,8 @@ def _export(
     require_training_extra()
     import_onnxruntime()
     from pocketgan_trainer.export.exporter import export as run_export
-    from pocketgan_trainer.export.report import report_json
+    from pocketgan_trainer.export.report import refusal_json, report_json
+    from pocketgan_trainer.export.verify import RefusedExportError
     from pocketgan_trainer.training.checkpoint import load_checkpoint
     from pocketgan_trainer.training.run_folder import BEST, RUNS, find_run_folder
 
@@ -79,7 +80,12 @@ def _export(
     if checkpoint_path is None or os.path.isdir(path):
         path = find_run_folder(path, BEST).best
     checkpoint = load_checkpoint(path)
-    report = run_export(checkpoint, target, precision.value, least_psnr_db, force)
+    try:
+        report = run_export(checkpoint, target, precision.value, least_psnr_db, force)
+    except RefusedExportError as refusal:
+        if json:
+            print(refusal_json(refusal))
+        raise
     if json:
         print(report_json(report))
     else:

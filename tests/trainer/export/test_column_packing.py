@@ -1,57 +1,68 @@
-"""Several columns as one: the same numbers, on the same bytes, and only where it pays."""
+"""Several columns at once: the same numbers, on the same bytes, as many as cost least."""
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
+from onnx.reference import ReferenceEvaluator
 
-from pocketgan_trainer.export.column_packing import pack_columns
-from pocketgan_trainer.export.integer_weights import IntegerWeights, largest_neighbour_sum
-
-
-def integer_convolution(channels_in: int, channels_out: int, size: int) -> IntegerWeights:
-    """Return the weights of a convolution, each output with a scale of its own."""
-    random = np.random.default_rng(0)
-    return IntegerWeights(
-        values=random.integers(-9, 10, size=(channels_out, channels_in, size, size)).astype(np.int8),
-        scales=random.uniform(1, 2, size=channels_out).astype(np.float32),
-        bias=random.integers(-9, 10, size=channels_out).astype(np.int32),
-    )
+from pocketgan_trainer.export.column_packing import best_packing, widened
+from pocketgan_trainer.export.integer_weights import largest_neighbour_sum
+from pocketgan_trainer.export.nodes import GraphNotes
 
 
-def convolved(image: NDArray[np.float64], weights: IntegerWeights, padding: tuple[int, int]) -> NDArray[np.float64]:
-    """Return torch's convolution of an image [N, H, W, C], channels last, in units of the scales."""
-    channels_first = torch.from_numpy(image).permute(0, 3, 1, 2)
-    values, bias = (torch.from_numpy(integers.astype(np.float64)) for integers in (weights.values, weights.bias))
-    result = functional.conv2d(channels_first, values, bias, padding=padding)
-    channels_last: NDArray[np.float64] = result.permute(0, 2, 3, 1).numpy()
-    return channels_last
+def wide_kernel(values: NDArray[np.int8], columns: int) -> NDArray[np.int8]:
+    """Return what the nodes of `widened` make of a kernel, by onnx's own reference."""
+    notes = GraphNotes()
+    name = widened(notes, "weight", values, columns)
+    notes.reshape("images", notes.node("Cast", "bytes", name, to=2), [1, 1, -1])
+    model = notes.model(1, 1, values.size)
+    model.graph.output[0].name = name
+    (wide,) = ReferenceEvaluator(model).run(None, {"z": np.zeros((1, 1), np.float32)})
+    assert isinstance(wide, np.ndarray)
+    return wide
 
 
-@pytest.mark.parametrize("size", [1, 3, 5, 7, 11])
-@pytest.mark.parametrize(("channels_out", "columns"), [(1, 4), (4, 4), (5, 2), (8, 2), (9, 1), (48, 1)])
-def test_a_packed_convolution_equals_the_plain_one_byte_for_byte(size: int, channels_out: int, columns: int) -> None:
-    weights = integer_convolution(3, channels_out, size)
-    image = np.random.default_rng(1).integers(0, 256, size=(2, 6, 12, 3)).astype(np.float64)
-    packed = pack_columns(weights, width=12)
-    assert packed.columns == columns
-    padding = (packed.padding_rows, packed.padding_columns)
-    result = convolved(image.reshape(2, 6, 12 // columns, 3 * columns), packed.weights, padding) * packed.weights.scales
-    expected = convolved(image, weights, (size // 2, size // 2)) * weights.scales
-    np.testing.assert_array_equal(result.reshape(expected.shape), expected)
-    assert largest_neighbour_sum(packed.weights.values) <= largest_neighbour_sum(weights.values)
+@pytest.mark.parametrize("columns", [2, 3, 7, 14])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 3, 3), (4, 5, 2, 2), (1, 2, 5, 4)], ids=str)
+def test_each_column_has_the_narrow_kernel_at_its_place_and_zeros_beside_it(shape: tuple[int, ...], columns: int) -> None:
+    values = np.random.default_rng(0).integers(-127, 128, size=shape).astype(np.int8)
+    outputs, _, _, size = shape
+    wide = wide_kernel(values, columns)
+    assert wide.dtype == np.int8
+    assert wide.shape == (columns * outputs, *shape[1:3], size + columns - 1)
+    for column in range(columns):
+        of_column = wide[column * outputs : (column + 1) * outputs]
+        np.testing.assert_array_equal(of_column[..., column : column + size], values)
+        assert np.count_nonzero(of_column) == np.count_nonzero(values)
+    assert largest_neighbour_sum(wide) <= max(largest_neighbour_sum(values), 127)
 
 
-@pytest.mark.parametrize(("width", "columns"), [(28, 4), (14, 2), (7, 1), (6, 2), (1, 1)])
-def test_only_a_divisor_of_the_width_is_taken(width: int, columns: int) -> None:
-    assert pack_columns(integer_convolution(3, 1, 3), width).columns == columns
+@pytest.mark.parametrize(
+    ("kernel", "size", "columns"),
+    [
+        ((96, 48, 3, 3), 7, 1),
+        ((48, 24, 3, 3), 14, 1),
+        ((8, 12, 3, 3), 28, 4),
+        ((1, 8, 3, 3), 28, 14),
+        ((24, 12, 3, 3), 14, 2),
+        ((4, 6, 3, 3), 28, 7),
+    ],
+    ids=str,
+)
+def test_pockets_and_nanos_layers_are_packed_as_was_measured_to_be_fastest(
+    kernel: tuple[int, ...], size: int, columns: int
+) -> None:
+    assert best_packing(kernel, size, size).columns == columns
 
 
-def test_without_packing_a_convolution_stays_as_it_is() -> None:
-    weights = integer_convolution(3, 48, 3)
-    packed = pack_columns(weights, width=28)
-    np.testing.assert_array_equal(packed.weights.values, weights.values)
-    np.testing.assert_array_equal(packed.weights.scales, weights.scales)
-    np.testing.assert_array_equal(packed.weights.bias, weights.bias)
-    assert (packed.columns, packed.padding_rows, packed.padding_columns) == (1, 1, 1)
+@pytest.mark.parametrize("width", [1, 2, 5, 6, 7, 12, 28])
+@pytest.mark.parametrize("outputs", [1, 3, 16, 100])
+def test_the_width_is_a_multiple_of_the_columns(width: int, outputs: int) -> None:
+    packing = best_packing((outputs, 4, 3, 3), 5, width)
+    assert width % packing.columns == 0
+    assert packing.cost > 0
+
+
+def test_a_kernel_of_one_place_with_many_outputs_is_left_alone() -> None:
+    assert best_packing((2352, 74, 1, 1), 1, 1).columns == 1
+    assert best_packing((128, 256, 1, 1), 7, 7).columns == 1

@@ -1,68 +1,19 @@
 """The rewrite of a transposed convolution as a plain one: bit for bit, on integers, for every shape that fits."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 from rounded_graph import graph_rounded_on
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
+from transposed_shapes import SHAPES, Shape, folded
 
-from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.grids import LATENT_GRID, PIXEL_GRID, Grid
 from pocketgan_trainer.export.layers import Dense, Layer, Tanh, ToImage, TransposedConvolution
-from pocketgan_trainer.export.subpixel import SubpixelConvolution, rewrite
-from pocketgan_trainer.networks.same_padding import SameConvTranspose2d
+from pocketgan_trainer.export.subpixel import SubpixelConvolution, phases, rewrite
 
 SIZES = (1, 2, 3, 7)
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Kernel size, stride and paddings of a torch layer; padding None is Keras's 'same'."""
-
-    kernel_size: int
-    stride: int
-    padding: int | None
-    output_padding: int = 0
-
-    def __str__(self) -> str:
-        """Return a short name for pytest."""
-        padding = "same" if self.padding is None else f"p{self.padding}+{self.output_padding}"
-        return f"k{self.kernel_size}s{self.stride}{padding}"
-
-    def fits(self, size: int) -> bool:
-        """Say whether anything is left of the output for an input of this size."""
-        return self.padding is None or (size - 1) * self.stride + self.kernel_size - 2 * self.padding + self.output_padding > 0
-
-    def layer(self, channels_in: int, channels_out: int) -> nn.ConvTranspose2d:
-        """Return such a layer, its weights small integers, its bias too if it has one."""
-        layer: nn.ConvTranspose2d
-        if self.padding is None:
-            layer = SameConvTranspose2d(channels_in, channels_out, self.kernel_size, self.stride)
-        else:
-            layer = nn.ConvTranspose2d(
-                channels_in, channels_out, self.kernel_size, self.stride, self.padding, self.output_padding
-            )
-        with torch.no_grad():
-            for weight in layer.parameters():
-                weight.copy_(torch.randint(-9, 10, weight.shape))
-        return layer.double()
-
-
-SHAPES = [
-    *(Shape(k, s, p, op) for k in range(2, 6) for s in (1, 2, 3) for p in range(k // 2 + 1) for op in range(s)),
-    *(Shape(k, s, None) for k in range(2, 6) for s in (1, 2, 3) if k >= s),
-]
-
-
-def folded(module: nn.ConvTranspose2d) -> TransposedConvolution:
-    """Return the layer as the exporter sees it."""
-    (layer,) = fold(module)
-    assert isinstance(layer, TransposedConvolution)
-    return layer
 
 
 def carried_out(convolution: SubpixelConvolution, image: Tensor) -> Tensor:
@@ -104,6 +55,32 @@ def test_kernels_are_no_larger_than_they_must_be(shape: Shape, kernel_size: int,
     convolution = rewrite(folded(shape.layer(3, 2)), 7)
     assert convolution.weight.shape == (2 * shape.stride**2, 3, kernel_size, kernel_size)
     assert (convolution.pad_before, convolution.pad_after) == paddings
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_each_phase_on_its_own_is_a_smaller_convolution_of_the_same_numbers(shape: Shape) -> None:
+    module = shape.layer(3, 2)
+    for size in filter(shape.fits, SIZES):
+        convolution = rewrite(folded(module), size)
+        image = torch.randint(-9, 10, (2, 3, size, size)).double()
+        weight, bias = torch.from_numpy(convolution.weight), torch.from_numpy(convolution.bias)
+        before, after = convolution.pad_before, convolution.pad_after
+        together = functional.conv2d(functional.pad(image, (before, after, before, after)), weight, bias)
+        parts = list(phases(convolution))
+        assert [part.outputs for part in parts] == [slice(2 * n, 2 * n + 2) for n in range(shape.stride**2)]
+        for part in parts:
+            assert min(part.pads) >= 0
+            top, left, bottom, right = part.pads
+            kernel = weight[part.outputs, :, part.rows, part.columns]
+            alone = functional.conv2d(functional.pad(image, (left, right, top, bottom)), kernel, bias[part.outputs])
+            assert torch.equal(alone, together[:, part.outputs])
+
+
+def test_no_phase_has_products_with_what_is_always_zero() -> None:
+    # Of Keras's "same" with kernel 3 and stride 2, phases have 4, 2, 2 and 1 places: together the kernel's 9.
+    convolution = rewrite(folded(Shape(3, 2, None).layer(3, 2)), 7)
+    parts = [convolution.weight[part.outputs, :, part.rows, part.columns] for part in phases(convolution)]
+    assert [part.shape[2:] for part in parts] == [(2, 2), (2, 1), (1, 2), (1, 1)]
 
 
 def whole_graph(convolution: TransposedConvolution, channels: int, size: int) -> tuple[list[Layer], list[Grid | None]]:

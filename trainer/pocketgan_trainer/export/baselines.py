@@ -1,16 +1,19 @@
-"""What an exported file's speed is compared with: other files of the same generator."""
+"""What an exported file is compared with: other files of the same generator."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from pocketgan.latents import latents
+from pocketgan.session import Provider, open_session
 from pocketgan_trainer.export.calibration import CALIBRATION_SEED
-from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.layers import Layer, classes
 from pocketgan_trainer.export.naive_quantization import NAIVE_IMAGES, naive_int8
 from pocketgan_trainer.export.speed import SpeedRatio, speed_ratios
+from pocketgan_trainer.export.verify import compare
 
 FLOAT_FILE, NAIVE_FILE = "float32", "quantize_static"
 """The generator in float32, and what onnxruntime's own quantizer makes of that."""
@@ -19,26 +22,48 @@ SPEED_BATCH = 64
 _ROUNDS = 7
 
 
+@dataclass(frozen=True)
+class Beside:
+    """A file that an exported one is compared with."""
+
+    size_bytes: int
+    psnr_db: float
+    """How near its images are to torch's."""
+    speed: SpeedRatio
+    """How many times as fast the exported file is as this one."""
+
+
 def draw_feeds(latent_size: int, class_count: int, seed: int, count: int) -> dict[str, NDArray[np.generic]]:
     """Return a model's inputs by name: latents of a seed, and the classes in turn if it has any."""
     feeds: dict[str, NDArray[np.generic]] = {"z": latents(seed, 0, count, latent_size)}
     return {**feeds, "label": np.arange(count) % class_count} if class_count else feeds
 
 
-def speed_beside_baselines(
-    contents: bytes, precision: str, layers: list[Layer], latent_size: int
-) -> tuple[int, Mapping[str, SpeedRatio]]:
-    """Return the size of the float32 file in bytes, and how many times as fast a model is as its baselines, by their names.
+def baselines(float_model: onnx.ModelProto, precision: str, layers: list[Layer], latent_size: int) -> dict[str, bytes]:
+    """Return what a file of a precision is compared with, by their names: files of the same generator, whose layers these are.
 
-    All are timed in one run, at batch SPEED_BATCH on one thread. float32 itself has no baseline, float16 has float32 alone.
+    int8 is compared with the float32 model and what quantize_static makes of that, float16 with float32, float32 with nothing.
     Raises OutputError if there is no room for quantize_static's temporary files.
     """
-    float_model = float_graph(layers, latent_size, np.float32)
-    float_contents = float_model.SerializeToString(deterministic=True)
-    baselines = {} if precision == "fp32" else {FLOAT_FILE: float_contents}
+    files = {} if precision == "fp32" else {FLOAT_FILE: float_model.SerializeToString()}
     if precision == "int8":
         measured_on = draw_feeds(latent_size, classes(layers), CALIBRATION_SEED, NAIVE_IMAGES)
-        baselines[NAIVE_FILE] = naive_int8(float_model, measured_on)
-    feeds = draw_feeds(latent_size, classes(layers), CALIBRATION_SEED, SPEED_BATCH)
-    ratios = speed_ratios(contents, list(baselines.values()), feeds, _ROUNDS)
-    return len(float_contents), dict(zip(baselines, ratios, strict=True))
+        files[NAIVE_FILE] = naive_int8(float_model, measured_on)
+    return files
+
+
+def beside(
+    files: Mapping[str, bytes], contents: bytes, feeds: Mapping[str, NDArray[np.generic]], reference: NDArray[np.uint8]
+) -> dict[str, Beside]:
+    """Return what other files of the same generator are, by their names, and how many times as fast a model is as they are.
+
+    `feeds` are the inputs by name, of which torch draws the images `reference`, uint8 [N, H, W]. All files are timed in one run,
+    on the first SPEED_BATCH inputs and one thread.
+    """
+    batch = {name: values[:SPEED_BATCH] for name, values in feeds.items()}
+    speeds = speed_ratios(contents, list(files.values()), batch, _ROUNDS)
+    results = {}
+    for (name, other), speed in zip(files.items(), speeds, strict=True):
+        (images,) = open_session(other, "fp32", Provider.cpu).session.run(["images"], feeds)
+        results[name] = Beside(len(other), compare(images, reference).psnr_db, speed)
+    return results

@@ -1,57 +1,51 @@
-"""Convolving several neighbouring columns as one, for convolutions of so few channels that moving them about is most of the work.
+"""Convolving several columns at once, for convolutions of so few channels that moving them about is most of the work.
 
-Channels last, an image of W columns and C channels is byte for byte an image of W/f columns and f*C channels. onnxruntime copies
-each pixel's surroundings together before it multiplies: with f columns to a pixel that takes f times fewer copies. The weights
-gain zeros, but products with those cost nothing as long as there are not more outputs than the kernels work on at a time.
+A kernel that is f - 1 columns wider, put down at every f-th column, can make f columns of the result as so many more channels:
+the sums are the same, with some products by zero among them. Channels last, that result is byte for byte the one that was wanted.
+What it saves are copies, and outputs left empty where onnxruntime computes 16 at a time. The file keeps the narrow kernel, of
+which onnxruntime makes the wide one when it opens the file.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pocketgan_trainer.export.integer_weights import IntegerWeights
-
-_OUTPUTS_AT_A_TIME = 16
-_CANDIDATES = (4, 2, 1)
+from pocketgan_trainer.export.convolution_cost import convolution_cost
+from pocketgan_trainer.export.nodes import GraphNotes
 
 
 @dataclass(frozen=True)
-class PackedConvolution:
-    """A stride-1 convolution of images whose pixels are `columns` neighbouring pixels of the original, left to right."""
+class Packing:
+    """How a convolution is best put down."""
 
-    weights: IntegerWeights
-    """Values [columns*out, columns*in, k, l]."""
     columns: int
-    padding_rows: int
-    padding_columns: int
-    """Of the packed image, on each side."""
+    """So many columns of the result are made at once; its width is a multiple of it."""
+    cost: int
+    """For one image, see convolution_cost.py."""
 
 
-def pack_columns(weights: IntegerWeights, width: int) -> PackedConvolution:
-    """Return the convolution of images of `width` columns with these weights, [out, in, k, k], packed by as many as pay.
+def best_packing(kernel_shape: tuple[int, ...], height: int, width: int) -> Packing:
+    """Return the packing that costs least for a kernel [out, in, k, l] and a result of `height` x `width`."""
+    outputs, inputs, rows, size = kernel_shape
+    packings = [
+        Packing(columns, convolution_cost(height * width // columns, columns * outputs, inputs, rows, size + columns - 1))
+        for columns in range(1, width + 1)
+        if width % columns == 0
+    ]
+    return min(packings, key=lambda packing: packing.cost)
 
-    Neighbouring weights stay neighbours, or get zeros between them.
+
+def widened(notes: GraphNotes, name: str, values: NDArray[np.int8], columns: int) -> str:
+    """Emit the kernel that makes so many columns at once of the one that makes each, `values` [out, in, k, l].
+
+    Its shape is [columns*out, in, k, l + columns - 1]; neighbouring weights stay neighbours, or get zeros between them.
     """
-    channels_out, channels_in, size, _ = weights.values.shape
-    columns = next(number for number in _CANDIDATES if number == 1 or _pays(number, channels_out, width))
-    before = size // 2
-    padding = -(-before // columns)
-    values = np.zeros((columns, channels_out, columns, channels_in, size, 2 * padding + 1), weights.values.dtype)
-    for column_out in range(columns):
-        for step in range(size):
-            packed_step, column_in = divmod(column_out + step - before, columns)
-            values[column_out, :, column_in, :, :, packed_step + padding] = weights.values[:, :, :, step]
-    return PackedConvolution(
-        weights=IntegerWeights(
-            values=values.reshape(columns * channels_out, columns * channels_in, size, 2 * padding + 1),
-            scales=np.tile(weights.scales, columns),
-            bias=np.tile(weights.bias, columns),
-        ),
-        columns=columns,
-        padding_rows=before,
-        padding_columns=padding,
-    )
-
-
-def _pays(columns: int, channels_out: int, width: int) -> bool:
-    return width % columns == 0 and columns * channels_out <= _OUTPUTS_AT_A_TIME
+    outputs, inputs, rows, size = values.shape
+    narrow = notes.constant(f"{name}.narrow", np.pad(values, ((0, 0), (0, 0), (0, 0), (0, 1))))
+    step = np.arange(size + columns - 1) - np.arange(columns)[:, None]
+    # [columns, l + columns - 1]: which column of the narrow kernel; of these the one more than l is zero.
+    chosen = np.where((step >= 0) & (step < size), step, size).astype(np.int32)
+    gathered = notes.node("Gather", f"{name}.gathered", narrow, notes.constant(f"{name}.chosen", chosen), axis=3)
+    wide = notes.transpose(f"{name}.wide", gathered, [3, 0, 1, 2, 4])
+    return notes.reshape(f"{name}.integers", wide, [columns * outputs, inputs, rows, size + columns - 1])

@@ -5,45 +5,43 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import onnx
 
-from pocketgan.card import CARD_KEY, PRECISIONS, KernelFacts, ModelCard, ParityFacts, TrainingFacts
+from pocketgan.card import CARD_KEY, PRECISIONS, ModelCard
 from pocketgan.errors import OutputError
 from pocketgan.files import whole_file
 from pocketgan.generator import Generator
-from pocketgan.latents import LATENT_STEP
 from pocketgan.session import Provider, open_session
-from pocketgan_trainer.data.mnist import DATA_SET
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.baselines import draw_feeds, speed_beside_baselines
+from pocketgan_trainer.export.baselines import Beside, baselines, beside, draw_feeds
 from pocketgan_trainer.export.calibration import calibrate, calibration_sample
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
 from pocketgan_trainer.export.layers import Layer, classes, labels_in_turn
 from pocketgan_trainer.export.limits import usual_least_psnr_db
+from pocketgan_trainer.export.model_card import model_card
+from pocketgan_trainer.export.optimized import count_kernels, optimized
 from pocketgan_trainer.export.rounding import ROUNDING_IMAGES, round_weights
-from pocketgan_trainer.export.speed import SpeedRatio
 from pocketgan_trainer.export.verify import (
     PARITY_IMAGES,
     PARITY_SEED,
     SAME_PIXELS_IMAGES,
     Check,
+    RefusedExportError,
     check_batches,
     check_kernels,
     check_parity,
     check_sums,
     check_variety,
     compare,
-    count_kernels,
 )
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_generator
-from pocketgan_trainer.training.presets import PRESETS, Preset
+from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.sampling import draw
 
 UNSTATED_LICENCE = "NOASSERTION"
@@ -64,8 +62,8 @@ class ExportReport:
     """Digest of the file."""
     checks: tuple[Check, ...]
     """What was looked at. A problem is left only if the file was written all the same because that was asked for."""
-    speed: Mapping[str, SpeedRatio]
-    """How many times as fast the file is as other files of the same generator, by their names, see baselines.py."""
+    beside: Mapping[str, Beside]
+    """Other files of the same generator by their names, see baselines.py."""
     card: ModelCard
 
 
@@ -84,8 +82,9 @@ def export(
     that its weights can reach, by its pixels, which must be near to torch's on PARITY_IMAGES latents with the classes in turn
     and the same in any batch, and by opening it with the runtime. `least_psnr_db` goes before the preset's own limit; `force`
     writes a file with whatever `verify.Check`s find; its card holds the figures, not that they were too low. `licence`, an SPDX
-    word, and `quality`, figures by their names, go into the card. Raises CheckpointError if the weights do not fit, ExportError
-    if a check fails or all images are the same, OutputError if the file cannot be written.
+    word, and `quality`, figures by their names, go into the card. Raises CheckpointError if the weights do not fit,
+    RefusedExportError if a check fails, ExportError if the layers cannot be exported or all images are the same, OutputError if
+    the file cannot be written.
     """
     if os.path.isdir(target):
         raise OutputError(f"cannot write {target}: it is a folder; expected a file name such as {target / 'model.onnx'}")
@@ -98,28 +97,28 @@ def export(
     model = build_graph(layers, preset.latent_size, precision)
     onnx.checker.check_model(model, full_check=True)
     without_card = model.SerializeToString(deterministic=True)
-    kernels = count_kernels(without_card)
+    as_run = optimized(without_card)
+    kernels = count_kernels(as_run)
 
     feeds = draw_feeds(preset.latent_size, classes(layers), PARITY_SEED, PARITY_IMAGES)
     (images,) = open_session(without_card, precision, Provider.cpu).session.run(["images"], feeds)
     check_variety(images, classes(layers))
     labels = labels_in_turn(layers, PARITY_IMAGES)
-    parity = compare(images, draw(generator, preset.latent_size, PARITY_SEED, 0, PARITY_IMAGES, labels))
+    reference = draw(generator, preset.latent_size, PARITY_SEED, 0, PARITY_IMAGES, labels)
+    parity = compare(images, reference)
 
     limit = usual_least_psnr_db(preset, precision) if least_psnr_db is None else least_psnr_db
     checks = [check_kernels(kernels, precision), check_parity(parity, limit)]
     if precision == "int8":
-        checks += [check_sums(model), check_batches(without_card, feeds, images)]
-    problems = [check.problem for check in checks if check.problem is not None]
-    if problems and not force:
-        raise ExportError(
-            f"{'; '.join(problems)}. Nothing was written; take another checkpoint, or force it (gan-export --force)"
-        )
-    float_size, speed = speed_beside_baselines(without_card, precision, layers, preset.latent_size)
+        checks += [check_sums(as_run), check_batches(without_card, feeds, images)]
+    if not force and any(check.problem is not None for check in checks):
+        raise RefusedExportError(checks)
+    float_model = build_graph(layers, preset.latent_size, "fp32")
+    others = beside(baselines(float_model, precision, layers, preset.latent_size), without_card, feeds, reference)
 
     # What onnxruntime makes of a float graph differs from processor to processor, and the file must not.
     in_card = kernels if precision == "int8" else None
-    card = _card(checkpoint, preset, images.shape[1:], precision, parity, in_card, licence, quality)
+    card = model_card(checkpoint, images.shape[1:], precision, parity, in_card, licence, quality)
     entry = model.metadata_props.add()
     entry.key, entry.value = CARD_KEY, card.to_json()
     contents = model.SerializeToString(deterministic=True)
@@ -129,7 +128,7 @@ def export(
         if not np.array_equal(drawn, images[:SAME_PIXELS_IMAGES]):
             raise ExportError("the runtime draws other pixels from the finished file than were measured")
     sha256 = hashlib.sha256(contents).hexdigest()
-    return ExportReport(target, len(contents), float_size, sha256, tuple(checks), MappingProxyType(dict(speed)), card)
+    return ExportReport(target, len(contents), float_model.ByteSize(), sha256, tuple(checks), MappingProxyType(others), card)
 
 
 def build_graph(layers: list[Layer], latent_size: int, precision: str) -> onnx.ModelProto:
@@ -144,38 +143,3 @@ def build_graph(layers: list[Layer], latent_size: int, precision: str) -> onnx.M
     if precision not in PRECISIONS:
         raise ExportError(f"precision {precision!r} is not known: expected one of {', '.join(PRECISIONS)}")
     return float_graph(layers, latent_size, np.float16 if precision == "fp16" else np.float32)
-
-
-def _card(
-    checkpoint: Checkpoint,
-    preset: Preset,
-    image_shape: tuple[int, int],
-    precision: str,
-    parity: ParityFacts,
-    kernels: KernelFacts | None,
-    licence: str,
-    quality: Mapping[str, float],
-) -> ModelCard:
-    config, progress = checkpoint.config, checkpoint.progress
-    return ModelCard(
-        name=f"{config.preset}-{DATA_SET}",
-        architecture=config.preset,
-        latent_size=preset.latent_size,
-        latent_step=LATENT_STEP,
-        classes=preset.classes,
-        image_height=image_shape[0],
-        image_width=image_shape[1],
-        precision=precision,
-        training=TrainingFacts(
-            data_set=DATA_SET,
-            images_seen=progress.images_seen,
-            epochs=progress.epoch,
-            seed=config.seed,
-            checkpoint_sha256=checkpoint.sha256,
-        ),
-        parity=parity,
-        kernels=kernels,
-        quality=dict(quality),
-        package_version=version("pocketgan"),
-        licence=licence,
-    )

@@ -7,7 +7,9 @@ looked at twice: as they are stored in the integer model, with all that went wro
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,6 +31,13 @@ class InputMoments:
     """Of the stored inputs, [products, products]."""
     cross_covariance: Array
     """Of each true input with each stored one, [products, products]."""
+
+    def of(self, chosen: NDArray[np.int64]) -> "InputMoments":
+        """Return the moments of some of the inputs, by their places in the order of multiplication."""
+        block = np.ix_(chosen, chosen)
+        return InputMoments(
+            self.stored_mean[chosen], self.true_mean[chosen], self.covariance[block], self.cross_covariance[block]
+        )
 
 
 def input_moments(stored: Tensor, true: Tensor, kernel_size: int = 1, pads: tuple[int, int] = (0, 0)) -> InputMoments:

@@ -7,9 +7,8 @@ to exact grey levels: the last convolution is stored on the grid of the pixels, 
 import onnx
 
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export import integer_layers
-from pocketgan_trainer.export.grids import LATENT_GRID, PIXEL_GRID, Grid
-from pocketgan_trainer.export.integer_layers import Stored
+from pocketgan_trainer.export import integer_layers, integer_upscaling
+from pocketgan_trainer.export.grids import PIXEL_GRID, Grid
 from pocketgan_trainer.export.integer_weights import IntegerWeights
 from pocketgan_trainer.export.layers import (
     ClassInput,
@@ -41,8 +40,7 @@ def integer_graph(
     cannot follow.
     """
     notes = GraphNotes()
-    latent = notes.store("z.stored", "z", LATENT_GRID)
-    current = Stored(latent, LATENT_GRID, height=0, width=0, channels=latent_size)
+    current = integer_layers.latent(notes, latent_size)
     for position, (layer, grid, rounded) in enumerate(zip(layers, grids, weights, strict=True)):
         name = f"layer{position}"
         before_weights = _before_weights(layers[position + 1 :])
@@ -55,9 +53,9 @@ def integer_graph(
             current = integer_layers.dense(notes, name, rounded, image, factor, current, grid)
         elif isinstance(layer, Convolution) and grid is not None and rounded is not None:
             shuffle = next((later for later in before_weights if isinstance(later, PixelShuffle)), None)
-            current = integer_layers.convolution(notes, name, rounded, shuffle, factor, current, grid)
+            current = integer_upscaling.convolution(notes, name, layer, rounded, shuffle, factor, current, grid)
         elif isinstance(layer, TransposedConvolution) and grid is not None and rounded is not None:
-            current = integer_layers.transposed_convolution(notes, name, layer, rounded, factor, current, grid)
+            current = integer_upscaling.transposed_convolution(notes, name, layer, rounded, factor, current, grid)
         elif isinstance(layer, LeakyRelu) and grid is not None and factor == 1.0:
             current = integer_layers.table(notes, name, "LeakyRelu", {"alpha": layer.slope}, current, grid)
         elif isinstance(layer, Tanh):
@@ -65,14 +63,14 @@ def integer_graph(
         elif isinstance(layer, ToImage):
             current = integer_layers.to_image(notes, name, layer, current)
         elif isinstance(layer, PixelShuffle):
-            current = integer_layers.pixel_shuffle(notes, name, layer, current)
+            current = integer_upscaling.pixel_shuffle(notes, name, layer, current)
         elif not _is_storing_enough(layer, current.grid):
             found = f"layer {position}, a {type(layer).__name__}"
             raise ExportError(
                 f"cannot export {found}: expected weights before the tanh, a ReLU or grey levels, a class input at the start, "
                 "a grid for each layer's output, and integers for its weights"
             )
-    if current.grid != PIXEL_GRID or not current.height or current.channels != 1:
+    if current.grid != PIXEL_GRID or current.height == integer_layers.FLAT or current.channels != 1:
         raise ExportError("cannot export: expected layers that end in an image after a tanh or grey levels")
     notes.reshape("images", current.name, [-1, current.height, current.width])
     return notes.model(latent_size, current.height, current.width, takes_label=classes(layers) > 0)

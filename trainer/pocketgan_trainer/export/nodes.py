@@ -19,6 +19,7 @@ class GraphNotes:
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
+        self._grids: dict[Grid, tuple[str, str]] = {}
 
     def constant(self, name: str, values: NDArray[np.generic]) -> str:
         """Add a constant."""
@@ -42,25 +43,27 @@ class GraphNotes:
 
     def store(self, name: str, tensor: str, grid: Grid) -> str:
         """Add the step from numbers to integers of `grid`."""
-        return self.node("QuantizeLinear", name, tensor, *self._grid(name, grid))
+        return self.node("QuantizeLinear", name, tensor, *self._grid(grid))
 
     def load(self, name: str, tensor: str, grid: Grid) -> str:
         """Add the step from integers of `grid` to numbers."""
-        return self.node("DequantizeLinear", name, tensor, *self._grid(name, grid))
+        return self.node("DequantizeLinear", name, tensor, *self._grid(grid))
 
     def load_weights(self, name: str, values: NDArray[np.generic], scales: NDArray[np.float32]) -> str:
-        """Add constant integers whose zero point is 0 as numbers: entry r of their first axis has scale r modulo their number.
+        """Add constant integers as numbers, see `load_channels`."""
+        return self.load_channels(name, self.constant(f"{name}.integers", values), len(values), scales)
 
-        If there are more entries than scales, the repetition is left to whoever loads the model, to keep the file small.
+    def load_channels(self, name: str, integers: str, entries: int, scales: NDArray[np.float32]) -> str:
+        """Add the step from integers to numbers, of which entry r of the first axis has scale r modulo the number of scales.
+
+        If there are more `entries` than scales, the repetition is left to whoever loads the model, to keep the file small.
         """
-        integers = self.constant(f"{name}.integers", values)
         scale = self.constant(f"{name}.scale", scales)
-        zero_point = self.constant(f"{name}.zero_point", np.zeros(len(scales), dtype=values.dtype))
-        if len(values) > len(scales):
-            repeats = self.constant(f"{name}.repeats", np.asarray([len(values) // len(scales)], dtype=np.int64))
+        if entries > len(scales):
+            repeats = self.constant(f"{name}.repeats", np.asarray([entries // len(scales)], dtype=np.int64))
             scale = self.node("Tile", f"{name}.scales", scale, repeats)
-            zero_point = self.node("Tile", f"{name}.zero_points", zero_point, repeats)
-        return self.node("DequantizeLinear", name, integers, scale, zero_point, axis=0)
+        # Without a zero point: that is 0, as ONNX says.
+        return self.node("DequantizeLinear", name, integers, scale, axis=0)
 
     def model(self, latent_size: int, height: int, width: int, takes_label: bool = False) -> onnx.ModelProto:
         """Return the model with input `z` float32 [N, latent_size] and output `images` uint8 [N, height, width].
@@ -82,8 +85,12 @@ class GraphNotes:
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="pocketgan"
         )
 
-    def _grid(self, name: str, grid: Grid) -> tuple[str, str]:
-        return (
-            self.constant(f"{name}.scale", np.asarray(grid.scale, dtype=np.float32)),
-            self.constant(f"{name}.zero_point", np.asarray(grid.zero_point, dtype=np.uint8)),
-        )
+    def _grid(self, grid: Grid) -> tuple[str, str]:
+        """Return the names of a grid's scale and zero point, which are added once."""
+        if grid not in self._grids:
+            name = f"grid{len(self._grids)}"
+            self._grids[grid] = (
+                self.constant(f"{name}.scale", np.asarray(grid.scale, dtype=np.float32)),
+                self.constant(f"{name}.zero_point", np.asarray(grid.zero_point, dtype=np.uint8)),
+            )
+        return self._grids[grid]

@@ -4,13 +4,14 @@ A sample of latents goes through two generators side by side: the exact one, and
 differ by before a layer is what that layer is rounded to make up for.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.grids import LATENT_GRID, Grid
-from pocketgan_trainer.export.input_moments import input_moments
+from pocketgan_trainer.export.input_moments import InputMoments, input_moments
 from pocketgan_trainer.export.integer_weights import IntegerWeights, integer_weights
 from pocketgan_trainer.export.layers import (
     Convolution,
@@ -22,7 +23,7 @@ from pocketgan_trainer.export.layers import (
     next_weighted,
 )
 from pocketgan_trainer.export.reference import apply
-from pocketgan_trainer.export.subpixel import SubpixelConvolution, rewrite
+from pocketgan_trainer.export.subpixel import SubpixelConvolution, phases, rewrite
 
 ROUNDING_IMAGES = 4096
 """A dense layer of some hundred inputs needs some thousand samples, so that their covariance means something."""
@@ -73,7 +74,22 @@ def _round(layer: Weighted, channels: int | None, stored: Tensor, true: Tensor, 
         return integer_weights(layer.weight, layer.bias, grid, input_moments(stored, true, layer.weight.shape[2], pads))
     plain = _plain(layer, stored)
     moments = input_moments(stored, true, plain.weight.shape[2], (plain.pad_before, plain.pad_after))
-    return integer_weights(plain.weight, plain.bias, grid, moments)
+    return _round_phases(plain, moments, grid)
+
+
+def _round_phases(plain: SubpixelConvolution, moments: InputMoments, grid: Grid) -> IntegerWeights:
+    """Return the integer weights of each phase on its own, together: what is zero because it is no weight stays zero."""
+    outputs, channels, size, _ = plain.weight.shape
+    values = np.zeros(plain.weight.shape, np.int8)
+    scales, bias = np.zeros(outputs, np.float32), np.zeros(outputs, np.int32)
+    inputs = np.arange(size * size * channels).reshape(size, size, channels)
+    for phase in phases(plain):
+        weight = plain.weight[phase.outputs, :, phase.rows, phase.columns]
+        of_phase = moments.of(inputs[phase.rows, phase.columns].ravel())
+        rounded = integer_weights(weight, plain.bias[phase.outputs], grid, of_phase)
+        values[phase.outputs, :, phase.rows, phase.columns] = rounded.values
+        scales[phase.outputs], bias[phase.outputs] = rounded.scales, rounded.bias
+    return IntegerWeights(values, scales, bias)
 
 
 def _apply_rounded(layer: Weighted, weights: IntegerWeights, stored: Tensor, grid: Grid) -> Tensor:

@@ -8,6 +8,7 @@ convolve once, and interleave.
 Source of the idea: W. Shi et al., "Is the deconvolution layer the same as a convolutional layer?", 2016.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ class SubpixelConvolution:
     """[stride*stride*out, in, k, k]; output channel (a*stride + b)*out + c is channel c of rows a and columns b modulo stride."""
     bias: Array
     """[stride*stride*out]"""
+    windows: tuple[slice, ...]
+    """For each phase a of the rows, which rows of the kernel may be other than zero; the same for columns."""
     stride: int
     pad_before: int
     """Rows and columns of zeros at the top and the left."""
@@ -32,6 +35,31 @@ class SubpixelConvolution:
     """Height and width of the convolution's output; interleaved it is `stride` times as large."""
     output_size: int
     """Height and width that remain of the interleaved image, from its top left corner."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What a SubpixelConvolution does for one phase of the image, as a convolution of its own."""
+
+    outputs: slice
+    """Of the whole convolution's channels."""
+    rows: slice
+    """Of the whole convolution's kernel."""
+    columns: slice
+    pads: tuple[int, int, int, int]
+    """Rows and columns of zeros at the top, left, bottom and right."""
+
+
+def phases(convolution: SubpixelConvolution) -> Iterator[Phase]:
+    """Yield the phases in the order of their channels: without the rows and columns of the kernel that are zero for them."""
+    count = len(convolution.bias) // convolution.stride**2
+    size = convolution.weight.shape[2]
+    for a, rows in enumerate(convolution.windows):
+        for b, columns in enumerate(convolution.windows):
+            first = (a * convolution.stride + b) * count
+            before = [convolution.pad_before - part.start for part in (rows, columns)]
+            after = [convolution.pad_after - (size - part.stop) for part in (rows, columns)]
+            yield Phase(slice(first, first + count), rows, columns, (before[0], before[1], after[0], after[1]))
 
 
 def rewrite(layer: TransposedConvolution, input_size: int) -> SubpixelConvolution:
@@ -55,12 +83,18 @@ def rewrite(layer: TransposedConvolution, input_size: int) -> SubpixelConvolutio
                     weight[a, b, :, :, row_offset - first, column_offset - first] = layer.weight[:, :, row, column].T
 
     output_size = layer.output_size(input_size)
-    pad_after = max(0, -(-output_size // stride) - input_size + last)
+    pad_before, pad_after = -first, max(0, -(-output_size // stride) - input_size + last)
+    windows = []
+    for phase_taps in taps:
+        used = [offset - first for offset, _ in phase_taps] or [pad_before]
+        # Not so narrow that what is left would begin or end within the image.
+        windows.append(slice(min([*used, pad_before]), max(max(used) + 1, size - pad_after)))
     return SubpixelConvolution(
         weight=weight.reshape(stride * stride * channels_out, channels_in, size, size),
         bias=np.tile(layer.bias, stride * stride),
+        windows=tuple(windows),
         stride=stride,
-        pad_before=-first,
+        pad_before=pad_before,
         pad_after=pad_after,
         convolved_size=input_size - first + pad_after - size + 1,
         output_size=output_size,

@@ -1,21 +1,18 @@
 """Proof that an exported model is what it says: the kernels that onnxruntime really runs, and the pixels that come out."""
 
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
 from pocketgan.card import KernelFacts, ParityFacts
-from pocketgan.errors import first_line
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.integer_weights import LARGEST_NEIGHBOURS, LARGEST_WEIGHT, largest_neighbour_sum
+from pocketgan_trainer.export.optimized import convolution_weights
 
 PARITY_IMAGES = 1000
 PARITY_SEED = 2**32 + 2
@@ -26,29 +23,6 @@ _BATCH_SIZES = (1, 16, 64)
 _THREADS = (1, 2)
 
 _EQUAL_PSNR_DB = 100.0
-_INTEGER_KERNELS = {"QGemm", "QLinearConv", "QLinearLeakyRelu", "QLinearSigmoid"}
-# All that may stand beside them in an int8 model: moving pixels about, and storing the latent at the very beginning.
-_MOVING = {"Reshape", "Transpose", "Slice", "Identity", "Gather", "Concat", "QuantizeLinear"}
-
-
-def count_kernels(contents: bytes) -> KernelFacts:
-    """Return the kernels of a model as onnxruntime runs it on the CPU.
-
-    Raises ExportError if onnxruntime does not load the model.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        optimized = Path(folder) / "optimized.onnx"
-        options = onnxruntime.SessionOptions()
-        options.optimized_model_filepath = str(optimized)
-        options.log_severity_level = 4
-        try:
-            onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors have no public root class
-            raise ExportError(f"onnxruntime does not load the exported model: {first_line(error)}") from error
-        operators = Counter(node.op_type for node in onnx.load(optimized).graph.node)
-    integer = sum(count for operator, count in operators.items() if operator in _INTEGER_KERNELS)
-    in_float = sorted(operator for operator in operators.elements() if operator not in _INTEGER_KERNELS | _MOVING)
-    return KernelFacts(integer, tuple(in_float))
 
 
 @dataclass(frozen=True)
@@ -62,6 +36,15 @@ class Check:
     """What is wrong, None if nothing is."""
 
 
+class RefusedExportError(ExportError):
+    """Nothing was written, for what the checks found."""
+
+    def __init__(self, checks: Sequence[Check]) -> None:
+        problems = "; ".join(check.problem for check in checks if check.problem is not None)
+        super().__init__(f"{problems}. Nothing was written; take another checkpoint, or force it (gan-export --force)")
+        self.checks = tuple(checks)
+
+
 def check_kernels(kernels: KernelFacts, precision: str) -> Check:
     """Look whether a model that is called int8 computes in floating point, or not at all."""
     in_float = ", ".join(f"{operator} x{count}" for operator, count in Counter(kernels.floating_point).items()) or "none"
@@ -71,34 +54,25 @@ def check_kernels(kernels: KernelFacts, precision: str) -> Check:
 
 
 def check_sums(model: onnx.ModelProto) -> Check:
-    """Look whether a processor's 16-bit sum of two products could saturate in an int8 model, see integer_weights.py."""
+    """Look whether a processor's 16-bit sum of two products could saturate in an optimized model, see integer_weights.py."""
+    name = "overflow"
     largest = 0
     looked_at = set()
-    for name, weights in _weights(model):
-        looked_at.add(name)
+    for tensor, weights in convolution_weights(model):
+        looked_at.add(tensor)
         if weights.dtype != np.int8:
-            return Check("overflow", "not known", f"{name}: weights of type {weights.dtype}, expected int8")
+            return Check(name, "not known", f"{tensor}: weights of type {weights.dtype}, expected int8")
         integers = weights.astype(np.int8)
         largest = max(largest, largest_neighbour_sum(integers))
         if largest > LARGEST_NEIGHBOURS or integers.min() < -LARGEST_WEIGHT:
-            found = f"{name}: weights from {integers.min()}, of which two neighbours add up to {largest}"
+            found = f"{tensor}: weights from {integers.min()}, of which two neighbours add up to {largest}"
             expected = f"expected from -{LARGEST_WEIGHT}, and at most {LARGEST_NEIGHBOURS}"
-            return Check("overflow", found, f"{found}; {expected}: some processors would draw other pixels")
+            return Check(name, found, f"{found}; {expected}: some processors would draw other pixels")
     tensors = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1]
     missed = [tensor.name for tensor in tensors if tensor.name not in looked_at]
     if missed or not looked_at:
-        return Check("overflow", "not known", f"weights in unknown places: {', '.join(missed) or 'none were found'}")
-    return Check("overflow", f"none: neighbouring weights add up to {largest} at most, limit {LARGEST_NEIGHBOURS}", None)
-
-
-def _weights(model: onnx.ModelProto) -> Iterator[tuple[str, NDArray[np.generic]]]:
-    """Yield name and stored values of the weights of every layer, [out, in] or [out, in, k, l]."""
-    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    made_from = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
-    for node in model.graph.node:
-        if node.op_type in ("Gemm", "Conv", "ConvTranspose"):
-            name = made_from.get(node.input[1], node.input[1])
-            yield name, numpy_helper.to_array(tensors[name])
+        return Check(name, "not known", f"weights in unknown places: {', '.join(missed) or 'none were found'}")
+    return Check(name, f"none: neighbouring weights add up to {largest} at most, limit {LARGEST_NEIGHBOURS}", None)
 
 
 def check_parity(parity: ParityFacts, least_psnr_db: float) -> Check:

@@ -1,0 +1,92 @@
+"""What an export tells: every figure in words and as JSON, and warnings where something is wrong or does not pay."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pocketgan.card import ModelCard, ParityFacts, TrainingFacts
+from pocketgan_trainer.export.baselines import Beside
+from pocketgan_trainer.export.exporter import ExportReport
+from pocketgan_trainer.export.report import refusal_json, report_json, report_rows, warnings
+from pocketgan_trainer.export.speed import SpeedRatio
+from pocketgan_trainer.export.verify import Check, RefusedExportError
+
+FINE = Check("kernels", "5 integer", None)
+WRONG = Check("against torch", "PSNR 12 dB", "pixels differ")
+CARD = ModelCard(
+    name="pocket-mnist",
+    architecture="pocket",
+    latent_size=4,
+    latent_step=1 / 32,
+    classes=("0", "1"),
+    image_height=28,
+    image_width=28,
+    precision="int8",
+    training=TrainingFacts(data_set="mnist", images_seen=3, epochs=1, seed=0, checkpoint_sha256="ab" * 32),
+    parity=ParityFacts(images=1000, psnr_db=41.5, mean_error=0.25, largest_error=9),
+    kernels=None,
+    quality={},
+    package_version="0.1.0",
+    licence="MIT",
+)
+REPORT = ExportReport(
+    target=Path("model.onnx"),
+    size_bytes=25_000,
+    float_size_bytes=100_000,
+    sha256="cd" * 32,
+    checks=(FINE, WRONG),
+    beside={
+        "float32": Beside(100_000, 88.123, SpeedRatio(3.456, 3.001, 4.0)),
+        "quantize_static": Beside(270, 31.0, SpeedRatio(0.9996, 0.9, 1.1)),
+    },
+    card=CARD,
+)
+
+
+def test_rows_tell_the_size_what_each_check_found_and_what_other_files_are() -> None:
+    assert report_rows(REPORT) == [
+        ("size", "25,000 bytes, 25% of float32"),
+        ("kernels", "5 integer"),
+        ("against torch", "PSNR 12 dB"),
+        ("beside float32", "3.46 times as fast (3.00 to 4.00), batch 64, one thread; that has 100,000 bytes, PSNR 88.12 dB"),
+        (
+            "beside quantize_static",
+            "1.00 times as fast (0.90 to 1.10), batch 64, one thread; that has 270 bytes, PSNR 31.00 dB",
+        ),
+    ]
+
+
+def test_what_is_wrong_and_what_is_slower_is_warned_of() -> None:
+    assert warnings(REPORT) == [
+        "pixels differ",
+        "this int8 file is slower than quantize_static here: 1.000 times as fast (0.90 to 1.10)",
+    ]
+
+
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_a_float_file_may_be_slower(precision: str) -> None:
+    assert warnings(replace(REPORT, checks=(FINE,), card=replace(CARD, precision=precision))) == []
+
+
+def test_json_holds_all_of_it() -> None:
+    told = json.loads(report_json(REPORT))
+    assert told["written"] is True
+    assert Path(told["path"]).is_absolute()
+    assert (told["size_bytes"], told["float_size_bytes"], told["sha256"]) == (25_000, 100_000, "cd" * 32)
+    assert told["checks"][1] == {"name": "against torch", "found": "PSNR 12 dB", "problem": "pixels differ"}
+    assert told["beside"]["quantize_static"]["speed"] == {"median": 0.9996, "lowest": 0.9, "highest": 1.1}
+    assert told["warnings"] == warnings(REPORT)
+    assert ModelCard.from_json(json.dumps(told["card"])) == CARD
+
+
+def test_json_of_a_refusal_holds_what_was_found() -> None:
+    told = json.loads(refusal_json(RefusedExportError([FINE, WRONG])))
+    assert told == {
+        "written": False,
+        "checks": [
+            {"name": "kernels", "found": "5 integer", "problem": None},
+            {"name": "against torch", "found": "PSNR 12 dB", "problem": "pixels differ"},
+        ],
+    }

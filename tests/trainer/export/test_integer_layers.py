@@ -1,0 +1,109 @@
+"""Layers with integers, one at a time: exactly torch's numbers where nothing needs rounding, however they are packed."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from pocketgan_trainer.export import integer_layers
+from pocketgan_trainer.export.column_packing import Packing
+from pocketgan_trainer.export.grids import LATENT_GRID, Grid
+from pocketgan_trainer.export.integer_layers import Stored
+from pocketgan_trainer.export.integer_weights import IntegerWeights
+from pocketgan_trainer.export.layers import ToImage
+from pocketgan_trainer.export.nodes import GraphNotes
+
+SUMS = Grid(1 / 32, 128)
+"""The latents' own grid: sums of a few small multiples of 1/32 are stored as they are."""
+
+
+def small_weights(outputs: int, inputs: int, rows: int, columns: int) -> IntegerWeights:
+    """Return weights of which no image of small numbers makes sums beyond the grid, with different scales."""
+    random = np.random.default_rng(0)
+    values = np.zeros((outputs, inputs * rows * columns), np.int8)
+    for row in values:
+        chosen = random.choice(values.shape[1], min(6, values.shape[1]), replace=False)
+        row[chosen] = random.integers(-2, 3, len(chosen))
+    scales = random.choice([0.5, 1.0, 2.0], outputs).astype(np.float32)
+    bias = random.integers(-5, 6, outputs).astype(np.int32) * 2
+    return IntegerWeights(values.reshape(outputs, inputs, rows, columns), scales, bias)
+
+
+def ticks(count: int, *shape: int) -> NDArray[np.float32]:
+    """Return even multiples of 1/32, as they come in latents."""
+    return (np.random.default_rng(1).integers(-1, 2, size=(count, *shape)) * 2 / 32).astype(np.float32)
+
+
+def run(notes: GraphNotes, result: Stored, latent: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the numbers of an image, [N, H, W, C], that a graph makes of latents."""
+    height, width = result.height, result.width * result.channels
+    notes.reshape("images", result.name, [-1, height, width])
+    contents = notes.model(latent.shape[1], height, width).SerializeToString()
+    (stored,) = onnxruntime.InferenceSession(contents, providers=["CPUExecutionProvider"]).run(["images"], {"z": latent})
+    return result.grid.load(stored).reshape(len(latent), height, result.width, result.channels)
+
+
+def expected(image: NDArray[np.float32], weights: IntegerWeights, pads: tuple[int, int, int, int]) -> NDArray[np.float64]:
+    """Return torch's convolution of an image [N, H, W, C]."""
+    top, left, bottom, right = pads
+    padded = functional.pad(torch.from_numpy(image).double().permute(0, 3, 1, 2), (left, right, top, bottom))
+    kernel, bias = torch.from_numpy(weights.dequantized()), torch.from_numpy(weights.dequantized_bias(LATENT_GRID))
+    result: NDArray[np.float64] = functional.conv2d(padded, kernel, bias).permute(0, 2, 3, 1).numpy()
+    return result
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 6])
+@pytest.mark.parametrize(
+    ("rows", "size", "pads"),
+    [(1, 1, (0, 0, 0, 0)), (3, 3, (1, 1, 1, 1)), (2, 3, (1, 2, 0, 0)), (5, 5, (2, 2, 2, 2)), (3, 1, (0, 0, 2, 0))],
+    ids=str,
+)
+def test_a_convolution_is_torchs_however_many_columns_are_made_at_once(
+    monkeypatch: pytest.MonkeyPatch, rows: int, size: int, pads: tuple[int, int, int, int], columns: int
+) -> None:
+    monkeypatch.setattr(integer_layers, "best_packing", lambda *_: Packing(columns, 0))
+    weights, image = small_weights(5, 3, rows, size), ticks(4, 5, 6, 3)
+    notes = GraphNotes()
+    rows_of_latents = integer_layers.latent(notes, 90)
+    pixels = integer_layers.to_image(notes, "image", ToImage(3, 5, 6), rows_of_latents)
+    result = integer_layers.convolved(notes, "convolved", weights, 1.0, pads, pixels, SUMS)
+    assert result.columns == columns
+    wanted = expected(image, weights, pads)
+    assert np.abs(wanted).max() < 127 / 32
+    np.testing.assert_array_equal(run(notes, result, image.reshape(4, -1)), wanted)
+
+
+def test_a_convolution_after_a_packed_one_sees_the_same_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, image = small_weights(2, 3, 3, 3), small_weights(3, 2, 3, 3), ticks(3, 4, 6, 3)
+    images = []
+    for columns in ((1, 1), (3, 1), (2, 6), (6, 2)):
+        chosen = iter(columns)
+        monkeypatch.setattr(integer_layers, "best_packing", lambda *_, chosen=chosen: Packing(next(chosen), 0))
+        notes = GraphNotes()
+        pixels = integer_layers.to_image(notes, "image", ToImage(3, 4, 6), integer_layers.latent(notes, 72))
+        middle = integer_layers.convolved(notes, "first", first, 1.0, (1, 1, 1, 1), pixels, SUMS)
+        result = integer_layers.convolved(notes, "second", second, 1.0, (1, 1, 1, 1), middle, SUMS)
+        images.append(run(notes, result, image.reshape(3, -1)))
+    assert images[0].std() > 0
+    for other in images[1:]:
+        np.testing.assert_array_equal(other, images[0])
+
+
+@pytest.mark.parametrize("count", [1, 2, 33])
+def test_a_dense_layer_takes_the_images_of_a_batch_one_by_one(count: int) -> None:
+    weights = small_weights(6, 10, 1, 1)
+    flat = IntegerWeights(weights.values[:, :, 0, 0], weights.scales, weights.bias)
+    latent, notes = ticks(count, 10), GraphNotes()
+    features = integer_layers.dense(notes, "dense", flat, None, 1.0, integer_layers.latent(notes, 10), SUMS)
+    assert (features.height, features.channels) == (integer_layers.FLAT, 6)
+    result = integer_layers.to_image(notes, "image", ToImage(1, 2, 3), features)
+    wanted = latent.astype(np.float64) @ flat.dequantized().T + flat.dequantized_bias(LATENT_GRID)
+    np.testing.assert_array_equal(run(notes, result, latent).reshape(count, 6), wanted)
+
+
+def test_the_cost_decides_how_a_convolution_is_packed() -> None:
+    notes = GraphNotes()
+    pixels = integer_layers.to_image(notes, "image", ToImage(8, 28, 28), integer_layers.latent(notes, 8 * 28 * 28))
+    assert integer_layers.convolved(notes, "last", small_weights(1, 8, 3, 3), 1.0, (1, 1, 1, 1), pixels, SUMS).columns == 14

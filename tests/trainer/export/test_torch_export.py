@@ -1,0 +1,82 @@
+"""Our files beside torch.onnx.export's, which knows nothing of folding, rewriting or integers."""
+
+from functools import cache
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from lively_generators import lively_generator, lively_pocket
+from numpy.typing import NDArray
+from torch import nn
+from torch_export import torch_export
+
+from pocketgan_trainer.export import calibration
+from pocketgan_trainer.export.baselines import draw_feeds
+from pocketgan_trainer.export.calibration import calibrate, calibration_sample
+from pocketgan_trainer.export.float_graph import float_graph
+from pocketgan_trainer.export.fold import fold
+from pocketgan_trainer.export.integer_graph import integer_graph
+from pocketgan_trainer.export.rounding import round_weights
+from pocketgan_trainer.training.presets import PRESETS
+
+IMAGES = 50
+
+
+@cache
+def generator(preset: str) -> nn.Module:
+    """Return an untrained generator of a preset that uses its whole range."""
+    if preset in ("dcgan", "mlp"):
+        return lively_generator(preset)
+    sizes = {"pocket": (64, (48, 24, 12), 8), "nano": (24, (20, 12, 6), 4)}
+    return lively_pocket(*sizes[preset])
+
+
+def run(contents: bytes, preset: str) -> NDArray[np.float64]:
+    """Return what onnxruntime makes of a file on the same latents, and classes if there are any."""
+    feeds = draw_feeds(PRESETS[preset].latent_size, len(PRESETS[preset].classes), 5, IMAGES)
+    session = onnxruntime.InferenceSession(contents, providers=["CPUExecutionProvider"])
+    (images,) = session.run(["images"], feeds)
+    assert isinstance(images, np.ndarray)
+    return images.astype(np.float64)
+
+
+@cache
+def reference(preset: str) -> NDArray[np.float64]:
+    """Return the grey levels of torch's own file, not rounded, [N, 28, 28]."""
+    contents = torch_export(generator(preset), PRESETS[preset].latent_size, takes_label=bool(PRESETS[preset].classes))
+    levels: NDArray[np.float64] = (run(contents, preset)[:, 0] + 1) * 127.5
+    return levels
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_torchs_file_is_as_torch_left_it(preset: str) -> None:
+    contents = torch_export(generator(preset), PRESETS[preset].latent_size, takes_label=bool(PRESETS[preset].classes))
+    operators = {node.op_type for node in onnx.load_from_string(contents).graph.node}
+    assert ("ConvTranspose" in operators) == (preset == "dcgan")
+    assert ("BatchNormalization" in operators) == (preset != "mlp")
+    assert reference(preset).shape == (IMAGES, 28, 28)
+    assert reference(preset).std() > 40
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_our_float32_file_draws_torchs_pixels(preset: str) -> None:
+    model = float_graph(fold(generator(preset)), PRESETS[preset].latent_size, np.float32)
+    difference = np.abs(run(model.SerializeToString(), preset) - reference(preset))
+    # Half a level is rounding; pocket's own rounding may go to the other side of a half.
+    assert (difference > 0.51).mean() < 1e-3
+    assert difference.max() < 1.01
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_our_int8_file_draws_nearly_torchs_pixels(monkeypatch: pytest.MonkeyPatch, preset: str) -> None:
+    monkeypatch.setattr(calibration, "CALIBRATION_IMAGES", 64)
+    layers, latent_size = fold(generator(preset)), PRESETS[preset].latent_size
+    with torch.inference_mode():
+        grids = calibrate(layers, latent_size)
+        weights = round_weights(layers, grids, *calibration_sample(layers, latent_size, 100))
+    difference = run(integer_graph(layers, grids, weights, latent_size).SerializeToString(), preset) - reference(preset)
+    psnr_db = 10 * np.log10(255**2 / (difference**2).mean())
+    # Untrained, whose images are noise, generators lose more than trained ones; a mistake in a layer costs 20 dB and more.
+    assert psnr_db > 30
