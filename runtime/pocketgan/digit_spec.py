@@ -6,9 +6,12 @@ Classes are named as in the model card: "0" to "9" for digits. A range stands fo
 import re
 from collections.abc import Sequence
 from reprlib import repr as shortened
+from typing import TYPE_CHECKING
 
-from pocketgan.card import ModelCard
 from pocketgan.errors import RequestError
+
+if TYPE_CHECKING:
+    from pocketgan.card import ModelCard
 
 MOST_ENTRIES = 1000
 """Entries that a specification may stand for."""
@@ -60,7 +63,7 @@ def parse_text(text: str) -> tuple[str, ...]:
     return tuple(text)
 
 
-def labels_of_names(card: ModelCard, names: Sequence[str]) -> tuple[int, ...]:
+def labels_of_names(card: "ModelCard", names: Sequence[str]) -> tuple[int, ...]:
     """Return the labels of classes by their names. Raises RequestError if the model has no classes, or not one of these."""
     if not card.classes:
         raise RequestError(f"model {card.name} has no classes: it draws neither chosen digits nor text; choose another model")

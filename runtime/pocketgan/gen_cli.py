@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketgan.address import INDEX_LIMIT, SEED_LIMIT
-from pocketgan.console import cli_errors, command_line, show_version, tell, usage_errors
+from pocketgan.console import cli_errors, command_line, run_and_exit, show_version, tell, usage_errors
 from pocketgan.digit_spec import labels_of_names, parse_digit, parse_digits, parse_text
 from pocketgan.session import Provider
 from pocketgan.truncation import FULL_VARIETY, TRUNCATION_UNITS, truncation_units
@@ -172,7 +172,7 @@ def _with_progress_bar(batches: Iterable["Batch"], count: int) -> Iterator["Batc
 
 def main() -> None:
     """Run `gan-gen`."""
-    app()
+    run_and_exit(app)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as shortened
@@ -22,6 +21,8 @@ from pocketgan.session import OpenSession, Provider, open_session
 from pocketgan.truncation import FULL_VARIETY, truncation_units
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from onnxruntime import InferenceSession
 
 Digits: TypeAlias = int | np.integer[Any] | Sequence[int] | NDArray[np.integer[Any]]
@@ -154,6 +155,12 @@ class Generator:
     def _stream(
         self, count: int, cycle: NDArray[np.int64] | None, seed: int, start: int, threads: int, truncation: float
     ) -> Iterator[Batch]:
+        if count <= BATCH_SIZE:
+            # A few images should not have to wait for threads to start.
+            yield self._draw(start, count, cycle, seed, truncation)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
         stop = start + count
         with ThreadPoolExecutor(threads) as pool:
             ahead: deque[Future[Batch]] = deque()

@@ -1,5 +1,6 @@
 """One onnxruntime session for one model file, on the provider that was asked for and on no other."""
 
+import os
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -68,8 +69,7 @@ def open_session(contents: bytes, precision: str, provider: Provider = Provider.
 
 def import_onnxruntime() -> ModuleType:
     """Return the onnxruntime module. Raises RuntimeMissingError if it is absent, or if both its distributions are installed."""
-    installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)]
-    if len(installed) == 2:
+    if all(_is_installed(name) for name in ("onnxruntime", "onnxruntime_gpu")):
         raise RuntimeMissingError(
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run in pocketgan's checkout: "
             "pip uninstall onnxruntime onnxruntime-gpu, then pip install '.[cpu]' or pip install '.[cuda]'"
@@ -86,13 +86,13 @@ def import_onnxruntime() -> ModuleType:
 
 
 def _is_installed(distribution: str) -> bool:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        version(distribution)
-    except PackageNotFoundError:
-        return False
-    return True
+    """Say whether pip left what it leaves of a distribution. importlib.metadata would say so too, and takes ten milliseconds."""
+    return any(
+        entry.startswith(f"{distribution}-") and entry.endswith(".dist-info")
+        for folder in sys.path
+        if os.path.isdir(folder)
+        for entry in os.listdir(folder)
+    )
 
 
 def _open_on_cuda(runtime: ModuleType, contents: bytes) -> "InferenceSession":

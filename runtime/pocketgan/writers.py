@@ -3,13 +3,12 @@
 import math
 import os
 import re
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,9 @@ from pocketgan.errors import OutputError
 from pocketgan.files import whole_file
 from pocketgan.generator import Batch
 from pocketgan.pictures import contact_sheet
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
 
 NPZ_NAME = "digits.npz"
 GRID_NAME = "grid.png"
@@ -120,8 +122,10 @@ def write_npz_file(
     [count, characters] for rows of text. `labels(start, count)` tells these, as `Generator.labels` does. All is written piece by
     piece, so memory does not grow with `count`. Raises OutputError if the file cannot be written.
     """
+    from zipfile import ZIP_DEFLATED, ZipFile  # a few milliseconds, which PNG files need not wait for
+
     batches = iter(batches)
-    with whole_file(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+    with whole_file(target) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
         first_batch = next(batches)
         with _array_entry(archive, "images", "|u1", (count, *first_batch.images.shape[1:])) as file:
             for batch in chain([first_batch], batches):
@@ -146,10 +150,12 @@ def write_grid(target: Path, images: NDArray[np.uint8]) -> None:
 
 
 @contextmanager
-def _array_entry(archive: zipfile.ZipFile, name: str, dtype: str, shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
+def _array_entry(archive: "ZipFile", name: str, dtype: str, shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
     """Yield a new entry of an NPZ file, into which the bytes of an array of this type and shape are to be written."""
-    entry = zipfile.ZipInfo(f"{name}.npy", _ZIP_DATE)
-    entry.compress_type = zipfile.ZIP_DEFLATED
+    from zipfile import ZIP_DEFLATED, ZipInfo
+
+    entry = ZipInfo(f"{name}.npy", _ZIP_DATE)
+    entry.compress_type = ZIP_DEFLATED
     with archive.open(entry, "w", force_zip64=True) as file:
         np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
         yield file

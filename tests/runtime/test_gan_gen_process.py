@@ -76,6 +76,27 @@ def test_success_is_0_with_nothing_on_stdout(tmp_path: Path, models: Path) -> No
     assert len(os.listdir(tmp_path / "digits")) == 2
 
 
+def test_a_few_images_wait_for_nothing_that_only_many_need(tmp_path: Path, models: Path) -> None:
+    script = """if True:
+        import sys
+        from pocketgan.gen_cli import app
+        try:
+            app()
+        finally:
+            print([name for name in ("concurrent.futures", "rich", "zipfile", "torch") if name in sys.modules], file=sys.stderr)
+    """
+    arguments = ("--model", models / "tiny.onnx", "--count", "10", "--quiet")
+    assert run(tmp_path, *arguments, command=[sys.executable, "-c", script]) == (0, "", "[]\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_stdout_is_1_with_one_line_on_stderr(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*GAN_GEN, "--version"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write to standard output: No space left on device\n"
+
+
 def test_an_expected_failure_is_1_with_one_line_on_stderr(tmp_path: Path, models: Path) -> None:
     code, out, said = run(tmp_path, "--model", models / "fails_when_drawing.onnx", "--quiet")
     assert (code, out) == (1, "")
@@ -92,9 +113,9 @@ def test_wrong_usage_is_2_without_a_traceback(tmp_path: Path) -> None:
 def test_a_malformed_choice_of_classes_is_2_before_anything_heavy_is_imported(tmp_path: Path) -> None:
     script = """if True:
         import sys
-        from pocketgan.gen_cli import main
+        from pocketgan.gen_cli import app
         try:
-            main()
+            app()
         finally:
             print([name for name in ("numpy", "onnxruntime", "PIL", "rich") if name in sys.modules], file=sys.stderr)
     """
@@ -150,9 +171,9 @@ def assert_whole_png_files(folder: Path, generator: Generator) -> None:
 def test_help_and_version_import_nothing_heavy(tmp_path: Path, option: str) -> None:
     script = """if True:
         import sys
-        from pocketgan.gen_cli import main
+        from pocketgan.gen_cli import app
         try:
-            main()
+            app()
         finally:
             print([name for name in ("numpy", "onnxruntime", "PIL", "rich") if name in sys.modules], file=sys.stderr)
     """

@@ -4,11 +4,11 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 
 import numpy as np
 import torch
 
+from pocketgan.version import VERSION
 from pocketgan_trainer.evaluate.judge import JUDGES
 from pocketgan_trainer.evaluate.score_rows import Cell, Row
 from pocketgan_trainer.evaluate.scores import Evaluation, SourceScores
@@ -21,7 +21,7 @@ def evaluation_json(evaluation: Evaluation, rows: Sequence[Row]) -> str:
     they were drawn, and of the 55,000 training digits. What is no finite number is null.
     """
     contents = {
-        "pocketgan": version("pocketgan"),
+        "pocketgan": VERSION,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "plan": asdict(evaluation.plan),

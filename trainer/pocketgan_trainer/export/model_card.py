@@ -1,10 +1,10 @@
 """What an exported file will say of itself."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
 
 from pocketgan.card import KernelFacts, ModelCard, ParityFacts, TrainingFacts
 from pocketgan.latents import LATENT_STEP
+from pocketgan.version import VERSION
 from pocketgan_trainer.data.mnist import DATA_SET
 from pocketgan_trainer.training.checkpoint import Checkpoint
 from pocketgan_trainer.training.presets import PRESETS
@@ -45,6 +45,6 @@ def model_card(
         parity=parity,
         kernels=kernels,
         quality=dict(quality),
-        package_version=version("pocketgan"),
+        package_version=VERSION,
         licence=licence,
     )
