@@ -1,6 +1,8 @@
-"""Addresses of images: which seeds and indices there are."""
+"""Addresses of images: which seeds and indices there are, and how a run of them is divided."""
 
-from typing import SupportsIndex
+import re
+from reprlib import repr as shortened
+from typing import NamedTuple, SupportsIndex
 
 from pocketgan.errors import RequestError
 
@@ -27,3 +29,33 @@ def check_address(seed: SupportsIndex, start: SupportsIndex, count: SupportsInde
     if start < 0 or start + count > INDEX_LIMIT:
         raise RequestError(f"images {start} to {start + count - 1} are out of range: expected indices 0 to {INDEX_LIMIT - 1}")
     return seed, start, count
+
+
+_SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
+
+
+class Shard(NamedTuple):
+    """One of several parts of a run of images."""
+
+    number: int
+    """From 0, as Kubernetes and most others count: 0 <= number < of."""
+    of: int
+
+
+def parse_shard(spec: str) -> Shard:
+    """Return the shard that is written as `3/16`. Raises RequestError if it is none: the first of 16 is 0/16, the last 15/16."""
+    match = _SHARD.fullmatch(spec)
+    if not match or int(match[1]) >= int(match[2]):
+        raise RequestError(f"{shortened(spec)} is no shard: expected K/N with K below N, such as 0/16 to 15/16")
+    return Shard(int(match[1]), int(match[2]))
+
+
+def shard_range(start: int, count: int, shard: Shard) -> tuple[int, int]:
+    """Return first index and number of the images of a shard; all shards in turn are the run of `count` images from `start`.
+
+    They differ by one image at most. Raises RequestError if there are more shards than images.
+    """
+    if shard.of > count:
+        raise RequestError(f"{shard.of} shards of {count} images are too many: expected at most one for each image")
+    first, stop = (count * number // shard.of for number in (shard.number, shard.number + 1))
+    return start + first, stop - first

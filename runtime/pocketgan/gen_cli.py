@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pocketgan.address import INDEX_LIMIT, SEED_LIMIT
+from pocketgan.address import INDEX_LIMIT, SEED_LIMIT, parse_shard, shard_range
 from pocketgan.console import cli_errors, command_line, run_and_exit, show_version, tell, usage_errors
 from pocketgan.digit_spec import labels_of_names, parse_digit, parse_digits, parse_text
 from pocketgan.session import Provider
@@ -32,6 +32,8 @@ class Format(StrEnum):
 
     png = "png"
     npz = "npz"
+    idx = "idx"
+    idx_gz = "idx.gz"
 
 
 @app.command()
@@ -46,6 +48,10 @@ def generate(
     text: Annotated[str | None, typer.Option(help="Each image is a row of digits that reads so, such as 2026.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=SEED_LIMIT - 1, help="Which endless row of images.")] = 0,
     start: Annotated[int, typer.Option(min=0, max=INDEX_LIMIT - MOST_IMAGES, help="Index of the first image in that row.")] = 0,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Only part K of N of these images, from 0/N on: all parts are the whole.", metavar="K/N"),
+    ] = None,
     truncation: Annotated[
         float,
         typer.Option(help="Above 0 to 1: less gives images nearer to the average, so cleaner and more alike.", metavar="PSI"),
@@ -59,7 +65,7 @@ def generate(
     provider: Annotated[Provider, typer.Option(help="Where to draw.")] = Provider.auto,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, show_default="the CPUs this process may use")] = None,
     file_format: Annotated[
-        Format, typer.Option("--format", help="One PNG file an image, or one NPZ file with all.")
+        Format, typer.Option("--format", help="A PNG file for each image; one NPZ file; or IDX files as MNIST's.")
     ] = Format.png,
     grid: Annotated[bool, typer.Option("--grid", help="Also write the first images on one sheet, grid.png.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
@@ -75,6 +81,9 @@ def generate(
     with usage_errors("--truncation"):
         truncation_units(truncation)
     count = count or (DEFAULT_COUNT if text is None else 1)
+    if shard is not None:
+        with usage_errors("--shard"):
+            start, count = shard_range(start, count, parse_shard(shard))
     with cli_errors():
         _generate(count, out, names, text, seed, start, truncation, model, provider, threads, file_format, grid, overwrite, quiet)
 
@@ -110,7 +119,8 @@ def _generate(
 ) -> None:
     from pocketgan import writers
     from pocketgan.cpus import usable_cpus
-    from pocketgan.generator import Generator
+    from pocketgan.generator import BATCH_SIZE, Generator
+    from pocketgan.idx_files import idx_names, write_idx_files
     from pocketgan.text_rows import text_labels, text_rows
 
     generator = Generator.load(model, provider)
@@ -128,18 +138,26 @@ def _generate(
         batches = text_rows(generator, text, count, seed, start, threads, truncation=truncation)
 
     writers.prepare_folder(out)
+    is_compressed = file_format is Format.idx_gz
     if not overwrite:
+        single_files = [writers.GRID_NAME] * grid
         if file_format is Format.png:
             writers.refuse_overwriting_images(out, start, count)
-        single_files = {writers.NPZ_NAME: file_format is Format.npz, writers.GRID_NAME: grid}
-        writers.refuse_overwriting(out, [name for name, is_written in single_files.items() if is_written])
+        elif file_format is Format.npz:
+            single_files += [writers.NPZ_NAME]
+        else:
+            single_files += idx_names(is_compressed, label_dimensions=bool(card.classes) + (text is not None))
+        writers.refuse_overwriting(out, single_files)
 
-    if file_format is Format.npz:
+    if file_format in (Format.idx, Format.idx_gz):
+        written = write_idx_files(out, batches, count, is_compressed)
+    elif file_format is Format.npz:
         labels = partial(generator.labels, digits=chosen) if text is None else partial(text_labels, generator, text)
         written = writers.write_npz_file(out / writers.NPZ_NAME, batches, start, count, labels)
     else:
         older = writers.images_by_index(out, start, count) if overwrite else {}
-        written = writers.write_png_files(out, batches, card, older)
+        # Threads that would have no batch to write take milliseconds to start.
+        written = writers.write_png_files(out, batches, card, older, threads=min(threads, -(-count // BATCH_SIZE)))
     if not quiet and sys.stderr is not None and sys.stderr.isatty():
         written = _with_progress_bar(written, count)
     on_grid = writers.GRID_IMAGES if text is None else writers.GRID_IMAGES // len(text)

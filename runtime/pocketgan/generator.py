@@ -1,7 +1,6 @@
 """Generator: an opened model that draws images by address."""
 
 import hashlib
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,11 @@ from pocketgan.errors import CardError, ModelError, ProviderError, RequestError,
 from pocketgan.latents import LATENT_STEP, latents
 from pocketgan.locate import locate_model
 from pocketgan.onnx_file import read_metadata, read_model_file
+from pocketgan.pipeline import ordered_map
 from pocketgan.session import OpenSession, Provider, open_session
 from pocketgan.truncation import FULL_VARIETY, truncation_units
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from onnxruntime import InferenceSession
 
 Digits: TypeAlias = int | np.integer[Any] | Sequence[int] | NDArray[np.integer[Any]]
@@ -159,20 +157,12 @@ class Generator:
             # A few images should not have to wait for threads to start.
             yield self._draw(start, count, cycle, seed, truncation)
             return
-        from concurrent.futures import ThreadPoolExecutor
-
         stop = start + count
-        with ThreadPoolExecutor(threads) as pool:
-            ahead: deque[Future[Batch]] = deque()
-            try:
-                for first in range(start, stop, BATCH_SIZE):
-                    ahead.append(pool.submit(self._draw, first, min(BATCH_SIZE, stop - first), cycle, seed, truncation))
-                    if len(ahead) > 2 * threads:
-                        yield ahead.popleft().result()
-                while ahead:
-                    yield ahead.popleft().result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        yield from ordered_map(
+            lambda first: self._draw(first, min(BATCH_SIZE, stop - first), cycle, seed, truncation),
+            range(start, stop, BATCH_SIZE),
+            threads,
+        )
 
     def _draw(self, start: int, count: int, cycle: NDArray[np.int64] | None, seed: int, truncation: float) -> Batch:
         z = latents(seed, start, count, self.card.latent_size, truncation)

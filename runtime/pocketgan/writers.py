@@ -19,6 +19,7 @@ from pocketgan.errors import OutputError
 from pocketgan.files import whole_file
 from pocketgan.generator import Batch
 from pocketgan.pictures import contact_sheet
+from pocketgan.pipeline import ordered_map
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
@@ -82,15 +83,20 @@ def png_name(index: int, class_name: str | None) -> str:
 
 
 def write_png_files(
-    folder: Path, batches: Iterable[Batch], card: ModelCard, older: Mapping[int, Sequence[str]] = NOTHING_OLDER
+    folder: Path,
+    batches: Iterable[Batch],
+    card: ModelCard,
+    older: Mapping[int, Sequence[str]] = NOTHING_OLDER,
+    threads: int = 1,
 ) -> Iterator[Batch]:
-    """Write each image as a grey PNG file and pass the batches on. A kill leaves whole files only.
+    """Write each image as a grey PNG file, by so many threads, and pass the batches on. A kill leaves whole files only.
 
     A file is named by the image's index and class, or by the row's index and all its classes. Once it is there, the `older` files
     of its index, see `images_by_index`, are removed: an index has one image. Raises OutputError if a file cannot be written or
-    removed; those before it are complete.
+    removed; files of the batches passed on are complete.
     """
-    for batch in batches:
+
+    def write(batch: Batch) -> Batch:
         for offset, image in enumerate(batch.images):
             name = None if batch.labels is None else "".join(card.classes[label] for label in np.atleast_1d(batch.labels[offset]))
             written = png_name(batch.start + offset, name)
@@ -99,7 +105,9 @@ def write_png_files(
             for other in older.get(batch.start + offset, ()):
                 if other != written:
                     _remove(folder / other)
-        yield batch
+        return batch
+
+    return map(write, batches) if threads == 1 else ordered_map(write, batches, threads)
 
 
 def _remove(file: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from pocketgan.gen_cli import main
-from pocketgan.generator import Generator
+from pocketgan.generator import BATCH_SIZE, Generator
 
 GAN_GEN = [sys.executable, "-m", "pocketgan.gen_cli"]
 PATIENCE = 60
@@ -149,22 +149,24 @@ def test_ctrl_c_leaves_nothing_of_an_npz_file(tmp_path: Path, models: Path) -> N
     assert os.listdir(tmp_path / "digits") == []
 
 
-def test_a_kill_leaves_whole_png_files_and_at_most_one_hidden_other(tmp_path: Path, models: Path, tiny: Generator) -> None:
-    code, _ = stopped_half_way(tmp_path, models / "tiny.onnx", signal.SIGKILL)
+def test_a_kill_leaves_whole_png_files_and_a_hidden_other_for_each_thread(tmp_path: Path, models: Path, tiny: Generator) -> None:
+    code, _ = stopped_half_way(tmp_path, models / "tiny.onnx", signal.SIGKILL, "--threads", "3")
     assert code == -signal.SIGKILL
     assert_whole_png_files(tmp_path / "digits", tiny)
     others = [name for name in os.listdir(tmp_path / "digits") if not name.endswith(".png")]
-    assert len(others) <= 1
+    assert len(others) <= 3
     assert all(re.fullmatch(r"\.\d{8}\.png\.\d+\.tmp", name) for name in others)
 
 
 def assert_whole_png_files(folder: Path, generator: Generator) -> None:
-    """Check that the folder's PNG files are the first images, each of them whole."""
+    """Check that the folder's PNG files are among the first images, each of them whole."""
     names = sorted(name for name in os.listdir(folder) if name.endswith(".png"))
-    assert names == [f"{index:08d}.png" for index in range(len(names))]
-    for name, expected in zip(names, generator.generate(len(names)), strict=True):
+    expected = generator.generate(int(names[-1].removesuffix(".png")) + 1)
+    # Threads write a few batches at the same time: what is missing is less than that.
+    assert len(expected) - len(names) < 20 * BATCH_SIZE
+    for name in names:
         with Image.open(folder / name) as image:
-            np.testing.assert_array_equal(np.asarray(image), expected)
+            np.testing.assert_array_equal(np.asarray(image), expected[int(name.removesuffix(".png"))])
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])

@@ -228,6 +228,52 @@ def test_npz_is_one_file_with_all(models: Path, empty_folder: Path, conditional:
         np.testing.assert_array_equal(read["labels"], np.arange(5, 105) % 10)
 
 
+@pytest.mark.parametrize("file_format", ["png", "npz", "idx"])
+def test_shards_are_the_parts_of_the_whole(drawing_classes: GanGen, file_format: str) -> None:
+    # 100 images from index 7, which no batch and no cycle of classes begins with.
+    options = ("--count", "100", "--start", "7", "--seed", "2", "--format", file_format)
+    for number in range(3):
+        drawing_classes(*options, "--shard", f"{number}/3", "--out", f"part{number}")
+    drawing_classes(*options, "--out", "whole")
+    whole = files("whole")
+    parts = [files(f"part{number}") for number in range(3)]
+    if file_format == "png":
+        assert parts[0] | parts[1] | parts[2] == whole
+        assert sum(map(len, parts)) == len(whole)
+    elif file_format == "npz":
+        with np.load("whole/digits.npz") as archive:
+            for name in archive.files:
+                pieces = []
+                for number in range(3):
+                    with np.load(f"part{number}/digits.npz") as part:
+                        pieces.append(part[name])
+                np.testing.assert_array_equal(np.concatenate(pieces), archive[name])
+    else:
+        for name, header in (("images-idx3-ubyte", 16), ("labels-idx1-ubyte", 8)):
+            assert b"".join(part[name][header:] for part in parts) == whole[name][header:]
+
+
+@pytest.mark.parametrize(("shard", "told"), [("3/3", "is no shard"), ("x", "is no shard"), ("0/11", "11 shards of 10 images")])
+def test_a_shard_that_is_none_is_wrong_usage(gan_gen: GanGen, shard: str, told: str) -> None:
+    said = gan_gen.refusal("--shard", shard, code=2)
+    assert told in said
+    assert "--shard" in said
+
+
+@pytest.mark.parametrize(("file_format", "suffix"), [("idx", ""), ("idx.gz", ".gz")])
+def test_idx_files_that_exist_are_refused_before_anything_is_written(
+    drawing_classes: GanGen, file_format: str, suffix: str
+) -> None:
+    labels = f"labels-idx1-ubyte{suffix}"
+    Path("digits").mkdir()
+    Path("digits", labels).write_bytes(b"mine")
+    assert f"digits/{labels} exists already: use --overwrite" in drawing_classes.refusal("--format", file_format)
+    assert files() == {labels: b"mine"}
+    drawing_classes("--format", file_format, "--overwrite")
+    assert files()[labels] != b"mine"
+    assert set(files()) == {labels, f"images-idx3-ubyte{suffix}"}
+
+
 @pytest.mark.parametrize("file_format", ["png", "npz"])
 @pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (10, 3, 4), (400, 20, 20), (450, 20, 20)])
 def test_grid_shows_up_to_400_images(gan_gen: GanGen, count: int, rows: int, columns: int, file_format: str) -> None:
