@@ -21,8 +21,8 @@ from int8_peak import PEAK_MULTIPLY_ADDS, large_convolution, multiply_adds
 
 import pocketgan_models
 from pocketgan.cpus import usable_cpus
-from pocketgan_trainer.export.baselines import draw_feeds
 from pocketgan_trainer.export.exporter import build_graph
+from pocketgan_trainer.export.feeds import draw_feeds
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.speed import side_by_side
 from pocketgan_trainer.training.presets import PRESETS
@@ -61,23 +61,23 @@ def main() -> None:
 def rows(preset_name: str, threads: int, rounds: int) -> list[list[str]]:
     """Return the rows of the table for one preset: name, a cell for each batch size, beside the classic, bytes, remark."""
     entries = list(forms(preset_name, threads))
-    cells: dict[str, list[str]] = {form.name: [] for form in entries}
-    for batch in _BATCHES:
-        seconds = _timed(preset_name, entries, batch, threads, rounds)
-        for form in entries:
-            ratios = _ratios(seconds[BASELINE], seconds[form.name])
-            microseconds = statistics.median(seconds[form.name]) / batch * 1e6
-            spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-            cells[form.name].append(f"{statistics.median(ratios):.2f}x ({spread}), {microseconds:.3g} µs")
-    # Of the last batch size, the largest.
+    seconds = {batch: _timed(preset_name, entries, batch, threads, rounds) for batch in _BATCHES}
+    largest = seconds[_BATCHES[-1]]
+    peak = statistics.median(_ratios(largest[_PEAK], largest[own_file(preset_name)])) * _BATCHES[-1]
+    share = f"; {peak * _of_large_convolution(preset_name):.0%} of the processor's peak at batch {_BATCHES[-1]}"
+    table = []
     for form in entries:
-        cells[form.name].append(f"{statistics.median(_ratios(seconds[_BESIDE], seconds[form.name])):.1f}x")
-    remarks = {form.name: form.remark for form in entries}
-    share = (
-        statistics.median(_ratios(seconds[_PEAK], seconds[own_file(preset_name)])) * _BATCHES[-1] * _share_of_peak(preset_name)
-    )
-    remarks[own_file(preset_name)] += f"; {share:.0%} of the processor's peak at batch {_BATCHES[-1]}"
-    return [[form.name, *cells[form.name], _size(form), remarks[form.name]] for form in entries]
+        cells = [_cell(seconds[batch][BASELINE], seconds[batch][form.name], batch) for batch in _BATCHES]
+        beside = f"{statistics.median(_ratios(largest[_BESIDE], largest[form.name])):.1f}x"
+        remark = form.remark + (share if form.name == own_file(preset_name) else "")
+        table.append([form.name, *cells, beside, _size(form), remark])
+    return table
+
+
+def _cell(baseline: Sequence[float], own: Sequence[float], batch: int) -> str:
+    ratios = _ratios(baseline, own)
+    microseconds = statistics.median(own) / batch * 1e6
+    return f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f}), {microseconds:.3g} µs"
 
 
 def _timed(preset_name: str, entries: Sequence[Form], batch: int, threads: int, rounds: int) -> dict[str, list[float]]:
@@ -96,7 +96,7 @@ def _ratios(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
     return [one / other for one, other in zip(slow, fast, strict=True)]
 
 
-def _share_of_peak(preset_name: str) -> float:
+def _of_large_convolution(preset_name: str) -> float:
     """Return the multiply-adds of one image of a generator as a share of the large convolution's."""
     preset = PRESETS[preset_name]
     return multiply_adds(build_graph(fold(preset.build_generator().eval()), preset.latent_size, "fp32")) / PEAK_MULTIPLY_ADDS

@@ -16,8 +16,8 @@ from torch_export import torch_export
 
 import pocketgan_models
 from pocketgan.card import CARD_KEY, ModelCard
-from pocketgan_trainer.export.baselines import draw_feeds
 from pocketgan_trainer.export.exporter import build_graph
+from pocketgan_trainer.export.feeds import draw_feeds
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.naive_quantization import NAIVE_IMAGES, naive_int8
 from pocketgan_trainer.export.optimized import count_kernels, optimized
@@ -92,7 +92,9 @@ def _in_torch(generator: Callable[..., object]) -> Callable[[Feeds], object]:
 
 
 def _has_compiler() -> bool:
-    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "c++", "clang++", "cl"))
+    """Say whether torch.compile will find what it compiles with, where it looks."""
+    usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    return shutil.which(os.environ.get("CXX", usual)) is not None
 
 
 def _onnxruntime_form(name: str, contents: bytes, threads: int) -> Form:

@@ -95,11 +95,11 @@ def test_json_goes_to_stdout_and_holds_everything_that_was_measured(gan_export: 
     assert told["card"] == json.loads(model.card.to_json())
     assert [check["name"] for check in told["checks"]] == ["kernels", "against torch", "overflow", "same pixels"]
     assert [check["problem"] for check in told["checks"]] == [None] * 4
-    assert set(told["beside"]) == {"float32", "quantize_static"}
-    assert set(told["beside"]["float32"]) == {"size_bytes", "psnr_db", "speed"}
-    assert set(told["beside"]["float32"]["speed"]) == {"median", "lowest", "highest"}
-    assert told["float_size_bytes"] == told["beside"]["float32"]["size_bytes"] > told["size_bytes"]
-    assert told["card"]["parity"]["psnr_db"] < told["beside"]["float32"]["psnr_db"]
+    assert set(told["comparisons"]) == {"float32", "quantize_static"}
+    assert set(told["comparisons"]["float32"]) == {"size_bytes", "psnr_db", "speed"}
+    assert set(told["comparisons"]["float32"]["speed"]) == {"median", "lowest", "highest"}
+    assert told["float_size_bytes"] == told["comparisons"]["float32"]["size_bytes"] > told["size_bytes"]
+    assert told["card"]["parity"]["psnr_db"] < told["comparisons"]["float32"]["psnr_db"]
     assert told["written"] is True
 
 
@@ -110,6 +110,7 @@ def test_json_tells_what_a_file_was_refused_for(gan_export: Command) -> None:
     assert len(result.stderr.splitlines()) == 1
     told = json.loads(result.stdout)
     assert told["written"] is False
+    assert told["error"] in result.stderr
     assert {check["name"]: check["problem"] is not None for check in told["checks"]} == {
         "kernels": False,
         "against torch": True,

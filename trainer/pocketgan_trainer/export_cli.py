@@ -1,5 +1,6 @@
 """`gan-export`: turn a checkpoint into one ONNX file."""
 
+import math
 import os
 from enum import StrEnum
 from pathlib import Path
@@ -58,6 +59,8 @@ def export(
     if target.suffix != ".onnx":
         message = f"{target} does not end in .onnx: PATH is the file to write; a checkpoint is named with --checkpoint"
         raise typer.BadParameter(message, param_hint="PATH")
+    if least_psnr_db is not None and math.isnan(least_psnr_db):
+        raise typer.BadParameter("nan is not in the range from 0 to 100", param_hint="--min-psnr")
     with cli_errors():
         _export(target, checkpoint, precision, least_psnr_db, force, json)
 
@@ -70,9 +73,9 @@ def _export(
 
     require_training_extra()
     import_onnxruntime()
+    from pocketgan_trainer.errors import ExportError
     from pocketgan_trainer.export.exporter import export as run_export
     from pocketgan_trainer.export.report import refusal_json, report_json
-    from pocketgan_trainer.export.verify import RefusedExportError
     from pocketgan_trainer.training.checkpoint import load_checkpoint
     from pocketgan_trainer.training.run_folder import BEST, RUNS, find_run_folder
 
@@ -82,9 +85,9 @@ def _export(
     checkpoint = load_checkpoint(path)
     try:
         report = run_export(checkpoint, target, precision.value, least_psnr_db, force)
-    except RefusedExportError as refusal:
+    except ExportError as error:
         if json:
-            print(refusal_json(refusal))
+            print(refusal_json(error))
         raise
     if json:
         print(report_json(report))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pocketgan.card import ModelCard, ParityFacts, TrainingFacts
-from pocketgan_trainer.export.baselines import Beside
+from pocketgan_trainer.errors import ExportError
+from pocketgan_trainer.export.baselines import Comparison
 from pocketgan_trainer.export.exporter import ExportReport
 from pocketgan_trainer.export.report import refusal_json, report_json, report_rows, warnings
 from pocketgan_trainer.export.speed import SpeedRatio
@@ -37,9 +38,9 @@ REPORT = ExportReport(
     float_size_bytes=100_000,
     sha256="cd" * 32,
     checks=(FINE, WRONG),
-    beside={
-        "float32": Beside(100_000, 88.123, SpeedRatio(3.456, 3.001, 4.0)),
-        "quantize_static": Beside(270, 31.0, SpeedRatio(0.9996, 0.9, 1.1)),
+    comparisons={
+        "float32": Comparison(100_000, 88.123, SpeedRatio(3.456, 3.001, 4.0)),
+        "quantize_static": Comparison(270, 31.0, SpeedRatio(0.9996, 0.9, 1.1)),
     },
     card=CARD,
 )
@@ -76,7 +77,7 @@ def test_json_holds_all_of_it() -> None:
     assert Path(told["path"]).is_absolute()
     assert (told["size_bytes"], told["float_size_bytes"], told["sha256"]) == (25_000, 100_000, "cd" * 32)
     assert told["checks"][1] == {"name": "against torch", "found": "PSNR 12 dB", "problem": "pixels differ"}
-    assert told["beside"]["quantize_static"]["speed"] == {"median": 0.9996, "lowest": 0.9, "highest": 1.1}
+    assert told["comparisons"]["quantize_static"]["speed"] == {"median": 0.9996, "lowest": 0.9, "highest": 1.1}
     assert told["warnings"] == warnings(REPORT)
     assert ModelCard.from_json(json.dumps(told["card"])) == CARD
 
@@ -85,8 +86,17 @@ def test_json_of_a_refusal_holds_what_was_found() -> None:
     told = json.loads(refusal_json(RefusedExportError([FINE, WRONG])))
     assert told == {
         "written": False,
+        "error": "pixels differ. Nothing was written; take another checkpoint, or force it (gan-export --force)",
         "checks": [
             {"name": "kernels", "found": "5 integer", "problem": None},
             {"name": "against torch", "found": "PSNR 12 dB", "problem": "pixels differ"},
         ],
+    }
+
+
+def test_json_of_an_export_that_did_not_come_to_its_checks_tells_why() -> None:
+    assert json.loads(refusal_json(ExportError("the training has collapsed"))) == {
+        "written": False,
+        "error": "the training has collapsed",
+        "checks": [],
     }

@@ -111,8 +111,8 @@ def test_the_report_tells_what_was_checked(reports: dict[str, ExportReport]) -> 
 
 def test_speed_in_the_report_is_positive(reports: dict[str, ExportReport]) -> None:
     for precision, report in reports.items():
-        assert list(report.beside) == {"int8": ["float32", "quantize_static"], "fp16": ["float32"], "fp32": []}[precision]
-        for other in report.beside.values():
+        assert list(report.comparisons) == {"int8": ["float32", "quantize_static"], "fp16": ["float32"], "fp32": []}[precision]
+        for other in report.comparisons.values():
             assert 0 < other.speed.lowest <= other.speed.median <= other.speed.highest
 
 

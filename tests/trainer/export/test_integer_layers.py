@@ -10,7 +10,7 @@ from torch.nn import functional
 from pocketgan_trainer.export import integer_layers
 from pocketgan_trainer.export.column_packing import Packing
 from pocketgan_trainer.export.grids import LATENT_GRID, Grid
-from pocketgan_trainer.export.integer_layers import Stored
+from pocketgan_trainer.export.integer_layers import Kernel, Stored
 from pocketgan_trainer.export.integer_weights import IntegerWeights
 from pocketgan_trainer.export.layers import ToImage
 from pocketgan_trainer.export.nodes import GraphNotes
@@ -29,6 +29,11 @@ def small_weights(outputs: int, inputs: int, rows: int, columns: int) -> Integer
     scales = random.choice([0.5, 1.0, 2.0], outputs).astype(np.float32)
     bias = random.integers(-5, 6, outputs).astype(np.int32) * 2
     return IntegerWeights(values.reshape(outputs, inputs, rows, columns), scales, bias)
+
+
+def kernel(weights: IntegerWeights) -> Kernel:
+    """Return the weights as they are written."""
+    return Kernel(weights.values, weights.scales, weights.bias)
 
 
 def ticks(count: int, *shape: int) -> NDArray[np.float32]:
@@ -68,7 +73,7 @@ def test_a_convolution_is_torchs_however_many_columns_are_made_at_once(
     notes = GraphNotes()
     rows_of_latents = integer_layers.latent(notes, 90)
     pixels = integer_layers.to_image(notes, "image", ToImage(3, 5, 6), rows_of_latents)
-    result = integer_layers.convolved(notes, "convolved", weights, 1.0, pads, pixels, SUMS)
+    result = integer_layers.convolved(notes, "convolved", kernel(weights), 1.0, pads, pixels, SUMS)
     assert result.columns == columns
     wanted = expected(image, weights, pads)
     assert np.abs(wanted).max() < 127 / 32
@@ -83,8 +88,8 @@ def test_a_convolution_after_a_packed_one_sees_the_same_image(monkeypatch: pytes
         monkeypatch.setattr(integer_layers, "best_packing", lambda *_, chosen=chosen: Packing(next(chosen), 0))
         notes = GraphNotes()
         pixels = integer_layers.to_image(notes, "image", ToImage(3, 4, 6), integer_layers.latent(notes, 72))
-        middle = integer_layers.convolved(notes, "first", first, 1.0, (1, 1, 1, 1), pixels, SUMS)
-        result = integer_layers.convolved(notes, "second", second, 1.0, (1, 1, 1, 1), middle, SUMS)
+        middle = integer_layers.convolved(notes, "first", kernel(first), 1.0, (1, 1, 1, 1), pixels, SUMS)
+        result = integer_layers.convolved(notes, "second", kernel(second), 1.0, (1, 1, 1, 1), middle, SUMS)
         images.append(run(notes, result, image.reshape(3, -1)))
     assert images[0].std() > 0
     for other in images[1:]:
@@ -106,4 +111,20 @@ def test_a_dense_layer_takes_the_images_of_a_batch_one_by_one(count: int) -> Non
 def test_the_cost_decides_how_a_convolution_is_packed() -> None:
     notes = GraphNotes()
     pixels = integer_layers.to_image(notes, "image", ToImage(8, 28, 28), integer_layers.latent(notes, 8 * 28 * 28))
-    assert integer_layers.convolved(notes, "last", small_weights(1, 8, 3, 3), 1.0, (1, 1, 1, 1), pixels, SUMS).columns == 14
+    assert (
+        integer_layers.convolved(notes, "last", kernel(small_weights(1, 8, 3, 3)), 1.0, (1, 1, 1, 1), pixels, SUMS).columns == 14
+    )
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_outputs_may_share_scales_in_turn(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setattr(integer_layers, "best_packing", lambda *_: Packing(columns, 0))
+    weights, image = small_weights(4, 3, 3, 3), ticks(2, 4, 6, 3)
+    shared = np.array([0.5, 2.0], np.float32)
+    notes = GraphNotes()
+    pixels = integer_layers.to_image(notes, "image", ToImage(3, 4, 6), integer_layers.latent(notes, 72))
+    layer = Kernel(weights.values, shared, weights.bias)
+    result = integer_layers.convolved(notes, "convolved", layer, 1.0, (1, 1, 1, 1), pixels, SUMS)
+    wanted = expected(image, IntegerWeights(weights.values, np.tile(shared, 2), weights.bias), (1, 1, 1, 1))
+    assert np.abs(wanted).max() < 127 / 32
+    np.testing.assert_array_equal(run(notes, result, image.reshape(2, -1)), wanted)

@@ -8,14 +8,20 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
+from rounded_graph import rounded_graph
+from torch import nn
 from transposed_shapes import SHAPES, Shape, folded
 
+from pocketgan.latents import latents
 from pocketgan_trainer.export import integer_layers, integer_upscaling
+from pocketgan_trainer.export.calibration import calibrate
 from pocketgan_trainer.export.column_packing import Packing
+from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.grids import LATENT_GRID
 from pocketgan_trainer.export.integer_weights import IntegerWeights
 from pocketgan_trainer.export.layers import ToImage, TransposedConvolution
 from pocketgan_trainer.export.nodes import GraphNotes
+from pocketgan_trainer.export.reference import activations
 from pocketgan_trainer.export.subpixel import rewrite
 
 
@@ -76,9 +82,10 @@ def test_phases_are_apart_where_that_costs_less(outputs: int, convolutions: int)
 
 
 @pytest.mark.parametrize(
-    ("outputs", "operator"), [(1, "Transpose"), (2, "Transpose"), (4, "Transpose"), (3, "Gather"), (6, "Gather")]
+    ("outputs", "operators"),
+    [(1, "Transpose"), (2, "Transpose"), (3, "Gather"), (4, "Transpose"), (6, "Gather")],
 )
-def test_interleaving_is_a_transpose_where_that_is_quick(outputs: int, operator: str) -> None:
+def test_interleaving_is_a_transpose_where_that_is_quick(outputs: int, operators: str) -> None:
     notes = GraphNotes()
     latent = integer_layers.latent(notes, 9 * 4 * outputs)
     image = integer_layers.to_image(notes, "image", ToImage(4 * outputs, 3, 3), latent)
@@ -87,9 +94,36 @@ def test_interleaving_is_a_transpose_where_that_is_quick(outputs: int, operator:
     assert (larger.height, larger.width, larger.channels, larger.stride) == (6, 6, outputs, 1)
     notes.reshape("images", larger.name, [-1, 6, 6 * outputs])
     model = notes.model(36 * outputs, 6, 6 * outputs)
-    assert ("Transpose" if outputs in (1, 2, 4) else "Gather") in {node.op_type for node in model.graph.node}
+    assert {node.op_type for node in model.graph.node} & {"Transpose", "Gather"} == {operators}
     ticks = np.random.default_rng(0).integers(-128, 128, size=(2, 3, 3, 2, 2, outputs))
     images = drawn(model, (ticks / 32).astype(np.float32).reshape(2, -1))
     np.testing.assert_array_equal(
         images.reshape(2, 6, 6, outputs), ticks.transpose(0, 1, 3, 2, 4, 5).reshape(2, 6, 6, outputs) + 128
     )
+
+
+def test_a_packed_image_may_be_enlarged_in_packed_phases() -> None:
+    torch.manual_seed(0)
+    generator = nn.Sequential(
+        nn.Linear(8, 784),
+        nn.Unflatten(1, (16, 7, 7)),
+        nn.ReLU(),
+        nn.Conv2d(16, 4, 3, padding=1),
+        nn.ReLU(),
+        nn.ConvTranspose2d(4, 16, 4, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(16, 1, 3, padding=1),
+        nn.Tanh(),
+    ).eval()
+    layers = fold(generator)
+    latent = latents(0, 0, 20, 8)
+    (*_, exact) = activations(layers, torch.from_numpy(latent).double())
+    wanted = (exact[:, 0].numpy() + 1) * 127.5
+    for cost in (1, 10**9):
+        # Phases of their own, then all in one.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                integer_upscaling, "best_packing", lambda kernel, *_, cost=cost: Packing(1, cost if kernel[0] == 16 else 10**6)
+            )
+            images = drawn(rounded_graph(layers, calibrate(layers, 8), 8), latent)
+        assert np.abs(images - wanted).max() < 8

@@ -10,7 +10,7 @@ from lively_generators import lively_generator
 from pocketgan.card import KernelFacts
 from pocketgan.errors import OutputError
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.baselines import draw_feeds
+from pocketgan_trainer.export.feeds import draw_feeds
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.grids import LATENT_GRID

@@ -71,9 +71,12 @@ def test_each_phase_on_its_own_is_a_smaller_convolution_of_the_same_numbers(shap
         for part in parts:
             assert min(part.pads) >= 0
             top, left, bottom, right = part.pads
-            kernel = weight[part.outputs, :, part.rows, part.columns]
+            kernel = weight[part.outputs, :, part.kernel_rows, part.kernel_columns]
             alone = functional.conv2d(functional.pad(image, (left, right, top, bottom)), kernel, bias[part.outputs])
             assert torch.equal(alone, together[:, part.outputs])
+            elsewhere = weight[part.outputs].clone()
+            elsewhere[:, :, part.rows, part.columns] = 0
+            assert not elsewhere.any()
 
 
 def test_no_phase_has_products_with_what_is_always_zero() -> None:

@@ -78,7 +78,7 @@ def test_weights_whose_sums_hold_are_accepted(weights: list[int]) -> None:
     ids=str,
 )
 def test_weights_whose_sums_could_saturate_are_refused(weights: list[int], sum_: int) -> None:
-    told = rf"dense.weight.*: weights from {min(weights)}, of which two neighbours add up to {sum_}; expected from -127"
+    told = rf"dense.*: weights from {min(weights)}, of which two neighbours add up to {sum_}; expected from -127"
     model = model_with_weights([[0, 0, 0, 0], weights])
     check = sums(model)
     assert re.search(told, check.problem or "")
@@ -90,7 +90,7 @@ def test_weights_that_are_no_int8_are_a_problem() -> None:
     for tensor in model.graph.initializer:
         if tensor.name == "dense.weight.integers":
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.uint8), tensor.name))
-    assert re.search("weights of type uint8, expected int8", sums(model).problem or "")
+    assert re.search("weights are of type uint8, expected constants of type int8", sums(model).problem or "")
     assert check_sums(optimized(float_model())).problem == "weights in unknown places: none were found"
 
 
@@ -100,7 +100,26 @@ def test_weights_in_places_that_are_not_known_are_a_problem() -> None:
         if node.op_type == "Conv":
             node.op_type = "ConvTranspose"
     # ... for which there is no integer kernel.
-    assert re.search("weights in unknown places: dense.weight", sums(model).problem or "")
+    assert re.search("weights in unknown places: .*dense.weight", sums(model).problem or "")
+
+
+def test_weights_that_are_not_constant_are_a_problem() -> None:
+    model = optimized(model_with_weights([[0, 0], [127, 0]]).SerializeToString())
+    (node,) = (node for node in model.graph.node if node.op_type == "QLinearConv")
+    node.input[3] = "z"
+    assert re.search("weights are not constant, expected constants of type int8", check_sums(model).problem or "")
+
+
+def test_what_is_told_of_a_layer_is_its_own() -> None:
+    weights = [[[64, 64], [0, 0]], [[0, 0], [-128, 0]]]
+    models = [optimized(model_with_weights(values).SerializeToString()) for values in weights]
+    for tensor in models[1].graph.initializer:
+        tensor.name += "_other"
+    for node in models[1].graph.node:
+        node.input[:] = [name + "_other" for name in node.input]
+    models[0].graph.node.extend(models[1].graph.node)
+    models[0].graph.initializer.extend(models[1].graph.initializer)
+    assert re.search("weights from -128, of which two neighbours add up to 128;", check_sums(models[0]).problem or "")
 
 
 def test_weights_are_looked_at_as_they_are_when_constants_are_worked_out() -> None:

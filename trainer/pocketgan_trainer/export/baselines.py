@@ -7,9 +7,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from pocketgan.latents import latents
 from pocketgan.session import Provider, open_session
 from pocketgan_trainer.export.calibration import CALIBRATION_SEED
+from pocketgan_trainer.export.feeds import draw_feeds
 from pocketgan_trainer.export.layers import Layer, classes
 from pocketgan_trainer.export.naive_quantization import NAIVE_IMAGES, naive_int8
 from pocketgan_trainer.export.speed import SpeedRatio, speed_ratios
@@ -23,7 +23,7 @@ _ROUNDS = 7
 
 
 @dataclass(frozen=True)
-class Beside:
+class Comparison:
     """A file that an exported one is compared with."""
 
     size_bytes: int
@@ -31,12 +31,6 @@ class Beside:
     """How near its images are to torch's."""
     speed: SpeedRatio
     """How many times as fast the exported file is as this one."""
-
-
-def draw_feeds(latent_size: int, class_count: int, seed: int, count: int) -> dict[str, NDArray[np.generic]]:
-    """Return a model's inputs by name: latents of a seed, and the classes in turn if it has any."""
-    feeds: dict[str, NDArray[np.generic]] = {"z": latents(seed, 0, count, latent_size)}
-    return {**feeds, "label": np.arange(count) % class_count} if class_count else feeds
 
 
 def baselines(float_model: onnx.ModelProto, precision: str, layers: list[Layer], latent_size: int) -> dict[str, bytes]:
@@ -52,9 +46,9 @@ def baselines(float_model: onnx.ModelProto, precision: str, layers: list[Layer],
     return files
 
 
-def beside(
+def compared_with(
     files: Mapping[str, bytes], contents: bytes, feeds: Mapping[str, NDArray[np.generic]], reference: NDArray[np.uint8]
-) -> dict[str, Beside]:
+) -> dict[str, Comparison]:
     """Return what other files of the same generator are, by their names, and how many times as fast a model is as they are.
 
     `feeds` are the inputs by name, of which torch draws the images `reference`, uint8 [N, H, W]. All files are timed in one run,
@@ -65,5 +59,5 @@ def beside(
     results = {}
     for (name, other), speed in zip(files.items(), speeds, strict=True):
         (images,) = open_session(other, "fp32", Provider.cpu).session.run(["images"], feeds)
-        results[name] = Beside(len(other), compare(images, reference).psnr_db, speed)
+        results[name] = Comparison(len(other), compare(images, reference).psnr_db, speed)
     return results

@@ -2,8 +2,8 @@
 
 A kernel that is f - 1 columns wider, put down at every f-th column, can make f columns of the result as so many more channels:
 the sums are the same, with some products by zero among them. Channels last, that result is byte for byte the one that was wanted.
-What it saves are copies, and outputs left empty where onnxruntime computes 16 at a time. The file keeps the narrow kernel, of
-which onnxruntime makes the wide one when it opens the file.
+What it saves are copies, and outputs left empty where onnxruntime computes 16 at a time. The file keeps the narrow kernel, and a
+column of zeros, of which onnxruntime makes the wide one when it opens the file.
 """
 
 from dataclasses import dataclass

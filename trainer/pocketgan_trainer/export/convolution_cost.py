@@ -5,8 +5,10 @@ multiplies matrices, 16 outputs at a time. Source: onnxruntime, qlinearconv.cc i
 """
 
 _OUTPUTS_AT_A_TIME = 16
-# So many multiply-adds take about the time of one copy: on a Zen 5 with AVX512-VNNI, measured on pocket's and nano's layers.
+# So many multiply-adds take about the time of one copy, and of calling one kernel: on a Zen 5 with AVX512-VNNI, measured on
+# pocket's and nano's layers, and on transposed convolutions of some sizes.
 _COPY = 1500
+_CALL = 400_000
 
 
 def convolution_cost(places: int, outputs: int, inputs: int, kernel_rows: int, kernel_columns: int) -> int:
@@ -18,4 +20,4 @@ def convolution_cost(places: int, outputs: int, inputs: int, kernel_rows: int, k
     multiplied = -(-outputs // _OUTPUTS_AT_A_TIME) * _OUTPUTS_AT_A_TIME * products
     # A kernel of one place needs no surroundings.
     copied = 0 if kernel_rows == kernel_columns == 1 else kernel_rows * _COPY
-    return places * (multiplied + copied)
+    return _CALL + places * (multiplied + copied)

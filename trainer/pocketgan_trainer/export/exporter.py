@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from pocketgan.card import CARD_KEY, PRECISIONS, ModelCard
 from pocketgan.errors import OutputError
@@ -17,8 +18,9 @@ from pocketgan.files import whole_file
 from pocketgan.generator import Generator
 from pocketgan.session import Provider, open_session
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.baselines import Beside, baselines, beside, draw_feeds
+from pocketgan_trainer.export.baselines import Comparison, baselines, compared_with
 from pocketgan_trainer.export.calibration import calibrate, calibration_sample
+from pocketgan_trainer.export.feeds import draw_feeds
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
@@ -62,7 +64,7 @@ class ExportReport:
     """Digest of the file."""
     checks: tuple[Check, ...]
     """What was looked at. A problem is left only if the file was written all the same because that was asked for."""
-    beside: Mapping[str, Beside]
+    comparisons: Mapping[str, Comparison]
     """Other files of the same generator by their names, see baselines.py."""
     card: ModelCard
 
@@ -86,11 +88,7 @@ def export(
     RefusedExportError if a check fails, ExportError if the layers cannot be exported or all images are the same, OutputError if
     the file cannot be written.
     """
-    if os.path.isdir(target):
-        raise OutputError(f"cannot write {target}: it is a folder; expected a file name such as {target / 'model.onnx'}")
-    if not os.path.isdir(target.parent):
-        is_missing = not os.path.exists(target.parent)
-        raise OutputError(f"cannot write {target}: {os.strerror(errno.ENOENT if is_missing else errno.ENOTDIR)}")
+    _refuse_impossible(target)
     preset = PRESETS[checkpoint.config.preset]
     generator = restore_generator(checkpoint)
     layers = fold(generator)
@@ -114,7 +112,7 @@ def export(
     if not force and any(check.problem is not None for check in checks):
         raise RefusedExportError(checks)
     float_model = build_graph(layers, preset.latent_size, "fp32")
-    others = beside(baselines(float_model, precision, layers, preset.latent_size), without_card, feeds, reference)
+    others = compared_with(baselines(float_model, precision, layers, preset.latent_size), without_card, feeds, reference)
 
     # What onnxruntime makes of a float graph differs from processor to processor, and the file must not.
     in_card = kernels if precision == "int8" else None
@@ -122,13 +120,27 @@ def export(
     entry = model.metadata_props.add()
     entry.key, entry.value = CARD_KEY, card.to_json()
     contents = model.SerializeToString(deterministic=True)
-    with whole_file(target) as temporary:
-        temporary.write_bytes(contents)
-        drawn = Generator.load(temporary, Provider.cpu).generate(SAME_PIXELS_IMAGES, seed=PARITY_SEED)
-        if not np.array_equal(drawn, images[:SAME_PIXELS_IMAGES]):
-            raise ExportError("the runtime draws other pixels from the finished file than were measured")
+    _write(contents, target, images[:SAME_PIXELS_IMAGES])
     sha256 = hashlib.sha256(contents).hexdigest()
     return ExportReport(target, len(contents), float_model.ByteSize(), sha256, tuple(checks), MappingProxyType(others), card)
+
+
+def _refuse_impossible(target: Path) -> None:
+    """Raise OutputError for a target that can be no file, before minutes of work are spent on it."""
+    if os.path.isdir(target):
+        raise OutputError(f"cannot write {target}: it is a folder; expected a file name such as {target / 'model.onnx'}")
+    if not os.path.isdir(target.parent):
+        is_missing = not os.path.exists(target.parent)
+        raise OutputError(f"cannot write {target}: {os.strerror(errno.ENOENT if is_missing else errno.ENOTDIR)}")
+
+
+def _write(contents: bytes, target: Path, images: NDArray[np.uint8]) -> None:
+    """Write the finished file, if the runtime draws these `images` of PARITY_SEED from it."""
+    with whole_file(target) as temporary:
+        temporary.write_bytes(contents)
+        drawn = Generator.load(temporary, Provider.cpu).generate(len(images), seed=PARITY_SEED)
+        if not np.array_equal(drawn, images):
+            raise ExportError("the runtime draws other pixels from the finished file than were measured")
 
 
 def build_graph(layers: list[Layer], latent_size: int, precision: str) -> onnx.ModelProto:

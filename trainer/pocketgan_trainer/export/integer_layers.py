@@ -9,6 +9,7 @@ own transposes cancel against the ones written here.
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.column_packing import best_packing, widened
@@ -35,6 +36,18 @@ class Stored:
     """Above 1: channel (a*stride + b)*C + c is channel c of rows a and columns b, modulo stride, of an image so much larger."""
     columns: int = 1
     """The tensor of an image is [N, height, width/columns, columns*channels]: byte for byte [N, height, width, channels]."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Integer weights in the order in which they are written."""
+
+    values: NDArray[np.int8]
+    """[out, in, k, l]"""
+    scales: NDArray[np.float32]
+    """Output r has scale r modulo their number."""
+    bias: NDArray[np.int32]
+    """[out], in units of the input's scale times `scales`."""
 
 
 def latent(notes: GraphNotes, latent_size: int) -> Stored:
@@ -78,8 +91,7 @@ def dense(
         order = np.arange(len(bias)).reshape(image.channels, image.height, image.width).transpose(1, 2, 0).ravel()
         values, bias = values[order], bias[order]
         scales = scales[order] if len(scales) == len(order) else scales
-    as_kernel = IntegerWeights(values[:, :, None, None], scales, bias)
-    return convolved(notes, name, as_kernel, factor, (0, 0, 0, 0), current, grid)
+    return convolved(notes, name, Kernel(values[:, :, None, None], scales, bias), factor, (0, 0, 0, 0), current, grid)
 
 
 def to_image(notes: GraphNotes, name: str, layer: ToImage, current: Stored) -> Stored:
@@ -98,36 +110,34 @@ def table(notes: GraphNotes, name: str, operator: str, attributes: dict[str, flo
 def convolved(
     notes: GraphNotes,
     name: str,
-    weights: IntegerWeights,
+    kernel: Kernel,
     factor: float,
     pads: tuple[int, int, int, int],
     current: Stored,
     grid: Grid,
 ) -> Stored:
-    """Emit `factor` times a convolution of stride 1, weights [out, in, k, l]; `pads` are at the top, left, bottom and right.
+    """Emit `factor` times a convolution of stride 1; `pads` are rows and columns of zeros at the top, left, bottom and right.
 
     Flat features are taken as an image of one column.
     """
-    scales = weights.scales * np.float32(factor)
-    outputs, _, rows, size = weights.values.shape
+    scales = kernel.scales * np.float32(factor)
+    outputs, _, rows, size = kernel.values.shape
     top, left, bottom, right = pads
     height = current.height + top + bottom - rows + 1 if current.height != FLAT else FLAT
     width = current.width + left + right - size + 1
-    packing = best_packing(weights.values.shape, height or 1, width)
+    packing = best_packing(kernel.values.shape, height or 1, width)
     if packing.columns == 1:
-        kernel = notes.load_weights(f"{name}.weight", weights.values, scales)
+        integers = notes.constant(f"{name}.weight.integers", kernel.values)
     else:
-        scales = np.tile(scales, packing.columns)
-        wide = widened(notes, f"{name}.weight", weights.values, packing.columns)
-        kernel = notes.load_channels(f"{name}.weight", wide, len(scales), scales)
-    bias = np.tile(weights.bias, packing.columns)
+        integers = widened(notes, f"{name}.weight", kernel.values, packing.columns)
+    bias = notes.constant(f"{name}.bias.integers", np.tile(kernel.bias, packing.columns))
     channels_first = notes.transpose(f"{name}.channels_first", unpacked(notes, name, current).name, [0, 3, 1, 2])
     product = notes.node(
         "Conv",
         f"{name}.product",
         notes.load(f"{name}.input", channels_first, current.grid),
-        kernel,
-        notes.load_weights(f"{name}.bias", bias, scales * np.float32(current.grid.scale)),
+        notes.load_channels(f"{name}.weight", integers, packing.columns * outputs, scales),
+        notes.load_channels(f"{name}.bias", bias, packing.columns * outputs, scales * np.float32(current.grid.scale)),
         kernel_shape=[rows, size + packing.columns - 1],
         strides=[1, packing.columns],
         pads=list(pads),

@@ -11,7 +11,7 @@ import numpy as np
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.column_packing import best_packing
 from pocketgan_trainer.export.grids import Grid
-from pocketgan_trainer.export.integer_layers import Stored, convolved, unpacked
+from pocketgan_trainer.export.integer_layers import Kernel, Stored, convolved, unpacked
 from pocketgan_trainer.export.integer_weights import IntegerWeights
 from pocketgan_trainer.export.layers import Convolution, PixelShuffle, TransposedConvolution
 from pocketgan_trainer.export.nodes import GraphNotes
@@ -32,12 +32,10 @@ def convolution(
     grid: Grid,
 ) -> Stored:
     """Emit `factor` times a convolution; if a `shuffle` comes after it, with its output channels in the order of phases."""
-    stride = 1
-    if shuffle is not None:
-        stride = shuffle.factor
-        order = np.arange(len(weights.bias)).reshape(-1, stride, stride).transpose(1, 2, 0).ravel()
-        weights = IntegerWeights(weights.values[order], weights.scales[order], weights.bias[order])
-    return replace(convolved(notes, name, weights, factor, (layer.padding,) * 4, current, grid), stride=stride)
+    stride = 1 if shuffle is None else shuffle.factor
+    order = np.arange(len(weights.bias)).reshape(-1, stride, stride).transpose(1, 2, 0).ravel()
+    kernel = Kernel(weights.values[order], weights.scales[order], weights.bias[order])
+    return replace(convolved(notes, name, kernel, factor, (layer.padding,) * 4, current, grid), stride=stride)
 
 
 def pixel_shuffle(notes: GraphNotes, name: str, layer: PixelShuffle, current: Stored) -> Stored:
@@ -64,25 +62,27 @@ def transposed_convolution(
     One of all phases if that costs less, else one for each phase, of which some have smaller kernels.
     """
     plain = rewrite(layer, current.height)
+    whole = Kernel(weights.values, weights.scales, weights.bias)
     parts = list(phases(plain))
     apart = [_part(weights, phase) for phase in parts]
-    together, *each = (best_packing(part.values.shape, *(plain.convolved_size,) * 2).cost for part in (weights, *apart))
+    size = plain.convolved_size
+    together, *each = (best_packing(kernel.values.shape, size, size).cost for kernel in (whole, *apart))
     if sum(each) < together:
         images = [
-            convolved(notes, f"{name}.phase{number}", part, factor, phase.pads, current, grid)
-            for number, (part, phase) in enumerate(zip(apart, parts, strict=True))
+            convolved(notes, f"{name}.phase{number}", kernel, factor, phase.pads, current, grid)
+            for number, (kernel, phase) in enumerate(zip(apart, parts, strict=True))
         ]
         larger = _joined(notes, name, images, plain.stride)
     else:
         pads = (plain.pad_before, plain.pad_before, plain.pad_after, plain.pad_after)
-        image = convolved(notes, f"{name}.phases", weights, factor, pads, current, grid)
+        image = convolved(notes, f"{name}.phases", whole, factor, pads, current, grid)
         larger = _interleaved(notes, name, replace(image, stride=plain.stride))
     return _cropped(notes, name, larger, plain.output_size)
 
 
-def _part(weights: IntegerWeights, phase: Phase) -> IntegerWeights:
-    values = weights.values[phase.outputs, :, phase.rows, phase.columns]
-    return IntegerWeights(values, weights.scales[phase.outputs], weights.bias[phase.outputs])
+def _part(weights: IntegerWeights, phase: Phase) -> Kernel:
+    values = weights.values[phase.outputs, :, phase.kernel_rows, phase.kernel_columns]
+    return Kernel(values, weights.scales[phase.outputs], weights.bias[phase.outputs])
 
 
 def _interleaved(notes: GraphNotes, name: str, current: Stored) -> Stored:
@@ -102,13 +102,13 @@ def _interleaved(notes: GraphNotes, name: str, current: Stored) -> Stored:
     return _reshaped(notes, name, moved, current.grid, height * stride, width * stride, channels)
 
 
-def _joined(notes: GraphNotes, name: str, phases: Sequence[Stored], stride: int) -> Stored:
-    """Emit the image of phases that are images of their own, in the order of rows and, within these, of columns."""
-    first = phases[0]
+def _joined(notes: GraphNotes, name: str, images: Sequence[Stored], stride: int) -> Stored:
+    """Emit the image whose phases are `images` of their own, in the order of rows and, within these, of columns."""
+    first = images[0]
+    names = [unpacked(notes, f"{name}.made{number}", image).name for number, image in enumerate(images)]
     rows = []
     for a in range(stride):
-        of_row = [unpacked(notes, phase.name, phase).name for phase in phases[a * stride : (a + 1) * stride]]
-        row = notes.node("Concat", f"{name}.row{a}", *of_row, axis=3) if stride > 1 else of_row[0]
+        row = notes.node("Concat", f"{name}.row{a}", *names[a * stride : (a + 1) * stride], axis=3)
         rows.append(notes.reshape(f"{name}.row{a}.flat", row, [-1, first.height, 1, first.width * stride * first.channels]))
     joined = notes.node("Concat", f"{name}.joined", *rows, axis=2)
     return _reshaped(notes, name, joined, first.grid, first.height * stride, first.width * stride, first.channels)

@@ -7,6 +7,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.grids import Grid
 
 OPSET, IR_VERSION = 17, 8
@@ -20,14 +21,20 @@ class GraphNotes:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._grids: dict[Grid, tuple[str, str]] = {}
+        self._names: set[str] = set()
 
     def constant(self, name: str, values: NDArray[np.generic]) -> str:
-        """Add a constant."""
+        """Add a constant. Raises ExportError if the name is taken."""
+        self._take(name)
         self._constants.append(numpy_helper.from_array(values, name))
         return name
 
     def node(self, operator: str, name: str, *inputs: str, **attributes: int | float | str | list[int]) -> str:
-        """Add a node of the standard operator set with one output, which bears the node's name; keywords are its attributes."""
+        """Add a node of the standard operator set with one output, which bears the node's name; keywords are its attributes.
+
+        Raises ExportError if the name is taken.
+        """
+        self._take(name)
         node = helper.make_node(operator, list(inputs), [name], name=f"{name}/{operator}")
         node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
         self._nodes.append(node)
@@ -66,7 +73,7 @@ class GraphNotes:
         return self.node("DequantizeLinear", name, integers, scale, axis=0)
 
     def model(self, latent_size: int, height: int, width: int, takes_label: bool = False) -> onnx.ModelProto:
-        """Return the model with input `z` float32 [N, latent_size] and output `images` uint8 [N, height, width].
+        """Return the model with input `z` float32 [N, latent_size] and output `images` uint8 [N, height, width], N at least 1.
 
         If it `takes_label`, there is the input `label` int64 [N] too. Nodes that use and make tensors of these names must have
         been added.
@@ -84,6 +91,11 @@ class GraphNotes:
         return helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="pocketgan"
         )
+
+    def _take(self, name: str) -> None:
+        if name in self._names:
+            raise ExportError(f"cannot export: two tensors would be called {name}; report this with the layers")
+        self._names.add(name)
 
     def _grid(self, grid: Grid) -> tuple[str, str]:
         """Return the names of a grid's scale and zero point, which are added once."""

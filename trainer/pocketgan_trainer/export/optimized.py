@@ -49,10 +49,20 @@ def count_kernels(model: onnx.ModelProto) -> KernelFacts:
     return KernelFacts(integer, tuple(in_float))
 
 
-def convolution_weights(model: onnx.ModelProto) -> Iterator[tuple[str, NDArray[np.generic]]]:
-    """Yield name and weights, [out, in, k, l], of each integer convolution of an optimized model."""
+def convolution_weights(model: onnx.ModelProto) -> Iterator[tuple[str, NDArray[np.generic] | None]]:
+    """Yield name and weights, [out, in, k, l], of each integer convolution of an optimized model, by the order of its nodes.
+
+    The name is the node's; the weights are None where they are no constant.
+    """
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == _CONVOLUTION:
-            name = node.input[3]
-            yield name, numpy_helper.to_array(tensors[name])
+            weights = tensors.get(node.input[3])
+            yield node.name, None if weights is None else numpy_helper.to_array(weights)
+
+
+def other_int8_constants(model: onnx.ModelProto) -> list[str]:
+    """Return the names of an optimized model's int8 constants of two or more dimensions that no integer convolution has."""
+    known = {node.input[3] for node in model.graph.node if node.op_type == _CONVOLUTION}
+    tensors = (tensor for tensor in model.graph.initializer if tensor.name not in known)
+    return [tensor.name for tensor in tensors if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1]

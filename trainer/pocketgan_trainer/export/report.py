@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 
+from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.baselines import SPEED_BATCH
 from pocketgan_trainer.export.exporter import ExportReport
 from pocketgan_trainer.export.verify import RefusedExportError
@@ -12,7 +13,7 @@ def report_rows(report: ExportReport) -> list[tuple[str, str]]:
     """Return the rows of the table: a name, and what was found."""
     rows = [("size", f"{report.size_bytes:,} bytes, {report.size_bytes / report.float_size_bytes:.0%} of float32")]
     rows += [(check.name, check.found) for check in report.checks]
-    for name, other in report.beside.items():
+    for name, other in report.comparisons.items():
         speed = f"{other.speed.median:.2f} times as fast ({other.speed.lowest:.2f} to {other.speed.highest:.2f})"
         its = f"that has {other.size_bytes:,} bytes, PSNR {other.psnr_db:.2f} dB"
         rows.append((f"beside {name}", f"{speed}, batch {SPEED_BATCH}, one thread; {its}"))
@@ -25,7 +26,7 @@ def warnings(report: ExportReport) -> list[str]:
     return problems + [
         f"this int8 file is slower than {name} here: {other.speed.median:.3f} times as fast "
         f"({other.speed.lowest:.2f} to {other.speed.highest:.2f})"
-        for name, other in report.beside.items()
+        for name, other in report.comparisons.items()
         if report.card.precision == "int8" and other.speed.median < 1
     ]
 
@@ -40,7 +41,7 @@ def report_json(report: ExportReport) -> str:
             "float_size_bytes": report.float_size_bytes,
             "sha256": report.sha256,
             "checks": [asdict(check) for check in report.checks],
-            "beside": {name: asdict(other) for name, other in report.beside.items()},
+            "comparisons": {name: asdict(other) for name, other in report.comparisons.items()},
             "speed_batch": SPEED_BATCH,
             "warnings": warnings(report),
             "card": json.loads(report.card.to_json()),
@@ -49,6 +50,7 @@ def report_json(report: ExportReport) -> str:
     )
 
 
-def refusal_json(refusal: RefusedExportError) -> str:
-    """Return what the checks found that a file was not written for, as JSON."""
-    return json.dumps({"written": False, "checks": [asdict(check) for check in refusal.checks]}, indent=2)
+def refusal_json(error: ExportError) -> str:
+    """Return why a file was not written, and what each check found if it came to these, as JSON."""
+    checks = [asdict(check) for check in error.checks] if isinstance(error, RefusedExportError) else []
+    return json.dumps({"written": False, "error": str(error), "checks": checks}, indent=2)

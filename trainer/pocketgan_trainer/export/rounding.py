@@ -101,8 +101,8 @@ def _apply_rounded(layer: Weighted, weights: IntegerWeights, stored: Tensor, gri
         return functional.conv2d(stored, weight, bias, padding=layer.padding)
     plain = _plain(layer, stored)
     pads = (plain.pad_before, plain.pad_after)
-    phases = functional.conv2d(functional.pad(stored, pads + pads), weight, bias)
-    by_phase = phases.reshape(len(phases), plain.stride**2, -1, plain.convolved_size, plain.convolved_size)
+    convolved = functional.conv2d(functional.pad(stored, pads + pads), weight, bias)
+    by_phase = convolved.reshape(len(convolved), plain.stride**2, -1, plain.convolved_size, plain.convolved_size)
     image = functional.pixel_shuffle(by_phase.transpose(1, 2).flatten(1, 2), plain.stride)
     return image[:, :, : plain.output_size, : plain.output_size]
 

@@ -25,7 +25,7 @@ class SubpixelConvolution:
     bias: Array
     """[stride*stride*out]"""
     windows: tuple[slice, ...]
-    """For each phase a of the rows, which rows of the kernel may be other than zero; the same for columns."""
+    """For each phase a of the rows, which rows of the kernel are not zero because they must be; the same for columns."""
     stride: int
     pad_before: int
     """Rows and columns of zeros at the top and the left."""
@@ -44,10 +44,13 @@ class Phase:
     outputs: slice
     """Of the whole convolution's channels."""
     rows: slice
-    """Of the whole convolution's kernel."""
+    """Of the whole convolution's kernel: where this phase has weights."""
     columns: slice
+    kernel_rows: slice
+    """The same and, if the convolution would have to begin or end within the image, some that are zero."""
+    kernel_columns: slice
     pads: tuple[int, int, int, int]
-    """Rows and columns of zeros at the top, left, bottom and right."""
+    """Rows and columns of zeros at the top, left, bottom and right of the image, for kernel_rows and kernel_columns."""
 
 
 def phases(convolution: SubpixelConvolution) -> Iterator[Phase]:
@@ -57,9 +60,14 @@ def phases(convolution: SubpixelConvolution) -> Iterator[Phase]:
     for a, rows in enumerate(convolution.windows):
         for b, columns in enumerate(convolution.windows):
             first = (a * convolution.stride + b) * count
-            before = [convolution.pad_before - part.start for part in (rows, columns)]
-            after = [convolution.pad_after - (size - part.stop) for part in (rows, columns)]
-            yield Phase(slice(first, first + count), rows, columns, (before[0], before[1], after[0], after[1]))
+            kernel_rows, kernel_columns = (
+                slice(min(part.start, convolution.pad_before), max(part.stop, size - convolution.pad_after))
+                for part in (rows, columns)
+            )
+            top, left = (convolution.pad_before - part.start for part in (kernel_rows, kernel_columns))
+            bottom, right = (convolution.pad_after - (size - part.stop) for part in (kernel_rows, kernel_columns))
+            outputs = slice(first, first + count)
+            yield Phase(outputs, rows, columns, kernel_rows, kernel_columns, (top, left, bottom, right))
 
 
 def rewrite(layer: TransposedConvolution, input_size: int) -> SubpixelConvolution:
@@ -87,8 +95,7 @@ def rewrite(layer: TransposedConvolution, input_size: int) -> SubpixelConvolutio
     windows = []
     for phase_taps in taps:
         used = [offset - first for offset, _ in phase_taps] or [pad_before]
-        # Not so narrow that what is left would begin or end within the image.
-        windows.append(slice(min([*used, pad_before]), max(max(used) + 1, size - pad_after)))
+        windows.append(slice(min(used), max(used) + 1))
     return SubpixelConvolution(
         weight=weight.reshape(stride * stride * channels_out, channels_in, size, size),
         bias=np.tile(layer.bias, stride * stride),

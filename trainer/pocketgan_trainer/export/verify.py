@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pocketgan.card import KernelFacts, ParityFacts
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.integer_weights import LARGEST_NEIGHBOURS, LARGEST_WEIGHT, largest_neighbour_sum
-from pocketgan_trainer.export.optimized import convolution_weights
+from pocketgan_trainer.export.optimized import convolution_weights, other_int8_constants
 
 PARITY_IMAGES = 1000
 PARITY_SEED = 2**32 + 2
@@ -56,23 +56,21 @@ def check_kernels(kernels: KernelFacts, precision: str) -> Check:
 def check_sums(model: onnx.ModelProto) -> Check:
     """Look whether a processor's 16-bit sum of two products could saturate in an optimized model, see integer_weights.py."""
     name = "overflow"
-    largest = 0
-    looked_at = set()
-    for tensor, weights in convolution_weights(model):
-        looked_at.add(tensor)
-        if weights.dtype != np.int8:
-            return Check(name, "not known", f"{tensor}: weights of type {weights.dtype}, expected int8")
-        integers = weights.astype(np.int8)
-        largest = max(largest, largest_neighbour_sum(integers))
-        if largest > LARGEST_NEIGHBOURS or integers.min() < -LARGEST_WEIGHT:
-            found = f"{tensor}: weights from {integers.min()}, of which two neighbours add up to {largest}"
+    largest = []
+    for kernel, weights in convolution_weights(model):
+        if weights is None or weights.dtype != np.int8:
+            found = "not constant" if weights is None else f"of type {weights.dtype}"
+            return Check(name, "not known", f"{kernel}: weights are {found}, expected constants of type int8")
+        integers = weights.astype(np.int8, copy=False)
+        largest.append(largest_neighbour_sum(integers))
+        if largest[-1] > LARGEST_NEIGHBOURS or integers.min() < -LARGEST_WEIGHT:
+            found = f"{kernel}: weights from {integers.min()}, of which two neighbours add up to {largest[-1]}"
             expected = f"expected from -{LARGEST_WEIGHT}, and at most {LARGEST_NEIGHBOURS}"
             return Check(name, found, f"{found}; {expected}: some processors would draw other pixels")
-    tensors = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1]
-    missed = [tensor.name for tensor in tensors if tensor.name not in looked_at]
-    if missed or not looked_at:
+    missed = other_int8_constants(model)
+    if missed or not largest:
         return Check(name, "not known", f"weights in unknown places: {', '.join(missed) or 'none were found'}")
-    return Check(name, f"none: neighbouring weights add up to {largest} at most, limit {LARGEST_NEIGHBOURS}", None)
+    return Check(name, f"none: neighbouring weights add up to {max(largest)} at most, limit {LARGEST_NEIGHBOURS}", None)
 
 
 def check_parity(parity: ParityFacts, least_psnr_db: float) -> Check:
