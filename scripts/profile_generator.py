@@ -55,9 +55,7 @@ def main() -> None:
     seconds_at_peak = median_seconds(arguments.rounds)
     total = sum(kernel.microseconds for kernel in kernels)
     print(f"{arguments.model}, batch {arguments.batch}: {total / arguments.batch:.3g} µs an image in kernels\n")
-    print(
-        "| layer | kernel | share of the time | µs an image | at the peak, µs | places x outputs x products |"
-    )
+    print("| layer | kernel | share of the time | µs an image | at the peak, µs | places x outputs x products |")
     print("|---|---|---|---|---|---|")
     shown = sorted((kernel for kernel in kernels if kernel.microseconds > _SHOWN * total), key=lambda one: -one.microseconds)
     for kernel in shown:

@@ -4,10 +4,12 @@
 
 For each run it writes models/pocketgan_models/PRESET.onnx from the best checkpoint, with its quality as gan-eval measures it in
 the card inside; PRESET.png with the first hundred digits of seed 0 as the runtime draws them from that very file; and PRESET.md,
-the card for people, of which everything below MARKER is written by hand and kept. Needs the extras [cpu,train].
+the card for people, of which everything below MARKER is written by hand and kept. golden.json gets the digest of the pixels.
+Needs the extras [cpu,train].
 """
 
 import argparse
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +36,8 @@ from pocketgan_trainer.training.run_folder import BEST, RunFolder, find_run_fold
 
 MARKER = "<!-- written by hand from here on -->"
 QUALITY_SEEDS = 3
+GOLDEN_COUNT = 100
+"""So many images of seed 0 are shown, and have a digest in golden.json."""
 _SHOWN_EPOCHS = (1, 2, 5, 10, 20, 30, 40, 50)
 
 
@@ -47,7 +51,12 @@ def release(run: RunFolder) -> Path:
         quality = measured_quality(unscored)
     # The same graph once more, with the figures in its card.
     report = export(checkpoint, model, "int8", licence="MIT", quality=quality)
-    write_grid(model.with_suffix(".png"), Generator.load(model).generate(100))
+    images = Generator.load(model).generate(GOLDEN_COUNT)
+    write_grid(model.with_suffix(".png"), images)
+    golden = json.loads(pocketgan_models.golden().read_text())
+    golden["pixels_sha256"][model.stem] = hashlib.sha256(images.tobytes()).hexdigest()
+    with whole_file(pocketgan_models.golden()) as temporary:
+        temporary.write_text(json.dumps(golden, indent=2) + "\n")
     card = model.with_suffix(".md")
     by_hand = _written_by_hand(card)
     with whole_file(card) as temporary:

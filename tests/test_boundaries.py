@@ -12,6 +12,7 @@ _TRAINER_SIDE = sorted((_ROOT / "trainer").rglob("*.py"))
 _STANDARD_LIBRARY_ONLY = (
     "address.py",
     "card.py",
+    "cpu_features.py",
     "cpus.py",
     "digit_spec.py",
     "errors.py",
@@ -20,7 +21,15 @@ _STANDARD_LIBRARY_ONLY = (
     "onnx_file.py",
     "truncation.py",
 )
-_LIGHT_AT_THE_TOP = ("console.py", "gen_cli.py", "session.py", "__init__.py")
+_LIGHT_AT_THE_TOP = (
+    "console.py",
+    "gen_cli.py",
+    "info_cli.py",
+    "installation.py",
+    "model_check.py",
+    "session.py",
+    "__init__.py",
+)
 
 
 def imported_packages(tree: ast.AST) -> Iterator[str]:

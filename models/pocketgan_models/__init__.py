@@ -13,3 +13,8 @@ def names() -> list[str]:
 def path(name: str) -> Path:
     """Return where the bundled model `name` lies, whether or not there is one."""
     return _FOLDER / f"{name}.onnx"
+
+
+def golden() -> Path:
+    """Return the JSON file that holds the digests of the pixels that each of them draws: what gan-info compares with."""
+    return _FOLDER / "golden.json"

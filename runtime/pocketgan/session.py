@@ -76,10 +76,18 @@ def import_onnxruntime() -> ModuleType:
         )
     try:
         import onnxruntime
+
+        # A folder that another distribution left behind can be imported, and holds nothing.
+        onnxruntime.InferenceSession  # noqa: B018
     except ImportError as error:
         raise RuntimeMissingError(
             f"onnxruntime cannot be imported ({error}); run in pocketgan's checkout: pip install '.[cpu]', or on a machine with "
             "CUDA: pip install '.[cuda]'"
+        ) from error
+    except (OSError, AttributeError) as error:
+        raise RuntimeMissingError(
+            f"onnxruntime is damaged ({first_line(error)}); run in pocketgan's checkout: pip uninstall onnxruntime, then pip "
+            "install '.[cpu]' or pip install '.[cuda]'"
         ) from error
     module: ModuleType = onnxruntime
     return module

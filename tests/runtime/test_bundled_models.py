@@ -1,6 +1,7 @@
 """The models that come with the package: what they say of themselves, and that their pixels stay what they are."""
 
 import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -97,6 +98,11 @@ def test_pocket_draws_the_digit_that_it_is_asked_for() -> None:
     assert zeros.mean() > 1.5 * ones.mean()
     assert ones[:, 13:15, 13:15].mean() > 150
     assert zeros[:, 13:15, 13:15].mean() < 60
+
+
+def test_gan_info_compares_with_the_same_digests() -> None:
+    golden = json.loads(pocketgan_models.golden().read_text())
+    assert (golden["seed"], golden["count"], golden["pixels_sha256"]) == (0, 100, PIXELS_SHA256)
 
 
 def test_the_pixels_of_a_bundled_model_stay_what_they_are(name: str) -> None:

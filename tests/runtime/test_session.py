@@ -199,6 +199,16 @@ def test_an_onnxruntime_that_is_broken_is_said_with_its_reason(tmp_path: Path, m
         import_onnxruntime()
 
 
+def test_a_folder_that_an_uninstalled_one_left_behind_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "onnxruntime" / "capi").mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "onnxruntime")
+    with pytest.raises(
+        RuntimeMissingError, match=r"onnxruntime is damaged \(.* no attribute 'InferenceSession'\); run in .*uninstall"
+    ):
+        import_onnxruntime()
+
+
 def test_both_distributions_at_once_are_refused_with_what_to_uninstall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("onnxruntime", "onnxruntime-gpu"):
         make_distribution(tmp_path, name)

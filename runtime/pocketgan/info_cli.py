@@ -1,0 +1,199 @@
+"""`gan-info`: say what is installed, what will be used and whether it works. It is what a bug report pastes."""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from pocketgan.console import cli_errors, command_line, put, run_and_exit, show_version
+from pocketgan.errors import PocketganError
+from pocketgan.session import Provider
+
+if TYPE_CHECKING:
+    from pocketgan.card import ModelCard
+    from pocketgan.cpu_features import Cpu
+    from pocketgan.installation import Installation
+    from pocketgan.model_check import Drawing, ModelFile
+
+Rows: TypeAlias = list[tuple[str, str]]
+"""Lines of the table: what is told, and what is told of it."""
+
+_SPACE = ("", "")
+_LABEL_WIDTH = 18
+_LONGEST_VALUE = 500
+_NOT_KNOWN = "not known"
+_EXPLAINED = {"asimddp": "asimddp (dot product)", "i8mm": "i8mm (matrix product)"}
+
+app = command_line()
+
+
+@app.command()
+def info(
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="An .onnx file of gan-export, or a bundled model by name.", show_default="./model.onnx, else the bundled one"
+        ),
+    ] = None,
+    provider: Annotated[Provider, typer.Option(help="Where to draw.")] = Provider.auto,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Say what is installed, what will be used and whether it works: paste this into a bug report.
+
+    It opens sessions, reads the model's card, draws with it and takes the time. The exit code is 1 if something is broken.
+    """
+    with cli_errors():
+        problems = _print_facts(model, provider, as_json)
+        if problems:
+            raise PocketganError(problems[0])
+
+
+def _print_facts(model: str | None, provider: Provider, as_json: bool) -> list[str]:
+    """Print all facts, and return what is wrong: the cause first."""
+    from pocketgan.installation import find_installation
+    from pocketgan.model_check import check_drawing, inspect_model
+
+    # Piece by piece: a model may be slow or even crash the process, and what is known by then should be there to paste.
+    show: Callable[[Rows], None] = _print_rows if not as_json else lambda rows: None
+    installation = find_installation()
+    show(_installation_rows(installation))
+    file = inspect_model(model)
+    show([_SPACE, *_model_rows(file)])
+    drawing = None
+    if not installation.problems and file.problem is None:
+        drawing = check_drawing(file, provider)
+        show([_SPACE, *_drawing_rows(drawing)])
+    found = [*installation.problems, file.problem, None if drawing is None else drawing.problem]
+    problems = [problem for problem in found if problem is not None]
+    show([("problem", problem) for problem in problems])
+    if as_json:
+        put(_as_json(installation, file, drawing, problems))
+    return problems
+
+
+def _installation_rows(installation: "Installation") -> Rows:
+    cpus, runtime = installation.cpus, installation.onnxruntime
+    by_affinity = "" if cpus.affinity is None else f"{cpus.affinity} by affinity, "
+    installed = ", ".join(f"{found.name} {found.version}" for found in runtime.distributions) or "none"
+    states = {True: "live", False: "not live", None: "not used by pocketgan"}
+    return [
+        ("pocketgan", installation.pocketgan),
+        ("python", installation.python),
+        ("platform", installation.platform),
+        ("cpu", f"{installation.cpu.name or _NOT_KNOWN} ({installation.cpu.machine})"),
+        ("cpu features", _features(installation.cpu)),
+        ("cpus", f"{cpus.usable} to use; {by_affinity}{cpus.machine or _NOT_KNOWN} in the machine"),
+        ("numpy", installation.numpy.version or "cannot be imported"),
+        ("onnxruntime", f"{runtime.version or 'not usable'}; distributions: {installed}"),
+        *(
+            ("provider", f"{state.name}: {states[state.is_live]}" + (f" ({state.reason})" if state.reason else ""))
+            for state in runtime.providers
+        ),
+    ]
+
+
+def _features(cpu: "Cpu") -> str:
+    if cpu.features is None:
+        return _NOT_KNOWN
+    present, absent = (
+        ", ".join(_EXPLAINED.get(name, name) for name, is_present in cpu.features.items() if is_present is wanted)
+        for wanted in (True, False)
+    )
+    return (present or "none") + (f"; not {absent}" if absent else "")
+
+
+def _model_rows(file: "ModelFile") -> Rows:
+    rows = [("model", "none" if file.path is None else f"{file.path} ({file.reason})")]
+    if file.size_bytes is not None:
+        rows += [("size", f"{file.size_bytes:,} bytes"), ("sha256", str(file.sha256)), ("bundled", file.bundled or "no")]
+    return rows + ([] if file.card is None else _card_rows(file.card))
+
+
+def _card_rows(card: "ModelCard") -> Rows:
+    training, parity, kernels = card.training, card.parity, card.kernels
+    told_kernels = _NOT_KNOWN
+    if kernels is not None:
+        told_kernels = f"{kernels.integer} integer; in floating point: {', '.join(kernels.floating_point) or 'none'}"
+    return [
+        ("name", card.name),
+        ("architecture", card.architecture),
+        ("precision", card.precision),
+        ("latents", f"{card.latent_size} in steps of {card.latent_step:g}"),
+        ("classes", ", ".join(card.classes) or "none"),
+        ("image", f"{card.image_height} x {card.image_width} pixels"),
+        ("trained on", f"{training.data_set}: {training.images_seen:,} images, {training.epochs} epochs, seed {training.seed}"),
+        ("checkpoint", f"sha256 {training.checkpoint_sha256}"),
+        (
+            "against torch",
+            f"PSNR {parity.psnr_db:.2f} dB over {parity.images:,} images; mean error {parity.mean_error:.2f}, "
+            f"largest {parity.largest_error} of 255 grey levels",
+        ),
+        ("kernels", told_kernels),
+        ("quality", ", ".join(f"{name} {value:.4g}" for name, value in card.quality.items()) or _NOT_KNOWN),
+        ("exported by", f"pocketgan {card.package_version}"),
+        ("licence", card.licence),
+    ]
+
+
+def _drawing_rows(drawing: "Drawing") -> Rows:
+    rows = [("drawn on", f"{drawing.provider.value} ({drawing.provider_reason})")] if drawing.provider is not None else []
+    if drawing.golden is not None:
+        golden = drawing.golden.expected
+        which = f"images 0 to {golden.count - 1} of seed {golden.seed}"
+        rows.append(("golden pixels", f"{which} are {'as released' if drawing.golden.holds else 'NOT as released'}"))
+    for timing in drawing.timings:
+        told = f"{timing.median_microseconds:.4g} microseconds an image, one thread, median of {timing.runs}"
+        rows.append((f"in batches of {timing.batch_size}", f"{told}; the first {timing.first_microseconds:.4g}"))
+    return rows
+
+
+def _as_json(installation: "Installation", file: "ModelFile", drawing: "Drawing | None", problems: list[str]) -> str:
+    card = None if file.card is None else json.loads(file.card.to_json())
+    facts = {
+        "installation": asdict(installation),
+        "model": asdict(file) | {"card": card},
+        "drawing": None if drawing is None else asdict(drawing),
+        "problems": problems,
+    }
+    return json.dumps(_plain(facts), indent=2, allow_nan=False)
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON has it: a path is text, and a number that is not finite, which a card may hold, is null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value)
+
+
+def _print_rows(rows: Rows) -> None:
+    """Print lines of the table, in each whatever a model file may say only as far as it is printable."""
+    for label, value in rows:
+        shown = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}... ({len(value):,} characters)"
+        printable = "".join(character if character.isprintable() else "?" for character in shown)
+        _put_encoded(f"{label:<{_LABEL_WIDTH}}{printable}".rstrip())
+
+
+def _put_encoded(text: str) -> None:
+    """Print to stdout, also where its encoding lacks some of the characters."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    put(text.encode(encoding, "replace").decode(encoding))
+
+
+def main() -> None:
+    """Run `gan-info`."""
+    run_and_exit(app)
+
+
+if __name__ == "__main__":
+    main()

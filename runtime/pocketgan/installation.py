@@ -1,0 +1,213 @@
+"""What is installed here and what of it works: versions, onnxruntime and its providers, the CPU and how much of it may be used.
+
+People ask for these facts where something is broken, so what fails is told in a field and not raised.
+"""
+
+import io
+import os
+import platform
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+
+from pocketgan.cpu_features import Cpu, read_cpu
+from pocketgan.cpus import usable_cpus
+from pocketgan.errors import RuntimeMissingError, first_line
+from pocketgan.session import Provider, import_onnxruntime, open_session
+from pocketgan.version import VERSION
+
+# Each of these brings a folder onnxruntime/ of its own, and the last one installed overwrites the others'.
+_DISTRIBUTIONS = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-directml",
+    "onnxruntime-migraphx",
+    "onnxruntime-openvino",
+    "onnxruntime-qnn",
+    "onnxruntime-rocm",
+    "onnxruntime-training",
+    "ort-nightly",
+    "ort-nightly-gpu",
+)
+
+# How to ask for each provider that pocketgan uses. `auto` takes CUDA where it is live, and says why where it is not.
+_ASKED_FOR_BY = {"CPUExecutionProvider": Provider.cpu, "CUDAExecutionProvider": Provider.auto}
+
+# A model of one node to open sessions with, in floating point since CUDA has no integer kernels: y = Relu(x), float32 [2].
+# Written out as the protocol buffer that an ONNX file is.
+_PROBE = (
+    b"\x08\x08"  # version 8 of the format
+    b"\x3a\x33"  # the graph, of 51 bytes: its node, its name, x and y
+    b"\x0a\x0c\x0a\x01x\x12\x01y\x22\x04Relu"
+    b"\x12\x01g"
+    b"\x5a\x0f\x0a\x01x\x12\x0a\x0a\x08\x08\x01\x12\x04\x0a\x02\x08\x02"
+    b"\x62\x0f\x0a\x01y\x12\x0a\x0a\x08\x08\x01\x12\x04\x0a\x02\x08\x02"
+    b"\x42\x02\x10\x11"  # version 17 of the operators
+)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A package that pip installed."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class ProviderState:
+    """An execution provider that onnxruntime lists as available, which by itself says little."""
+
+    name: str
+    is_live: bool | None
+    """Whether a session really ran on it; None for one that pocketgan never uses."""
+    reason: str | None
+    """Why it is not live, in one line."""
+
+
+@dataclass(frozen=True)
+class OnnxRuntime:
+    """The onnxruntime that is installed."""
+
+    distributions: tuple[Distribution, ...]
+    """Those found of the distributions that bring a folder `onnxruntime`: there should be one."""
+    version: str | None
+    """What the module says; None if it cannot be imported, or was not because there is no numpy."""
+    providers: tuple[ProviderState, ...]
+    problem: str | None
+    """Why it cannot be used and what to do, in one line."""
+
+
+@dataclass(frozen=True)
+class Numpy:
+    """The numpy that is installed."""
+
+    version: str | None
+    problem: str | None
+    """Why it cannot be imported and what to do, in one line."""
+
+
+@dataclass(frozen=True)
+class Cpus:
+    """How many CPUs there are."""
+
+    usable: int
+    """Those that this process may use, by its affinity and its container's quota: the threads that draw unless told otherwise."""
+    affinity: int | None
+    """Those of the affinity alone; None where the system has none."""
+    machine: int | None
+    """Those of the machine; None if not known."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Everything around a model that decides whether and how fast it draws."""
+
+    pocketgan: str
+    """Version."""
+    python: str
+    """Implementation and version."""
+    platform: str
+    cpu: Cpu
+    cpus: Cpus
+    numpy: Numpy
+    onnxruntime: OnnxRuntime
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What keeps this installation from drawing, each in one line that says what to do: the cause first."""
+        return tuple(problem for problem in (self.numpy.problem, self.onnxruntime.problem) if problem is not None)
+
+
+def find_installation() -> Installation:
+    """Return the facts of the installation that this process runs in."""
+    numpy = _find_numpy()
+    return Installation(
+        pocketgan=VERSION,
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        platform=platform.platform(),
+        cpu=read_cpu(),
+        cpus=Cpus(
+            usable=usable_cpus(),
+            affinity=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+            machine=os.cpu_count(),
+        ),
+        numpy=numpy,
+        onnxruntime=_find_onnxruntime(has_numpy=numpy.problem is None),
+    )
+
+
+def _find_numpy() -> Numpy:
+    try:
+        import numpy
+    except Exception as error:  # a damaged one raises anything
+        told = f"numpy cannot be imported ({first_line(error)}); run: pip install --force-reinstall numpy"
+        return Numpy(None, told)
+    return Numpy(numpy.__version__, None)
+
+
+def _find_onnxruntime(has_numpy: bool) -> OnnxRuntime:
+    distributions = tuple(found for name in _DISTRIBUTIONS for found in _installed(name))
+    if not has_numpy:  # onnxruntime would complain of it at length on stderr
+        return OnnxRuntime(distributions, None, (), None)
+    version: str | None = None
+    providers: tuple[ProviderState, ...] = ()
+    try:
+        module = import_onnxruntime()
+        version = str(module.__version__)
+        providers = tuple(_state(name) for name in module.get_available_providers())
+        problem = _problem(distributions, providers)
+    except RuntimeMissingError as error:
+        problem = str(error)
+    except Exception as error:  # one that is half overwritten or half uninstalled raises anything
+        problem = f"onnxruntime is damaged ({first_line(error)}); {_reinstalling(distributions)}"
+    return OnnxRuntime(distributions, version, providers, problem)
+
+
+def _installed(name: str) -> list[Distribution]:
+    """Return a distribution, or nothing if it is not installed or brings no package `onnxruntime`, as plug-ins do not."""
+    try:
+        found = distribution(name)
+    except PackageNotFoundError:
+        return []
+    if found.files is not None and "onnxruntime/__init__.py" not in map(str, found.files):
+        return []
+    return [Distribution(name, found.version)]
+
+
+def _state(provider: str) -> ProviderState:
+    """Return whether a provider is live, by running a session on it."""
+    if provider not in _ASKED_FOR_BY:
+        return ProviderState(provider, None, None)
+    printed = io.StringIO()
+    try:
+        # Which of CUDA's libraries are absent is told on stderr: that is a part of the reason.
+        with redirect_stderr(printed):
+            opened = open_session(_PROBE, "fp32", _ASKED_FOR_BY[provider])
+        if opened.session.get_providers()[0] != provider:
+            said = " ".join(printed.getvalue().split())
+            return ProviderState(provider, False, opened.reason + (f"; it printed: {said}" if said else ""))
+        import numpy as np
+
+        opened.session.run(None, {"x": np.zeros(2, np.float32)})
+    except Exception as error:  # onnxruntime's errors have no public root class
+        return ProviderState(provider, False, first_line(error))
+    return ProviderState(provider, True, None)
+
+
+def _problem(distributions: Sequence[Distribution], providers: Sequence[ProviderState]) -> str | None:
+    """Return what is wrong with an onnxruntime that can be imported."""
+    if len(distributions) > 1:
+        names = " and ".join(found.name for found in distributions)
+        return f"{names} are installed together and overwrite each other; {_reinstalling(distributions)}"
+    reasons = {state.name: state.reason for state in providers if not state.is_live}
+    if "CPUExecutionProvider" in reasons:
+        return f"onnxruntime does not run on the CPU ({reasons['CPUExecutionProvider']}); {_reinstalling(distributions)}"
+    return None
+
+
+def _reinstalling(distributions: Sequence[Distribution]) -> str:
+    """Say how to install onnxruntime anew."""
+    names = " ".join(found.name for found in distributions) or "onnxruntime"
+    return f"run in pocketgan's checkout: pip uninstall {names}, then pip install '.[cpu]' or pip install '.[cuda]'"
