@@ -157,7 +157,12 @@ def _generate(
     else:
         older = writers.images_by_index(out, start, count) if overwrite else {}
         # Threads that would have no batch to write take milliseconds to start.
-        written = writers.write_png_files(out, batches, card, older, threads=min(threads, -(-count // BATCH_SIZE)))
+        about: dict[str, str | int | float] = {
+            "model": generator.sha256,
+            "seed": seed,
+            "truncation": truncation_units(truncation) / TRUNCATION_UNITS,
+        }
+        written = writers.write_png_files(out, batches, card, older, min(threads, -(-count // BATCH_SIZE)), about)
     if not quiet and sys.stderr is not None and sys.stderr.isatty():
         written = _with_progress_bar(written, count)
     on_grid = writers.GRID_IMAGES if text is None else writers.GRID_IMAGES // len(text)

@@ -64,6 +64,8 @@ def latent_ticks(seed: int, start: int, count: int, size: int, truncation: float
 
 def _scaled(ticks: NDArray[np.int8], units: int) -> NDArray[np.int8]:
     """Return the ticks times `units` / TRUNCATION_UNITS, rounded to the nearest integer, a half to the even one."""
+    if units == TRUNCATION_UNITS:
+        return ticks
     products = ticks.astype(np.int32) * units
     # A half away from 0 would be as exact, but adds 2.5% to the variance at a truncation of 1/2, where every odd tick is a half.
     is_odd = products // TRUNCATION_UNITS % 2

@@ -1,5 +1,6 @@
 """Writing drawn images: a folder of PNG files, one NPZ file, or one sheet for people."""
 
+import json
 import math
 import os
 import re
@@ -12,14 +13,13 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pocketgan.card import ModelCard
 from pocketgan.errors import OutputError
-from pocketgan.files import whole_file
+from pocketgan.files import whole_file, write_whole_file
 from pocketgan.generator import Batch
-from pocketgan.pictures import contact_sheet
 from pocketgan.pipeline import ordered_map
+from pocketgan.png import encode_png
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
@@ -32,6 +32,7 @@ GRID_IMAGES = 400
 _PNG_NAME = re.compile(r"(\d{8,})(_[A-Za-z0-9]+)?\.png")
 # The smallest date that a zip file can hold: equal images give equal bytes.
 NOTHING_OLDER: Mapping[int, Sequence[str]] = MappingProxyType({})
+NOTHING_ABOUT: Mapping[str, str | int | float] = MappingProxyType({})
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _PIECE = 2**16
 
@@ -88,21 +89,25 @@ def write_png_files(
     card: ModelCard,
     older: Mapping[int, Sequence[str]] = NOTHING_OLDER,
     threads: int = 1,
+    about: Mapping[str, str | int | float] = NOTHING_ABOUT,
 ) -> Iterator[Batch]:
     """Write each image as a grey PNG file, by so many threads, and pass the batches on. A kill leaves whole files only.
 
-    A file is named by the image's index and class, or by the row's index and all its classes. Once it is there, the `older` files
-    of its index, see `images_by_index`, are removed: an index has one image. Raises OutputError if a file cannot be written or
-    removed; files of the batches passed on are complete.
+    A file is named by the image's index and class, or by the row's index and all its classes. Its text `pocketgan` is a JSON
+    object: what `about` says of all, the index and the class. Once it is there, the `older` files of its index, see
+    `images_by_index`, are removed: an index has one image. Raises OutputError if a file cannot be written or removed; files of
+    the batches passed on are complete.
     """
+    place = os.fspath(folder)
 
     def write(batch: Batch) -> Batch:
         for offset, image in enumerate(batch.images):
+            index = batch.start + offset
             name = None if batch.labels is None else "".join(card.classes[label] for label in np.atleast_1d(batch.labels[offset]))
-            written = png_name(batch.start + offset, name)
-            with whole_file(folder / written, durable=False) as temporary:
-                Image.fromarray(image).save(temporary, format="PNG")
-            for other in older.get(batch.start + offset, ()):
+            text = json.dumps({**about, "index": index} | ({} if name is None else {"class": name}))
+            written = png_name(index, name)
+            write_whole_file(place, written, encode_png(image, "pocketgan", text))
+            for other in older.get(index, ()):
                 if other != written:
                     _remove(folder / other)
         return batch
@@ -151,6 +156,8 @@ def write_npz_file(
 
 def write_grid(target: Path, images: NDArray[np.uint8]) -> None:
     """Write images uint8 [N, H, W] as one sheet about as wide as high, a PNG file. Raises OutputError if that fails."""
+    from pocketgan.pictures import contact_sheet  # and Pillow with it, which PNG files do without
+
     count, height, width = images.shape
     columns = math.ceil(math.sqrt(count * height / width))
     with whole_file(target) as temporary:

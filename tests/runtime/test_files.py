@@ -7,7 +7,7 @@ import pytest
 from full_disk import small_files_only
 
 from pocketgan.errors import OutputError
-from pocketgan.files import whole_file
+from pocketgan.files import whole_file, write_whole_file
 
 
 @pytest.fixture
@@ -15,18 +15,16 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "digit.png"
 
 
-@pytest.mark.parametrize("durable", [True, False])
-def test_what_was_written_is_the_target_and_nothing_else_is_there(target: Path, durable: bool) -> None:
-    with whole_file(target, durable) as temporary:
+def test_what_was_written_is_the_target_and_nothing_else_is_there(target: Path) -> None:
+    with whole_file(target) as temporary:
         temporary.write_bytes(b"whole")
     assert target.read_bytes() == b"whole"
     assert list(target.parent.iterdir()) == [target]
 
 
-@pytest.mark.parametrize("durable", [True, False])
-def test_an_older_file_is_replaced(target: Path, durable: bool) -> None:
+def test_an_older_file_is_replaced(target: Path) -> None:
     target.write_bytes(b"an older and longer file")
-    with whole_file(target, durable) as temporary:
+    with whole_file(target) as temporary:
         temporary.write_bytes(b"new")
     assert target.read_bytes() == b"new"
 
@@ -91,3 +89,37 @@ def test_a_target_that_cannot_be_is_an_output_error(tmp_path: Path, place: str) 
 def test_a_block_that_writes_nothing_is_an_output_error(target: Path) -> None:
     with pytest.raises(OutputError, match="No such file"), whole_file(target):
         pass
+
+
+def test_a_small_file_is_written_whole_over_an_older_one(target: Path) -> None:
+    for contents in (b"an older and longer file", b"new"):
+        write_whole_file(str(target.parent), target.name, contents)
+        assert target.read_bytes() == contents
+        assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_small_file_that_the_system_does_not_take_leaves_the_older_one(target: Path) -> None:
+    target.write_bytes(b"old")
+    with small_files_only(), pytest.raises(OutputError) as caught:
+        write_whole_file(str(target.parent), target.name, bytes(2000))
+    assert str(caught.value) == f"cannot write {target}: File too large"
+    assert target.read_bytes() == b"old"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_small_file_for_a_place_that_cannot_be_is_an_output_error(tmp_path: Path) -> None:
+    (tmp_path / "taken.png").mkdir()
+    for folder, name in ((tmp_path / "absent", "digit.png"), (tmp_path, "taken.png")):
+        with pytest.raises(OutputError, match="cannot write"):
+            write_whole_file(str(folder), name, b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken.png"]
+
+
+def test_an_interruption_of_a_small_file_passes_and_leaves_nothing(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(old: str, new: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole_file(str(target.parent), target.name, b"whole")
+    assert list(target.parent.iterdir()) == []

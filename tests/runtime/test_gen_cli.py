@@ -1,5 +1,6 @@
 """`gan-gen`, run within the tests: what it writes, what it says, and how it refuses."""
 
+import json
 import os
 import re
 import sys
@@ -100,6 +101,17 @@ def test_images_of_a_model_with_classes_are_named_by_them(models: Path, empty_fo
     GanGen(models / "tiny_conditional.onnx")("--count", "3", "--start", "8")
     assert sorted(os.listdir("digits")) == ["00000008_8.png", "00000009_9.png", "00000010_0.png"]
     assert pixels("digits/00000009_9.png") == conditional.generate(1, digits=9, start=9)[0].tolist()
+
+
+def test_a_png_file_tells_how_to_draw_it_again(drawing_classes: GanGen, conditional: Generator) -> None:
+    drawing_classes("--count", "1", "--start", "17", "--seed", "4", "--truncation", "0.25")
+    ((name, _),) = files().items()
+    with Image.open(Path("digits", name)) as image:
+        told = json.loads(image.info["pocketgan"])
+        drawn = np.asarray(image)
+    assert told == {"model": conditional.sha256, "seed": 4, "truncation": 0.25, "index": 17, "class": "7"}
+    again = conditional.generate(1, int(told["class"]), told["seed"], told["index"], truncation=told["truncation"])
+    np.testing.assert_array_equal(again[0], drawn)
 
 
 def test_truncation_is_for_every_model(gan_gen: GanGen, tiny: Generator) -> None:

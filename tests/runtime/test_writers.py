@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -79,6 +80,22 @@ def test_png_files_of_rows_of_text_carry_all_their_classes(tmp_path: Path, condi
     assert sorted(os.listdir(tmp_path)) == ["00000041_202.png", "00000042_991.png"]
     with Image.open(tmp_path / "00000042_991.png") as read:
         np.testing.assert_array_equal(np.asarray(read), rows.images[1])
+
+
+def test_png_files_say_what_they_are(tmp_path: Path, conditional: Generator) -> None:
+    about: dict[str, str | int | float] = {"model": "ab" * 32, "seed": 3, "truncation": 0.5}
+    drain(write_png_files(tmp_path, conditional.stream(2, [4], start=9), conditional.card, about=about))
+    with Image.open(tmp_path / "00000010_4.png") as image:
+        assert json.loads(image.info["pocketgan"]) == {**about, "index": 10, "class": "4"}
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_png_files_are_the_same_from_any_number_of_threads(tmp_path: Path, tiny: Generator, threads: int) -> None:
+    for number in (1, threads):
+        (tmp_path / str(number)).mkdir(exist_ok=True)
+        drain(write_png_files(tmp_path / str(number), tiny.stream(300), tiny.card, threads=number))
+    assert contents(tmp_path / str(threads)) == contents(tmp_path / "1")
+    assert len(contents(tmp_path / "1")) == 300
 
 
 def test_png_names_grow_with_their_index() -> None:

@@ -1,0 +1,125 @@
+"""How long many digits take, beside the least that must be done for them. Needs the extra [cpu].
+
+    python scripts/bench_endless.py [--count 1000000] [--files 10000] [--threads N] [--rounds 5]
+
+IDX files are compared with as many calls of onnxruntime on the same threads, whose inputs never change and whose images are thrown
+away; PNG files with Pillow writing the same arrays on the same threads; and the memory that a run takes with that of a thousand
+digits. Every round does all in turn, in a folder in memory where there is one; ratios are medians of the rounds' ratios.
+"""
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import pocketgan_models
+from pocketgan.cpus import usable_cpus
+from pocketgan.generator import BATCH_SIZE, Generator
+from pocketgan.idx_files import write_idx_files
+from pocketgan.latents import latents
+from pocketgan.session import Provider, open_session
+from pocketgan.writers import write_png_files
+
+_MODEL = "pocket"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=1_000_000, help="digits in IDX files")
+    parser.add_argument("--files", type=int, default=10_000, help="PNG files")
+    parser.add_argument("--threads", type=int, default=usable_cpus())
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    threads, generator = arguments.threads, Generator.load(_MODEL, Provider.cpu)
+    images = generator.generate(arguments.files)
+    tasks: dict[str, Callable[[Path], object]] = {
+        "calls of onnxruntime": lambda folder: bare_calls(generator, arguments.count, threads),
+        "IDX files": lambda folder: list(
+            write_idx_files(folder, generator.stream(arguments.count, threads=threads), arguments.count, is_compressed=False)
+        ),
+        "Pillow's PNG files": partial(pillow_files, images, threads),
+        "PNG files": lambda folder: list(
+            write_png_files(folder, generator.stream(arguments.files, threads=threads), generator.card, threads=threads)
+        ),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    memory = Path("/dev/shm")
+    for _ in range(arguments.rounds):
+        for name, task in tasks.items():
+            folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+            began = time.perf_counter()
+            task(folder)
+            seconds[name].append(time.perf_counter() - began)
+            shutil.rmtree(folder)
+    digits = statistics.median(ratios(seconds["IDX files"], seconds["calls of onnxruntime"]))
+    files = statistics.median(ratios(seconds["Pillow's PNG files"], seconds["PNG files"]))
+    more = peak_memory(arguments.count, threads) - peak_memory(1000, threads)
+    print(f"On {threads} threads, medians of {arguments.rounds} rounds:\n")
+    print(f"- {arguments.count:,} digits as IDX take {digits:.2f} times as long as the calls of onnxruntime alone, ", end="")
+    print(f"{statistics.median(seconds['IDX files']):.3g} s")
+    print(
+        f"- {arguments.files:,} PNG files are written, drawing included, {files:.2f} times as fast as Pillow writes the arrays, ",
+        end="",
+    )
+    print(f"{statistics.median(seconds['PNG files']):.3g} s")
+    print(f"- {arguments.count:,} digits as IDX take {more / 2**20:.1f} MiB more memory at most than 1,000")
+
+
+def bare_calls(generator: Generator, count: int, threads: int) -> None:
+    """Call onnxruntime for so many images, as often on each thread."""
+    contents = pocketgan_models.path(_MODEL).read_bytes()
+    session = open_session(contents, generator.card.precision, Provider.cpu).session
+    feeds = {"z": latents(0, 0, BATCH_SIZE, generator.card.latent_size), "label": np.arange(BATCH_SIZE) % 10}
+
+    def call(number: int) -> None:
+        for _ in range(number, count, BATCH_SIZE * threads):
+            session.run(["images"], feeds)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(call, range(0, BATCH_SIZE * threads, BATCH_SIZE)))
+
+
+def pillow_files(images: NDArray[np.uint8], threads: int, folder: Path) -> None:
+    """Write images uint8 [N, H, W] with Pillow alone."""
+
+    def write(first: int) -> None:
+        for number in range(first, len(images), threads):
+            Image.fromarray(images[number]).save(folder / f"{number:08d}.png")
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(write, range(threads)))
+
+
+def peak_memory(count: int, threads: int) -> int:
+    """Return the most bytes that gan-gen keeps in memory at a time while it draws so many digits as IDX."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["--count", str(count), "--threads", str(threads), "--model", _MODEL, "--format", "idx", "--out", folder]
+        script = (
+            "import resource, sys; from pocketgan.gen_cli import app\n"
+            "try: app()\n"
+            "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        done = subprocess.run([sys.executable, "-c", script, *command], capture_output=True, text=True, check=True)
+    kilobytes = int(done.stdout)
+    return kilobytes * (1 if sys.platform == "darwin" else 1024)
+
+
+def ratios(slow: list[float], fast: list[float]) -> list[float]:
+    """Return how many times as long the first took as the second, round by round."""
+    return [one / other for one, other in zip(slow, fast, strict=True)]
+
+
+if __name__ == "__main__":
+    main()
