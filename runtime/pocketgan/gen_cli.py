@@ -1,23 +1,16 @@
 """`gan-gen`: draw digits into files."""
 
-import sys
-import time
-from collections.abc import Iterable, Iterator
-from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pocketgan.address import INDEX_LIMIT, SEED_LIMIT, parse_shard, shard_range
-from pocketgan.console import cli_errors, command_line, run_and_exit, show_version, tell, usage_errors
-from pocketgan.digit_spec import labels_of_names, parse_digit, parse_digits, parse_text
+from pocketgan.console import cli_errors, command_line, run_and_exit, show_version, usage_errors
+from pocketgan.digit_spec import parse_digit, parse_digits, parse_text
+from pocketgan.drawing_run import LARGEST_HEIGHT, DrawingRun, Format
 from pocketgan.session import Provider
-from pocketgan.truncation import FULL_VARIETY, TRUNCATION_UNITS, truncation_units
-
-if TYPE_CHECKING:
-    from pocketgan.generator import Batch
+from pocketgan.truncation import FULL_VARIETY, truncation_units
 
 MOST_IMAGES = 100_000_000
 """Images in one call of gan-gen; more are drawn with further calls and --start."""
@@ -25,15 +18,6 @@ MOST_IMAGES = 100_000_000
 DEFAULT_COUNT = 10
 
 app = command_line()
-
-
-class Format(StrEnum):
-    """What the images are written as."""
-
-    png = "png"
-    npz = "npz"
-    idx = "idx"
-    idx_gz = "idx.gz"
 
 
 @app.command()
@@ -67,6 +51,11 @@ def generate(
     file_format: Annotated[
         Format, typer.Option("--format", help="A PNG file for each image; one NPZ file; or IDX files as MNIST's.")
     ] = Format.png,
+    height: Annotated[
+        int | None,
+        typer.Option("--size", min=1, max=LARGEST_HEIGHT, help="Height of the images in pixels.", show_default="the model's"),
+    ] = None,
+    invert: Annotated[bool, typer.Option("--invert", help="Dark on white, as on paper.")] = False,
     grid: Annotated[bool, typer.Option("--grid", help="Also write the first images on one sheet, grid.png.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
@@ -85,7 +74,28 @@ def generate(
         with usage_errors("--shard"):
             start, count = shard_range(start, count, parse_shard(shard))
     with cli_errors():
-        _generate(count, out, names, text, seed, start, truncation, model, provider, threads, file_format, grid, overwrite, quiet)
+        from pocketgan.draw_files import draw_files
+
+        draw_files(
+            DrawingRun(
+                model=model,
+                provider=provider,
+                threads=threads,
+                seed=seed,
+                start=start,
+                count=count,
+                names=names,
+                text=text,
+                truncation=truncation,
+                height=height,
+                is_inverted=invert,
+                folder=out,
+                file_format=file_format,
+                has_sheet=grid,
+                may_overwrite=overwrite,
+                is_quiet=quiet,
+            )
+        )
 
 
 def _class_names(digit: str | None, digits: str | None, text: str | None) -> tuple[str, ...] | None:
@@ -99,98 +109,6 @@ def _class_names(digit: str | None, digits: str | None, text: str | None) -> tup
         raise typer.BadParameter(f"it cannot be used together with {given[1][0]}", param_hint=option)
     with usage_errors(option):
         return parse(value)
-
-
-def _generate(
-    count: int,
-    out: Path,
-    names: tuple[str, ...] | None,
-    text: str | None,
-    seed: int,
-    start: int,
-    truncation: float,
-    model: str | None,
-    provider: Provider,
-    threads: int | None,
-    file_format: Format,
-    grid: bool,
-    overwrite: bool,
-    quiet: bool,
-) -> None:
-    from pocketgan import writers
-    from pocketgan.cpus import usable_cpus
-    from pocketgan.generator import BATCH_SIZE, Generator
-    from pocketgan.idx_files import idx_names, write_idx_files
-    from pocketgan.text_rows import text_labels, text_rows
-
-    generator = Generator.load(model, provider)
-    card = generator.card
-    if not quiet:
-        tell(f"model {generator.path} ({generator.reason}): {card.architecture}, {card.precision}")
-        tell(f"provider {generator.provider.value}: {generator.provider_reason}")
-    began = time.monotonic()
-
-    threads = threads or usable_cpus()
-    chosen = None if names is None else labels_of_names(card, names)
-    if text is None:
-        batches = generator.stream(count, chosen, seed, start, threads, truncation=truncation)
-    else:
-        batches = text_rows(generator, text, count, seed, start, threads, truncation=truncation)
-
-    writers.prepare_folder(out)
-    is_compressed = file_format is Format.idx_gz
-    if not overwrite:
-        single_files = [writers.GRID_NAME] * grid
-        if file_format is Format.png:
-            writers.refuse_overwriting_images(out, start, count)
-        elif file_format is Format.npz:
-            single_files += [writers.NPZ_NAME]
-        else:
-            single_files += idx_names(is_compressed, label_dimensions=bool(card.classes) + (text is not None))
-        writers.refuse_overwriting(out, single_files)
-
-    if file_format in (Format.idx, Format.idx_gz):
-        written = write_idx_files(out, batches, count, is_compressed)
-    elif file_format is Format.npz:
-        labels = partial(generator.labels, digits=chosen) if text is None else partial(text_labels, generator, text)
-        written = writers.write_npz_file(out / writers.NPZ_NAME, batches, start, count, labels)
-    else:
-        older = writers.images_by_index(out, start, count) if overwrite else {}
-        # Threads that would have no batch to write take milliseconds to start.
-        about: dict[str, str | int | float] = {
-            "model": generator.sha256,
-            "seed": seed,
-            "truncation": truncation_units(truncation) / TRUNCATION_UNITS,
-        }
-        written = writers.write_png_files(out, batches, card, older, min(threads, -(-count // BATCH_SIZE)), about)
-    if not quiet and sys.stderr is not None and sys.stderr.isatty():
-        written = _with_progress_bar(written, count)
-    on_grid = writers.GRID_IMAGES if text is None else writers.GRID_IMAGES // len(text)
-    for_grid = []
-    for batch in written:
-        if grid and batch.start < start + on_grid:
-            for_grid.append(batch.images)
-    if grid:
-        import numpy as np
-
-        writers.write_grid(out / writers.GRID_NAME, np.concatenate(for_grid)[:on_grid])
-    if not quiet:
-        what = ("image" if count == 1 else "images") + ("" if text is None else f" of {text}")
-        used = truncation_units(truncation) / TRUNCATION_UNITS
-        how = "" if used == FULL_VARIETY else f" at truncation {used:.3g}"
-        tell(f"{count:,} {what} of seed {seed} from index {start}{how} in {out} after {time.monotonic() - began:.2f} s")
-
-
-def _with_progress_bar(batches: Iterable["Batch"], count: int) -> Iterator["Batch"]:
-    """Pass batches on, and show on the terminal how many images have come."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("images", total=count)
-        for batch in batches:
-            yield batch
-            progress.advance(task, len(batch.images))
 
 
 def main() -> None:

@@ -29,6 +29,10 @@ GRID_NAME = "grid.png"
 GRID_IMAGES = 400
 """A sheet shows at most this many images, the first ones; each character of a row of text counts as one."""
 
+# Small images are enlarged to about this height on a sheet, large ones are shown as they are, if so many pixels hold them.
+_SHOWN_HEIGHT = 112
+_LARGEST_SCALE = 4
+_LARGEST_SHEET = 2**26
 _PNG_NAME = re.compile(r"(\d{8,})(_[A-Za-z0-9]+)?\.png")
 # The smallest date that a zip file can hold: equal images give equal bytes.
 NOTHING_OLDER: Mapping[int, Sequence[str]] = MappingProxyType({})
@@ -154,14 +158,20 @@ def write_npz_file(
                     file.write(np.ascontiguousarray(labels(first, length), dtype="<i8").data)
 
 
+def images_on_sheet(height: int, width: int, characters: int = 1) -> int:
+    """Return how many images of a size, or rows of text of so many characters, are shown on a sheet: at least one."""
+    return max(1, min(GRID_IMAGES // characters, _LARGEST_SHEET // (height * width)))
+
+
 def write_grid(target: Path, images: NDArray[np.uint8]) -> None:
     """Write images uint8 [N, H, W] as one sheet about as wide as high, a PNG file. Raises OutputError if that fails."""
     from pocketgan.pictures import contact_sheet  # and Pillow with it, which PNG files do without
 
     count, height, width = images.shape
+    scale = max(1, min(_LARGEST_SCALE, _SHOWN_HEIGHT // height))
     columns = math.ceil(math.sqrt(count * height / width))
     with whole_file(target) as temporary:
-        contact_sheet(images, columns, scale=4).save(temporary, format="PNG")
+        contact_sheet(images, columns, scale).save(temporary, format="PNG")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from pocketgan.address import INDEX_LIMIT
 from pocketgan.card import CARD_KEY
+from pocketgan.finish import finished
 from pocketgan.gen_cli import MOST_IMAGES, app
 from pocketgan.generator import Generator
 
@@ -112,6 +113,29 @@ def test_a_png_file_tells_how_to_draw_it_again(drawing_classes: GanGen, conditio
     assert told == {"model": conditional.sha256, "seed": 4, "truncation": 0.25, "index": 17, "class": "7"}
     again = conditional.generate(1, int(told["class"]), told["seed"], told["index"], truncation=told["truncation"])
     np.testing.assert_array_equal(again[0], drawn)
+
+
+@pytest.mark.parametrize("file_format", ["png", "npz", "idx"])
+def test_images_of_another_size_and_dark_on_white_come_in_every_format(
+    gan_gen: GanGen, tiny: Generator, file_format: str
+) -> None:
+    gan_gen("--count", "2", "--size", "60", "--invert", "--format", file_format, "--grid")
+    ((batch),) = finished(tiny.stream(2), 60, is_inverted=True)
+    assert batch.images.shape[1] == 60
+    if file_format == "png":
+        assert pixels("digits/00000001.png") == batch.images[1].tolist()
+        with Image.open("digits/00000001.png") as image:
+            told = json.loads(image.info["pocketgan"])
+        assert (told["height"], told["inverted"]) == (60, True)
+    elif file_format == "npz":
+        with np.load("digits/digits.npz") as archive:
+            np.testing.assert_array_equal(archive["images"], batch.images)
+    else:
+        contents = Path("digits/images-idx3-ubyte").read_bytes()
+        assert contents[8:16] == b"".join(size.to_bytes(4, "big") for size in batch.images.shape[1:])
+        assert contents[16:] == batch.images.tobytes()
+    with Image.open("digits/grid.png") as sheet:
+        assert sheet.height < 2 * 112 + 20
 
 
 def test_truncation_is_for_every_model(gan_gen: GanGen, tiny: Generator) -> None:

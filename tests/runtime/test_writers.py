@@ -21,6 +21,7 @@ from pocketgan.generator import Batch, Generator
 from pocketgan.pictures import contact_sheet
 from pocketgan.writers import (
     images_by_index,
+    images_on_sheet,
     png_name,
     prepare_folder,
     refuse_overwriting,
@@ -235,6 +236,21 @@ def test_a_grid_is_about_as_wide_as_high(tmp_path: Path, count: int, height: int
     write_grid(tmp_path / "grid.png", noise(count, height, width))
     with Image.open(tmp_path / "grid.png") as image:
         assert image.size == (2 + columns * (width * 4 + 2), 2 + -(-count // columns) * (height * 4 + 2))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "characters", "count"),
+    [(28, 28, 1, 400), (8, 8, 1, 400), (28, 112, 4, 100), (1024, 1024, 1, 64), (1024, 32 * 1024, 32, 2), (10**4, 10**4, 1, 1)],
+)
+def test_a_sheet_holds_fewer_images_the_larger_they_are(height: int, width: int, characters: int, count: int) -> None:
+    assert images_on_sheet(height, width, characters) == count
+
+
+@pytest.mark.parametrize(("height", "scale"), [(8, 4), (28, 4), (40, 2), (112, 1), (300, 1)])
+def test_small_images_are_enlarged_on_a_sheet(tmp_path: Path, height: int, scale: int) -> None:
+    write_grid(tmp_path / "grid.png", noise(1, height, height))
+    with Image.open(tmp_path / "grid.png") as sheet:
+        assert sheet.height == height * scale + 4
 
 
 def test_a_full_disk_leaves_no_grid(tmp_path: Path) -> None:
