@@ -37,9 +37,18 @@ def locate_model(model: str | Path | None = None) -> Location:
         return Location(pocketgan_models.path(model), "bundled")
     path = Path(model)
     if not os.path.exists(path):  # unlike Path.exists, also no for a name that is too long
-        bundled = ", ".join(pocketgan_models.names())
-        raise ModelError(f"no model {model}: expected a file, or the name of a bundled model ({bundled})")
+        names = pocketgan_models.names()
+        raise ModelError(
+            f"no model {model}: expected a file, or the name of a bundled model ({', '.join(names)}){_meant(str(model), names)}"
+        )
     return Location(path, "as named")
+
+
+def _meant(name: str, known: list[str]) -> str:
+    """Return a question about the known name that is most like another one, or nothing if none is."""
+    from difflib import get_close_matches
+
+    return "".join(f"; did you mean {match}?" for match in get_close_matches(name, known, n=1))
 
 
 def _locate_default() -> Location:

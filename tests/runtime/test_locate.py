@@ -20,6 +20,14 @@ def refusal(model: str | Path) -> str:
     return message
 
 
+@pytest.mark.parametrize(
+    ("model", "meant"), [("pockt", "pocket"), ("Pocket", "pocket"), ("ohter", "other"), ("pocket.onxx", "pocket")]
+)
+def test_a_name_that_is_nearly_one_is_answered_with_it(bundled_folder: Path, model: str, meant: str) -> None:
+    (bundled_folder / "other.onnx").touch()
+    assert refusal(model).endswith(f"(other, pocket); did you mean {meant}?")
+
+
 def test_nothing_means_the_bundled_default(bundled_folder: Path) -> None:
     assert locate_model() == Location(bundled_folder / f"{DEFAULT_MODEL}.onnx", "bundled")
 
