@@ -2,9 +2,9 @@
 
     python scripts/bench_endless.py [--count 1000000] [--files 10000] [--threads N] [--rounds 5]
 
-IDX files are compared with as many calls of onnxruntime on the same threads, whose inputs never change and whose images are thrown
-away; PNG files with Pillow writing the same arrays on the same threads; and the memory that a run takes with that of a thousand
-digits. Every round does all in turn, in a folder in memory where there is one; ratios are medians of the rounds' ratios.
+IDX files are compared with as many calls of onnxruntime on the same threads, whose inputs never change and whose images are
+thrown away; PNG files with Pillow writing the same arrays on the same threads; and the memory that a run takes with that of a
+thousand digits. Every round does all in turn, in a folder in memory where there is one; ratios are medians of the rounds' ratios.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
-from tiny_generators import tiny_graph, with_nodes
+from tiny_generators import SIDE, tiny_graph, with_nodes
 
 
 def fixed_batch_graph() -> onnx.GraphProto:
@@ -33,15 +33,9 @@ def constant_bomb_graph() -> onnx.GraphProto:
 
 
 def fails_when_drawing_graph() -> onnx.GraphProto:
-    """Return a generator that looks up row 1000 of a table of two rows, which only shows when it runs."""
-    nodes = [
-        helper.make_node("ReduceMax", ["whole"], ["some_pixel"], keepdims=0),
-        helper.make_node("Cast", ["some_pixel"], ["small"], to=onnx.TensorProto.INT64),
-        helper.make_node("Add", ["small", "thousand"], ["row"]),
-        helper.make_node("Gather", ["table", "row"], ["found"]),
-        helper.make_node("Max", ["whole", "found"], ["images"]),
-    ]
-    return with_nodes(nodes, {"thousand": np.array(1000), "table": np.zeros((2, 1), dtype=np.uint8)}, "whole")
+    """Return a generator that looks up column 1000 of images of eight columns, which only shows when it runs."""
+    columns = np.array([*range(SIDE - 1), 1000])
+    return with_nodes([helper.make_node("Gather", ["whole", "columns"], ["images"], axis=2)], {"columns": columns}, "whole")
 
 
 def draws_twice_as_many_graph() -> onnx.GraphProto:

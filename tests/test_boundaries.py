@@ -17,9 +17,14 @@ _STANDARD_LIBRARY_ONLY = (
     "digit_spec.py",
     "errors.py",
     "files.py",
+    "graph_file.py",
+    "graph_limits.py",
+    "graph_message.py",
+    "graph_shapes.py",
     "locate.py",
     "onnx_file.py",
     "truncation.py",
+    "wire_format.py",
 )
 _LIGHT_AT_THE_TOP = (
     "console.py",

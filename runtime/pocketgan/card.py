@@ -22,6 +22,7 @@ PRECISIONS = ("int8", "fp16", "fp32")
 
 _Value = TypeVar("_Value")
 
+_LONGEST_TEXT = 2**18
 _LARGEST_LATENT = 4096
 _LARGEST_IMAGE = 1024
 _MOST_CLASSES = 1000
@@ -118,6 +119,10 @@ class ModelCard:
     @classmethod
     def from_json(cls, text: str) -> "ModelCard":
         """Read a card. Raises CardError if it is malformed or of a newer schema; fields that are not known are ignored."""
+        if len(text) > _LONGEST_TEXT:
+            raise CardError(
+                f"the model card has {len(text):,} characters, expected at most {_LONGEST_TEXT:,}: export the model again"
+            )
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:  # also a number of thousands of digits
@@ -152,7 +157,7 @@ class ModelCard:
                 largest_error=_read(parity, "largest_error", int),
             ),
             kernels=_read_kernels(values),
-            quality={name: _typed(f"quality {name}", value, float) for name, value in quality.items()},
+            quality={name: _typed(f"quality {name[:64]}", value, float) for name, value in quality.items()},
             package_version=_read(values, "package_version", str),
             licence=_read(values, "licence", str),
         )

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.address import check_address
-from pocketgan.card import CARD_KEY, ModelCard
+from pocketgan.card import ModelCard
 from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, first_line
+from pocketgan.graph_limits import check_graph
 from pocketgan.latents import LATENT_STEP, latents
 from pocketgan.locate import locate_model
-from pocketgan.onnx_file import read_metadata, read_model_file
+from pocketgan.onnx_file import read_card, read_model_file
 from pocketgan.pipeline import ordered_map
 from pocketgan.session import OpenSession, Provider, open_session
 from pocketgan.truncation import FULL_VARIETY, truncation_units
@@ -75,10 +76,8 @@ class Generator:
         location = locate_model(model)
         contents = read_model_file(location.path)
         try:
-            metadata = read_metadata(contents)
-            if CARD_KEY not in metadata:
-                raise CardError("it has no pocketgan model card: expected a file made by gan-export")
-            card = ModelCard.from_json(metadata[CARD_KEY])
+            card = read_card(contents)
+            check_graph(contents)
             opened = open_session(contents, card.precision, provider)
         except ModelError as error:
             raise type(error)(f"model {location.path}: {error}") from error

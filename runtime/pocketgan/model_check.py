@@ -10,10 +10,11 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 import pocketgan_models
-from pocketgan.card import CARD_KEY, ModelCard
-from pocketgan.errors import CardError, ModelError, PocketganError, first_line
+from pocketgan.card import ModelCard
+from pocketgan.errors import ModelError, PocketganError, first_line
+from pocketgan.graph_limits import check_graph
 from pocketgan.locate import locate_model
-from pocketgan.onnx_file import read_metadata, read_model_file
+from pocketgan.onnx_file import read_card, read_model_file
 from pocketgan.session import Provider, open_session
 
 if TYPE_CHECKING:
@@ -102,9 +103,11 @@ def inspect_model(model: str | Path | None = None) -> ModelFile:
         contents = read_model_file(location.path)
         digest = hashlib.sha256(contents).hexdigest()
         file = replace(file, size_bytes=len(contents), sha256=digest, bundled=_bundled_name(contents))
-        return replace(file, card=_read_card(location.path, contents))
+        file = replace(file, card=read_card(contents))
+        check_graph(contents)
     except ModelError as error:
-        return replace(file, problem=str(error))
+        return replace(file, problem=str(error) if file.sha256 is None else f"model {file.path}: {error}")
+    return file
 
 
 def check_drawing(file: ModelFile, provider: Provider = Provider.auto) -> Drawing:
@@ -152,16 +155,6 @@ def _bundled_name(contents: bytes) -> str | None:
         except OSError:  # this one cannot be read, which says nothing of the file in question
             continue
     return None
-
-
-def _read_card(path: Path, contents: bytes) -> ModelCard:
-    try:
-        metadata = read_metadata(contents)
-        if CARD_KEY not in metadata:
-            raise CardError("it has no pocketgan model card: expected a file made by gan-export")
-        return ModelCard.from_json(metadata[CARD_KEY])
-    except ModelError as error:
-        raise type(error)(f"model {path}: {error}") from error
 
 
 def _check_golden(generator: "Generator", golden: GoldenPixels) -> GoldenCheck:

@@ -1,20 +1,21 @@
-"""What must be known of a model file before onnxruntime sees it: the metadata, and that it stands alone.
+"""What must be known of a model file before onnxruntime sees it: what it says of itself, and that it stands alone.
 
-An ONNX file is a protocol buffer. Two facts are read from its wire format here, so that neither the onnx package nor a session
-is needed: the metadata entries, and whether any tensor keeps its data in another file, which onnxruntime would open.
-Format: https://protobuf.dev/programming-guides/encoding; field numbers: onnx.proto of the ONNX specification.
+Both are read from the bytes, so that neither the onnx package nor a session is needed: the metadata entries with the model card,
+and whether any tensor keeps its data in another file, which onnxruntime would open. What its graph asks for is another question,
+see `graph_limits`. Field numbers: onnx.proto of the ONNX specification.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from pocketgan.errors import ModelError
+from pocketgan.card import CARD_KEY, ModelCard
+from pocketgan.errors import CardError, ModelError
+from pocketgan.wire_format import WireReader
 
 LARGEST_FILE_BYTES = 256 * 2**20
 """Larger files are refused unread."""
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_FIELD_LIMIT = 2**29
+LARGEST_METADATA_BYTES = 2**20
+"""Of all entries together."""
 
 _MODEL_GRAPH, _MODEL_METADATA, _MODEL_FUNCTIONS = 7, 14, 25
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
@@ -48,17 +49,22 @@ def read_model_file(path: Path) -> bytes:
 
 def read_metadata(contents: bytes) -> dict[str, str]:
     """Return the metadata entries of an ONNX file. Raises ModelError if the bytes are not an ONNX file or use external data."""
+    reader = WireReader()
     metadata: dict[str, str] = {}
+    metadata_bytes = 0
     has_graph = False
     try:
-        for field, value in _fields(memoryview(contents)):
+        for field, _, value in reader.fields(memoryview(contents)):
             if field == _MODEL_GRAPH and isinstance(value, memoryview):
                 has_graph = True
-                _refuse_external_data("graph", value, 0)
+                _refuse_external_data(reader, "graph", value, 0)
             elif field == _MODEL_FUNCTIONS and isinstance(value, memoryview):
-                _refuse_external_data("function", value, 0)
+                _refuse_external_data(reader, "function", value, 0)
             elif field == _MODEL_METADATA and isinstance(value, memoryview):
-                entry = {number: bytes(part).decode() for number, part in _fields(value) if isinstance(part, memoryview)}
+                metadata_bytes += len(value)
+                if metadata_bytes > LARGEST_METADATA_BYTES:
+                    raise ModelError(f"it has more than {LARGEST_METADATA_BYTES:,} bytes of metadata, expected a model card")
+                entry = {number: bytes(part).decode() for number, _, part in reader.fields(value) if isinstance(part, memoryview)}
                 metadata[entry.get(_ENTRY_KEY, "")] = entry.get(_ENTRY_VALUE, "")
     except ValueError as error:
         raise ModelError(f"not an ONNX file, or a damaged one: {error}") from error
@@ -67,52 +73,21 @@ def read_metadata(contents: bytes) -> dict[str, str]:
     return metadata
 
 
-def _refuse_external_data(kind: str, message: memoryview, depth: int) -> None:
+def read_card(contents: bytes) -> ModelCard:
+    """Return the model card in an ONNX file. Raises ModelError as `read_metadata` does, CardError if there is none to be used."""
+    metadata = read_metadata(contents)
+    if CARD_KEY not in metadata:
+        raise CardError("it has no pocketgan model card: expected a file made by gan-export")
+    return ModelCard.from_json(metadata[CARD_KEY])
+
+
+def _refuse_external_data(reader: WireReader, kind: str, message: memoryview, depth: int) -> None:
     """Raise ModelError if a tensor anywhere below a message says that its data is in another file."""
     if depth > _DEEPEST_NESTING:
         raise ModelError(f"its graphs are nested more than {_DEEPEST_NESTING} deep")
-    for field, value in _fields(message):
+    for field, _, value in reader.fields(message):
         if kind == "tensor" and (field == _TENSOR_EXTERNAL_DATA or (field == _TENSOR_DATA_LOCATION and value != 0)):
             raise ModelError("it keeps weights in another file (external data): expected one file with everything inside")
         child = _CHILDREN.get(kind, {}).get(field)
         if child is not None and isinstance(value, memoryview):
-            _refuse_external_data(child, value, depth + 1)
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield number and value of each field of a message. Raises ValueError if the bytes are not one."""
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        number, wire_type = key >> 3, key & 7
-        # Protocol buffers' own reader cuts keys to 32 bits: a longer one would be another field there than here.
-        if not 0 < number < _FIELD_LIMIT:
-            raise ValueError(f"field number {number} at byte {position}")
-        if wire_type == _VARINT:
-            value, position = _varint(message, position)
-            yield number, value
-            continue
-        if wire_type == _BYTES:
-            length, position = _varint(message, position)
-        elif wire_type in (_FIXED64, _FIXED32):
-            length = 8 if wire_type == _FIXED64 else 4
-        else:
-            raise ValueError(f"wire type {wire_type} at byte {position}")
-        if position + length > len(message):
-            raise ValueError(f"a field at byte {position} runs past the end")
-        yield number, message[position : position + length]
-        position += length
-
-
-def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """Return the integer of variable length at `position`, and the position after it."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if position >= len(message):
-            raise ValueError("it ends in the middle of a number")
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise ValueError(f"a number at byte {position} is too long")
+            _refuse_external_data(reader, child, value, depth + 1)

@@ -289,3 +289,17 @@ def test_what_is_wrong_is_shortened() -> None:
 
 def test_a_number_beyond_all_floats_is_refused() -> None:
     assert "latent_step" in refusal(json.dumps(values() | {"latent_step": 10**400}))
+
+
+def test_a_text_longer_than_any_card_is_refused_unread() -> None:
+    with pytest.raises(
+        CardError, match=r"^the model card has 262,145 characters, expected at most 262,144: export the model again$"
+    ):
+        ModelCard.from_json("[" * (2**18 + 1))
+    assert ModelCard.from_json(CARD.to_json() + " " * (2**18 - len(CARD.to_json()))) == CARD
+
+
+def test_a_long_name_of_a_metric_is_cut_short() -> None:
+    with pytest.raises(CardError) as caught:
+        ModelCard.from_json(json.dumps(json.loads(CARD.to_json()) | {"quality": {"x" * 100_000: None}}))
+    assert len(str(caught.value)) < 200

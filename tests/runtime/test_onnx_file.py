@@ -9,8 +9,8 @@ from protobuf_bytes import bytes_field, integer_field, metadata_entry, number
 
 from pocketgan import onnx_file
 from pocketgan.card import CARD_KEY
-from pocketgan.errors import ModelError
-from pocketgan.onnx_file import LARGEST_FILE_BYTES, read_metadata, read_model_file
+from pocketgan.errors import CardError, ModelError
+from pocketgan.onnx_file import LARGEST_FILE_BYTES, LARGEST_METADATA_BYTES, read_card, read_metadata, read_model_file
 
 GRAPH, FUNCTIONS, METADATA = 7, 25, 14
 NODE, ATTRIBUTE, INITIALIZER, SPARSE_INITIALIZER = 1, 5, 5, 15
@@ -62,6 +62,24 @@ def test_several_entries_are_read_and_the_last_of_a_key_holds_as_in_onnxruntime(
 def test_an_entry_without_a_value_is_empty() -> None:
     contents = bytes_field(GRAPH, b"") + bytes_field(METADATA, bytes_field(1, b"key")) + bytes_field(METADATA, b"")
     assert read_metadata(contents) == {"key": "", "": ""}
+
+
+def test_more_metadata_than_a_card_needs_is_refused() -> None:
+    most = metadata_entry("a", "x" * (LARGEST_METADATA_BYTES - 9))
+    assert len(read_metadata(bytes_field(GRAPH, b"") + most)["a"]) == LARGEST_METADATA_BYTES - 9
+    message = refusal(bytes_field(GRAPH, b"") + most + metadata_entry("b", ""))
+    assert message == "it has more than 1,048,576 bytes of metadata, expected a model card"
+
+
+def test_a_card_is_read_whatever_the_graph_is(models: Path) -> None:
+    contents = (models / "tiny.onnx").read_bytes()
+    assert read_card(contents) == read_card(contents.replace(b"QuantizeLinear", b"QuantizeCircle"))
+    assert read_card(contents).name == "tiny"
+
+
+def test_a_file_without_a_card_is_told_so(models: Path) -> None:
+    with pytest.raises(CardError, match="it has no pocketgan model card: expected a file made by gan-export"):
+        read_card((models / "no_card.onnx").read_bytes())
 
 
 def test_metadata_that_is_not_text_is_refused() -> None:

@@ -1,0 +1,178 @@
+"""The shapes and types that are worked out for each operator are those that onnxruntime computes, or the graph is refused."""
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx_bytes import FLOAT, FLOAT16, INT8, INT32, INT64, UINT8, AttributeValue, constant, integers, model, node, value
+from protobuf_bytes import bytes_field
+
+import pocketgan_models
+from pocketgan.graph_file import read_graph
+from pocketgan.graph_limits import IMAGES_AT_ONCE
+from pocketgan.graph_shapes import OPERATORS, result_of
+
+TYPES = {np.dtype(np.float32): FLOAT, np.dtype(np.float16): FLOAT16, np.dtype(np.uint8): UINT8, np.dtype(np.int8): INT8}
+NUMPY_TYPES = {FLOAT: np.float32, FLOAT16: np.float16, UINT8: np.uint8, INT8: np.int8, INT32: np.int32, INT64: np.int64}
+Shape = Sequence[int]
+
+
+def session(contents: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
+
+
+def worked_out_and_computed(contents: bytes) -> tuple[tuple[Shape, int] | None, tuple[Shape, int] | None]:
+    """Return shape and type of the output of a model of one node, as worked out and as computed; None where that is refused."""
+    graph = read_graph(contents, 1)
+    worked_out = computed = None
+    try:
+        result = result_of(graph.nodes[0], [graph.tensors[name] for name in graph.nodes[0].inputs])
+        worked_out = (result.shape, result.element_type)
+    except ValueError:
+        pass
+    feeds = {name: np.zeros(graph.tensors[name].shape, NUMPY_TYPES[graph.tensors[name].element_type]) for name in graph.inputs}
+    try:
+        (output,) = session(contents).run(["y"], feeds)
+        computed = (output.shape, TYPES[output.dtype])
+    except Exception:  # onnxruntime's errors have no public root class
+        pass
+    return worked_out, computed
+
+
+def one_node(
+    operator: str,
+    shapes: Sequence[Shape],
+    constants: Sequence[bytes],
+    output_type: int,
+    **attributes: AttributeValue,
+) -> bytes:
+    """Return a model of one node: its inputs `x0`, `x1` ... have these shapes, after them come constants `c0`, `c1` ..."""
+    inputs = [f"x{number}" for number in range(len(shapes))]
+    names = [*inputs, *(f"c{number}" for number in range(len(constants)))]
+    ends = [value(name, shape) for name, shape in zip(inputs, shapes, strict=True)]
+    return model([node(operator, names, "y", **attributes)], constants, ends, [value_of_any_shape("y", output_type)], None)
+
+
+def value_of_any_shape(name: str, element_type: int) -> bytes:
+    return bytes_field(1, name.encode()) + bytes_field(2, bytes_field(1, b"\x08" + bytes([element_type])))
+
+
+QUANTIZED = [constant("c0", [1], FLOAT, b"\0\0\x80\x3f"), constant("c1", [1], UINT8)]
+ONE_OF_EACH = {
+    "Add": one_node("Add", [[3, 1, 4], [5, 1]], [], FLOAT),
+    "Cast": one_node("Cast", [[3, 4]], [], FLOAT16, to=FLOAT16),
+    "Clip": one_node("Clip", [[3, 4]], [constant("c0", []), constant("c1", [])], FLOAT),
+    "Concat": one_node("Concat", [[2, 3], [2, 5], [2, 1]], [], FLOAT, axis=1),
+    "Conv": one_node("Conv", [[2, 3, 9, 8], [5, 3, 3, 2]], [], FLOAT, pads=[1, 0, 2, 3], strides=[2, 3]),
+    "ConvTranspose": one_node(
+        "ConvTranspose", [[2, 3, 5, 4], [3, 6, 3, 2]], [], FLOAT, pads=[1, 0, 1, 1], strides=[2, 3], output_padding=[1, 0]
+    ),
+    "DepthToSpace": one_node("DepthToSpace", [[2, 12, 3, 5]], [], FLOAT, blocksize=2, mode="CRD"),
+    "DequantizeLinear": model(
+        [node("DequantizeLinear", ["c0", "c1"], "y", axis=0)],
+        [constant("c0", [4, 3], INT8), constant("c1", [4])],
+        [],
+        [value_of_any_shape("y", FLOAT)],
+        None,
+    ),
+    "Gather": one_node("Gather", [[3, 7, 2]], [constant("c0", [2, 5], INT32)], FLOAT, axis=1),
+    "Gemm": one_node("Gemm", [[3, 4], [5, 4], [5]], [], FLOAT, transB=1),
+    "LeakyRelu": one_node("LeakyRelu", [[3, 4]], [], FLOAT, alpha=0.5),
+    "Mul": one_node("Mul", [[1, 4], [3, 1]], [], FLOAT),
+    "QuantizeLinear": one_node("QuantizeLinear", [[3, 4]], QUANTIZED, UINT8),
+    "Relu": one_node("Relu", [[3, 4]], [], FLOAT),
+    "Reshape": one_node("Reshape", [[3, 4, 5]], [integers("c0", [0, -1, 2])], FLOAT),
+    "Round": one_node("Round", [[3, 4]], [], FLOAT),
+    "Sigmoid": one_node("Sigmoid", [[3, 4]], [], FLOAT),
+    "Slice": one_node("Slice", [[6, 7, 8]], [integers("c0", [1, 2]), integers("c1", [4, 99]), integers("c2", [2, 0])], FLOAT),
+    "Tanh": one_node("Tanh", [[3, 4]], [], FLOAT),
+    "Tile": one_node("Tile", [[3, 4]], [integers("c0", [2, 5])], FLOAT),
+    "Transpose": one_node("Transpose", [[3, 4, 5]], [], FLOAT, perm=[2, 0, 1]),
+}
+
+
+def test_there_is_a_case_for_each_operator() -> None:
+    assert sorted(ONE_OF_EACH) == sorted(OPERATORS)
+
+
+@pytest.mark.parametrize("operator", ONE_OF_EACH)
+def test_shape_and_type_are_what_onnxruntime_computes(operator: str) -> None:
+    worked_out, computed = worked_out_and_computed(ONE_OF_EACH[operator])
+    assert worked_out == computed
+    assert computed is not None
+
+
+def some(chance: random.Random, count: int, low: int, high: int) -> list[int]:
+    return [chance.randint(low, high) for _ in range(count)]
+
+
+def random_node(chance: random.Random) -> bytes:
+    """Return a model of one node with shapes that may go together, or not."""
+    operator = chance.choice(
+        ("Add", "Concat", "Conv", "ConvTranspose", "Gather", "Gemm", "Reshape", "Slice", "Tile", "Transpose")
+    )
+    rank = chance.randint(1, 3)
+    shape = some(chance, rank, 1, 4)
+    match operator:
+        case "Add":
+            return one_node(operator, [shape, some(chance, chance.randint(1, 3), 1, 2)], [], FLOAT)
+        case "Concat":
+            return one_node(operator, [shape, shape[:-1] + some(chance, 1, 1, 3)], [], FLOAT, axis=chance.randint(-1, 3))
+        case "Gather":
+            index = constant("c0", some(chance, chance.randint(0, 2), 1, 4), INT64)
+            return one_node(operator, [shape], [index], FLOAT, axis=chance.randint(-1, 2))
+        case "Gemm":
+            inner = chance.randint(1, 3)
+            return one_node(operator, [[2, inner], some(chance, 2, 1, 3)], [], FLOAT, transB=chance.randint(0, 1))
+        case "Reshape":
+            return one_node(
+                operator, [some(chance, rank, 1, 3)], [integers("c0", some(chance, chance.randint(1, 4), -1, 3))], FLOAT
+            )
+        case "Slice":
+            count = chance.randint(1, 2)
+            limits = [some(chance, count, -1, 3), some(chance, count, 0, 5), some(chance, count, 0, 2)]
+            return one_node(operator, [shape], [integers(f"c{number}", part) for number, part in enumerate(limits)], FLOAT)
+        case "Tile":
+            return one_node(operator, [shape], [integers("c0", some(chance, chance.choice((rank, 2)), 0, 3))], FLOAT)
+        case "Transpose":
+            return one_node(operator, [shape], [], FLOAT, perm=chance.sample(range(rank), rank))
+    image, kernel = [2, chance.randint(1, 3), *some(chance, 2, 1, 6)], [2, chance.randint(1, 3), *some(chance, 2, 1, 4)]
+    attributes = {"strides": some(chance, 2, 1, 3), "pads": some(chance, 4, 0, 3)}
+    if operator == "ConvTranspose":
+        kernel[0], attributes["output_padding"] = image[1], some(chance, 2, 0, 2)
+    return one_node(operator, [image, kernel], [], FLOAT, **attributes)
+
+
+def test_whatever_is_worked_out_is_what_onnxruntime_computes_if_it_computes_anything() -> None:
+    chance = random.Random(1)
+    agreed = 0
+    for _ in range(1500):
+        contents = random_node(chance)
+        worked_out, computed = worked_out_and_computed(contents)
+        if worked_out is not None and computed is not None:
+            assert worked_out == computed, contents
+            agreed += 1
+    assert agreed > 500
+
+
+@pytest.mark.parametrize("name", pocketgan_models.names())
+def test_all_tensors_of_the_bundled_models_have_the_shapes_that_are_worked_out(name: str) -> None:
+    contents = pocketgan_models.path(name).read_bytes()
+    graph = read_graph(contents, IMAGES_AT_ONCE)
+    tensors = dict(graph.tensors)
+    for one in graph.nodes:
+        result = result_of(one, [tensors[name] for name in one.inputs])
+        tensors[one.outputs[0]] = type(tensors[one.inputs[0]])(result.shape, result.element_type)
+    # Readers of protocol buffers merge graphs: so all tensors become outputs.
+    made = [one.outputs[0] for one in graph.nodes if one.outputs[0] not in graph.outputs]
+    outputs = b"".join(bytes_field(12, value_of_any_shape(name, tensors[name].element_type)) for name in made)
+    running = session(contents + bytes_field(7, outputs))
+    feeds = {name: np.zeros(tensors[name].shape, NUMPY_TYPES[tensors[name].element_type]) for name in graph.inputs}
+    for found_name, found in zip(made, running.run(made, feeds), strict=True):
+        assert (found.shape, TYPES[found.dtype]) == (tensors[found_name].shape, tensors[found_name].element_type), found_name
