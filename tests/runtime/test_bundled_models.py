@@ -12,11 +12,11 @@ from pocketgan.locate import DEFAULT_MODEL
 from pocketgan.session import Provider
 
 NAMES = ["dcgan", "mlp", "nano", "pocket"]
-LARGEST_BYTES = {"dcgan": 2_500_000, "mlp": 300_000, "nano": 64 * 1024, "pocket": 256 * 1024}
+LARGEST_BYTES = {"dcgan": 2_000_000, "mlp": 300_000, "nano": 64 * 1024, "pocket": 256 * 1024}
 
 EPOCHS = {
-    "dcgan": 45,
-    "mlp": 46,
+    "dcgan": 50,
+    "mlp": 50,
     "nano": 80,
     "pocket": 94,
 }
@@ -26,8 +26,8 @@ LATENT_SIZES = {"dcgan": 100, "mlp": 100, "nano": 24, "pocket": 64}
 CLASSES = {"dcgan": (), "mlp": (), "nano": tuple("0123456789"), "pocket": tuple("0123456789")}
 
 PIXELS_SHA256: dict[str, str] = {
-    "dcgan": "61befcae8a64513eb9f765844a899950bc28af83b1ac3cabd1f024d60ad64220",
-    "mlp": "44f7afa242da4f8c7125033e96661e6fb9feeac0698f5858be0a80e804e6b7c9",
+    "dcgan": "46239f181b7e12fb7a97e82eec2c7491ce078588f5773c2b1463dccb3fd32d5f",
+    "mlp": "b0b3f2d915402092af01128a68f221cd777fbb7b955a359e859ffcba18f9e6ce",
     "nano": "7336b4858946ef2f62dd4e7bf2df4c00139da9f17a11640354ff44caf39f7eac",
     "pocket": "a80d4a123db9025ff5d112b16430ee30615991cdb69e20cf48e30d04515b071c",
 }

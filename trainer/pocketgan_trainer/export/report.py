@@ -15,8 +15,8 @@ def report_rows(report: ExportReport) -> list[tuple[str, str]]:
     rows += [(check.name, check.found) for check in report.checks]
     for name, other in report.comparisons.items():
         speed = f"{other.speed.median:.2f} times as fast ({other.speed.lowest:.2f} to {other.speed.highest:.2f})"
-        its = f"that has {other.size_bytes:,} bytes, PSNR {other.psnr_db:.2f} dB"
-        rows.append((f"beside {name}", f"{speed}, batch {SPEED_BATCH}, one thread; {its}"))
+        its = f"has {other.size_bytes:,} bytes, {other.psnr_db:.2f} dB"
+        rows.append((f"beside {name}", f"{speed} at batch {SPEED_BATCH}, one thread; {its}"))
     return rows
 
 
