@@ -31,7 +31,7 @@ def check_address(seed: SupportsIndex, start: SupportsIndex, count: SupportsInde
     return seed, start, count
 
 
-_SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
+_SHARD = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 
 
 class Shard(NamedTuple):
@@ -56,6 +56,6 @@ def shard_range(start: int, count: int, shard: Shard) -> tuple[int, int]:
     They differ by one image at most. Raises RequestError if there are more shards than images.
     """
     if shard.of > count:
-        raise RequestError(f"{shard.of} shards of {count} images are too many: expected at most one for each image")
+        raise RequestError(f"{shard.of} shards are too many for a count of {count}: expected at most one for each image or row")
     first, stop = (count * number // shard.of for number in (shard.number, shard.number + 1))
     return start + first, stop - first

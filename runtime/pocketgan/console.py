@@ -32,11 +32,15 @@ def run_and_exit(app: typer.Typer) -> NoReturn:
         code: str | int | None = 0
     except SystemExit as ended:
         code = ended.code
+    except OSError as error:
+        # Our own are PocketganErrors by now; this is stdout, where typer prints help.
+        tell(f"error: cannot write to standard output: {error.strerror}")
+        code = 1
     if isinstance(code, str):
         tell(code)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
-            with suppress(OSError):  # what went to stdout was flushed by `put`, and there is nowhere left to complain
+            with suppress(OSError):  # there is nowhere left to complain
                 stream.flush()
     os._exit(code if isinstance(code, int) else int(code is not None))
 
@@ -75,7 +79,13 @@ def tell(message: str) -> None:
     It may quote a model file, which must not get to command the terminal with an escape sequence.
     """
     if sys.stderr is not None:
-        print("".join(character if character.isprintable() else "?" for character in message), file=sys.stderr)
+        with suppress(OSError):  # a terminal that has gone: what is being done goes on
+            print(printable(message), file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Return a text with a question mark for each character that could command a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def show_version(asked: bool) -> None:

@@ -15,7 +15,7 @@ from pocketgan.digit_spec import labels_of_names
 from pocketgan.drawing_run import DrawingRun, Format
 from pocketgan.finish import finished
 from pocketgan.generator import BATCH_SIZE, Batch, Digits, Generator
-from pocketgan.idx_files import idx_names, write_idx_files
+from pocketgan.idx_files import all_idx_names, write_idx_files
 from pocketgan.text_rows import text_labels, text_rows
 from pocketgan.truncation import FULL_VARIETY, TRUNCATION_UNITS, truncation_units
 
@@ -40,10 +40,11 @@ def draw_files(run: DrawingRun) -> None:
 
     writers.prepare_folder(run.folder)
     if not run.may_overwrite:
-        _refuse_overwriting(run, has_classes=bool(generator.card.classes))
-    written = _written(run, generator, chosen, finished(drawn, run.height, run.is_inverted), threads)
+        _refuse_overwriting(run)
+    written = _written(run, generator, chosen, finished(drawn, run.height, run.is_inverted, threads), threads)
     if not run.is_quiet and sys.stderr is not None and sys.stderr.isatty():
         written = _with_progress_bar(written, run.count)
+    written = _telling_of_a_stop(written, run)
     if run.has_sheet:
         _write_sheet(run, written)
     else:
@@ -53,7 +54,7 @@ def draw_files(run: DrawingRun) -> None:
         tell(f"{_what_was_drawn(run)} in {run.folder} after {time.monotonic() - began:.2f} s")
 
 
-def _refuse_overwriting(run: DrawingRun, has_classes: bool) -> None:
+def _refuse_overwriting(run: DrawingRun) -> None:
     """Raise OutputError if a file that is to be written is there already."""
     single_files = [writers.GRID_NAME] * run.has_sheet
     if run.file_format is Format.png:
@@ -61,7 +62,7 @@ def _refuse_overwriting(run: DrawingRun, has_classes: bool) -> None:
     elif run.file_format is Format.npz:
         single_files.append(writers.NPZ_NAME)
     else:
-        single_files += idx_names(run.file_format is Format.idx_gz, label_dimensions=has_classes + (run.text is not None))
+        single_files += all_idx_names(run.file_format is Format.idx_gz)
     writers.refuse_overwriting(run.folder, single_files)
 
 
@@ -79,7 +80,8 @@ def _written(
     about |= {} if run.height is None else {"height": run.height}
     about |= {"inverted": True} if run.is_inverted else {}
     # Threads that would have no batch to write take milliseconds to start.
-    return writers.write_png_files(run.folder, batches, generator.card, older, min(threads, -(-run.count // BATCH_SIZE)), about)
+    batches_of_all = -(-run.count * len(run.text or "1") // BATCH_SIZE)
+    return writers.write_png_files(run.folder, batches, generator.card, older, min(threads, batches_of_all), about)
 
 
 def _write_sheet(run: DrawingRun, written: Iterable[Batch]) -> None:
@@ -91,6 +93,20 @@ def _write_sheet(run: DrawingRun, written: Iterable[Batch]) -> None:
         if batch.start < run.start + most:
             on_sheet.append(batch.images[: run.start + most - batch.start])
     writers.write_grid(run.folder / writers.GRID_NAME, np.concatenate(on_sheet))
+
+
+def _telling_of_a_stop(written: Iterable[Batch], run: DrawingRun) -> Iterator[Batch]:
+    """Pass batches on, and say how far it came if a user stops it."""
+    done = 0
+    try:
+        for batch in written:
+            done += len(batch.images)
+            yield batch
+    except KeyboardInterrupt:
+        if not run.is_quiet:
+            written_by_now = done if run.file_format is Format.png else 0
+            tell(f"stopped: {written_by_now:,} of {run.count:,} images are in {run.folder}")
+        raise
 
 
 def _used_truncation(run: DrawingRun) -> float:

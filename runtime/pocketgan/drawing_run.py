@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pocketgan.session import Provider
 
-LARGEST_HEIGHT = 1024
-"""Pixels that images may be enlarged to."""
+LARGEST_HEIGHT = 512
+"""Pixels that images may be enlarged to: batches of larger ones would take too much memory."""
 
 
 class Format(StrEnum):

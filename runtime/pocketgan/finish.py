@@ -7,15 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.generator import Batch
+from pocketgan.pipeline import ordered_map
 
 
-def finished(batches: Iterable[Batch], height: int | None, is_inverted: bool) -> Iterator[Batch]:
+def finished(batches: Iterable[Batch], height: int | None, is_inverted: bool, threads: int = 1) -> Iterator[Batch]:
     """Yield batches whose images are `height` pixels high and as much wider, and inverted if that is asked for.
 
-    Without a height they keep their size.
+    Without a height they keep their size; with one, so many threads resize.
     """
-    for batch in batches:
-        yield replace(batch, images=_finished(batch.images, height, is_inverted))
+
+    def finish(batch: Batch) -> Batch:
+        return replace(batch, images=_finished(batch.images, height, is_inverted))
+
+    return map(finish, batches) if height is None or threads == 1 else ordered_map(finish, batches, threads)
 
 
 def _finished(images: NDArray[np.uint8], height: int | None, is_inverted: bool) -> NDArray[np.uint8]:

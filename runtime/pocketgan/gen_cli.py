@@ -13,7 +13,7 @@ from pocketgan.session import Provider
 from pocketgan.truncation import FULL_VARIETY, truncation_units
 
 MOST_IMAGES = 100_000_000
-"""Images in one call of gan-gen; more are drawn with further calls and --start."""
+"""Images in one call of gan-gen; more are drawn with further calls and --shard or --start."""
 
 DEFAULT_COUNT = 10
 
@@ -24,14 +24,14 @@ app = command_line()
 def generate(
     count: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST_IMAGES, help="How many images.", show_default=f"{DEFAULT_COUNT}, or 1 with --text"),
+        typer.Option(min=1, max=INDEX_LIMIT, help="How many images.", show_default=f"{DEFAULT_COUNT}, or 1 with --text"),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the files; made if it is not there.")] = Path("digits"),
     digit: Annotated[str | None, typer.Option(help="Only images of this class, such as 7.")] = None,
     digits: Annotated[str | None, typer.Option(help="Images of these classes in turn, such as 0-4,7.", metavar="SPEC")] = None,
     text: Annotated[str | None, typer.Option(help="Each image is a row of digits that reads so, such as 2026.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=SEED_LIMIT - 1, help="Which endless row of images.")] = 0,
-    start: Annotated[int, typer.Option(min=0, max=INDEX_LIMIT - MOST_IMAGES, help="Index of the first image in that row.")] = 0,
+    start: Annotated[int, typer.Option(min=0, max=INDEX_LIMIT - 1, help="Index of the first image in that row.")] = 0,
     shard: Annotated[
         str | None,
         typer.Option(help="Only part K of N of these images, from 0/N on: all parts are the whole.", metavar="K/N"),
@@ -47,7 +47,9 @@ def generate(
         ),
     ] = None,
     provider: Annotated[Provider, typer.Option(help="Where to draw.")] = Provider.auto,
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, show_default="the CPUs this process may use")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="How many at once.", show_default="the CPUs this process may use")
+    ] = None,
     file_format: Annotated[
         Format, typer.Option("--format", help="A PNG file for each image; one NPZ file; or IDX files as MNIST's.")
     ] = Format.png,
@@ -73,6 +75,10 @@ def generate(
     if shard is not None:
         with usage_errors("--shard"):
             start, count = shard_range(start, count, parse_shard(shard))
+    if count > MOST_IMAGES:
+        raise typer.BadParameter(
+            f"{count:,} are too many for one call: at most {MOST_IMAGES:,}; use --shard", param_hint="--count"
+        )
     with cli_errors():
         from pocketgan.draw_files import draw_files
 

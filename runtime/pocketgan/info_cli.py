@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, put, run_and_exit, show_version
+from pocketgan.console import cli_errors, command_line, printable, put, run_and_exit, show_version
 from pocketgan.errors import PocketganError
 from pocketgan.session import Provider
 
@@ -180,8 +180,7 @@ def _print_rows(rows: Rows) -> None:
     """Print lines of the table, in each whatever a model file may say only as far as it is printable."""
     for label, value in rows:
         shown = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}... ({len(value):,} characters)"
-        printable = "".join(character if character.isprintable() else "?" for character in shown)
-        _put_encoded(f"{label:<{_LABEL_WIDTH}}{printable}".rstrip())
+        _put_encoded(f"{label:<{_LABEL_WIDTH}}{printable(shown)}".rstrip())
 
 
 def _put_encoded(text: str) -> None:

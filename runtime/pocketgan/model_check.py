@@ -124,6 +124,10 @@ def check_drawing(file: ModelFile, provider: Provider = Provider.auto) -> Drawin
         generator = Generator.load(file.path, provider)
         drawing = replace(drawing, provider=generator.provider, provider_reason=generator.provider_reason)
         golden = None if file.bundled is None else golden_pixels(file.bundled)
+        if file.bundled is not None and golden is None:
+            drawing = replace(
+                drawing, problem=f"{pocketgan_models.golden()} does not tell of {file.bundled}: install pocketgan again"
+            )
         if golden is not None:
             check = _check_golden(generator, golden)
             drawing = replace(drawing, golden=check, problem=None if check.holds else _deviation(file, check))

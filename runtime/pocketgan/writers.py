@@ -34,9 +34,9 @@ _SHOWN_HEIGHT = 112
 _LARGEST_SCALE = 4
 _LARGEST_SHEET = 2**26
 _PNG_NAME = re.compile(r"(\d{8,})(_[A-Za-z0-9]+)?\.png")
-# The smallest date that a zip file can hold: equal images give equal bytes.
 NOTHING_OLDER: Mapping[int, Sequence[str]] = MappingProxyType({})
 NOTHING_ABOUT: Mapping[str, str | int | float] = MappingProxyType({})
+# The smallest date that a zip file can hold: equal images give equal bytes.
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _PIECE = 2**16
 
@@ -98,9 +98,9 @@ def write_png_files(
     """Write each image as a grey PNG file, by so many threads, and pass the batches on. A kill leaves whole files only.
 
     A file is named by the image's index and class, or by the row's index and all its classes. Its text `pocketgan` is a JSON
-    object: what `about` says of all, the index and the class. Once it is there, the `older` files of its index, see
-    `images_by_index`, are removed: an index has one image. Raises OutputError if a file cannot be written or removed; files of
-    the batches passed on are complete.
+    object: what `about` says of all, the index, and the class or the row's text. Once it is there, the `older` files of its
+    index, see `images_by_index`, are removed: an index has one image. Raises OutputError if a file cannot be written or removed;
+    files of the batches passed on are complete.
     """
     place = os.fspath(folder)
 
@@ -108,7 +108,8 @@ def write_png_files(
         for offset, image in enumerate(batch.images):
             index = batch.start + offset
             name = None if batch.labels is None else "".join(card.classes[label] for label in np.atleast_1d(batch.labels[offset]))
-            text = json.dumps({**about, "index": index} | ({} if name is None else {"class": name}))
+            shows = {} if batch.labels is None else {"class" if batch.labels.ndim == 1 else "text": name}
+            text = json.dumps({**about, "index": index, **shows})
             written = png_name(index, name)
             write_whole_file(place, written, encode_png(image, "pocketgan", text))
             for other in older.get(index, ()):

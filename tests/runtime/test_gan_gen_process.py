@@ -97,6 +97,21 @@ def test_a_full_disk_behind_stdout_is_1_with_one_line_on_stderr(tmp_path: Path) 
     assert done.stderr == "error: cannot write to standard output: No space left on device\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_stderr_does_not_stop_the_drawing(tmp_path: Path, models: Path) -> None:
+    with open("/dev/full", "w") as full:
+        command = [*GAN_GEN, "--model", str(models / "tiny.onnx"), "--count", "3"]
+        assert subprocess.run(command, cwd=tmp_path, stderr=full, timeout=PATIENCE).returncode == 0
+    assert len(os.listdir(tmp_path / "digits")) == 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_help_to_a_full_disk_is_1_with_one_line(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*GAN_GEN, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (1, "error: cannot write to standard output: No space left on device\n")
+
+
 def test_an_expected_failure_is_1_with_one_line_on_stderr(tmp_path: Path, models: Path) -> None:
     code, out, said = run(tmp_path, "--model", models / "fails_when_drawing.onnx", "--quiet")
     assert (code, out) == (1, "")
@@ -138,6 +153,8 @@ def test_ctrl_c_is_130_without_a_traceback_and_leaves_whole_files(tmp_path: Path
     code, said = stopped_half_way(tmp_path, models / "tiny.onnx", signal.SIGINT)
     assert code == 130
     assert "Traceback" not in said
+    (told,) = re.findall(r"stopped: ([0-9,]+) of 50,000,000 images are in digits", said)
+    assert int(told.replace(",", "")) <= len(os.listdir(tmp_path / "digits"))
     assert_whole_png_files(tmp_path / "digits", tiny)
     assert [name for name in os.listdir(tmp_path / "digits") if not name.endswith(".png")] == []
 

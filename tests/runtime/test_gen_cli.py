@@ -138,6 +138,12 @@ def test_images_of_another_size_and_dark_on_white_come_in_every_format(
         assert sheet.height < 2 * 112 + 20
 
 
+def test_a_part_of_more_images_than_one_call_draws_is_drawn(gan_gen: GanGen) -> None:
+    gan_gen("--count", "1000000000", "--shard", "0/500000000")
+    assert sorted(files()) == ["00000000.png", "00000001.png"]
+    assert "use --shard" in gan_gen.refusal("--count", "100000001", code=2)
+
+
 def test_truncation_is_for_every_model(gan_gen: GanGen, tiny: Generator) -> None:
     said = gan_gen("--count", "3", "--truncation", "0.4")
     assert "\n3 images of seed 0 from index 0 at truncation 0.398 in digits after " in said
@@ -289,7 +295,7 @@ def test_shards_are_the_parts_of_the_whole(drawing_classes: GanGen, file_format:
             assert b"".join(part[name][header:] for part in parts) == whole[name][header:]
 
 
-@pytest.mark.parametrize(("shard", "told"), [("3/3", "is no shard"), ("x", "is no shard"), ("0/11", "11 shards of 10 images")])
+@pytest.mark.parametrize(("shard", "told"), [("3/3", "is no shard"), ("x", "is no shard"), ("0/11", "11 shards are too many")])
 def test_a_shard_that_is_none_is_wrong_usage(gan_gen: GanGen, shard: str, told: str) -> None:
     said = gan_gen.refusal("--shard", shard, code=2)
     assert told in said

@@ -21,7 +21,9 @@ from pocketgan.address import INDEX_LIMIT, SEED_LIMIT
 from pocketgan.card import CARD_KEY, ModelCard
 from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, RuntimeMissingError
 from pocketgan.generator import BATCH_SIZE, Batch, Generator
+from pocketgan.graph_limits import IMAGES_AT_ONCE
 from pocketgan.latents import latents
+from pocketgan.model_check import TIMED_BATCH_SIZES
 from pocketgan.session import Provider
 
 PIXELS_SHA256 = {
@@ -326,6 +328,10 @@ def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path, contents: by
     path = tmp_path / "other.onnx"
     path.write_bytes(contents)
     assert refusal(path).startswith(f"model {path}")
+
+
+def test_what_is_worked_out_and_timed_is_what_is_drawn_at_once() -> None:
+    assert BATCH_SIZE == IMAGES_AT_ONCE == TIMED_BATCH_SIZES[-1]
 
 
 def test_an_operator_that_gan_export_does_not_write_is_refused_by_file(models: Path, tmp_path: Path) -> None:

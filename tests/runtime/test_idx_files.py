@@ -88,3 +88,34 @@ def test_more_images_than_the_format_can_count_are_refused(tmp_path: Path, tiny:
     with pytest.raises(OutputError, match=r"4,294,967,296 images do not fit into an IDX file: expected at most 4,294,967,295"):
         drain(write_idx_files(tmp_path, tiny.stream(1), 2**32, is_compressed=False))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_a_disk_that_is_full_at_the_very_end_leaves_images_and_labels_that_belong_together(
+    tmp_path: Path, conditional: Generator, is_compressed: bool
+) -> None:
+    # Few enough that nothing is on the disk before the files are closed.
+    drain(write_idx_files(tmp_path, conditional.stream(20, 1), 20, is_compressed))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    noise = np.random.default_rng(0).integers(0, 256, (20, 28, 28), dtype=np.uint8)
+    with small_files_only(), pytest.raises(OutputError, match=r"cannot write .*images-idx3-ubyte"):
+        drain(write_idx_files(tmp_path, [Batch(0, noise, np.full(20, 7))], 20, is_compressed))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_labels_of_other_images_do_not_stay_beside_new_ones(
+    tmp_path: Path, tiny: Generator, conditional: Generator, is_compressed: bool
+) -> None:
+    drain(write_idx_files(tmp_path, conditional.stream(4), 4, is_compressed))
+    drain(write_idx_files(tmp_path, text_rows(conditional, "12", 4), 4, is_compressed))
+    assert sorted(os.listdir(tmp_path)) == sorted(idx_names(is_compressed, 2))
+    drain(write_idx_files(tmp_path, tiny.stream(4), 4, is_compressed))
+    assert sorted(os.listdir(tmp_path)) == sorted(idx_names(is_compressed, 0))
+
+
+def test_labels_that_do_not_fit_into_a_byte_are_refused(tmp_path: Path) -> None:
+    batch = Batch(0, np.zeros((2, 28, 28), np.uint8), np.array([3, 300]))
+    with pytest.raises(OutputError, match="label 300 does not fit into an IDX file: expected at most 255; use npz"):
+        drain(write_idx_files(tmp_path, [batch], 2, is_compressed=False))
+    assert os.listdir(tmp_path) == []

@@ -21,7 +21,9 @@ def test_all_shards_in_turn_are_the_run(start: int, count: int, of: int) -> None
 
 
 def test_more_shards_than_images_are_refused() -> None:
-    with pytest.raises(RequestError, match="11 shards of 10 images are too many: expected at most one for each image"):
+    with pytest.raises(
+        RequestError, match="11 shards are too many for a count of 10: expected at most one for each image or row"
+    ):
         shard_range(0, 10, Shard(3, 11))
 
 
@@ -31,7 +33,7 @@ def test_shards_are_written_from_0_on(spec: str, shard: Shard) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", ["", "3", "16/16", "17/16", "-1/16", "0/0", "1/", "/2", "1/2/3", "a/b", " 1/2", "1/2 ", "1.0/2", "9" * 40]
+    "spec", ["", "3", "16/16", "17/16", "-1/16", "0/0", "1/", "/2", "1/2/3", "a/b", " 1/2", "1/2 ", "1.0/2", "٣/٤", "9" * 40]
 )
 def test_what_is_no_shard_is_refused(spec: str) -> None:
     with pytest.raises(RequestError, match=r"is no shard: expected K/N with K below N, such as 0/16 to 15/16"):
