@@ -1,4 +1,4 @@
-"""How long many digits take, beside the least that must be done for them. Needs the extra [cpu].
+"""How long many digits take, beside the least that must be done for them. Linux only; needs the extra [cpu].
 
     python scripts/bench_endless.py [--count 1000000] [--files 10000] [--threads N] [--rounds 5]
 
@@ -65,7 +65,7 @@ def main() -> None:
             shutil.rmtree(folder)
     digits = statistics.median(ratios(seconds["IDX files"], seconds["calls of onnxruntime"]))
     files = statistics.median(ratios(seconds["Pillow's PNG files"], seconds["PNG files"]))
-    more = peak_memory(arguments.count, threads) - peak_memory(1000, threads)
+    few, many = (peak_memory(count, threads) for count in (1000, arguments.count))
     print(f"On {threads} threads, medians of {arguments.rounds} rounds:\n")
     print(f"- {arguments.count:,} digits as IDX take {digits:.2f} times as long as the calls of onnxruntime alone, ", end="")
     print(f"{statistics.median(seconds['IDX files']):.3g} s")
@@ -74,7 +74,7 @@ def main() -> None:
         end="",
     )
     print(f"{statistics.median(seconds['PNG files']):.3g} s")
-    print(f"- {arguments.count:,} digits as IDX take {more / 2**20:.1f} MiB more memory at most than 1,000")
+    print(f"- 1,000 digits as IDX take {few / 2**20:.1f} MiB of memory at most, {arguments.count:,} take {many / 2**20:.1f} MiB")
 
 
 def bare_calls(generator: Generator, count: int, threads: int) -> None:
@@ -107,13 +107,13 @@ def peak_memory(count: int, threads: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         command = ["--count", str(count), "--threads", str(threads), "--model", _MODEL, "--format", "idx", "--out", folder]
         script = (
-            "import resource, sys; from pocketgan.gen_cli import app\n"
+            "from pocketgan.gen_cli import app\n"
             "try: app()\n"
-            "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+            "finally: print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
         )
         done = subprocess.run([sys.executable, "-c", script, *command], capture_output=True, text=True, check=True)
-    kilobytes = int(done.stdout)
-    return kilobytes * (1 if sys.platform == "darwin" else 1024)
+    # "VmHWM:   123456 kB". getrusage would tell the most of the process that started this one, if that is more.
+    return int(done.stdout.split()[1]) * 1024
 
 
 def ratios(slow: list[float], fast: list[float]) -> list[float]:
