@@ -16,6 +16,7 @@ from pocketgan.drawing_run import DrawingRun, Format
 from pocketgan.finish import finished
 from pocketgan.generator import BATCH_SIZE, Batch, Digits, Generator
 from pocketgan.idx_files import all_idx_names, write_idx_files
+from pocketgan.progress_bar import with_progress_bar
 from pocketgan.text_rows import text_labels, text_rows
 from pocketgan.truncation import FULL_VARIETY, TRUNCATION_UNITS, truncation_units
 
@@ -43,7 +44,7 @@ def draw_files(run: DrawingRun) -> None:
         _refuse_overwriting(run)
     written = _written(run, generator, chosen, finished(drawn, run.height, run.is_inverted, threads), threads)
     if not run.is_quiet and sys.stderr is not None and sys.stderr.isatty():
-        written = _with_progress_bar(written, run.count)
+        written = with_progress_bar(written, run.count)
     written = _telling_of_a_stop(written, run)
     if run.has_sheet:
         _write_sheet(run, written)
@@ -118,24 +119,3 @@ def _what_was_drawn(run: DrawingRun) -> str:
     used = _used_truncation(run)
     how = "" if used == FULL_VARIETY else f" at truncation {used:.3g}"
     return f"{run.count:,} {what} of seed {run.seed} from index {run.start}{how}"
-
-
-def _with_progress_bar(batches: Iterable[Batch], count: int) -> Iterator[Batch]:
-    """Pass batches on, and show on the terminal how many images have come, how fast, and how long the rest will take."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]} images/s"),
-        TimeRemainingColumn(),
-    )
-    began = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("images", total=count, rate="")
-        done = 0
-        for batch in batches:
-            yield batch
-            done += len(batch.images)
-            progress.update(task, completed=done, rate=f"{done / (time.monotonic() - began):,.0f}")

@@ -8,6 +8,14 @@ from pathlib import Path
 from pocketgan.errors import OutputError
 
 
+def remove_file(file: Path, what: str) -> None:
+    """Remove a file if it is there; `what` says what it is. Raises OutputError where the operating system refuses."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot remove {file}, {what}: {error.strerror}") from error
+
+
 def write_whole_file(folder: str, name: str, contents: bytes) -> None:
     """Write a small file in a folder: to a temporary name, then renamed, as `whole_file` does, but without waiting for the disk.
 

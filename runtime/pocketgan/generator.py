@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pocketgan.address import check_address
 from pocketgan.card import ModelCard
 from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, first_line
-from pocketgan.graph_limits import check_graph
+from pocketgan.graph_limits import IMAGES_AT_ONCE, check_graph
 from pocketgan.latents import LATENT_STEP, latents
 from pocketgan.locate import locate_model
 from pocketgan.onnx_file import read_card, read_model_file
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Digits: TypeAlias = int | np.integer[Any] | Sequence[int] | NDArray[np.integer[Any]]
 """One class or several, by their labels."""
 
-BATCH_SIZE = 64
+BATCH_SIZE = IMAGES_AT_ONCE
 """Images in one call of onnxruntime: larger batches are no faster and take more memory."""
 
 

@@ -11,7 +11,7 @@ from pocketgan.graph_file import ELEMENT_BYTES, FLOAT, Graph, Tensor, read_graph
 from pocketgan.graph_shapes import result_of
 
 IMAGES_AT_ONCE = 64
-"""What is worked out are the sizes for so many images: `generator.BATCH_SIZE`."""
+"""Images in one call of onnxruntime: what is worked out are the sizes for so many."""
 
 MOST_NODES = 2000
 """gan-export writes about fifty."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.errors import OutputError
-from pocketgan.files import whole_file
+from pocketgan.files import remove_file, whole_file
 from pocketgan.generator import Batch
 
 LARGEST_COUNT = 2**32 - 1
@@ -60,7 +60,7 @@ def write_idx_files(folder: Path, batches: Iterable[Batch], count: int, is_compr
                     file(array.data)
                 yield batch
     for name in set(all_idx_names(is_compressed)) - set(names):
-        _remove(folder / name)
+        remove_file(folder / name, "older labels of other images")
 
 
 @contextmanager
@@ -88,13 +88,6 @@ def _writer(file: IO[bytes], target: Path) -> Callable[[bytes | memoryview], obj
             raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
 
     return write
-
-
-def _remove(file: Path) -> None:
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot remove {file}, older labels of other images: {error.strerror}") from error
 
 
 def _arrays(batch: Batch) -> tuple[NDArray[np.uint8], ...]:

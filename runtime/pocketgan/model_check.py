@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pocketgan_models
 from pocketgan.card import ModelCard
 from pocketgan.errors import ModelError, PocketganError, first_line
-from pocketgan.graph_limits import check_graph
+from pocketgan.graph_limits import IMAGES_AT_ONCE, check_graph
 from pocketgan.locate import locate_model
 from pocketgan.onnx_file import read_card, read_model_file
 from pocketgan.session import Provider, open_session
@@ -20,7 +20,7 @@ from pocketgan.session import Provider, open_session
 if TYPE_CHECKING:
     from pocketgan.generator import Generator
 
-TIMED_BATCH_SIZES = (1, 64)
+TIMED_BATCH_SIZES = (1, IMAGES_AT_ONCE)
 """Images in one call: as few as can be, and as many as gan-gen draws at once."""
 
 _MOST_TIMED_RUNS = 20

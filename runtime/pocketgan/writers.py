@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pocketgan.card import ModelCard
 from pocketgan.errors import OutputError
-from pocketgan.files import whole_file, write_whole_file
+from pocketgan.files import remove_file, whole_file, write_whole_file
 from pocketgan.generator import Batch
 from pocketgan.pipeline import ordered_map
 from pocketgan.png import encode_png
@@ -114,17 +114,10 @@ def write_png_files(
             write_whole_file(place, written, encode_png(image, "pocketgan", text))
             for other in older.get(index, ()):
                 if other != written:
-                    _remove(folder / other)
+                    remove_file(folder / other, "an older image of the same index")
         return batch
 
     return map(write, batches) if threads == 1 else ordered_map(write, batches, threads)
-
-
-def _remove(file: Path) -> None:
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot remove {file}, an older image of the same index: {error.strerror}") from error
 
 
 def write_npz_file(

@@ -83,7 +83,7 @@ def dense(
     """Emit `factor` times a dense layer; if its features become an `image`, in the order that this has in memory.
 
     It is written as a convolution of one place, to which the images of the batch are rows: with a scale for each output,
-    onnxruntime's integer convolution takes one image from 1.5 to 3 times as fast as its integer product of matrices does.
+    onnxruntime's integer convolution is faster than its integer product of matrices, most of all for one image at a time.
     If the pixels of the image share one scale for each channel, these are the scales of the features in turn.
     """
     values, scales, bias = weights.values, weights.scales, weights.bias

@@ -1,0 +1,27 @@
+"""How far a drawing is, on a terminal."""
+
+import time
+from collections.abc import Iterable, Iterator
+
+from pocketgan.generator import Batch
+
+
+def with_progress_bar(batches: Iterable[Batch], count: int) -> Iterator[Batch]:
+    """Pass batches on, and show on the terminal how many images have come, how fast, and how long the rest will take."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]} images/s"),
+        TimeRemainingColumn(),
+    )
+    began = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("images", total=count, rate="")
+        done = 0
+        for batch in batches:
+            yield batch
+            done += len(batch.images)
+            progress.update(task, completed=done, rate=f"{done / (time.monotonic() - began):,.0f}")
