@@ -25,11 +25,15 @@ from PIL import Image
 
 import pocketgan_models
 from pocketgan.cpus import usable_cpus
+from pocketgan.drawing import Drawing
+from pocketgan.drawing_run import Existing, Selection
 from pocketgan.generator import BATCH_SIZE, Generator
-from pocketgan.idx_files import write_idx_files
 from pocketgan.latents import latents
+from pocketgan.output.formats import Files
+from pocketgan.output.idx_files import idx_files
+from pocketgan.output.png_files import PngFiles
 from pocketgan.session import Provider, open_session
-from pocketgan.writers import write_png_files
+from pocketgan.truncation import FULL_VARIETY
 
 _MODEL = "pocket"
 
@@ -44,15 +48,12 @@ def main() -> None:
     arguments = parser.parse_args()
     threads, generator = arguments.threads, Generator.load(_MODEL, Provider.cpu)
     images = generator.generate(arguments.files)
+    digits_drawn, files_drawn = (drawing_of(generator, count, threads) for count in (arguments.count, arguments.files))
     tasks: dict[str, Callable[[Path], object]] = {
         "calls of onnxruntime": lambda folder: bare_calls(generator, arguments.count, threads),
-        "IDX files": lambda folder: list(
-            write_idx_files(folder, generator.stream(arguments.count, threads=threads), arguments.count, is_compressed=False)
-        ),
+        "IDX files": lambda folder: write(idx_files(folder, digits_drawn), digits_drawn),
         "Pillow's PNG files": partial(pillow_files, images, threads),
-        "PNG files": lambda folder: list(
-            write_png_files(folder, generator.stream(arguments.files, threads=threads), generator.card, threads=threads)
-        ),
+        "PNG files": lambda folder: write(PngFiles(folder, files_drawn), files_drawn),
     }
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     memory = Path("/dev/shm")
@@ -75,6 +76,20 @@ def main() -> None:
     )
     print(f"{statistics.median(seconds['PNG files']):.3g} s")
     print(f"- 1,000 digits as IDX take {few / 2**20:.1f} MiB of memory at most, {arguments.count:,} take {many / 2**20:.1f} MiB")
+
+
+def drawing_of(generator: Generator, count: int, threads: int) -> Drawing:
+    """Return the first so many digits of seed 0."""
+    selection = Selection(
+        seed=0, start=0, count=count, names=None, text=None, truncation=FULL_VARIETY, height=None, is_inverted=False
+    )
+    return Drawing(generator, selection, threads)
+
+
+def write(files: Files, drawing: Drawing) -> None:
+    """Draw and write all that there is of a drawing."""
+    for _ in files.write(drawing.batches(drawing.selection.indices), Existing.refuse):
+        pass
 
 
 def bare_calls(generator: Generator, count: int, threads: int) -> None:

@@ -76,7 +76,7 @@ def attempt(folder: Path) -> tuple[str, str]:
     written = sorted(os.listdir(out)) if out.exists() else []
     if code == 0:
         return (DREW, "") if not printed + said and are_images(folder, written) else (FAILED, f"drew {written}: {printed}{said}")
-    if code != 1 or printed or written or not is_one_line(said):
+    if code != 1 or printed or out.exists() or not is_one_line(said):
         return FAILED, f"ended with {code}, wrote {written} and said: {printed}{said}"
     if _OUT_OF_MEMORY.search(said.replace(str(folder), "")):
         return FAILED, f"ran out of memory: {said}"
@@ -87,11 +87,12 @@ def are_images(folder: Path, written: list[str]) -> bool:
     """Return whether the files written are the images that the model's card promises."""
     card = ModelCard.from_json(read_metadata((folder / TRIED).read_bytes())[CARD_KEY])
     kinds = set()
-    for name in written:
+    images = [name for name in written if name.endswith(".png")]
+    for name in images:
         with Image.open(folder / "out" / name) as image:
             image.load()
             kinds.add((image.mode, image.size))
-    return len(written) == COUNT and kinds == {("L", (card.image_width, card.image_height))}
+    return len(images) == COUNT and kinds == {("L", (card.image_width, card.image_height))}
 
 
 def is_one_line(said: str) -> bool:

@@ -21,7 +21,7 @@ from pocketgan.cpus import usable_cpus
 from pocketgan.errors import OutputError
 from pocketgan.files import whole_file
 from pocketgan.generator import Generator
-from pocketgan.writers import write_grid
+from pocketgan.output.sheet import write_grid
 from pocketgan_trainer.data.mnist import load_mnist
 from pocketgan_trainer.data.validation import VALIDATION_DIGITS
 from pocketgan_trainer.evaluate.image_scores import ImageScores
@@ -52,7 +52,7 @@ def release(run: RunFolder) -> Path:
     # The same graph once more, with the figures in its card.
     report = export(checkpoint, model, "int8", licence="MIT", quality=quality)
     images = Generator.load(model).generate(GOLDEN_COUNT)
-    write_grid(model.with_suffix(".png"), images)
+    write_grid(model.with_suffix(".png"), images, columns=10)
     golden = json.loads(pocketgan_models.golden().read_text())
     golden["pixels_sha256"][model.stem] = hashlib.sha256(images.tobytes()).hexdigest()
     with whole_file(pocketgan_models.golden()) as temporary:
@@ -143,7 +143,7 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
         "",
         f"![The first hundred digits of seed 0, as {name} draws them]({picture})",
         "",
-        f"The first hundred digits of seed 0, not chosen: `gan-gen --model {card.architecture} --count 100 --grid`.",
+        f"The first hundred digits of seed 0, not chosen: `gan-gen --model {card.architecture} --grid 10x10`.",
         "",
         "| | |",
         "|---|---|",

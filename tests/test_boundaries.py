@@ -15,6 +15,7 @@ _STANDARD_LIBRARY_ONLY = (
     "cpu_features.py",
     "cpus.py",
     "digit_spec.py",
+    "drawing_run.py",
     "errors.py",
     "files.py",
     "graph_file.py",
@@ -22,7 +23,9 @@ _STANDARD_LIBRARY_ONLY = (
     "graph_message.py",
     "graph_shapes.py",
     "locate.py",
+    "locking.py",
     "onnx_file.py",
+    "output/folder.py",
     "truncation.py",
     "wire_format.py",
 )

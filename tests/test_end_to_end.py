@@ -36,7 +36,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_digits_come_from_the_model_just_made(workplace: Path) -> None:
     done = run(workplace, "gan-gen --count 10 --out d/")
     assert "model.onnx (found in this folder): mlp, int8" in done.stderr
-    assert sorted(file.name for file in (workplace / "d").iterdir()) == [f"{index:08d}.png" for index in range(10)]
+    assert sorted(file.name for file in (workplace / "d").glob("*.png")) == [f"{index:08d}.png" for index in range(10)]
     images = np.stack([np.asarray(Image.open(workplace / "d" / f"{index:08d}.png")) for index in range(10)])
     assert np.array_equal(images, Generator.load(workplace / "model.onnx").generate(10))
 

@@ -40,8 +40,17 @@ _MODULE_OF = {
 __all__ = sorted(_MODULE_OF)
 
 
+def __dir__() -> list[str]:
+    """Return the public names, for whoever completes what is typed."""
+    return [*__all__, "__version__"]
+
+
 def __getattr__(name: str) -> object:
     """Import a public name from its module."""
+    if name == "__version__":
+        from pocketgan.version import VERSION
+
+        return VERSION
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'pocketgan' has no attribute {name!r}")
     return getattr(import_module(f"pocketgan.{_MODULE_OF[name]}"), name)

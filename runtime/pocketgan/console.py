@@ -13,9 +13,11 @@ from pocketgan.version import VERSION
 
 
 def command_line() -> typer.Typer:
-    """Return a fresh command line without rich's help pages and tracebacks, which would be imported at every start."""
+    """Return a fresh command line, which completes what is typed in shells that were told so by `--install-completion`.
+
+    It is without rich's help pages and tracebacks, which would be imported at every start.
+    """
     return typer.Typer(
-        add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -86,6 +88,13 @@ def tell(message: str) -> None:
 def printable(text: str) -> str:
     """Return a text with a question mark for each character that could command a terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Return the bundled models whose names begin so, for shells that complete what is typed."""
+    import pocketgan_models
+
+    return [name for name in pocketgan_models.names() if name.startswith(incomplete)]
 
 
 def show_version(asked: bool) -> None:

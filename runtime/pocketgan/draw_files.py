@@ -1,121 +1,130 @@
-"""Drawing into files: from what was asked for to what lies in the folder, and what is said on the way."""
+"""Files in a folder: from what was asked for to what lies there, kept whole, never lost, and completed where it was stopped."""
 
-import sys
-import time
-from collections.abc import Iterable, Iterator
-from functools import partial
+import errno
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pocketgan import writers
 from pocketgan.console import tell
-from pocketgan.cpus import usable_cpus
-from pocketgan.digit_spec import labels_of_names
-from pocketgan.drawing_run import DrawingRun, Format
-from pocketgan.finish import finished
-from pocketgan.generator import BATCH_SIZE, Batch, Digits, Generator
-from pocketgan.idx_files import all_idx_names, write_idx_files
-from pocketgan.progress_bar import with_progress_bar
-from pocketgan.text_rows import text_labels, text_rows
-from pocketgan.truncation import FULL_VARIETY, TRUNCATION_UNITS, truncation_units
+from pocketgan.drawing import Drawing
+from pocketgan.drawing_run import DrawingRun, Existing, Format
+from pocketgan.errors import OutputError
+from pocketgan.generator import Batch
+from pocketgan.locking import locked_or_refused
+from pocketgan.output import manifest as manifests
+from pocketgan.output.folder import prepare_folder, refuse_overwriting, remove_leftovers
+from pocketgan.output.formats import Files, files_of
+from pocketgan.output.labels_file import labels_path, write_labels
+from pocketgan.output.png_files import PngFiles
+from pocketgan.output.sheet import GRID_NAME, check_sheet, write_sheet
+from pocketgan.output.walk_file import WALK_NAME, write_walk
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+
+Watch = Callable[[Iterable[Batch], int], Iterator[Batch]]
+"""Passes batches on and shows how far they have come; the number is of images that were there before."""
 
 
-def draw_files(run: DrawingRun) -> None:
-    """Draw what is asked for into files, and say on stderr what was used and done.
+def draw_files(run: DrawingRun, folder: Path, drawing: Drawing, watched: Watch) -> int:
+    """Draw the files that are asked for into a folder, with manifest and labels, sheet and animation; return how many images.
 
-    Files appear whole. Raises ModelError, ProviderError or RuntimeMissingError if the model cannot be used, RequestError if it
-    cannot draw that, and OutputError if a file cannot be written or would be overwritten without leave.
+    Nothing is written before the model has drawn its first images, so a bad one leaves nothing behind. Raises OutputError if
+    files exist that may not be replaced, are of another run than the one to resume, or cannot be written.
     """
-    generator = Generator.load(run.model, run.provider)
-    if not run.is_quiet:
-        tell(f"model {generator.path} ({generator.reason}): {generator.card.architecture}, {generator.card.precision}")
-        tell(f"provider {generator.provider.value}: {generator.provider_reason}")
-    began = time.monotonic()
-    chosen = None if run.names is None else labels_of_names(generator.card, run.names)
-    threads = run.threads or usable_cpus()
-    if run.text is None:
-        drawn = generator.stream(run.count, chosen, run.seed, run.start, threads, truncation=run.truncation)
-    else:
-        drawn = text_rows(generator, run.text, run.count, run.seed, run.start, threads, truncation=run.truncation)
+    files = files_of(run.file_format, folder, drawing)
+    if run.grid is not None:
+        check_sheet(drawing, run.grid)
+    manifest, path = manifests.manifest_of(run, drawing), manifests.manifest_path(folder, run.file_format, run.selection.start)
+    existing = _what_to_do(run, folder, files, path, manifest)
+    missing = files.missing() if existing is Existing.resume else [drawing.selection.indices]
+    left = sum(map(len, missing))
+    batches = _with_first_drawn(chain.from_iterable(map(drawing.batches, missing)))
 
-    writers.prepare_folder(run.folder)
-    if not run.may_overwrite:
-        _refuse_overwriting(run)
-    written = _written(run, generator, chosen, finished(drawn, run.height, run.is_inverted, threads), threads)
-    if not run.is_quiet and sys.stderr is not None and sys.stderr.isatty():
-        written = with_progress_bar(written, run.count)
-    written = _telling_of_a_stop(written, run)
-    if run.has_sheet:
-        _write_sheet(run, written)
-    else:
-        for _ in written:
-            pass
-    if not run.is_quiet:
-        tell(f"{_what_was_drawn(run)} in {run.folder} after {time.monotonic() - began:.2f} s")
-
-
-def _refuse_overwriting(run: DrawingRun) -> None:
-    """Raise OutputError if a file that is to be written is there already."""
-    single_files = [writers.GRID_NAME] * run.has_sheet
-    if run.file_format is Format.png:
-        writers.refuse_overwriting_images(run.folder, run.start, run.count)
-    elif run.file_format is Format.npz:
-        single_files.append(writers.NPZ_NAME)
-    else:
-        single_files += all_idx_names(run.file_format is Format.idx_gz)
-    writers.refuse_overwriting(run.folder, single_files)
+    prepare_folder(folder)
+    with _alone_with(path):
+        if run.existing is not Existing.refuse:
+            beside = (path.name, labels_path(folder, drawing.selection.start).name, GRID_NAME, WALK_NAME)
+            remove_leftovers(folder, beside.__contains__)
+        manifests.write_manifest(path, manifest, is_replacing=existing is Existing.overwrite)
+        try:
+            for _ in watched(files.write(batches, existing), drawing.selection.count - left):
+                pass
+        except KeyboardInterrupt:
+            _tell_of_a_stop(run, folder, files, existing)
+            raise
+        except OutputError as error:
+            raise OutputError(f"{error}; when that is mended, {_how_to_go_on(run)}") from error
+        _write_labels(run, folder, drawing, files)
+        if run.grid is not None:
+            write_sheet(folder / GRID_NAME, drawing, run.grid)
+        if run.has_walk:
+            write_walk(folder / WALK_NAME, drawing)
+        if existing is Existing.overwrite:
+            manifests.write_manifest(path, manifest, is_replacing=False)
+    return left
 
 
-def _written(
-    run: DrawingRun, generator: Generator, chosen: Digits | None, batches: Iterable[Batch], threads: int
-) -> Iterator[Batch]:
-    """Write batches in the format that was asked for, and pass them on."""
-    if run.file_format in (Format.idx, Format.idx_gz):
-        return write_idx_files(run.folder, batches, run.count, run.file_format is Format.idx_gz)
-    if run.file_format is Format.npz:
-        labels = partial(generator.labels, digits=chosen) if run.text is None else partial(text_labels, generator, run.text)
-        return writers.write_npz_file(run.folder / writers.NPZ_NAME, batches, run.start, run.count, labels)
-    older = writers.images_by_index(run.folder, run.start, run.count) if run.may_overwrite else {}
-    about: dict[str, str | int | float] = {"model": generator.sha256, "seed": run.seed, "truncation": _used_truncation(run)}
-    about |= {} if run.height is None else {"height": run.height}
-    about |= {"inverted": True} if run.is_inverted else {}
-    # Threads that would have no batch to write take milliseconds to start.
-    batches_of_all = -(-run.count * len(run.text or "1") // BATCH_SIZE)
-    return writers.write_png_files(run.folder, batches, generator.card, older, min(threads, batches_of_all), about)
+def _what_to_do(run: DrawingRun, folder: Path, files: Files, path: Path, manifest: dict[str, object]) -> Existing:
+    """Return what is really done about files that exist: there may be nothing to resume, or it must be replaced.
+
+    Raises OutputError if there are files that may not be replaced, or those of another run than the one to resume.
+    """
+    if run.existing is Existing.overwrite:
+        return Existing.overwrite
+    found = manifests.read_manifest(path) if run.existing is Existing.resume else None
+    if found is not None:
+        manifests.refuse_another_run(path, found, manifest)
+        return Existing.overwrite if manifests.is_replacing(found) else Existing.resume
+    beside = [path, labels_path(folder, run.selection.start)]
+    beside += [folder / GRID_NAME] * (run.grid is not None) + [folder / WALK_NAME] * run.has_walk
+    in_the_way = [*files.existing(), *(file for file in beside if os.path.exists(file))]
+    refuse_overwriting(in_the_way, can_resume=path in in_the_way)
+    return Existing.refuse
 
 
-def _write_sheet(run: DrawingRun, written: Iterable[Batch]) -> None:
-    """Wait for all batches, and write the first images on a sheet."""
-    on_sheet: list[NDArray[np.uint8]] = []
-    for batch in written:
-        _, height, width = batch.images.shape
-        most = writers.images_on_sheet(height, width, characters=len(run.text or "1"))
-        if batch.start < run.start + most:
-            on_sheet.append(batch.images[: run.start + most - batch.start])
-    writers.write_grid(run.folder / writers.GRID_NAME, np.concatenate(on_sheet))
+def _with_first_drawn(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Return the same batches, the first of them drawn already."""
+    return chain([first], batches) if (first := next(batches, None)) is not None else iter(())
 
 
-def _telling_of_a_stop(written: Iterable[Batch], run: DrawingRun) -> Iterator[Batch]:
-    """Pass batches on, and say how far it came if a user stops it."""
-    done = 0
-    try:
-        for batch in written:
-            done += len(batch.images)
-            yield batch
-    except KeyboardInterrupt:
-        if not run.is_quiet:
-            written_by_now = done if run.file_format is Format.png else 0
-            tell(f"stopped: {written_by_now:,} of {run.count:,} images are in {run.folder}")
-        raise
+@contextmanager
+def _alone_with(path: Path) -> Iterator[None]:
+    """Hold a lock on a run, where the file system knows locks. Raises OutputError if another process is drawing the same."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked_or_refused(path.with_name(f".{path.name}.lock")))
+        except BlockingIOError as error:
+            raise OutputError(f"another gan-gen is writing into {path.parent}: wait for it, or choose another --out") from error
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise OutputError(f"cannot write into {path.parent}: {error.strerror}; choose another --out") from error
+            tell(f"{path.parent} is on a file system without locks: let no other gan-gen write into it meanwhile")
+        yield
 
 
-def _used_truncation(run: DrawingRun) -> float:
-    return truncation_units(run.truncation) / TRUNCATION_UNITS
+def _write_labels(run: DrawingRun, folder: Path, drawing: Drawing, files: Files) -> None:
+    """Write the labels of a model with classes, if the images' own files do not hold them."""
+    if not drawing.generator.card.classes:
+        return
+    if isinstance(files, PngFiles):
+        write_labels(folder, drawing, files.name)
+    elif run.file_format is Format.raw:
+        write_labels(folder, drawing, None)
 
 
-def _what_was_drawn(run: DrawingRun) -> str:
-    what = ("image" if run.count == 1 else "images") + ("" if run.text is None else f" of {run.text}")
-    used = _used_truncation(run)
-    how = "" if used == FULL_VARIETY else f" at truncation {used:.3g}"
-    return f"{run.count:,} {what} of seed {run.seed} from index {run.start}{how}"
+def _tell_of_a_stop(run: DrawingRun, folder: Path, files: Files, existing: Existing) -> None:
+    """Say how far it came when a user stops it, and how to go on."""
+    if run.is_quiet:
+        return
+    count, done = run.selection.count, 0
+    if existing is not Existing.overwrite:
+        with suppress(OutputError):  # the folder that was written to just now; there is nothing better to say than 0
+            done = count - sum(map(len, files.missing()))
+    tell(f"stopped: {done:,} of {count:,} images are in {folder}; {_how_to_go_on(run)}")
+
+
+def _how_to_go_on(run: DrawingRun) -> str:
+    how = "--resume in place of --overwrite" if run.existing is Existing.overwrite else "--resume"
+    return f"the same command with {how} draws the rest"

@@ -16,12 +16,13 @@ def remove_file(file: Path, what: str) -> None:
         raise OutputError(f"cannot remove {file}, {what}: {error.strerror}") from error
 
 
-def write_whole_file(folder: str, name: str, contents: bytes) -> None:
-    """Write a small file in a folder: to a temporary name, then renamed, as `whole_file` does, but without waiting for the disk.
+def write_whole_file(target: str, contents: bytes) -> None:
+    """Write a small file: to a temporary name, then renamed, as `whole_file` does, but without waiting for the disk.
 
     For thousands of files, of which a power cut may lose the last ones. Raises OutputError where the operating system refuses.
     """
-    target, temporary = os.path.join(folder, name), os.path.join(folder, f".{name}.{os.getpid()}.tmp")
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
     try:
         try:
             with open(temporary, "wb") as file:
@@ -36,18 +37,20 @@ def write_whole_file(folder: str, name: str, contents: bytes) -> None:
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
+def whole_file(target: Path, is_on_disk_at_once: bool = True) -> Iterator[Path]:
     """Yield a temporary path in the target's folder; when the block ends well, rename what was written there to `target`.
 
     If the block fails, the temporary file is removed and `target` is as it was; a killed process leaves at most a hidden
     `.NAME.PID.tmp` behind. The contents are on the disk before the rename, so that a power cut loses neither the old file nor the
-    new one; that costs milliseconds a file. Raises OutputError where the operating system refuses.
+    new one; that costs milliseconds a file, and can be left out for one that is easily made again. Raises OutputError where the
+    operating system refuses.
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
+        if is_on_disk_at_once:
+            with temporary.open("rb+") as written:
+                os.fsync(written.fileno())
         temporary.replace(target)
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror or error}") from error

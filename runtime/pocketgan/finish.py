@@ -17,20 +17,27 @@ def finished(batches: Iterable[Batch], height: int | None, is_inverted: bool, th
     """
 
     def finish(batch: Batch) -> Batch:
-        return replace(batch, images=_finished(batch.images, height, is_inverted))
+        if height is None:
+            return replace(batch, images=255 - batch.images) if is_inverted else batch
+        return replace(batch, images=np.stack([finished_image(image, height, is_inverted) for image in batch.images]))
 
     return map(finish, batches) if height is None or threads == 1 else ordered_map(finish, batches, threads)
 
 
-def _finished(images: NDArray[np.uint8], height: int | None, is_inverted: bool) -> NDArray[np.uint8]:
-    if height is not None:
-        images = _resized(images, height)
-    return 255 - images if is_inverted else images
+def finished_size(height: int, width: int, wanted_height: int | None) -> tuple[int, int]:
+    """Return the height and width that images of this size get."""
+    return (height, width) if wanted_height is None else (wanted_height, max(1, round(width * wanted_height / height)))
 
 
-def _resized(images: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
-    """Return images uint8 [N, H, W] resampled to so many rows, with Lanczos's filter."""
+def finished_image(image: NDArray[np.uint8], height: int | None, is_inverted: bool) -> NDArray[np.uint8]:
+    """Return one image uint8 [H, W] as `finished` makes it."""
+    image = image if height is None else _resized(image, height)
+    return 255 - image if is_inverted else image
+
+
+def _resized(image: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
+    """Return an image uint8 [H, W] resampled to so many rows, with Lanczos's filter."""
     from PIL import Image
 
-    size = max(1, round(images.shape[2] * height / images.shape[1])), height
-    return np.stack([np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS)) for image in images])
+    size = finished_size(image.shape[0], image.shape[1], height)[::-1]  # Pillow's order
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))

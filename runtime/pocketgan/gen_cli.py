@@ -1,14 +1,15 @@
 """`gan-gen`: draw digits into files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pocketgan.address import INDEX_LIMIT, SEED_LIMIT, parse_shard, shard_range
-from pocketgan.console import cli_errors, command_line, run_and_exit, show_version, usage_errors
+from pocketgan.console import cli_errors, command_line, complete_model, run_and_exit, show_version, usage_errors
 from pocketgan.digit_spec import parse_digit, parse_digits, parse_text
-from pocketgan.drawing_run import LARGEST_HEIGHT, DrawingRun, Format
+from pocketgan.drawing_run import LARGEST_HEIGHT, STREAMED, DrawingRun, Existing, Format, Grid, Selection, parse_grid
 from pocketgan.session import Provider
 from pocketgan.truncation import FULL_VARIETY, truncation_units
 
@@ -16,6 +17,8 @@ MOST_IMAGES = 100_000_000
 """Images in one call of gan-gen; more are drawn with further calls and --shard or --start."""
 
 DEFAULT_COUNT = 10
+DEFAULT_FOLDER = "digits"
+STDOUT = "-"
 
 app = command_line()
 
@@ -24,10 +27,18 @@ app = command_line()
 def generate(
     count: Annotated[
         int | None,
-        typer.Option(min=1, max=INDEX_LIMIT, help="How many images.", show_default=f"{DEFAULT_COUNT}, or 1 with --text"),
+        typer.Option(
+            min=1, max=INDEX_LIMIT, help="How many images.", show_default=f"{DEFAULT_COUNT}; the grid's; or 1 with --text"
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the files; made if it is not there.")] = Path("digits"),
-    digit: Annotated[str | None, typer.Option(help="Only images of this class, such as 7.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder for the files, made if it is not there; - for standard output, which takes --format png or raw.",
+            show_default=f"{DEFAULT_FOLDER}; none with --show",
+        ),
+    ] = None,
+    digit: Annotated[str | None, typer.Option("--digit", "--class", help="Only images of this class, such as 7.")] = None,
     digits: Annotated[str | None, typer.Option(help="Images of these classes in turn, such as 0-4,7.", metavar="SPEC")] = None,
     text: Annotated[str | None, typer.Option(help="Each image is a row of digits that reads so, such as 2026.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=SEED_LIMIT - 1, help="Which endless row of images.")] = 0,
@@ -43,7 +54,9 @@ def generate(
     model: Annotated[
         str | None,
         typer.Option(
-            help="An .onnx file of gan-export, or a bundled model by name.", show_default="./model.onnx, else the bundled one"
+            help="An .onnx file of gan-export, or a bundled model by name.",
+            show_default="./model.onnx, else the bundled one",
+            autocompletion=complete_model,
         ),
     ] = None,
     provider: Annotated[Provider, typer.Option(help="Where to draw.")] = Provider.auto,
@@ -51,16 +64,31 @@ def generate(
         int | None, typer.Option(min=1, max=1024, help="How many at once.", show_default="the CPUs this process may use")
     ] = None,
     file_format: Annotated[
-        Format, typer.Option("--format", help="A PNG file for each image; one NPZ file; or IDX files as MNIST's.")
+        Format,
+        typer.Option(
+            "--format",
+            help="PNG files, in one folder or in one a class; MNIST's IDX files; one NPZ file; NPY files; tar files for "
+            "WebDataset; or pixels alone.",
+        ),
     ] = Format.png,
     height: Annotated[
         int | None,
         typer.Option("--size", min=1, max=LARGEST_HEIGHT, help="Height of the images in pixels.", show_default="the model's"),
     ] = None,
     invert: Annotated[bool, typer.Option("--invert", help="Dark on white, as on paper.")] = False,
-    grid: Annotated[bool, typer.Option("--grid", help="Also write the first images on one sheet, grid.png.")] = False,
+    grid: Annotated[
+        str | None, typer.Option(help="Also write the first images on one sheet, grid.png.", metavar="COLUMNSxROWS")
+    ] = None,
+    gif: Annotated[bool, typer.Option("--gif", help="Also write a walk from each of the first images to the next, walk.gif.")] = (
+        False
+    ),
+    show: Annotated[bool, typer.Option("--show", help="Show the first images here in the terminal.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Complete the run that was stopped in this folder; without one, begin it.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    has_report: Annotated[bool, typer.Option("--json", help="Print what was done as JSON, for programs.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """Draw images with an exported generator.
@@ -71,7 +99,11 @@ def generate(
     names = _class_names(digit, digits, text)
     with usage_errors("--truncation"):
         truncation_units(truncation)
-    count = count or (DEFAULT_COUNT if text is None else 1)
+    sheet = None
+    if grid is not None:
+        with usage_errors("--grid"):
+            sheet = parse_grid(grid)
+    count = count or _default_count(sheet, has_one_row=text is not None and not gif)
     if shard is not None:
         with usage_errors("--shard"):
             start, count = shard_range(start, count, parse_shard(shard))
@@ -79,29 +111,70 @@ def generate(
         raise typer.BadParameter(
             f"{count:,} are too many for one call: at most {MOST_IMAGES:,}; use --shard", param_hint="--count"
         )
+    if gif and count < 2:
+        raise typer.BadParameter("a walk needs two images to go between: expected a --count of 2 or more", param_hint="--gif")
+    if overwrite and resume:
+        raise typer.BadParameter("it cannot be used together with --overwrite", param_hint="--resume")
+    beside_files = {"--grid": sheet is not None, "--gif": gif, "--overwrite": overwrite, "--resume": resume}
+    if out == STDOUT:
+        _refuse_beside_stdout(file_format, beside_files | {"--show": show, "--json": has_report})
+    elif out is None and show:
+        _refuse(
+            "--show", beside_files | {"--format": file_format is not Format.png}, "it writes no files without --out: {} needs it"
+        )
+    has_folder = out != STDOUT and not (out is None and show)
     with cli_errors():
-        from pocketgan.draw_files import draw_files
+        from pocketgan.draw import draw
 
-        draw_files(
+        draw(
             DrawingRun(
                 model=model,
                 provider=provider,
                 threads=threads,
-                seed=seed,
-                start=start,
-                count=count,
-                names=names,
-                text=text,
-                truncation=truncation,
-                height=height,
-                is_inverted=invert,
-                folder=out,
+                selection=Selection(
+                    seed=seed,
+                    start=start,
+                    count=count,
+                    names=names,
+                    text=text,
+                    truncation=truncation,
+                    height=height,
+                    is_inverted=invert,
+                ),
+                folder=Path(out or DEFAULT_FOLDER) if has_folder else None,
                 file_format=file_format,
-                has_sheet=grid,
-                may_overwrite=overwrite,
+                existing=Existing.overwrite if overwrite else Existing.resume if resume else Existing.refuse,
+                grid=sheet,
+                has_walk=gif,
+                to_stdout=out == STDOUT,
+                is_shown=show,
                 is_quiet=quiet,
+                has_report=has_report,
             )
         )
+
+
+def _default_count(sheet: Grid | None, has_one_row: bool) -> int:
+    if sheet is not None:
+        return sheet.columns * sheet.rows
+    return 1 if has_one_row else DEFAULT_COUNT
+
+
+def _refuse(option: str, others: Mapping[str, bool], told: str) -> None:
+    """Raise typer.BadParameter if one of the other options is given, which cannot be used with this one."""
+    for other, is_given in others.items():
+        if is_given:
+            raise typer.BadParameter(told.format(other), param_hint=option)
+
+
+def _refuse_beside_stdout(file_format: Format, others: Mapping[str, bool]) -> None:
+    """Raise typer.BadParameter for what cannot go to standard output, or would go there too."""
+    if file_format not in STREAMED:
+        streamed = " or ".join(STREAMED)
+        raise typer.BadParameter(
+            f"standard output takes --format {streamed}, not {file_format.value}: choose a folder", param_hint="--out -"
+        )
+    _refuse("--out -", others, "it cannot be used together with {}")
 
 
 def _class_names(digit: str | None, digits: str | None, text: str | None) -> tuple[str, ...] | None:

@@ -8,7 +8,7 @@ from reprlib import repr as shortened
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pocketgan.address import check_address
 from pocketgan.card import ModelCard
@@ -63,6 +63,9 @@ class Generator:
         self._session = opened.session
         _check_tensors(path, card, self._session)
 
+    def __repr__(self) -> str:
+        return f"<Generator {self.card.name} ({self.path}) on {self.provider.value}>"
+
     @classmethod
     def load(cls, model: str | Path | None = None, provider: Provider | str = Provider.auto) -> "Generator":
         """Open a model: the name of a bundled one, a path, or None for `model.onnx` here, else the bundled default.
@@ -115,8 +118,8 @@ class Generator:
         """
         seed, start, count = check_address(seed, start, count)
         cycle = self._class_cycle(digits)
-        if threads < 1:
-            raise RequestError(f"threads {threads} is out of range: expected at least 1")
+        if not isinstance(threads, int) or threads < 1:
+            raise RequestError(f"threads {threads!r} is out of range: expected a whole number from 1 on")
         truncation_units(truncation)  # only to refuse one that is out of range
         return self._stream(count, cycle, seed, start, threads, truncation)
 
@@ -130,6 +133,31 @@ class Generator:
         _, start, count = check_address(0, start, count)
         return _labels(self._class_cycle(digits), start, count)
 
+    def draw_latents(self, z: ArrayLike, labels: Digits | None = None) -> NDArray[np.uint8]:
+        """Return the images of latents of your own, such as a point between two of `latents.latents`: uint8 [n, H, W].
+
+        `z` is a float array [n, latent_size]. An int8 model rounds it to multiples of `card.latent_step`, which go from -127 to
+        127 of them. `labels`, for a model with classes and no other, is one class for all or one for each row. Raises
+        RequestError for other shapes, latents that are not finite numbers, and classes that the model does not have.
+        """
+        try:
+            points = np.asarray(z, np.float32)
+        except (ValueError, TypeError) as error:
+            raise RequestError(f"latents that are no array of numbers: {first_line(error)}") from error
+        size, count = self.card.latent_size, len(self.card.classes)
+        if points.ndim != 2 or not len(points) or points.shape[1] != size:
+            raise RequestError(f"latents of shape {points.shape}: expected (n, {size}) with n from 1 on")
+        if not np.isfinite(points).all():
+            raise RequestError("latents that are not finite: expected numbers around 0")
+        if labels is None and count:
+            raise RequestError(f"model {self.card.name} has {count} classes: expected labels from 0 to {count - 1}")
+        classes = None if labels is None else self._class_cycle(labels)
+        if classes is not None and len(classes) not in (1, len(points)):
+            raise RequestError(f"{len(classes)} labels for {len(points)} rows of latents: expected one for each, or one for all")
+        each = None if classes is None else np.broadcast_to(classes, len(points))
+        parts = [slice(first, first + BATCH_SIZE) for first in range(0, len(points), BATCH_SIZE)]
+        return np.concatenate([self._run(points[part], None if each is None else each[part]) for part in parts])
+
     def _class_cycle(self, digits: Digits | None) -> NDArray[np.int64] | None:
         """Return the classes that the indices run through, int64 [n], or None if the model has none; see `labels`."""
         classes = len(self.card.classes)
@@ -139,14 +167,17 @@ class Generator:
             return None
         if digits is None:
             return np.arange(classes)
-        told = f"digits {shortened(digits)} is out of range: model {self.card.name} has the classes 0 to {classes - 1}"
+        told = f"digits {shortened(digits)} is no class and no sequence of them: expected whole numbers from 0 to {classes - 1}"
         try:
             cycle = np.atleast_1d(np.asarray(digits))
         except ValueError as error:  # rows of unequal lengths
             raise RequestError(told) from error
-        is_whole = cycle.ndim == 1 and cycle.size > 0 and np.issubdtype(cycle.dtype, np.integer)
-        if not is_whole or cycle.min() < 0 or cycle.max() >= classes:
+        if cycle.ndim != 1 or not cycle.size or not np.issubdtype(cycle.dtype, np.integer):
             raise RequestError(told)
+        if cycle.min() < 0 or cycle.max() >= classes:
+            raise RequestError(
+                f"digits {shortened(digits)} is out of range: model {self.card.name} has the classes 0 to {classes - 1}"
+            )
         return cycle.astype(np.int64)
 
     def _stream(
@@ -165,18 +196,22 @@ class Generator:
 
     def _draw(self, start: int, count: int, cycle: NDArray[np.int64] | None, seed: int, truncation: float) -> Batch:
         z = latents(seed, start, count, self.card.latent_size, truncation)
-        feeds: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {"z": z}
         labels = _labels(cycle, start, count)
+        return Batch(start, self._run(z, labels), labels)
+
+    def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.uint8]:
+        feeds: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {"z": z}
         if labels is not None:
             feeds["label"] = labels
         try:
             (images,) = self._session.run(["images"], feeds)
         except Exception as error:  # onnxruntime's errors have no public root class
             raise ModelError(f"model {self.path} failed to draw: {first_line(error)}") from error
-        expected = (count, self.card.image_height, self.card.image_width)
+        expected = (len(z), self.card.image_height, self.card.image_width)
         if images.shape != expected:
             raise ModelError(f"model {self.path} drew an array of shape {images.shape}, expected {expected}: export it again")
-        return Batch(start, images, labels)
+        drawn: NDArray[np.uint8] = images
+        return drawn
 
 
 def _labels(cycle: NDArray[np.int64] | None, start: int, count: int) -> NDArray[np.int64] | None:

@@ -1,6 +1,7 @@
 """Writing files whole: the target is complete or as it was, and nothing else stays."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,42 @@ def test_a_disk_that_is_full_at_the_last_moment_is_an_output_error(target: Path,
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_a_file_is_on_the_disk_before_it_gets_its_name(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def fsync(descriptor: int) -> None:
+        seen.append((os.fstat(descriptor).st_size, target.read_bytes()))
+
+    target.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", fsync)
+    with whole_file(target) as temporary:
+        temporary.write_bytes(b"whole")
+    assert seen == [(5, b"old")]
+    assert target.read_bytes() == b"whole"
+
+
+def test_a_file_that_is_easily_made_again_does_not_wait_for_the_disk(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(descriptor: int) -> None:
+        raise AssertionError("nobody asked for that")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with whole_file(target, is_on_disk_at_once=False) as temporary:
+        temporary.write_bytes(b"whole")
+    assert target.read_bytes() == b"whole"
+    write_whole_file(str(target), b"another")
+    assert target.read_bytes() == b"another"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_file_that_does_not_wait_for_the_disk_is_whole_or_not_there(target: Path) -> None:
+    target.write_bytes(b"old")
+    with pytest.raises(OutputError) as caught, small_files_only(), whole_file(target, is_on_disk_at_once=False) as temporary:
+        temporary.write_bytes(bytes(2000))
+    assert str(caught.value) == f"cannot write {target}: File too large"
+    assert target.read_bytes() == b"old"
+    assert list(target.parent.iterdir()) == [target]
+
+
 def test_an_operating_system_error_without_a_text_is_still_said(target: Path) -> None:
     with pytest.raises(OutputError, match=r"cannot write .*: disk on fire"), whole_file(target):
         raise OSError("disk on fire")
@@ -86,14 +123,15 @@ def test_a_target_that_cannot_be_is_an_output_error(tmp_path: Path, place: str) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
-def test_a_block_that_writes_nothing_is_an_output_error(target: Path) -> None:
-    with pytest.raises(OutputError, match="No such file"), whole_file(target):
+@pytest.mark.parametrize("is_on_disk_at_once", [False, True])
+def test_a_block_that_writes_nothing_is_an_output_error(target: Path, is_on_disk_at_once: bool) -> None:
+    with pytest.raises(OutputError, match="No such file"), whole_file(target, is_on_disk_at_once):
         pass
 
 
 def test_a_small_file_is_written_whole_over_an_older_one(target: Path) -> None:
     for contents in (b"an older and longer file", b"new"):
-        write_whole_file(str(target.parent), target.name, contents)
+        write_whole_file(str(target), contents)
         assert target.read_bytes() == contents
         assert list(target.parent.iterdir()) == [target]
 
@@ -101,7 +139,7 @@ def test_a_small_file_is_written_whole_over_an_older_one(target: Path) -> None:
 def test_a_small_file_that_the_system_does_not_take_leaves_the_older_one(target: Path) -> None:
     target.write_bytes(b"old")
     with small_files_only(), pytest.raises(OutputError) as caught:
-        write_whole_file(str(target.parent), target.name, bytes(2000))
+        write_whole_file(str(target), bytes(2000))
     assert str(caught.value) == f"cannot write {target}: File too large"
     assert target.read_bytes() == b"old"
     assert list(target.parent.iterdir()) == [target]
@@ -109,9 +147,9 @@ def test_a_small_file_that_the_system_does_not_take_leaves_the_older_one(target:
 
 def test_a_small_file_for_a_place_that_cannot_be_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "taken.png").mkdir()
-    for folder, name in ((tmp_path / "absent", "digit.png"), (tmp_path, "taken.png")):
-        with pytest.raises(OutputError, match="cannot write"):
-            write_whole_file(str(folder), name, b"whole")
+    for target in (tmp_path / "absent" / "digit.png", tmp_path / "taken.png"):
+        with pytest.raises(OutputError, match=f"^cannot write {re.escape(str(target))}: "):
+            write_whole_file(str(target), b"whole")
     assert [path.name for path in tmp_path.iterdir()] == ["taken.png"]
 
 
@@ -121,5 +159,12 @@ def test_an_interruption_of_a_small_file_passes_and_leaves_nothing(target: Path,
 
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_whole_file(str(target.parent), target.name, b"whole")
+        write_whole_file(str(target), b"whole")
     assert list(target.parent.iterdir()) == []
+
+
+def test_a_small_file_may_be_named_from_the_working_folder(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(target.parent)
+    write_whole_file(target.name, b"whole")
+    assert target.read_bytes() == b"whole"
+    assert list(target.parent.iterdir()) == [target]

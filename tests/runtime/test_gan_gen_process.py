@@ -61,7 +61,9 @@ def is_well_under_way(folder: Path) -> bool:
     if not folder.exists():
         return False
     names = os.listdir(folder)
-    return len(names) > 100 or any(name.startswith(".digits") and (folder / name).stat().st_size > 1000 for name in names)
+    return len(names) > 100 or any(
+        name.startswith((".digits", ".images")) and (folder / name).stat().st_size > 1000 for name in names
+    )
 
 
 def test_gan_gen_is_a_command_of_the_package() -> None:
@@ -73,7 +75,7 @@ def test_success_is_0_with_nothing_on_stdout(tmp_path: Path, models: Path) -> No
     code, out, said = run(tmp_path, "--model", models / "tiny.onnx", "--count", "2")
     assert (code, out) == (0, "")
     assert said.startswith(f"model {models / 'tiny.onnx'} (as named): ")
-    assert len(os.listdir(tmp_path / "digits")) == 2
+    assert len(list((tmp_path / "digits").glob("*.png"))) == 2
 
 
 def test_a_few_images_wait_for_nothing_that_only_many_need(tmp_path: Path, models: Path) -> None:
@@ -102,7 +104,7 @@ def test_a_full_disk_behind_stderr_does_not_stop_the_drawing(tmp_path: Path, mod
     with open("/dev/full", "w") as full:
         command = [*GAN_GEN, "--model", str(models / "tiny.onnx"), "--count", "3"]
         assert subprocess.run(command, cwd=tmp_path, stderr=full, timeout=PATIENCE).returncode == 0
-    assert len(os.listdir(tmp_path / "digits")) == 3
+    assert len(list((tmp_path / "digits").glob("*.png"))) == 3
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -153,24 +155,37 @@ def test_ctrl_c_is_130_without_a_traceback_and_leaves_whole_files(tmp_path: Path
     code, said = stopped_half_way(tmp_path, models / "tiny.onnx", signal.SIGINT)
     assert code == 130
     assert "Traceback" not in said
-    (told,) = re.findall(r"stopped: ([0-9,]+) of 50,000,000 images are in digits", said)
-    assert int(told.replace(",", "")) <= len(os.listdir(tmp_path / "digits"))
+    (told,) = re.findall(
+        r"stopped: ([0-9,]+) of 50,000,000 images are in digits; the same command with --resume draws the rest\n", said
+    )
+    assert int(told.replace(",", "")) == len(list((tmp_path / "digits").glob("*.png")))
     assert_whole_png_files(tmp_path / "digits", tiny)
-    assert [name for name in os.listdir(tmp_path / "digits") if not name.endswith(".png")] == []
+    assert [name for name in os.listdir(tmp_path / "digits") if not name.endswith(".png")] == ["manifest.json"]
 
 
 def test_ctrl_c_leaves_nothing_of_an_npz_file(tmp_path: Path, models: Path) -> None:
     code, said = stopped_half_way(tmp_path, models / "tiny.onnx", signal.SIGINT, "--format", "npz")
     assert code == 130
     assert "Traceback" not in said
-    assert os.listdir(tmp_path / "digits") == []
+    assert "stopped: 0 of 50,000,000 images are in digits" in said
+    assert os.listdir(tmp_path / "digits") == ["manifest.json"]
+
+
+def test_ctrl_c_leaves_what_an_idx_file_has_so_far_and_says_how_much(tmp_path: Path, models: Path) -> None:
+    code, said = stopped_half_way(tmp_path, models / "tiny.onnx", signal.SIGINT, "--format", "idx")
+    assert code == 130
+    (told,) = re.findall(r"stopped: ([0-9,]+) of 50,000,000 images", said)
+    part = tmp_path / "digits" / ".images-idx3-ubyte.part"
+    assert part.stat().st_size == 16 + int(told.replace(",", "")) * 64
+    assert sorted(os.listdir(tmp_path / "digits")) == [part.name, "manifest.json"]
 
 
 def test_a_kill_leaves_whole_png_files_and_a_hidden_other_for_each_thread(tmp_path: Path, models: Path, tiny: Generator) -> None:
     code, _ = stopped_half_way(tmp_path, models / "tiny.onnx", signal.SIGKILL, "--threads", "3")
     assert code == -signal.SIGKILL
     assert_whole_png_files(tmp_path / "digits", tiny)
-    others = [name for name in os.listdir(tmp_path / "digits") if not name.endswith(".png")]
+    others = [name for name in os.listdir(tmp_path / "digits") if name.startswith(".")]
+    others.remove(".manifest.json.lock")
     assert len(others) <= 3
     assert all(re.fullmatch(r"\.\d{8}\.png\.\d+\.tmp", name) for name in others)
 
@@ -241,11 +256,11 @@ def test_on_a_terminal_a_progress_bar_is_shown_and_taken_away(tmp_path: Path, mo
         assert process.stdout.read() == b""
     assert process.returncode == 0
     assert b"images" in said.split(b"provider cpu")[1].split(b"2,000 images")[0]
-    assert len(os.listdir(tmp_path / "digits")) == 2000
+    assert len(list((tmp_path / "digits").glob("*.png"))) == 2000
 
 
 def test_with_stderr_closed_the_images_are_drawn_and_stdout_stays_empty(tmp_path: Path, models: Path) -> None:
     command = f'"{sys.executable}" -m pocketgan.gen_cli --model "{models / "tiny.onnx"}" --count 2 --out "{tmp_path / "d"}" 2>&-'
     done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, timeout=60, check=True)
     assert done.stdout == b""
-    assert len(list((tmp_path / "d").iterdir())) == 2
+    assert len(list((tmp_path / "d").glob("*.png"))) == 2

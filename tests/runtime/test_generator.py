@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import re
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ from types import GeneratorType
 import numpy as np
 import onnxruntime
 import pytest
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from protobuf_bytes import metadata_entry
 
 from pocketgan.address import INDEX_LIMIT, SEED_LIMIT
@@ -174,7 +175,7 @@ def test_labels_of_what_is_no_image_are_refused(conditional: Generator, start: i
 
 
 def test_rows_of_unequal_lengths_are_no_digits(conditional: Generator) -> None:
-    with pytest.raises(RequestError, match=r"digits .* is out of range"):
+    with pytest.raises(RequestError, match=r"digits .* is no class and no sequence of them"):
         conditional.generate(2, digits=[[1], [2, 3]])  # type: ignore[list-item]
 
 
@@ -213,7 +214,14 @@ def test_an_image_depends_on_its_own_class_only(conditional: Generator) -> None:
     np.testing.assert_array_equal(conditional.generate(30, digits=[6, 7], seed=2)[17], in_turn[17])
 
 
-@pytest.mark.parametrize("digits", [-1, 10, [], [0, 10], [3, -1], (2**63,), (1.5,), "3"])
+@pytest.mark.parametrize("digits", [[], (1.5,), 7.0, "3"])
+def test_what_is_no_class_is_refused(conditional: Generator, digits: object) -> None:
+    with pytest.raises(RequestError) as caught:
+        conditional.generate(1, digits)  # type: ignore[arg-type]
+    assert str(caught.value) == f"digits {digits!r} is no class and no sequence of them: expected whole numbers from 0 to 9"
+
+
+@pytest.mark.parametrize("digits", [-1, 10, [0, 10], [3, -1], (2**63,)])
 def test_a_class_that_the_model_lacks_is_refused(conditional: Generator, digits: int | Sequence[int]) -> None:
     with pytest.raises(RequestError) as caught:
         conditional.generate(1, digits)
@@ -236,6 +244,7 @@ def test_any_class_is_refused_by_a_model_without_classes(tiny: Generator, digits
         ({"count": 1, "start": -1}, "images -1 to -1"),
         ({"count": 2, "start": INDEX_LIMIT - 1}, f"images {INDEX_LIMIT - 1} to {INDEX_LIMIT}"),
         ({"count": 1, "threads": 0}, "threads 0"),
+        ({"count": 1, "threads": 1.5}, "threads 1.5"),
     ],
 )
 def test_a_request_out_of_range_is_refused_before_anything_is_drawn(
@@ -444,3 +453,55 @@ def test_small_integers_of_numpy_do_not_overflow(tiny: Generator) -> None:
     drawn = tiny.generate(np.uint8(200), start=np.uint8(100))  # type: ignore[arg-type]
     np.testing.assert_array_equal(drawn, tiny.generate(200, start=100))
     np.testing.assert_array_equal(latents(0, np.uint8(100), 1, 100), latents(0, 100, 1, 100))  # type: ignore[arg-type]
+
+
+def test_latents_of_an_address_give_the_image_of_that_address(tiny: Generator, conditional: Generator) -> None:
+    z = latents(5, 100, 150, 16)
+    np.testing.assert_array_equal(tiny.draw_latents(z), tiny.generate(150, seed=5, start=100))
+    labels = np.arange(100, 250) % 10
+    np.testing.assert_array_equal(conditional.draw_latents(z, labels), conditional.generate(150, seed=5, start=100))
+
+
+@pytest.mark.parametrize(
+    ("z", "told"),
+    [
+        (np.zeros(16, np.float32), "latents of shape (16,): expected (n, 16) with n from 1 on"),
+        (np.zeros((2, 15), np.float32), "latents of shape (2, 15)"),
+        (np.zeros((0, 16), np.float32), "latents of shape (0, 16)"),
+        ([["a"] * 16], "latents that are no array of numbers: could not convert"),
+        ([[0.0] * 16, [0.0]], "latents that are no array of numbers: setting an array element"),
+        (np.full((2, 16), np.nan, np.float32), "latents that are not finite"),
+    ],
+)
+def test_latents_that_cannot_be_drawn_are_refused(tiny: Generator, z: ArrayLike, told: str) -> None:
+    with pytest.raises(RequestError, match=re.escape(told)):
+        tiny.draw_latents(z)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (None, "has 10 classes: expected labels from 0 to 9"),
+        (np.array([1, 2, 3]), "3 labels for 2 rows of latents: expected one for each, or one for all"),
+        (np.array([1.0, 2.0]), "is no class and no sequence of them: expected whole numbers from 0 to 9"),
+        (np.array([1, 10]), "has the classes 0 to 9"),
+        (np.array([-1, 3]), "has the classes 0 to 9"),
+    ],
+)
+def test_labels_that_do_not_belong_to_latents_are_refused(
+    conditional: Generator, labels: NDArray[np.int64] | None, told: str
+) -> None:
+    with pytest.raises(RequestError, match=re.escape(told)):
+        conditional.draw_latents(np.zeros((2, 16), np.float32), labels)
+
+
+def test_latents_and_labels_may_be_plain_lists_and_one_label_serves_all(conditional: Generator) -> None:
+    z = latents(5, 0, 3, 16)
+    drawn = conditional.draw_latents(z.astype(np.float64).tolist(), 7)
+    np.testing.assert_array_equal(drawn, conditional.generate(3, 7, seed=5))
+    np.testing.assert_array_equal(drawn, conditional.draw_latents(z, [7, 7, 7]))
+
+
+def test_a_model_without_classes_takes_no_labels(tiny: Generator) -> None:
+    with pytest.raises(RequestError, match="model tiny has no classes to choose from"):
+        tiny.draw_latents(np.zeros((1, 16), np.float32), np.array([3]))

@@ -114,7 +114,7 @@ def _evaluate(
 
     from pocketgan.cpus import usable_cpus
     from pocketgan.errors import OutputError
-    from pocketgan.writers import prepare_folder
+    from pocketgan.output.folder import prepare_folder
     from pocketgan_trainer.data.mnist import load_mnist
     from pocketgan_trainer.evaluate.score_json import evaluation_json
     from pocketgan_trainer.evaluate.score_rows import table_rows

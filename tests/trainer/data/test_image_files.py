@@ -7,11 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawings import drain, drawing_of
 from numpy.typing import NDArray
 from PIL import Image
 
 from pocketgan import Generator
-from pocketgan.writers import write_grid, write_npz_file, write_png_files
+from pocketgan.drawing_run import Existing
+from pocketgan.output.npz_file import NpzFile
+from pocketgan.output.png_files import PngFiles
+from pocketgan.output.sheet import write_grid
 from pocketgan_trainer.data.image_files import read_idx_images, read_npz, read_png_folder
 from pocketgan_trainer.errors import DataError
 
@@ -29,13 +33,25 @@ def write_idx(file: Path, values: NDArray[np.uint8]) -> None:
 
 def test_a_folder_of_gan_gen_comes_back_pixel_for_pixel_without_its_sheet(tmp_path: Path) -> None:
     model = Generator.load("mlp")
-    list(write_png_files(tmp_path, model.stream(70, seed=3), model.card))
+    drain(PngFiles(tmp_path, drawing_of(model, 70, seed=3)).write(model.stream(70, seed=3), Existing.refuse))
     images = model.generate(70, seed=3)
-    write_grid(tmp_path / "grid.png", images)
+    write_grid(tmp_path / "grid.png", images, 10)
     files = read_png_folder(tmp_path)
     np.testing.assert_array_equal(files.images, images)
     assert files.images.dtype == np.uint8
     assert files.labels is None
+
+
+@pytest.mark.parametrize(("has_class_folders", "labels"), [(False, [2, 7, 2, 7, 2]), (True, [2, 2, 2, 7, 7])])
+def test_a_folder_of_gan_gen_comes_back_with_its_classes(tmp_path: Path, has_class_folders: bool, labels: list[int]) -> None:
+    drawing = drawing_of(Generator.load("pocket"), 5, start=2, names=("2", "7"))
+    batches = list(drawing.batches(drawing.selection.indices))
+    drain(PngFiles(tmp_path, drawing, has_class_folders).write(batches, Existing.refuse))
+    write_grid(tmp_path / "grid.png", batches[0].images, 5)
+    files = read_png_folder(tmp_path)
+    assert files.labels is not None
+    assert files.labels.tolist() == labels
+    np.testing.assert_array_equal(files.images, batches[0].images[[0, 2, 4, 1, 3] if has_class_folders else slice(None)])
 
 
 def test_classes_come_from_the_names_that_gan_gen_gives(tmp_path: Path, images: NDArray[np.uint8]) -> None:
@@ -100,7 +116,7 @@ def test_a_folder_without_images_or_with_classes_for_some_is_refused(tmp_path: P
 
 def test_an_npz_file_of_gan_gen_comes_back(tmp_path: Path) -> None:
     model = Generator.load("mlp")
-    list(write_npz_file(tmp_path / "digits.npz", model.stream(70), 0, 70, lambda start, count: None))
+    drain(NpzFile(tmp_path, drawing_of(model, 70)).write(model.stream(70), Existing.refuse))
     files = read_npz(tmp_path / "digits.npz")
     np.testing.assert_array_equal(files.images, model.generate(70))
     assert files.labels is None

@@ -17,7 +17,7 @@ from urllib.error import HTTPError, URLError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from pocketgan_trainer.data.locking import locked
+from pocketgan.locking import locked
 from pocketgan_trainer.errors import DownloadError
 
 CHUNK_SIZE = 2**16

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pocketgan.writers import GRID_NAME
+from pocketgan.output.sheet import GRID_NAME
 from pocketgan_trainer.data.idx import read_idx
 from pocketgan_trainer.data.mnist import IMAGE_SHAPE
 from pocketgan_trainer.errors import DataError

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from pocketgan.generator import Generator
-from pocketgan.png import encode_png
+from pocketgan.output.png import encode_png
 
 
 def opened(contents: bytes) -> PngImageFile:

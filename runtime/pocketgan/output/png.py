@@ -29,9 +29,13 @@ def encode_png(image: NDArray[np.uint8], keyword: str = "", text: str = "") -> b
     header = struct.pack(">IIBBBBB", width, height, _BITS, _GREY, _DEFLATE, _ADAPTIVE_FILTERS, _NOT_INTERLACED)
     about = _chunk(b"tEXt", f"{keyword}\0{text}".encode("latin-1")) if keyword else b""
     data = zlib.compress(rows.tobytes(), _COMPRESSION_LEVEL)
-    return b"".join((_SIGNATURE, _chunk(b"IHDR", header), about, _chunk(b"IDAT", data), _chunk(b"IEND", b"")))
+    return b"".join((_SIGNATURE, _chunk(b"IHDR", header), about, _chunk(b"IDAT", data), PNG_END))
 
 
 def _chunk(kind: bytes, contents: bytes) -> bytes:
     checked = kind + contents
     return struct.pack(">I", len(contents)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+
+PNG_END = _chunk(b"IEND", b"")
+"""The last chunk of every PNG file."""

@@ -1,0 +1,1 @@
+"""What becomes of drawn images: files of several formats, sheets, animations, standard output, a terminal."""

@@ -1,0 +1,134 @@
+"""Files that are a header and then so many bytes for each image, in order: what a stopped run wrote of them can be continued."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from numpy.typing import NDArray
+
+from pocketgan.drawing_run import Existing
+from pocketgan.errors import OutputError
+from pocketgan.files import remove_file
+from pocketgan.generator import Batch
+from pocketgan.output.folder import prepare_folder
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """One such file: what stands in it."""
+
+    name: str
+    header: bytes
+    image_bytes: int
+    """Bytes for each image: its pixels, or its label."""
+    contents: Callable[[Batch], NDArray[Any]]
+    """Returns what is written of a batch: [n, ...], C-contiguous."""
+
+
+@dataclass(frozen=True)
+class ArrayFiles:
+    """Files that belong together, such as images and their labels. They get their names when all are complete.
+
+    Until then each is `.NAME.part`, which a stopped or killed run leaves and a resumed one goes on with.
+    """
+
+    folder: Path
+    indices: range
+    files: tuple[ArrayFile, ...]
+    others: tuple[str, ...] = ()
+    """Names of files that readers would take for part of these, which they are not: they go when these come."""
+
+    def existing(self) -> list[Path]:
+        """Return the files that are there by one of the names."""
+        paths = [self.folder / name for name in (*(file.name for file in self.files), *self.others)]
+        return [path for path in paths if os.path.exists(path)]
+
+    def missing(self) -> list[range]:
+        """Return the indices that are not in all of the files yet. Raises OutputError if they cannot be read."""
+        rest = self.indices[self._images_done() :]
+        return [rest] if rest else []
+
+    def write(self, batches: Iterable[Batch], existing: Existing) -> Iterator[Batch]:
+        """Write the images of the batches, all or those that were missing, and pass the batches on.
+
+        The files appear after the last batch. Memory does not grow with their number. Raises OutputError if a file cannot be
+        written; what was written stays for a resumed run.
+        """
+        prepare_folder(self.folder)
+        done = self._images_done() if existing is Existing.resume else 0
+        is_kept = {file.name: existing is Existing.resume and self._is_complete(file) for file in self.files}
+        unfinished = [file for file in self.files if not is_kept[file.name]]
+        # All are closed, and so known to be complete, before the first gets its name.
+        with ExitStack() as stack:
+            writers = [stack.enter_context(self._continued(file, done)) for file in unfinished]
+            for batch in batches:
+                for file, write in zip(unfinished, writers, strict=True):
+                    write(file.contents(batch).data)
+                yield batch
+        for file in unfinished:
+            with _output_errors(self.folder / file.name):
+                self._part(file).replace(self.folder / file.name)
+        for name in self.others:
+            for older in (name, _part_name(name)):
+                remove_file(self.folder / older, "an older file of other images")
+
+    def _images_done(self) -> int:
+        """Return how many images all of the files hold."""
+        return min(len(self.indices) if self._is_complete(file) else self._images_in_part(file) for file in self.files)
+
+    def _is_complete(self, file: ArrayFile) -> bool:
+        """Return whether a file has its name and size, and no other is begun in its place."""
+        path = self.folder / file.name
+        with _output_errors(path, "read"):
+            is_begun, size = os.path.exists(self._part(file)), os.path.getsize(path) if os.path.exists(path) else 0
+        return not is_begun and size == len(file.header) + len(self.indices) * file.image_bytes
+
+    def _images_in_part(self, file: ArrayFile) -> int:
+        part = self._part(file)
+        with _output_errors(part, "read"):
+            if not os.path.exists(part):
+                return 0
+            with part.open("rb") as contents:
+                if contents.read(len(file.header)) != file.header:
+                    return 0
+                size = contents.seek(0, os.SEEK_END)
+        return min(len(self.indices), (size - len(file.header)) // file.image_bytes)
+
+    def _part(self, file: ArrayFile) -> Path:
+        return self.folder / _part_name(file.name)
+
+    @contextmanager
+    def _continued(self, file: ArrayFile, done: int) -> Iterator[Callable[[memoryview], None]]:
+        """Yield what writes into an unfinished file after its first `done` images; at the end it is complete, on the disk."""
+        part = self._part(file)
+        with _output_errors(part), ExitStack() as stack:
+            contents: IO[bytes] = stack.enter_context(part.open("r+b" if done else "wb"))
+            if done:
+                contents.truncate(len(file.header) + done * file.image_bytes)
+                contents.seek(0, os.SEEK_END)
+            else:
+                contents.write(file.header)
+
+            def write(data: memoryview) -> None:
+                with _output_errors(part):
+                    contents.write(data)
+
+            yield write
+            contents.flush()
+            os.fsync(contents.fileno())
+
+
+def _part_name(name: str) -> str:
+    return f".{name}.part"
+
+
+@contextmanager
+def _output_errors(path: Path, verb: str = "write") -> Iterator[None]:
+    """Turn an error of the operating system into an OutputError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot {verb} {path}: {error.strerror or error}") from error

@@ -1,0 +1,114 @@
+"""`manifest.json`: what a folder of images was drawn from, so that all can be drawn again, and a stopped run completed."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+import pocketgan_models
+from pocketgan.drawing import Drawing
+from pocketgan.drawing_run import NAMED_BY_INDEX, DrawingRun, Format
+from pocketgan.errors import OutputError
+from pocketgan.files import write_whole_file
+from pocketgan.version import VERSION
+
+# Facts that tell people more, but on which no pixel and no file depends.
+_NOT_COMPARED = ("pocketgan", "model_name", "command")
+# Stands in the manifest only as long as older files are being replaced: any of them may still be there.
+_IS_REPLACING = "is_replacing_older_files"
+_LARGEST = 2**20
+
+
+def manifest_path(folder: Path, file_format: Format, start: int) -> Path:
+    """Return where the manifest of images from index `start` on lies.
+
+    There is one in a folder, but for formats that let runs of several ranges share it.
+    """
+    return folder / (f"manifest_{start:08d}.json" if start and file_format in NAMED_BY_INDEX else "manifest.json")
+
+
+def manifest_of(run: DrawingRun, drawing: Drawing) -> dict[str, object]:
+    """Return all that the files of a run depend on, and the command that draws them."""
+    selection, card = run.selection, drawing.generator.card
+    return {
+        "pocketgan": VERSION,
+        "command": command_of(run, drawing),
+        "model": drawing.generator.sha256,
+        "model_name": card.name,
+        "seed": selection.seed,
+        "start": selection.start,
+        "count": selection.count,
+        "classes": None if selection.text is not None else list(selection.names or card.classes),
+        "text": selection.text,
+        "truncation": drawing.truncation,
+        "height": selection.height,
+        "inverted": selection.is_inverted,
+        "image_shape": list(drawing.size),
+        "format": run.file_format.value,
+    }
+
+
+def command_of(run: DrawingRun, drawing: Drawing) -> str:
+    """Return the command that draws the same files again, into the folder `digits`, as a shell takes it."""
+    selection, path = run.selection, drawing.generator.path
+    bundled = (name for name in pocketgan_models.names() if pocketgan_models.path(name) == path)
+    options: list[tuple[str, object]] = [
+        ("--model", next(bundled, path)),
+        ("--seed", selection.seed),
+        ("--start", selection.start),
+        ("--count", selection.count),
+    ]
+    if selection.text is not None:
+        options.append(("--text", selection.text))
+    elif selection.names is not None:
+        options.append(("--digits", ",".join(selection.names)))
+    options.append(("--truncation", drawing.truncation))
+    if selection.height is not None:
+        options.append(("--size", selection.height))
+    options.append(("--format", run.file_format.value))
+    if run.grid is not None:
+        options.append(("--grid", f"{run.grid.columns}x{run.grid.rows}"))
+    flags = ["--invert"] * selection.is_inverted + ["--gif"] * run.has_walk
+    return shlex.join(["gan-gen", *(str(word) for option in options for word in option), *flags])
+
+
+def write_manifest(path: Path, manifest: Mapping[str, object], is_replacing: bool) -> None:
+    """Write a manifest, whole; `is_replacing` while older files are being replaced. Raises OutputError if that fails."""
+    contents = {**manifest, _IS_REPLACING: True} if is_replacing else manifest
+    # A fact a line, lists too.
+    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in contents.items())
+    write_whole_file(str(path), f"{{\n{lines}\n}}\n".encode())
+
+
+def read_manifest(path: Path) -> dict[str, object] | None:
+    """Return a manifest, None if there is none. Raises OutputError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            contents = json.loads(file.read(_LARGEST))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}; choose another --out") from error
+    except (ValueError, RecursionError) as error:
+        raise OutputError(f"{path} is no manifest of gan-gen ({error}): use --overwrite, or another --out") from error
+    if not isinstance(contents, dict):
+        raise OutputError(f"{path} is no manifest of gan-gen (it holds no object): use --overwrite, or another --out")
+    return contents
+
+
+def is_replacing(manifest: Mapping[str, object]) -> bool:
+    """Return whether a manifest was left by a run that was stopped while it replaced older files."""
+    return manifest.get(_IS_REPLACING) is True
+
+
+def refuse_another_run(path: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> None:
+    """Raise OutputError, which lists the differences, unless the manifest found is of the run that is wanted."""
+    differences = [
+        f"{name} is {json.dumps(found.get(name))} there, {json.dumps(value)} asked for"
+        for name, value in wanted.items()
+        if name not in _NOT_COMPARED and found.get(name) != value
+    ]
+    if differences:
+        raise OutputError(
+            f"cannot resume: {path} tells of another run, {'; '.join(differences)}: give the same options, or another --out"
+        )

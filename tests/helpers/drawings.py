@@ -1,0 +1,45 @@
+"""Drawings as gan-gen makes them of its options, and what has become of them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pocketgan.drawing import Drawing
+from pocketgan.drawing_run import Selection
+from pocketgan.generator import Batch, Generator
+
+
+def drawing_of(
+    generator: Generator,
+    count: int = 10,
+    start: int = 0,
+    seed: int = 0,
+    names: tuple[str, ...] | None = None,
+    text: str | None = None,
+    truncation: float = 1.0,
+    height: int | None = None,
+    is_inverted: bool = False,
+    threads: int = 1,
+) -> Drawing:
+    """Return a drawing, of images of all classes in turn unless told otherwise."""
+    selection = Selection(
+        seed=seed,
+        start=start,
+        count=count,
+        names=names,
+        text=text,
+        truncation=truncation,
+        height=height,
+        is_inverted=is_inverted,
+    )
+    return Drawing(generator, selection, threads)
+
+
+def drain(batches: Iterable[Batch]) -> None:
+    """Take all batches, and with them all the work that is done on the way."""
+    for _ in batches:
+        pass
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return all files of a folder and its subfolders, hidden ones too, by their path relative to the folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

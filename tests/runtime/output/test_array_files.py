@@ -1,0 +1,441 @@
+"""Files of a header and so many bytes an image: whole or not there, and continued from any byte that a stopped run left."""
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from drawings import contents, drain, drawing_of
+from full_disk import small_files_only
+
+from pocketgan.drawing import Drawing
+from pocketgan.drawing_run import Existing
+from pocketgan.errors import ModelError, OutputError
+from pocketgan.generator import Batch, Generator
+from pocketgan.output.array_files import ArrayFiles
+from pocketgan.output.idx_files import idx_files
+from pocketgan.output.npy_files import npy_files, raw_files
+
+FILES: dict[str, Callable[[Path, Drawing], ArrayFiles]] = {"idx": idx_files, "npy": npy_files, "raw": raw_files}
+# Two batches of 64 and one of 22, not from index 0.
+START, COUNT = 7, 150
+STOP = START + COUNT
+
+each_format = pytest.mark.parametrize("file_format", list(FILES))
+
+
+@pytest.fixture
+def drawing(conditional: Generator) -> Drawing:
+    return drawing_of(conditional, COUNT, START, seed=3)
+
+
+def write(files: ArrayFiles, drawing: Drawing, existing: Existing = Existing.refuse) -> Iterator[Batch]:
+    """Write all images, one batch with each that is taken."""
+    return files.write(drawing.batches(drawing.selection.indices), existing)
+
+
+def resume(files: ArrayFiles, drawing: Drawing) -> list[range]:
+    """Do what a resumed run does, and return what was missing."""
+    missing = files.missing()
+    drain(files.write(chain.from_iterable(map(drawing.batches, missing)), Existing.resume))
+    return missing
+
+
+def unbroken(folder: Path, file_format: str, drawing: Drawing) -> dict[str, bytes]:
+    """Return all files of a run that nothing stopped, images first."""
+    drain(write(FILES[file_format](folder, drawing), drawing))
+    return dict(sorted(contents(folder).items()))
+
+
+def visible(folder: Path) -> dict[str, bytes]:
+    return {name: data for name, data in contents(folder).items() if not name.startswith(".")}
+
+
+def lay_out(folder: Path, files: dict[str, bytes]) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+
+
+def as_parts(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {f".{name}.part": data for name, data in files.items()}
+
+
+def identities(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return what changes when a file is written again, even with the same bytes."""
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+@each_format
+@pytest.mark.parametrize("existing", Existing)
+def test_files_appear_after_the_last_batch_and_nothing_else_stays(
+    tmp_path: Path, drawing: Drawing, file_format: str, existing: Existing
+) -> None:
+    files = FILES[file_format](tmp_path / "new" / "folder", drawing)
+    assert (files.existing(), files.missing()) == ([], [range(START, STOP)])
+    for _ in write(files, drawing, existing):
+        assert visible(files.folder) == {}
+    assert contents(files.folder).keys() == {file.name for file in files.files}
+    for file in files.files:
+        assert len(contents(files.folder)[file.name]) == len(file.header) + COUNT * file.image_bytes
+    assert (files.existing(), files.missing()) == ([files.folder / file.name for file in files.files], [])
+
+
+@each_format
+def test_all_files_are_on_the_disk_before_the_first_gets_its_name(
+    tmp_path: Path, drawing: Drawing, monkeypatch: pytest.MonkeyPatch, file_format: str
+) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        assert visible(tmp_path) == {}
+        synced.append(os.fstat(descriptor).st_size)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    whole = unbroken(tmp_path, file_format, drawing)
+    assert sorted(synced) == sorted(map(len, whole.values()))
+
+
+@each_format
+def test_batches_are_passed_on_as_they_are(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
+    batches = list(drawing.batches(drawing.selection.indices))
+    passed_on = list(FILES[file_format](tmp_path, drawing).write(batches, Existing.refuse))
+    assert [id(batch) for batch in passed_on] == [id(batch) for batch in batches]
+
+
+@each_format
+def test_pixels_that_do_not_lie_in_order_are_written_in_order(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
+    (batch,) = drawing.batches(range(START, START + 20))
+    turned = Batch(START, batch.images.swapaxes(1, 2), batch.labels)
+    copied = Batch(START, turned.images.copy(), batch.labels)
+    written = []
+    for name, one in (("turned", turned), ("copied", copied)):
+        drain(FILES[file_format](tmp_path / name, drawing).write([one], Existing.refuse))
+        written.append(contents(tmp_path / name))
+    assert written[0] == written[1]
+    assert batch.images.tobytes() not in b"".join(written[0].values())
+
+
+@each_format
+def test_what_an_iterator_closed_early_wrote_stays_and_is_continued(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
+    whole = unbroken(tmp_path / "whole", file_format, drawing)
+    files = FILES[file_format](tmp_path / "digits", drawing)
+    written = write(files, drawing)
+    next(written), next(written)
+    written.close()  # type: ignore[attr-defined]
+    assert contents(files.folder).keys() == as_parts(whole).keys()
+    assert files.existing() == []
+    assert resume(files, drawing) == [range(START + 128, STOP)]
+    assert contents(files.folder) == whole
+
+
+@each_format
+@pytest.mark.parametrize("error", [ModelError("model x.onnx failed to draw"), KeyboardInterrupt()], ids=repr)
+def test_what_was_written_before_the_model_fails_stays_and_is_continued(
+    tmp_path: Path, drawing: Drawing, file_format: str, error: BaseException
+) -> None:
+    def failing() -> Iterator[Batch]:
+        yield from drawing.batches(range(START, START + 100))
+        raise error
+
+    whole = unbroken(tmp_path / "whole", file_format, drawing)
+    files = FILES[file_format](tmp_path / "digits", drawing)
+    with pytest.raises(type(error)) as caught:
+        drain(files.write(failing(), Existing.refuse))
+    assert caught.value is error
+    assert contents(files.folder).keys() == as_parts(whole).keys()
+    assert resume(files, drawing) == [range(START + 100, STOP)]
+    assert contents(files.folder) == whole
+
+
+@each_format
+def test_what_fits_on_a_disk_that_is_full_stays_and_is_continued(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
+    whole = unbroken(tmp_path / "whole", file_format, drawing)
+    files = FILES[file_format](tmp_path / "digits", drawing)
+    with pytest.raises(OutputError) as caught, small_files_only(5000):
+        drain(write(files, drawing))
+    part = files.folder / f".{files.files[0].name}.part"
+    assert str(caught.value) == f"cannot write {part}: File too large"
+    assert visible(files.folder) == {}
+    (missing,) = resume(files, drawing)
+    # The first batch of 64 fits, the second does not: of images of 64 bytes there are at most 78 in 5000.
+    assert START + 64 <= missing.start <= START + 78
+    assert missing.stop == STOP
+    assert contents(files.folder) == whole
+
+
+@each_format
+@pytest.mark.parametrize("count", [20, COUNT])
+def test_a_full_disk_leaves_older_files_that_belong_together(
+    tmp_path: Path, conditional: Generator, file_format: str, count: int
+) -> None:
+    # Twenty are few enough that nothing is on the disk before the files are closed, and labels of them fit.
+    before = unbroken(tmp_path / "digits", file_format, drawing_of(conditional, count, seed=1))
+    drawing = drawing_of(conditional, count, seed=2, names=("7",))
+    files = FILES[file_format](tmp_path / "digits", drawing)
+    with pytest.raises(OutputError, match=r"cannot write .*images.*\.part: File too large"), small_files_only():
+        drain(write(files, drawing, Existing.overwrite))
+    assert visible(files.folder) == before
+    assert files.missing()[0].start < count
+    drain(write(files, drawing, Existing.overwrite))
+    assert contents(files.folder) == unbroken(tmp_path / "new", file_format, drawing)
+
+
+@each_format
+def test_all_that_lies_on_the_disk_on_the_way_can_be_continued(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
+    whole = unbroken(tmp_path / "whole", file_format, drawing)
+    files = FILES[file_format](tmp_path / "digits", drawing)
+    states = [contents(files.folder) for _ in write(files, drawing)]
+    assert len(states) == 3
+    for number, state in enumerate(states):
+        killed = FILES[file_format](tmp_path / f"killed{number}", drawing)
+        lay_out(killed.folder, state)
+        resume(killed, drawing)
+        assert contents(killed.folder) == whole
+
+
+class Cut(NamedTuple):
+    """Where a file that is being written ends: after so many images and bytes."""
+
+    images: int
+    more_bytes: int
+    kept: int
+    """How many images can be kept of it."""
+
+    def of(self, data: bytes, header: int, image_bytes: int) -> bytes:
+        size = max(0, header + self.images * image_bytes + self.more_bytes)
+        return (data + b"more" * 50)[:size]
+
+
+CUTS = {
+    "empty": Cut(0, -1000, 0),
+    "in the header": Cut(0, -3, 0),
+    "after the header": Cut(0, 0, 0),
+    "in the first image": Cut(0, 1, 0),
+    "after an image": Cut(1, 0, 1),
+    "after a batch": Cut(64, 0, 64),
+    "in an image": Cut(100, 5, 100),
+    "before the last byte of an image": Cut(101, -1, 100),
+    "before the last byte": Cut(COUNT, -1, COUNT - 1),
+    "nowhere": Cut(COUNT, 0, COUNT),
+    "after more than all": Cut(COUNT, 200, COUNT),
+}
+
+
+@pytest.mark.parametrize("labels_cut", CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize("images_cut", CUTS.values(), ids=CUTS)
+def test_images_and_labels_cut_at_different_places_become_those_of_an_unbroken_run(
+    tmp_path: Path, drawing: Drawing, images_cut: Cut, labels_cut: Cut
+) -> None:
+    whole = unbroken(tmp_path / "whole", "npy", drawing)
+    parts = {
+        ".images.npy.part": images_cut.of(whole["images.npy"], 128, 64),
+        ".labels.npy.part": labels_cut.of(whole["labels.npy"], 128, 8),
+    }
+    lay_out(tmp_path / "digits", parts)
+    kept = min(images_cut.kept, labels_cut.kept)
+    assert resume(npy_files(tmp_path / "digits", drawing), drawing) == ([range(START + kept, STOP)] if kept < COUNT else [])
+    assert contents(tmp_path / "digits") == whole
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize(("file_format", "header"), [("idx", 16), ("raw", 0)])
+def test_images_cut_anywhere_become_those_of_an_unbroken_run(
+    tmp_path: Path, tiny: Generator, file_format: str, header: int, cut: Cut
+) -> None:
+    drawing = drawing_of(tiny, COUNT, START)
+    ((name, data),) = unbroken(tmp_path / "whole", file_format, drawing).items()
+    lay_out(tmp_path / "digits", as_parts({name: cut.of(data, header, 64)}))
+    missing = resume(FILES[file_format](tmp_path / "digits", drawing), drawing)
+    assert missing == ([range(START + cut.kept, STOP)] if cut.kept < COUNT else [])
+    assert contents(tmp_path / "digits") == {name: data}
+
+
+@each_format
+@pytest.mark.parametrize("text", [None, "31"])
+def test_whatever_a_killed_run_left_becomes_the_files_of_an_unbroken_one(
+    tmp_path: Path, conditional: Generator, file_format: str, text: str | None
+) -> None:
+    drawing = drawing_of(conditional, COUNT, START, text=text)
+    whole = unbroken(tmp_path / "whole", file_format, drawing)
+    generator = np.random.default_rng(len(file_format) + len(text or ""))
+    for number in range(40):
+        left = {}
+        for name, data in whole.items():
+            what = str(generator.choice(["nothing", "whole", "part", "part", "part", "header"]))
+            size = int(generator.integers(0, 300 if what == "header" else len(data) + 200))
+            if what == "whole":
+                left[name] = data
+            elif what != "nothing":
+                left[f".{name}.part"] = (data + bytes(200))[:size]
+        files = FILES[file_format](tmp_path / str(number), drawing)
+        lay_out(files.folder, left)
+        resume(files, drawing)
+        assert contents(files.folder) == whole, {name: len(data) for name, data in left.items()}
+        assert files.missing() == []
+
+
+@pytest.mark.parametrize("file_format", ["idx", "npy"])
+@pytest.mark.parametrize("size", [None, 50_000])
+def test_a_part_with_another_header_is_begun_anew(
+    tmp_path: Path, conditional: Generator, drawing: Drawing, file_format: str, size: int | None
+) -> None:
+    whole = unbroken(tmp_path / "whole", file_format, drawing)
+    other = unbroken(tmp_path / "other", file_format, drawing_of(conditional, COUNT, START, seed=4, height=9))
+    images, labels = whole
+    left = {f".{images}.part": other[images] if size is None else bytes(size), f".{labels}.part": whole[labels]}
+    lay_out(tmp_path / "digits", left)
+    assert resume(FILES[file_format](tmp_path / "digits", drawing), drawing) == [range(START, STOP)]
+    assert contents(tmp_path / "digits") == whole
+
+
+@pytest.mark.parametrize("file_format", ["idx", "npy"])
+@pytest.mark.parametrize("renamed", [0, 1])
+def test_a_run_that_is_killed_between_renames_is_completed_without_drawing(
+    tmp_path: Path, drawing: Drawing, monkeypatch: pytest.MonkeyPatch, file_format: str, renamed: int
+) -> None:
+    whole = unbroken(tmp_path / "whole", file_format, drawing)
+    files = FILES[file_format](tmp_path / "digits", drawing)
+    targets: list[Path] = []
+    replace = Path.replace
+
+    def killed(source: Path, target: Path) -> Path:
+        if len(targets) == renamed:
+            raise KeyboardInterrupt
+        targets.append(target)
+        return replace(source, target)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        patched.setattr(Path, "replace", killed)
+        drain(write(files, drawing))
+    assert len(visible(files.folder)) == renamed
+    assert sorted(contents(files.folder).values()) == sorted(whole.values())
+    assert resume(files, drawing) == []
+    assert contents(files.folder) == whole
+
+
+@pytest.mark.parametrize("final", [0, 1])
+def test_of_two_files_the_one_that_is_there_is_kept_and_the_other_continued(tmp_path: Path, drawing: Drawing, final: int) -> None:
+    whole = unbroken(tmp_path / "whole", "npy", drawing)
+    name, other = sorted(whole, reverse=final == 1)
+    lay_out(tmp_path / "digits", {name: whole[name], f".{other}.part": whole[other][: 128 + 8 * 64]})
+    before = identities(tmp_path / "digits")[name]
+    images = 64 if other == "labels.npy" else 8
+    assert resume(npy_files(tmp_path / "digits", drawing), drawing) == [range(START + images, STOP)]
+    assert contents(tmp_path / "digits") == whole
+    assert identities(tmp_path / "digits")[name] == before
+
+
+@each_format
+def test_files_that_are_there_are_not_written_again(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
+    whole = unbroken(tmp_path, file_format, drawing)
+    before = identities(tmp_path)
+    assert resume(FILES[file_format](tmp_path, drawing), drawing) == []
+    assert contents(tmp_path) == whole
+    assert identities(tmp_path) == before
+
+
+@each_format
+@pytest.mark.parametrize("difference", [-64, -1, 1, 64, None])
+def test_a_file_of_another_size_is_not_taken_for_complete(
+    tmp_path: Path, drawing: Drawing, file_format: str, difference: int | None
+) -> None:
+    whole = unbroken(tmp_path / "whole", file_format, drawing)
+    files = FILES[file_format](tmp_path / "digits", drawing)
+    images = files.files[0].name
+    size = 0 if difference is None else len(whole[images]) + difference
+    lay_out(files.folder, whole | {images: (whole[images] + bytes(64))[:size]})
+    assert resume(files, drawing) == [range(START, STOP)]
+    assert contents(files.folder) == whole
+
+
+@each_format
+@pytest.mark.parametrize("existing", [Existing.refuse, Existing.overwrite])
+@pytest.mark.parametrize("left", ["parts", "files", "both"])
+def test_a_run_that_resumes_nothing_takes_nothing_of_an_older_one(
+    tmp_path: Path, conditional: Generator, drawing: Drawing, file_format: str, existing: Existing, left: str
+) -> None:
+    whole = unbroken(tmp_path / "whole", file_format, drawing)
+    older = unbroken(tmp_path / "older", file_format, drawing_of(conditional, COUNT, START, seed=4))
+    assert all(older[name] != whole[name] and len(older[name]) == len(whole[name]) for name in whole if "images" in name)
+    files = FILES[file_format](tmp_path / "digits", drawing)
+    final = {} if left == "parts" else older
+    lay_out(files.folder, final | ({} if left == "files" else as_parts(older)))
+    assert files.existing() == [files.folder / name for name in final]
+    for _ in write(files, drawing, existing):
+        assert visible(files.folder) == final
+    assert contents(files.folder) == whole
+
+
+@each_format
+def test_files_of_which_others_are_begun_are_not_complete(
+    tmp_path: Path, conditional: Generator, drawing: Drawing, file_format: str
+) -> None:
+    older = unbroken(tmp_path / "digits", file_format, drawing_of(conditional, COUNT, START, seed=4))
+    files = FILES[file_format](tmp_path / "digits", drawing)
+    written = write(files, drawing, Existing.overwrite)
+    next(written)
+    written.close()  # type: ignore[attr-defined]
+    assert visible(files.folder) == older
+    assert resume(files, drawing) == [range(START + 64, STOP)]
+    assert contents(files.folder) == unbroken(tmp_path / "whole", file_format, drawing)
+
+
+def test_files_of_other_images_go_when_these_have_come(tmp_path: Path, tiny: Generator) -> None:
+    drawing = drawing_of(tiny, COUNT)
+    files = npy_files(tmp_path, drawing)
+    (tmp_path / "labels.npy").write_bytes(b"older")
+    assert files.existing() == [tmp_path / "labels.npy"]
+    for _ in write(files, drawing, Existing.overwrite):
+        assert visible(tmp_path) == {"labels.npy": b"older"}
+    assert os.listdir(tmp_path) == ["images.npy"]
+
+
+def test_a_file_of_other_images_that_cannot_be_removed_is_an_output_error(tmp_path: Path, tiny: Generator) -> None:
+    (tmp_path / "labels.npy").mkdir()
+    drawing = drawing_of(tiny)
+    with pytest.raises(OutputError, match=r"^cannot remove .*labels\.npy, an older file of other images: "):
+        drain(write(npy_files(tmp_path, drawing), drawing, Existing.overwrite))
+
+
+@each_format
+def test_a_folder_in_the_place_of_a_part_is_an_output_error(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
+    files = FILES[file_format](tmp_path, drawing)
+    part = tmp_path / f".{files.files[0].name}.part"
+    part.mkdir()
+    with pytest.raises(OutputError) as caught:
+        files.missing()
+    assert str(caught.value) == f"cannot read {part}: Is a directory"
+    for existing in Existing:
+        with pytest.raises(OutputError) as caught:
+            drain(write(files, drawing, existing))
+        verb = "read" if existing is Existing.resume else "write"
+        assert str(caught.value) == f"cannot {verb} {part}: Is a directory"
+
+
+@each_format
+def test_a_folder_in_the_place_of_a_file_is_an_output_error_and_what_was_drawn_stays(
+    tmp_path: Path, drawing: Drawing, file_format: str
+) -> None:
+    files = FILES[file_format](tmp_path, drawing)
+    file = tmp_path / files.files[0].name
+    file.mkdir()
+    assert files.existing() == [file]
+    with pytest.raises(OutputError) as caught:
+        drain(write(files, drawing, Existing.overwrite))
+    assert str(caught.value) == f"cannot write {file}: Is a directory"
+    file.rmdir()
+    assert resume(files, drawing) == []
+    assert contents(tmp_path) == unbroken(tmp_path / "whole", file_format, drawing)
+
+
+def test_a_file_in_the_place_of_the_folder_is_an_output_error(tmp_path: Path, drawing: Drawing) -> None:
+    (tmp_path / "digits").write_bytes(b"older")
+    with pytest.raises(OutputError, match=r"^output .*digits is a file, expected a folder or a name that is free"):
+        drain(write(npy_files(tmp_path / "digits", drawing), drawing))
+    assert contents(tmp_path) == {"digits": b"older"}

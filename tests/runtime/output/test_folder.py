@@ -1,0 +1,115 @@
+"""The folder that files go to: made where it can be, looked through, and nothing in it lost."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pocketgan.errors import OutputError
+from pocketgan.output.folder import file_names, prepare_folder, refuse_overwriting, remove_leftovers
+
+
+def test_a_folder_is_made_with_its_parents(tmp_path: Path) -> None:
+    prepare_folder(tmp_path / "a" / "b" / "c")
+    assert (tmp_path / "a" / "b" / "c").is_dir()
+
+
+def test_a_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    prepare_folder(tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_file_where_the_folder_should_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "digits").touch()
+    with pytest.raises(OutputError) as caught:
+        prepare_folder(tmp_path / "digits")
+    assert str(caught.value) == (
+        f"output {tmp_path / 'digits'} is a file, expected a folder or a name that is free: choose another --out"
+    )
+
+
+@pytest.mark.parametrize("place", ["file/digits", "x" * 300])
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"^cannot make the folder .*; choose another --out$"):
+        prepare_folder(tmp_path / place)
+
+
+@pytest.mark.parametrize("place", ["file", "file/digits"])
+def test_a_folder_that_cannot_be_made_is_told_by_the_option_it_came_from(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"choose another --cache$"):
+        prepare_folder(tmp_path / place, "--cache")
+
+
+def test_the_names_in_a_folder_are_those_of_files_and_folders(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("a.png", ".hidden", "folder/b.png"):
+        (tmp_path / name).touch()
+    assert sorted(file_names(tmp_path)) == [".hidden", "a.png", "folder"]
+
+
+@pytest.mark.parametrize("place", ["absent", "absent/digits", "file", "file/digits"])
+def test_where_no_folder_is_there_are_no_names(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    assert list(file_names(tmp_path / place)) == []
+
+
+@pytest.mark.parametrize("look", [file_names, lambda folder: remove_leftovers(folder, lambda name: True)])
+def test_a_folder_that_cannot_be_read_is_an_output_error(tmp_path: Path, look: Callable[[Path], object]) -> None:
+    with pytest.raises(OutputError, match=r"^cannot read the folder .*: File name too long; choose another --out$"):
+        list(look(tmp_path / ("x" * 300)))  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("can_resume", [False, True])
+def test_without_files_nothing_is_refused(can_resume: bool) -> None:
+    refuse_overwriting([], can_resume)
+
+
+@pytest.mark.parametrize(
+    ("can_resume", "told"),
+    [
+        (False, "use --overwrite, or another --out"),
+        (True, "use --resume to complete that run, --overwrite, or another --out"),
+    ],
+)
+def test_files_that_exist_are_refused(tmp_path: Path, can_resume: bool, told: str) -> None:
+    with pytest.raises(OutputError) as caught:
+        refuse_overwriting([tmp_path / "grid.png"], can_resume)
+    assert str(caught.value) == f"{tmp_path / 'grid.png'} exists already: {told}"
+
+
+def test_of_several_files_the_first_is_named_and_the_others_counted(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"00000003\.png exists already, as do 1,496 more: use"):
+        refuse_overwriting([tmp_path / f"{index:08d}.png" for index in range(3, 1500)], can_resume=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_removed"),
+    [
+        (".digits.npz.123.tmp", True),
+        (".digits.npz.part", True),
+        (".digits.npz.tmp", False),
+        (".digits.npz.12x.tmp", False),
+        (".digits.npz.123.tmp.bak", False),
+        (".digits.npz.parts", False),
+        ("digits.npz.123.tmp", False),
+        ("x.digits.npz.123.tmp", False),
+        (".other.npz.123.tmp", False),
+        (".other.npz.part", False),
+        (".digits.npz", False),
+        ("digits.npz", False),
+    ],
+)
+def test_only_our_own_half_written_files_are_removed(tmp_path: Path, name: str, is_removed: bool) -> None:
+    (tmp_path / name).touch()
+    remove_leftovers(tmp_path, lambda whole: whole == "digits.npz")
+    assert os.listdir(tmp_path) == [name] * (not is_removed)
+
+
+def test_a_leftover_that_cannot_be_removed_is_an_output_error(tmp_path: Path) -> None:
+    (tmp_path / ".digits.npz.123.tmp").mkdir()
+    with pytest.raises(OutputError, match=r"^cannot remove .*\.tmp, a file that a killed run left unfinished: "):
+        remove_leftovers(tmp_path, lambda whole: True)

@@ -1,0 +1,161 @@
+"""Animated GIF files: every frame can be read back exactly, for its time, and all repeat for ever."""
+
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from full_disk import small_files_only
+from numpy.typing import NDArray
+from PIL import Image
+
+from pocketgan.errors import OutputError
+from pocketgan.generator import Generator
+from pocketgan.output.gif_file import write_gif
+from pocketgan.text_rows import text_rows
+from pocketgan.walks import walk
+
+
+def noise(count: int, height: int, width: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (count, height, width), np.uint8)
+
+
+def read(path: Path) -> tuple[NDArray[np.uint8], list[int]]:
+    """Return the frames as they are shown, uint8 [n, H, W], and the milliseconds of each."""
+    frames, times = [], []
+    with Image.open(path) as file:
+        assert file.format == "GIF"
+        assert file.info["loop"] == 0
+        for position in range(file.n_frames):  # type: ignore[attr-defined]
+            file.seek(position)
+            red, green, blue = np.moveaxis(np.asarray(file.convert("RGB")), 2, 0)
+            np.testing.assert_array_equal(red, green)
+            np.testing.assert_array_equal(red, blue)
+            frames.append(red)
+            times.append(file.info["duration"])
+    return np.stack(frames), times
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "digits.gif"
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+@pytest.mark.parametrize(("count", "height", "width"), [(1, 28, 28), (5, 28, 112), (3, 1, 1), (2, 100, 7), (2, 300, 300)])
+def test_frames_can_be_read_back_exactly(target: Path, count: int, height: int, width: int, scale: int) -> None:
+    frames = noise(count, height, width)
+    write_gif(target, frames, scale, 80)
+    found, times = read(target)
+    np.testing.assert_array_equal(found, frames.repeat(scale, axis=1).repeat(scale, axis=2))
+    assert times == [80] * count
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_all_256_greys_are_themselves(target: Path) -> None:
+    greys = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    write_gif(target, [greys, 255 - greys, greys.T], 1, 80)
+    np.testing.assert_array_equal(read(target)[0], [greys, 255 - greys, greys.T])
+
+
+def test_a_walk_can_be_read_back_and_is_small(target: Path) -> None:
+    pocket = Generator.load("pocket")
+    frames = list(walk(pocket, range(4), 1, np.arange(4)[:, None], 0, 1, 16))
+    write_gif(target, iter(frames), 4, 60)
+    found, times = read(target)
+    np.testing.assert_array_equal(found[:, ::4, ::4], frames)
+    assert times == [60] * 64
+    assert target.stat().st_size < 64 * 1800
+
+
+def test_rows_of_text_can_be_read_back(target: Path, conditional: Generator) -> None:
+    (batch,) = text_rows(conditional, "2026", 5)
+    write_gif(target, batch.images, 1, 80)
+    np.testing.assert_array_equal(read(target)[0], batch.images)
+
+
+def test_a_change_anywhere_is_shown_and_nothing_else_is(target: Path) -> None:
+    frames = noise(6, 9, 12)
+    frames[1:] = frames[0]
+    for position, (row, column) in enumerate([(0, 0), (8, 11), (0, 11), (8, 0), (4, 5)], start=1):
+        frames[position:, row, column] += 1
+    write_gif(target, frames, 3, 80)
+    np.testing.assert_array_equal(read(target)[0][:, ::3, ::3], frames)
+
+
+def test_equal_frames_in_a_row_keep_their_number_and_their_time(target: Path) -> None:
+    first, second = noise(2, 10, 10)
+    frames = [first, first, first, second, second, first]
+    write_gif(target, frames, 2, 80)
+    found, times = read(target)
+    np.testing.assert_array_equal(found[:, ::2, ::2], frames)
+    assert times == [80] * 6
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"), [(40, 40), (84, 80), (85, 90), (1000, 1000), (20, 20), (3, 10), (0, 10), (10**6, 655350)]
+)
+def test_times_are_rounded_to_what_a_gif_can_hold(target: Path, asked: int, shown: int) -> None:
+    write_gif(target, noise(2, 5, 5), 1, asked)
+    assert read(target)[1] == [shown] * 2
+
+
+def test_equal_frames_give_equal_bytes(tmp_path: Path) -> None:
+    for name in ("first.gif", "second.gif"):
+        write_gif(tmp_path / name, noise(4, 20, 20), 2, 80)
+    assert (tmp_path / "first.gif").read_bytes() == (tmp_path / "second.gif").read_bytes()
+
+
+def test_frames_are_not_kept(target: Path) -> None:
+    made: list[weakref.ref[NDArray[np.uint8]]] = []
+
+    def frames() -> Iterator[NDArray[np.uint8]]:
+        for frame in noise(50, 8, 8):
+            copy = frame.copy()
+            made.append(weakref.ref(copy))
+            yield copy
+            del copy
+            assert sum(reference() is not None for reference in made) <= 2
+
+    write_gif(target, frames(), 1, 80)
+    assert len(made) == 50
+
+
+def test_a_full_disk_leaves_nothing(target: Path) -> None:
+    with pytest.raises(OutputError) as caught, small_files_only():
+        write_gif(target, noise(10, 28, 28), 4, 80)
+    assert str(caught.value) == f"cannot write {target}: File too large"
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_full_disk_leaves_the_older_file(target: Path) -> None:
+    target.write_bytes(b"older")
+    with pytest.raises(OutputError), small_files_only(5000):
+        write_gif(target, noise(10, 28, 28), 4, 80)
+    assert target.read_bytes() == b"older"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_frames_that_fail_leave_the_older_file(target: Path) -> None:
+    def failing() -> Iterator[NDArray[np.uint8]]:
+        yield from noise(3, 8, 8)
+        raise KeyboardInterrupt
+
+    target.write_bytes(b"older")
+    with pytest.raises(KeyboardInterrupt):
+        write_gif(target, failing(), 1, 80)
+    assert target.read_bytes() == b"older"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_frames_that_no_gif_can_hold_are_refused(target: Path) -> None:
+    write_gif(target, noise(1, 1, 13107), 5, 80)
+    with pytest.raises(OutputError) as caught:
+        write_gif(target, noise(1, 1, 16384), 4, 80)
+    assert str(caught.value) == f"cannot write {target}: 65536x4 pixels, but a GIF has at most 65535 each way"
+
+
+def test_a_folder_that_is_not_there_is_an_output_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"^cannot write .*absent.*: No such file or directory"):
+        write_gif(tmp_path / "absent" / "digits.gif", noise(1, 8, 8), 1, 80)

@@ -1,0 +1,191 @@
+"""Compressed array files: the same bytes as the plain ones, whole or as they were before."""
+
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawings import contents, drain, drawing_of
+from full_disk import small_files_only
+
+from pocketgan.drawing import Drawing
+from pocketgan.drawing_run import Existing
+from pocketgan.errors import ModelError, OutputError
+from pocketgan.generator import Batch, Generator
+from pocketgan.output.gzip_files import GzipFiles
+from pocketgan.output.idx_files import idx_files
+from pocketgan.output.npy_files import npy_files
+
+IMAGES, LABELS = "images-idx3-ubyte.gz", "labels-idx1-ubyte.gz"
+
+
+def files_of(folder: Path, drawing: Drawing) -> GzipFiles:
+    return GzipFiles(idx_files(folder, drawing))
+
+
+def write(files: GzipFiles, drawing: Drawing, existing: Existing = Existing.refuse) -> Iterator[Batch]:
+    return files.write(drawing.batches(drawing.selection.indices), existing)
+
+
+def written(folder: Path, drawing: Drawing) -> dict[str, bytes]:
+    """Return all files of a run that nothing stopped."""
+    drain(write(files_of(folder, drawing), drawing))
+    return contents(folder)
+
+
+def noise(count: int) -> Batch:
+    """Return images that do not compress, of class 7."""
+    images = np.random.default_rng(0).integers(0, 256, (count, 28, 28), dtype=np.uint8)
+    return Batch(0, images, np.full(count, 7))
+
+
+def nothing() -> Iterator[Batch]:
+    """Return batches that must not be asked for."""
+    raise AssertionError("something is drawn that is there already")
+    yield
+
+
+@pytest.mark.parametrize("file_format", ["idx", "npy"])
+@pytest.mark.parametrize("text", [None, "2026"])
+def test_compressed_files_hold_the_same_bytes_and_are_always_the_same(
+    tmp_path: Path, conditional: Generator, file_format: str, text: str | None
+) -> None:
+    drawing = drawing_of(conditional, 130, start=5, text=text)
+    make = idx_files if file_format == "idx" else npy_files
+    drain(make(tmp_path / "plain", drawing).write(drawing.batches(drawing.selection.indices), Existing.refuse))
+    for name in ("first", "second"):
+        drain(write(GzipFiles(make(tmp_path / name, drawing)), drawing))
+    compressed = contents(tmp_path / "first")
+    plain = {f"{name}.gz": data for name, data in contents(tmp_path / "plain").items()}
+    assert {name: gzip.decompress(data) for name, data in compressed.items()} == plain
+    assert compressed == contents(tmp_path / "second")
+    assert len(compressed) == 2
+
+
+def test_a_compressed_file_tells_neither_its_name_nor_the_time_of_day(tmp_path: Path, conditional: Generator) -> None:
+    for data in written(tmp_path, drawing_of(conditional)).values():
+        # After two bytes that say gzip and one for deflate: flags, of which one stands for a name, and the time.
+        assert data[:8] == b"\x1f\x8b\x08" + bytes(5)
+
+
+@pytest.mark.parametrize("existing", Existing)
+def test_files_appear_after_the_last_batch_and_nothing_is_left_of_early_ends(
+    tmp_path: Path, conditional: Generator, existing: Existing
+) -> None:
+    drawing = drawing_of(conditional, 130)
+    files = files_of(tmp_path / "digits", drawing)
+    begun = write(files, drawing, existing)
+    next(begun)
+    begun.close()  # type: ignore[attr-defined]
+    assert contents(files.plain.folder) == {}
+    for _ in write(files, drawing, existing):
+        assert all(name.startswith(".") for name in contents(files.plain.folder))
+    assert contents(files.plain.folder).keys() == {IMAGES, LABELS}
+
+
+def test_batches_are_passed_on_as_they_are(tmp_path: Path, conditional: Generator) -> None:
+    drawing = drawing_of(conditional, 150)
+    batches = list(drawing.batches(range(150)))
+    passed_on = list(files_of(tmp_path, drawing).write(batches, Existing.refuse))
+    assert [id(batch) for batch in passed_on] == [id(batch) for batch in batches]
+
+
+# Of twenty images nothing is on the disk before the files are closed.
+@pytest.mark.parametrize("count", [20, 1000])
+def test_a_full_disk_leaves_older_files_that_belong_together(tmp_path: Path, conditional: Generator, count: int) -> None:
+    before = written(tmp_path, drawing_of(conditional, count))
+    files = files_of(tmp_path, drawing_of(conditional, count))
+    with pytest.raises(OutputError) as caught, small_files_only():
+        drain(files.write([noise(count)], Existing.overwrite))
+    assert str(caught.value) == f"cannot write {tmp_path / IMAGES}: File too large"
+    assert contents(tmp_path) == before
+
+
+def test_a_model_that_fails_leaves_the_older_files(tmp_path: Path, conditional: Generator) -> None:
+    def failing() -> Iterator[Batch]:
+        yield noise(100)
+        raise ModelError("model x.onnx failed to draw")
+
+    before = written(tmp_path, drawing_of(conditional, 200))
+    with pytest.raises(ModelError):
+        drain(files_of(tmp_path, drawing_of(conditional, 200)).write(failing(), Existing.overwrite))
+    assert contents(tmp_path) == before
+
+
+def test_older_files_are_replaced(tmp_path: Path, conditional: Generator) -> None:
+    drawing = drawing_of(conditional, 130, seed=1)
+    new = written(tmp_path / "new", drawing)
+    older = written(tmp_path / "digits", drawing_of(conditional, 150, seed=2))
+    files = files_of(tmp_path / "digits", drawing)
+    for _ in write(files, drawing, Existing.overwrite):
+        assert {name: data for name, data in contents(files.plain.folder).items() if not name.startswith(".")} == older
+    assert contents(files.plain.folder) == new
+
+
+@pytest.mark.parametrize("left", [[], [IMAGES], [LABELS]], ids=str)
+def test_all_is_missing_unless_all_files_are_there_and_is_drawn_again(
+    tmp_path: Path, conditional: Generator, left: list[str]
+) -> None:
+    drawing = drawing_of(conditional, 130, start=5)
+    whole = written(tmp_path, drawing)
+    for name in whole.keys() - set(left):
+        (tmp_path / name).unlink()
+    files = files_of(tmp_path, drawing)
+    assert files.existing() == [tmp_path / name for name in left]
+    assert files.missing() == [range(5, 135)]
+    drain(write(files, drawing, Existing.resume))
+    assert contents(tmp_path) == whole
+
+
+def test_files_that_are_there_are_not_written_again(tmp_path: Path, conditional: Generator) -> None:
+    drawing = drawing_of(conditional, 130)
+    whole = written(tmp_path, drawing)
+    numbers = {path: path.stat().st_ino for path in tmp_path.iterdir()}
+    files = files_of(tmp_path, drawing)
+    assert files.existing() == [tmp_path / IMAGES, tmp_path / LABELS]
+    assert files.missing() == []
+    drain(files.write(nothing(), Existing.resume))
+    assert contents(tmp_path) == whole
+    assert {path: path.stat().st_ino for path in tmp_path.iterdir()} == numbers
+
+
+@pytest.mark.parametrize("is_complete", [False, True])
+def test_a_resumed_run_removes_what_killed_ones_left_unfinished(
+    tmp_path: Path, conditional: Generator, is_complete: bool
+) -> None:
+    drawing = drawing_of(conditional, 130)
+    whole = written(tmp_path / "whole", drawing)
+    if is_complete:
+        written(tmp_path / "digits", drawing)
+    (tmp_path / "digits").mkdir(exist_ok=True)
+    others = ["notes.gz.99.tmp", ".notes.gz.99.tmp", f"{IMAGES}.99.tmp", ".images-idx3-ubyte.99.tmp"]
+    for name in (f".{IMAGES}.99.tmp", f".{IMAGES}.12345.tmp", f".{LABELS}.99.tmp", *others):
+        (tmp_path / "digits" / name).write_bytes(b"half")
+    drain(write(files_of(tmp_path / "digits", drawing), drawing, Existing.resume))
+    assert contents(tmp_path / "digits") == whole | dict.fromkeys(others, b"half")
+
+
+def test_labels_of_other_images_do_not_stay_beside_new_ones(tmp_path: Path, tiny: Generator, conditional: Generator) -> None:
+    existing: list[str] = []
+    for drawing, names in (
+        (drawing_of(conditional, 4), [IMAGES, LABELS]),
+        (drawing_of(conditional, 4, text="12"), [IMAGES, "labels-idx2-ubyte.gz"]),
+        (drawing_of(tiny, 4), [IMAGES]),
+    ):
+        files = files_of(tmp_path, drawing)
+        assert files.existing() == [tmp_path / name for name in existing]
+        drain(write(files, drawing, Existing.overwrite))
+        assert sorted(os.listdir(tmp_path)) == names
+        existing = names
+
+
+@pytest.mark.parametrize("name", [IMAGES, LABELS])
+def test_a_folder_in_the_place_of_a_file_is_an_output_error(tmp_path: Path, conditional: Generator, name: str) -> None:
+    (tmp_path / name).mkdir()
+    drawing = drawing_of(conditional)
+    with pytest.raises(OutputError) as caught:
+        drain(write(files_of(tmp_path, drawing), drawing, Existing.overwrite))
+    assert str(caught.value) == f"cannot write {tmp_path / name}: Is a directory"
+    assert not [path for path in os.listdir(tmp_path) if path.startswith(".")]

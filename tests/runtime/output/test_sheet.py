@@ -1,0 +1,153 @@
+"""The sheet of the first images: laid out as asked for, of a size that can be borne."""
+
+import io
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from drawings import contents, drawing_of
+from full_disk import small_files_only
+from numpy.typing import NDArray
+from PIL import Image
+
+from pocketgan.drawing_run import Grid
+from pocketgan.errors import OutputError
+from pocketgan.finish import finished
+from pocketgan.generator import Batch, Generator
+from pocketgan.output.sheet import check_sheet, shown_scale, write_grid, write_sheet
+from pocketgan.pictures import contact_sheet
+from pocketgan.text_rows import text_rows
+
+
+def noise(*shape: int) -> NDArray[np.uint8]:
+    """Return pixels that do not compress."""
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def size_of(sheet: Path) -> tuple[int, int]:
+    """Return the width and height of an image file."""
+    with Image.open(sheet) as image:
+        return image.size
+
+
+def as_png(images: NDArray[np.uint8], columns: int, scale: int) -> bytes:
+    """Return the file that a contact sheet becomes."""
+    expected = io.BytesIO()
+    contact_sheet(images, columns, scale).save(expected, format="PNG")
+    return expected.getvalue()
+
+
+@pytest.mark.parametrize("columns", [1, 4, 10])
+def test_a_grid_is_a_contact_sheet(tmp_path: Path, tiny: Generator, columns: int) -> None:
+    images = tiny.generate(10)
+    write_grid(tmp_path / "grid.png", images, columns)
+    assert contents(tmp_path) == {"grid.png": as_png(images, columns, scale=4)}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"start": 95, "seed": 3}, {"names": ("7", "2")}, {"truncation": 0.5}, {"threads": 3}], ids=str
+)
+def test_a_sheet_shows_the_first_images(tmp_path: Path, conditional: Generator, options: dict[str, Any]) -> None:
+    drawing = drawing_of(conditional, 200, **options)
+    write_sheet(tmp_path / "grid.png", drawing, Grid(columns=12, rows=10))
+    address = {name: options[name] for name in ("start", "seed", "truncation") if name in options}
+    images = conditional.generate(120, [7, 2] if "names" in options else None, **address)
+    assert contents(tmp_path) == {"grid.png": as_png(images, 12, scale=4)}
+
+
+def test_a_sheet_shows_the_first_rows_of_text(tmp_path: Path, conditional: Generator) -> None:
+    write_sheet(tmp_path / "grid.png", drawing_of(conditional, 10, start=5, text="42"), Grid(2, 3))
+    (batch,) = text_rows(conditional, "42", 6, start=5)
+    assert contents(tmp_path) == {"grid.png": as_png(batch.images, 2, scale=4)}
+
+
+@pytest.mark.parametrize(("height", "scale"), [(None, 4), (40, 2), (120, 1)])
+def test_a_sheet_shows_images_as_they_are_drawn(tmp_path: Path, tiny: Generator, height: int | None, scale: int) -> None:
+    write_sheet(tmp_path / "grid.png", drawing_of(tiny, height=height, is_inverted=True), Grid(3, 2))
+    (batch,) = finished([Batch(0, tiny.generate(6), None)], height, is_inverted=True)
+    assert contents(tmp_path) == {"grid.png": as_png(batch.images, 3, scale)}
+
+
+@pytest.mark.parametrize(
+    ("count", "grid", "columns", "rows"),
+    [
+        (10, Grid(5, 2), 5, 2),
+        (10, Grid(4, 4), 4, 3),
+        (10, Grid(4, 9999), 4, 3),
+        (3, Grid(5, 2), 3, 1),
+        (1, Grid(9999, 9999), 1, 1),
+        (100, Grid(1, 7), 1, 7),
+        (100, Grid(70, 1), 70, 1),
+    ],
+)
+def test_a_sheet_has_no_more_rows_than_there_are_images(
+    tmp_path: Path, tiny: Generator, count: int, grid: Grid, columns: int, rows: int
+) -> None:
+    write_sheet(tmp_path / "grid.png", drawing_of(tiny, count), grid)
+    assert size_of(tmp_path / "grid.png") == (2 + columns * 34, 2 + rows * 34)
+
+
+@pytest.mark.parametrize(
+    ("height", "scale"), [(1, 4), (8, 4), (28, 4), (29, 3), (37, 3), (38, 2), (40, 2), (56, 2), (57, 1), (112, 1), (300, 1)]
+)
+def test_small_images_are_enlarged(tmp_path: Path, height: int, scale: int) -> None:
+    assert shown_scale(height) == scale
+    write_grid(tmp_path / "grid.png", noise(1, height, height), 1)
+    assert size_of(tmp_path / "grid.png") == (height * scale + 4, height * scale + 4)
+
+
+@pytest.mark.parametrize(("count", "scale"), [(30, 4), (34, 4), (35, 3), (62, 3), (63, 2)])
+def test_the_more_there_is_to_show_the_less_it_is_enlarged(tmp_path: Path, count: int, scale: int) -> None:
+    write_grid(tmp_path / "grid.png", np.zeros((count, 10, 10_000), np.uint8), 1)
+    assert size_of(tmp_path / "grid.png") == (10_000 * scale + 4, count * (10 * scale + 2) + 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "grid", "told"),
+    [
+        ({"count": 671_089}, Grid(1025, 1024), "671,089 images of 8x8"),
+        ({"count": 10**6, "height": 512}, Grid(255, 1), "255 images of 512x512"),
+        ({"count": 255, "height": 512}, Grid(9999, 9999), "255 images of 512x512"),
+        ({"count": 100, "height": 512, "text": "1" * 32}, Grid(4, 2), "8 images of 512x16384"),
+    ],
+    ids=str,
+)
+def test_a_sheet_too_large_for_a_small_device_is_refused(
+    conditional: Generator, options: dict[str, Any], grid: Grid, told: str
+) -> None:
+    with pytest.raises(OutputError) as caught:
+        check_sheet(drawing_of(conditional, **options), grid)
+    assert str(caught.value) == f"a grid of {told} is too large: expected at most 67,108,864 pixels in all"
+
+
+@pytest.mark.parametrize(
+    ("options", "grid"),
+    [
+        ({"count": 671_088}, Grid(1024, 1024)),
+        ({"count": 10**8, "height": 1}, Grid(2000, 2000)),
+        ({"count": 10**8}, Grid(100, 100)),
+        ({"count": 10}, Grid(9999, 9999)),
+        ({"count": 254, "height": 512}, Grid(9999, 9999)),
+        ({"count": 100, "height": 512, "text": "1" * 32}, Grid(7, 1)),
+    ],
+    ids=str,
+)
+def test_a_sheet_of_a_size_that_can_be_borne_is_not_refused(conditional: Generator, options: dict[str, Any], grid: Grid) -> None:
+    check_sheet(drawing_of(conditional, **options), grid)
+
+
+def test_a_full_disk_leaves_no_grid(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"grid\.png: File too large$"), small_files_only():
+        write_grid(tmp_path / "grid.png", noise(9, 28, 28), 3)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_leaves_the_older_sheet(tmp_path: Path, tiny: Generator) -> None:
+    (tmp_path / "grid.png").write_bytes(b"old")
+    expected = re.escape(f"cannot write {tmp_path / 'grid.png'}: File too large")
+    with pytest.raises(OutputError, match=f"^{expected}$"), small_files_only(300):
+        write_sheet(tmp_path / "grid.png", drawing_of(tiny, 100), Grid(10, 10))
+    assert contents(tmp_path) == {"grid.png": b"old"}

@@ -1,0 +1,128 @@
+"""Images on standard output: nothing but images, for whoever reads them, however it ends."""
+
+import io
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pocketgan.generator import Generator
+from pocketgan.output.png import PNG_END
+
+PATIENCE = 60
+GAN_GEN = [sys.executable, "-m", "pocketgan.gen_cli"]
+
+
+def streamed(models: Path, *options: str, command: list[str] = GAN_GEN) -> tuple[int, bytes, str]:
+    """Run gan-gen --out - and return its exit code, standard output and standard error."""
+    arguments = [*command, "--model", str(models / "tiny_conditional.onnx"), "--out", "-", *options]
+    done = subprocess.run(arguments, capture_output=True, timeout=PATIENCE)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_raw_is_the_pixels_alone(models: Path, conditional: Generator, threads: str) -> None:
+    code, out, said = streamed(models, "--format", "raw", "--count", "200", "--start", "3", "--threads", threads)
+    assert code == 0
+    assert out == conditional.generate(200, start=3).tobytes()
+    assert re.search(r"\n200 images of seed 0 from index 3 on standard output after \d+\.\d\d s\n$", said)
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_png_is_one_file_after_the_other(models: Path, conditional: Generator, threads: str) -> None:
+    code, out, _ = streamed(models, "--count", "150", "--invert", "--threads", threads)
+    assert code == 0
+    files = [file + PNG_END for file in out.split(PNG_END)[:-1]]
+    assert len(files) == 150
+    for file, image in zip(files, conditional.generate(150), strict=True):
+        with Image.open(io.BytesIO(file)) as read:
+            np.testing.assert_array_equal(np.asarray(read), 255 - image)
+
+
+def test_one_png_on_standard_output_is_the_file_that_a_folder_gets(models: Path, tmp_path: Path) -> None:
+    code, out, _ = streamed(models, "--text", "2026", "--seed", "4")
+    assert code == 0
+    command = [
+        *GAN_GEN,
+        "--model",
+        str(models / "tiny_conditional.onnx"),
+        "--text",
+        "2026",
+        "--seed",
+        "4",
+        "--out",
+        str(tmp_path),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    assert out == (tmp_path / "00000000_2026.png").read_bytes()
+
+
+def test_quiet_says_nothing_beside_the_images(models: Path) -> None:
+    assert streamed(models, "--format", "raw", "--count", "1", "--quiet")[2] == ""
+
+
+def test_what_others_print_meanwhile_is_not_among_the_images(models: Path, conditional: Generator) -> None:
+    script = """if True:
+        import os
+        from pocketgan import output
+        from pocketgan.output import npy_files, standard_output
+        def talkative(batch):
+            print("from Python", flush=True)
+            os.write(1, b"from a library\\n")
+            return npy_files.image_pixels(batch)
+        standard_output.image_pixels = talkative
+        from pocketgan.gen_cli import main
+        main()
+    """
+    code, out, said = streamed(models, "--format", "raw", "--count", "3", command=[sys.executable, "-c", script])
+    assert code == 0
+    assert out == conditional.generate(3).tobytes()
+    assert "from Python\nfrom a library\n" in said
+
+
+def test_a_reader_that_ends_early_is_one_line_and_1(models: Path) -> None:
+    command = [*GAN_GEN, "--model", str(models / "tiny.onnx"), "--count", "1000000", "--out", "-", "--format", "raw", "--quiet"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert len(process.stdout.read(6400)) == 6400
+        process.stdout.close()
+        said = process.stderr.read().decode()
+        assert process.wait(PATIENCE) == 1
+    assert said == "error: cannot write to standard output: Broken pipe\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_line_and_1(models: Path) -> None:
+    with open("/dev/full", "w") as full:
+        command = [*GAN_GEN, "--model", str(models / "tiny.onnx"), "--out", "-", "--quiet"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (1, "error: cannot write to standard output: No space left on device\n")
+
+
+def test_a_terminal_gets_no_images(models: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [*GAN_GEN, "--model", str(models / "tiny.onnx"), "--out", "-", "--quiet"]
+    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: standard output is a terminal: send it to a file or a program, as in gan-gen --out - >")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "1>&-"])
+def test_closed_streams_are_no_traceback(models: Path, closed: str) -> None:
+    command = f'"{sys.executable}" -m pocketgan.gen_cli --model "{models / "tiny.onnx"}" --out - --format raw --count 2 {closed}'
+    done = subprocess.run(command, shell=True, capture_output=True, timeout=PATIENCE)
+    assert b"Traceback" not in done.stderr
+    if closed == "2>&-":
+        assert (done.returncode, len(done.stdout)) == (0, 128)
+    else:
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert b"error: cannot write to standard output: it is closed\n" in done.stderr

@@ -1,0 +1,257 @@
+"""Tar files for WebDataset: what each holds, wherever a run begins and ends, and what stopped runs leave of them."""
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawings import contents, drain, drawing_of
+from full_disk import small_files_only
+from PIL import Image
+
+from pocketgan.address import INDEX_LIMIT
+from pocketgan.drawing import Drawing
+from pocketgan.drawing_run import Existing
+from pocketgan.errors import ModelError, OutputError
+from pocketgan.generator import Batch, Generator
+from pocketgan.output import tar_shards
+from pocketgan.output.png_files import PngFiles
+from pocketgan.output.tar_shards import TarShards
+
+
+@pytest.fixture(autouse=True)
+def _ten_images_in_a_shard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tar_shards, "IMAGES_IN_SHARD", 10)
+
+
+def write(folder: Path, drawing: Drawing, existing: Existing = Existing.refuse) -> Iterator[Batch]:
+    return TarShards(folder, drawing).write(drawing.batches(drawing.selection.indices), existing)
+
+
+def written(folder: Path, drawing: Drawing) -> dict[str, bytes]:
+    """Return all files of a run that nothing stopped."""
+    drain(write(folder, drawing))
+    return contents(folder)
+
+
+def resume(files: TarShards, drawing: Drawing) -> list[range]:
+    """Do what a resumed run does, and return what was missing."""
+    missing = files.missing()
+    drain(files.write(chain.from_iterable(map(drawing.batches, missing)), Existing.resume))
+    return missing
+
+
+def unpacked(path: Path) -> dict[str, bytes]:
+    """Return the files in a tar file, in the order that they stand there."""
+    files: dict[str, bytes] = {}
+    with tarfile.open(path, "r:") as tar:
+        for entry in tar:
+            contents = tar.extractfile(entry)
+            assert contents is not None
+            assert entry.name not in files
+            files[entry.name] = contents.read()
+    return files
+
+
+def tar_name(number: int) -> str:
+    return f"digits-{number:06d}.tar"
+
+
+def identities(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return what changes when a file is written again, even with the same bytes."""
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+def test_a_model_without_classes_has_images_alone(tmp_path: Path, tiny: Generator) -> None:
+    written(tmp_path, drawing_of(tiny, 10, seed=3))
+    assert os.listdir(tmp_path) == ["digits-000000.tar"]
+    files = unpacked(tmp_path / "digits-000000.tar")
+    assert list(files) == [f"{index:08d}.png" for index in range(10)]
+    for png, expected in zip(files.values(), tiny.generate(10, seed=3), strict=True):
+        with Image.open(io.BytesIO(png)) as image:
+            assert (image.format, image.mode) == ("PNG", "L")
+            np.testing.assert_array_equal(np.asarray(image), expected)
+
+
+def test_the_label_of_an_image_stands_beside_it_as_a_number(tmp_path: Path, conditional: Generator) -> None:
+    written(tmp_path, drawing_of(conditional, 4, start=12, names=("3", "9", "0")))
+    files = unpacked(tmp_path / "digits-000001.tar")
+    assert list(files) == [f"{index:08d}.{ending}" for index in range(12, 16) for ending in ("png", "cls")]
+    assert [data for name, data in files.items() if name.endswith(".cls")] == [b"3", b"9", b"0", b"3"]
+    with Image.open(io.BytesIO(files["00000013.png"])) as image:
+        np.testing.assert_array_equal(np.asarray(image), conditional.generate(1, 9, start=13)[0])
+
+
+def test_the_text_of_a_row_stands_beside_it(tmp_path: Path, conditional: Generator) -> None:
+    drawing = drawing_of(conditional, 3, text="2026")
+    written(tmp_path, drawing)
+    files = unpacked(tmp_path / "digits-000000.tar")
+    assert list(files) == [f"{index:08d}.{ending}" for index in range(3) for ending in ("png", "txt")]
+    assert [data for name, data in files.items() if name.endswith(".txt")] == [b"2026"] * 3
+    (rows,) = drawing.batches(range(3))
+    for index, expected in enumerate(rows.images):
+        with Image.open(io.BytesIO(files[f"{index:08d}.png"])) as image:
+            np.testing.assert_array_equal(np.asarray(image), expected)
+
+
+@pytest.mark.parametrize("text", [None, "12"])
+def test_images_are_the_png_files_that_a_folder_would_hold(tmp_path: Path, conditional: Generator, text: str | None) -> None:
+    drawing = drawing_of(conditional, 23, start=4, text=text, height=11, is_inverted=True)
+    drain(PngFiles(tmp_path / "png", drawing).write(drawing.batches(drawing.selection.indices), Existing.refuse))
+    written(tmp_path / "tar", drawing)
+    pngs = [data for path in sorted((tmp_path / "tar").iterdir()) for name, data in unpacked(path).items() if "png" in name]
+    assert pngs == [data for _, data in sorted(contents(tmp_path / "png").items())]
+    with Image.open(io.BytesIO(pngs[5])) as image:
+        assert json.loads(image.info["pocketgan"])["index"] == 9
+
+
+def test_entries_are_plain_files_without_owner_or_time_of_day(tmp_path: Path, conditional: Generator) -> None:
+    written(tmp_path, drawing_of(conditional))
+    with tarfile.open(tmp_path / "digits-000000.tar", "r:") as tar:
+        facts = {(entry.type, entry.mode, entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname) for entry in tar}
+        assert facts == {(tarfile.REGTYPE, 0o644, 0, 0, 0, "", "")}
+        assert tar.pax_headers == {}
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_bytes_are_the_same_from_any_number_of_threads(tmp_path: Path, conditional: Generator, threads: int) -> None:
+    alone = written(tmp_path / "alone", drawing_of(conditional, 300, start=5))
+    assert written(tmp_path / "together", drawing_of(conditional, 300, start=5, threads=threads)) == alone
+    assert len(alone) == 31
+
+
+@pytest.mark.parametrize(
+    ("start", "count", "shards"),
+    [
+        (0, 10, {0: range(10)}),
+        (0, 11, {0: range(10), 1: range(10, 11)}),
+        (9, 2, {0: range(9, 10), 1: range(10, 11)}),
+        (3, 4, {0: range(3, 7)}),
+        (25, 20, {2: range(25, 30), 3: range(30, 40), 4: range(40, 45)}),
+        (30, 10, {3: range(30, 40)}),
+        (123_456_789_015, 6, {12_345_678_901: range(123_456_789_015, 123_456_789_020), 12_345_678_902: [123_456_789_020]}),
+        (INDEX_LIMIT - 1, 1, {(INDEX_LIMIT - 1) // 10: [INDEX_LIMIT - 1]}),
+    ],
+)
+def test_a_shard_holds_what_there_is_of_its_indices(
+    tmp_path: Path, tiny: Generator, start: int, count: int, shards: dict[int, list[int]]
+) -> None:
+    drawing = drawing_of(tiny, count, start)
+    files = TarShards(tmp_path / "digits", drawing)
+    assert files.existing() == []
+    assert [list(indices) for indices in files.missing()] == [list(indices) for indices in shards.values()]
+    written(files.folder, drawing)
+    assert sorted(os.listdir(files.folder)) == sorted(map(tar_name, shards))
+    for number, indices in shards.items():
+        assert list(unpacked(files.folder / tar_name(number))) == [f"{index:08d}.png" for index in indices]
+    assert files.existing() == [files.folder / tar_name(number) for number in shards]
+    assert files.missing() == []
+
+
+def test_runs_that_part_where_a_shard_ends_make_the_same_shards(tmp_path: Path, conditional: Generator) -> None:
+    whole = written(tmp_path / "whole", drawing_of(conditional, 150, start=5))
+    written(tmp_path / "parts", drawing_of(conditional, 75, start=80))
+    assert written(tmp_path / "parts", drawing_of(conditional, 75, start=5)) == whole
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_batches_are_passed_on_as_they_are_in_order(tmp_path: Path, conditional: Generator, threads: int) -> None:
+    drawing = drawing_of(conditional, 300, start=5, threads=threads)
+    batches = list(drawing.batches(range(5, 305)))
+    passed_on = list(TarShards(tmp_path, drawing).write(batches, Existing.refuse))
+    assert [id(batch) for batch in passed_on] == [id(batch) for batch in batches]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_an_iterator_closed_early_leaves_are_whole_shards(tmp_path: Path, conditional: Generator, threads: int) -> None:
+    drawing = drawing_of(conditional, 150, threads=threads)
+    whole = written(tmp_path / "whole", drawing)
+    begun = write(tmp_path / "digits", drawing)
+    next(begun)
+    begun.close()  # type: ignore[attr-defined]
+    # The first batch ends in the seventh shard.
+    assert contents(tmp_path / "digits") == {tar_name(number): whole[tar_name(number)] for number in range(6)}
+    missing = resume(TarShards(tmp_path / "digits", drawing), drawing)
+    assert missing == [range(first, first + 10) for first in range(60, 150, 10)]
+    assert contents(tmp_path / "digits") == whole
+
+
+def test_shards_before_a_model_failed_are_whole(tmp_path: Path, conditional: Generator) -> None:
+    def failing() -> Iterator[Batch]:
+        yield from drawing.batches(range(5, 35))
+        raise ModelError("model x.onnx failed to draw")
+
+    drawing = drawing_of(conditional, 100, start=5)
+    whole = written(tmp_path / "whole", drawing)
+    with pytest.raises(ModelError):
+        drain(TarShards(tmp_path / "digits", drawing).write(failing(), Existing.refuse))
+    assert contents(tmp_path / "digits") == {tar_name(number): whole[tar_name(number)] for number in range(3)}
+
+
+def test_a_full_disk_leaves_the_shards_before_it_and_older_ones_behind_it(tmp_path: Path, conditional: Generator) -> None:
+    older = written(tmp_path / "digits", drawing_of(conditional, 22, start=8, seed=1))
+    drawing = drawing_of(conditional, 22, start=8, seed=2)
+    new = written(tmp_path / "new", drawing)
+    # Two images take one block of 10240 bytes, ten take more.
+    assert len(new["digits-000000.tar"]) == 10240 < len(new["digits-000001.tar"])
+    with pytest.raises(OutputError) as caught, small_files_only(11_000):
+        drain(write(tmp_path / "digits", drawing, Existing.overwrite))
+    assert str(caught.value) == f"cannot write {tmp_path / 'digits' / 'digits-000001.tar'}: File too large"
+    assert contents(tmp_path / "digits") == older | {"digits-000000.tar": new["digits-000000.tar"]}
+
+
+@pytest.mark.parametrize("absent", [{0}, {1}, {0, 2}, {1, 2, 4}, {3}, {4}, set(range(5)), set()], ids=str)
+def test_shards_that_a_killed_run_did_not_complete_are_drawn_again_and_no_others(
+    tmp_path: Path, conditional: Generator, absent: set[int]
+) -> None:
+    drawing = drawing_of(conditional, 42, start=5)
+    whole = written(tmp_path / "whole", drawing)
+    files = TarShards(tmp_path / "digits", drawing)
+    files.folder.mkdir()
+    for number in range(5):
+        name = tar_name(number)
+        (files.folder / (f".{name}.99.tmp" if number in absent else name)).write_bytes(whole[name])
+    there = {tar_name(number) for number in set(range(5)) - absent}
+    before = identities(files.folder)
+    expected = [range(5, 10), range(10, 20), range(20, 30), range(30, 40), range(40, 47)]
+    assert files.existing() == [files.folder / name for name in sorted(there)]
+    assert resume(files, drawing) == [expected[number] for number in sorted(absent)]
+    assert contents(files.folder) == whole
+    after = identities(files.folder)
+    assert {name: after[name] for name in there} == {name: before[name] for name in there}
+
+
+def test_a_resumed_run_removes_no_files_but_what_killed_ones_left_of_its_shards(tmp_path: Path, conditional: Generator) -> None:
+    drawing = drawing_of(conditional, 15, start=10)
+    others = [".digits-000000.tar.99.tmp", ".digits-000003.tar.99.tmp", "digits-000001.tar.99.tmp", "digits-000000.tar", "x.tar"]
+    for name in (".digits-000001.tar.99.tmp", ".digits-000001.tar.12345.tmp", ".digits-000002.tar.99.tmp", *others):
+        (tmp_path / name).write_bytes(b"half")
+    assert resume(TarShards(tmp_path, drawing), drawing) == [range(10, 20), range(20, 25)]
+    assert contents(tmp_path).keys() == {*others, "digits-000001.tar", "digits-000002.tar"}
+    assert {contents(tmp_path)[name] for name in others} == {b"half"}
+
+
+def test_older_shards_are_replaced_one_by_one(tmp_path: Path, conditional: Generator) -> None:
+    older = written(tmp_path / "digits", drawing_of(conditional, 130, seed=1))
+    drawing = drawing_of(conditional, 130, seed=2)
+    new = written(tmp_path / "new", drawing)
+    assert not older.items() & new.items()
+    begun = write(tmp_path / "digits", drawing, Existing.overwrite)
+    next(begun)
+    found = {name: data for name, data in contents(tmp_path / "digits").items() if not name.startswith(".")}
+    assert found == older | {tar_name(number): new[tar_name(number)] for number in range(6)}
+    drain(begun)
+    assert contents(tmp_path / "digits") == new
+
+
+def test_a_folder_in_the_place_of_a_shard_is_an_output_error(tmp_path: Path, conditional: Generator) -> None:
+    (tmp_path / "digits-000001.tar").mkdir()
+    with pytest.raises(OutputError) as caught:
+        drain(write(tmp_path, drawing_of(conditional, 30), Existing.overwrite))
+    assert str(caught.value) == f"cannot write {tmp_path / 'digits-000001.tar'}: Is a directory"
+    assert sorted(os.listdir(tmp_path)) == ["digits-000000.tar", "digits-000001.tar"]

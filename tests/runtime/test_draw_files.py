@@ -1,0 +1,289 @@
+"""Folders of files: what is told beside the images, what may be replaced, and runs that are completed where they stopped."""
+
+import csv
+import errno
+import fcntl
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from drawings import contents
+from full_disk import small_files_only
+from typer.testing import CliRunner
+
+from pocketgan.gen_cli import app
+from pocketgan.generator import Generator
+from pocketgan.locking import locked_or_refused
+
+FORMATS = ("png", "imagefolder", "idx", "idx.gz", "npz", "npy", "webdataset", "raw")
+
+
+def gan_gen(*arguments: str | Path, code: int = 0) -> str:
+    """Run gan-gen, expect its exit code and nothing on stdout, and return what was said."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert (result.exit_code, result.stdout) == (code, ""), result.stderr
+    return result.stderr
+
+
+@pytest.fixture
+def model(models: Path, empty_folder: Path) -> Path:
+    """A model with ten classes; the working folder is empty."""
+    return models / "tiny_conditional.onnx"
+
+
+def manifest(path: str | Path = "digits/manifest.json") -> dict[str, object]:
+    read = json.loads(Path(path).read_text())
+    assert isinstance(read, dict)
+    return read
+
+
+def test_the_manifest_tells_all_that_the_images_depend_on(model: Path, conditional: Generator) -> None:
+    gan_gen("--model", model, "--count", "3", "--seed", "5", "--digits", "7,1", "--size", "16", "--invert", "--truncation", "0.5")
+    told = manifest()
+    assert told.pop("pocketgan")
+    assert told.pop("command") == (
+        f"gan-gen --model {shlex.quote(str(model))} --seed 5 --start 0 --count 3 --digits 7,1 --truncation 0.5 --size 16 "
+        "--format png --invert"
+    )
+    assert told == {
+        "model": conditional.sha256,
+        "model_name": "tiny_conditional",
+        "seed": 5,
+        "start": 0,
+        "count": 3,
+        "classes": ["7", "1"],
+        "text": None,
+        "truncation": 0.5,
+        "height": 16,
+        "inverted": True,
+        "image_shape": [16, 16],
+        "format": "png",
+    }
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--start", "93", "--seed", "4", "--digits", "0-3,9", "--grid", "4x2", "--gif"),
+        ("--text", "2026", "--truncation", "0.3", "--size", "11"),
+        ("--digit", "7", "--invert", "--shard", "1/2"),
+    ],
+)
+def test_the_command_in_the_manifest_draws_the_same_files(model: Path, options: tuple[str, ...], file_format: str) -> None:
+    gan_gen("--model", model, "--count", "70", *options, "--format", file_format)
+    (path,) = Path("digits").glob("manifest*.json")
+    program, *arguments = shlex.split(str(manifest(path)["command"]))
+    assert program == "gan-gen"
+    gan_gen(*arguments, "--out", "again", "--threads", "3")
+    assert contents(Path("again")) == contents(Path("digits"))
+
+
+def test_a_bundled_model_is_named_in_the_manifest_wherever_it_lies(empty_folder: Path) -> None:
+    gan_gen("--model", "nano", "--count", "1")
+    assert str(manifest()["command"]).startswith("gan-gen --model nano --seed 0 ")
+
+
+@pytest.mark.parametrize("file_format", ["png", "imagefolder"])
+def test_labels_tell_file_index_and_class_of_each_image(model: Path, file_format: str) -> None:
+    gan_gen("--model", model, "--count", "25", "--start", "8", "--format", file_format)
+    with open("digits/labels_00000008.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["index"]), row["label"]) for row in rows] == [(index, str(index % 10)) for index in range(8, 33)]
+    images = {path.relative_to("digits").as_posix() for path in Path("digits").rglob("*.png")}
+    assert {row["file_name"] for row in rows} == images
+    assert all(row["file_name"].endswith(f"{int(row['index']):08d}_{row['label']}.png") for row in rows)
+
+
+def test_pixels_alone_have_labels_beside_them(model: Path) -> None:
+    gan_gen("--model", model, "--count", "3", "--format", "raw", "--text", "70")
+    assert Path("digits/labels.csv").read_text() == "index,label\n0,70\n1,70\n2,70\n"
+
+
+@pytest.mark.parametrize("file_format", ["idx", "idx.gz", "npz", "npy", "webdataset"])
+def test_files_that_hold_labels_need_no_others(model: Path, file_format: str) -> None:
+    gan_gen("--model", model, "--format", file_format)
+    assert not Path("digits/labels.csv").exists()
+
+
+def test_a_model_without_classes_has_no_labels(models: Path, empty_folder: Path) -> None:
+    gan_gen("--model", models / "tiny.onnx")
+    assert sorted(os.listdir("digits")) == [*(f"{index:08d}.png" for index in range(10)), "manifest.json"]
+    assert manifest()["classes"] == []
+
+
+def test_ranges_that_share_a_folder_have_a_manifest_and_labels_each(model: Path) -> None:
+    for number in range(3):
+        gan_gen("--model", model, "--count", "30", "--shard", f"{number}/3")
+    told = sorted(name for name in os.listdir("digits") if not name.endswith(".png"))
+    assert told == [
+        "labels.csv",
+        "labels_00000010.csv",
+        "labels_00000020.csv",
+        "manifest.json",
+        "manifest_00000010.json",
+        "manifest_00000020.json",
+    ]
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_resuming_a_complete_run_draws_nothing_and_changes_nothing(model: Path, file_format: str) -> None:
+    options = ("--model", model, "--count", "70", "--format", file_format, "--grid", "3x3", "--gif", "--resume")
+    assert "\n70 images of seed 0 from index 0 in digits after " in gan_gen(*options)
+    before = contents(Path("digits"))
+    assert "\n70 images of seed 0 from index 0 (0 of them drawn now) in digits after " in gan_gen(*options)
+    assert contents(Path("digits")) == before
+
+
+@pytest.mark.parametrize("file_format", ["png", "imagefolder"])
+def test_images_that_were_lost_are_drawn_again(model: Path, file_format: str) -> None:
+    options = ("--model", model, "--count", "200", "--format", file_format, "--threads", "2")
+    gan_gen(*options)
+    before = contents(Path("digits"))
+    images = sorted(Path("digits").rglob("*.png"))
+    for image in (images[0], *images[50:60], images[170], images[199]):
+        image.unlink()
+    images[100].write_bytes(images[100].read_bytes()[:-1])
+    assert " (14 of them drawn now) " in gan_gen(*options, "--resume")
+    assert contents(Path("digits")) == before
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (("--seed", "9"), "seed is 0 there, 9 asked for"),
+        (("--count", "11"), "count is 10 there, 11 asked for"),
+        (("--digit", "3"), 'classes is ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] there, ["3"] asked for'),
+        (("--truncation", "0.5"), "truncation is 1.0 there, 0.5 asked for"),
+        (("--size", "9"), "height is null there, 9 asked for; image_shape is [8, 8] there, [9, 9] asked for"),
+        (("--invert",), "inverted is false there, true asked for"),
+        (("--format", "npz"), 'format is "png" there, "npz" asked for'),
+        (("--text", "1", "--count", "10"), 'text is null there, "1" asked for'),
+    ],
+)
+def test_a_run_with_other_options_is_not_resumed(model: Path, option: tuple[str, ...], told: str) -> None:
+    gan_gen("--model", model)
+    before = contents(Path("digits"))
+    said = gan_gen("--model", model, *option, "--resume", code=1)
+    assert f"error: cannot resume: {Path('digits/manifest.json')} tells of another run, " in said
+    assert told in said
+    assert contents(Path("digits")) == before
+
+
+def test_a_run_of_another_model_is_not_resumed(model: Path) -> None:
+    gan_gen("--model", "nano", "--count", "10")
+    assert "tells of another run, model is " in gan_gen("--model", "pocket", "--count", "10", "--resume", code=1)
+
+
+def test_the_same_model_at_another_place_is_the_same(model: Path) -> None:
+    gan_gen("--model", model)
+    Path("moved.onnx").write_bytes(model.read_bytes())
+    assert "(0 of them drawn now)" in gan_gen("--model", "moved.onnx", "--resume")
+
+
+def test_files_without_a_manifest_are_not_resumed(model: Path) -> None:
+    gan_gen("--model", model)
+    Path("digits/manifest.json").unlink()
+    said = gan_gen("--model", model, "--resume", code=1)
+    assert "00000000_0.png exists already, as do 10 more: use --overwrite, or another --out" in said
+
+
+@pytest.mark.parametrize("told", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b"1"])
+def test_a_manifest_that_is_none_is_refused_by_name(model: Path, told: bytes) -> None:
+    Path("digits").mkdir()
+    Path("digits/manifest.json").write_bytes(told)
+    said = gan_gen("--model", model, "--resume", code=1)
+    assert f"error: {Path('digits/manifest.json')} is no manifest of gan-gen" in said
+    gan_gen("--model", model, "--overwrite")
+    assert manifest()["count"] == 10
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_run_that_was_stopped_while_it_replaced_another_begins_anew(model: Path, file_format: str) -> None:
+    options = ("--model", model, "--count", "40", "--format", file_format)
+    gan_gen(*options, "--seed", "2", "--out", "expected")
+    gan_gen(*options, "--seed", "1")
+    # As the run of seed 2 leaves it when it is killed before its first file is there.
+    told = {**manifest("expected/manifest.json"), "is_replacing_older_files": True}
+    Path("digits/manifest.json").write_text(json.dumps(told))
+    assert "\n40 images of seed 2 from index 0 in digits after " in gan_gen(*options, "--seed", "2", "--resume")
+    assert contents(Path("digits")) == contents(Path("expected"))
+
+
+def test_while_older_files_are_replaced_the_manifest_says_so(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pocketgan.output.png_files import PngFiles
+
+    gan_gen("--model", model)
+    seen = []
+
+    def stopped(*_: object) -> Iterator[None]:
+        seen.append(manifest())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PngFiles, "write", stopped)
+    said = gan_gen("--model", model, "--seed", "1", "--overwrite", code=130)
+    assert seen[0]["is_replacing_older_files"] is True
+    assert manifest() == seen[0]
+    assert "stopped: 0 of 10 images are in digits; the same command with --resume in place of --overwrite draws the rest" in said
+    assert "cannot be used" in gan_gen("--model", model, "--seed", "1", "--overwrite", "--resume", code=2)
+
+
+def test_a_model_that_fails_leaves_not_even_a_folder(models: Path, empty_folder: Path) -> None:
+    assert "failed to draw" in gan_gen("--model", models / "fails_when_drawing.onnx", code=1)
+    assert os.listdir() == []
+
+
+def test_two_runs_at_once_do_not_write_into_each_other(model: Path) -> None:
+    Path("digits").mkdir()
+    with locked_or_refused(Path("digits/.manifest.json.lock")):
+        said = gan_gen("--model", model, code=1)
+        assert "error: another gan-gen is writing into digits: wait for it, or choose another --out" in said
+        gan_gen("--model", model, "--start", "10")  # another range is another run
+    gan_gen("--model", model)
+    assert [name for name in os.listdir("digits") if name.startswith(".")] == []
+
+
+def test_a_file_system_without_locks_is_said_and_written_to(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    said = gan_gen("--model", model)
+    assert "digits is on a file system without locks: let no other gan-gen write into it meanwhile" in said
+    assert len(os.listdir("digits")) == 12
+    assert [name for name in os.listdir("digits") if name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("file_format", ["idx", "idx.gz", "npz", "npy", "webdataset", "raw"])
+def test_two_ranges_do_not_share_a_folder_where_names_do_not_tell_them_apart(model: Path, file_format: str) -> None:
+    gan_gen("--model", model, "--count", "10", "--format", file_format)
+    before = contents(Path("digits"))
+    for option, told in (("--quiet", "exists already"), ("--resume", "start is 0 there, 10 asked for")):
+        assert told in gan_gen("--model", model, "--count", "10", "--start", "10", "--format", file_format, option, code=1)
+    assert contents(Path("digits")) == before
+
+
+@pytest.mark.parametrize("file_format", ["png", "idx", "idx.gz", "webdataset"])
+def test_a_full_disk_is_one_line_that_says_how_to_go_on(model: Path, file_format: str) -> None:
+    options = ("--model", model, "--count", "3000", "--format", file_format, "--size", "32")
+    with small_files_only(1000 if file_format == "png" else 100_000):
+        said = gan_gen(*options, "--quiet", code=1)
+    assert re.fullmatch(
+        r"error: cannot write \S+: File too large; when that is mended, the same command with --resume draws the rest\n", said
+    )
+    gan_gen(*options, "--out", "unbroken")
+    gan_gen(*options, "--resume")
+    assert contents(Path("digits")) == contents(Path("unbroken"))
+
+
+def test_a_report_for_programs_is_all_that_stands_on_stdout(model: Path) -> None:
+    result = CliRunner().invoke(app, ["--model", str(model), "--count", "4", "--json", "--quiet", "--threads", "3"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    told = json.loads(result.stdout)
+    assert told.items() >= manifest().items()
+    assert (told["folder"], told["provider"], told["threads"], told["drawn"]) == ("digits", "cpu", 3, 4)
+    assert told["seconds"] > 0

@@ -1,0 +1,223 @@
+"""Walks through the latents: they pass the images themselves, move smoothly between them, and come back to the first."""
+
+import re
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pocketgan.address import INDEX_LIMIT
+from pocketgan.errors import RequestError
+from pocketgan.generator import Generator
+from pocketgan.latents import LATENT_STEP, latent_ticks, latents
+from pocketgan.text_rows import text_labels, text_rows
+from pocketgan.walks import latents_between, walk
+
+
+@pytest.fixture(scope="module")
+def pocket() -> Generator:
+    return Generator.load("pocket")
+
+
+def plain(generator: Generator, rows: range, steps: int, seed: int = 0, truncation: float = 1) -> NDArray[np.uint8]:
+    """Return all frames of a walk from image to image, of all classes in turn: uint8 [frames, H, W]."""
+    labels = generator.labels(rows.start, len(rows))
+    chosen = None if labels is None else labels[:, None]
+    return np.stack(list(walk(generator, rows, 1, chosen, seed, truncation, steps)))
+
+
+def of_text(generator: Generator, text: str, rows: range, steps: int) -> NDArray[np.uint8]:
+    labels = text_labels(generator, text, rows.start, len(rows))
+    return np.stack(list(walk(generator, rows, len(text), labels, 0, 1, steps)))
+
+
+def change(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the mean absolute difference of each frame to the next, of the last to the first: float64 [frames]."""
+    return np.abs(frames.astype(float) - np.roll(frames, -1, axis=0)).mean(axis=(1, 2))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 100])
+@pytest.mark.parametrize("name", ["tiny", "conditional"])
+def test_a_walk_passes_the_images_themselves(name: str, steps: int, request: pytest.FixtureRequest) -> None:
+    generator: Generator = request.getfixturevalue(name)
+    frames = plain(generator, range(95, 107), steps, seed=3, truncation=0.7)
+    assert frames.shape == (12 * steps, 8, 8)
+    assert frames.dtype == np.uint8
+    np.testing.assert_array_equal(frames[::steps], generator.generate(12, seed=3, start=95, truncation=0.7))
+
+
+@pytest.mark.parametrize("text", ["7", "2026", "31415926535897932384626433832795"])
+def test_a_walk_passes_the_rows_of_a_text(conditional: Generator, text: str) -> None:
+    frames = of_text(conditional, text, range(5, 9), 6)
+    assert frames.shape == (24, 8, 8 * len(text))
+    expected = np.concatenate([batch.images for batch in text_rows(conditional, text, 4, start=5)])
+    np.testing.assert_array_equal(frames[::6], expected)
+
+
+def test_each_character_of_a_text_walks_by_itself(conditional: Generator) -> None:
+    frames = of_text(conditional, "26", range(3), 8)
+    here, there = (latent_ticks(0, index, 1, 16) for index in (3, 5))  # the second characters of rows 1 and 2
+    z = latents_between(here, there, np.arange(8), 8)[:, 0]
+    np.testing.assert_array_equal(frames[8:16, :, 8:], conditional.draw_latents(z, np.full(8, 6)))
+
+
+def test_from_the_last_image_the_walk_leads_back_to_the_first(tiny: Generator) -> None:
+    frames = plain(tiny, range(4, 7), 10)
+    last, first = latent_ticks(0, 6, 1, 16)[0], latent_ticks(0, 4, 1, 16)[0]
+    np.testing.assert_array_equal(frames[20:], tiny.draw_latents(latents_between(last, first, np.arange(10), 10)))
+
+
+@pytest.mark.parametrize("digits", [[3] * 6, [0, 1, 2, 3, 4, 5]])
+def test_frames_change_little_by_little(pocket: Generator, digits: list[int]) -> None:
+    stations = change(pocket.generate(6, digits))
+    frames = np.stack(list(walk(pocket, range(6), 1, np.array(digits)[:, None], 0, 1, 16)))
+    between = change(frames)
+    assert between.mean() < stations.mean() / 6
+    assert between.max() < stations.mean() / 2
+
+
+def test_frames_of_a_text_change_little_by_little(pocket: Generator) -> None:
+    (batch,) = text_rows(pocket, "2026", 4)
+    between = change(of_text(pocket, "2026", range(4), 16))
+    assert between.max() < change(batch.images).mean() / 4
+
+
+def test_halfway_between_two_classes_is_the_mean_of_both(conditional: Generator) -> None:
+    frames = plain(conditional, range(10), 8)
+    for place in range(10):
+        here, there = (latent_ticks(0, index, 1, 16)[0] for index in (place, (place + 1) % 10))
+        z = latents_between(here, there, np.array([4]), 8)
+        both = [conditional.draw_latents(z, np.array([label % 10]))[0].astype(int) for label in (place, place + 1)]
+        np.testing.assert_array_equal(frames[8 * place + 4], (both[0] + both[1] + 1) // 2)
+
+
+def test_classes_fade_during_the_middle_half_only(conditional: Generator) -> None:
+    frames = np.stack(list(walk(conditional, range(2), 1, np.array([[3], [8]]), 0, 1, 16)))[:16]
+    z = latents_between(latent_ticks(0, 0, 1, 16)[0], latent_ticks(0, 1, 1, 16)[0], np.arange(16), 16)
+    before, after = (conditional.draw_latents(z, np.full(16, label)) for label in (3, 8))
+    np.testing.assert_array_equal(frames[:5], before[:5])
+    np.testing.assert_array_equal(frames[12:], after[12:])
+    np.testing.assert_array_equal(frames[5], np.rint(before[5] * (7 / 8) + after[5] * (1 / 8) + 1e-9))
+    assert all((frames[j] != one[j]).any() for j in range(5, 12) for one in (before, after))
+
+
+def test_only_characters_that_change_fade(conditional: Generator) -> None:
+    frames = np.stack(list(walk(conditional, range(2), 2, np.array([[1, 2], [1, 5]]), 0, 1, 8)))
+    constant = of_text(conditional, "12", range(2), 8)
+    np.testing.assert_array_equal(frames[:, :, :8], constant[:, :, :8])
+    assert (frames[:, :, 8:] != constant[:, :, 8:]).any()
+
+
+def test_nothing_is_drawn_that_is_not_shown(conditional: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    draw = conditional.draw_latents
+
+    def counted(z: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
+        drawn.append(len(z))
+        return draw(z, labels)
+
+    monkeypatch.setattr(conditional, "draw_latents", counted)
+    list(walk(conditional, range(3), 1, np.full((3, 1), 4), 0, 1, 16))
+    assert drawn == [16] * 3
+    drawn.clear()
+    list(walk(conditional, range(3), 1, np.array([[4], [4], [5]]), 0, 1, 16))
+    assert drawn == [16, 16, 7, 16, 7]
+
+
+@pytest.mark.parametrize("length", [1, 3, 32])
+def test_walks_of_any_length_draw_little_ahead(conditional: Generator, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    most = 0
+    draw = conditional.draw_latents
+
+    def counted(z: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
+        nonlocal most
+        most = max(most, len(z))
+        return draw(z, labels)
+
+    monkeypatch.setattr(conditional, "draw_latents", counted)
+    labels = np.full((1000, length), 4)
+    assert len(list(islice(walk(conditional, range(1000), length, labels, 0, 1, 10**12), 200))) == 200
+    assert most <= 64
+
+
+def test_equal_walks_are_equal_and_seeds_differ(tiny: Generator) -> None:
+    np.testing.assert_array_equal(plain(tiny, range(3), 5, seed=1), plain(tiny, range(3), 5, seed=1))
+    assert (plain(tiny, range(3), 5, seed=1) != plain(tiny, range(3), 5, seed=2)).any()
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "expected"),
+    [
+        (100, -60, [100, 76, 28, -25]),
+        (0, 127, [0, 40, 90, 120]),
+        (127, 127, [127, 127, 127, 127]),
+        (-127, -100, [-127, -127, -127, -127]),
+        (0, 0, [0, 0, 0, 0]),
+    ],
+)
+def test_latents_between_are_whole_ticks_from_one_end_towards_the_other(here: int, there: int, expected: list[int]) -> None:
+    between = latents_between(np.array([here], np.int8), np.array([there], np.int8), np.arange(4), 4)
+    assert between.dtype == np.float32
+    assert (between / LATENT_STEP).tolist() == [[tick] for tick in expected]
+
+
+def test_the_way_back_passes_the_same_latents() -> None:
+    here, there = latent_ticks(0, 0, 2, 50)
+    forth = latents_between(here, there, np.arange(21), 20)
+    np.testing.assert_array_equal(forth, latents_between(there, here, np.arange(20, -1, -1), 20))
+    np.testing.assert_array_equal(forth[[0, 20]], latents(0, 0, 2, 50))
+
+
+@pytest.mark.parametrize("truncation", [1, 0.5])
+@pytest.mark.parametrize("taken", [3, 8, 13])
+def test_latents_between_stay_on_the_grid_and_vary_as_those_at_the_ends(taken: int, truncation: float) -> None:
+    here, there = (latent_ticks(0, start, 1000, 64, truncation) for start in (0, 1000))
+    (ticks,) = latents_between(here, there, np.array([taken]), 16) / LATENT_STEP
+    assert ticks.shape == (1000, 64)
+    np.testing.assert_array_equal(ticks, np.rint(ticks))
+    assert np.abs(ticks).max() <= 127
+    assert ticks.std() == pytest.approx(here.std(), rel=0.01)
+    assert abs(ticks.mean()) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"rows": range(0)}, "count 0 is out of range: expected at least 1"),
+        ({"rows": range(7, 8)}, "a walk from an image to itself does not move: expected a count of at least 2"),
+        ({"rows": range(-1, 3)}, "images -1 to 2 are out of range"),
+        ({"rows": range(INDEX_LIMIT - 1, INDEX_LIMIT + 1)}, "are out of range: expected indices 0 to"),
+        ({"seed": -1}, "seed -1 is out of range"),
+        ({"truncation": 2}, "truncation 2 is out of range"),
+        ({"steps": 0}, "steps 0 is out of range: expected at least 1"),
+        ({"labels": None}, "model tiny_conditional has 10 classes: expected labels"),
+        ({"labels": np.zeros(2, np.int64)}, "labels of shape (2,) and type int64: expected int64 of shape (2, 1)"),
+        ({"labels": np.zeros((2, 1))}, "labels of shape (2, 1) and type float64"),
+        ({"labels": np.array([[1], [10]])}, "is out of range: model tiny_conditional has the classes 0 to 9"),
+    ],
+)
+def test_a_walk_that_cannot_be_drawn_is_refused_before_anything_is(
+    conditional: Generator, changed: dict[str, Any], told: str
+) -> None:
+    arguments: dict[str, Any] = {
+        "rows": range(2),
+        "length": 1,
+        "labels": np.array([[1], [2]]),
+        "seed": 0,
+        "truncation": 1,
+        "steps": 4,
+    }
+    with pytest.raises(RequestError, match=re.escape(told)):
+        walk(conditional, **{**arguments, **changed})  # not one frame is asked for
+
+
+def test_a_model_without_classes_takes_no_labels(tiny: Generator) -> None:
+    with pytest.raises(RequestError, match=r"^model tiny has no classes to choose from"):
+        walk(tiny, range(2), 1, np.zeros((2, 1), np.int64), 0, 1, 4)
+
+
+def test_the_last_images_can_be_walked_through(tiny: Generator) -> None:
+    rows = range(INDEX_LIMIT - 2, INDEX_LIMIT)
+    np.testing.assert_array_equal(plain(tiny, rows, 3)[::3], tiny.generate(2, start=INDEX_LIMIT - 2))

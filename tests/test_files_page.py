@@ -1,0 +1,50 @@
+"""The commands that README.md and docs/files.md show for gan-gen: each is run as it stands there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pocketgan import Generator
+
+_ROOT = Path(__file__).parents[1]
+_PAGES = ("README.md", "docs/files.md")
+PATIENCE = 120
+
+
+def commands() -> list[str]:
+    """Return the lines of the pages' code blocks that begin with gan-gen."""
+    found = []
+    for page in _PAGES:
+        for block in re.findall(r"^```\n(.*?)^```", (_ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE):
+            found += [line for line in block.splitlines() if line.startswith("gan-gen")]
+    return found
+
+
+def test_the_pages_show_commands() -> None:
+    assert len(commands()) >= 12
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_of_the_pages_works(tmp_path: Path, command: str) -> None:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    subprocess.run(["sh", "-ec", command], cwd=tmp_path, env=os.environ | {"PATH": path}, check=True, timeout=PATIENCE)
+
+
+def test_the_animation_on_the_page_is_the_one_that_is_drawn(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pocketgan.gen_cli", "--model", "pocket", "--gif", "--out", str(tmp_path), "--quiet"]
+    subprocess.run(command, check=True, timeout=PATIENCE)
+    with Image.open(_ROOT / "docs" / "walk.gif") as shown, Image.open(tmp_path / "walk.gif") as drawn:
+        assert shown.n_frames == drawn.n_frames == 160  # type: ignore[attr-defined]
+        for frame in range(0, 160, 8):
+            shown.seek(frame)
+            drawn.seek(frame)
+            np.testing.assert_array_equal(np.asarray(shown.convert("L")), np.asarray(drawn.convert("L")))
+        drawn.seek(48)
+        station = np.asarray(drawn.convert("L"))[::4, ::4]
+    np.testing.assert_array_equal(station, Generator.load("pocket").generate(1, start=3)[0])
