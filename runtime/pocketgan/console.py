@@ -34,6 +34,8 @@ def run_and_exit(app: typer.Typer) -> NoReturn:
         code: str | int | None = 0
     except SystemExit as ended:
         code = ended.code
+    except KeyboardInterrupt:  # before typer took it over
+        code = 130
     except OSError as error:
         # Our own are PocketganErrors by now; this is stdout, where typer prints help.
         tell(f"error: cannot write to standard output: {error.strerror}")
@@ -68,6 +70,9 @@ def usage_errors(option: str) -> Iterator[None]:
 
 def put(text: str) -> None:
     """Print to stdout, at once; where that cannot be written, end the command with one line on stderr and exit code 1."""
+    if sys.stdout is None:
+        tell("error: cannot write to standard output: it is closed")
+        raise typer.Exit(1)
     try:
         print(text, flush=True)
     except OSError as error:

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 import numpy as np
 
@@ -47,8 +48,12 @@ def draw(run: DrawingRun) -> None:
     elif run.to_stdout:
         from pocketgan.output.standard_output import write_to_stdout
 
-        for _ in watched(write_to_stdout(drawing.batches(run.selection.indices), drawing, run.file_format)):
-            pass
+        with (
+            closing(drawing.batches(run.selection.indices)) as batches,
+            closing(write_to_stdout(batches, drawing, run.file_format)) as written,
+        ):
+            for _ in watched(written):
+                pass
     if run.is_shown:
         from pocketgan.output.terminal import show_images
 

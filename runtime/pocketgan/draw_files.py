@@ -2,26 +2,37 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from itertools import chain
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
 from pocketgan.console import tell
 from pocketgan.drawing import Drawing
-from pocketgan.drawing_run import DrawingRun, Existing, Format
+from pocketgan.drawing_run import NAMED_BY_INDEX, DrawingRun, Existing
 from pocketgan.errors import OutputError
 from pocketgan.generator import Batch
 from pocketgan.locking import locked_or_refused
 from pocketgan.output import manifest as manifests
-from pocketgan.output.folder import prepare_folder, refuse_overwriting, remove_leftovers
+from pocketgan.output.folder import made_folder, refuse_overwriting, remove_temporaries
 from pocketgan.output.formats import Files, files_of
-from pocketgan.output.labels_file import labels_path, write_labels
-from pocketgan.output.png_files import PngFiles
-from pocketgan.output.sheet import GRID_NAME, check_sheet, write_sheet
-from pocketgan.output.walk_file import WALK_NAME, write_walk
+from pocketgan.output.labels_file import remove_labels, write_labels
+from pocketgan.output.sheet import check_sheet, write_sheet
+from pocketgan.output.walk_file import write_walk
 
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+class _Beside(NamedTuple):
+    """What lies beside the images."""
+
+    manifest: Path
+    labels: Path
+    sheet: Path
+    walk: Path
+
 
 Watch = Callable[[Iterable[Batch], int], Iterator[Batch]]
 """Passes batches on and shows how far they have come; the number is of images that were there before."""
@@ -36,61 +47,80 @@ def draw_files(run: DrawingRun, folder: Path, drawing: Drawing, watched: Watch) 
     files = files_of(run.file_format, folder, drawing)
     if run.grid is not None:
         check_sheet(drawing, run.grid)
-    manifest, path = manifests.manifest_of(run, drawing), manifests.manifest_path(folder, run.file_format, run.selection.start)
-    existing = _what_to_do(run, folder, files, path, manifest)
-    missing = files.missing() if existing is Existing.resume else [drawing.selection.indices]
-    left = sum(map(len, missing))
-    batches = _with_first_drawn(chain.from_iterable(map(drawing.batches, missing)))
-
-    prepare_folder(folder)
-    with _alone_with(path):
-        if run.existing is not Existing.refuse:
-            beside = (path.name, labels_path(folder, drawing.selection.start).name, GRID_NAME, WALK_NAME)
-            remove_leftovers(folder, beside.__contains__)
-        manifests.write_manifest(path, manifest, is_replacing=existing is Existing.overwrite)
+    manifest, beside = manifests.manifest_of(run, drawing), _beside(run, folder)
+    path = beside.manifest
+    # Nobody else may write between looking what is there and writing.
+    with made_folder(folder), _alone_with(path, run.is_quiet), ExitStack() as stack:
+        existing = _what_to_do(run, files, beside, manifest, _needs_labels(drawing, files))
+        missing = files.missing() if existing is Existing.resume else [drawing.selection.indices]
+        left = sum(map(len, missing))
+        batches = _drawn_from(drawing, missing)
+        # Closed before the lock is given up: threads that draw and write must have ended by then.
+        stack.callback(batches.close)
+        first = list(islice(batches, 1))  # a model that cannot draw shall leave nothing behind
+        names = {file.name for file in beside}
+        remove_temporaries(folder, lambda name: name in names or files.is_ours(name))
+        if existing is not Existing.resume:
+            files.discard_unfinished()  # before a manifest says that they are of this run
+        # Where the images themselves may be lost in a power cut, it need not be safer.
+        write_manifest = partial(manifests.write_manifest, path, manifest, run.file_format not in NAMED_BY_INDEX)
+        write_manifest(is_replacing=existing is Existing.overwrite)
         try:
-            for _ in watched(files.write(batches, existing), drawing.selection.count - left):
-                pass
+            with closing(files.write(chain(first, batches), existing)) as written:
+                for _ in watched(written, drawing.selection.count - left):
+                    pass
         except KeyboardInterrupt:
             _tell_of_a_stop(run, folder, files, existing)
             raise
         except OutputError as error:
             raise OutputError(f"{error}; when that is mended, {_how_to_go_on(run)}") from error
-        _write_labels(run, folder, drawing, files)
-        if run.grid is not None:
-            write_sheet(folder / GRID_NAME, drawing, run.grid)
-        if run.has_walk:
-            write_walk(folder / WALK_NAME, drawing)
         if existing is Existing.overwrite:
-            manifests.write_manifest(path, manifest, is_replacing=False)
+            write_manifest(is_replacing=False)
+        if _needs_labels(drawing, files):
+            write_labels(beside.labels, drawing, files.file_of)
+        elif existing is Existing.overwrite:
+            remove_labels(beside.labels)
+        if run.grid is not None:
+            write_sheet(beside.sheet, drawing, run.grid)
+        if run.has_walk:
+            write_walk(beside.walk, drawing)
     return left
 
 
-def _what_to_do(run: DrawingRun, folder: Path, files: Files, path: Path, manifest: dict[str, object]) -> Existing:
+def _beside(run: DrawingRun, folder: Path) -> _Beside:
+    """Return where what lies beside the images is: one of each in a folder, unless runs of several ranges may share it."""
+    start = run.selection.start
+    part = f"_{start:08d}" if start and run.file_format in NAMED_BY_INDEX else ""
+    names = ("manifest", ".json"), ("labels", ".csv"), ("grid", ".png"), ("walk", ".gif")
+    return _Beside(*(folder / f"{name}{part}{ending}" for name, ending in names))
+
+
+def _what_to_do(run: DrawingRun, files: Files, beside: _Beside, manifest: dict[str, object], has_labels: bool) -> Existing:
     """Return what is really done about files that exist: there may be nothing to resume, or it must be replaced.
 
     Raises OutputError if there are files that may not be replaced, or those of another run than the one to resume.
     """
     if run.existing is Existing.overwrite:
         return Existing.overwrite
-    found = manifests.read_manifest(path) if run.existing is Existing.resume else None
+    found = manifests.read_manifest(beside.manifest) if run.existing is Existing.resume else None
     if found is not None:
-        manifests.refuse_another_run(path, found, manifest)
+        manifests.refuse_another_run(beside.manifest, found, manifest)
         return Existing.overwrite if manifests.is_replacing(found) else Existing.resume
-    beside = [path, labels_path(folder, run.selection.start)]
-    beside += [folder / GRID_NAME] * (run.grid is not None) + [folder / WALK_NAME] * run.has_walk
-    in_the_way = [*files.existing(), *(file for file in beside if os.path.exists(file))]
-    refuse_overwriting(in_the_way, can_resume=path in in_the_way)
+    written = (
+        [beside.manifest] + [beside.labels] * has_labels + [beside.sheet] * (run.grid is not None) + [beside.walk] * run.has_walk
+    )
+    in_the_way = chain(files.existing(), (file for file in written if os.path.exists(file)))
+    refuse_overwriting(in_the_way, can_resume=os.path.exists(beside.manifest))
     return Existing.refuse
 
 
-def _with_first_drawn(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Return the same batches, the first of them drawn already."""
-    return chain([first], batches) if (first := next(batches, None)) is not None else iter(())
+def _drawn_from(drawing: Drawing, missing: Iterable[range]) -> Generator[Batch, None, None]:
+    for indices in missing:
+        yield from drawing.batches(indices)
 
 
 @contextmanager
-def _alone_with(path: Path) -> Iterator[None]:
+def _alone_with(path: Path, is_quiet: bool) -> Iterator[None]:
     """Hold a lock on a run, where the file system knows locks. Raises OutputError if another process is drawing the same."""
     with ExitStack() as stack:
         try:
@@ -100,18 +130,13 @@ def _alone_with(path: Path) -> Iterator[None]:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise OutputError(f"cannot write into {path.parent}: {error.strerror}; choose another --out") from error
-            tell(f"{path.parent} is on a file system without locks: let no other gan-gen write into it meanwhile")
+            if not is_quiet:
+                tell(f"{path.parent} is on a file system without locks: let no other gan-gen write into it meanwhile")
         yield
 
 
-def _write_labels(run: DrawingRun, folder: Path, drawing: Drawing, files: Files) -> None:
-    """Write the labels of a model with classes, if the images' own files do not hold them."""
-    if not drawing.generator.card.classes:
-        return
-    if isinstance(files, PngFiles):
-        write_labels(folder, drawing, files.name)
-    elif run.file_format is Format.raw:
-        write_labels(folder, drawing, None)
+def _needs_labels(drawing: Drawing, files: Files) -> bool:
+    return bool(drawing.generator.card.classes) and not files.holds_labels
 
 
 def _tell_of_a_stop(run: DrawingRun, folder: Path, files: Files, existing: Existing) -> None:

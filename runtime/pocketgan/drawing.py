@@ -1,6 +1,6 @@
 """What a selection of images means with one model: each image's class, its pixels, and what is said of it."""
 
-from collections.abc import Iterator
+from collections import abc
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,7 +27,7 @@ class Drawing:
         """Raise RequestError, before anything is drawn, if the model has no such classes or there are no such indices."""
         self.batches(self.selection.indices)
 
-    def batches(self, indices: range) -> Iterator[Batch]:
+    def batches(self, indices: range) -> abc.Generator[Batch, None, None]:
         """Yield images or rows of consecutive indices in order, sized and inverted as asked for; see `Generator.stream`."""
         selection, start, count = self.selection, indices.start, len(indices)
         if selection.text is None:

@@ -73,6 +73,9 @@ class Grid:
     columns: int
     rows: int
 
+    def __str__(self) -> str:
+        return f"{self.columns}x{self.rows}"
+
 
 _GRID = re.compile(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})", re.IGNORECASE)
 

@@ -1,11 +1,14 @@
 """Writing files whole: to a temporary name beside the target first, then renamed."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pocketgan.errors import OutputError
+
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9]+\.tmp")
 
 
 def remove_file(file: Path, what: str) -> None:
@@ -16,14 +19,22 @@ def remove_file(file: Path, what: str) -> None:
         raise OutputError(f"cannot remove {file}, {what}: {error.strerror}") from error
 
 
+@contextmanager
+def output_errors(target: str | Path, verb: str = "write") -> Iterator[None]:
+    """Turn an error of the operating system into an OutputError that says what cannot be written, or read."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot {verb} {target}: {error.strerror or error}") from error
+
+
 def write_whole_file(target: str, contents: bytes) -> None:
     """Write a small file: to a temporary name, then renamed, as `whole_file` does, but without waiting for the disk.
 
     For thousands of files, of which a power cut may lose the last ones. Raises OutputError where the operating system refuses.
     """
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
-    try:
+    temporary = _temporary(target)
+    with output_errors(target):
         try:
             with open(temporary, "wb") as file:
                 file.write(contents)
@@ -32,8 +43,6 @@ def write_whole_file(target: str, contents: bytes) -> None:
             with suppress(OSError):  # most often it was never made
                 os.unlink(temporary)
             raise
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -45,15 +54,25 @@ def whole_file(target: Path, is_on_disk_at_once: bool = True) -> Iterator[Path]:
     new one; that costs milliseconds a file, and can be left out for one that is easily made again. Raises OutputError where the
     operating system refuses.
     """
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        if is_on_disk_at_once:
-            with temporary.open("rb+") as written:
-                os.fsync(written.fileno())
-        temporary.replace(target)
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):  # most often it was renamed or never made
-            temporary.unlink()
+    temporary = Path(_temporary(str(target)))
+    with output_errors(target):
+        try:
+            yield temporary
+            if is_on_disk_at_once:
+                with temporary.open("rb+") as written:
+                    os.fsync(written.fileno())
+            temporary.replace(target)
+        finally:
+            with suppress(OSError):  # most often it was renamed or never made
+                temporary.unlink()
+
+
+def name_of_temporary(name: str) -> str | None:
+    """Return the name of the file that a temporary one was to become, or None if `name` is not that of a temporary file."""
+    match = _TEMPORARY.fullmatch(name)
+    return match[1] if match else None
+
+
+def _temporary(target: str) -> str:
+    folder, name = os.path.split(target)
+    return os.path.join(folder, f".{name}.{os.getpid()}.tmp")

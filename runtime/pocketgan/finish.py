@@ -1,6 +1,6 @@
 """What is done to drawn images for whoever wants them otherwise: larger or smaller, or dark on white."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from pocketgan.generator import Batch
 from pocketgan.pipeline import ordered_map
 
 
-def finished(batches: Iterable[Batch], height: int | None, is_inverted: bool, threads: int = 1) -> Iterator[Batch]:
+def finished(batches: Iterable[Batch], height: int | None, is_inverted: bool, threads: int = 1) -> Generator[Batch, None, None]:
     """Yield batches whose images are `height` pixels high and as much wider, and inverted if that is asked for.
 
     Without a height they keep their size; with one, so many threads resize.
@@ -21,7 +21,7 @@ def finished(batches: Iterable[Batch], height: int | None, is_inverted: bool, th
             return replace(batch, images=255 - batch.images) if is_inverted else batch
         return replace(batch, images=np.stack([finished_image(image, height, is_inverted) for image in batch.images]))
 
-    return map(finish, batches) if height is None or threads == 1 else ordered_map(finish, batches, threads)
+    return ordered_map(finish, batches, 1 if height is None else threads)
 
 
 def finished_size(height: int, width: int, wanted_height: int | None) -> tuple[int, int]:

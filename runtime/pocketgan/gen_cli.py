@@ -113,11 +113,15 @@ def generate(
         )
     if gif and count < 2:
         raise typer.BadParameter("a walk needs two images to go between: expected a --count of 2 or more", param_hint="--gif")
+    if show and has_report:
+        raise typer.BadParameter("it cannot be used together with --show: both go to standard output", param_hint="--json")
     if overwrite and resume:
         raise typer.BadParameter("it cannot be used together with --overwrite", param_hint="--resume")
     beside_files = {"--grid": sheet is not None, "--gif": gif, "--overwrite": overwrite, "--resume": resume}
     if out == STDOUT:
         _refuse_beside_stdout(file_format, beside_files | {"--show": show, "--json": has_report})
+    elif out == "":
+        raise typer.BadParameter("the name is empty: expected a folder, or - for standard output", param_hint="--out")
     elif out is None and show:
         _refuse(
             "--show", beside_files | {"--format": file_format is not Format.png}, "it writes no files without --out: {} needs it"

@@ -57,7 +57,10 @@ def locked_or_refused(path: Path) -> Iterator[None]:
         try:
             is_taken = _is_lock_taken_now(file) and _is_still_at(file, path)
         except OSError:
-            path.unlink(missing_ok=True)
+            if sys.platform == "win32":
+                file.close()
+            with suppress(OSError):  # the error above is what matters
+                path.unlink()
             raise
         if not is_taken:
             raise BlockingIOError(f"{path} is locked")

@@ -9,6 +9,7 @@ from pocketgan.address import INDEX_LIMIT, check_address
 from pocketgan.digit_spec import labels_of_names, parse_text
 from pocketgan.errors import RequestError
 from pocketgan.generator import Batch, Generator
+from pocketgan.pipeline import close
 from pocketgan.truncation import FULL_VARIETY
 
 
@@ -55,12 +56,15 @@ def text_labels(generator: Generator, text: str, start: int, count: int) -> NDAr
 def _rows(batches: Iterator[Batch], generator: Generator, text: str, start: int) -> Iterator[Batch]:
     height, width, length = generator.card.image_height, generator.card.image_width, len(text)
     waiting = np.empty((0, height, width), dtype=np.uint8)  # the images of a row that has begun
-    for batch in batches:
-        waiting = np.concatenate([waiting, batch.images])
-        count = len(waiting) // length
-        complete = waiting[: count * length].reshape(count, length, height, width)
-        # From [row, character, y, x] to [row, y, character, x].
-        images = complete.swapaxes(1, 2).reshape(count, height, length * width)
-        yield Batch(start, images, text_labels(generator, text, start, count))
-        waiting = waiting[count * length :]
-        start += count
+    try:
+        for batch in batches:
+            waiting = np.concatenate([waiting, batch.images])
+            count = len(waiting) // length
+            complete = waiting[: count * length].reshape(count, length, height, width)
+            # From [row, character, y, x] to [row, y, character, x].
+            images = complete.swapaxes(1, 2).reshape(count, height, length * width)
+            yield Batch(start, images, text_labels(generator, text, start, count))
+            waiting = waiting[count * length :]
+            start += count
+    finally:
+        close(batches)

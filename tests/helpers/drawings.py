@@ -34,6 +34,12 @@ def drawing_of(
     return Drawing(generator, selection, threads)
 
 
+def made(folder: Path) -> Path:
+    """Return a folder that is there, as files are written into it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def drain(batches: Iterable[Batch]) -> None:
     """Take all batches, and with them all the work that is done on the way."""
     for _ in batches:

@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from drawings import contents
+from drawings import contents, drawing_of
 from full_disk import small_files_only
 from typer.testing import CliRunner
 
+from pocketgan.drawing_run import Format
 from pocketgan.gen_cli import app
 from pocketgan.generator import Generator
 from pocketgan.locking import locked_or_refused
+from pocketgan.output.formats import files_of
 
 FORMATS = ("png", "imagefolder", "idx", "idx.gz", "npz", "npy", "webdataset", "raw")
 
@@ -62,6 +64,8 @@ def test_the_manifest_tells_all_that_the_images_depend_on(model: Path, condition
         "inverted": True,
         "image_shape": [16, 16],
         "format": "png",
+        "grid": None,
+        "gif": False,
     }
 
 
@@ -131,6 +135,62 @@ def test_ranges_that_share_a_folder_have_a_manifest_and_labels_each(model: Path)
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
+def test_what_lies_beside_the_images_is_named_by_the_first_index_where_their_names_tell_it(model: Path, file_format: str) -> None:
+    gan_gen("--model", model, "--count", "4", "--start", "93", "--format", file_format, "--grid", "2x2", "--gif")
+    part = "_00000093" if file_format in ("png", "imagefolder") else ""
+    expected = {f"manifest{part}.json", f"grid{part}.png", f"walk{part}.gif"}
+    if file_format in ("png", "imagefolder", "raw"):
+        expected.add(f"labels{part}.csv")
+    told = {name for name in os.listdir("digits") if name.endswith((".json", ".gif", ".csv")) or name.startswith("grid")}
+    assert told == expected
+
+
+@pytest.mark.parametrize("file_format", ["png", "imagefolder"])
+def test_ranges_that_share_a_folder_have_a_sheet_and_an_animation_each(model: Path, file_format: str) -> None:
+    options = ("--model", model, "--count", "20", "--format", file_format, "--grid", "5x2", "--gif")
+    for number in range(2):
+        gan_gen(*options, "--shard", f"{number}/2")
+        gan_gen(*options, "--shard", f"{number}/2", "--out", f"alone{number}")
+    assert contents(Path("digits")) == contents(Path("alone0")) | contents(Path("alone1"))
+
+
+@pytest.mark.parametrize(
+    "mine",
+    [b"name,age\nSeven,7\n", b"index,label,note\n", b"file_name,index,label,note\n", b"index,label", b"\xff\x00\n", b""],
+    ids=repr,
+)
+def test_labels_of_somebody_else_stay_where_none_are_written(model: Path, mine: bytes) -> None:
+    options = ("--model", model, "--format", "npz")
+    Path("digits").mkdir()
+    Path("digits/labels.csv").write_bytes(mine)
+    for option in ("--quiet", "--resume", "--overwrite"):
+        gan_gen(*options, option)
+        assert Path("digits/labels.csv").read_bytes() == mine
+
+
+def test_labels_of_somebody_else_are_not_written_over_without_leave(model: Path) -> None:
+    Path("digits").mkdir()
+    Path("digits/labels.csv").write_text("name,age\n")
+    for option in ("--quiet", "--resume"):
+        said = gan_gen("--model", model, option, code=1)
+        assert f"error: {Path('digits/labels.csv')} exists already: use --overwrite, or another --out" in said
+    assert contents(Path("digits")) == {"labels.csv": b"name,age\n"}
+
+
+@pytest.mark.parametrize("older", ["png", "raw"])
+def test_labels_of_older_images_go_when_others_replace_them_and_only_then(model: Path, models: Path, older: str) -> None:
+    gan_gen("--model", model, "--format", older)
+    labels = Path("digits/labels.csv").read_bytes()
+    Path("digits/manifest.json").unlink()
+    options = ("--model", models / "tiny.onnx", "--format", "npz")
+    gan_gen(*options)
+    gan_gen(*options, "--resume")
+    assert Path("digits/labels.csv").read_bytes() == labels
+    gan_gen(*options, "--overwrite")
+    assert not Path("digits/labels.csv").exists()
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
 def test_resuming_a_complete_run_draws_nothing_and_changes_nothing(model: Path, file_format: str) -> None:
     options = ("--model", model, "--count", "70", "--format", file_format, "--grid", "3x3", "--gif", "--resume")
     assert "\n70 images of seed 0 from index 0 in digits after " in gan_gen(*options)
@@ -163,6 +223,8 @@ def test_images_that_were_lost_are_drawn_again(model: Path, file_format: str) ->
         (("--invert",), "inverted is false there, true asked for"),
         (("--format", "npz"), 'format is "png" there, "npz" asked for'),
         (("--text", "1", "--count", "10"), 'text is null there, "1" asked for'),
+        (("--grid", "5x2"), 'grid is null there, "5x2" asked for'),
+        (("--gif",), "gif is false there, true asked for"),
     ],
 )
 def test_a_run_with_other_options_is_not_resumed(model: Path, option: tuple[str, ...], told: str) -> None:
@@ -171,6 +233,24 @@ def test_a_run_with_other_options_is_not_resumed(model: Path, option: tuple[str,
     said = gan_gen("--model", model, *option, "--resume", code=1)
     assert f"error: cannot resume: {Path('digits/manifest.json')} tells of another run, " in said
     assert told in said
+    assert contents(Path("digits")) == before
+
+
+def test_images_of_another_run_in_the_range_are_refused_and_stay(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pocketgan.output.png_files import PngFiles
+
+    def stopped(*_: object) -> Iterator[None]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PngFiles, "write", stopped)
+        gan_gen("--model", model, code=130)
+    gan_gen("--model", model, "--seed", "1", "--start", "7", "--count", "2")
+    before = contents(Path("digits"))
+    said = gan_gen("--model", model, "--resume", code=1)
+    assert re.search(
+        r"error: digits/0000000[78]_[78]\.png is an image of another run: move it away, use --overwrite, or another --out\n", said
+    )
     assert contents(Path("digits")) == before
 
 
@@ -232,9 +312,101 @@ def test_while_older_files_are_replaced_the_manifest_says_so(model: Path, monkey
     assert "cannot be used" in gan_gen("--model", model, "--seed", "1", "--overwrite", "--resume", code=2)
 
 
-def test_a_model_that_fails_leaves_not_even_a_folder(models: Path, empty_folder: Path) -> None:
-    assert "failed to draw" in gan_gen("--model", models / "fails_when_drawing.onnx", code=1)
+@pytest.mark.parametrize("folder", ["digits", "a/b/c"])
+def test_a_model_that_fails_leaves_not_even_a_folder(models: Path, empty_folder: Path, folder: str) -> None:
+    assert "failed to draw" in gan_gen("--model", models / "fails_when_drawing.onnx", "--out", folder, code=1)
     assert os.listdir() == []
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_model_that_fails_leaves_a_folder_that_was_there_as_it_was(models: Path, empty_folder: Path, file_format: str) -> None:
+    left = {".images.npy.part": b"half", ".digits.npz.99.tmp": b"half", "notes.txt": b"mine"}
+    Path("digits").mkdir()
+    for name, data in left.items():
+        Path("digits", name).write_bytes(data)
+    model = models / "fails_when_drawing.onnx"
+    gan_gen("--model", model, "--format", file_format, "--overwrite", code=1)
+    assert contents(Path("digits")) == left
+
+
+@pytest.mark.parametrize("file_format", Format)
+def test_images_have_files_of_their_own_or_share_them(tmp_path: Path, conditional: Generator, file_format: Format) -> None:
+    own = {Format.png: "00000007_7.png", Format.imagefolder: "7/00000007_7.png"}
+    files = files_of(file_format, tmp_path, drawing_of(conditional))
+    assert files.file_of(7) == own.get(file_format)
+    assert os.listdir(tmp_path) == []
+
+
+NAMES = {
+    "png": "00000007_7.png",
+    "imagefolder": "7/00000007_7.png",
+    "idx": "images-idx3-ubyte",
+    "idx.gz": "labels-idx1-ubyte.gz",
+    "npz": "digits.npz",
+    "npy": "labels.npy",
+    "webdataset": "digits-000000.tar",
+    "raw": "images.raw",
+}
+"""A file of ours in each format."""
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("option", ["--quiet", "--overwrite", "--resume"])
+def test_temporary_files_that_killed_runs_left_go_and_no_others(model: Path, file_format: str, option: str) -> None:
+    options = ("--model", model, "--count", "10", "--format", file_format, "--grid", "2x2", "--gif")
+    gan_gen(*options, "--out", "expected")
+    name = Path("digits", NAMES[file_format])
+    name.parent.mkdir(parents=True)
+    others = [name.with_name(f"{name.name}.99.tmp"), name.with_name(".notes.99.tmp"), name.with_name(f".{name.name}.tmp")]
+    ours = [name.with_name(f".{name.name}.{number}.tmp") for number in (4, 99999)]
+    ours += [Path(f"digits/.{beside}.99.tmp") for beside in ("manifest.json", "labels.csv", "grid.png", "walk.gif")]
+    for path in (*ours, *others):
+        path.write_bytes(b"half")
+    gan_gen(*options, option)
+    kept = {path.relative_to("digits").as_posix(): b"half" for path in others}
+    assert contents(Path("digits")) == contents(Path("expected")) | kept
+
+
+@pytest.mark.parametrize("file_format", ["idx", "npy", "raw"])
+@pytest.mark.parametrize("option", ["--quiet", "--overwrite"])
+def test_what_another_run_left_unfinished_is_not_taken_for_that_of_a_new_one_that_is_stopped_at_once(
+    model: Path, monkeypatch: pytest.MonkeyPatch, file_format: str, option: str
+) -> None:
+    from pocketgan.output.array_files import ArrayFiles
+
+    options = ("--model", model, "--count", "100", "--format", file_format)
+    gan_gen(*options, "--seed", "1", "--out", "other")
+    gan_gen(*options, "--seed", "2", "--out", "expected")
+    Path("digits").mkdir()
+    for name, data in contents(Path("other")).items():
+        if name not in ("manifest.json", "labels.csv"):
+            Path("digits", f".{name}.part").write_bytes(data)
+
+    def stopped(*_: object) -> Iterator[None]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ArrayFiles, "write", stopped)
+        gan_gen(*options, "--seed", "2", option, code=130)
+    assert os.listdir("digits") == ["manifest.json"]
+    gan_gen(*options, "--seed", "2", "--resume")
+    assert contents(Path("digits")) == contents(Path("expected"))
+
+
+def test_a_folder_of_the_file_system_beside_class_folders_is_passed_over(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def refusing(path: Path) -> object:
+        if os.path.basename(path) == "lost+found":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(path)
+
+    Path("digits/lost+found").mkdir(parents=True)
+    monkeypatch.setattr(os, "scandir", refusing)
+    options = ("--model", model, "--format", "imagefolder")
+    for option in ("--quiet", "--resume", "--overwrite"):
+        gan_gen(*options, option)
+    assert set(os.listdir("digits")) == {*"0123456789", "lost+found", "manifest.json", "labels.csv"}
 
 
 def test_two_runs_at_once_do_not_write_into_each_other(model: Path) -> None:
@@ -247,13 +419,17 @@ def test_two_runs_at_once_do_not_write_into_each_other(model: Path) -> None:
     assert [name for name in os.listdir("digits") if name.startswith(".")] == []
 
 
-def test_a_file_system_without_locks_is_said_and_written_to(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_quiet", [False, True])
+def test_a_file_system_without_locks_is_said_and_written_to(model: Path, monkeypatch: pytest.MonkeyPatch, is_quiet: bool) -> None:
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    said = gan_gen("--model", model)
-    assert "digits is on a file system without locks: let no other gan-gen write into it meanwhile" in said
+    said = gan_gen("--model", model, *["--quiet"] * is_quiet)
+    if is_quiet:
+        assert said == ""
+    else:
+        assert "digits is on a file system without locks: let no other gan-gen write into it meanwhile\n" in said
     assert len(os.listdir("digits")) == 12
     assert [name for name in os.listdir("digits") if name.startswith(".")] == []
 

@@ -8,7 +8,7 @@ import pytest
 from full_disk import small_files_only
 
 from pocketgan.errors import OutputError
-from pocketgan.files import whole_file, write_whole_file
+from pocketgan.files import name_of_temporary, whole_file, write_whole_file
 
 
 @pytest.fixture
@@ -168,3 +168,41 @@ def test_a_small_file_may_be_named_from_the_working_folder(target: Path, monkeyp
     write_whole_file(target.name, b"whole")
     assert target.read_bytes() == b"whole"
     assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        (".digit.png.123.tmp", "digit.png"),
+        (".a.1.tmp.2.tmp", "a.1.tmp"),
+        ("..hidden.7.tmp", ".hidden"),
+        ("digit.png.123.tmp", None),
+        (".digit.png.tmp", None),
+        (".digit.png.12x.tmp", None),
+        (".digit.png.\u0661.tmp", None),
+        (".digit.png.123.tmp.bak", None),
+        (".digit.png.part", None),
+        (".123.tmp", None),
+        ("..123.tmp", None),
+        ("", None),
+    ],
+)
+def test_the_name_of_a_temporary_file_tells_its_target(name: str, target: str | None) -> None:
+    assert name_of_temporary(name) == target
+
+
+def test_temporary_files_of_both_ways_are_known_by_name(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = []
+
+    def watched(old: str | Path, new: str | Path) -> None:
+        names.append(name_of_temporary(os.path.basename(old)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", watched)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole_file(str(target), b"whole")
+    monkeypatch.undo()
+    with whole_file(target) as temporary:
+        names.append(name_of_temporary(temporary.name))
+        temporary.touch()
+    assert names == [target.name] * 2

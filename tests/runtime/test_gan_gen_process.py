@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawings import contents
 from PIL import Image
 
 from pocketgan.gen_cli import main
@@ -257,6 +258,66 @@ def test_on_a_terminal_a_progress_bar_is_shown_and_taken_away(tmp_path: Path, mo
     assert process.returncode == 0
     assert b"images" in said.split(b"provider cpu")[1].split(b"2,000 images")[0]
     assert len(list((tmp_path / "digits").glob("*.png"))) == 2000
+
+
+def test_a_report_for_a_closed_stdout_is_1_with_one_line(tmp_path: Path, models: Path) -> None:
+    command = f'"{sys.executable}" -m pocketgan.gen_cli --model "{models / "tiny.onnx"}" --count 2 --json --quiet 1>&-'
+    done = subprocess.run(command, shell=True, cwd=tmp_path, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (1, "error: cannot write to standard output: it is closed\n")
+
+
+def together(folder: Path, model: Path, *options: tuple[str, ...]) -> list[tuple[int, str]]:
+    """Run gan-gen several times at once, each time with other options, and return exit codes and what was said."""
+    command = [*GAN_GEN, "--model", str(model), "--count", "64", "--size", "512", "--threads", "1", "--quiet"]
+    processes = [
+        subprocess.Popen([*command, *more], cwd=folder, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for more in options
+    ]
+    try:
+        said = [process.communicate(timeout=PATIENCE)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait(PATIENCE)
+    return [(process.returncode, text) for process, text in zip(processes, said, strict=True)]
+
+
+@pytest.mark.parametrize("file_format", ["png", "imagefolder", "npy"])
+def test_of_two_runs_into_one_folder_at_once_one_is_refused(tmp_path: Path, models: Path, file_format: str) -> None:
+    model, both = models / "tiny_conditional.onnx", [("--format", file_format, "--seed", seed) for seed in ("1", "2")]
+    ended = together(tmp_path, model, *both)
+    assert sorted(code for code, _ in ended) == [0, 1]
+    winner = [code for code, _ in ended].index(0)
+    assert ended[winner][1] == ""
+    # The later of two that do not meet finds the files of the other.
+    assert re.fullmatch(
+        r"error: (another gan-gen is writing into digits: wait for it, or choose another --out"
+        r"|digits/\S+ exists already, as do [0-9]+ more: use --resume to complete that run, --overwrite, or another --out)\n",
+        ended[1 - winner][1],
+    )
+    assert together(tmp_path, model, (*both[winner], "--out", "alone")) == [(0, "")]
+    assert contents(tmp_path / "digits") == contents(tmp_path / "alone")
+
+
+@pytest.mark.parametrize("file_format", ["png", "imagefolder", "npy"])
+def test_of_two_that_resume_one_run_at_once_none_spoils_what_the_other_does(
+    tmp_path: Path, models: Path, file_format: str
+) -> None:
+    model, options = models / "tiny_conditional.onnx", ("--format", file_format)
+    assert together(tmp_path, model, options) == [(0, "")]
+    whole = contents(tmp_path / "digits")
+    if file_format == "npy":
+        for name in ("images.npy", "labels.npy"):
+            file = tmp_path / "digits" / name
+            file.rename(file.with_name(f".{name}.part")).write_bytes(whole[name][: len(whole[name]) // 2])
+    else:
+        for path in sorted((tmp_path / "digits").rglob("*.png"))[::2]:
+            path.unlink()
+    ended = together(tmp_path, model, *[(*options, "--resume")] * 2)
+    told = "error: another gan-gen is writing into digits: wait for it, or choose another --out\n"
+    assert (0, "") in ended
+    assert set(ended) <= {(0, ""), (1, told)}
+    assert contents(tmp_path / "digits") == whole
 
 
 def test_with_stderr_closed_the_images_are_drawn_and_stdout_stays_empty(tmp_path: Path, models: Path) -> None:

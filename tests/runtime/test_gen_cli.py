@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -438,6 +439,10 @@ def test_overwrite_replaces_files_that_exist(gan_gen: GanGen, file_format: str) 
         (("--grid", "0x5"), "--grid: '0x5' is no grid"),
         (("--grid", "10000x1"), "--grid: '10000x1' is no grid"),
         (("--gif", "--count", "1"), "--gif: a walk needs two images to go between"),
+        (("--show", "--json"), "--json: it cannot be used together with --show: both go to standard output"),
+        (("--show", "--json", "--out", "digits"), "--json: it cannot be used together with --show"),
+        (("--out", ""), "--out: the name is empty: expected a folder, or - for standard output"),
+        (("--out", "", "--show"), "--out: the name is empty"),
         (("--resume", "--overwrite"), "--resume: it cannot be used together with --overwrite"),
         (("--out", "-", "--format", "npz"), "--out -: standard output takes --format png or raw, not npz"),
         (("--out", "-", "--grid", "2x2"), "--out -: it cannot be used together with --grid"),
@@ -464,6 +469,16 @@ def test_a_file_as_output_folder_is_refused(gan_gen: GanGen) -> None:
         "error: output taken is a file, expected a folder or a name that is free: choose another --out\n"
     )
     assert Path("taken").read_bytes() == b"mine"
+
+
+def test_threads_that_cannot_be_started_are_refused(gan_gen: GanGen, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", refusing)
+    said = gan_gen.refusal("--count", "1000", "--threads", "1024", "--quiet")
+    assert said == "error: cannot start 1024 threads (can't start new thread): ask for fewer\n"
+    assert os.listdir() == []
 
 
 @pytest.mark.parametrize("place", ["taken/digits", "x" * 300])

@@ -1,10 +1,15 @@
 """Work by several threads: in order, only a few pieces ahead, and ended cleanly."""
 
+import gc
+import itertools
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from pocketgan.errors import RequestError
 from pocketgan.pipeline import ordered_map
 
 PATIENCE = 30
@@ -66,6 +71,77 @@ def test_closing_waits_for_what_has_begun_and_begins_no_more() -> None:
     results = ordered_map(work, range(100), threads=2)
     assert next(results) == 0
     threading.Timer(0.05, released.set).start()
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert sorted(ended) == sorted(begun)
     assert len(begun) <= 6
+
+
+@pytest.mark.parametrize("started", [0, 1, 5])
+def test_threads_that_cannot_be_started_are_a_request_error(monkeypatch: pytest.MonkeyPatch, started: int) -> None:
+    submit = ThreadPoolExecutor.submit
+    submitted: list[int] = []
+
+    def limited(pool: ThreadPoolExecutor, work: Callable[[int], int], piece: int) -> Future[int]:
+        if len(submitted) == started:
+            raise RuntimeError("can't start new thread")
+        submitted.append(piece)
+        return submit(pool, work, piece)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", limited)
+    with pytest.raises(RequestError) as caught:
+        list(ordered_map(lambda piece: piece, range(100), threads=3))
+    assert str(caught.value) == "cannot start 3 threads (can't start new thread): ask for fewer"
+
+
+def test_an_error_of_the_work_is_not_taken_for_threads_that_cannot_be_started() -> None:
+    def work(piece: int) -> int:
+        raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match=r"^mine$"):
+        list(ordered_map(work, range(3), threads=2))
+
+
+def test_an_iterator_that_nobody_closed_may_be_collected_by_one_of_its_own_threads() -> None:
+    collected = threading.Event()
+
+    def work(piece: int) -> int:
+        if piece == 3:
+            kept.clear()
+            gc.collect()
+            collected.set()
+        return piece
+
+    class Cycle:
+        """Refers to itself, so that only the garbage collector ends it."""
+
+        def __init__(self, results: Iterator[int]) -> None:
+            self.results, self.self = results, self
+
+    kept = [Cycle(ordered_map(work, itertools.count(), 2))]
+    assert next(kept[0].results) == 0
+    assert collected.wait(30)
+
+
+def test_closing_an_iterator_closes_the_one_it_takes_from_and_waits_for_what_has_begun() -> None:
+    ended = []
+
+    def pieces() -> Iterator[int]:
+        try:
+            yield from itertools.count()
+        finally:
+            ended.append("pieces")
+
+    def work(piece: int) -> int:
+        time.sleep(0.01)
+        ended.append("work")
+        return piece
+
+    for threads in (1, 3):
+        ended.clear()
+        results = ordered_map(work, pieces(), threads)
+        assert next(results) == 0
+        results.close()
+        assert ended[-1] == "pieces"
+        count = len(ended)
+        time.sleep(0.05)
+        assert len(ended) == count

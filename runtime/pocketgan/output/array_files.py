@@ -1,19 +1,18 @@
 """Files that are a header and then so many bytes for each image, in order: what a stopped run wrote of them can be continued."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.drawing_run import Existing
-from pocketgan.errors import OutputError
-from pocketgan.files import remove_file
+from pocketgan.files import output_errors, remove_file
 from pocketgan.generator import Batch
-from pocketgan.output.folder import prepare_folder
 
 
 @dataclass(frozen=True)
@@ -40,24 +39,35 @@ class ArrayFiles:
     files: tuple[ArrayFile, ...]
     others: tuple[str, ...] = ()
     """Names of files that readers would take for part of these, which they are not: they go when these come."""
+    holds_labels: bool = True
+
+    def file_of(self, index: int) -> None:
+        """Return None: all images share the files."""
+
+    def is_ours(self, name: str) -> bool:
+        """Return whether it is one of the names."""
+        return name in self._names()
 
     def existing(self) -> list[Path]:
         """Return the files that are there by one of the names."""
-        paths = [self.folder / name for name in (*(file.name for file in self.files), *self.others)]
-        return [path for path in paths if os.path.exists(path)]
+        return [path for name in self._names() if os.path.exists(path := self.folder / name)]
 
     def missing(self) -> list[range]:
         """Return the indices that are not in all of the files yet. Raises OutputError if they cannot be read."""
         rest = self.indices[self._images_done() :]
         return [rest] if rest else []
 
-    def write(self, batches: Iterable[Batch], existing: Existing) -> Iterator[Batch]:
+    def discard_unfinished(self) -> None:
+        """Remove the parts that a stopped run has left. Raises OutputError if that fails."""
+        for name in self._names():
+            remove_file(self.folder / _part_name(name), "a file that a stopped run left unfinished")
+
+    def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
         """Write the images of the batches, all or those that were missing, and pass the batches on.
 
         The files appear after the last batch. Memory does not grow with their number. Raises OutputError if a file cannot be
         written; what was written stays for a resumed run.
         """
-        prepare_folder(self.folder)
         done = self._images_done() if existing is Existing.resume else 0
         is_kept = {file.name: existing is Existing.resume and self._is_complete(file) for file in self.files}
         unfinished = [file for file in self.files if not is_kept[file.name]]
@@ -69,11 +79,13 @@ class ArrayFiles:
                     write(file.contents(batch).data)
                 yield batch
         for file in unfinished:
-            with _output_errors(self.folder / file.name):
+            with output_errors(self.folder / file.name):
                 self._part(file).replace(self.folder / file.name)
         for name in self.others:
-            for older in (name, _part_name(name)):
-                remove_file(self.folder / older, "an older file of other images")
+            remove_file(self.folder / name, "an older file of other images")
+
+    def _names(self) -> tuple[str, ...]:
+        return (*(file.name for file in self.files), *self.others)
 
     def _images_done(self) -> int:
         """Return how many images all of the files hold."""
@@ -82,13 +94,13 @@ class ArrayFiles:
     def _is_complete(self, file: ArrayFile) -> bool:
         """Return whether a file has its name and size, and no other is begun in its place."""
         path = self.folder / file.name
-        with _output_errors(path, "read"):
+        with output_errors(path, "read"):
             is_begun, size = os.path.exists(self._part(file)), os.path.getsize(path) if os.path.exists(path) else 0
         return not is_begun and size == len(file.header) + len(self.indices) * file.image_bytes
 
     def _images_in_part(self, file: ArrayFile) -> int:
         part = self._part(file)
-        with _output_errors(part, "read"):
+        with output_errors(part, "read"):
             if not os.path.exists(part):
                 return 0
             with part.open("rb") as contents:
@@ -104,8 +116,7 @@ class ArrayFiles:
     def _continued(self, file: ArrayFile, done: int) -> Iterator[Callable[[memoryview], None]]:
         """Yield what writes into an unfinished file after its first `done` images; at the end it is complete, on the disk."""
         part = self._part(file)
-        with _output_errors(part), ExitStack() as stack:
-            contents: IO[bytes] = stack.enter_context(part.open("r+b" if done else "wb"))
+        with output_errors(part), part.open("r+b" if done else "wb") as contents:
             if done:
                 contents.truncate(len(file.header) + done * file.image_bytes)
                 contents.seek(0, os.SEEK_END)
@@ -113,7 +124,7 @@ class ArrayFiles:
                 contents.write(file.header)
 
             def write(data: memoryview) -> None:
-                with _output_errors(part):
+                with output_errors(part):
                     contents.write(data)
 
             yield write
@@ -125,10 +136,6 @@ def _part_name(name: str) -> str:
     return f".{name}.part"
 
 
-@contextmanager
-def _output_errors(path: Path, verb: str = "write") -> Iterator[None]:
-    """Turn an error of the operating system into an OutputError that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot {verb} {path}: {error.strerror or error}") from error
+def image_pixels(batch: Batch) -> NDArray[np.uint8]:
+    """Return the images of a batch as they lie in a file: uint8 [n, H, W], C-contiguous."""
+    return np.ascontiguousarray(batch.images)

@@ -1,15 +1,12 @@
 """The folder that files go to: made, looked through, and never written over without leave."""
 
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pocketgan.errors import OutputError
-from pocketgan.files import remove_file
-
-# What files.py and array_files.py call a file that is not whole yet.
-_LEFTOVER = re.compile(r"\.(.+)\.(?:\d+\.tmp|part)")
+from pocketgan.files import name_of_temporary, remove_file
 
 
 def prepare_folder(folder: Path, option: str = "--out") -> None:
@@ -23,6 +20,23 @@ def prepare_folder(folder: Path, option: str = "--out") -> None:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another {option}") from error
 
 
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make an output folder for a block; one that is empty when the block fails goes again, and its parents that were made.
+
+    Raises OutputError if that cannot be done.
+    """
+    made = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    try:
+        prepare_folder(folder)
+        yield
+    except BaseException:
+        for path in made:
+            with suppress(OSError):  # there is something in it, or it could not be made
+                path.rmdir()
+        raise
+
+
 def file_names(folder: Path) -> Iterator[str]:
     """Yield the names of all that lies in a folder, none if there is no folder. Raises OutputError if it cannot be read."""
     try:
@@ -34,19 +48,22 @@ def file_names(folder: Path) -> Iterator[str]:
         raise OutputError(f"cannot read the folder {folder}: {error.strerror}; choose another --out") from error
 
 
-def refuse_overwriting(existing: Sequence[Path], can_resume: bool) -> None:
+def refuse_overwriting(existing: Iterable[Path], can_resume: bool) -> None:
     """Raise OutputError if there are any of these files, which are in the way, and say what to do instead."""
-    if existing:
-        more = f", as do {len(existing) - 1:,} more" if len(existing) > 1 else ""
+    first, count = None, 0
+    for path in existing:
+        first, count = min(first or path, path), count + 1
+    if first is not None:
+        more = f", as do {count - 1:,} more" if count > 1 else ""
         resume = "--resume to complete that run, " if can_resume else ""
-        raise OutputError(f"{existing[0]} exists already{more}: use {resume}--overwrite, or another --out")
+        raise OutputError(f"{first} exists already{more}: use {resume}--overwrite, or another --out")
 
 
-def remove_leftovers(folder: Path, is_ours: Callable[[str], bool]) -> None:
-    """Remove the hidden half-written files that a killed run left of files whose names are ours.
+def remove_temporaries(folder: Path, is_ours: Callable[[str], bool]) -> None:
+    """Remove the hidden temporary files that a killed run left of files whose names are ours.
 
     Raises OutputError if the folder cannot be read or a file not be removed.
     """
-    for name in list(file_names(folder)):
-        if (match := _LEFTOVER.fullmatch(name)) and is_ours(match[1]):
-            remove_file(folder / name, "a file that a killed run left unfinished")
+    left = [name for name in file_names(folder) if (target := name_of_temporary(name)) is not None and is_ours(target)]
+    for name in left:
+        remove_file(folder / name, "a file that a killed run left unfinished")

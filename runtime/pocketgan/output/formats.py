@@ -1,6 +1,6 @@
 """Which files each format stands for, and what all of them can do."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -12,14 +12,30 @@ from pocketgan.generator import Batch
 class Files(Protocol):
     """The files that a drawing becomes in one format."""
 
-    def existing(self) -> list[Path]:
+    @property
+    def holds_labels(self) -> bool:
+        """Whether labels stand in these files, so that no others need tell them."""
+
+    def file_of(self, index: int) -> str | None:
+        """Return the path within the folder of the file that is one image; None if images share files."""
+
+    def is_ours(self, name: str) -> bool:
+        """Return whether a file in the folder itself that has this name would be one of these."""
+
+    def existing(self) -> Iterable[Path]:
         """Return the files that are there already and would be replaced. Raises OutputError if it cannot look."""
 
     def missing(self) -> list[range]:
         """Return the indices that a resumed run has yet to draw, in order. Raises OutputError if it cannot look."""
 
-    def write(self, batches: Iterable[Batch], existing: Existing) -> Iterator[Batch]:
-        """Write batches, of all indices or of those missing, and pass them on. Raises OutputError if that fails."""
+    def discard_unfinished(self) -> None:
+        """Remove what a stopped run has written of files that are not complete. Raises OutputError if that fails."""
+
+    def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
+        """Write batches, of all indices or of those missing, into the folder, which is there, and pass them on.
+
+        Whoever does not take all of them closes the generator. Raises OutputError if that fails.
+        """
 
 
 def files_of(file_format: Format, folder: Path, drawing: Drawing) -> Files:

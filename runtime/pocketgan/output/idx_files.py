@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError
 from pocketgan.generator import Batch
-from pocketgan.output.array_files import ArrayFile, ArrayFiles
+from pocketgan.output.array_files import ArrayFile, ArrayFiles, image_pixels
 
 LARGEST_COUNT = 2**32 - 1
 MOST_CLASSES = 256
@@ -34,7 +34,7 @@ def idx_files(folder: Path, drawing: Drawing) -> ArrayFiles:
             f"{len(classes)} classes do not fit into an IDX file: expected at most {MOST_CLASSES}; use --format npz"
         )
     height, width = drawing.size
-    files = [ArrayFile(_IMAGES_NAME, _header(count, height, width), height * width, _images)]
+    files = [ArrayFile(_IMAGES_NAME, _header(count, height, width), height * width, image_pixels)]
     if classes and drawing.selection.text is None:
         files.append(ArrayFile(_LABELS_NAME, _header(count), 1, _labels))
     elif classes:
@@ -46,10 +46,6 @@ def idx_files(folder: Path, drawing: Drawing) -> ArrayFiles:
 
 def _header(*sizes: int) -> bytes:
     return bytes([0, 0, _UINT8, len(sizes)]) + np.array(sizes, ">u4").tobytes()
-
-
-def _images(batch: Batch) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(batch.images)
 
 
 def _labels(batch: Batch) -> NDArray[np.uint8]:

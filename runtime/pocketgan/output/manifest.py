@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pocketgan_models
 from pocketgan.drawing import Drawing
-from pocketgan.drawing_run import NAMED_BY_INDEX, DrawingRun, Format
+from pocketgan.drawing_run import DrawingRun
 from pocketgan.errors import OutputError
-from pocketgan.files import write_whole_file
+from pocketgan.files import whole_file
 from pocketgan.version import VERSION
 
 # Facts that tell people more, but on which no pixel and no file depends.
@@ -17,14 +17,6 @@ _NOT_COMPARED = ("pocketgan", "model_name", "command")
 # Stands in the manifest only as long as older files are being replaced: any of them may still be there.
 _IS_REPLACING = "is_replacing_older_files"
 _LARGEST = 2**20
-
-
-def manifest_path(folder: Path, file_format: Format, start: int) -> Path:
-    """Return where the manifest of images from index `start` on lies.
-
-    There is one in a folder, but for formats that let runs of several ranges share it.
-    """
-    return folder / (f"manifest_{start:08d}.json" if start and file_format in NAMED_BY_INDEX else "manifest.json")
 
 
 def manifest_of(run: DrawingRun, drawing: Drawing) -> dict[str, object]:
@@ -45,6 +37,8 @@ def manifest_of(run: DrawingRun, drawing: Drawing) -> dict[str, object]:
         "inverted": selection.is_inverted,
         "image_shape": list(drawing.size),
         "format": run.file_format.value,
+        "grid": None if run.grid is None else str(run.grid),
+        "gif": run.has_walk,
     }
 
 
@@ -67,17 +61,21 @@ def command_of(run: DrawingRun, drawing: Drawing) -> str:
         options.append(("--size", selection.height))
     options.append(("--format", run.file_format.value))
     if run.grid is not None:
-        options.append(("--grid", f"{run.grid.columns}x{run.grid.rows}"))
+        options.append(("--grid", run.grid))
     flags = ["--invert"] * selection.is_inverted + ["--gif"] * run.has_walk
     return shlex.join(["gan-gen", *(str(word) for option in options for word in option), *flags])
 
 
-def write_manifest(path: Path, manifest: Mapping[str, object], is_replacing: bool) -> None:
-    """Write a manifest, whole; `is_replacing` while older files are being replaced. Raises OutputError if that fails."""
+def write_manifest(path: Path, manifest: Mapping[str, object], is_on_disk_at_once: bool, is_replacing: bool) -> None:
+    """Write a manifest, whole; `is_replacing` while older files are being replaced. Raises OutputError if that fails.
+
+    If it must be on the disk at once, no power cut loses it afterwards, which takes some milliseconds.
+    """
     contents = {**manifest, _IS_REPLACING: True} if is_replacing else manifest
     # A fact a line, lists too.
     lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in contents.items())
-    write_whole_file(str(path), f"{{\n{lines}\n}}\n".encode())
+    with whole_file(path, is_on_disk_at_once) as temporary:
+        temporary.write_text(f"{{\n{lines}\n}}\n")
 
 
 def read_manifest(path: Path) -> dict[str, object] | None:

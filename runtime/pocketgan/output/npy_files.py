@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pocketgan.drawing import Drawing
 from pocketgan.generator import Batch
-from pocketgan.output.array_files import ArrayFile, ArrayFiles
+from pocketgan.output.array_files import ArrayFile, ArrayFiles, image_pixels
 
 _LABELS_NAME = "labels.npy"
 
@@ -31,7 +31,8 @@ def npy_files(folder: Path, drawing: Drawing) -> ArrayFiles:
 def raw_files(folder: Path, drawing: Drawing) -> ArrayFiles:
     """Return the file that holds nothing but the pixels of a drawing, image after image, a byte each: `images.raw`."""
     height, width = drawing.size
-    return ArrayFiles(folder, drawing.selection.indices, (ArrayFile("images.raw", b"", height * width, image_pixels),))
+    file = ArrayFile("images.raw", b"", height * width, image_pixels)
+    return ArrayFiles(folder, drawing.selection.indices, (file,), holds_labels=False)
 
 
 def npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
@@ -39,11 +40,6 @@ def npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": dtype, "fortran_order": False, "shape": shape})
     return header.getvalue()
-
-
-def image_pixels(batch: Batch) -> NDArray[np.uint8]:
-    """Return the images of a batch as they lie in a file: uint8 [n, H, W], C-contiguous."""
-    return np.ascontiguousarray(batch.images)
 
 
 def _labels(batch: Batch) -> NDArray[np.int64]:

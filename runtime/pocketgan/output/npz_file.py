@@ -1,7 +1,7 @@
 """One compressed NPZ file with images, indices and labels, which `numpy.load` opens: written in one go."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ from pocketgan.drawing import Drawing
 from pocketgan.drawing_run import Existing
 from pocketgan.files import whole_file
 from pocketgan.generator import Batch
-from pocketgan.output.folder import prepare_folder, remove_leftovers
-from pocketgan.output.npy_files import image_pixels, npy_header
+from pocketgan.output.array_files import image_pixels
+from pocketgan.output.npy_files import npy_header
 
 NPZ_NAME = "digits.npz"
 # The smallest date that a zip file can hold: equal images give equal bytes.
@@ -32,6 +32,14 @@ class NpzFile:
 
     folder: Path
     drawing: Drawing
+    holds_labels: bool = True
+
+    def file_of(self, index: int) -> None:
+        """Return None: all images share the file."""
+
+    def is_ours(self, name: str) -> bool:
+        """Return whether it is the file's name."""
+        return name == NPZ_NAME
 
     def existing(self) -> list[Path]:
         """Return the file if it is there."""
@@ -41,15 +49,15 @@ class NpzFile:
         """Return all indices, or none if the file is there."""
         return [] if self.existing() else [self.drawing.selection.indices]
 
-    def write(self, batches: Iterable[Batch], existing: Existing) -> Iterator[Batch]:
+    def discard_unfinished(self) -> None:
+        """Do nothing: what is not complete is a temporary file."""
+
+    def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
         """Write all images and pass the batches on; the file appears after the last.
 
         All is written piece by piece, so memory does not grow with their number. Raises OutputError if the file cannot be
         written: then it is as it was.
         """
-        prepare_folder(self.folder)
-        if existing is not Existing.refuse:
-            remove_leftovers(self.folder, NPZ_NAME.__eq__)
         if existing is Existing.resume and not self.missing():
             return
         count, (height, width) = self.drawing.selection.count, self.drawing.size

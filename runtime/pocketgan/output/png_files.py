@@ -1,9 +1,8 @@
 """PNG files, one for each image: in one folder, or in one folder a class."""
 
-import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,41 +12,22 @@ import numpy as np
 from pocketgan.drawing import Drawing
 from pocketgan.drawing_run import Existing
 from pocketgan.errors import OutputError
-from pocketgan.files import remove_file, write_whole_file
+from pocketgan.files import output_errors, remove_file, write_whole_file
 from pocketgan.generator import BATCH_SIZE, Batch
-from pocketgan.output.folder import file_names, prepare_folder, remove_leftovers
-from pocketgan.output.png import PNG_END, encode_png
+from pocketgan.output.folder import file_names, prepare_folder, remove_temporaries
+from pocketgan.output.png import PNG_END
+from pocketgan.output.png_images import KEYWORD, png_bytes, text_of
 from pocketgan.pipeline import ordered_map
 
-_PNG_NAME = re.compile(r"(\d{8,})(_[A-Za-z0-9]+)?\.png")
+_PNG_NAME = re.compile(r"([0-9]{8,})(?:_([A-Za-z0-9]+))?\.png")
+_CLASS_NAME = re.compile(r"[A-Za-z0-9]+")
+# Of a PNG file: far more than what comes before the pixels, and far less than a large picture.
+_HEAD_BYTES = 8192
 
 
 def png_name(index: int, class_name: str | None) -> str:
     """Return the file name of an image: `00000007.png`, or with its class or text `00000007_3.png`."""
     return f"{index:08d}.png" if class_name is None else f"{index:08d}_{class_name}.png"
-
-
-def png_bytes(drawing: Drawing, batch: Batch) -> list[bytes]:
-    """Return each image of a batch as a PNG file, whose text `pocketgan` says in JSON what it was drawn from.
-
-    That is all of `Drawing.about`, the index, and the class or the row's text.
-    """
-    kind = "class" if drawing.selection.text is None else "text"
-    files = []
-    for index, image in enumerate(batch.images, batch.start):
-        name = drawing.name(index)
-        text = json.dumps({**drawing.about, "index": index, **({} if name is None else {kind: name})})
-        files.append(encode_png(image, "pocketgan", text))
-    return files
-
-
-def encoded(drawing: Drawing, batches: Iterable[Batch]) -> Iterator[tuple[Batch, list[bytes]]]:
-    """Yield each batch with its images as PNG files, encoded by as many threads as draw."""
-
-    def encode(batch: Batch) -> tuple[Batch, list[bytes]]:
-        return batch, png_bytes(drawing, batch)
-
-    return map(encode, batches) if drawing.threads == 1 else ordered_map(encode, batches, drawing.threads)
 
 
 @dataclass(frozen=True)
@@ -60,6 +40,7 @@ class PngFiles:
     folder: Path
     drawing: Drawing
     has_class_folders: bool = False
+    holds_labels: bool = False
 
     def __post_init__(self) -> None:
         """Raise OutputError for class folders of a model that has no classes."""
@@ -69,43 +50,52 @@ class PngFiles:
                 "or another model"
             )
 
-    def name(self, index: int) -> str:
+    def file_of(self, index: int) -> str:
         """Return the path of an image's file within the folder, as `7/00000007_7.png` or without the first part."""
         class_name = self.drawing.name(index)
         file_name = png_name(index, class_name)
         return f"{class_name}/{file_name}" if self.has_class_folders else file_name
 
-    def existing(self) -> list[Path]:
-        """Return the PNG files that are there of images of these indices, of any class. Raises OutputError if it cannot look."""
-        return sorted(path for _, path in self._found())
+    def is_ours(self, name: str) -> bool:
+        """Return whether it is a PNG file's name, of one of these indices and any class."""
+        return self._index(name) is not None
+
+    def existing(self) -> Iterator[Path]:
+        """Yield the PNG files that are there of images of these indices, of any class. Raises OutputError if it cannot look."""
+        return (path for _, path in self._found())
 
     def missing(self) -> list[range]:
-        """Return the indices of the images that are not there as whole files. Raises OutputError if it cannot look."""
+        """Return the indices of the images that are not there as whole files.
+
+        Raises OutputError if it cannot look, or if an image is there that some other run drew.
+        """
         indices = self.drawing.selection.indices
         # With one more at each end, so that every gap has a beginning and an end.
         is_there = np.ones(len(indices) + 2, bool)
         is_there[1:-1] = False
         for index, path in self._found():
-            if path == self.folder / self.name(index):
-                is_there[index - indices.start + 1] = _is_whole(path)
-        begins, ends = np.flatnonzero(np.diff(is_there.astype(np.int8))).reshape(-1, 2).T.tolist()
+            if path == self.folder / self.file_of(index):
+                is_there[index - indices.start + 1] = self._is_there(path, index)
+        begins, ends = np.flatnonzero(is_there[1:] != is_there[:-1]).reshape(-1, 2).T.tolist()
         return [indices[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
-    def write(self, batches: Iterable[Batch], existing: Existing) -> Iterator[Batch]:
+    def discard_unfinished(self) -> None:
+        """Do nothing: what is not complete is a temporary file."""
+
+    def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
         """Write images, by as many threads as draw, and pass the batches on, whose files are complete then.
 
         A kill leaves whole files only, and hidden others that a resumed run removes. Where older files are replaced, those of
         another class go once the image of the same index is there: an index has one image. Raises OutputError if a file cannot be
         written or removed.
         """
-        for folder in self._used_folders():
-            prepare_folder(folder)
-            if existing is not Existing.refuse:
-                remove_leftovers(folder, lambda name: self._index(name) is not None)
-        older: dict[int, list[Path]] = {}
-        if existing is Existing.overwrite:
-            for index, path in self._found():
-                older.setdefault(index, []).append(path)
+        # Only those that get files: torchvision's ImageFolder refuses an empty one.
+        folders = {(self.folder / self.file_of(index)).parent for index in self.drawing.one_of_each_class}
+        if self.has_class_folders:
+            for folder in folders:
+                prepare_folder(folder)
+                remove_temporaries(folder, self.is_ours)
+        older = self._older() if existing is Existing.overwrite else {}
         # Threads that would have no batch to write take milliseconds to start.
         batches_of_all = -(-self.drawing.selection.count * self.drawing.characters // BATCH_SIZE)
         threads = min(self.drawing.threads, batches_of_all)
@@ -114,22 +104,26 @@ class PngFiles:
             self._write_batch(batch, older)
             return batch
 
-        return map(write, batches) if threads == 1 else ordered_map(write, batches, threads)
+        yield from ordered_map(write, batches, threads)
+        if self.has_class_folders and existing is Existing.overwrite:
+            of_classes = {self.folder / name for name in self.drawing.generator.card.classes}
+            for folder in (of_classes | {path.parent for paths in older.values() for path in paths}) - folders:
+                with suppress(OSError):  # it is not there, or there are other files in it
+                    folder.rmdir()
+
+    def _older(self) -> dict[int, list[Path]]:
+        """Return images of these indices that another run drew, under names that this one does not use, by index."""
+        older: dict[int, list[Path]] = {}
+        for index, path in self._found():
+            if path != self.folder / self.file_of(index) and f"tEXt{KEYWORD}\0".encode() in _ends(path)[0]:
+                older.setdefault(index, []).append(path)
+        return older
 
     def _write_batch(self, batch: Batch, older: Mapping[int, Sequence[Path]]) -> None:
         for index, contents in enumerate(png_bytes(self.drawing, batch), batch.start):
-            written = os.path.join(self.folder, self.name(index))
-            write_whole_file(written, contents)
+            write_whole_file(os.path.join(self.folder, self.file_of(index)), contents)
             for other in older.get(index, ()):
-                if other != Path(written):
-                    remove_file(other, "an older image of the same index")
-                    if other.parent not in self._used_folders():
-                        with suppress(OSError):  # other files are in it
-                            other.parent.rmdir()
-
-    def _used_folders(self) -> set[Path]:
-        """Return the folders that get images: torchvision's ImageFolder refuses an empty one."""
-        return {(self.folder / self.name(index)).parent for index in self.drawing.one_of_each_class}
+                remove_file(other, "an older image of the same index")
 
     def _found(self) -> Iterator[tuple[int, Path]]:
         """Yield index and path of each PNG file that is there of these indices, of any class."""
@@ -139,6 +133,8 @@ class PngFiles:
             )
             return
         for class_name in file_names(self.folder):
+            if not _CLASS_NAME.fullmatch(class_name):
+                continue
             for name in file_names(self.folder / class_name):
                 index = self._index(name)
                 # Files that are not named by their folder are somebody else's.
@@ -148,15 +144,27 @@ class PngFiles:
     def _index(self, name: str) -> int | None:
         """Return which of these images a file name is of, or None."""
         match = _PNG_NAME.fullmatch(name)
-        return int(match[1]) if match and int(match[1]) in self.drawing.selection.indices else None
+        if not match or name != png_name(int(match[1]), match[2]):
+            return None
+        return int(match[1]) if int(match[1]) in self.drawing.selection.indices else None
+
+    def _is_there(self, path: Path, index: int) -> bool:
+        """Return whether a file is whole: one that a power cut took the end of lacks its last chunk.
+
+        Raises OutputError if it says that it is another image than that of this index.
+        """
+        head, tail = _ends(path)
+        if tail != PNG_END:
+            return False
+        if text_of(self.drawing, index).encode() not in head:
+            raise OutputError(f"{path} is an image of another run: move it away, use --overwrite, or another --out")
+        return True
 
 
-def _is_whole(file: Path) -> bool:
-    """Return whether a PNG file has its last chunk, which one lacks that a power cut took the end of."""
-    try:
-        with file.open("rb") as contents:
-            size = contents.seek(0, os.SEEK_END)
-            contents.seek(max(0, size - len(PNG_END)))
-            return contents.read() == PNG_END
-    except OSError as error:
-        raise OutputError(f"cannot read {file}: {error.strerror}; choose another --out") from error
+def _ends(file: Path) -> tuple[bytes, bytes]:
+    """Return the first bytes of a file, and as many of the last ones as the last chunk of a PNG file has."""
+    with output_errors(file, "read"), file.open("rb") as contents:
+        head = contents.read(_HEAD_BYTES)
+        size = contents.seek(0, os.SEEK_END)
+        contents.seek(max(0, size - len(PNG_END)))
+        return head, contents.read()

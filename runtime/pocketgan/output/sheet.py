@@ -1,4 +1,4 @@
-"""One sheet with the first images, for people: `grid.png`."""
+"""One sheet with the first images, for people."""
 
 import math
 from pathlib import Path
@@ -10,8 +10,6 @@ from pocketgan.drawing import Drawing
 from pocketgan.drawing_run import Grid
 from pocketgan.errors import OutputError
 from pocketgan.files import whole_file
-
-GRID_NAME = "grid.png"
 
 # Small images are enlarged to about this height, large ones are shown as they are.
 _SHOWN_HEIGHT = 112

@@ -2,21 +2,21 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 
 from pocketgan.drawing import Drawing
 from pocketgan.drawing_run import Format
 from pocketgan.errors import OutputError
 from pocketgan.generator import Batch
-from pocketgan.output.npy_files import image_pixels
-from pocketgan.output.png_files import encoded
+from pocketgan.output.array_files import image_pixels
+from pocketgan.output.png_images import encoded
 
 _STDOUT, _STDERR = 1, 2
 
 
-def write_to_stdout(batches: Iterable[Batch], drawing: Drawing, file_format: Format) -> Iterator[Batch]:
+def write_to_stdout(batches: Iterable[Batch], drawing: Drawing, file_format: Format) -> Generator[Batch, None, None]:
     """Write the images of batches to standard output and pass the batches on.
 
     As `raw`, each image is H*W bytes, a byte for each pixel, row by row; as `png`, each is a PNG file. Until the end nothing else
@@ -28,9 +28,10 @@ def write_to_stdout(batches: Iterable[Batch], drawing: Drawing, file_format: For
                 write(image_pixels(batch).tobytes())
                 yield batch
         else:
-            for batch, files in encoded(drawing, batches):
-                write(b"".join(files))
-                yield batch
+            with closing(encoded(drawing, batches)) as files_of_batches:
+                for batch, files in files_of_batches:
+                    write(b"".join(files))
+                    yield batch
 
 
 @contextmanager
@@ -50,9 +51,12 @@ def _only_for_images() -> Iterator[Callable[[bytes], None]]:
         try:
             os.dup2(_STDERR, _STDOUT)
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), _STDOUT)
         yield partial(_write_all, kept)
     finally:
+        with suppress(OSError):  # what others printed, which is not worth an error
+            sys.stdout.flush()
         os.dup2(kept, _STDOUT)
         os.close(kept)
 

@@ -6,7 +6,8 @@ as a number, `.txt` a text (WebDataset's documentation, "The WebDataset Format")
 
 import os
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import groupby
@@ -16,8 +17,7 @@ from pocketgan.drawing import Drawing
 from pocketgan.drawing_run import Existing
 from pocketgan.files import whole_file
 from pocketgan.generator import Batch
-from pocketgan.output.folder import prepare_folder, remove_leftovers
-from pocketgan.output.png_files import encoded
+from pocketgan.output.png_images import encoded
 
 IMAGES_IN_SHARD = 10_000
 
@@ -41,6 +41,14 @@ class TarShards:
 
     folder: Path
     drawing: Drawing
+    holds_labels: bool = True
+
+    def file_of(self, index: int) -> None:
+        """Return None: images share files."""
+
+    def is_ours(self, name: str) -> bool:
+        """Return whether it is the name of a tar file of these indices."""
+        return name in {self._path(number).name for number in self._numbers()}
 
     def existing(self) -> list[Path]:
         """Return the tar files that are there of these indices."""
@@ -50,35 +58,35 @@ class TarShards:
         """Return the indices of the tar files that are not there; each gets its name when it is complete."""
         return [self._indices(number) for number in self._numbers() if not os.path.exists(self._path(number))]
 
-    def write(self, batches: Iterable[Batch], existing: Existing) -> Iterator[Batch]:
-        """Write images into the tar files that they belong to and pass the batches on; all end where a file ends.
+    def discard_unfinished(self) -> None:
+        """Do nothing: what is not complete is a temporary file."""
 
+    def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
+        """Write images into the tar files that they belong to and pass the batches on.
+
+        The batches are of whole tar files, as `missing` tells them, and may go from one into the next.
         Images are encoded by as many threads as draw. Raises OutputError if a file cannot be written: those before it are whole.
         """
-        prepare_folder(self.folder)
-        if existing is not Existing.refuse:
-            names = {self._path(number).name for number in self._numbers()}
-            remove_leftovers(self.folder, names.__contains__)
-        for number, samples in groupby(self._samples(batches), lambda sample: sample.index // IMAGES_IN_SHARD):
-            with whole_file(self._path(number)) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
-                for sample in samples:
-                    for ending, contents in sample.files.items():
-                        # Neither owner nor time of day: equal images give equal bytes.
-                        entry = tarfile.TarInfo(f"{sample.index:08d}.{ending}")
-                        entry.size = len(contents)
-                        tar.addfile(entry, BytesIO(contents))
-                    if sample.complete is not None:
-                        yield sample.complete
+        with closing(encoded(self.drawing, batches)) as pngs_of_batches:
+            samples = (sample for batch, pngs in pngs_of_batches for sample in self._samples(batch, pngs))
+            for number, samples_of_file in groupby(samples, lambda sample: sample.index // IMAGES_IN_SHARD):
+                with (
+                    whole_file(self._path(number)) as temporary,
+                    tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar,
+                ):
+                    for sample in samples_of_file:
+                        _add(tar, sample)
+                        if sample.complete is not None:
+                            yield sample.complete
 
-    def _samples(self, batches: Iterable[Batch]) -> Iterator[_Sample]:
-        for batch, pngs in encoded(self.drawing, batches):
-            for offset, png in enumerate(pngs):
-                files = {"png": png}
-                if self.drawing.selection.text is not None:
-                    files["txt"] = self.drawing.selection.text.encode()
-                elif batch.labels is not None:
-                    files["cls"] = str(batch.labels[offset]).encode()
-                yield _Sample(batch.start + offset, files, batch if offset == len(pngs) - 1 else None)
+    def _samples(self, batch: Batch, pngs: Sequence[bytes]) -> Iterator[_Sample]:
+        for offset, png in enumerate(pngs):
+            files = {"png": png}
+            if self.drawing.selection.text is not None:
+                files["txt"] = self.drawing.selection.text.encode()
+            elif batch.labels is not None:
+                files["cls"] = str(batch.labels[offset]).encode()
+            yield _Sample(batch.start + offset, files, batch if offset == len(pngs) - 1 else None)
 
     def _numbers(self) -> range:
         indices = self.drawing.selection.indices
@@ -92,3 +100,11 @@ class TarShards:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"digits-{number:06d}.tar"
+
+
+def _add(tar: tarfile.TarFile, sample: _Sample) -> None:
+    for ending, contents in sample.files.items():
+        # Neither owner nor time of day: equal images give equal bytes.
+        entry = tarfile.TarInfo(f"{sample.index:08d}.{ending}")
+        entry.size = len(contents)
+        tar.addfile(entry, BytesIO(contents))

@@ -1,4 +1,4 @@
-"""An animation that walks from each of the first images to the next and back to the first: `walk.gif`."""
+"""An animation that walks from each of the first images to the next and back to the first."""
 
 from pathlib import Path
 
@@ -8,7 +8,6 @@ from pocketgan.output.gif_file import write_gif
 from pocketgan.output.sheet import shown_scale
 from pocketgan.walks import walk
 
-WALK_NAME = "walk.gif"
 MOST_STATIONS = 100
 """Images that a walk goes through, the first ones."""
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from drawings import contents, drain, drawing_of
+from drawings import contents, drain, drawing_of, made
 from full_disk import small_files_only
 
 from pocketgan.drawing import Drawing
@@ -33,7 +33,8 @@ def drawing(conditional: Generator) -> Drawing:
 
 
 def write(files: ArrayFiles, drawing: Drawing, existing: Existing = Existing.refuse) -> Iterator[Batch]:
-    """Write all images, one batch with each that is taken."""
+    """Write all images, one batch with each that is taken, into a folder that is made first."""
+    made(files.folder)
     return files.write(drawing.batches(drawing.selection.indices), existing)
 
 
@@ -115,7 +116,7 @@ def test_pixels_that_do_not_lie_in_order_are_written_in_order(tmp_path: Path, dr
     copied = Batch(START, turned.images.copy(), batch.labels)
     written = []
     for name, one in (("turned", turned), ("copied", copied)):
-        drain(FILES[file_format](tmp_path / name, drawing).write([one], Existing.refuse))
+        drain(FILES[file_format](made(tmp_path / name), drawing).write([one], Existing.refuse))
         written.append(contents(tmp_path / name))
     assert written[0] == written[1]
     assert batch.images.tobytes() not in b"".join(written[0].values())
@@ -144,7 +145,7 @@ def test_what_was_written_before_the_model_fails_stays_and_is_continued(
         raise error
 
     whole = unbroken(tmp_path / "whole", file_format, drawing)
-    files = FILES[file_format](tmp_path / "digits", drawing)
+    files = FILES[file_format](made(tmp_path / "digits"), drawing)
     with pytest.raises(type(error)) as caught:
         drain(files.write(failing(), Existing.refuse))
     assert caught.value is error
@@ -434,8 +435,51 @@ def test_a_folder_in_the_place_of_a_file_is_an_output_error_and_what_was_drawn_s
     assert contents(tmp_path) == unbroken(tmp_path / "whole", file_format, drawing)
 
 
-def test_a_file_in_the_place_of_the_folder_is_an_output_error(tmp_path: Path, drawing: Drawing) -> None:
-    (tmp_path / "digits").write_bytes(b"older")
-    with pytest.raises(OutputError, match=r"^output .*digits is a file, expected a folder or a name that is free"):
-        drain(write(npy_files(tmp_path / "digits", drawing), drawing))
-    assert contents(tmp_path) == {"digits": b"older"}
+@each_format
+@pytest.mark.parametrize("place", ["file", "absent"])
+def test_a_folder_that_is_not_there_is_an_output_error_and_is_not_made(
+    tmp_path: Path, drawing: Drawing, file_format: str, place: str
+) -> None:
+    (tmp_path / "file").write_bytes(b"older")
+    files = FILES[file_format](tmp_path / place, drawing)
+    assert (files.existing(), files.missing()) == ([], [range(START, STOP)])
+    with pytest.raises(OutputError, match=rf"^cannot write .*{place}/\.images.*\.part: "):
+        drain(files.write(drawing.batches(drawing.selection.indices), Existing.refuse))
+    assert contents(tmp_path) == {"file": b"older"}
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@each_format
+def test_what_a_stopped_run_left_unfinished_is_discarded_and_nothing_else(
+    tmp_path: Path, drawing: Drawing, file_format: str
+) -> None:
+    whole = unbroken(tmp_path, file_format, drawing)
+    files = FILES[file_format](tmp_path, drawing)
+    others = {".notes.part": b"mine", f"{files.files[0].name}.part": b"mine", f".{files.files[0].name}.parts": b"mine"}
+    lay_out(tmp_path, as_parts(whole) | others)
+    files.discard_unfinished()
+    assert contents(tmp_path) == whole | others
+    files.discard_unfinished()
+    assert contents(tmp_path) == whole | others
+
+
+def test_what_was_left_unfinished_of_files_of_other_images_is_discarded_too(tmp_path: Path, tiny: Generator) -> None:
+    files = idx_files(tmp_path, drawing_of(tiny))
+    lay_out(tmp_path, as_parts(dict.fromkeys(("images-idx3-ubyte", "labels-idx1-ubyte", "labels-idx2-ubyte"), b"half")))
+    files.discard_unfinished()
+    assert contents(tmp_path) == {}
+
+
+def test_what_was_left_unfinished_and_cannot_be_removed_is_an_output_error(tmp_path: Path, drawing: Drawing) -> None:
+    (tmp_path / ".images.npy.part").mkdir()
+    with pytest.raises(OutputError, match=r"^cannot remove .*\.images\.npy\.part, a file that a stopped run left unfinished: "):
+        npy_files(tmp_path, drawing).discard_unfinished()
+
+
+@each_format
+def test_our_files_are_known_by_name(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
+    files = FILES[file_format](tmp_path, drawing)
+    assert all(files.is_ours(name) for name in unbroken(tmp_path, file_format, drawing))
+    assert not files.is_ours("notes.npy")
+    assert not files.is_ours(f".{files.files[0].name}.part")
+    assert files.holds_labels is (file_format != "raw")

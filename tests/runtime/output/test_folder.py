@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pocketgan.errors import OutputError
-from pocketgan.output.folder import file_names, prepare_folder, refuse_overwriting, remove_leftovers
+from pocketgan.output.folder import file_names, made_folder, prepare_folder, refuse_overwriting, remove_temporaries
 
 
 def test_a_folder_is_made_with_its_parents(tmp_path: Path) -> None:
@@ -44,6 +44,48 @@ def test_a_folder_that_cannot_be_made_is_told_by_the_option_it_came_from(tmp_pat
         prepare_folder(tmp_path / place, "--cache")
 
 
+def test_a_folder_is_made_for_a_block_and_stays_when_it_ends_well(tmp_path: Path) -> None:
+    with made_folder(tmp_path / "a" / "b"):
+        assert (tmp_path / "a" / "b").is_dir()
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+@pytest.mark.parametrize("error", [OutputError("full"), KeyboardInterrupt(), SystemExit(1)], ids=repr)
+def test_a_folder_that_was_made_goes_when_its_block_fails_and_its_parents_that_were_made(
+    tmp_path: Path, error: BaseException
+) -> None:
+    (tmp_path / "there").mkdir()
+    with pytest.raises(type(error)) as caught, made_folder(tmp_path / "there" / "a" / "b"):
+        raise error
+    assert caught.value is error
+    assert os.listdir(tmp_path) == ["there"]
+    assert os.listdir(tmp_path / "there") == []
+
+
+def test_a_folder_that_was_there_stays_when_its_block_fails(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with pytest.raises(OutputError), made_folder(tmp_path / "there"):
+        raise OutputError("full")
+    assert os.listdir(tmp_path) == ["there"]
+
+
+@pytest.mark.parametrize("place", ["a/b/image.png", "a/image.png"])
+def test_folders_that_hold_something_stay_when_their_block_fails(tmp_path: Path, place: str) -> None:
+    with pytest.raises(OutputError), made_folder(tmp_path / "a" / "b"):  # noqa: PT012
+        (tmp_path / place).touch()
+        raise OutputError("full")
+    assert (tmp_path / place).exists()
+    assert (tmp_path / "a" / "b").exists() == (place == "a/b/image.png")
+
+
+@pytest.mark.parametrize("place", ["file", "file/digits"])
+def test_a_file_in_the_way_of_a_folder_stays(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError), made_folder(tmp_path / place):
+        pass
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_the_names_in_a_folder_are_those_of_files_and_folders(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for name in ("a.png", ".hidden", "folder/b.png"):
@@ -57,7 +99,7 @@ def test_where_no_folder_is_there_are_no_names(tmp_path: Path, place: str) -> No
     assert list(file_names(tmp_path / place)) == []
 
 
-@pytest.mark.parametrize("look", [file_names, lambda folder: remove_leftovers(folder, lambda name: True)])
+@pytest.mark.parametrize("look", [file_names, lambda folder: remove_temporaries(folder, lambda name: True)])
 def test_a_folder_that_cannot_be_read_is_an_output_error(tmp_path: Path, look: Callable[[Path], object]) -> None:
     with pytest.raises(OutputError, match=r"^cannot read the folder .*: File name too long; choose another --out$"):
         list(look(tmp_path / ("x" * 300)))  # type: ignore[call-overload]
@@ -81,16 +123,17 @@ def test_files_that_exist_are_refused(tmp_path: Path, can_resume: bool, told: st
     assert str(caught.value) == f"{tmp_path / 'grid.png'} exists already: {told}"
 
 
-def test_of_several_files_the_first_is_named_and_the_others_counted(tmp_path: Path) -> None:
+def test_of_several_files_the_smallest_is_named_and_the_others_counted(tmp_path: Path) -> None:
+    indices = [*range(1000, 1500), *range(3, 1000)]
     with pytest.raises(OutputError, match=r"00000003\.png exists already, as do 1,496 more: use"):
-        refuse_overwriting([tmp_path / f"{index:08d}.png" for index in range(3, 1500)], can_resume=False)
+        refuse_overwriting((tmp_path / f"{index:08d}.png" for index in indices), can_resume=False)
 
 
 @pytest.mark.parametrize(
     ("name", "is_removed"),
     [
         (".digits.npz.123.tmp", True),
-        (".digits.npz.part", True),
+        (".digits.npz.part", False),
         (".digits.npz.tmp", False),
         (".digits.npz.12x.tmp", False),
         (".digits.npz.123.tmp.bak", False),
@@ -105,11 +148,11 @@ def test_of_several_files_the_first_is_named_and_the_others_counted(tmp_path: Pa
 )
 def test_only_our_own_half_written_files_are_removed(tmp_path: Path, name: str, is_removed: bool) -> None:
     (tmp_path / name).touch()
-    remove_leftovers(tmp_path, lambda whole: whole == "digits.npz")
+    remove_temporaries(tmp_path, lambda whole: whole == "digits.npz")
     assert os.listdir(tmp_path) == [name] * (not is_removed)
 
 
 def test_a_leftover_that_cannot_be_removed_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / ".digits.npz.123.tmp").mkdir()
     with pytest.raises(OutputError, match=r"^cannot remove .*\.tmp, a file that a killed run left unfinished: "):
-        remove_leftovers(tmp_path, lambda whole: True)
+        remove_temporaries(tmp_path, lambda whole: True)

@@ -1,5 +1,6 @@
 """Compressed array files: the same bytes as the plain ones, whole or as they were before."""
 
+import errno
 import gzip
 import os
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawings import contents, drain, drawing_of
+from drawings import contents, drain, drawing_of, made
 from full_disk import small_files_only
 
 from pocketgan.drawing import Drawing
@@ -26,6 +27,7 @@ def files_of(folder: Path, drawing: Drawing) -> GzipFiles:
 
 
 def write(files: GzipFiles, drawing: Drawing, existing: Existing = Existing.refuse) -> Iterator[Batch]:
+    made(files.plain.folder)
     return files.write(drawing.batches(drawing.selection.indices), existing)
 
 
@@ -54,7 +56,7 @@ def test_compressed_files_hold_the_same_bytes_and_are_always_the_same(
 ) -> None:
     drawing = drawing_of(conditional, 130, start=5, text=text)
     make = idx_files if file_format == "idx" else npy_files
-    drain(make(tmp_path / "plain", drawing).write(drawing.batches(drawing.selection.indices), Existing.refuse))
+    drain(make(made(tmp_path / "plain"), drawing).write(drawing.batches(drawing.selection.indices), Existing.refuse))
     for name in ("first", "second"):
         drain(write(GzipFiles(make(tmp_path / name, drawing)), drawing))
     compressed = contents(tmp_path / "first")
@@ -151,20 +153,67 @@ def test_files_that_are_there_are_not_written_again(tmp_path: Path, conditional:
     assert {path: path.stat().st_ino for path in tmp_path.iterdir()} == numbers
 
 
-@pytest.mark.parametrize("is_complete", [False, True])
-def test_a_resumed_run_removes_what_killed_ones_left_unfinished(
-    tmp_path: Path, conditional: Generator, is_complete: bool
+@pytest.mark.parametrize(
+    ("name", "is_ours"),
+    [
+        (IMAGES, True),
+        (LABELS, True),
+        ("labels-idx2-ubyte.gz", True),
+        ("notes.gz", False),
+        ("images-idx3-ubyte", False),
+        (f".{IMAGES}.99.tmp", False),
+    ],
+)
+def test_our_files_are_known_by_name(tmp_path: Path, tiny: Generator, conditional: Generator, name: str, is_ours: bool) -> None:
+    for drawing in (drawing_of(tiny), drawing_of(conditional), drawing_of(conditional, text="12")):
+        files = files_of(tmp_path, drawing)
+        assert files.is_ours(name) == is_ours
+        assert files.holds_labels
+
+
+def test_a_stopped_run_leaves_nothing_that_could_be_discarded(tmp_path: Path, conditional: Generator) -> None:
+    drawing = drawing_of(conditional)
+    whole = written(tmp_path, drawing)
+    files_of(tmp_path, drawing).discard_unfinished()
+    assert contents(tmp_path) == whole
+
+
+def test_all_files_are_on_the_disk_before_the_first_gets_its_name(
+    tmp_path: Path, conditional: Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawing = drawing_of(conditional, 130)
-    whole = written(tmp_path / "whole", drawing)
-    if is_complete:
-        written(tmp_path / "digits", drawing)
-    (tmp_path / "digits").mkdir(exist_ok=True)
-    others = ["notes.gz.99.tmp", ".notes.gz.99.tmp", f"{IMAGES}.99.tmp", ".images-idx3-ubyte.99.tmp"]
-    for name in (f".{IMAGES}.99.tmp", f".{IMAGES}.12345.tmp", f".{LABELS}.99.tmp", *others):
-        (tmp_path / "digits" / name).write_bytes(b"half")
-    drain(write(files_of(tmp_path / "digits", drawing), drawing, Existing.resume))
-    assert contents(tmp_path / "digits") == whole | dict.fromkeys(others, b"half")
+    before = written(tmp_path, drawing_of(conditional, 130, seed=1))
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        assert {name: data for name, data in contents(tmp_path).items() if not name.startswith(".")} == before
+        synced.append(os.fstat(descriptor).st_size)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    drawing = drawing_of(conditional, 130, seed=2)
+    drain(write(files_of(tmp_path, drawing), drawing, Existing.overwrite))
+    assert sorted(synced) == sorted(map(len, contents(tmp_path).values()))
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_disk_that_takes_not_all_files_leaves_older_ones_that_belong_together(
+    tmp_path: Path, conditional: Generator, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    before = written(tmp_path, drawing_of(conditional, 130, seed=1))
+    calls: list[int] = []
+
+    def full(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == failing:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    drawing = drawing_of(conditional, 130, seed=2, names=("7",))
+    with pytest.raises(OutputError, match=r"^cannot write .*-ubyte\.gz: No space left on device$"):
+        drain(write(files_of(tmp_path, drawing), drawing, Existing.overwrite))
+    assert len(calls) == failing
+    assert contents(tmp_path) == before
 
 
 def test_labels_of_other_images_do_not_stay_beside_new_ones(tmp_path: Path, tiny: Generator, conditional: Generator) -> None:

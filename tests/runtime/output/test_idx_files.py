@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from drawings import contents, drain, drawing_of
+from drawings import contents, drain, drawing_of, made
 
 from pocketgan.drawing import Drawing
 from pocketgan.drawing_run import Existing
@@ -16,7 +16,7 @@ from pocketgan.output.idx_files import LARGEST_COUNT, MOST_CLASSES, idx_files
 
 
 def write(folder: Path, drawing: Drawing, existing: Existing = Existing.refuse) -> None:
-    drain(idx_files(folder, drawing).write(drawing.batches(drawing.selection.indices), existing))
+    drain(idx_files(made(folder), drawing).write(drawing.batches(drawing.selection.indices), existing))
 
 
 def with_classes(generator: Generator, count: int) -> Generator:

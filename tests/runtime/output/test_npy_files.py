@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawings import contents, drain, drawing_of
+from drawings import contents, drain, drawing_of, made
 from numpy.typing import NDArray
 
 from pocketgan.drawing import Drawing
@@ -16,7 +16,7 @@ from pocketgan.output.npy_files import npy_files, npy_header, raw_files
 
 
 def write(folder: Path, drawing: Drawing, existing: Existing = Existing.refuse) -> None:
-    drain(npy_files(folder, drawing).write(drawing.batches(drawing.selection.indices), existing))
+    drain(npy_files(made(folder), drawing).write(drawing.batches(drawing.selection.indices), existing))
 
 
 def saved(array: NDArray[np.uint8] | NDArray[np.int64]) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawings import contents, drain, drawing_of
+from drawings import contents, drain, drawing_of, made
 from full_disk import small_files_only
 from numpy.typing import NDArray
 
@@ -26,7 +26,7 @@ def noise(*shape: int) -> NDArray[np.uint8]:
 
 
 def written(folder: Path, drawing: Drawing, existing: Existing = Existing.refuse) -> Iterator[Batch]:
-    return NpzFile(folder, drawing).write(drawing.batches(drawing.selection.indices), existing)
+    return NpzFile(made(folder), drawing).write(drawing.batches(drawing.selection.indices), existing)
 
 
 def failing(batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -113,7 +113,7 @@ def test_batches_are_passed_on_one_by_one(tmp_path: Path, tiny: Generator) -> No
 
 
 def test_an_npz_file_appears_after_the_last_batch(tmp_path: Path, tiny: Generator) -> None:
-    file = NpzFile(tmp_path / "a" / "b", drawing_of(tiny, 150))
+    file = NpzFile(made(tmp_path / "a" / "b"), drawing_of(tiny, 150))
     batches = file.write(tiny.stream(150), Existing.refuse)
     for _ in range(3):
         next(batches)
@@ -153,11 +153,14 @@ def test_a_full_disk_leaves_the_older_npz_file(tmp_path: Path, tiny: Generator, 
     assert contents(tmp_path) == {"digits.npz": b"old"}
 
 
-def test_a_file_where_the_folder_should_be_is_refused(tmp_path: Path, tiny: Generator) -> None:
+@pytest.mark.parametrize("place", ["file", "absent"])
+def test_a_folder_that_is_not_there_is_an_output_error_and_is_not_made(tmp_path: Path, tiny: Generator, place: str) -> None:
     (tmp_path / "file").touch()
-    assert NpzFile(tmp_path / "file", drawing_of(tiny)).existing() == []
-    with pytest.raises(OutputError, match=r"file is a file, expected a folder"):
-        drain(written(tmp_path / "file", drawing_of(tiny)))
+    file = NpzFile(tmp_path / place, drawing_of(tiny))
+    assert (file.existing(), file.missing()) == ([], [range(10)])
+    with pytest.raises(OutputError, match=rf"^cannot write .*{place}/digits\.npz: "):
+        drain(file.write(tiny.stream(10), Existing.refuse))
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_a_resumed_run_keeps_the_file_that_is_there(tmp_path: Path, tiny: Generator) -> None:
@@ -174,11 +177,12 @@ def test_a_resumed_run_writes_the_file_that_is_not_there(tmp_path: Path, tiny: G
     assert contents(tmp_path / "resume") == contents(tmp_path / "refuse")
 
 
-@pytest.mark.parametrize("is_complete", [False, True])
-def test_a_resumed_run_removes_what_was_left_unfinished(tmp_path: Path, tiny: Generator, is_complete: bool) -> None:
-    if is_complete:
-        drain(written(tmp_path, drawing_of(tiny, 3)))
-    for name in (".digits.npz.123.tmp", ".digits.npz.4.tmp", ".other.npz.123.tmp", ".digits.npz.tmp"):
-        (tmp_path / name).touch()
-    drain(written(tmp_path, drawing_of(tiny, 3), Existing.resume))
-    assert sorted(os.listdir(tmp_path)) == [".digits.npz.tmp", ".other.npz.123.tmp", "digits.npz"]
+def test_all_images_and_their_labels_are_in_the_file_of_that_name(tmp_path: Path, tiny: Generator) -> None:
+    file = NpzFile(tmp_path, drawing_of(tiny, 3))
+    assert [name for name in ("digits.npz", "labels.npz", ".digits.npz.4.tmp", "digits.npz.gz") if file.is_ours(name)] == [
+        "digits.npz"
+    ]
+    assert file.holds_labels
+    drain(written(tmp_path, drawing_of(tiny, 3)))
+    file.discard_unfinished()
+    assert os.listdir(tmp_path) == ["digits.npz"]

@@ -1,9 +1,11 @@
 """PNG files of a drawing: they are its images, one for each index, and those that are missing are known."""
 
 import copy
+import errno
 import io
 import json
 import os
+import tracemalloc
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
@@ -12,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawings import contents, drain, drawing_of
+from drawings import contents, drain, drawing_of, made
 from full_disk import small_files_only
 from numpy.typing import NDArray
 from PIL import Image
@@ -21,7 +23,13 @@ from pocketgan.drawing import Drawing
 from pocketgan.drawing_run import Existing
 from pocketgan.errors import ModelError, OutputError
 from pocketgan.generator import Batch, Generator
-from pocketgan.output.png_files import PngFiles, encoded, png_bytes, png_name
+from pocketgan.output import png_files
+from pocketgan.output.png import PNG_END, encode_png
+from pocketgan.output.png_files import PngFiles, png_name
+from pocketgan.output.png_images import encoded, png_bytes, text_of
+
+OLDER = encode_png(np.zeros((2, 2), np.uint8), "pocketgan", "{}")
+"""An image as another run may have written it."""
 
 
 @pytest.fixture
@@ -46,7 +54,8 @@ def images_of(drawing: Drawing) -> NDArray[np.uint8]:
 
 
 def write(files: PngFiles, existing: Existing = Existing.refuse) -> None:
-    """Write all images of the files' drawing."""
+    """Write all images of the files' drawing, into a folder that is made first."""
+    made(files.folder)
     drain(files.write(all_of(files.drawing), existing))
 
 
@@ -82,7 +91,7 @@ def test_png_files_look_as_asked_for(
     write(files)
     assert len(contents(tmp_path)) == 5
     for index, image in enumerate(images_of(drawing), 3):
-        np.testing.assert_array_equal(read(tmp_path / files.name(index)), image)
+        np.testing.assert_array_equal(read(tmp_path / files.file_of(index)), image)
 
 
 def test_png_files_of_classes_carry_their_names(tmp_path: Path, lettered: Generator) -> None:
@@ -150,14 +159,14 @@ def test_the_name_of_an_image_is_known_before_it_is_drawn(
     tmp_path: Path, conditional: Generator, options: dict[str, Any], index: int, name: str
 ) -> None:
     drawing = drawing_of(conditional, start=index, **options)
-    assert PngFiles(tmp_path, drawing).name(index) == name
+    assert PngFiles(tmp_path, drawing).file_of(index) == name
     class_name = name.split("_")[1].removesuffix(".png")
-    assert PngFiles(tmp_path, drawing, has_class_folders=True).name(index) == f"{class_name}/{name}"
+    assert PngFiles(tmp_path, drawing, has_class_folders=True).file_of(index) == f"{class_name}/{name}"
     assert os.listdir(tmp_path) == []
 
 
 def test_images_without_classes_are_named_by_their_index_alone(tmp_path: Path, tiny: Generator) -> None:
-    assert PngFiles(tmp_path, drawing_of(tiny)).name(7) == "00000007.png"
+    assert PngFiles(tmp_path, drawing_of(tiny)).file_of(7) == "00000007.png"
 
 
 def test_png_names_grow_with_their_index() -> None:
@@ -181,7 +190,7 @@ def test_png_files_say_what_they_are(
 ) -> None:
     files = PngFiles(tmp_path, drawing_of(conditional, 2, start=9, seed=3, **options))
     write(files)
-    with Image.open(tmp_path / files.name(10)) as image:
+    with Image.open(tmp_path / files.file_of(10)) as image:
         assert json.loads(image.info["pocketgan"]) == {"model": conditional.sha256, "seed": 3, **said}
 
 
@@ -197,7 +206,7 @@ def test_images_in_memory_are_the_same_files(tmp_path: Path, conditional: Genera
     files = PngFiles(tmp_path, drawing)
     write(files)
     in_memory = [png for batch in all_of(drawing) for png in png_bytes(drawing, batch)]
-    assert in_memory == [(tmp_path / files.name(index)).read_bytes() for index in range(95, 165)]
+    assert in_memory == [(tmp_path / files.file_of(index)).read_bytes() for index in range(95, 165)]
     with Image.open(io.BytesIO(in_memory[-1])) as image:
         np.testing.assert_array_equal(np.asarray(image), conditional.generate(1, start=164)[0])
 
@@ -229,26 +238,28 @@ def test_batches_are_passed_on_when_their_files_are_there(tmp_path: Path, tiny: 
     batches = list(all_of(files.drawing))
     for batch, passed in zip(batches, files.write(batches, Existing.refuse), strict=True):
         assert passed is batch
-        assert all((tmp_path / files.name(batch.start + offset)).exists() for offset in range(len(batch.images)))
+        assert all((tmp_path / files.file_of(batch.start + offset)).exists() for offset in range(len(batch.images)))
 
 
-def test_the_folder_is_made_with_its_parents(tmp_path: Path, tiny: Generator) -> None:
-    write(PngFiles(tmp_path / "a" / "b", drawing_of(tiny, 1)))
-    assert list(contents(tmp_path)) == ["a/b/00000000.png"]
+def test_labels_do_not_stand_in_the_files(tmp_path: Path, conditional: Generator) -> None:
+    assert not PngFiles(tmp_path, drawing_of(conditional)).holds_labels
 
 
 @pytest.mark.parametrize(
     ("has_class_folders", "told"),
-    [(False, r"output .*file is a file, expected a folder"), (True, r"cannot make the folder .*file/0: Not a directory")],
+    [
+        (False, r"cannot write .*file/00000000_0\.png: Not a directory"),
+        (True, r"cannot make the folder .*file/0: Not a directory"),
+    ],
 )
 def test_a_file_where_the_folder_should_be_is_refused(
     tmp_path: Path, conditional: Generator, has_class_folders: bool, told: str
 ) -> None:
     (tmp_path / "file").touch()
     files = PngFiles(tmp_path / "file", drawing_of(conditional, 1), has_class_folders)
-    assert (files.existing(), files.missing()) == ([], [range(1)])
+    assert (list(files.existing()), files.missing()) == ([], [range(1)])
     with pytest.raises(OutputError, match=f"^{told}"):
-        write(files)
+        drain(files.write(all_of(files.drawing), Existing.refuse))
     assert contents(tmp_path) == {"file": b""}
 
 
@@ -278,7 +289,7 @@ def test_a_model_that_fails_leaves_the_earlier_png_files(tmp_path: Path, tiny: G
 
 
 def test_png_files_for_a_folder_that_went_away_are_an_output_error(tmp_path: Path, tiny: Generator) -> None:
-    written = PngFiles(tmp_path / "gone", drawing_of(tiny, 1)).write(tiny.stream(1), Existing.refuse)
+    written = PngFiles(made(tmp_path / "gone"), drawing_of(tiny, 1)).write(tiny.stream(1), Existing.refuse)
     (tmp_path / "gone").rmdir()
     with pytest.raises(OutputError, match=r"^cannot write .*00000000\.png: No such file"):
         drain(written)
@@ -295,6 +306,14 @@ def test_png_files_for_a_folder_that_went_away_are_an_output_error(tmp_path: Pat
         ("00000007_Seven.png", 7, 1, True),
         ("123456789012.png", 123_456_789_000, 100, True),
         ("7.png", 0, 10, False),
+        ("0000000007.png", 0, 10, False),
+        ("000000007_7.png", 0, 10, False),
+        ("\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0667.png", 0, 10, False),
+        ("0000000\uff17.png", 0, 10, False),
+        ("00000007_\u0667.png", 0, 10, False),
+        ("00000007_.png", 0, 10, False),
+        ("00000007_seven-7.png", 0, 10, False),
+        (f"{'9' * 200}.png", 0, 10, False),
         ("00000007.jpg", 0, 10, False),
         ("x00000007.png", 0, 10, False),
         ("00000007.png.bak", 0, 10, False),
@@ -308,7 +327,9 @@ def test_images_that_exist_in_the_range_are_found(
 ) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).touch()
-    assert PngFiles(tmp_path, drawing_of(conditional, count, start)).existing() == [tmp_path / name] * is_in_the_way
+    files = PngFiles(tmp_path, drawing_of(conditional, count, start))
+    assert list(files.existing()) == [tmp_path / name] * is_in_the_way
+    assert files.is_ours(name) == is_in_the_way
 
 
 @pytest.mark.parametrize(
@@ -321,6 +342,9 @@ def test_images_that_exist_in_the_range_are_found(
         ("7/00000010_7.png", False),
         ("7/00000007_3.png", False),
         ("7/00000007.png", False),
+        ("7/0000000007_7.png", False),
+        ("\u0667/00000007_\u0667.png", False),
+        ("lost+found/00000007_lost+found.png", False),
         ("7/7/00000007_7.png", False),
         ("00000007_7.png", False),
         ("7/.00000007_7.png.99.tmp", False),
@@ -332,23 +356,106 @@ def test_images_that_exist_in_folders_of_any_class_are_found(
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).touch()
     files = PngFiles(tmp_path, drawing_of(conditional), has_class_folders=True)
-    assert files.existing() == [tmp_path / name] * is_in_the_way
+    assert list(files.existing()) == [tmp_path / name] * is_in_the_way
 
 
-def test_existing_images_are_listed_in_order(tmp_path: Path, tiny: Generator) -> None:
+def test_all_existing_images_are_found_each_once(tmp_path: Path, tiny: Generator) -> None:
     names = ["00000003.png", "00000004_0.png", "00000004_1.png", "00000011.png"]
     for name in reversed(names):
         (tmp_path / name).touch()
-    assert PngFiles(tmp_path, drawing_of(tiny, 100)).existing() == [tmp_path / name for name in names]
+    assert sorted(PngFiles(tmp_path, drawing_of(tiny, 100)).existing()) == [tmp_path / name for name in names]
+
+
+@pytest.mark.parametrize("name", ["lost+found", ".Trash-0", "7 (copy)", "7.bak", "\u0667"])
+@pytest.mark.parametrize("existing", Existing)
+def test_folders_that_are_no_class_folders_are_passed_over(
+    tmp_path: Path, conditional: Generator, monkeypatch: pytest.MonkeyPatch, name: str, existing: Existing
+) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / f"00000007_{name}.png").write_bytes(OLDER)
+    scandir = os.scandir
+
+    def refusing(path: Path) -> object:
+        if path.name == name:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    files = PngFiles(tmp_path, drawing_of(conditional), has_class_folders=True)
+    assert (list(files.existing()), files.missing()) == ([], [range(10)])
+    write(files, existing)
+    assert files.missing() == []
+    assert (tmp_path / name / f"00000007_{name}.png").read_bytes() == OLDER
+
+
+def test_a_class_folder_that_cannot_be_read_is_an_output_error(
+    tmp_path: Path, conditional: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = PngFiles(tmp_path, drawing_of(conditional), has_class_folders=True)
+    write(files)
+    scandir = os.scandir
+
+    def refusing(path: Path) -> object:
+        if path.name == "7":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    for look in (lambda: list(files.existing()), files.missing):
+        with pytest.raises(OutputError, match=r"^cannot read the folder .*7: Permission denied; choose another --out$"):
+            look()
+
+
+@pytest.mark.parametrize("has_class_folders", [False, True])
+def test_many_images_that_exist_take_no_more_memory_than_few(
+    tmp_path: Path, conditional: Generator, monkeypatch: pytest.MonkeyPatch, has_class_folders: bool
+) -> None:
+    count = 20_000
+    files = PngFiles(tmp_path, drawing_of(conditional, count, names=("7",)), has_class_folders)
+
+    def fake_names(folder: Path) -> Iterator[str]:
+        return (png_name(index, "7") for index in range(count)) if folder.name == "7" or not has_class_folders else iter(["7"])
+
+    def fake_ends(path: Path) -> tuple[bytes, bytes]:
+        return text_of(files.drawing, int(path.name[:8])).encode(), PNG_END
+
+    monkeypatch.setattr(png_files, "file_names", fake_names)
+    monkeypatch.setattr(png_files, "_ends", fake_ends)
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in files.existing()) == count
+        assert files.missing() == []
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Python's own table of names that pathlib interns takes up to two megabytes, a path of each image seven.
+    assert most < 4_000_000
+
+
+def test_of_large_images_only_the_ends_are_read(tmp_path: Path, tiny: Generator) -> None:
+    files = PngFiles(tmp_path, drawing_of(tiny, 1))
+    write(files)
+    with (tmp_path / "00000000.png").open("r+b") as file:
+        file.seek(2**30)
+        file.write(PNG_END)
+    tracemalloc.start()
+    try:
+        assert files.missing() == []
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 500_000
 
 
 def test_an_image_takes_the_place_of_one_of_another_class(tmp_path: Path, conditional: Generator) -> None:
     for name in ("00000003_9.png", "00000003.png", "00000030_9.png", "00000004_9.png", "notes.png"):
-        (tmp_path / name).write_text("older")
+        (tmp_path / name).write_bytes(OLDER)
+    (tmp_path / "00000003_cat.png").write_bytes(b"somebody's cat")
     write(PngFiles(tmp_path, drawing_of(conditional, 2, start=2, names=("7",))), Existing.overwrite)
     assert set(os.listdir(tmp_path)) == {
         "00000002_7.png",
         "00000003_7.png",
+        "00000003_cat.png",
         "00000030_9.png",
         "00000004_9.png",
         "notes.png",
@@ -360,11 +467,24 @@ def test_an_image_takes_the_place_of_one_in_another_class_folder(tmp_path: Path,
     kept = ["9/00000004_9.png", "9/00000003_7.png", "9/notes.png", "00000003_9.png"]
     for name in (*replaced, *kept):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("older")
+        (tmp_path / name).write_bytes(OLDER)
     write(PngFiles(tmp_path, drawing_of(conditional, 2, start=2, names=("7",)), has_class_folders=True), Existing.overwrite)
     assert sorted(contents(tmp_path)) == sorted(["7/00000002_7.png", "7/00000003_7.png", *kept])
+    assert sorted(os.listdir(tmp_path)) == ["00000003_9.png", "7", "9"]
     np.testing.assert_array_equal(read(tmp_path / "7" / "00000003_7.png"), conditional.generate(1, digits=7, start=3)[0])
-    assert all((tmp_path / name).read_text() == "older" for name in kept)
+    assert all((tmp_path / name).read_bytes() == OLDER for name in kept)
+
+
+def test_class_folders_that_are_emptied_go_at_the_end(tmp_path: Path, conditional: Generator) -> None:
+    write(PngFiles(tmp_path, drawing_of(conditional, 100), has_class_folders=True))
+    (tmp_path / "3" / "notes.txt").write_text("mine")
+    (tmp_path / "empty").mkdir()
+    files = PngFiles(tmp_path, drawing_of(conditional, 100, names=("7",)), has_class_folders=True)
+    for _ in files.write(all_of(files.drawing), Existing.overwrite):
+        assert set("0123456789") <= set(os.listdir(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == ["3", "7", "empty"]
+    assert os.listdir(tmp_path / "3") == ["notes.txt"]
+    assert len(os.listdir(tmp_path / "7")) == 100
 
 
 @pytest.mark.parametrize("existing", [Existing.refuse, Existing.resume])
@@ -376,7 +496,7 @@ def test_only_overwriting_removes_images_of_other_classes(tmp_path: Path, condit
 
 def test_an_older_image_goes_only_when_the_new_one_is_there(tmp_path: Path, conditional: Generator) -> None:
     for index in range(100):
-        (tmp_path / f"{index:08d}_9.png").write_bytes(b"older")
+        (tmp_path / f"{index:08d}_9.png").write_bytes(OLDER)
     files = PngFiles(tmp_path, drawing_of(conditional, 100, names=("7",)))
     with pytest.raises(ModelError):
         drain(files.write(failing(conditional.stream(64, 7)), Existing.overwrite))
@@ -384,9 +504,9 @@ def test_an_older_image_goes_only_when_the_new_one_is_there(tmp_path: Path, cond
     assert sorted(os.listdir(tmp_path)) == expected
 
 
-def test_an_older_image_that_cannot_be_removed_is_an_output_error(tmp_path: Path, conditional: Generator) -> None:
+def test_an_older_image_that_cannot_be_read_is_an_output_error(tmp_path: Path, conditional: Generator) -> None:
     (tmp_path / "00000002_9.png").mkdir()
-    with pytest.raises(OutputError, match=r"cannot remove .*00000002_9\.png, an older image of the same index"):
+    with pytest.raises(OutputError, match=r"cannot read .*00000002_9\.png: Is a directory$"):
         write(PngFiles(tmp_path, drawing_of(conditional, 1, start=2, names=("7",))), Existing.overwrite)
 
 
@@ -422,7 +542,7 @@ def test_gaps_are_found_and_filled(files: PngFiles, gaps: list[range]) -> None:
     write(files)
     whole = contents(files.folder)
     for index in chain.from_iterable(gaps):
-        (files.folder / files.name(index)).unlink()
+        (files.folder / files.file_of(index)).unlink()
     assert files.missing() == gaps
     drain(files.write(chain.from_iterable(map(files.drawing.batches, gaps)), Existing.resume))
     assert contents(files.folder) == whole
@@ -432,7 +552,7 @@ def test_gaps_are_found_and_filled(files: PngFiles, gaps: list[range]) -> None:
 @pytest.mark.parametrize("kept", [0, 5, 100, -12, -1])
 def test_a_file_that_breaks_off_is_missing(files: PngFiles, kept: int) -> None:
     write(files)
-    broken = files.folder / files.name(117)
+    broken = files.folder / files.file_of(117)
     broken.write_bytes(broken.read_bytes()[:kept])
     assert files.missing() == [range(117, 118)]
 
@@ -440,7 +560,7 @@ def test_a_file_that_breaks_off_is_missing(files: PngFiles, kept: int) -> None:
 @pytest.mark.parametrize("name", ["00000117_3.png", "00000117.png", "000000117_7.png", ".00000117_7.png.99.tmp"])
 def test_an_image_by_another_name_is_not_the_one_that_is_missing(files: PngFiles, name: str) -> None:
     write(files)
-    right = files.folder / files.name(117)
+    right = files.folder / files.file_of(117)
     right.rename(right.with_name(name))
     assert files.missing() == [range(117, 118)]
     right.write_bytes(right.with_name(name).read_bytes())
@@ -468,7 +588,7 @@ def test_missing_rows_of_text_are_found(tmp_path: Path, conditional: Generator) 
     for has_class_folders in (False, True):
         files = PngFiles(tmp_path, drawing_of(conditional, 5, text="2026"), has_class_folders)
         write(files)
-        (tmp_path / files.name(3)).unlink()
+        (tmp_path / files.file_of(3)).unlink()
         assert files.missing() == [range(3, 4)]
         other = PngFiles(tmp_path, drawing_of(conditional, 5, text="2027"), has_class_folders)
         assert other.missing() == [range(5)]
@@ -476,18 +596,71 @@ def test_missing_rows_of_text_are_found(tmp_path: Path, conditional: Generator) 
 
 def test_a_folder_by_the_name_of_an_image_cannot_be_read(tmp_path: Path, tiny: Generator) -> None:
     (tmp_path / "00000003.png").mkdir()
-    with pytest.raises(OutputError, match=r"^cannot read .*00000003\.png: Is a directory; choose another --out$"):
+    with pytest.raises(OutputError, match=r"^cannot read .*00000003\.png: Is a directory$"):
         PngFiles(tmp_path, drawing_of(tiny)).missing()
 
 
 def test_a_folder_that_cannot_be_read_is_an_output_error(tmp_path: Path, tiny: Generator) -> None:
     files = PngFiles(tmp_path / ("x" * 300), drawing_of(tiny))
-    for look in (files.existing, files.missing):
+    for look in (lambda: list(files.existing()), files.missing):
         with pytest.raises(OutputError, match=r"^cannot read the folder .*; choose another --out$"):
             look()
 
 
-def test_a_resumed_run_removes_what_was_left_unfinished_of_its_own_images(files: PngFiles) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [{"seed": 1}, {"truncation": 0.5}, {"height": 9}, {"is_inverted": True}, {"seed": 1, "height": 512}],
+    ids=str,
+)
+@pytest.mark.parametrize("has_class_folders", [False, True])
+def test_an_image_of_another_run_is_refused_and_stays(
+    tmp_path: Path, conditional: Generator, has_class_folders: bool, options: dict[str, Any]
+) -> None:
+    files = PngFiles(tmp_path, drawing_of(conditional, 20), has_class_folders)
+    write(files)
+    write(PngFiles(tmp_path, drawing_of(conditional, 1, start=7, **options), has_class_folders), Existing.overwrite)
+    before = contents(tmp_path)
+    with pytest.raises(OutputError) as caught:
+        files.missing()
+    assert str(caught.value) == (
+        f"{tmp_path / files.file_of(7)} is an image of another run: move it away, use --overwrite, or another --out"
+    )
+    assert contents(tmp_path) == before
+
+
+def test_an_image_that_says_nothing_of_itself_is_refused_and_one_that_breaks_off_is_missing(
+    tmp_path: Path, conditional: Generator
+) -> None:
+    files = PngFiles(tmp_path, drawing_of(conditional))
+    write(files)
+    mine = encode_png(np.zeros((8, 8), np.uint8))
+    (tmp_path / "00000007_7.png").write_bytes(mine)
+    with pytest.raises(OutputError, match=r"00000007_7\.png is an image of another run: "):
+        files.missing()
+    (tmp_path / "00000007_7.png").write_bytes(mine[:-1])
+    assert files.missing() == [range(7, 8)]
+
+
+def test_an_image_of_another_index_is_refused(tmp_path: Path, conditional: Generator) -> None:
+    files = PngFiles(tmp_path, drawing_of(conditional, 20))
+    write(files)
+    (tmp_path / "00000017_7.png").replace(tmp_path / "00000007_7.png")
+    with pytest.raises(OutputError, match=r"00000007_7\.png is an image of another run: "):
+        files.missing()
+
+
+def test_what_a_stopped_run_left_unfinished_are_temporary_files_alone(files: PngFiles) -> None:
+    write(files)
+    whole = contents(files.folder)
+    files.discard_unfinished()
+    assert contents(files.folder) == whole
+
+
+@pytest.mark.parametrize("existing", Existing)
+def test_a_run_removes_what_was_left_unfinished_of_its_own_images_in_class_folders(
+    tmp_path: Path, conditional: Generator, existing: Existing
+) -> None:
+    files = PngFiles(tmp_path, drawing_of(conditional, 200, start=95), has_class_folders=True)
     ours = [".00000099_9.png.123.tmp", ".00000294_4.png.4.tmp", ".00000100_3.png.99999.tmp"]
     others = [
         ".00000094_4.png.123.tmp",
@@ -498,18 +671,17 @@ def test_a_resumed_run_removes_what_was_left_unfinished_of_its_own_images(files:
         ".grid.png.123.tmp",
         ".tmp",
     ]
-    folder = files.folder / "9" if files.has_class_folders else files.folder
-    folder.mkdir(parents=True)
+    folder = made(files.folder / "9")
     for name in (*ours, *others):
         (folder / name).touch()
-    drain(files.write(files.drawing.batches(range(95, 105)), Existing.resume))
+    drain(files.write(files.drawing.batches(range(95, 105)), existing))
     left = {name for name in os.listdir(folder) if "tmp" in name}
     assert left == set(others)
     assert files.missing() == [range(105, 295)]
 
 
-def test_what_was_left_unfinished_and_cannot_be_removed_is_an_output_error(files: PngFiles) -> None:
-    folder = files.folder / "9" if files.has_class_folders else files.folder
-    (folder / ".00000099_9.png.123.tmp").mkdir(parents=True)
+def test_what_was_left_unfinished_and_cannot_be_removed_is_an_output_error(tmp_path: Path, conditional: Generator) -> None:
+    files = PngFiles(tmp_path, drawing_of(conditional, 200, start=95), has_class_folders=True)
+    (tmp_path / "9" / ".00000099_9.png.123.tmp").mkdir(parents=True)
     with pytest.raises(OutputError, match=r"^cannot remove .*\.123\.tmp, a file that a killed run left unfinished: "):
         write(files, Existing.resume)

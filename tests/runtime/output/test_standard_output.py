@@ -86,6 +86,26 @@ def test_what_others_print_meanwhile_is_not_among_the_images(models: Path, condi
     assert "from Python\nfrom a library\n" in said
 
 
+@pytest.mark.parametrize("file_format", ["raw", "png"])
+def test_what_others_print_and_leave_in_the_buffer_is_not_among_the_images(models: Path, file_format: str) -> None:
+    script = """if True:
+        from pocketgan import drawing
+        batches = drawing.Drawing.batches
+        def talkative(drawing, indices):
+            for batch in batches(drawing, indices):
+                print("before a batch")
+                yield batch
+                print("after a batch")
+        drawing.Drawing.batches = talkative
+        from pocketgan.gen_cli import main
+        main()
+    """
+    options = ("--format", file_format, "--count", "100", "--quiet", "--threads", "1")
+    code, out, said = streamed(models, *options, command=[sys.executable, "-c", script])
+    assert (code, said) == (0, "before a batch\nafter a batch\n" * 2)
+    assert out == streamed(models, *options)[1]
+
+
 def test_a_reader_that_ends_early_is_one_line_and_1(models: Path) -> None:
     command = [*GAN_GEN, "--model", str(models / "tiny.onnx"), "--count", "1000000", "--out", "-", "--format", "raw", "--quiet"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

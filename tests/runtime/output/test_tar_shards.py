@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawings import contents, drain, drawing_of
+from drawings import contents, drain, drawing_of, made
 from full_disk import small_files_only
 from PIL import Image
 
@@ -30,7 +30,7 @@ def _ten_images_in_a_shard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write(folder: Path, drawing: Drawing, existing: Existing = Existing.refuse) -> Iterator[Batch]:
-    return TarShards(folder, drawing).write(drawing.batches(drawing.selection.indices), existing)
+    return TarShards(made(folder), drawing).write(drawing.batches(drawing.selection.indices), existing)
 
 
 def written(folder: Path, drawing: Drawing) -> dict[str, bytes]:
@@ -102,7 +102,7 @@ def test_the_text_of_a_row_stands_beside_it(tmp_path: Path, conditional: Generat
 @pytest.mark.parametrize("text", [None, "12"])
 def test_images_are_the_png_files_that_a_folder_would_hold(tmp_path: Path, conditional: Generator, text: str | None) -> None:
     drawing = drawing_of(conditional, 23, start=4, text=text, height=11, is_inverted=True)
-    drain(PngFiles(tmp_path / "png", drawing).write(drawing.batches(drawing.selection.indices), Existing.refuse))
+    drain(PngFiles(made(tmp_path / "png"), drawing).write(drawing.batches(drawing.selection.indices), Existing.refuse))
     written(tmp_path / "tar", drawing)
     pngs = [data for path in sorted((tmp_path / "tar").iterdir()) for name, data in unpacked(path).items() if "png" in name]
     assert pngs == [data for _, data in sorted(contents(tmp_path / "png").items())]
@@ -189,7 +189,7 @@ def test_shards_before_a_model_failed_are_whole(tmp_path: Path, conditional: Gen
     drawing = drawing_of(conditional, 100, start=5)
     whole = written(tmp_path / "whole", drawing)
     with pytest.raises(ModelError):
-        drain(TarShards(tmp_path / "digits", drawing).write(failing(), Existing.refuse))
+        drain(TarShards(made(tmp_path / "digits"), drawing).write(failing(), Existing.refuse))
     assert contents(tmp_path / "digits") == {tar_name(number): whole[tar_name(number)] for number in range(3)}
 
 
@@ -213,9 +213,8 @@ def test_shards_that_a_killed_run_did_not_complete_are_drawn_again_and_no_others
     whole = written(tmp_path / "whole", drawing)
     files = TarShards(tmp_path / "digits", drawing)
     files.folder.mkdir()
-    for number in range(5):
-        name = tar_name(number)
-        (files.folder / (f".{name}.99.tmp" if number in absent else name)).write_bytes(whole[name])
+    for name in map(tar_name, set(range(5)) - absent):
+        (files.folder / name).write_bytes(whole[name])
     there = {tar_name(number) for number in set(range(5)) - absent}
     before = identities(files.folder)
     expected = [range(5, 10), range(10, 20), range(20, 30), range(30, 40), range(40, 47)]
@@ -226,11 +225,27 @@ def test_shards_that_a_killed_run_did_not_complete_are_drawn_again_and_no_others
     assert {name: after[name] for name in there} == {name: before[name] for name in there}
 
 
-def test_a_resumed_run_removes_no_files_but_what_killed_ones_left_of_its_shards(tmp_path: Path, conditional: Generator) -> None:
+def test_our_shards_are_those_of_these_indices(tmp_path: Path, conditional: Generator) -> None:
+    files = TarShards(tmp_path, drawing_of(conditional, 15, start=10))
+    others = [
+        "digits-000000.tar",
+        "digits-000003.tar",
+        ".digits-000001.tar.99.tmp",
+        "digits-1.tar",
+        "digits-0000001.tar",
+        "x.tar",
+    ]
+    ours = ["digits-000001.tar", "digits-000002.tar"]
+    assert [name for name in ours + others if files.is_ours(name)] == ours
+    assert files.holds_labels
+
+
+def test_other_files_stay_whatever_is_drawn(tmp_path: Path, conditional: Generator) -> None:
     drawing = drawing_of(conditional, 15, start=10)
-    others = [".digits-000000.tar.99.tmp", ".digits-000003.tar.99.tmp", "digits-000001.tar.99.tmp", "digits-000000.tar", "x.tar"]
-    for name in (".digits-000001.tar.99.tmp", ".digits-000001.tar.12345.tmp", ".digits-000002.tar.99.tmp", *others):
+    others = [".digits-000001.tar.99.tmp", "digits-000001.tar.99.tmp", "digits-000000.tar", "x.tar"]
+    for name in others:
         (tmp_path / name).write_bytes(b"half")
+    TarShards(tmp_path, drawing).discard_unfinished()
     assert resume(TarShards(tmp_path, drawing), drawing) == [range(10, 20), range(20, 25)]
     assert contents(tmp_path).keys() == {*others, "digits-000001.tar", "digits-000002.tar"}
     assert {contents(tmp_path)[name] for name in others} == {b"half"}

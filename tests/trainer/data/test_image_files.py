@@ -31,11 +31,12 @@ def write_idx(file: Path, values: NDArray[np.uint8]) -> None:
     file.write_bytes(gzip.compress(contents) if file.suffix == ".gz" else contents)
 
 
-def test_a_folder_of_gan_gen_comes_back_pixel_for_pixel_without_its_sheet(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sheet", ["grid.png", "grid_00000093.png", "grid_123456789012.png"])
+def test_a_folder_of_gan_gen_comes_back_pixel_for_pixel_without_its_sheet(tmp_path: Path, sheet: str) -> None:
     model = Generator.load("mlp")
     drain(PngFiles(tmp_path, drawing_of(model, 70, seed=3)).write(model.stream(70, seed=3), Existing.refuse))
     images = model.generate(70, seed=3)
-    write_grid(tmp_path / "grid.png", images, 10)
+    write_grid(tmp_path / sheet, images, 10)
     files = read_png_folder(tmp_path)
     np.testing.assert_array_equal(files.images, images)
     assert files.images.dtype == np.uint8

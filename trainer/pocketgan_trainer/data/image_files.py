@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pocketgan.output.sheet import GRID_NAME
 from pocketgan_trainer.data.idx import read_idx
 from pocketgan_trainer.data.mnist import IMAGE_SHAPE
 from pocketgan_trainer.errors import DataError
 
+_SHEET = re.compile(r"grid(_[0-9]{8,})?\.png")
 _CLASS_IN_NAME = re.compile(r"[0-9]{8,}_([0-9])\.png", re.IGNORECASE)
 
 
@@ -93,7 +93,7 @@ def _png_files(folder: Path) -> list[Path]:
     except OSError as error:
         message = f"cannot read the folder {folder}: {error.strerror or error}"
         raise DataError(message) from error
-    return [folder / name for name in names if name.lower().endswith(".png") and name != GRID_NAME]
+    return [folder / name for name in names if name.lower().endswith(".png") and not _SHEET.fullmatch(name)]
 
 
 def _read_png(file: Path) -> NDArray[np.uint8]:
