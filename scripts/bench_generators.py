@@ -25,7 +25,7 @@ from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.feeds import draw_feeds
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.speed import side_by_side
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import PRESETS, asked_classes, build_generator
 
 _CLASSIC = "dcgan"
 _BATCHES = (1, 64)
@@ -83,7 +83,8 @@ def _cell(baseline: Sequence[float], own: Sequence[float], batch: int) -> str:
 def _timed(preset_name: str, entries: Sequence[Form], batch: int, threads: int, rounds: int) -> dict[str, list[float]]:
     """Return the seconds of each round for each form by its name, for the float32 _CLASSIC and for the large convolution."""
     own, classic = (
-        draw_feeds(PRESETS[name].latent_size, len(PRESETS[name].classes), 2, batch) for name in (preset_name, _CLASSIC)
+        draw_feeds(PRESETS[name].latent_size, len(asked_classes(PRESETS[name].config)), 2, batch)
+        for name in (preset_name, _CLASSIC)
     )
     tasks: dict[str, Callable[[], object]] = {form.name: partial(form.draw, own) for form in entries}
     tasks[_BESIDE] = partial(float_form(_CLASSIC, threads).draw, classic)
@@ -99,7 +100,9 @@ def _ratios(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
 def _of_large_convolution(preset_name: str) -> float:
     """Return the multiply-adds of one image of a generator as a share of the large convolution's."""
     preset = PRESETS[preset_name]
-    return multiply_adds(build_graph(fold(preset.build_generator().eval()), preset.latent_size, "fp32")) / PEAK_MULTIPLY_ADDS
+    return (
+        multiply_adds(build_graph(fold(build_generator(preset.config).eval()), preset.latent_size, "fp32")) / PEAK_MULTIPLY_ADDS
+    )
 
 
 def _size(form: Form) -> str:

@@ -25,7 +25,7 @@ from pocketgan_trainer.evaluate.judge import load_judge
 from pocketgan_trainer.evaluate.validation_score import validation_score
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.loop import build_players, count_steps, train
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import PRESETS, asked_classes
 from pocketgan_trainer.training.report import ConsoleReport
 from pocketgan_trainer.training.run_folder import create_run_folder
 from pocketgan_trainer.training.sampling import random_latents
@@ -44,7 +44,7 @@ def seconds(config: TrainingConfig, players: Players, digits: Digits, memory_for
     began = time.perf_counter()
     for step in range(_STEPS):
         latent = random_latents(config.batch_size, preset.latent_size, _CPU)
-        condition = (labels,) if preset.classes else ()
+        condition = (labels,) if asked_classes(config) else ()
         # Of pocket and nano, a step of the refinement: the dearer kind.
         batch = Batch(real, latent, condition, step, config.gradient_penalty, config.class_weight, config.shifted_share)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):

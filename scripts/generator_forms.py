@@ -21,7 +21,7 @@ from pocketgan_trainer.export.feeds import draw_feeds
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.naive_quantization import NAIVE_IMAGES, naive_int8
 from pocketgan_trainer.export.optimized import count_kernels, optimized
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import PRESETS, asked_classes, build_generator
 
 BASELINE = "onnxruntime, float32"
 
@@ -60,11 +60,11 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
         yield Form("torch.compile, float32", _in_torch(torch.compile(generator, dynamic=False)), None, "")
     else:
         print("torch.compile is left out: there is no C++ compiler", file=sys.stderr)
-    takes_label = bool(preset.classes)
-    yield _onnxruntime_form("torch.onnx.export, float32", torch_export(generator, preset.latent_size, takes_label), threads)
+    classes = len(asked_classes(preset.config))
+    yield _onnxruntime_form("torch.onnx.export, float32", torch_export(generator, preset.latent_size, classes > 0), threads)
     yield float_form(preset_name, threads)
     float_model = build_graph(fold(generator), preset.latent_size, "fp32")
-    measured_on = draw_feeds(preset.latent_size, len(preset.classes), 1, NAIVE_IMAGES)
+    measured_on = draw_feeds(preset.latent_size, classes, 1, NAIVE_IMAGES)
     yield _onnxruntime_form("onnxruntime quantize_static", naive_int8(float_model, measured_on), threads)
     bundled = pocketgan_models.path(preset_name).read_bytes()
     yield _onnxruntime_form(own_file(preset_name), bundled, threads)
@@ -80,7 +80,7 @@ def float_form(preset_name: str, threads: int) -> Form:
 
 def _fresh(preset_name: str) -> nn.Module:
     torch.manual_seed(0)
-    return PRESETS[preset_name].build_generator().eval()
+    return build_generator(PRESETS[preset_name].config).eval()
 
 
 def _in_torch(generator: Callable[..., object]) -> Callable[[Feeds], object]:

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pocketgan_trainer.networks.grey_levels import GreyLevels
-from pocketgan_trainer.networks.pocket import CLASSES, ONE_HOT_VALUE, PocketGenerator
+from pocketgan_trainer.networks.pocket import ONE_HOT_VALUE, PocketGenerator
 from pocketgan_trainer.training.presets import PRESETS
 
 POCKET_LATENT_SIZE = 16
+CLASSES = 10
 
 
 def lively_generator(preset: str, seed: int = 0) -> nn.Module:
@@ -22,7 +23,7 @@ def lively_generator(preset: str, seed: int = 0) -> nn.Module:
     """
     random = np.random.default_rng(seed)
     latent = torch.from_numpy(random.normal(size=(64, PRESETS[preset].latent_size))).float()
-    generator = PRESETS[preset].build_generator()
+    generator = PRESETS[preset].build_generator(10, 28)
     _enliven(generator.modules(), latent, random)
     return generator.eval()
 
@@ -40,7 +41,7 @@ def lively_pocket(
     `activation` takes the place of its ReLUs; if it is not `is_normalized`, it has no batch normalizations.
     """
     random = np.random.default_rng(seed)
-    generator = PocketGenerator(latent_size, channels, detail_channels)
+    generator = PocketGenerator(CLASSES, 28, latent_size, channels, detail_channels)
     generator.body = nn.Sequential(
         *(
             activation if activation is not None and isinstance(module, nn.ReLU) else module
@@ -49,7 +50,7 @@ def lively_pocket(
         )
     )
     latent = random.normal(size=(60, latent_size))
-    asked = ONE_HOT_VALUE * np.tile(np.eye(len(CLASSES)), (6, 1))
+    asked = ONE_HOT_VALUE * np.tile(np.eye(CLASSES), (6, 1))
     _enliven(generator.body, torch.from_numpy(np.hstack([latent, asked])).float(), random)
     return generator.eval()
 

@@ -1,15 +1,20 @@
 """`gan-train` as a user meets it: what it says, what it leaves, how it ends, and that Ctrl-C loses nothing."""
 
+import contextlib
+import json
 import os
+import random
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from checkpoint_files import rewrite_json
@@ -17,11 +22,13 @@ from mean_image_score import mean_image_score
 from typer.testing import CliRunner, Result
 
 from pocketgan_trainer.data.mnist import BUNDLED_FOLDER, Digits
+from pocketgan_trainer.data.training_images import TrainingImages
 from pocketgan_trainer.evaluate.judge import load_judge
 from pocketgan_trainer.stop_flag import StopFlag
 from pocketgan_trainer.train_cli import app
 from pocketgan_trainer.training import loop
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
+from pocketgan_trainer.training.data_facts import MNIST_FACTS
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.report import ConsoleReport
@@ -55,8 +62,9 @@ def gan_train(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 @pytest.fixture
 def few_digits(monkeypatch: pytest.MonkeyPatch, digits: Digits) -> None:
     """Let the command find 320 digits instead of 55,000 and 60 instead of 5,000, and score its epochs without a judge."""
-    few = Digits(digits.images[:380], digits.labels[:380])
-    monkeypatch.setattr("pocketgan_trainer.data.mnist.load_mnist", lambda folder: few)
+    labels = digits.labels[:380].astype(np.int64)
+    few = TrainingImages("mnist", MNIST_FACTS.classes, digits.images[:380], labels, notes=())
+    monkeypatch.setattr("pocketgan_trainer.data.training_images.load_training_images", lambda *asked: few)
     monkeypatch.setattr("pocketgan_trainer.data.validation.VALIDATION_DIGITS", 60)
     monkeypatch.setattr("pocketgan_trainer.evaluate.judge.load_judge", lambda which: which)
     monkeypatch.setattr(
@@ -89,8 +97,8 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(gan_train: Command, 
     )
     assert result.exit_code == 0
     assert result.stdout == ""
-    told = "mlp on 320 digits: 7 epochs, batch 32, learning rate 0.002, seed 5, float32 on cpu"
-    assert result.stderr.startswith(told)
+    assert result.stderr.startswith("mnist: 380 images of 28x28 in 10 classes: ")
+    assert "\nmlp on 320 images: 7 epochs, batch 32, learning rate 0.002, seed 5, float32 on cpu" in result.stderr
     assert "dry run: nothing was trained and no run folder made" in result.stderr
     assert list(folder.iterdir()) == []
 
@@ -100,12 +108,12 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(gan_train: Command, 
 def test_without_options_the_presets_own_numbers_hold(gan_train: Command, preset: str) -> None:
     result, config = gan_train("--dry-run", "--preset", preset), PRESETS[preset].config
     told = f"{config.epochs} epochs, batch {config.batch_size}, learning rate {config.learning_rate:g}, seed 0"
-    assert f"{preset} on 320 digits: {told}" in result.stderr
+    assert f"{preset} on 320 images: {told}" in result.stderr
 
 
 @pytest.mark.usefixtures("few_digits")
 def test_our_own_preset_is_the_default(gan_train: Command) -> None:
-    assert gan_train("--dry-run").stderr.startswith("pocket on")
+    assert "\npocket on" in gan_train("--dry-run").stderr
 
 
 @pytest.mark.parametrize(
@@ -165,13 +173,15 @@ def original_files() -> list[Path]:
 
 
 def test_a_missing_data_folder_ends_with_1(gan_train: Command, folder: Path) -> None:
-    assert_fails(gan_train("--data", "nowhere"), 1, "error: nowhere does not exist; expected a folder that holds train-images")
+    assert_fails(gan_train("--data", "nowhere"), 1, "error: nowhere does not exist: expected mnist, fashion-mnist, kmnist, or a")
     assert list(folder.iterdir()) == []
 
 
-def test_images_without_labels_end_with_1(gan_train: Command, folder: Path, tmp_path: Path, original_files: list[Path]) -> None:
+def test_images_without_labels_are_told_of(gan_train: Command, folder: Path, tmp_path: Path, original_files: list[Path]) -> None:
     shutil.copy(original_files[0], tmp_path)
-    assert_fails(gan_train("--data", tmp_path), 1, "error: .* lacks train-labels-idx1-ubyte;")
+    result = gan_train("--data", tmp_path, "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"\nnote: .*no labels", result.stderr)
     assert list(folder.iterdir()) == []
 
 
@@ -199,7 +209,7 @@ def test_a_judge_that_is_missing_ends_with_1(
 def test_a_parent_that_is_a_file_ends_with_1(gan_train: Command, folder: Path) -> None:
     (folder / "runs").write_text("")
     result = gan_train("--preset", "mlp")
-    assert_fails(result, 1, "error: cannot make a run folder in runs: File exists", lines=2)
+    assert_fails(result, 1, "error: cannot make a run folder in runs: File exists", lines=3)
 
 
 @pytest.mark.usefixtures("few_digits")
@@ -208,10 +218,14 @@ def test_a_run_tells_one_line_an_epoch_and_where_it_lies(gan_train: Command, fol
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
     lines = result.stderr.splitlines()
-    assert lines[0] == ("mlp on 320 digits: 2 epochs, batch 64, learning rate 0.001, seed 0, float32 on cpu, CPU threads: 1")
-    assert lines[1] == "run folder runs/0001-mlp-mnist"
-    assert [line.split("  ")[0] for line in lines[2:4]] == ["epoch 1/2", "epoch 2/2"]
-    assert lines[4:] == ["done: the best checkpoint is runs/0001-mlp-mnist/best.safetensors", "next: gan-export model.onnx"]
+    assert lines[1] == ("mlp on 320 images: 2 epochs, batch 64, learning rate 0.001, seed 0, float32 on cpu, CPU threads: 1")
+    assert lines[2] == "run folder runs/0001-mlp-mnist"
+    assert [line.split("  ")[0] for line in lines[3:5]] == ["epoch 1/2", "epoch 2/2"]
+    best = load_checkpoint(Path("runs/0001-mlp-mnist/best.safetensors")).progress.epoch
+    assert lines[5:] == [
+        f"done: the best epoch is {best} of 2, its checkpoint runs/0001-mlp-mnist/best.safetensors",
+        "next: gan-export model.onnx",
+    ]
     assert "\x1b" not in result.stderr
     assert load_checkpoint(Path("runs/0001-mlp-mnist/last.safetensors")).progress.epoch == 2
 
@@ -237,7 +251,7 @@ def test_what_to_do_next_works_for_a_run_elsewhere_too(gan_train: Command, monke
 def test_a_training_that_diverges_ends_with_1(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "means", lambda sums, steps: Means(0.5, float("nan"), 0.5, 0.5))
     result = gan_train("--preset", "mlp")
-    assert_fails(result, 1, "error: diverged in epoch 1: a loss is not finite; start again with a lower --lr", lines=3)
+    assert_fails(result, 1, "error: diverged in epoch 1: a loss is not finite; start again with a lower --lr", lines=4)
 
 
 @pytest.mark.usefixtures("few_digits")
@@ -298,7 +312,7 @@ def test_resuming_a_finished_run_is_done_at_once(gan_train: Command, finished_ru
     before = contents(finished_run)
     result = gan_train("--resume", *arguments)
     assert result.exit_code == 0, result.output
-    assert "done: the best checkpoint is runs/0001-mlp-mnist/best.safetensors" in result.stderr
+    assert "done: the best epoch is 1 of 1, its checkpoint runs/0001-mlp-mnist/best.safetensors" in result.stderr
     assert contents(finished_run) == before
 
 
@@ -351,10 +365,10 @@ def test_a_signal_stops_after_the_step_and_saves(
 def test_ctrl_c_before_the_training_ends_with_130_and_leaves_nothing(
     gan_train: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(folder: Path | None) -> Digits:
+    def interrupt(*asked: object) -> TrainingImages:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pocketgan_trainer.data.mnist.load_mnist", interrupt)
+    monkeypatch.setattr("pocketgan_trainer.data.training_images.load_training_images", interrupt)
     result = gan_train("--preset", "mlp")
     assert result.exit_code == 130
     assert list(folder.iterdir()) == []
@@ -427,6 +441,36 @@ def test_a_real_process_that_is_stopped_twice_ends_where_an_undisturbed_one_does
     code, told = finish(start(folder, "--resume"))
     assert code == 0, told
     assert_same_state(load_checkpoint(last), load_checkpoint(whole))
+
+
+def test_a_process_that_is_killed_at_random_moments_ends_where_an_undisturbed_one_does(folder: Path, digits: Digits) -> None:
+    np.savez("digits.npz", images=digits.images)
+    plan = ("--data", "digits.npz", "--preset", "mlp", "--epochs", "40", "--batch-size", "50")
+    began = time.monotonic()
+    assert finish(start(folder, *plan, "--out", "whole"))[0] == 0
+    seconds = time.monotonic() - began
+    whole, runs = folder / "whole" / "0001-mlp-digits", folder / "runs" / "0001-mlp-digits"
+
+    moments, kills = random.Random(5), 0
+    for _ in range(3):
+        has_checkpoint = (runs / "last.safetensors").exists() or (runs / "previous.safetensors").exists()
+        process = start(folder, *(("--resume",) if has_checkpoint else plan))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds * moments.uniform(0.3, 0.6))
+        process.kill()
+        kills += finish(process)[0] == -signal.SIGKILL
+        if not (runs / "last.safetensors").exists():
+            shutil.rmtree(folder / "runs", ignore_errors=True)  # killed before the first epoch ended: begun anew
+    assert kills >= 2
+    code, told = finish(start(folder, "--resume"))
+    assert code == 0, told
+    assert_same_state(load_checkpoint(runs / "last.safetensors"), load_checkpoint(whole / "last.safetensors"))
+
+    def lines(run: Path) -> list[dict[str, float]]:
+        read = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
+        return [{name: value for name, value in line.items() if name != "seconds"} for line in read]
+
+    assert lines(runs) == lines(whole)
 
 
 def test_version_is_that_of_the_package(gan_train: Command) -> None:

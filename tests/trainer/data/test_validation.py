@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pocketgan_trainer.data.mnist import Digits, load_mnist
-from pocketgan_trainer.data.validation import VALIDATION_DIGITS, split_validation
+from pocketgan_trainer.data.training_images import TrainingImages
+from pocketgan_trainer.data.validation import VALIDATION_DIGITS, split_images, split_validation
 from pocketgan_trainer.errors import DataError
 
 
@@ -23,3 +24,29 @@ def test_a_digit_is_enough_to_train_on_and_none_is_not() -> None:
     assert len(split_validation(Digits(images, labels)).training) == 1
     with pytest.raises(DataError, match="5000 digits cannot be split: expected more than the 5000"):
         split_validation(Digits(images[1:], labels[1:]))
+
+
+def test_a_tenth_of_other_images_is_kept_back_at_random_but_always_the_same() -> None:
+    images = np.arange(400, dtype=np.uint16).repeat(28 * 28).astype(np.uint8).reshape(400, 28, 28)
+    images[:, 0, 0] = np.arange(400) // 256
+    labels = np.arange(400) // 100  # sorted by class, as files of class folders come
+    mine = TrainingImages("mine", ("a", "b", "c", "d"), images, labels, notes=())
+    split = split_images(mine)
+    assert (len(split.training), len(split.validation)) == (360, 40)
+    assert set(split.validation.labels.tolist()) == {0, 1, 2, 3}
+    seen = {image.tobytes() for image in (*split.training.images, *split.validation.images)}
+    assert seen == {image.tobytes() for image in images}
+    np.testing.assert_array_equal(split_images(mine).validation.images, split.validation.images)
+
+
+def test_of_mnist_the_last_digits_are_kept_back_whoever_asks() -> None:
+    mnist = load_mnist()
+    loaded = TrainingImages("mnist", tuple("0123456789"), mnist.images, mnist.labels.astype(np.int64), notes=())
+    np.testing.assert_array_equal(split_images(loaded).validation.images, split_validation(mnist).validation.images)
+
+
+def test_images_without_classes_all_get_the_label_0() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (50, 28, 28), dtype=np.uint8)
+    split = split_images(TrainingImages("mine", (), images, None, notes=()))
+    assert set(split.training.labels.tolist()) == {0}
+    assert len(split.validation) == 5

@@ -22,7 +22,7 @@ def chain(network: nn.Module) -> list[nn.Module]:
 
 
 def test_generator_has_the_weights_of_the_tutorials() -> None:
-    assert shapes(DcganGenerator()) == {
+    assert shapes(DcganGenerator(28)) == {
         "0.weight": (7 * 7 * 256, 100),
         "1.weight": (7 * 7 * 256,),
         "1.bias": (7 * 7 * 256,),
@@ -37,7 +37,7 @@ def test_generator_has_the_weights_of_the_tutorials() -> None:
 
 
 def test_discriminator_has_the_weights_of_the_tutorials() -> None:
-    assert shapes(DcganDiscriminator()) == {
+    assert shapes(DcganDiscriminator(28)) == {
         "0.1.weight": (64, 1, 3, 3),
         "0.1.bias": (64,),
         "3.1.weight": (128, 64, 3, 3),
@@ -49,11 +49,11 @@ def test_discriminator_has_the_weights_of_the_tutorials() -> None:
 
 @pytest.mark.parametrize(("network", "expected"), [(DcganGenerator, 1_649_088), (DcganDiscriminator, 80_769)])
 def test_numbers_of_weights_are_those_of_the_tutorials(network: type[nn.Module], expected: int) -> None:
-    assert sum(weight.numel() for weight in network().parameters()) == expected
+    assert sum(weight.numel() for weight in network(28).parameters()) == expected
 
 
 def test_generator_is_dense_then_three_transposed_convolutions_with_normalization_between() -> None:
-    modules = chain(DcganGenerator())
+    modules = chain(DcganGenerator(28))
     assert [type(module) for module in modules] == [
         nn.Linear,
         nn.BatchNorm1d,
@@ -73,7 +73,7 @@ def test_generator_is_dense_then_three_transposed_convolutions_with_normalizatio
 
 
 def test_discriminator_is_two_strided_convolutions_with_dropout_then_dense() -> None:
-    modules = chain(DcganDiscriminator())
+    modules = chain(DcganDiscriminator(28))
     assert [type(module) for module in modules] == [
         nn.ZeroPad2d,
         nn.Conv2d,
@@ -91,21 +91,21 @@ def test_discriminator_is_two_strided_convolutions_with_dropout_then_dense() -> 
 
 
 def test_batch_normalization_is_that_of_keras() -> None:
-    norms = [module for module in DcganGenerator().modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    norms = [module for module in DcganGenerator(28).modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     # Keras's momentum of 0.99 is torch's 0.01.
     assert [(norm.momentum, norm.eps, norm.affine) for norm in norms] == [(0.01, 1e-3, True)] * 3
 
 
 @pytest.mark.parametrize("network", [DcganGenerator, DcganDiscriminator])
 def test_every_leaky_rectifier_has_slope_one_fifth(network: type[nn.Module]) -> None:
-    slopes = [module.negative_slope for module in network().modules() if isinstance(module, nn.LeakyReLU)]
+    slopes = [module.negative_slope for module in network(28).modules() if isinstance(module, nn.LeakyReLU)]
     assert slopes == [0.2] * len(slopes)
     assert slopes
 
 
 def test_generator_grows_images_from_7_to_28() -> None:
     values, sizes = torch.randn(3, LATENT_SIZE), []
-    for module in DcganGenerator():
+    for module in DcganGenerator(28):
         values = module(values)
         if isinstance(module, nn.Unflatten | SameConvTranspose2d):
             sizes.append(tuple(values.shape[1:]))
@@ -115,7 +115,7 @@ def test_generator_grows_images_from_7_to_28() -> None:
 
 
 def test_discriminator_gives_one_logit_an_image() -> None:
-    logits: Tensor = DcganDiscriminator()(torch.randn(3, 1, 28, 28))
+    logits: Tensor = DcganDiscriminator(28)(torch.randn(3, 1, 28, 28))
     assert logits.shape == (3, 1)
 
 
@@ -132,7 +132,7 @@ def test_discriminator_gives_one_logit_an_image() -> None:
     ],
 )
 def test_weights_begin_uniform_within_glorots_bound(network: type[nn.Module], name: str, fans: int) -> None:
-    weight = dict(network().named_parameters())[name]
+    weight = dict(network(28).named_parameters())[name]
     bound = math.sqrt(6 / fans)
     assert weight.abs().max() <= bound
     # 576 is the smallest number of weights: their largest lies below 0.97 of the bound once in 40 million starts.
@@ -142,6 +142,6 @@ def test_weights_begin_uniform_within_glorots_bound(network: type[nn.Module], na
 
 
 def test_biases_begin_at_zero() -> None:
-    biases = [weight for name, weight in DcganDiscriminator().named_parameters() if name.endswith("bias")]
+    biases = [weight for name, weight in DcganDiscriminator(28).named_parameters() if name.endswith("bias")]
     assert len(biases) == 3
     assert all(bool((bias == 0).all()) for bias in biases)

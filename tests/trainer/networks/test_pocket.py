@@ -7,17 +7,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pocketgan_trainer.networks.pocket import CLASSES, ONE_HOT_VALUE, PocketDiscriminator, PocketGenerator
+from pocketgan_trainer.networks.pocket import ONE_HOT_VALUE, PocketDiscriminator, PocketGenerator
 from pocketgan_trainer.training.presets import PRESETS
 
 LATENT_SIZE = 8
-LABELS = torch.arange(len(CLASSES))
+CLASSES = 10
+LABELS = torch.arange(CLASSES)
 
 
 @pytest.fixture
 def generator() -> PocketGenerator:
     """A small generator that has seen a few batches, so that its running statistics suit it."""
-    generator = PocketGenerator(LATENT_SIZE, channels=(6, 5, 4), detail_channels=3)
+    generator = PocketGenerator(CLASSES, 28, LATENT_SIZE, channels=(6, 5, 4), detail_channels=3)
     for _ in range(20):
         generator(torch.randn(20, LATENT_SIZE), torch.randint(10, (20,)))
     return generator.eval()
@@ -26,14 +27,11 @@ def generator() -> PocketGenerator:
 @pytest.fixture
 def discriminator() -> PocketDiscriminator:
     """That of a preset, whose classes matter from the start."""
-    discriminator = PRESETS["nano"].build_discriminator()
+    discriminator = PRESETS["nano"].build_discriminator(10, 28)
     assert isinstance(discriminator, PocketDiscriminator)
+    assert discriminator.of_class is not None
     nn.init.normal_(discriminator.of_class.weight)
     return discriminator
-
-
-def test_classes_are_the_ten_digits() -> None:
-    assert CLASSES == ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
 
 def test_generator_draws_one_image_of_grey_levels_for_each_latent(generator: PocketGenerator) -> None:
@@ -49,8 +47,8 @@ def test_generator_draws_one_image_of_grey_levels_for_each_latent(generator: Poc
 
 @pytest.mark.parametrize("channels", [(6, 5, 4), (4, 4, 4), (3, 5, 7)])
 def test_features_grow_from_7_to_28_pixels_with_the_channels_asked_for(channels: tuple[int, int, int]) -> None:
-    generator = PocketGenerator(LATENT_SIZE, channels, detail_channels=2)
-    values, shapes = torch.randn(2, LATENT_SIZE + len(CLASSES)), []
+    generator = PocketGenerator(CLASSES, 28, LATENT_SIZE, channels, detail_channels=2)
+    values, shapes = torch.randn(2, LATENT_SIZE + CLASSES), []
     for module in generator.body:
         values = module(values)
         if isinstance(module, nn.Unflatten | nn.PixelShuffle):
@@ -75,7 +73,7 @@ def test_every_class_changes_the_image_of_a_latent(generator: PocketGenerator) -
 
 
 def test_every_weight_of_the_generator_gets_a_gradient() -> None:
-    generator = PocketGenerator(LATENT_SIZE, channels=(6, 5, 4), detail_channels=3)
+    generator = PocketGenerator(CLASSES, 28, LATENT_SIZE, channels=(6, 5, 4), detail_channels=3)
     images = generator(torch.randn(20, LATENT_SIZE), torch.arange(20) % 10)
     (images - torch.randn_like(images)).square().sum().backward()
     for name, weight in generator.named_parameters():
@@ -105,6 +103,7 @@ def test_the_class_that_it_names_does_not_depend_on_the_one_asked_for(discrimina
 def test_the_class_enters_the_logit_as_a_projection(discriminator: PocketDiscriminator) -> None:
     images, label = torch.randn(10, 1, 28, 28), LABELS.flip(0)
     features = discriminator.body(images)
+    assert discriminator.of_class is not None
     weight, (bias,) = discriminator.realism.weight[0], discriminator.realism.bias
     for row, digit in enumerate(label.tolist()):
         direction = weight + discriminator.of_class.weight[digit] / math.sqrt(len(weight))
@@ -120,3 +119,22 @@ def test_each_logit_depends_on_its_own_image_and_class_alone(discriminator: Pock
         alone = discriminator(images[row : row + 1], LABELS[row : row + 1])
         for logits, own in zip(together, alone, strict=True):
             torch.testing.assert_close(logits[row : row + 1], own, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("classes", [0, 1, 3, 26])
+@pytest.mark.parametrize("image_size", [28, 32])
+def test_networks_are_made_for_any_number_of_classes_and_both_sizes(classes: int, image_size: int) -> None:
+    generator = PocketGenerator(classes, image_size, LATENT_SIZE, channels=(6, 5, 4), detail_channels=3)
+    discriminator = PocketDiscriminator(classes, image_size, channels=(4, 5, 6), features=7)
+    condition = (torch.arange(4) % classes,) if classes else ()
+    images = generator(torch.randn(4, LATENT_SIZE), *condition)
+    assert images.shape == (4, 1, image_size, image_size)
+    logits, class_logits = discriminator(images, *condition)
+    assert logits.shape == (4, 1)
+    assert (None if class_logits is None else class_logits.shape) == ((4, classes) if classes else None)
+
+
+def test_without_classes_nothing_is_left_of_them() -> None:
+    assert not any("class" in name for name, _ in PocketDiscriminator(0, 28, (4, 5, 6), 7).named_parameters())
+    generator = PocketGenerator(0, 28, LATENT_SIZE, (6, 5, 4), 3)
+    assert next(generator.parameters()).shape == (6 * 7 * 7, LATENT_SIZE)

@@ -8,6 +8,7 @@ import pytest
 
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.data_facts import DataFacts
 
 CONFIG = TrainingConfig(
     preset="mlp",
@@ -131,7 +132,42 @@ def test_json_holds_every_field_under_its_name() -> None:
         "shifted_share": 0.875,
         "batch_statistics_share": 0.125,
         "ema_halflife_images": 1000,
+        "data": {
+            "name": "mnist",
+            "source": "mnist",
+            "is_like_mnist": False,
+            "image_size": 28,
+            "classes": list("0123456789"),
+            "sha256": "",
+        },
     }
+
+
+def test_what_a_run_learned_from_comes_back() -> None:
+    data = DataFacts("shoes", "/home/me/shoes", True, 32, ("sneaker", "boot"), "ab" * 32)
+    config = replace(CONFIG, data=data)
+    assert TrainingConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("data", None, "other data than expected"),
+        ("data", {}, "other data than expected"),
+        ("image_size", "28", "a value of the wrong type in data: image_size"),
+        ("classes", "01", "a value of the wrong type in data: classes"),
+        ("classes", [0, 1], "a value of the wrong type in data: classes"),
+        ("image_size", 30, "image size 30 is out of range: expected 28 or 32"),
+    ],
+)
+def test_data_that_cannot_be_is_refused(field: str, value: object, told: str) -> None:
+    values = json.loads(CONFIG.to_json())
+    if field == "data":
+        values["data"] = value
+    else:
+        values["data"][field] = value
+    with pytest.raises(TrainingError, match=told):
+        TrainingConfig.from_json(json.dumps(values))
 
 
 def test_what_a_config_of_an_earlier_version_lacks_is_what_classics_have() -> None:

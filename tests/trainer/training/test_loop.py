@@ -156,16 +156,19 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, digits: Digits, scor
     return run
 
 
-def test_a_run_leaves_config_statistics_sheets_and_two_checkpoints(uninterrupted: RunFolder) -> None:
+def test_a_run_leaves_config_statistics_sheets_and_three_checkpoints(uninterrupted: RunFolder) -> None:
     assert sorted(path.name for path in uninterrupted.path.iterdir()) == [
         "best.safetensors",
         "config.json",
         "fakes_epoch_0001.png",
         "fakes_epoch_0002.png",
         "last.safetensors",
+        "previous.safetensors",
         "reals.png",
         "stats.jsonl",
     ]
+    epochs = [load_checkpoint(path).progress.epoch for path in (uninterrupted.previous, uninterrupted.last)]
+    assert epochs == [1, 2]
     assert TrainingConfig.from_json((uninterrupted.path / "config.json").read_text()) == MLP
 
 
@@ -212,7 +215,7 @@ def test_what_is_scored_is_what_the_checkpoints_generator_draws(new_run: NewRun,
     run, scripted = new_run(), ScriptedScore(np.array([3, 1, 4, 1, 5, 9, 2, 6]), iter([1.0, 0.5]), given=[])
     train(config, digits_for(config, digits), scripted, run, CPU, SilentReport(), never)
     preset = PRESETS[config.preset]
-    labels = scripted.labels if preset.classes else None
+    labels = scripted.labels if preset.heeds_classes else None
     expected = draw(restore_generator(load_checkpoint(run.best)), preset.latent_size, SCORED_SEED, 0, 8, labels)
     assert np.array_equal(scripted.given[1], expected)
     assert not np.array_equal(scripted.given[0], expected)
@@ -336,10 +339,12 @@ def test_a_kill_between_statistics_and_checkpoint_doubles_nothing(
 ) -> None:
     run, saves = new_run(), count()
 
-    def save_until_killed(path: Path, config: TrainingConfig, players: Players, progress: Progress, sums: Tensor) -> None:
+    def save_until_killed(
+        path: Path, config: TrainingConfig, players: Players, progress: Progress, sums: Tensor, previous: Path | None = None
+    ) -> None:
         if next(saves) >= saves_before:
             raise KeyboardInterrupt
-        save_checkpoint(path, config, players, progress, sums)
+        save_checkpoint(path, config, players, progress, sums, previous)
 
     scores = [line["frechet_ratio"] for line in statistics(uninterrupted)]
     assert scores[1] < scores[0]  # the second epoch saves twice as well

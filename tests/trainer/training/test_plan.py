@@ -10,6 +10,7 @@ import torch
 from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training import plan
 from pocketgan_trainer.training.checkpoint import load_checkpoint
+from pocketgan_trainer.training.data_facts import MNIST_FACTS
 from pocketgan_trainer.training.plan import plan_new_run, plan_resumed_run, training_command, training_commands
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.run_folder import RunFolder
@@ -128,3 +129,30 @@ def test_a_run_without_a_last_checkpoint_cannot_be_resumed(run: RunFolder) -> No
 def test_without_a_run_there_is_nothing_to_resume(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no training run"):
         plan_resumed_run(tmp_path, None, {})
+
+
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before_and_says_so(run: RunFolder) -> None:
+    shutil.copy(run.last, run.previous)
+    run.last.write_bytes(run.last.read_bytes()[:-1])
+    resumed = plan_resumed_run(run.path, None, {})
+    assert resumed.checkpoint.path == run.previous
+    assert resumed.note is not None
+    assert resumed.note.startswith(f"{run.last} is damaged")
+    assert resumed.note.endswith(f"; taking the one before, {run.previous}")
+
+
+def test_a_run_that_was_killed_between_two_names_of_its_checkpoint_is_found(run: RunFolder) -> None:
+    run.last.rename(run.previous)
+    assert plan_resumed_run(run.path.parent, None, {}).checkpoint.path == run.previous
+
+
+def test_a_damaged_checkpoint_with_none_before_is_refused(run: RunFolder) -> None:
+    run.last.write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"last.safetensors is damaged"):
+        plan_resumed_run(run.path, None, {})
+
+
+def test_a_command_names_data_that_is_not_mnist() -> None:
+    data = replace(MNIST_FACTS, name="shoes", source="/my shoes", is_like_mnist=True, image_size=32)
+    config = replace(PRESETS["pocket"].config, data=data)
+    assert training_command(config) == "gan-train --data '/my shoes' --image-size 32 --like-mnist --epochs 50"

@@ -1,14 +1,17 @@
 """The table of presets: the numbers of the two classics, and what our own two may cost."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from pocketgan_trainer.networks.dcgan import DcganDiscriminator, DcganGenerator
 from pocketgan_trainer.networks.mlp import MlpDiscriminator, MlpGenerator
-from pocketgan_trainer.networks.pocket import CLASSES, PocketDiscriminator, PocketGenerator
+from pocketgan_trainer.networks.pocket import PocketDiscriminator, PocketGenerator
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
+from pocketgan_trainer.training.data_facts import MNIST_FACTS
+from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, asked_classes, build_discriminator, build_generator
 from pocketgan_trainer.training.steps import SMOOTHED_REAL, alternating_step, paired_step, simultaneous_step
 
 
@@ -16,7 +19,7 @@ def test_dcgan_has_the_numbers_of_the_tutorials() -> None:
     preset = PRESETS["dcgan"]
     assert preset.config == TrainingConfig(preset="dcgan", epochs=50, batch_size=256, learning_rate=1e-4, bfloat16=True, seed=0)
     assert preset.step is simultaneous_step
-    assert (preset.latent_size, preset.classes) == (100, ())
+    assert (preset.latent_size, preset.heeds_classes) == (100, False)
     assert SMOOTHED_REAL == 0.9
 
 
@@ -24,22 +27,22 @@ def test_mlp_has_the_numbers_of_the_tutorials() -> None:
     preset = PRESETS["mlp"]
     assert preset.config == TrainingConfig(preset="mlp", epochs=50, batch_size=64, learning_rate=1e-3, bfloat16=False, seed=0)
     assert preset.step is alternating_step
-    assert (preset.latent_size, preset.classes) == (100, ())
+    assert (preset.latent_size, preset.heeds_classes) == (100, False)
 
 
 def test_networks_are_those_of_the_name() -> None:
-    assert isinstance(PRESETS["dcgan"].build_generator(), DcganGenerator)
-    assert isinstance(PRESETS["dcgan"].build_discriminator(), DcganDiscriminator)
-    assert isinstance(PRESETS["mlp"].build_generator(), MlpGenerator)
-    assert isinstance(PRESETS["mlp"].build_discriminator(), MlpDiscriminator)
+    assert isinstance(PRESETS["dcgan"].build_generator(10, 28), DcganGenerator)
+    assert isinstance(PRESETS["dcgan"].build_discriminator(10, 28), DcganDiscriminator)
+    assert isinstance(PRESETS["mlp"].build_generator(10, 28), MlpGenerator)
+    assert isinstance(PRESETS["mlp"].build_discriminator(10, 28), MlpDiscriminator)
 
 
 @pytest.mark.parametrize("name", ["pocket", "nano"])
 def test_our_own_are_conditional_and_averaged_and_train_by_pairs(name: str) -> None:
     preset = PRESETS[name]
-    assert isinstance(preset.build_generator(), PocketGenerator)
-    assert isinstance(preset.build_discriminator(), PocketDiscriminator)
-    assert preset.classes == CLASSES
+    assert isinstance(preset.build_generator(10, 28), PocketGenerator)
+    assert isinstance(preset.build_discriminator(10, 28), PocketDiscriminator)
+    assert preset.heeds_classes
     assert preset.step is paired_step
     assert preset.config.ema_halflife_images > 0
     assert preset.config.gradient_penalty > 0
@@ -48,17 +51,22 @@ def test_our_own_are_conditional_and_averaged_and_train_by_pairs(name: str) -> N
     assert 0 < preset.config.refinement_share < 1
 
 
+@pytest.mark.parametrize("classes", [(), ("sneaker",), ("a", "b", "c")])
+@pytest.mark.parametrize("image_size", [28, 32])
 @pytest.mark.parametrize("name", list(PRESETS))
-def test_the_networks_of_a_preset_fit_together(name: str) -> None:
+def test_the_networks_of_a_preset_fit_together(name: str, image_size: int, classes: tuple[str, ...]) -> None:
     preset = PRESETS[name]
     assert preset.config.preset == name
-    condition = (torch.tensor([0, len(preset.classes) - 1]),) if preset.classes else ()
-    images = preset.build_generator()(torch.randn(2, preset.latent_size), *condition)
-    assert images.shape == (2, 1, 28, 28)
-    judged = preset.build_discriminator()(images, *condition)
+    config = replace(preset.config, data=replace(MNIST_FACTS, image_size=image_size, classes=classes))
+    asked = asked_classes(config)
+    assert asked == (classes if name in ("pocket", "nano") else ())
+    condition = (torch.tensor([0, len(asked) - 1]),) if asked else ()
+    images = build_generator(config)(torch.randn(2, preset.latent_size), *condition)
+    assert images.shape == (2, 1, image_size, image_size)
+    judged = build_discriminator(config)(images, *condition)
     if preset.step is paired_step:
         judged, class_logits = judged
-        assert class_logits.shape == (2, len(preset.classes))
+        assert class_logits is None if not classes else class_logits.shape == (2, len(classes))
     assert judged.shape == (2, 1)
 
 
@@ -83,7 +91,7 @@ def multiply_adds(generator: nn.Module, *inputs: Tensor) -> int:
 )
 def test_our_own_generators_keep_within_their_budget(name: str, most_weights: int, most_multiply_adds: int) -> None:
     preset = PRESETS[name]
-    generator = preset.build_generator()
+    generator = preset.build_generator(10, 28)
     assert sum(weight.numel() for weight in generator.parameters()) <= most_weights
     assert multiply_adds(generator, torch.randn(1, preset.latent_size), torch.tensor([3])) <= most_multiply_adds
 

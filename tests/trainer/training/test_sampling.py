@@ -128,14 +128,14 @@ def test_running_statistics_and_weights_are_left_alone() -> None:
 
 
 def test_no_random_state_is_touched() -> None:
-    generator, torch_state, numpy_state = MlpGenerator(), torch.get_rng_state(), np.random.get_state(legacy=False)["state"]
+    generator, torch_state, numpy_state = MlpGenerator(28), torch.get_rng_state(), np.random.get_state(legacy=False)["state"]
     draw(generator, LATENT_SIZE, seed=0, start=0, count=3)
     assert torch.equal(torch.get_rng_state(), torch_state)
     np.testing.assert_equal(np.random.get_state(legacy=False)["state"], numpy_state)
 
 
 def test_a_real_generator_draws_what_its_formula_says() -> None:
-    generator = MlpGenerator()
+    generator = MlpGenerator(28)
     values = torch.from_numpy(latents(3, 10, 4, LATENT_SIZE))
     for name, slope in (("0", 0.2), ("2", 0.2), ("4", 1.0)):
         weight, bias = generator.state_dict()[f"{name}.weight"], generator.state_dict()[f"{name}.bias"]

@@ -1,12 +1,14 @@
 """Settings on the command line: every field but the preset, in its own type, or a clear error."""
 
+import re
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.presets import PRESETS
-from pocketgan_trainer.training.settings import FLAGS, parse_setting
+from pocketgan_trainer.training.settings import FLAGS, parse_setting, read_settings
 
 
 def test_every_field_without_an_option_of_its_own_can_be_set_to_what_it_is() -> None:
@@ -45,3 +47,40 @@ def test_what_is_no_field_is_refused_with_the_names_that_there_are(text: str) ->
 def test_a_value_of_another_type_is_refused(text: str, expected: str) -> None:
     with pytest.raises(TrainingError, match=expected):
         parse_setting(text)
+
+
+def test_a_file_sets_fields_in_their_own_types(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('preset = "nano"\nepochs = 7\nlearning_rate = 1e-3\ngradient_penalty = 1\nbfloat16 = false\n')
+    preset, settings = read_settings(path)
+    assert preset == "nano"
+    assert settings == {"epochs": 7, "learning_rate": 1e-3, "gradient_penalty": 1.0, "bfloat16": False}
+    assert isinstance(settings["gradient_penalty"], float)
+    path.write_text("seed = 3\n")
+    assert read_settings(path) == (None, {"seed": 3})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("gamma = 1", "sets gamma, which is no setting: expected some of preset, epochs, batch_size,"),
+        ('data = "mnist"', "sets data, which is no setting"),
+        ("epochs = 1.5", r"sets epochs to 1\.5: expected a whole number"),
+        ("epochs = true", "sets epochs to True: expected a whole number"),
+        ("bfloat16 = 1", "sets bfloat16 to 1: expected true or false"),
+        ('learning_rate = "fast"', "sets learning_rate to 'fast': expected a number"),
+        ("preset = 7", "sets preset to 7: expected a text"),
+        ("epochs: 7", "is no TOML file"),
+        ("\udcff", "is no TOML file"),
+    ],
+)
+def test_a_file_that_is_not_of_settings_is_refused_by_name(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(TrainingError, match=f"{re.escape(str(path))} {told}"):
+        read_settings(path)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"cannot read the settings .*absent\.toml: No such file"):
+        read_settings(tmp_path / "absent.toml")

@@ -13,8 +13,8 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.download import download
 from pocketgan_trainer.data.idx import IdxContents, read_idx_with_digest
+from pocketgan_trainer.data.published_files import PublishedFile, find_named, find_or_download
 from pocketgan_trainer.errors import DataError
 
 Split: TypeAlias = Literal["train", "test"]
@@ -27,23 +27,8 @@ BUNDLED_FOLDER = Path(__file__).parent / "mnist"
 MIRRORS = ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/")
 IMAGE_SHAPE = (28, 28)
 
-
-@dataclass(frozen=True)
-class MnistFile:
-    """One of the four published files, and the digests (SHA-256) by which it is known."""
-
-    name: str
-    """Without `.gz`."""
-    contents_sha256: str
-    """Of the uncompressed contents: the same however the file was compressed."""
-    archive_sha256: str
-    """Of the `.gz` file as the mirrors serve it. The bundled files are compressed better and have other digests."""
-
-    @property
-    def accepted_names(self) -> tuple[str, ...]:
-        """The names under which the file is looked for; some programs unpack it with a dot before `idx`."""
-        dotted = self.name.replace("-idx", ".idx")
-        return (self.name, f"{self.name}.gz", dotted, f"{dotted}.gz")
+MnistFile: TypeAlias = PublishedFile
+"""One of the four published files; the digests of all are known."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +73,7 @@ class Digits:
 
     images: NDArray[np.uint8]
     """[N, 28, 28], 0 = background."""
-    labels: NDArray[np.uint8]
+    labels: NDArray[np.uint8] | NDArray[np.int64]
     """[N], 0 to 9."""
 
     def __len__(self) -> int:
@@ -117,18 +102,13 @@ def load_mnist(folder: Path | None = None, split: Split = "train") -> Digits:
     return Digits(images.values, labels.values)
 
 
-def _find(folder: Path, file: MnistFile) -> Path | None:
-    """Return where `folder` holds the file, under any of its names, or None."""
-    return next((folder / name for name in file.accepted_names if os.path.exists(folder / name)), None)
-
-
 def _find_both(folder: Path, files: MnistSplit) -> tuple[Path, Path]:
     """Return the paths of images and labels in a folder that the user gave; raise DataError naming what is absent."""
     if not os.path.isdir(folder):
         found = "is a file" if os.path.exists(folder) else "does not exist"
         message = f"{folder} {found}; expected a folder that holds {files.images.name} and {files.labels.name}, gzipped or not"
         raise DataError(message)
-    images, labels = _find(folder, files.images), _find(folder, files.labels)
+    images, labels = find_named(folder, files.images.name), find_named(folder, files.labels.name)
     if images is not None and labels is not None:
         return images, labels
     absent = " and ".join(file.name for file, path in ((files.images, images), (files.labels, labels)) if path is None)
@@ -139,7 +119,7 @@ def _find_both(folder: Path, files: MnistSplit) -> tuple[Path, Path]:
 def _find_bundled(files: MnistSplit) -> tuple[Path, Path] | None:
     """Return the paths in the checkout, or None where there is none that holds both."""
     for folder in (BUNDLED_FOLDER, *_folders_of_installation()):
-        images, labels = _find(folder, files.images), _find(folder, files.labels)
+        images, labels = find_named(folder, files.images.name), find_named(folder, files.labels.name)
         if images is not None and labels is not None:
             return images, labels
     return None
@@ -160,15 +140,7 @@ def _folders_of_installation() -> list[Path]:
 def _find_cached(files: MnistSplit) -> tuple[Path, Path]:
     """Return the paths in the user's cache folder, after downloading what is missing there."""
     folder = platformdirs.user_cache_path("pocketgan") / "mnist"
-    return _find_or_download(folder, files.images), _find_or_download(folder, files.labels)
-
-
-def _find_or_download(folder: Path, file: MnistFile) -> Path:
-    if (found := _find(folder, file)) is not None:
-        return found
-    target = folder / f"{file.name}.gz"
-    download([mirror + target.name for mirror in MIRRORS], target, file.archive_sha256)
-    return target
+    return find_or_download(folder, files.images, MIRRORS), find_or_download(folder, files.labels, MIRRORS)
 
 
 def _check_shapes(images: IdxContents, images_path: Path, labels: IdxContents, labels_path: Path, remedy: str) -> None:

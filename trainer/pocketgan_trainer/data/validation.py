@@ -1,21 +1,25 @@
-"""Which of MNIST's training digits are kept back: to choose by, and to know what real digits score that nobody trained on."""
+"""Which training images are kept back: to choose by, and to know what real images score that nobody trained on."""
 
 from dataclasses import dataclass
 
-from pocketgan_trainer.data.mnist import Digits
+import numpy as np
+
+from pocketgan_trainer.data.mnist import DATA_SET, Digits
+from pocketgan_trainer.data.training_images import TrainingImages
 from pocketgan_trainer.errors import DataError
 
 VALIDATION_DIGITS = 5_000
+_SPLIT_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingSplit:
-    """The training digits in two parts, which share no digit."""
+    """The training images in two parts, which share no image."""
 
     training: Digits
-    """All but the last VALIDATION_DIGITS: 55,000 of MNIST."""
+    """What is learned from: 55,000 of MNIST."""
     validation: Digits
-    """The last VALIDATION_DIGITS, in their order."""
+    """What is kept back."""
 
 
 def split_validation(digits: Digits) -> TrainingSplit:
@@ -30,3 +34,18 @@ def split_validation(digits: Digits) -> TrainingSplit:
         training=Digits(digits.images[:-VALIDATION_DIGITS], digits.labels[:-VALIDATION_DIGITS]),
         validation=Digits(digits.images[-VALIDATION_DIGITS:], digits.labels[-VALIDATION_DIGITS:]),
     )
+
+
+def split_images(images: TrainingImages) -> TrainingSplit:
+    """Return the training images in two parts, which share no image: of MNIST as `split_validation` does.
+
+    Of others a tenth is kept back, VALIDATION_DIGITS at most, drawn at random but always the same. Images without classes get the
+    label 0.
+    """
+    labels = np.zeros(len(images), np.int64) if images.labels is None else images.labels
+    if images.name == DATA_SET:
+        return split_validation(Digits(images.images, labels))
+    order = np.random.Generator(np.random.Philox(_SPLIT_SEED)).permutation(len(images))
+    kept = np.sort(order[: min(VALIDATION_DIGITS, len(images) // 10)])
+    rest = np.setdiff1d(np.arange(len(images)), kept)
+    return TrainingSplit(training=Digits(images.images[rest], labels[rest]), validation=Digits(images.images[kept], labels[kept]))

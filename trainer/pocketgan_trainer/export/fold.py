@@ -37,8 +37,9 @@ def fold(generator: nn.Module) -> list[Layer]:
     normalization that does not follow weights, or weights that are not finite.
     """
     if isinstance(generator, pocket.PocketGenerator):
-        return _with_class_input(fold(generator.body), len(pocket.CLASSES), pocket.ONE_HOT_VALUE)
-    layers: list[Layer] = []
+        layers = fold(generator.body)
+        return _with_class_input(layers, generator.classes, pocket.ONE_HOT_VALUE) if generator.classes else layers
+    layers = []
     for module in _chain(generator):
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             _fold_batch_norm(layers, module)

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from pocketgan.card import KernelFacts, ModelCard, ParityFacts, TrainingFacts
 from pocketgan.latents import LATENT_STEP
 from pocketgan.version import VERSION
-from pocketgan_trainer.data.mnist import DATA_SET
 from pocketgan_trainer.training.checkpoint import Checkpoint
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import PRESETS, asked_classes
 
 
 def model_card(
@@ -25,18 +24,17 @@ def model_card(
     and `quality`, figures by their names, come from whoever exports.
     """
     config, progress = checkpoint.config, checkpoint.progress
-    preset = PRESETS[config.preset]
     return ModelCard(
-        name=f"{config.preset}-{DATA_SET}",
+        name=f"{config.preset}-{config.data.name}",
         architecture=config.preset,
-        latent_size=preset.latent_size,
+        latent_size=PRESETS[config.preset].latent_size,
         latent_step=LATENT_STEP,
-        classes=preset.classes,
+        classes=asked_classes(config),
         image_height=image_shape[0],
         image_width=image_shape[1],
         precision=precision,
         training=TrainingFacts(
-            data_set=DATA_SET,
+            data_set=config.data.name,
             images_seen=progress.images_seen,
             epochs=progress.epoch,
             seed=config.seed,

@@ -1,4 +1,4 @@
-"""The classic convolutional GAN of the Keras and TensorFlow tutorials, for 28x28 grey images.
+"""The classic convolutional GAN of the Keras and TensorFlow tutorials, for grey images of 28x28 or 32x32.
 
 Source: A. Radford, L. Metz, S. Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
 Networks", 2015, in the shape that the tutorials made popular: batch normalization in the generator only, dropout in the
@@ -19,14 +19,15 @@ BATCH_NORM_EPSILON = 1e-3
 
 
 class DcganGenerator(nn.Sequential):
-    """Draws images from latents: float [N, 100] to float [N, 1, 28, 28] in [-1, 1]."""
+    """Draws images from latents: float [N, 100] to float [N, 1, S, S] in [-1, 1], S = `image_size`, a multiple of 4."""
 
-    def __init__(self) -> None:
+    def __init__(self, image_size: int) -> None:
+        quarter = image_size // 4
         super().__init__(
-            nn.Linear(LATENT_SIZE, 7 * 7 * 256, bias=False),
-            nn.BatchNorm1d(7 * 7 * 256, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM),
+            nn.Linear(LATENT_SIZE, quarter * quarter * 256, bias=False),
+            nn.BatchNorm1d(quarter * quarter * 256, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM),
             nn.LeakyReLU(LEAKY_SLOPE),
-            nn.Unflatten(1, (256, 7, 7)),
+            nn.Unflatten(1, (256, quarter, quarter)),
             SameConvTranspose2d(256, 128, kernel_size=3, stride=2),
             nn.BatchNorm2d(128, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM),
             nn.LeakyReLU(LEAKY_SLOPE),
@@ -40,9 +41,10 @@ class DcganGenerator(nn.Sequential):
 
 
 class DcganDiscriminator(nn.Sequential):
-    """Judges images: float [N, 1, 28, 28] in [-1, 1] to one logit each, float [N, 1]; above 0 means real."""
+    """Judges images: float [N, 1, S, S] in [-1, 1] to one logit each, float [N, 1]; above 0 means real."""
 
-    def __init__(self) -> None:
+    def __init__(self, image_size: int) -> None:
+        quarter = image_size // 4
         super().__init__(
             same_convolution(1, 64),
             nn.LeakyReLU(LEAKY_SLOPE),
@@ -51,7 +53,7 @@ class DcganDiscriminator(nn.Sequential):
             nn.LeakyReLU(LEAKY_SLOPE),
             UniformDropout(0.3),
             nn.Flatten(),
-            nn.Linear(7 * 7 * 128, 1),
+            nn.Linear(quarter * quarter * 128, 1),
         )
         self.apply(initialize_like_keras)
 

@@ -1,4 +1,4 @@
-"""The plain GAN of fully connected layers that many first tutorials show, for 28x28 grey images.
+"""The plain GAN of fully connected layers that many first tutorials show, for small grey images.
 
 Source: I. Goodfellow et al., "Generative Adversarial Nets", 2014, with LeakyReLU in place of rectifiers and maxout.
 """
@@ -10,27 +10,27 @@ LEAKY_SLOPE = 0.2
 
 
 class MlpGenerator(nn.Sequential):
-    """Draws images from latents: float [N, 100] to float [N, 1, 28, 28] in [-1, 1]."""
+    """Draws images from latents: float [N, 100] to float [N, 1, S, S] in [-1, 1], S = `image_size`."""
 
-    def __init__(self) -> None:
+    def __init__(self, image_size: int) -> None:
         super().__init__(
             nn.Linear(LATENT_SIZE, 128),
             nn.LeakyReLU(LEAKY_SLOPE),
             nn.Linear(128, 256),
             nn.LeakyReLU(LEAKY_SLOPE),
-            nn.Linear(256, 28 * 28),
+            nn.Linear(256, image_size * image_size),
             nn.Tanh(),
-            nn.Unflatten(1, (1, 28, 28)),
+            nn.Unflatten(1, (1, image_size, image_size)),
         )
 
 
 class MlpDiscriminator(nn.Sequential):
-    """Judges images: float [N, 1, 28, 28] in [-1, 1] to one logit each, float [N, 1]; above 0 means real."""
+    """Judges images: float [N, 1, S, S] in [-1, 1] to one logit each, float [N, 1]; above 0 means real."""
 
-    def __init__(self) -> None:
+    def __init__(self, image_size: int) -> None:
         super().__init__(
             nn.Flatten(),
-            nn.Linear(28 * 28, 256),
+            nn.Linear(image_size * image_size, 256),
             nn.LeakyReLU(LEAKY_SLOPE),
             nn.Linear(256, 128),
             nn.LeakyReLU(LEAKY_SLOPE),

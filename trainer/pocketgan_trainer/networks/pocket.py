@@ -8,26 +8,30 @@ from torch.nn import functional
 
 from pocketgan_trainer.networks.grey_levels import GreyLevels
 
-CLASSES = tuple("0123456789")
 ONE_HOT_VALUE = 2.0
 """What stands for the asked class among the inputs, beside zeros for the others."""
 LEAKY_SLOPE = 0.2
 
 
 class PocketGenerator(nn.Module):
-    """Draws images of a class: latents float [N, latent_size] and labels int64 [N] to float [N, 1, 28, 28] in [-1, 1].
+    """Draws images of a class: latents float [N, latent_size] and labels int64 [N] to float [N, 1, S, S] in [-1, 1].
 
-    `channels` are those of the features at 7x7, 14x14 and 28x28 pixels, `detail_channels` those of one more layer at 28x28. Both
-    enlargements are sub-pixel convolutions, after W. Shi et al., "Real-Time Single Image and Video Super-Resolution Using an
-    Efficient Sub-Pixel Convolutional Neural Network", 2016.
+    With 0 `classes` it takes latents alone. S is `image_size`, a multiple of 4. `channels` are those of the features at a quarter
+    of it, half of it and all of it, `detail_channels` those of one more layer at full size. Both enlargements are sub-pixel
+    convolutions, after W. Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
+    Convolutional Neural Network", 2016.
     """
 
-    def __init__(self, latent_size: int, channels: tuple[int, int, int], detail_channels: int) -> None:
+    def __init__(
+        self, classes: int, image_size: int, latent_size: int, channels: tuple[int, int, int], detail_channels: int
+    ) -> None:
         super().__init__()
+        self.classes = classes
         coarse, middle, fine = channels
+        quarter = image_size // 4
         self.body = nn.Sequential(
-            nn.Linear(latent_size + len(CLASSES), coarse * 7 * 7, bias=False),
-            nn.Unflatten(1, (coarse, 7, 7)),
+            nn.Linear(latent_size + classes, coarse * quarter * quarter, bias=False),
+            nn.Unflatten(1, (coarse, quarter, quarter)),
             nn.BatchNorm2d(coarse),
             nn.ReLU(),
             nn.Conv2d(coarse, 4 * middle, 3, padding=1, bias=False),
@@ -47,23 +51,27 @@ class PocketGenerator(nn.Module):
         # The layout in which a CPU trains these narrow convolutions fastest.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, latent: Tensor, label: Tensor) -> Tensor:
-        """Return one image for each latent and label."""
-        asked = functional.one_hot(label, len(CLASSES)).to(latent.dtype) * ONE_HOT_VALUE
-        images: Tensor = self.body(torch.cat([latent, asked], dim=1))
+    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
+        """Return one image for each latent and, with classes, its label."""
+        if label is not None:
+            asked = functional.one_hot(label, self.classes).to(latent.dtype) * ONE_HOT_VALUE
+            latent = torch.cat([latent, asked], dim=1)
+        images: Tensor = self.body(latent)
         return images
 
 
 class PocketDiscriminator(nn.Module):
-    """Judges images of a class, float [N, 1, 28, 28] in [-1, 1] with labels int64 [N], and names the class that it sees.
+    """Judges images of a class, float [N, 1, S, S] in [-1, 1] with labels int64 [N], and names the class that it sees.
 
+    With 0 `classes` it judges images alone and names nothing. S is `image_size`.
     The class enters the verdict as a projection: T. Miyato, M. Koyama, "cGANs with Projection Discriminator", 2018, equation 4.
     That it also names the class is after A. Odena et al., "Conditional Image Synthesis with Auxiliary Classifier GANs", 2017.
     """
 
-    def __init__(self, channels: tuple[int, int, int], features: int) -> None:
+    def __init__(self, classes: int, image_size: int, channels: tuple[int, int, int], features: int) -> None:
         super().__init__()
         fine, middle, coarse = channels
+        eighth = -(-image_size // 8)
         self.body = nn.Sequential(
             nn.Conv2d(1, fine, 4, stride=2, padding=1),
             nn.LeakyReLU(LEAKY_SLOPE),
@@ -72,17 +80,19 @@ class PocketDiscriminator(nn.Module):
             nn.Conv2d(middle, coarse, 3, stride=2, padding=1),
             nn.LeakyReLU(LEAKY_SLOPE),
             nn.Flatten(),
-            nn.Linear(coarse * 4 * 4, features),
+            nn.Linear(coarse * eighth * eighth, features),
             nn.LeakyReLU(LEAKY_SLOPE),
         )
         self.realism = nn.Linear(features, 1)
-        self.of_class = nn.Embedding(len(CLASSES), features)
-        self.seen_class = nn.Linear(features, len(CLASSES))
+        self.of_class = nn.Embedding(classes, features) if classes else None
+        self.seen_class = nn.Linear(features, classes) if classes else None
 
-    def forward(self, images: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a logit for each image, float32 [N, 1], above another's if more real; and those of the classes, [N, 10]."""
+    def forward(self, images: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return a logit for each image, float32 [N, 1], above another's if more real; and those of the classes, [N, classes]."""
         features = self.body(images).float()
         # Not in bfloat16: the loss looks at small differences of logits.
         with torch.autocast(images.device.type, enabled=False):
+            if self.of_class is None or self.seen_class is None:
+                return self.realism(features), None
             projection = (features * self.of_class(label)).sum(dim=1, keepdim=True) / math.sqrt(features.shape[1])
             return self.realism(features) + projection, self.seen_class(features)

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from pocketgan.files import whole_file
 from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import PRESETS, build_generator
 from pocketgan_trainer.training.progress import Progress
 from pocketgan_trainer.training.steps import Players
 
@@ -39,9 +39,12 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
 
 
-def save_checkpoint(path: Path, config: TrainingConfig, players: Players, progress: Progress, sums: Tensor) -> None:
+def save_checkpoint(
+    path: Path, config: TrainingConfig, players: Players, progress: Progress, sums: Tensor, previous: Path | None = None
+) -> None:
     """Write the whole state of a run to `path`, which holds the old checkpoint until the new one is complete.
 
+    The old one is kept as `previous`, if that is given: should the new one ever turn out to be damaged, it is still there.
     `sums` is float64 [4], see `progress.add_statistics`. Raises OutputError if the file cannot be written.
     """
     tensors = {"sums": sums, "random.cpu": torch.get_rng_state()}
@@ -61,6 +64,8 @@ def save_checkpoint(path: Path, config: TrainingConfig, players: Players, progre
     }
     with whole_file(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=text))
+        if previous is not None and path.exists():
+            path.replace(previous)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -114,7 +119,7 @@ def restore_generator(checkpoint: Checkpoint) -> nn.Module:
 
     Raises CheckpointError if its weights do not fit.
     """
-    generator = PRESETS[checkpoint.config.preset].build_generator()
+    generator = build_generator(checkpoint.config)
     _load_network(generator, _AVERAGE if checkpoint.config.ema_halflife_images else "generator", checkpoint)
     return generator.eval()
 

@@ -6,6 +6,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 
 from pocketgan.address import SEED_LIMIT
 from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.training.data_facts import MNIST_FACTS, DataFacts
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class TrainingConfig:
     statistics of that moment, so that it trains as it draws."""
     ema_halflife_images: int = 0
     """Images after which a weight counts half in the exponential moving average that is drawn from; 0 = no average."""
+    data: DataFacts = MNIST_FACTS
+    """What the run learns from."""
 
     def __post_init__(self) -> None:
         """Raise TrainingError if a value makes no sense."""
@@ -107,7 +110,20 @@ class TrainingConfig:
                 f"training config {', '.join(sorted(unfit))}: expected the fields {', '.join(types)}; use the version of "
                 "pocketgan that wrote it, or train again"
             )
+        data = _read_data(values.pop("data", asdict(MNIST_FACTS)))
         wrong = [name for name, value in values.items() if type(value) is not types[name]]
         if wrong:
             raise TrainingError(f"training config has a value of the wrong type in: {', '.join(wrong)}")
-        return cls(**values)
+        return cls(**values, data=data)
+
+
+def _read_data(values: object) -> DataFacts:
+    """Return what a run learned from. Raises TrainingError if fields are missing, unknown or of a wrong type."""
+    types = {field.name: field.type for field in fields(DataFacts)}
+    if not isinstance(values, dict) or values.keys() != types.keys():
+        raise TrainingError(f"training config has other data than expected: expected an object of {', '.join(types)}")
+    classes = values.pop("classes")
+    wrong = [name for name, value in values.items() if type(value) is not types[name]]
+    if wrong or not isinstance(classes, list | tuple) or not all(type(name) is str for name in classes):
+        raise TrainingError(f"training config has a value of the wrong type in data: {', '.join(wrong) or 'classes'}")
+    return DataFacts(**values, classes=tuple(classes))

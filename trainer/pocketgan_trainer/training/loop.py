@@ -17,7 +17,7 @@ from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.average import decay_of, update_average
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_run, save_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.presets import PRESETS, Preset
+from pocketgan_trainer.training.presets import PRESETS, asked_classes, build_discriminator, build_generator
 from pocketgan_trainer.training.progress import Lap, Means, Progress, add_statistics, means
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.sampling import draw, random_latents
@@ -54,7 +54,7 @@ class Score(Protocol):
         """The classes to draw, one for each image, int64 [N]; a generator without classes draws N images."""
 
     def of(self, images: NDArray[np.uint8]) -> float:
-        """Return the score of images uint8 [N, 28, 28], lower is better."""
+        """Return the score of images uint8 [N, S, S], lower is better."""
 
 
 def train(
@@ -67,7 +67,7 @@ def train(
     stop_requested: Callable[[], bool],
     resume_from: Checkpoint | None = None,
 ) -> bool:
-    """Train on images uint8 [N, 28, 28] and their labels, and leave checkpoints, statistics and sample sheets in `run`.
+    """Train on images uint8 [N, S, S] and their labels, and leave checkpoints, statistics and sample sheets in `run`.
 
     Every epoch shows the images in a new order; a last batch that would be smaller than the others is left out. The last epoch
     whose `score` is the lowest, but for its noise, becomes the best checkpoint. Return True when all epochs are done, False if
@@ -101,7 +101,7 @@ def train(
             batch = Batch(
                 real=pixels[chosen, None].float() / 127.5 - 1,
                 latent=random_latents(config.batch_size, preset.latent_size, device),
-                condition=(labels[chosen],) if preset.classes else (),
+                condition=(labels[chosen],) if asked_classes(config) else (),
                 step=progress.epoch * steps_per_epoch + progress.step,
                 gradient_penalty=gradient_penalty(config, progress.images_seen, images_total),
                 class_weight=config.class_weight if refining else 0.0,
@@ -123,32 +123,32 @@ def train(
             progress = progress.after_step(config.batch_size, lap.seconds())
             report.step(progress, sums)
             if stop_requested() and progress.step < steps_per_epoch:
-                save_checkpoint(run.last, config, players, progress, sums)
+                save_checkpoint(run.last, config, players, progress, sums, run.previous)
                 return False
 
         measured = means(sums, steps_per_epoch)
         if not all(math.isfinite(value) for value in astuple(measured)):
             raise TrainingError(f"diverged in epoch {progress.epoch + 1}: a loss is not finite; start again with a lower --lr")
         sums.zero_()
-        scored = score.of(_draw(preset, players, SCORED_SEED, score.labels))
+        scored = score.of(_draw(config, players, SCORED_SEED, score.labels))
         progress = progress.after_epoch(scored, lap.seconds())
-        sheet = _draw(preset, players, 0, np.arange(SHEET_IMAGES) % max(1, len(preset.classes)))
+        sheet = _draw(config, players, 0, np.arange(SHEET_IMAGES) % max(1, len(asked_classes(config))))
         run.write_sheet(f"fakes_epoch_{progress.epoch:04d}.png", sheet)
         planned = {"planned_epochs": config.epochs}
         run.append_statistics({**_position(progress), **planned, **asdict(measured), "frechet_ratio": scored})
         if progress.is_best(scored):
             save_checkpoint(run.best, config, players, progress, sums)
-        save_checkpoint(run.last, config, players, progress, sums)
+        save_checkpoint(run.last, config, players, progress, sums, run.previous)
         report.epoch(progress, measured, scored)
         if stop_requested() and progress.epoch < config.epochs:
             return False
     return True
 
 
-def _draw(preset: Preset, players: Players, seed: int, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return the first images of `seed`, uint8 [N, 28, 28], of these classes if the preset has classes."""
-    generator = players.drawn_from
-    return draw(generator, preset.latent_size, seed, 0, len(labels), labels if preset.classes else None)
+def _draw(config: TrainingConfig, players: Players, seed: int, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the first images of `seed`, uint8 [N, S, S], of these classes if the generator can be asked for classes."""
+    latent_size = PRESETS[config.preset].latent_size
+    return draw(players.drawn_from, latent_size, seed, 0, len(labels), labels if asked_classes(config) else None)
 
 
 def _step_within_memory(step: Step, players: Players, batch: Batch) -> StepStatistics:
@@ -175,8 +175,7 @@ def count_steps(config: TrainingConfig, images: int) -> int:
 
 def build_players(config: TrainingConfig, device: torch.device) -> Players:
     """Return fresh networks of the config's preset on `device`, and their optimizers, from torch's current random state."""
-    preset = PRESETS[config.preset]
-    generator, discriminator = preset.build_generator().to(device), preset.build_discriminator().to(device)
+    generator, discriminator = build_generator(config).to(device), build_discriminator(config).to(device)
     average = deepcopy(generator).requires_grad_(False) if config.ema_halflife_images else None
     return Players(generator, discriminator, _adam(generator, config), _adam(discriminator, config), average)
 

@@ -1,5 +1,6 @@
 """What a run is going to be, decided before anything is written."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
@@ -7,12 +8,13 @@ from pathlib import Path
 
 import torch
 
-from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.data_facts import MNIST_FACTS, DataFacts
 from pocketgan_trainer.training.devices import supports_bfloat16
 from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
-from pocketgan_trainer.training.run_folder import LAST, RunFolder, find_run_folder
+from pocketgan_trainer.training.run_folder import LAST, PREVIOUS, RunFolder, find_run_folder
 from pocketgan_trainer.training.settings import FLAGS, Setting
 
 
@@ -23,16 +25,20 @@ class ResumedRun:
     run: RunFolder
     checkpoint: Checkpoint
     config: TrainingConfig
+    note: str | None
+    """What the user should know of it, if anything."""
 
 
-def plan_new_run(preset: str, options: Mapping[str, Setting], device: torch.device) -> TrainingConfig:
-    """Return the preset's config with the user's options in place of its own values.
+def plan_new_run(
+    preset: str, options: Mapping[str, Setting], device: torch.device, data: DataFacts = MNIST_FACTS
+) -> TrainingConfig:
+    """Return the preset's config for this data, with the user's options in place of its own values.
 
     `options` goes by the names of TrainingConfig's fields. Raises TrainingError if a value is out of its range.
     """
     config = PRESETS[preset].config
     own = {"bfloat16": config.bfloat16 and supports_bfloat16(device)}
-    return replace(config, **{**own, **options})  # type: ignore[arg-type]
+    return replace(config, data=data, **{**own, **options})  # type: ignore[arg-type]
 
 
 def as_option(name: str, value: str | Setting) -> str:
@@ -45,7 +51,15 @@ def as_option(name: str, value: str | Setting) -> str:
 def training_command(config: TrainingConfig) -> str:
     """Return the gan-train command that starts a run with this config."""
     own = {**asdict(PRESETS[config.preset].config), "preset": DEFAULT_PRESET, "epochs": None}
-    return " ".join(["gan-train", *(as_option(name, value) for name, value in asdict(config).items() if value != own[name])])
+    options = [as_option(name, value) for name, value in asdict(config).items() if name != "data" and value != own[name]]
+    return shlex.join(["gan-train", *_data_options(config.data), *" ".join(options).split()])
+
+
+def _data_options(data: DataFacts) -> list[str]:
+    if data == MNIST_FACTS:
+        return []
+    like_mnist = ["--like-mnist"] if data.is_like_mnist else []
+    return ["--data", data.source, "--image-size", str(data.image_size), *like_mnist]
 
 
 def training_commands(config: TrainingConfig, planned_epochs: Sequence[int]) -> list[str]:
@@ -67,8 +81,8 @@ def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Set
     pauses where the longer run's last part has not begun yet.
     Raises TrainingError if there is no run or an option differs, CheckpointError if its last checkpoint cannot be used.
     """
-    run = find_run_folder(folder, LAST)
-    checkpoint = load_checkpoint(run.last)
+    run = find_run_folder(folder, LAST, PREVIOUS)
+    checkpoint, note = _last_sound_checkpoint(run)
     config = replace(checkpoint.config, epochs=int(options.get("epochs", checkpoint.config.epochs)))
     wanted = {**({} if preset is None else {"preset": preset}), **options}
     differing = [
@@ -84,4 +98,25 @@ def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Set
         raise TrainingError(
             f"{run.path} is a run of {checkpoint.config.epochs} epochs: expected --epochs of that or more; Ctrl-C ends it"
         )
-    return ResumedRun(run, checkpoint, config)
+    return ResumedRun(run, checkpoint, config, note)
+
+
+def _last_sound_checkpoint(run: RunFolder) -> tuple[Checkpoint, str | None]:
+    """Return the last checkpoint, or the one before with a note why. Raises CheckpointError if neither can be used."""
+    try:
+        return load_checkpoint(run.last), None
+    except CheckpointError as error:
+        if not run.previous.exists():
+            raise
+        return load_checkpoint(run.previous), f"{error}; taking the one before, {run.previous}"
+
+
+def refuse_other_data(resumed: ResumedRun, found: DataFacts) -> None:
+    """Raise TrainingError unless the data found is what a run to go on with has learned from so far."""
+    had = resumed.config.data
+    same = (had.name, had.image_size, had.classes, had.sha256) == (found.name, found.image_size, found.classes, found.sha256)
+    if not same:
+        raise TrainingError(
+            f"cannot resume {resumed.run.path} with the images of {found.source}: they are not those that the run began with, "
+            f"{had.name} of {had.image_size}x{had.image_size} pixels at {had.source}; put these back, or start a new run"
+        )

@@ -16,16 +16,17 @@ from pocketgan_trainer.training.steps import Step, alternating_step, paired_step
 class Preset:
     """One complete system: its two networks, its training step, and its own hyper-parameters."""
 
-    build_generator: Callable[[], nn.Module]
-    """Makes a generator with fresh weights: float [N, latent_size] to float [N, 1, 28, 28] in [-1, 1].
+    build_generator: Callable[[int, int], nn.Module]
+    """Makes a generator with fresh weights for a number of classes and an image size S: float [N, latent_size] to float
+    [N, 1, S, S] in [-1, 1].
 
-    If the preset has classes, it takes labels int64 [N] as well, and so does the discriminator.
+    If there are classes and the preset heeds them, it takes labels int64 [N] as well, and so does the discriminator.
     """
-    build_discriminator: Callable[[], nn.Module]
-    """Makes a discriminator with fresh weights: float [N, 1, 28, 28] to what `step` expects of one."""
+    build_discriminator: Callable[[int, int], nn.Module]
+    """Makes a discriminator with fresh weights, likewise: float [N, 1, S, S] to what `step` expects of one."""
     latent_size: int
-    classes: tuple[str, ...]
-    """Names of the classes that can be asked for, by label; empty if the generator takes latents alone, without labels."""
+    heeds_classes: bool
+    """Whether the networks are told the classes of images, where these have any."""
     step: Step
     least_psnr_db: float
     """What an int8 file's pixels must reach beside torch's. The smaller a network, the less do its errors level out."""
@@ -56,7 +57,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             build_generator=partial(pocket.PocketGenerator, latent_size=64, channels=(48, 24, 12), detail_channels=8),
             build_discriminator=partial(pocket.PocketDiscriminator, channels=(48, 96, 192), features=128),
             latent_size=64,
-            classes=pocket.CLASSES,
+            heeds_classes=True,
             step=paired_step,
             least_psnr_db=40,
             config=_POCKET_CONFIG,
@@ -65,25 +66,25 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             build_generator=partial(pocket.PocketGenerator, latent_size=24, channels=(20, 12, 6), detail_channels=4),
             build_discriminator=partial(pocket.PocketDiscriminator, channels=(48, 96, 192), features=128),
             latent_size=24,
-            classes=pocket.CLASSES,
+            heeds_classes=True,
             step=paired_step,
             least_psnr_db=38,
             config=replace(_POCKET_CONFIG, preset="nano"),
         ),
         "dcgan": Preset(
-            build_generator=dcgan.DcganGenerator,
-            build_discriminator=dcgan.DcganDiscriminator,
+            build_generator=lambda classes, image_size: dcgan.DcganGenerator(image_size),
+            build_discriminator=lambda classes, image_size: dcgan.DcganDiscriminator(image_size),
             latent_size=dcgan.LATENT_SIZE,
-            classes=(),
+            heeds_classes=False,
             step=simultaneous_step,
             least_psnr_db=40,
             config=TrainingConfig(preset="dcgan", epochs=50, batch_size=256, learning_rate=1e-4, bfloat16=True),
         ),
         "mlp": Preset(
-            build_generator=mlp.MlpGenerator,
-            build_discriminator=mlp.MlpDiscriminator,
+            build_generator=lambda classes, image_size: mlp.MlpGenerator(image_size),
+            build_discriminator=lambda classes, image_size: mlp.MlpDiscriminator(image_size),
             latent_size=mlp.LATENT_SIZE,
-            classes=(),
+            heeds_classes=False,
             step=alternating_step,
             least_psnr_db=36,
             config=TrainingConfig(preset="mlp", epochs=50, batch_size=64, learning_rate=1e-3, bfloat16=False),
@@ -92,3 +93,18 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 )
 
 DEFAULT_PRESET = "pocket"
+
+
+def build_generator(config: TrainingConfig) -> nn.Module:
+    """Return a generator of the config's preset for its images, with fresh weights."""
+    return PRESETS[config.preset].build_generator(len(config.data.classes), config.data.image_size)
+
+
+def build_discriminator(config: TrainingConfig) -> nn.Module:
+    """Return a discriminator of the config's preset for its images, with fresh weights."""
+    return PRESETS[config.preset].build_discriminator(len(config.data.classes), config.data.image_size)
+
+
+def asked_classes(config: TrainingConfig) -> tuple[str, ...]:
+    """Return the names of the classes that a generator of this config can be asked for, by label; none if it has none."""
+    return config.data.classes if PRESETS[config.preset].heeds_classes else ()

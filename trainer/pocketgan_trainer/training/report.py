@@ -67,7 +67,7 @@ class ConsoleReport:
         rate = (progress.images_seen - self._epoch_images) / max(now - self._epoch_began_at, 1e-9)
         # From the rate, because the first epoch after a resumption is a part of one; an epoch of a single step has none.
         images_to_come = (self._epochs - progress.epoch) * progress.images_seen / progress.epoch
-        remaining = _clock(round(images_to_come / rate)) if rate else "unknown"
+        remaining = clock(round(images_to_come / rate)) if rate else "unknown"
         self._console.print(
             f"epoch {progress.epoch}/{self._epochs}  {rate:,.0f} images/s  ETA {remaining}  {_numbers(measured)}"
             f"  Frechet ratio {score:.3f}{'  best' if progress.is_best(score) else ''}"
@@ -82,6 +82,6 @@ def _numbers(measured: Means) -> str:
     )
 
 
-def _clock(seconds: int) -> str:
+def clock(seconds: int) -> str:
     """Return a duration as hours, minutes and seconds."""
     return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

@@ -20,6 +20,7 @@ RUNS = Path("runs")
 """Where runs are kept unless the user says otherwise, relative to the working folder."""
 
 LAST = "last.safetensors"
+PREVIOUS = "previous.safetensors"
 BEST = "best.safetensors"
 
 _NAME = re.compile(r"(\d{4,})-.+")
@@ -37,9 +38,19 @@ class RunFolder:
         return self.path / LAST
 
     @property
+    def previous(self) -> Path:
+        """The one before the last, to resume from should the last be damaged."""
+        return self.path / PREVIOUS
+
+    @property
     def best(self) -> Path:
         """The checkpoint of the epoch with the best score."""
         return self.path / BEST
+
+    @property
+    def judge(self) -> Path:
+        """The judge of a user's own images, where the run needs one."""
+        return self.path / "judge.safetensors"
 
     def write_config(self, config: TrainingConfig) -> None:
         """Write `config.json`. Raises OutputError if that fails."""
@@ -93,21 +104,22 @@ def create_run_folder(parent: Path, preset: str, data_set: str) -> RunFolder:
         raise OutputError(f"cannot make a run folder in {parent}: {error.strerror}") from error
 
 
-def find_run_folder(path: Path, checkpoint: str) -> RunFolder:
-    """Return `path` itself if it is a run folder, else the newest run in it that has a file `checkpoint`: LAST or BEST.
+def find_run_folder(path: Path, *checkpoints: str) -> RunFolder:
+    """Return `path` itself if it is a run folder, else the newest run in it that has one of these files: LAST or BEST.
 
-    A run has its first BEST at the end of its first epoch; LAST also when it is stopped before. Raises TrainingError if there is
-    no such run, or the folder cannot be read.
+    A run has its first BEST at the end of its first epoch; LAST also when it is stopped before; PREVIOUS without LAST, if it was
+    killed while it saved. Raises TrainingError if there is no such run, or the folder cannot be read.
     """
     if os.path.isfile(path / "config.json"):
         return RunFolder(path)
     try:
-        runs = [run for _, run in sorted(_numbered(path)) if os.path.isfile(run / checkpoint)] if os.path.isdir(path) else []
+        numbered = sorted(_numbered(path)) if os.path.isdir(path) else []
+        runs = [run for _, run in numbered if any(os.path.isfile(run / checkpoint) for checkpoint in checkpoints)]
     except OSError as error:
         raise TrainingError(f"cannot read the folder {path}: {error.strerror}") from error
     if not runs:
         expected = "expected a folder of gan-train with an epoch done; run gan-train first, or gan-train --resume"
-        raise TrainingError(f"no training run in {path} with a {checkpoint}: {expected}")
+        raise TrainingError(f"no training run in {path} with a {checkpoints[0]}: {expected}")
     return RunFolder(runs[-1])
 
 

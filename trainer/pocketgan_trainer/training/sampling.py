@@ -19,7 +19,7 @@ def random_latents(count: int, size: int, device: torch.device) -> Tensor:
 def draw(
     generator: nn.Module, latent_size: int, seed: int, start: int, count: int, labels: NDArray[np.int64] | None = None
 ) -> NDArray[np.uint8]:
-    """Return images `start` to `start + count - 1` of `seed`, uint8 [count, 28, 28], 0 = background.
+    """Return images `start` to `start + count - 1` of `seed`, uint8 [count, S, S], 0 = background.
 
     `labels` are the classes of these images, int64 [count]; None for a generator that takes latents alone.
     The generator is used in evaluation mode, in float32, on the device where its weights are, and left in the mode it was in;

@@ -1,6 +1,8 @@
-"""Settings as people write them on a command line: NAME=VALUE, for what has no option of its own."""
+"""Settings as people write them: NAME=VALUE on a command line, for what has no option of its own, or all in a TOML file."""
 
+import tomllib
 from dataclasses import fields
+from pathlib import Path
 
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.config import TrainingConfig
@@ -8,7 +10,14 @@ from pocketgan_trainer.training.config import TrainingConfig
 Setting = bool | int | float
 """A value that the user chose for a field of TrainingConfig."""
 
-FLAGS = {"preset": "preset", "epochs": "epochs", "batch_size": "batch-size", "learning_rate": "lr", "seed": "seed"}
+FLAGS = {
+    "preset": "preset",
+    "epochs": "epochs",
+    "batch_size": "batch-size",
+    "learning_rate": "lr",
+    "seed": "seed",
+    "data": "data",
+}
 """The fields of TrainingConfig that have a command line option of their own, and its name."""
 
 _TRUTH = {"true": True, "false": False}
@@ -34,3 +43,28 @@ def parse_setting(text: str) -> tuple[str, Setting]:
     except (KeyError, ValueError) as error:
         expected = {bool: "true or false", int: "a whole number", float: "a number"}
         raise TrainingError(f"{text!r} is not a setting: expected {expected[kind]} after {name}=") from error  # type: ignore[index]
+
+
+def read_settings(path: Path) -> tuple[str | None, dict[str, Setting]]:
+    """Return the preset that a TOML file names, if any, and the other fields of TrainingConfig that it sets, in their types.
+
+    A file is a list of lines `name = value`. Raises TrainingError if it cannot be read, or sets what is no field or not of its
+    type.
+    """
+    types = {field.name: field.type for field in fields(TrainingConfig) if field.name != "data"}
+    try:
+        with path.open("rb") as file:
+            values = tomllib.load(file)
+    except OSError as error:
+        raise TrainingError(f"cannot read the settings {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path} is no TOML file ({error}): expected lines such as epochs = 50") from error
+    for name, value in values.items():
+        if name not in types:
+            raise TrainingError(f"{path} sets {name}, which is no setting: expected some of {', '.join(types)}")
+        if types[name] is float and type(value) is int:
+            values[name] = float(value)
+        elif type(value) is not types[name]:
+            expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[types[name]]  # type: ignore[index]
+            raise TrainingError(f"{path} sets {name} to {value!r}: expected {expected}")
+    return values.pop("preset", None), values

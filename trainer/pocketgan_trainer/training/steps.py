@@ -119,24 +119,24 @@ def paired_step(players: Players, batch: Batch) -> StepStatistics:
     """Move the discriminator, then the generator against it, both by the relativistic pairing loss.
 
     Pairs are of a real image and a fake of the same class, drawn from the same latents for both moves; the discriminator sees a
-    share of both kinds shifted. It is held back by its squared gradients at real images (R1) and at fakes (R2). Besides, it
-    learns to name the class of real images. The generator is drawn towards classes that it names rightly in those steps alone
-    in which it names the fakes worse than the real images: always, and the generator would shun what is odd. Needs a class for
-    each image, and a discriminator that returns logits [N, 1] and those of the classes [N, K].
+    share of both kinds shifted. It is held back by its squared gradients at real images (R1) and at fakes (R2). Besides, where
+    images have classes, it learns to name those of real images. The generator is drawn towards classes that it names rightly in
+    those steps alone in which it names the fakes worse than the real images: always, and the generator would shun what is odd.
+    Needs a discriminator that returns logits [N, 1] and those of the classes [N, K], or None.
 
     Source of loss and penalties: N. Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN", 2024, section 2,
     where the penalties are taken at every step. Naming classes is after A. Odena et al., "Conditional Image Synthesis with
     Auxiliary Classifier GANs", 2017, section 4; to stop where real images are named no better is our own.
     """
-    (label,) = batch.condition
-    fake = players.generator(batch.latent, label)
+    fake = players.generator(batch.latent, *batch.condition)
     images = shifted(torch.cat([batch.real, fake.detach()]), batch.shifted_share)
     penalized = batch.gradient_penalty > 0 and batch.step % PENALTY_INTERVAL == 0
-    logits, class_logits = players.discriminator(images.requires_grad_(penalized), torch.cat([label, label]))
+    both_conditions = [torch.cat([label, label]) for label in batch.condition]
+    logits, class_logits = players.discriminator(images.requires_grad_(penalized), *both_conditions)
     real_logits, fake_logits = logits.chunk(2)
     discriminator_loss = pairing_loss(real_logits, fake_logits)
     # At a weight of 0 the layer that names gets gradients of 0; Adam's first steps with it in earnest are a few times as long.
-    naming_loss = cross_entropy(class_logits[: len(label)], label)
+    naming_loss = _naming_loss(class_logits, batch.condition)
     loss = discriminator_loss + batch.class_weight * naming_loss
     if penalized:
         # The mean over reals and fakes together is half the sum of R1 and R2, and gamma / 2 its weight.
@@ -145,14 +145,22 @@ def paired_step(players: Players, batch: Batch) -> StepStatistics:
     players.discriminator_optimizer.step()
 
     with torch.no_grad():
-        moved_real_logits, _ = players.discriminator(images[: len(label)], label)
-    fooled_logits, fooled_classes = players.discriminator(shifted(fake, batch.shifted_share), label)
+        moved_real_logits, _ = players.discriminator(images[: len(batch.real)], *batch.condition)
+    fooled_logits, fooled_classes = players.discriminator(shifted(fake, batch.shifted_share), *batch.condition)
     generator_loss = pairing_loss(fooled_logits, moved_real_logits)
-    excess_naming_loss = (cross_entropy(fooled_classes, label) - naming_loss.detach()).relu()
+    excess_naming_loss = (_naming_loss(fooled_classes, batch.condition) - naming_loss.detach()).relu()
     _set_gradients(players.generator, generator_loss + batch.class_weight * excess_naming_loss)
     players.generator_optimizer.step()
     lead = real_logits - fake_logits
     return _statistics(generator_loss, discriminator_loss, lead, -lead)
+
+
+def _naming_loss(class_logits: Tensor | None, condition: tuple[Tensor, ...]) -> Tensor:
+    """Return how badly the first images of a batch were named, whose labels `condition` holds; 0 where there are none."""
+    if class_logits is None:
+        return torch.zeros(())
+    (label,) = condition
+    return cross_entropy(class_logits[: len(label)], label)
 
 
 def _set_gradients(network: nn.Module, loss: Tensor, retain_graph: bool = False) -> None:

@@ -1,0 +1,147 @@
+"""Folders of IDX files of the user's own: MNIST's layout, EMNIST's, and what does not fit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawings import drain, drawing_of
+from image_data import different_images, write_idx
+
+from pocketgan import Generator
+from pocketgan.drawing_run import Existing
+from pocketgan.output.idx_files import idx_files
+from pocketgan_trainer.data.training_images import load_training_images
+from pocketgan_trainer.errors import DataError
+
+IMAGES = different_images(260)
+
+
+def write_emnist(folder: Path, split: str, labels: list[int], suffix: str = ".gz") -> None:
+    """Write the images as EMNIST stores them, column by column, with labels in turn."""
+    write_idx(folder / f"emnist-{split}-train-images-idx3-ubyte{suffix}", np.ascontiguousarray(IMAGES.transpose(0, 2, 1)))
+    write_idx(folder / f"emnist-{split}-train-labels-idx1-ubyte{suffix}", np.resize(np.array(labels, np.uint8), 260))
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        load_training_images(str(path))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("spelling", ["{}-idx{}-ubyte", "{}-idx{}-ubyte.gz", "{}.idx{}-ubyte", "{}.idx{}-ubyte.gz"])
+def test_images_and_labels_come_back(tmp_path: Path, spelling: str) -> None:
+    folder = tmp_path / "Own Signs"
+    folder.mkdir()
+    write_idx(folder / spelling.format("train-images", 3), IMAGES)
+    write_idx(folder / spelling.format("train-labels", 1), np.resize(np.array([7, 3, 12], np.uint8), 260))
+    loaded = load_training_images(str(folder))
+    assert (loaded.name, loaded.classes) == ("own-signs", ("3", "7", "12"))
+    np.testing.assert_array_equal(loaded.images, IMAGES)
+    assert loaded.labels is not None
+    assert loaded.labels.dtype == np.int64
+    assert loaded.labels[:4].tolist() == [1, 0, 2, 1]
+
+
+def test_without_labels_there_are_no_classes(tmp_path: Path) -> None:
+    write_idx(tmp_path / "train-images-idx3-ubyte", IMAGES)
+    loaded = load_training_images(str(tmp_path))
+    assert loaded.labels is None
+    assert loaded.classes == ()
+    assert any(note.startswith("There are no labels") for note in loaded.notes)
+
+
+def test_one_file_of_images_may_be_given(tmp_path: Path) -> None:
+    write_idx(tmp_path / "t10k-images-idx3-ubyte.gz", IMAGES)
+    write_idx(tmp_path / "t10k-labels-idx1-ubyte", np.zeros(260, np.uint8))
+    loaded = load_training_images(str(tmp_path / "t10k-images-idx3-ubyte.gz"))
+    assert loaded.classes == ("0",)
+    np.testing.assert_array_equal(loaded.images, IMAGES)
+
+
+def test_the_idx_files_of_gan_gen_come_back(tmp_path: Path) -> None:
+    drawing = drawing_of(Generator.load("pocket"), 200, names=("2", "7"))
+    batches = list(drawing.batches(drawing.selection.indices))
+    drain(idx_files(tmp_path, drawing).write(batches, Existing.refuse))
+    loaded = load_training_images(str(tmp_path))
+    np.testing.assert_array_equal(loaded.images, np.concatenate([batch.images for batch in batches]))
+    assert loaded.classes == ("2", "7")
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_emnist_is_turned_upright_and_named_by_its_mapping(tmp_path: Path, suffix: str) -> None:
+    write_emnist(tmp_path, "letters", [1, 2, 26], suffix)
+    (tmp_path / "emnist-letters-mapping.txt").write_text("1 65 97\n2 66 98\n26 90 122\n")
+    loaded = load_training_images(str(tmp_path))
+    assert (loaded.name, loaded.classes) == ("emnist-letters", ("A", "B", "Z"))
+    np.testing.assert_array_equal(loaded.images, IMAGES)
+    assert loaded.labels is not None
+    assert loaded.labels[:4].tolist() == [0, 1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("split", "labels", "classes"),
+    [
+        ("letters", [1, 26], ("A", "Z")),
+        ("balanced", [0, 10, 36, 46], ("0", "A", "a", "t")),
+        ("bymerge", [9, 35, 45], ("9", "Z", "r")),
+        ("byclass", [0, 10, 36, 61], ("0", "A", "a", "z")),
+        ("digits", [3, 4], ("3", "4")),
+        ("unheard", [3, 4], ("3", "4")),
+    ],
+)
+def test_emnist_is_named_without_its_mapping_too(tmp_path: Path, split: str, labels: list[int], classes: tuple[str, ...]) -> None:
+    write_emnist(tmp_path, split, labels)
+    assert load_training_images(str(tmp_path)).classes == classes
+
+
+def test_a_label_that_the_mapping_lacks_is_refused(tmp_path: Path) -> None:
+    write_emnist(tmp_path, "letters", [1, 2])
+    assert "of label 27, which" not in str(load_training_images(str(tmp_path)).notes)
+    (tmp_path / "emnist-letters-mapping.txt").write_text("1 65 97\n")
+    assert "has images of label 2, which" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("mapping", [b"1 A\n", b"1\n", b"\xff\xfe", b"1 99999999999\n"])
+def test_a_mapping_that_is_none_is_named(tmp_path: Path, mapping: bytes) -> None:
+    write_emnist(tmp_path, "letters", [1, 2])
+    (tmp_path / "emnist-letters-mapping.txt").write_bytes(mapping)
+    assert "emnist-letters-mapping.txt cannot be read" in refusal(tmp_path)
+
+
+def test_of_several_splits_of_emnist_one_must_be_chosen(tmp_path: Path) -> None:
+    write_emnist(tmp_path, "letters", [1, 2])
+    write_emnist(tmp_path, "digits", [1, 2])
+    assert "holds 2 splits of EMNIST (digits, letters): expected one; give the path of the images file" in refusal(tmp_path)
+    chosen = load_training_images(str(tmp_path / "emnist-letters-train-images-idx3-ubyte.gz"))
+    assert chosen.name == "emnist-letters"
+    np.testing.assert_array_equal(chosen.images, IMAGES)
+
+
+@pytest.mark.parametrize("name", ["train-labels-idx1-ubyte.gz", "labels-idx1-ubyte", "emnist-digits-train-labels-idx1-ubyte.gz"])
+def test_labels_without_images_are_refused(tmp_path: Path, name: str) -> None:
+    write_idx(tmp_path / name, np.zeros(300, np.uint8))
+    assert f"{name} holds labels, but {name.replace('labels', 'images').replace('idx1', 'idx3')} is not beside it" in refusal(
+        tmp_path
+    )
+
+
+def test_labels_of_another_number_are_refused(tmp_path: Path) -> None:
+    write_idx(tmp_path / "train-images-idx3-ubyte", IMAGES)
+    write_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(259, np.uint8))
+    assert "holds 259 labels for the 260 images of train-images-idx3-ubyte" in refusal(tmp_path)
+
+
+def test_files_of_another_shape_are_refused(tmp_path: Path) -> None:
+    write_idx(tmp_path / "train-images-idx3-ubyte", IMAGES)
+    write_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros((260, 2), np.uint8))
+    assert "holds values of shape [260, 2]: expected labels [N]" in refusal(tmp_path)
+    write_idx(tmp_path / "train-images-idx3-ubyte", IMAGES[:, 0])
+    assert "holds values of shape [260, 28]: expected images [N, H, W]" in refusal(tmp_path)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "train-images-idx3-ubyte"
+    write_idx(path, IMAGES)
+    path.write_bytes(path.read_bytes()[:1000])
+    assert refusal(tmp_path).startswith(f"{path} is truncated")

@@ -1,0 +1,66 @@
+"""A judge of a user's own images: it tells their classes, comes back from its file, and does without classes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.errors import JudgeError
+from pocketgan_trainer.evaluate import own_judge as module
+from pocketgan_trainer.evaluate.own_judge import FEATURES, OwnJudge, PixelJudge, own_judge
+
+
+@pytest.fixture(autouse=True)
+def few_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_EPOCHS", 6)
+
+
+def test_it_tells_the_classes_that_it_learned(digits: Digits) -> None:
+    training, others = Digits(digits.images[:1800], digits.labels[:1800]), digits.images[1800:]
+    views = own_judge(training, 10, path=None).look(others)
+    assert views.features.shape == (200, FEATURES)
+    assert (views.features >= 0).all()
+    np.testing.assert_allclose(views.probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert (views.probabilities.argmax(axis=1) == digits.labels[1800:]).mean() > 0.8
+
+
+def test_it_is_kept_and_sees_the_same_when_it_comes_back(tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = Digits(digits.images[:200], digits.labels[:200])
+    first = own_judge(training, 10, tmp_path / "judge.safetensors").look(digits.images[:20])
+    monkeypatch.delattr(module, "train_classifier")
+    again = own_judge(training, 10, tmp_path / "judge.safetensors").look(digits.images[:20])
+    np.testing.assert_array_equal(again.features, first.features)
+    np.testing.assert_array_equal(again.probabilities, first.probabilities)
+
+
+@pytest.mark.parametrize("contents", [b"", b"not a judge"])
+def test_a_file_that_is_no_judge_is_refused_by_name(tmp_path: Path, digits: Digits, contents: bytes) -> None:
+    path = tmp_path / "judge.safetensors"
+    path.write_bytes(contents)
+    with pytest.raises(JudgeError, match=r"judge.safetensors is not the judge of this run .*: remove it"):
+        own_judge(digits, 10, path)
+
+
+def test_a_judge_of_other_classes_is_refused(tmp_path: Path, digits: Digits) -> None:
+    training = Digits(digits.images[:200], digits.labels[:200] % 3)
+    assert isinstance(own_judge(training, 3, tmp_path / "judge.safetensors"), OwnJudge)
+    with pytest.raises(JudgeError, match="is not the judge of this run"):
+        own_judge(training, 4, tmp_path / "judge.safetensors")
+
+
+@pytest.mark.parametrize("classes", [0, 1])
+def test_without_classes_it_sees_pixel_components(tmp_path: Path, digits: Digits, classes: int) -> None:
+    judge = own_judge(digits, classes, tmp_path / "judge.safetensors")
+    assert isinstance(judge, PixelJudge)
+    views = judge.look(digits.images[:7])
+    assert (views.features.shape, views.probabilities.shape) == ((7, FEATURES), (7, 0))
+    assert not (tmp_path / "judge.safetensors").exists()
+
+
+def test_images_of_32_pixels_are_judged_too() -> None:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 100, (60, 32, 32), dtype=np.uint8)
+    images[30:] += 100
+    views = own_judge(Digits(images, np.arange(60) // 30), 2, None).look(images)
+    assert views.features.shape == (60, FEATURES)

@@ -1,0 +1,37 @@
+"""What a run is going to take: counted in closed form, and timed by steps that leave nothing behind."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.training.estimate import estimate
+from pocketgan_trainer.training.presets import PRESETS
+
+CPU = torch.device("cpu")
+
+
+def test_sizes_are_those_that_one_counts_by_hand(digits: Digits) -> None:
+    config = replace(PRESETS["mlp"].config, epochs=3, batch_size=64)
+    expected = estimate(config, digits, CPU)
+    products = 100 * 128 + 128 * 256 + 256 * 784
+    assert expected.generator.multiply_adds == products
+    assert expected.generator.weights == products + 128 + 256 + 784
+    assert expected.discriminator.multiply_adds == 784 * 256 + 256 * 128 + 128
+    assert expected.images == 3 * (2000 // 64) * 64
+
+
+def test_a_transposed_convolution_multiplies_each_input_with_its_kernel(digits: Digits) -> None:
+    expected = estimate(replace(PRESETS["dcgan"].config, batch_size=8), digits, CPU)
+    by_hand = 100 * 12544 + 7 * 7 * 256 * 128 * 9 + 14 * 14 * 128 * 64 * 9 + 14 * 14 * 64 * 9
+    assert expected.generator.multiply_adds == by_hand
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_twice_the_epochs_take_about_twice_as_long(digits: Digits, preset: str) -> None:
+    config = replace(PRESETS[preset].config, epochs=1000, batch_size=8)
+    # Of the same order: other work on the machine may disturb the few steps that are timed.
+    once, twice = (estimate(replace(config, epochs=epochs), digits, CPU).seconds for epochs in (1000, 2000))
+    assert 0 < once < 20 * twice
+    assert twice < 40 * once

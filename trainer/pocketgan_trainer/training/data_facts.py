@@ -1,0 +1,53 @@
+"""What a run learns from, in a few words: enough to build networks for it, and to find it and know it again."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+
+from pocketgan_trainer.data.known_data_sets import KNOWN
+from pocketgan_trainer.data.training_images import IMAGE_SIZES, TrainingImages
+from pocketgan_trainer.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """A data set, as a run's config and a model card name it."""
+
+    name: str
+    """In run folders and model cards."""
+    source: str
+    """What `--data` was given: a name, or an absolute path."""
+    is_like_mnist: bool
+    """Whether its pictures were inverted, scaled and centred as MNIST's digits are."""
+    image_size: int
+    """Height and width in pixels."""
+    classes: tuple[str, ...]
+    """Names of the classes by label; empty if the images have none."""
+    sha256: str
+    """Digest of images and labels, in hexadecimal; empty for MNIST's own, which are checked wherever they come from."""
+
+    def __post_init__(self) -> None:
+        """Raise TrainingError if a value makes no sense."""
+        if self.image_size not in IMAGE_SIZES:
+            sizes = " or ".join(map(str, IMAGE_SIZES))
+            raise TrainingError(f"image size {self.image_size} is out of range: expected {sizes}")
+
+
+MNIST_FACTS = DataFacts(name="mnist", source="mnist", is_like_mnist=False, image_size=28, classes=tuple("0123456789"), sha256="")
+"""What a run learned from that says nothing of it: those of versions before 0.3 knew MNIST only."""
+
+
+def facts_of(images: TrainingImages, source: str, is_like_mnist: bool) -> DataFacts:
+    """Return what is to be remembered of images that `--data source` named; a path is remembered from the root on."""
+    digest = hashlib.sha256()
+    if images.name != MNIST_FACTS.name:
+        digest.update(images.images.tobytes())
+        digest.update(b"" if images.labels is None else images.labels.tobytes())
+    return DataFacts(
+        name=images.name,
+        source=source if source in KNOWN else os.path.abspath(source),
+        is_like_mnist=is_like_mnist,
+        image_size=images.images.shape[1],
+        classes=images.classes,
+        sha256="" if images.name == MNIST_FACTS.name else digest.hexdigest(),
+    )
