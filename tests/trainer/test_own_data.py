@@ -12,10 +12,13 @@ from typer.testing import CliRunner
 
 from pocketgan import Generator
 from pocketgan.gen_cli import app as gan_gen
+from pocketgan_trainer.data.mnist import BUNDLED_FOLDER
+from pocketgan_trainer.data.training_images import load_training_images
 from pocketgan_trainer.eval_cli import app as gan_eval
 from pocketgan_trainer.export_cli import app as gan_export
 from pocketgan_trainer.train_cli import app as gan_train
 from pocketgan_trainer.training.checkpoint import load_checkpoint
+from pocketgan_trainer.training.data_facts import MNIST_FACTS, facts_of
 
 KINDS = ("ring", "box", "bar")
 
@@ -113,10 +116,51 @@ def test_a_run_on_ones_own_pictures_is_resumed_with_the_same_ones_only(
     (tmp_path / "mine" / "ring" / "0.png").unlink()
     told = run(gan_train, "--resume", "--epochs", "3", code=1)
     assert f"cannot resume runs/0001-mlp-mine with the images of {tmp_path / 'mine'}: they are not those that" in told
-    assert "not those that the run began with" in run(gan_train, "--resume", "--data", pictures, "--epochs", "3", code=1)
+    run(gan_train, "--resume", "--data", pictures, "--epochs", "3")  # the same ones elsewhere
 
 
 def test_what_is_no_data_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert "error: " in run(gan_train, "--data", "absent", code=1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_mnist_is_mnist_wherever_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copytree(BUNDLED_FOLDER, tmp_path / "here")
+    for source, is_like_mnist in ((str(tmp_path / "here"), False), ("~/here", True), ("mnist", True)):
+        assert facts_of(load_training_images(source, None, is_like_mnist), source, is_like_mnist) == MNIST_FACTS
+
+
+def test_a_path_is_remembered_from_the_root_on(tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copytree(pictures, tmp_path / "mine")
+    assert facts_of(load_training_images("~/mine"), "~/mine", is_like_mnist=False).source == str(tmp_path / "mine")
+
+
+def test_a_run_goes_on_with_its_images_in_another_place(tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(pictures, "mine")
+    run(gan_train, "--data", "mine", "--preset", "mlp", "--batch-size", "16", "--epochs", "1")
+    Path("mine").rename("moved")
+    run(gan_train, "--resume", "--data", "moved", "--epochs", "2")
+    told = run(gan_train, "--resume", "--epochs", "3")
+    assert "training a judge" not in told
+    (folder,) = Path("runs").iterdir()
+    assert load_checkpoint(folder / "last.safetensors").config.data.source == str(tmp_path / "moved")
+
+
+def test_a_damaged_checkpoint_does_not_take_the_place_of_the_sound_one_before(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(gan_train, "--data", pictures, "--preset", "mlp", "--batch-size", "16", "--epochs", "2")
+    (folder,) = Path("runs").iterdir()
+    last = folder / "last.safetensors"
+    last.write_bytes(last.read_bytes()[:-1])
+    told = run(gan_train, "--resume", "--epochs", "3")
+    assert "is damaged" in told
+    assert "taking the one before" in told
+    epochs = [load_checkpoint(folder / name).progress.epoch for name in ("previous.safetensors", "last.safetensors")]
+    assert epochs == [2, 3]

@@ -1,5 +1,6 @@
 """`gan-train`: train a GAN on handwritten digits."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from shlex import quote
@@ -111,6 +112,7 @@ def _train(
     from rich.console import Console
 
     from pocketgan.cpus import usable_cpus
+    from pocketgan.files import remove_file
     from pocketgan_trainer.data.data_description import describe
     from pocketgan_trainer.data.training_images import load_training_images
     from pocketgan_trainer.data.validation import split_images
@@ -139,13 +141,16 @@ def _train(
         check_resumable(resumed.checkpoint, device)
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     known = resumed.config.data if resumed else None
-    source = data.source or (known.source if known else MNIST_FACTS.source)
+    source = data.source if data.source is not None else (known or MNIST_FACTS).source
     is_like_mnist = data.is_like_mnist or (known is not None and known.is_like_mnist)
     images = load_training_images(source, data.image_size or (known.image_size if known else None), is_like_mnist)
     facts = facts_of(images, source, is_like_mnist)
     if resumed:
         refuse_other_data(resumed, facts)
-    config = resumed.config if resumed else plan_new_run(preset or DEFAULT_PRESET, options, device, facts)
+        # Where it lies now.
+        config = replace(resumed.config, data=replace(resumed.config.data, source=facts.source))
+    else:
+        config = plan_new_run(preset or DEFAULT_PRESET, options, device, facts)
     published_judge = load_judge("first") if facts == MNIST_FACTS else None
     split = split_images(images)
     steps_per_epoch = count_steps(config, len(split.training))
@@ -176,7 +181,9 @@ def _train(
     stop.install()
     run = resumed.run if resumed else create_run_folder(folder, config.preset, config.data.name)
     console.print(f"run folder {run.path}")
-    if published_judge is None:
+    if resumed and resumed.note:
+        remove_file(run.last, "a damaged checkpoint")  # else it would become the one to fall back to
+    if published_judge is None and len(facts.classes) > 1 and not run.judge.exists():
         console.print("training a judge of these images first, by which the best epoch is chosen")
     score = validation_score(published_judge or own_judge(split.training, len(facts.classes), run.judge), split)
     with ConsoleReport(console, config.epochs, steps_per_epoch) as report:

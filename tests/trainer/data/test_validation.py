@@ -50,3 +50,14 @@ def test_images_without_classes_all_get_the_label_0() -> None:
     split = split_images(TrainingImages("mine", (), images, None, notes=()))
     assert set(split.training.labels.tolist()) == {0}
     assert len(split.validation) == 5
+
+
+@pytest.mark.parametrize("sizes", [(1, 299), (1, 1, 1, 297), (3,) * 100, (2, 150, 148)])
+def test_of_no_class_more_than_half_is_kept_back(sizes: tuple[int, ...]) -> None:
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    images = np.random.default_rng(0).integers(0, 256, (len(labels), 28, 28), dtype=np.uint8)
+    split = split_images(TrainingImages("mine", tuple(f"c{label}" for label in range(len(sizes))), images, labels, notes=()))
+    kept, rest = (np.bincount(part.labels, minlength=len(sizes)) for part in (split.validation, split.training))
+    assert kept.sum() == len(labels) // 10
+    assert (kept <= rest).all()
+    assert (kept + rest == sizes).all()

@@ -89,6 +89,10 @@ def _classes_in_names(files: Sequence[Path]) -> tuple[list[str], tuple[str, ...]
     if len(names) < len(files):
         note = f"Only {len(names):,} of {len(files):,} file names tell a class, such as {example}: none was taken from them."
         return [], (note,)
+    if 2 * len(set(names)) > len(names):
+        return [], (
+            f"File names such as {example} would tell {len(set(names)):,} classes, hardly two images each: none was taken.",
+        )
     return names, (f"Classes were taken from the ends of file names such as {example}.",)
 
 

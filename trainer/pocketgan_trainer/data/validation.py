@@ -39,13 +39,19 @@ def split_validation(digits: Digits) -> TrainingSplit:
 def split_images(images: TrainingImages) -> TrainingSplit:
     """Return the training images in two parts, which share no image: of MNIST as `split_validation` does.
 
-    Of others a tenth is kept back, VALIDATION_DIGITS at most, drawn at random but always the same. Images without classes get the
-    label 0.
+    Of others a tenth is kept back, VALIDATION_DIGITS at most, drawn at random but always the same, and of no class more than
+    half. Images without classes get the label 0.
     """
     labels = np.zeros(len(images), np.int64) if images.labels is None else images.labels
     if images.name == DATA_SET:
         return split_validation(Digits(images.images, labels))
     order = np.random.Generator(np.random.Philox(_SPLIT_SEED)).permutation(len(images))
-    kept = np.sort(order[: min(VALIDATION_DIGITS, len(images) // 10)])
+    # How many of its class come before each image in that order.
+    rank = np.empty(len(images), np.int64)
+    for label in np.unique(labels):
+        of_class = order[labels[order] == label]
+        rank[of_class] = np.arange(len(of_class))
+    may_go = rank < np.bincount(labels)[labels] // 2
+    kept = np.sort(order[may_go[order]][: min(VALIDATION_DIGITS, len(images) // 10)])
     rest = np.setdiff1d(np.arange(len(images)), kept)
     return TrainingSplit(training=Digits(images.images[rest], labels[rest]), validation=Digits(images.images[kept], labels[kept]))

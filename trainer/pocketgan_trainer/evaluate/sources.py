@@ -15,7 +15,6 @@ from pocketgan.generator import Generator
 from pocketgan.session import Provider
 from pocketgan_trainer.data.class_rows import CLASSES, rows_of_classes
 from pocketgan_trainer.data.image_files import ImageFiles, read_idx_images, read_npz, read_png_folder
-from pocketgan_trainer.data.known_data_sets import KNOWN
 from pocketgan_trainer.data.mnist import DATA_SET, IMAGE_SHAPE
 from pocketgan_trainer.errors import DataError
 from pocketgan_trainer.training.data_facts import MNIST_FACTS
@@ -135,7 +134,7 @@ def _open_model(named: str | None, threads: int) -> ModelSource:
         drawn = f"{card.image_height}x{card.image_width} with {len(card.classes)} classes"
         message = f"model {generator.path} draws images of {drawn}: only digits can be scored, 28x28 with 10 classes or none"
         raise ModelError(message)
-    if card.classes not in ((), MNIST_FACTS.classes) or card.training.data_set in set(KNOWN) - {DATA_SET}:
+    if card.classes != MNIST_FACTS.classes and (card.classes or card.training.data_set != DATA_SET):
         message = f"model {generator.path} learned from {card.training.data_set}: only generators of digits can be scored"
         raise ModelError(message)
     return ModelSource(named or generator.path.stem, generator, threads)

@@ -17,6 +17,8 @@ from pocketgan_trainer.evaluate.frechet import frechet_distance
 from pocketgan_trainer.evaluate.judge import Views
 
 _SAMPLE_SEED = 0
+# Below this a distance is a rounding error: of images that hardly differ at all.
+_LEAST_DISTANCE = 1e-9
 
 
 class Looker(Protocol):
@@ -40,7 +42,7 @@ class ValidationScore:
 
     def of(self, images: NDArray[np.uint8]) -> float:
         """Return the score of images uint8 [N, S, S]; lower is better, 1.0 is real."""
-        return frechet_distance(self.judge.look(images).features, self.features) / self.floor
+        return max(0.0, frechet_distance(self.judge.look(images).features, self.features)) / self.floor
 
 
 def validation_score(judge: Looker, split: TrainingSplit) -> ValidationScore:
@@ -49,5 +51,5 @@ def validation_score(judge: Looker, split: TrainingSplit) -> ValidationScore:
     random = np.random.Generator(np.random.Philox(_SAMPLE_SEED))
     alike = split.training.images[rows_of_classes(split.training.labels, validation.labels, random)]
     features = judge.look(validation.images).features
-    floor = frechet_distance(judge.look(alike).features, features)
+    floor = max(_LEAST_DISTANCE, frechet_distance(judge.look(alike).features, features))
     return ValidationScore(judge, validation.labels.astype(np.int64), features, floor)

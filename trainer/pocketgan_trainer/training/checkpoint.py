@@ -6,6 +6,7 @@ config, the position and a SHA-256 over the tensors as text.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,8 +63,11 @@ def save_checkpoint(
         "progress": json.dumps(asdict(progress)),
         "sha256": _digest(tensors),
     }
-    with whole_file(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata=text))
+    with whole_file(path, is_on_disk_at_once=False) as temporary, temporary.open("wb") as file:
+        file.write(save(tensors, metadata=text))
+        file.flush()
+        os.fsync(file.fileno())
+        # Only now that the new one is complete and on the disk.
         if previous is not None and path.exists():
             path.replace(previous)
 

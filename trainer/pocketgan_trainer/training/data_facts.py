@@ -38,16 +38,21 @@ MNIST_FACTS = DataFacts(name="mnist", source="mnist", is_like_mnist=False, image
 
 
 def facts_of(images: TrainingImages, source: str, is_like_mnist: bool) -> DataFacts:
-    """Return what is to be remembered of images that `--data source` named; a path is remembered from the root on."""
-    digest = hashlib.sha256()
-    if images.name != MNIST_FACTS.name:
-        digest.update(images.images.tobytes())
-        digest.update(b"" if images.labels is None else images.labels.tobytes())
+    """Return what is to be remembered of images that `--data source` named; a path is remembered from the root on.
+
+    MNIST's own digits are MNIST, wherever they lie.
+    """
+    image_size = images.images.shape[1]
+    if (images.name, image_size) == (MNIST_FACTS.name, MNIST_FACTS.image_size):
+        return MNIST_FACTS
+    digest = hashlib.sha256(images.images.tobytes())
+    digest.update(b"" if images.labels is None else images.labels.tobytes())
     return DataFacts(
         name=images.name,
-        source=source if source in KNOWN else os.path.abspath(source),
-        is_like_mnist=is_like_mnist,
-        image_size=images.images.shape[1],
+        source=source if source in KNOWN else os.path.abspath(os.path.expanduser(source)),
+        # Published data sets stay as they are.
+        is_like_mnist=is_like_mnist and images.name not in KNOWN,
+        image_size=image_size,
         classes=images.classes,
-        sha256="" if images.name == MNIST_FACTS.name else digest.hexdigest(),
+        sha256=digest.hexdigest(),
     )

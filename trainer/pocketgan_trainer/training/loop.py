@@ -88,7 +88,8 @@ def train(
         progress = resume_from.progress
         run.drop_statistics_after(progress.epoch)
     run.write_config(config)
-    run.write_sheet("reals.png", digits.images[:SHEET_IMAGES])
+    # From the whole set: files often come class by class.
+    run.write_sheet("reals.png", digits.images[np.linspace(0, len(digits) - 1, SHEET_IMAGES).astype(int)])
 
     pixels = torch.from_numpy(digits.images).to(device)
     labels = torch.from_numpy(digits.labels.astype(np.int64)).to(device)

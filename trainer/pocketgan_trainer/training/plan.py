@@ -114,9 +114,11 @@ def _last_sound_checkpoint(run: RunFolder) -> tuple[Checkpoint, str | None]:
 def refuse_other_data(resumed: ResumedRun, found: DataFacts) -> None:
     """Raise TrainingError unless the data found is what a run to go on with has learned from so far."""
     had = resumed.config.data
-    same = (had.name, had.image_size, had.classes, had.sha256) == (found.name, found.image_size, found.classes, found.sha256)
+    # A folder may have got another name or place: the images are what counts.
+    same = (had.image_size, had.classes, had.sha256) == (found.image_size, found.classes, found.sha256)
     if not same:
         raise TrainingError(
             f"cannot resume {resumed.run.path} with the images of {found.source}: they are not those that the run began with, "
-            f"{had.name} of {had.image_size}x{had.image_size} pixels at {had.source}; put these back, or start a new run"
+            f"{had.name} of {had.image_size}x{had.image_size} pixels at {had.source}, or not laid out so; put these back, leave "
+            "out --image-size and --like-mnist, or start a new run"
         )
