@@ -39,7 +39,23 @@ def walk(
         raise RequestError(f"steps {steps} is out of range: expected at least 1")
     truncation_units(truncation)  # only to refuse one that is out of range
     _check_labels(generator, labels, (len(rows), length))
-    return _frames(generator, rows, length, labels, seed, truncation, steps)
+
+    def frames() -> Iterator[NDArray[np.uint8]]:
+        size, height, width = generator.card.latent_size, generator.card.image_height, generator.card.image_width
+        at_once = max(1, BATCH_SIZE // length)
+        stations = (latent_ticks(seed, row * length, length, size, truncation) for row in chain(rows, rows[:1]))
+        for place, (here, there) in enumerate(pairwise(stations)):
+            for first in range(0, steps, at_once):
+                taken = np.arange(first, min(first + at_once, steps))
+                z = latents_between(here, there, taken, steps).reshape(-1, size)
+                if labels is None:
+                    images = generator.draw_latents(z)
+                else:
+                    images = _cross_faded(generator, z, labels[place], labels[(place + 1) % len(rows)], taken, steps)
+                # From [frame, character, y, x] to [frame, y, character, x].
+                yield from images.reshape(-1, length, height, width).swapaxes(1, 2).reshape(-1, height, length * width)
+
+    return frames()
 
 
 def latents_between(here: NDArray[np.int8], there: NDArray[np.int8], taken: NDArray[np.int64], steps: int) -> NDArray[np.float32]:
@@ -69,30 +85,6 @@ def _check_labels(generator: Generator, labels: NDArray[np.int64] | None, shape:
         raise RequestError(f"labels of shape {labels.shape} and type {labels.dtype}: expected int64 of shape {shape}")
     else:
         generator.labels(0, 1, labels.ravel())  # only to refuse those that the model does not have
-
-
-def _frames(
-    generator: Generator,
-    rows: range,
-    length: int,
-    labels: NDArray[np.int64] | None,
-    seed: int,
-    truncation: float,
-    steps: int,
-) -> Iterator[NDArray[np.uint8]]:
-    size, height, width = generator.card.latent_size, generator.card.image_height, generator.card.image_width
-    at_once = max(1, BATCH_SIZE // length)
-    stations = (latent_ticks(seed, row * length, length, size, truncation) for row in chain(rows, rows[:1]))
-    for place, (here, there) in enumerate(pairwise(stations)):
-        for first in range(0, steps, at_once):
-            taken = np.arange(first, min(first + at_once, steps))
-            z = latents_between(here, there, taken, steps).reshape(-1, size)
-            if labels is None:
-                images = generator.draw_latents(z)
-            else:
-                images = _cross_faded(generator, z, labels[place], labels[(place + 1) % len(rows)], taken, steps)
-            # From [frame, character, y, x] to [frame, y, character, x].
-            yield from images.reshape(-1, length, height, width).swapaxes(1, 2).reshape(-1, height, length * width)
 
 
 def _cross_faded(

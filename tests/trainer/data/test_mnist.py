@@ -13,7 +13,8 @@ import pytest
 from fake_mirror import FakeMirror
 
 from pocketgan_trainer.data import mnist
-from pocketgan_trainer.data.mnist import SPLITS, MnistFile, MnistSplit, load_mnist
+from pocketgan_trainer.data.mnist import SPLITS, MnistSplit, load_mnist
+from pocketgan_trainer.data.published_files import PublishedFile
 from pocketgan_trainer.errors import DataError, DownloadError
 
 IMAGES, LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -126,7 +127,7 @@ def test_images_in_place_of_labels_are_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("file", [SPLITS["test"].images, SPLITS["test"].labels], ids=["images", "labels"])
-def test_other_data_of_the_same_shape_is_refused_with_both_digests(folder: Path, file: MnistFile) -> None:
+def test_other_data_of_the_same_shape_is_refused_with_both_digests(folder: Path, file: PublishedFile) -> None:
     path = folder / f"{file.name}.gz"
     contents = bytearray(gzip.decompress(path.read_bytes()))
     contents[-1] ^= 1

@@ -27,38 +27,35 @@ BUNDLED_FOLDER = Path(__file__).parent / "mnist"
 MIRRORS = ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/")
 IMAGE_SHAPE = (28, 28)
 
-MnistFile: TypeAlias = PublishedFile
-"""One of the four published files; the digests of all are known."""
-
 
 @dataclass(frozen=True)
 class MnistSplit:
     """The two files that belong together."""
 
-    images: MnistFile
-    labels: MnistFile
+    images: PublishedFile
+    labels: PublishedFile
 
 
 SPLITS: dict[Split, MnistSplit] = {
     "train": MnistSplit(
-        images=MnistFile(
+        images=PublishedFile(
             name="train-images-idx3-ubyte",
             contents_sha256="ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
             archive_sha256="440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
         ),
-        labels=MnistFile(
+        labels=PublishedFile(
             name="train-labels-idx1-ubyte",
             contents_sha256="65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
             archive_sha256="3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
         ),
     ),
     "test": MnistSplit(
-        images=MnistFile(
+        images=PublishedFile(
             name="t10k-images-idx3-ubyte",
             contents_sha256="0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
             archive_sha256="8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
         ),
-        labels=MnistFile(
+        labels=PublishedFile(
             name="t10k-labels-idx1-ubyte",
             contents_sha256="ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
             archive_sha256="f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
@@ -69,12 +66,12 @@ SPLITS: dict[Split, MnistSplit] = {
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """Handwritten digits and what they show."""
+    """MNIST's digits and what they show; or, where a run learns from them, other images likewise."""
 
     images: NDArray[np.uint8]
-    """[N, 28, 28], 0 = background."""
+    """[N, S, S], 0 = background; S is 28 for digits."""
     labels: NDArray[np.uint8] | NDArray[np.int64]
-    """[N], 0 to 9."""
+    """[N], 0 to 9 for digits; 0 where images have no classes."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -157,7 +154,7 @@ def _check_shapes(images: IdxContents, images_path: Path, labels: IdxContents, l
         raise DataError(message)
 
 
-def _check_digest(contents: IdxContents, path: Path, file: MnistFile, remedy: str) -> None:
+def _check_digest(contents: IdxContents, path: Path, file: PublishedFile, remedy: str) -> None:
     """Raise DataError unless the contents are the published ones, bit for bit."""
     if contents.sha256 != file.contents_sha256:
         message = (

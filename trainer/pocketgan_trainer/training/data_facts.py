@@ -4,7 +4,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 
-from pocketgan_trainer.data.known_data_sets import KNOWN
+from pocketgan_trainer.data.known_data_sets import KNOWN, MNIST
 from pocketgan_trainer.data.training_images import IMAGE_SIZES, TrainingImages
 from pocketgan_trainer.errors import TrainingError
 
@@ -33,8 +33,8 @@ class DataFacts:
             raise TrainingError(f"image size {self.image_size} is out of range: expected {sizes}")
 
 
-MNIST_FACTS = DataFacts(name="mnist", source="mnist", is_like_mnist=False, image_size=28, classes=tuple("0123456789"), sha256="")
-"""What a run learned from that says nothing of it: those of versions before 0.3 knew MNIST only."""
+MNIST_FACTS = DataFacts(name=MNIST.name, source=MNIST.name, is_like_mnist=False, image_size=28, classes=MNIST.classes, sha256="")
+"""Also what a run has learned from whose config says nothing of it: there was no other data then."""
 
 
 def facts_of(images: TrainingImages, source: str, is_like_mnist: bool) -> DataFacts:
