@@ -1,10 +1,12 @@
-"""Which number format trains a preset faster on this CPU, and whether it trains as well. Needs the extras [cpu,train].
+"""How many times as fast gan-train is as the loop that everyone writes, and whether it trains as well. Needs [cpu,train].
 
-    python scripts/bench_training.py [--preset dcgan] [--rounds 10] [--threads N] [--epochs 0]
+    python scripts/bench_training.py [PRESET ...] [--rounds 7] [--threads N] [--epochs 0]
 
-First it times training steps on real digits: float32 and bfloat16 autocast, with the weights in the usual memory layout and in
-channels_last, in turn in one process, and prints ratios to plain float32. With --epochs it then trains twice from the same seed,
-once in each number format, and prints the score of every epoch; without a run folder left behind.
+First it times training steps on real digits, in turn in one process: the usual loop (scripts/usual_training.py), gan-train's
+own in float32, and as it is, in bfloat16 where the processor multiplies that. These are a run's first steps, without sheets and
+scores. With --epochs it then trains each preset for so many epochs, by the usual loop and as it is, with the same
+hyper-parameters but for frozen statistics, and prints the Frechet ratios to the validation digits; no run folder is left behind.
+On a CPU.
 """
 
 import argparse
@@ -12,99 +14,140 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import torch
-from rich.console import Console
+from torch import Tensor
+from usual_training import UsualTraining
 
 from pocketgan.cpus import usable_cpus
 from pocketgan_trainer.data.mnist import Digits, load_mnist
-from pocketgan_trainer.data.validation import TrainingSplit, split_validation
+from pocketgan_trainer.data.validation import split_validation
+from pocketgan_trainer.devices import supports_bfloat16
 from pocketgan_trainer.evaluate.judge import load_judge
-from pocketgan_trainer.evaluate.validation_score import validation_score
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.loop import build_players, count_steps, train
+from pocketgan_trainer.training.diary import WATCHED_SEED, Diary
+from pocketgan_trainer.training.loop import count_steps, train
 from pocketgan_trainer.training.presets import PRESETS, asked_classes
-from pocketgan_trainer.training.report import ConsoleReport
+from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.run_folder import create_run_folder
-from pocketgan_trainer.training.sampling import random_latents
-from pocketgan_trainer.training.steps import PENALTY_INTERVAL, Batch, Players
+from pocketgan_trainer.training.sampling import draw
+from pocketgan_trainer.training.steps import PENALTY_INTERVAL
+from pocketgan_trainer.watch.observation import Observation
+from pocketgan_trainer.watch.signs import Sign
+from pocketgan_trainer.watch.validation_watch import ValidationWatch, watch_validation
 
-_STEPS = PENALTY_INTERVAL  # as many with gradient penalties as a run has
 _CPU = torch.device("cpu")
+_WARM_UP_STEPS = 2
+_SECONDS_A_ROUND = 2
 
 
-def seconds(config: TrainingConfig, players: Players, digits: Digits, memory_format: torch.memory_format) -> float:
-    """Return how long a few training steps take."""
-    preset = PRESETS[config.preset]
-    real = torch.from_numpy(digits.images[: config.batch_size, None]).float() / 127.5 - 1
-    real = real.contiguous(memory_format=memory_format)
-    labels = torch.from_numpy(digits.labels[: config.batch_size]).long()
-    began = time.perf_counter()
-    for step in range(_STEPS):
-        latent = random_latents(config.batch_size, preset.latent_size, _CPU)
-        condition = (labels,) if asked_classes(config) else ()
-        # Of pocket and nano, a step of the refinement: the dearer kind.
-        batch = Batch(real, latent, condition, step, config.gradient_penalty, config.class_weight, config.shifted_share)
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):
-            preset.step(players, batch)
-    return time.perf_counter() - began
+class StepTimes:
+    """A report that keeps the time after each step."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def step(self, progress: Progress, sums: Tensor) -> None:
+        """Keep the time."""
+        self.times.append(time.perf_counter())
+
+    def skipped(self, step: int) -> None:
+        """Tell of it."""
+        print(f"NaN in step {step}: skipped")
+
+    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
+        """Take no note."""
 
 
-def compare_speed(config: TrainingConfig, digits: Digits, rounds: int) -> None:
-    """Print a Markdown table of ratios."""
-    contestants = {}
-    for bfloat16 in (False, True):
-        for memory_format in (torch.contiguous_format, torch.channels_last):
-            name = ("bfloat16" if bfloat16 else "float32") + (", channels_last" if memory_format is torch.channels_last else "")
-            contestant = replace(config, bfloat16=bfloat16)
-            players = build_players(contestant, _CPU)
-            for network in (players.generator, players.discriminator):
-                network.to(memory_format=memory_format)  # type: ignore[call-overload]
-            contestants[name] = (contestant, players, digits, memory_format)
+def usual_step(config: TrainingConfig, digits: Digits, steps: int, penalty_interval: int = 1) -> float:
+    """Return the seconds that a step of the usual loop takes."""
+    times = list(islice(UsualTraining(config, digits, penalty_interval).epoch(), steps + _WARM_UP_STEPS))
+    return (times[-1] - times[_WARM_UP_STEPS - 1]) / steps
+
+
+def own_step(config: TrainingConfig, digits: Digits, watch: ValidationWatch, steps: int) -> float:
+    """Return the seconds that a step of gan-train takes."""
+    report = StepTimes()
+    with tempfile.TemporaryDirectory() as folder:
+        run = create_run_folder(Path(folder), config.preset, "mnist")
+        train(config, digits, _CPU, Diary(config, watch, run, report), lambda: len(report.times) >= steps + _WARM_UP_STEPS)
+    return (report.times[-1] - report.times[_WARM_UP_STEPS - 1]) / steps
+
+
+def compare_speed(config: TrainingConfig, digits: Digits, watch: ValidationWatch, rounds: int) -> None:
+    """Print the rows of a Markdown table."""
+    wide = replace(config, bfloat16=False)
+    contestants: dict[str, Callable[[int], float]] = {
+        "usual loop": lambda steps: usual_step(wide, digits, steps),
+        "gan-train in float32": lambda steps: own_step(wide, digits, watch, steps),
+    }
+    if config.gradient_penalty:
+        name = f"usual loop, penalties at every {PENALTY_INTERVAL}th step"
+        contestants[name] = lambda steps: usual_step(wide, digits, steps, PENALTY_INTERVAL)
+    if config.bfloat16:
+        contestants["gan-train"] = lambda steps: own_step(config, digits, watch, steps)
+    # As many with gradient penalties as a run has.
+    intervals = round(_SECONDS_A_ROUND / usual_step(wide, digits, PENALTY_INTERVAL) / PENALTY_INTERVAL)
+    most_intervals = (count_steps(config, len(digits)) - _WARM_UP_STEPS - 1) // PENALTY_INTERVAL
+    steps = max(1, min(intervals, most_intervals)) * PENALTY_INTERVAL
     times: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds + 1):
-        for name, arguments in contestants.items():
-            times[name].append(seconds(*arguments))
-    print("| number format | speed against float32 |\n|---|---|")
+    for _ in range(rounds):
+        for name, measure in contestants.items():
+            times[name].append(measure(steps))
     for name in contestants:
-        # The first round warms up.
-        ratios = [baseline / own for baseline, own in zip(times["float32"][1:], times[name][1:], strict=True)]
-        print(f"| {name} | {statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f}) |")
+        ratios = [usual / own for usual, own in zip(times["usual loop"], times[name], strict=True)]
+        rate = config.batch_size / statistics.median(times[name])
+        speed = f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
+        print(f"| {config.preset} | {name} | {speed} | {rate:,.0f} |", flush=True)
 
 
-def compare_quality(config: TrainingConfig, split: TrainingSplit) -> None:
-    """Train in both number formats and print the score of each epoch."""
-    scores, score = {}, validation_score(load_judge("first"), split)
-    for bfloat16 in (False, True):
-        contestant = replace(config, bfloat16=bfloat16)
-        with tempfile.TemporaryDirectory() as folder:
-            run = create_run_folder(Path(folder), config.preset, "mnist")
-            steps = count_steps(config, len(split.training))
-            with ConsoleReport(Console(stderr=True, soft_wrap=True), config.epochs, steps) as report:
-                train(contestant, split.training, score, run, _CPU, report, lambda: False)
-            lines = (run.path / "stats.jsonl").read_text().splitlines()
-        scores[bfloat16] = [json.loads(line)["frechet_ratio"] for line in lines]
-    print("\n| epoch | Frechet ratio, float32 | bfloat16 |\n|---|---|---|")
-    for epoch, (wide, narrow) in enumerate(zip(scores[False], scores[True], strict=True), start=1):
-        print(f"| {epoch} | {wide:.2f} | {narrow:.2f} |")
+def compare_quality(config: TrainingConfig, digits: Digits, watch: ValidationWatch) -> None:
+    """Train by the usual loop and by gan-train, and print the rows of a Markdown table."""
+    # In so short a run statistics would be frozen while they still change fast.
+    config = replace(config, batch_statistics_share=1.0)
+    usual, scores = UsualTraining(replace(config, bfloat16=False), digits), []
+    labels, latent_size = watch.labels, PRESETS[config.preset].latent_size
+    asked = labels if asked_classes(config) else None
+    for _ in range(config.epochs):
+        list(usual.epoch())
+        scores.append(watch.score.of(draw(usual.drawn_from, latent_size, WATCHED_SEED, 0, len(labels), asked)))
+    _print_quality(config.preset, "usual loop", scores)
+    with tempfile.TemporaryDirectory() as folder:
+        run = create_run_folder(Path(folder), config.preset, "mnist")
+        train(config, digits, _CPU, Diary(config, watch, run, StepTimes()), lambda: False)
+        lines = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
+    _print_quality(config.preset, "gan-train", [line["frechet_ratio"] for line in lines])
+
+
+def _print_quality(preset: str, name: str, scores: list[float]) -> None:
+    print(f"| {preset} | {name} | {', '.join(f'{score:.3g}' for score in scores)} |", flush=True)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", choices=PRESETS, default="dcgan", help="which networks (default dcgan)")
-    parser.add_argument("--rounds", type=int, default=10, help="rounds of timed steps (default 10)")
+    parser.add_argument("presets", nargs="*", metavar="PRESET", default=list(PRESETS), help="which networks (default: all)")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of timed steps (default 7)")
     parser.add_argument("--threads", type=int, default=usable_cpus(), help="CPU threads (default: all)")
-    parser.add_argument("--epochs", type=int, default=0, help="epochs to train in each number format (default 0: none)")
+    parser.add_argument("--epochs", type=int, default=0, help="epochs to train each preset by each loop (default 0: none)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    config = PRESETS[arguments.preset].config
     split = split_validation(load_mnist())
-    compare_speed(config, split.training, arguments.rounds)
+    watch = watch_validation(load_judge("first"), split, tuple("0123456789"))
+    own = [PRESETS[name].config for name in arguments.presets]
+    configs = [replace(config, bfloat16=config.bfloat16 and supports_bfloat16(_CPU)) for config in own]
+    if arguments.rounds:
+        print("| preset | loop | speed | images a second |\n|---|---|---|---|")
+        for config in configs:
+            compare_speed(config, split.training, watch, arguments.rounds)
     if arguments.epochs:
-        compare_quality(replace(config, epochs=arguments.epochs), split)
+        print("\n| preset | loop | Frechet ratio of each epoch |\n|---|---|---|")
+        for config in configs:
+            compare_quality(replace(config, epochs=arguments.epochs), split.training, watch)
 
 
 if __name__ == "__main__":

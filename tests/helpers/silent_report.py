@@ -3,6 +3,8 @@
 from torch import Tensor
 
 from pocketgan_trainer.training.progress import Means, Progress
+from pocketgan_trainer.watch.observation import Observation
+from pocketgan_trainer.watch.signs import Sign
 
 
 class SilentReport:
@@ -11,12 +13,20 @@ class SilentReport:
     def __init__(self) -> None:
         self.steps: list[tuple[int, int]] = []
         """Epoch and step of each call."""
-        self.epochs: list[tuple[Progress, Means, float]] = []
+        self.skipped_steps: list[int] = []
+        self.epochs: list[tuple[Progress, Means, Observation]] = []
+        self.warnings: list[tuple[int, str]] = []
+        """Epoch and key of each."""
 
     def step(self, progress: Progress, sums: Tensor) -> None:
         """Keep the position."""
         self.steps.append((progress.epoch, progress.step))
 
-    def epoch(self, progress: Progress, measured: Means, score: float) -> None:
+    def skipped(self, step: int) -> None:
+        """Keep its number."""
+        self.skipped_steps.append(step)
+
+    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
         """Keep everything."""
-        self.epochs.append((progress, measured, score))
+        self.epochs.append((progress, measured, seen))
+        self.warnings += [(progress.epoch, sign.key) for sign in warnings]

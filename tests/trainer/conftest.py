@@ -11,11 +11,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pytest
 import torch
-from mean_image_score import mean_image_score
+from mean_image_watch import mean_image_watch
 from numpy.typing import NDArray
 from silent_report import SilentReport
 
 from pocketgan_trainer.data.mnist import Digits, load_mnist
+from pocketgan_trainer.training.diary import Diary
 from pocketgan_trainer.training.loop import train
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.run_folder import RunFolder, create_run_folder
@@ -59,5 +60,6 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory, digits: Digits) -> Run
     run = create_run_folder(tmp_path_factory.mktemp("trained") / "runs", "mlp", "mnist")
     config = replace(PRESETS["mlp"].config, epochs=1)
     few = Digits(digits.images[:320], digits.labels[:320])
-    assert train(config, few, mean_image_score(few), run, torch.device("cpu"), SilentReport(), lambda: False)
+    diary = Diary(config, mean_image_watch(few), run, SilentReport())
+    assert train(config, few, torch.device("cpu"), diary, lambda: False)
     return run

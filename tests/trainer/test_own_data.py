@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from pocketgan import Generator
 from pocketgan.gen_cli import app as gan_gen
+from pocketgan_trainer.data.data_facts import MNIST_FACTS, facts_of
 from pocketgan_trainer.data.mnist import BUNDLED_FOLDER
 from pocketgan_trainer.data.training_images import load_training_images
 from pocketgan_trainer.eval_cli import app as gan_eval
 from pocketgan_trainer.export_cli import app as gan_export
 from pocketgan_trainer.train_cli import app as gan_train
 from pocketgan_trainer.training.checkpoint import load_checkpoint
-from pocketgan_trainer.training.data_facts import MNIST_FACTS, facts_of
 
 KINDS = ("ring", "box", "bar")
 

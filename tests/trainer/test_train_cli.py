@@ -18,17 +18,17 @@ import numpy as np
 import pytest
 import torch
 from checkpoint_files import rewrite_json
-from mean_image_score import mean_image_score
+from mean_image_watch import mean_image_watch
 from typer.testing import CliRunner, Result
 
+from pocketgan_trainer.data.data_facts import MNIST_FACTS
 from pocketgan_trainer.data.mnist import BUNDLED_FOLDER, Digits
 from pocketgan_trainer.data.training_images import TrainingImages
 from pocketgan_trainer.evaluate.judge import load_judge
 from pocketgan_trainer.stop_flag import StopFlag
 from pocketgan_trainer.train_cli import app
-from pocketgan_trainer.training import loop
+from pocketgan_trainer.training import diary
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
-from pocketgan_trainer.training.data_facts import MNIST_FACTS
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.report import ConsoleReport
@@ -55,7 +55,7 @@ def restored_process() -> Iterator[None]:
 @pytest.fixture
 def gan_train(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs the command in this process, in an empty folder, on one CPU."""
-    monkeypatch.setattr("pocketgan.cpus.usable_cpus", lambda: 1)
+    monkeypatch.setattr("pocketgan_trainer.train_run.usable_cpus", lambda: 1)
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
@@ -64,11 +64,11 @@ def few_digits(monkeypatch: pytest.MonkeyPatch, digits: Digits) -> None:
     """Let the command find 320 digits instead of 55,000 and 60 instead of 5,000, and score its epochs without a judge."""
     labels = digits.labels[:380].astype(np.int64)
     few = TrainingImages("mnist", MNIST_FACTS.classes, digits.images[:380], labels, notes=())
-    monkeypatch.setattr("pocketgan_trainer.data.training_images.load_training_images", lambda *asked: few)
+    monkeypatch.setattr("pocketgan_trainer.train_run.load_training_images", lambda *asked: few)
     monkeypatch.setattr("pocketgan_trainer.data.validation.VALIDATION_DIGITS", 60)
-    monkeypatch.setattr("pocketgan_trainer.evaluate.judge.load_judge", lambda which: which)
+    monkeypatch.setattr("pocketgan_trainer.train_run.load_judge", lambda which: which)
     monkeypatch.setattr(
-        "pocketgan_trainer.evaluate.validation_score.validation_score", lambda judge, split: mean_image_score(split.validation)
+        "pocketgan_trainer.train_run.watch_validation", lambda judge, split, classes: mean_image_watch(split.validation)
     )
 
 
@@ -199,7 +199,7 @@ def test_a_corrupt_archive_ends_with_1(gan_train: Command, folder: Path, tmp_pat
 def test_a_judge_that_is_missing_ends_with_1(
     gan_train: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pocketgan_trainer.evaluate.judge.load_judge", load_judge)
+    monkeypatch.setattr("pocketgan_trainer.train_run.load_judge", load_judge)
     monkeypatch.setattr("pocketgan_trainer.evaluate.judge.FOLDER", tmp_path)
     assert_fails(gan_train("--preset", "mlp"), 1, r"error: cannot read the first judge .*first.safetensors: No such file")
     assert list(folder.iterdir()) == []
@@ -212,18 +212,26 @@ def test_a_parent_that_is_a_file_ends_with_1(gan_train: Command, folder: Path) -
     assert_fails(result, 1, "error: cannot make a run folder in runs: File exists", lines=3)
 
 
+def epoch_score(lines: list[str], epoch: int) -> str:
+    """Return the Frechet ratio that was told at the end of an epoch."""
+    (line,) = (line for line in lines if line.startswith(f"epoch {epoch}/"))
+    return line.split("Frechet ratio ")[1].split()[0]
+
+
 @pytest.mark.usefixtures("few_digits")
-def test_a_run_tells_one_line_an_epoch_and_where_it_lies(gan_train: Command, folder: Path) -> None:
+def test_a_run_tells_two_lines_an_epoch_and_where_it_lies(gan_train: Command, folder: Path) -> None:
     result = gan_train("--preset", "mlp", "--epochs", 2, "--threads", 1)
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
     lines = result.stderr.splitlines()
     assert lines[1] == ("mlp on 320 images: 2 epochs, batch 64, learning rate 0.001, seed 0, float32 on cpu, CPU threads: 1")
     assert lines[2] == "run folder runs/0001-mlp-mnist"
-    assert [line.split("  ")[0] for line in lines[3:5]] == ["epoch 1/2", "epoch 2/2"]
+    assert [line.split("  ")[0] for line in lines[3:7]] == ["epoch 1/2", "", "epoch 2/2", ""]
     best = load_checkpoint(Path("runs/0001-mlp-mnist/best.safetensors")).progress.epoch
-    assert lines[5:] == [
-        f"done: the best epoch is {best} of 2, its checkpoint runs/0001-mlp-mnist/best.safetensors",
+    assert lines[7] == f"done: the best epoch is {best} of 2, its checkpoint runs/0001-mlp-mnist/best.safetensors"
+    assert lines[8].startswith(f"its scores: Frechet ratio {epoch_score(lines, best)} (real images: 1)  coverage 0.50  variety")
+    assert lines[9:] == [
+        f"look at: runs/0001-mlp-mnist/curves.png, runs/0001-mlp-mnist/fakes_epoch_{best:04d}.png",
         "next: gan-export model.onnx",
     ]
     assert "\x1b" not in result.stderr
@@ -249,7 +257,7 @@ def test_what_to_do_next_works_for_a_run_elsewhere_too(gan_train: Command, monke
 
 @pytest.mark.usefixtures("few_digits")
 def test_a_training_that_diverges_ends_with_1(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "means", lambda sums, steps: Means(0.5, float("nan"), 0.5, 0.5))
+    monkeypatch.setattr(diary, "means", lambda sums: Means(0.5, float("nan"), 0.5, 0.5))
     result = gan_train("--preset", "mlp")
     assert_fails(result, 1, "error: diverged in epoch 1: a loss is not finite; start again with a lower --lr", lines=4)
 
@@ -368,7 +376,7 @@ def test_ctrl_c_before_the_training_ends_with_130_and_leaves_nothing(
     def interrupt(*asked: object) -> TrainingImages:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pocketgan_trainer.data.training_images.load_training_images", interrupt)
+    monkeypatch.setattr("pocketgan_trainer.train_run.load_training_images", interrupt)
     result = gan_train("--preset", "mlp")
     assert result.exit_code == 130
     assert list(folder.iterdir()) == []
@@ -466,7 +474,7 @@ def test_a_process_that_is_killed_at_random_moments_ends_where_an_undisturbed_on
     assert code == 0, told
     assert_same_state(load_checkpoint(runs / "last.safetensors"), load_checkpoint(whole / "last.safetensors"))
 
-    def lines(run: Path) -> list[dict[str, float]]:
+    def lines(run: Path) -> list[dict[str, object]]:
         read = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
         return [{name: value for name, value in line.items() if name != "seconds"} for line in read]
 

@@ -5,6 +5,7 @@ PocketganError
         DownloadError   it could not be fetched
     CheckpointError     a checkpoint is absent, damaged, unsafe or of another preset
     TrainingError       a run cannot start or go on
+        OtherProcessError   since another process of it has failed
     TrainExtraMissingError  a package of the extra `train` is not installed
     JudgeError          a judge's file is absent or damaged, or it was given what is not an image
     ExportError         a model cannot be exported, or what was exported does not hold what it says
@@ -28,6 +29,10 @@ class CheckpointError(PocketganError):
 
 class TrainingError(PocketganError):
     """A training run cannot start or cannot go on."""
+
+
+class OtherProcessError(TrainingError):
+    """Another process of the same run has failed, so that this one cannot go on."""
 
 
 class ExportError(PocketganError):

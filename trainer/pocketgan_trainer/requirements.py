@@ -7,7 +7,7 @@ from pocketgan_trainer.errors import TrainExtraMissingError
 
 def require_training_extra() -> None:
     """Raise TrainExtraMissingError, naming the command that helps, unless torch, onnx and the rest are installed."""
-    missing = [name for name in ("torch", "onnx", "safetensors", "platformdirs") if find_spec(name) is None]
+    missing = [name for name in ("torch", "onnx", "safetensors", "platformdirs", "matplotlib") if find_spec(name) is None]
     if missing:
         raise TrainExtraMissingError(
             f"{', '.join(missing)} not installed: training and export need the extra 'train'; "

@@ -9,9 +9,10 @@ from types import FrameType
 class StopFlag:
     """Remembers the first SIGINT or SIGTERM; a second one acts at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_silent: bool = False) -> None:
         self.signal: int | None = None
         """Number of the signal that came, None before."""
+        self._is_silent = is_silent
 
     def install(self) -> None:
         """Take over both signals, for the rest of the process's life."""
@@ -26,6 +27,8 @@ class StopFlag:
         self.signal = number
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if self._is_silent:
+            return
         # Whoever reads our messages may have gone by the same Ctrl-C, or be in the middle of a line: saving goes before telling.
         with suppress(OSError, RuntimeError):
             print("stopping after this step; once more to stop without saving", file=sys.stderr)

@@ -1,10 +1,8 @@
 """`gan-train`: train a GAN on handwritten digits."""
 
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from shlex import quote
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
@@ -19,14 +17,6 @@ class Device(StrEnum):
     auto = "auto"
     cpu = "cpu"
     cuda = "cuda"
-
-
-class AskedData(NamedTuple):
-    """What the user said of the data."""
-
-    source: str | None
-    image_size: int | None
-    is_like_mnist: bool
 
 
 @app.command()
@@ -70,6 +60,9 @@ def train(
     threads: Annotated[
         int | None, typer.Option(min=1, max=1024, help="CPU threads.", show_default="the CPUs this process may use")
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write event files for TensorBoard into the run folder, too.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
@@ -77,9 +70,11 @@ def train(
 
     Of MNIST's digits 55,000 are learned from, and by 5,000 the best epoch is chosen; of other data, by a tenth.
     Everything goes into a numbered run folder: checkpoints, statistics, sheets of generated digits. Ctrl-C saves and ends;
-    --resume goes on from there as if nothing had happened.
+    --resume goes on from there as if nothing had happened. Several processes share a run when torchrun starts them:
+    torchrun --nproc-per-node N -m pocketgan_trainer.train_cli, then the same options.
     """
     from pocketgan_trainer.errors import TrainingError
+    from pocketgan_trainer.requirements import require_training_extra
     from pocketgan_trainer.training.settings import parse_setting, read_settings
 
     with usage_errors("--set"):
@@ -91,111 +86,30 @@ def train(
         own_preset, filed = (None, {}) if config_file is None else read_settings(config_file)
         options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": lr, "seed": seed}
         given = {**filed, **chosen, **{name: value for name, value in options.items() if value is not None}}
-        _train(preset or own_preset, given, device.value, AskedData(data, image_size, like_mnist), out, resume, threads, dry_run)
+        require_training_extra()
+        from pocketgan_trainer.train_run import Asked, train_as_asked
+        from pocketgan_trainer.training.presets import PRESETS
 
-
-def _train(
-    preset: str | None,
-    options: dict[str, int | float],
-    device_name: str,
-    data: AskedData,
-    out: Path | None,
-    resume: bool,
-    threads: int | None,
-    dry_run: bool,
-) -> None:
-    """Plan, tell, train; torch is imported here so that `--help` does not wait for it."""
-    from pocketgan_trainer.requirements import require_training_extra
-
-    require_training_extra()
-    import torch
-    from rich.console import Console
-
-    from pocketgan.cpus import usable_cpus
-    from pocketgan.files import remove_file
-    from pocketgan_trainer.data.data_description import describe
-    from pocketgan_trainer.data.training_images import load_training_images
-    from pocketgan_trainer.data.validation import split_images
-    from pocketgan_trainer.evaluate.judge import load_judge
-    from pocketgan_trainer.evaluate.own_judge import own_judge
-    from pocketgan_trainer.evaluate.validation_score import validation_score
-    from pocketgan_trainer.stop_flag import StopFlag
-    from pocketgan_trainer.training.checkpoint import load_checkpoint
-    from pocketgan_trainer.training.data_facts import MNIST_FACTS, facts_of
-    from pocketgan_trainer.training.devices import choose_device
-    from pocketgan_trainer.training.estimate import estimate
-    from pocketgan_trainer.training.loop import check_resumable, count_steps
-    from pocketgan_trainer.training.loop import train as run_training
-    from pocketgan_trainer.training.plan import plan_new_run, plan_resumed_run, refuse_other_data
-    from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
-    from pocketgan_trainer.training.report import ConsoleReport, clock
-    from pocketgan_trainer.training.run_folder import RUNS, create_run_folder
-
-    if preset is not None and preset not in PRESETS:
-        raise typer.BadParameter(f"{preset!r} is not a preset: expected one of {', '.join(PRESETS)}", param_hint="--preset")
-    folder = out or RUNS
-    device = choose_device(device_name)
-    torch.set_num_threads(threads or usable_cpus())
-    resumed = plan_resumed_run(folder, preset, options) if resume else None
-    if resumed:
-        check_resumable(resumed.checkpoint, device)
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    known = resumed.config.data if resumed else None
-    source = data.source if data.source is not None else (known or MNIST_FACTS).source
-    is_like_mnist = data.is_like_mnist or (known is not None and known.is_like_mnist)
-    images = load_training_images(source, data.image_size or (known.image_size if known else None), is_like_mnist)
-    facts = facts_of(images, source, is_like_mnist)
-    if resumed:
-        refuse_other_data(resumed, facts)
-        # Where it lies now.
-        config = replace(resumed.config, data=replace(resumed.config.data, source=facts.source))
-    else:
-        config = plan_new_run(preset or DEFAULT_PRESET, options, device, facts)
-    published_judge = load_judge("first") if facts == MNIST_FACTS else None
-    split = split_images(images)
-    steps_per_epoch = count_steps(config, len(split.training))
-
-    console.print(describe(images))
-    for note in images.notes:
-        console.print(f"note: {note}")
-    console.print(
-        f"{config.preset} on {len(split.training):,} images: {config.epochs} epochs, batch {config.batch_size}, learning rate "
-        f"{config.learning_rate:g}, seed {config.seed}, {'bfloat16' if config.bfloat16 else 'float32'} on {device}, "
-        f"CPU threads: {torch.get_num_threads()}"
-    )
-    if resumed:
-        if resumed.note:
-            console.print(f"note: {resumed.note}")
-        console.print(f"going on in {resumed.run.path} after {resumed.checkpoint.progress.images_seen:,} images")
-    if dry_run:
-        expected = estimate(config, split.training, device)
-        for name, size in (("generator", expected.generator), ("discriminator", expected.discriminator)):
-            console.print(f"{name}: {size.weights:,} weights, {size.multiply_adds:,} multiply-adds for an image")
-        console.print(
-            f"{expected.images:,} images to be shown, in about {clock(round(expected.seconds))} as fast as a few steps went"
+        preset = preset or own_preset
+        if preset is not None and preset not in PRESETS:
+            raise typer.BadParameter(f"{preset!r} is not a preset: expected one of {', '.join(PRESETS)}", param_hint="--preset")
+        status = train_as_asked(
+            Asked(
+                preset=preset,
+                settings=given,
+                device=device.value,
+                data=data,
+                image_size=image_size,
+                is_like_mnist=like_mnist,
+                out=out,
+                resume=resume,
+                threads=threads,
+                tensorboard=tensorboard,
+                dry_run=dry_run,
+            )
         )
-        console.print("dry run: nothing was trained and no run folder made")
-        return
-
-    stop = StopFlag()
-    stop.install()
-    run = resumed.run if resumed else create_run_folder(folder, config.preset, config.data.name)
-    console.print(f"run folder {run.path}")
-    if resumed and resumed.note:
-        remove_file(run.last, "a damaged checkpoint")  # else it would become the one to fall back to
-    if published_judge is None and len(facts.classes) > 1 and not run.judge.exists():
-        console.print("training a judge of these images first, by which the best epoch is chosen")
-    score = validation_score(published_judge or own_judge(split.training, len(facts.classes), run.judge), split)
-    with ConsoleReport(console, config.epochs, steps_per_epoch) as report:
-        checkpoint = resumed.checkpoint if resumed else None
-        finished = run_training(config, split.training, score, run, device, report, stop, checkpoint)
-    if not finished:
-        where = f" --out {quote(str(out))}" if out else ""
-        console.print(f"saved {run.last}; gan-train --resume{where} goes on from there")
-        raise typer.Exit(128 + (stop.signal or 0))
-    best = load_checkpoint(run.best).progress
-    console.print(f"done: the best epoch is {best.epoch} of {config.epochs}, its checkpoint {run.best}")
-    console.print(f"next: gan-export model.onnx{f' --checkpoint {quote(str(run.path))}' if out else ''}")
+    if status:
+        raise typer.Exit(status)
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ from pocketgan_trainer.export.verify import (
     check_variety,
     compare,
 )
-from pocketgan_trainer.training.loop import SCORED_SEED
+from pocketgan_trainer.training.diary import WATCHED_SEED
 from pocketgan_trainer.training.presets import PRESETS
 
 BLACK = np.zeros((10, 28, 28), dtype=np.uint8)
@@ -283,5 +283,5 @@ def test_images_that_all_are_the_same_are_refused() -> None:
 
 
 def test_parity_is_measured_on_latents_of_its_own() -> None:
-    assert len({PARITY_SEED, CALIBRATION_SEED, SCORED_SEED}) == 3
-    assert min(PARITY_SEED, CALIBRATION_SEED, SCORED_SEED) >= 2**32
+    assert len({PARITY_SEED, CALIBRATION_SEED, WATCHED_SEED}) == 3
+    assert min(PARITY_SEED, CALIBRATION_SEED, WATCHED_SEED) >= 2**32

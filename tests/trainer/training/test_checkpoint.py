@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 
 from pocketgan.errors import OutputError
 from pocketgan_trainer.errors import CheckpointError
+from pocketgan_trainer.training.build_players import build_players
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, restore_generator, restore_run, save_checkpoint
-from pocketgan_trainer.training.loop import build_players
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.progress import Progress
 from pocketgan_trainer.training.steps import Players
@@ -26,7 +26,7 @@ from pocketgan_trainer.training.steps import Players
 CONFIG = replace(PRESETS["mlp"].config, seed=3)
 AVERAGED = replace(CONFIG, ema_halflife_images=1000)
 PROGRESS = Progress(epoch=2, step=7, images_seen=1234, seconds=5.25, best_score=1.5)
-SUMS = torch.tensor([1.0, 2.0, 3.0, 0.1], dtype=torch.float64)
+SUMS = torch.tensor([1.5, 2.5, 3.5, 4.5, 2.0], dtype=torch.float64)
 CPU = torch.device("cpu")
 
 
@@ -63,7 +63,7 @@ def test_everything_comes_back(tmp_path: Path, preset: str) -> None:
     save_checkpoint(tmp_path / "last.safetensors", config, players, PROGRESS, sums)
     next_random = torch.rand(5)
 
-    others, other_sums = build_players(replace(config, seed=4), CPU), torch.zeros(4, dtype=torch.float64)
+    others, other_sums = build_players(replace(config, seed=4), CPU), torch.zeros(5, dtype=torch.float64)
     checkpoint = load_checkpoint(tmp_path / "last.safetensors")
     restore_run(checkpoint, others, other_sums)
     assert (checkpoint.config, checkpoint.progress) == (config, PROGRESS)
@@ -366,6 +366,14 @@ def test_a_run_whose_state_has_another_shape_is_refused(path: Path, name: str) -
         restore_run(
             replace(checkpoint, tensors={**checkpoint.tensors, name: torch.zeros(7)}), build_players(CONFIG, CPU), SUMS.clone()
         )
+
+
+def test_a_run_of_the_version_before_skipped_steps_goes_on_with_all_its_steps_counted(path: Path) -> None:
+    checkpoint, sums = load_checkpoint(path), SUMS.clone()
+    tensors = {**checkpoint.tensors, "sums": torch.tensor([1.0, 2.0, 3.0, 0.1], dtype=torch.float64)}
+    earlier = replace(checkpoint, tensors=tensors, progress=replace(checkpoint.progress, step=7))
+    restore_run(earlier, build_players(CONFIG, CPU), sums)
+    assert sums.tolist() == [1.0, 2.0, 3.0, 0.1, 7.0]
 
 
 def test_a_run_of_another_kind_of_device_is_refused_with_the_option_that_helps(path: Path) -> None:

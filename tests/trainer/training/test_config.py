@@ -6,9 +6,9 @@ from dataclasses import FrozenInstanceError, asdict, replace
 
 import pytest
 
+from pocketgan_trainer.data.data_facts import DataFacts
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.data_facts import DataFacts
 
 CONFIG = TrainingConfig(
     preset="mlp",

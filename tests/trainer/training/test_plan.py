@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from pocketgan_trainer.data.data_facts import MNIST_FACTS
 from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training import plan
 from pocketgan_trainer.training.checkpoint import load_checkpoint
-from pocketgan_trainer.training.data_facts import MNIST_FACTS
 from pocketgan_trainer.training.plan import plan_new_run, plan_resumed_run, training_command, training_commands
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.run_folder import RunFolder

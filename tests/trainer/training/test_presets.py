@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pocketgan_trainer.data.data_facts import MNIST_FACTS
 from pocketgan_trainer.networks.dcgan import DcganDiscriminator, DcganGenerator
 from pocketgan_trainer.networks.mlp import MlpDiscriminator, MlpGenerator
 from pocketgan_trainer.networks.pocket import PocketDiscriminator, PocketGenerator
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.data_facts import MNIST_FACTS
 from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, asked_classes, build_discriminator, build_generator
 from pocketgan_trainer.training.steps import SMOOTHED_REAL, alternating_step, paired_step, simultaneous_step
 

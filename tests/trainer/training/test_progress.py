@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from pocketgan_trainer.training.progress import Lap, Means, Progress, add_statistics, means
+from pocketgan_trainer.training.progress import Lap, Means, Progress, add_statistics, means, no_sums
 from pocketgan_trainer.training.steps import StepStatistics
 
 
@@ -27,6 +27,12 @@ def test_an_epoch_starts_the_steps_again_and_keeps_the_lowest_score(best: float 
     assert progress == Progress(epoch=3, step=0, images_seen=100, seconds=2.0, best_score=new_best)
 
 
+@pytest.mark.parametrize("best", [None, 4.0])
+def test_a_process_that_knows_no_score_goes_on_all_the_same(best: float | None) -> None:
+    progress = Progress(epoch=2, step=9, images_seen=100, seconds=1.5, best_score=best).after_epoch(None, 0.5)
+    assert progress == Progress(epoch=3, step=0, images_seen=100, seconds=2.0, best_score=best)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -46,21 +52,21 @@ def test_a_position_that_no_run_can_have_is_refused(wrong: dict[str, object]) ->
 
 
 def test_means_are_over_the_steps_and_keep_their_order() -> None:
-    sums = torch.zeros(4, dtype=torch.float64)
+    sums = no_sums(torch.device("cpu"))
     for factor in (1.0, 3.0):
-        add_statistics(sums, StepStatistics(*(factor * torch.tensor(value) for value in (1.0, 2.0, 0.25, 0.5))))
-    measured = means(sums, 2)
+        add_statistics(sums, StepStatistics(True, *(factor * torch.tensor(value) for value in (1.0, 2.0, 0.25, 0.5))))
+    measured = means(sums)
     assert measured == Means(generator_loss=2.0, discriminator_loss=4.0, real_score=0.5, fake_score=1.0)
 
 
 def test_means_before_the_first_step_are_zero() -> None:
-    assert means(torch.zeros(4, dtype=torch.float64), 0) == Means(0.0, 0.0, 0.0, 0.0)
+    assert means(no_sums(torch.device("cpu"))) == Means(0.0, 0.0, 0.0, 0.0)
 
 
 def test_sums_do_not_lose_small_steps() -> None:
-    sums = torch.full((4,), 2.0**25, dtype=torch.float64)
-    add_statistics(sums, StepStatistics(*torch.full((4,), 0.125)))
-    assert sums.tolist() == [2.0**25 + 0.125] * 4
+    sums = torch.full((5,), 2.0**25, dtype=torch.float64)
+    add_statistics(sums, StepStatistics(True, *torch.full((4,), 0.125)))
+    assert sums.tolist() == [2.0**25 + 0.125] * 4 + [2.0**25 + 1]
 
 
 def test_a_lap_starts_again_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,18 +2,23 @@
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
 import pytest
 import torch
+from mean_image_watch import rough_observation
 from rich.console import Console
+from silent_report import SilentReport
 
 from pocketgan_trainer.training import report as report_module
 from pocketgan_trainer.training.progress import Means, Progress
-from pocketgan_trainer.training.report import ConsoleReport
+from pocketgan_trainer.training.report import ConsoleReport, Reports
+from pocketgan_trainer.watch.signs import Sign
 
 MEASURED = Means(generator_loss=0.5, discriminator_loss=1.25, real_score=0.75, fake_score=0.125)
+ONE_STEP = torch.tensor([0.5, 1.25, 0.75, 0.125, 1], dtype=torch.float64)
+"""What it adds to the sums."""
 STEPS, BATCH = 4, 100
 
 
@@ -40,7 +45,13 @@ def written(console: Console) -> str:
     return console.file.getvalue()
 
 
-def shown(is_terminal: bool, epochs: int, pass_seconds: Callable[[float], None], steps_done_before: int = 0) -> str:
+def shown(
+    is_terminal: bool,
+    epochs: int,
+    pass_seconds: Callable[[float], None],
+    steps_done_before: int = 0,
+    warnings: Sequence[Sign] = (),
+) -> str:
     """Return all that is written during a run of `epochs` epochs with a second for each step."""
     console = terminal() if is_terminal else Console(file=io.StringIO(), width=160, highlight=False, soft_wrap=True)
     progress = Progress(step=steps_done_before, images_seen=BATCH * steps_done_before)
@@ -49,14 +60,14 @@ def shown(is_terminal: bool, epochs: int, pass_seconds: Callable[[float], None],
             while progress.step < STEPS:
                 pass_seconds(1)
                 progress = progress.after_step(BATCH, 1)
-                report.step(progress, progress.step * torch.tensor([0.5, 1.25, 0.75, 0.125], dtype=torch.float64))
+                report.step(progress, progress.step * ONE_STEP)
             progress = progress.after_epoch(10.0 + progress.epoch, 0)
-            report.epoch(progress, MEASURED, 9.0 + progress.epoch)
+            report.epoch(progress, MEASURED, rough_observation(9.0 + progress.epoch), list(warnings))
     return written(console)
 
 
-def test_away_from_a_terminal_there_is_one_line_an_epoch(pass_seconds: Callable[[float], None]) -> None:
-    lines = shown(False, 3, pass_seconds).splitlines()
+def test_away_from_a_terminal_an_epoch_begins_with_its_numbers(pass_seconds: Callable[[float], None]) -> None:
+    lines = shown(False, 3, pass_seconds).splitlines()[::2]
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     for line in lines:
         assert "loss G 0.500 D 1.250  D(x) 0.75 D(G(z)) 0.12  Frechet ratio" in line
@@ -64,14 +75,14 @@ def test_away_from_a_terminal_there_is_one_line_an_epoch(pass_seconds: Callable[
 
 
 def test_the_line_tells_speed_remaining_time_and_score(pass_seconds: Callable[[float], None]) -> None:
-    lines = shown(False, 3, pass_seconds).splitlines()
+    lines = shown(False, 3, pass_seconds).splitlines()[::2]
     assert "100 images/s  ETA 0:00:04" in lines[1]
     assert "100 images/s  ETA 0:00:00" in lines[2]
     assert "Frechet ratio 11.000" in lines[1]
 
 
 def test_only_epochs_as_good_as_the_best_so_far_are_called_so(pass_seconds: Callable[[float], None]) -> None:
-    lines = shown(False, 3, pass_seconds).splitlines()
+    lines = shown(False, 3, pass_seconds).splitlines()[::2]
     assert [line.endswith("  best") for line in lines] == [True, True, False]
 
 
@@ -82,12 +93,12 @@ def test_away_from_a_terminal_the_device_is_not_waited_for(
         raise AssertionError("the sums were read between two epochs")
 
     monkeypatch.setattr(report_module, "means", read_device)
-    assert len(shown(False, 2, pass_seconds).splitlines()) == 2
+    assert len(shown(False, 2, pass_seconds).splitlines()) == 4
 
 
 def test_a_resumed_epoch_does_not_count_what_was_done_before(pass_seconds: Callable[[float], None]) -> None:
     # Two of four steps were done before; the third starts the clock, and only the fourth is measured.
-    lines = shown(False, 2, pass_seconds, steps_done_before=2).splitlines()
+    lines = shown(False, 2, pass_seconds, steps_done_before=2).splitlines()[::2]
     assert lines[0].startswith("epoch 1/2  100 images/s")
     assert lines[1].startswith("epoch 2/2  100 images/s")
 
@@ -110,16 +121,16 @@ def test_on_a_terminal_there_are_a_bar_the_numbers_and_the_lines(pass_seconds: C
 def test_the_bar_moves_with_the_steps(pass_seconds: Callable[[float], None], step: int, length: int) -> None:
     console = terminal()
     with ConsoleReport(console, 2, STEPS) as report:
-        report.step(Progress(step=1, images_seen=100), torch.zeros(4))
+        report.step(Progress(step=1, images_seen=100), torch.zeros(5))
         pass_seconds(1)
-        report.step(Progress(step=step, images_seen=100 * step), torch.zeros(4))
+        report.step(Progress(step=step, images_seen=100 * step), torch.zeros(5))
     assert bar_length(written(console)) == length
 
 
 def test_the_bar_of_a_resumed_run_begins_in_the_middle(pass_seconds: Callable[[float], None]) -> None:
     console = terminal()
     with ConsoleReport(console, 2, STEPS) as report:
-        report.step(Progress(epoch=1, step=2, images_seen=600), torch.zeros(4))
+        report.step(Progress(epoch=1, step=2, images_seen=600), torch.zeros(5))
     assert "epoch 2/2" in written(console)
     assert bar_length(written(console)) == 9
 
@@ -127,9 +138,11 @@ def test_the_bar_of_a_resumed_run_begins_in_the_middle(pass_seconds: Callable[[f
 def test_the_bar_fits_on_eighty_columns(pass_seconds: Callable[[float], None]) -> None:
     console = terminal(width=80)
     with ConsoleReport(console, 9999, 1000) as report:
-        report.step(Progress(epoch=9998, step=1, images_seen=10**9), torch.zeros(4))
+        report.step(Progress(epoch=9998, step=1, images_seen=10**9), torch.zeros(5))
         pass_seconds(1)
-        report.step(Progress(epoch=9998, step=999, images_seen=10**9 + 999_999), 999 * torch.tensor([12.345, 12.345, 0.5, 0.5]))
+        report.step(
+            Progress(epoch=9998, step=999, images_seen=10**9 + 999_999), 999 * torch.tensor([12.345, 12.345, 0.5, 0.5, 1.0])
+        )
     assert "999,999 images/s" in written(console)
     assert "loss G 12.345 D 12.345  D(x) 0.50 D(G(z)) 0.50" in written(console)
 
@@ -137,14 +150,14 @@ def test_the_bar_fits_on_eighty_columns(pass_seconds: Callable[[float], None]) -
 def test_the_bar_moves_at_most_twice_a_second(monkeypatch: pytest.MonkeyPatch, pass_seconds: Callable[[float], None]) -> None:
     read = []
 
-    def count_readings(sums: torch.Tensor, steps: int) -> Means:
-        read.append(steps)
+    def count_readings(sums: torch.Tensor) -> Means:
+        read.append(sums)
         return MEASURED
 
     monkeypatch.setattr(report_module, "means", count_readings)
     with ConsoleReport(Console(file=io.StringIO(), force_terminal=True), 1, 100) as report:
         for step in range(1, 41):
-            report.step(Progress(step=step, images_seen=step), torch.zeros(4))
+            report.step(Progress(step=step, images_seen=step), torch.zeros(5))
             pass_seconds(0.125)
     assert len(read) == 7  # of 40 steps in 5 seconds
 
@@ -155,8 +168,52 @@ def test_remaining_time_is_told_in_hours_minutes_and_seconds(
 ) -> None:
     console = Console(file=io.StringIO(), highlight=False, soft_wrap=True)
     report = ConsoleReport(console, 2, STEPS)
-    report.step(Progress(step=2, images_seen=100), torch.zeros(4))
+    report.step(Progress(step=2, images_seen=100), torch.zeros(5))
     pass_seconds(seconds)
     # The second half of an epoch took so long: the whole next one will take twice that.
-    report.epoch(Progress(epoch=1, images_seen=200), MEASURED, 1.0)
+    report.epoch(Progress(epoch=1, images_seen=200), MEASURED, rough_observation(1.0), [])
     assert f"ETA {told}  loss" in written(console)
+
+
+def test_a_warning_is_told_below_its_epoch_with_what_to_try(pass_seconds: Callable[[float], None]) -> None:
+    signs = [Sign("missing", name, f"digit {name} is missing: rare", "a lower --lr") for name in "38"]
+    signs.append(Sign("won", None, "the discriminator has won", "another --lr"))
+    text = shown(False, 1, pass_seconds, warnings=signs)
+    assert text.splitlines()[2:] == [
+        "    warning: digit 3, digit 8 are missing; try a lower --lr",
+        "    warning: the discriminator has won; try another --lr",
+    ]
+
+
+def test_an_epoch_tells_what_its_images_are_like(pass_seconds: Callable[[float], None]) -> None:
+    assert shown(False, 1, pass_seconds).splitlines()[1] == (
+        "    coverage 0.50  variety 1.00  D names 75% of pairs, 75% of those it trains on"
+    )
+
+
+@pytest.mark.parametrize(("skipped", "lines", "counted"), [(1, 1, False), (3, 3, False), (4, 3, True), (300, 3, True)])
+def test_of_skipped_steps_the_first_few_are_told_and_then_their_number(skipped: int, lines: int, counted: bool) -> None:
+    console = Console(file=io.StringIO(), width=160, highlight=False, soft_wrap=True)
+    report = ConsoleReport(console, 2, STEPS)
+    for epoch in (1, 2):
+        for step in range(skipped):
+            report.skipped(1000 * epoch + step)
+        report.epoch(Progress(epoch=epoch, images_seen=200), MEASURED, rough_observation(1.0), [])
+    text = written(console)
+    assert text.count("warning: NaN in step") == 2 * lines
+    assert "warning: NaN in step 1,000: skipped; if there are many, try a lower --lr" in text
+    assert "warning: NaN in step 2,000: skipped" in text
+    assert text.count(f"    warning: {skipped} steps of this epoch were skipped") == 2 * counted
+
+
+def test_several_reports_are_told_the_same() -> None:
+    listeners = [SilentReport(), SilentReport()]
+    reports, seen = Reports(listeners), rough_observation(2.0)
+    reports.step(Progress(epoch=1, step=2), torch.zeros(5))
+    reports.skipped(7)
+    reports.epoch(Progress(epoch=2), MEASURED, seen, [Sign("won", None, "", "")])
+    for listener in listeners:
+        assert listener.steps == [(1, 2)]
+        assert listener.skipped_steps == [7]
+        assert listener.epochs == [(Progress(epoch=2), MEASURED, seen)]
+        assert listener.warnings == [(2, "won")]

@@ -122,7 +122,7 @@ def test_config_is_written_as_it_is_read(tmp_path: Path) -> None:
 def test_a_sheet_is_a_picture_of_all_images(tmp_path: Path) -> None:
     images = np.zeros((100, 28, 28), dtype=np.uint8)
     images[0] = 255
-    RunFolder(tmp_path).write_sheet("fakes.png", images)
+    RunFolder(tmp_path).write_sheet(tmp_path / "fakes.png", images)
     with Image.open(tmp_path / "fakes.png") as sheet:
         assert sheet.size == (10 * 58 + 2, 10 * 58 + 2)
         assert sheet.getpixel((2, 2)) == 255

@@ -13,7 +13,7 @@ from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import update_bn
 
-from pocketgan_trainer.training.devices import supports_bfloat16
+from pocketgan_trainer.devices import supports_bfloat16
 
 Augment: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 """Takes images float32 [N, 1, 28, 28] and the source of its random numbers; returns changed ones of the same shape."""

@@ -14,10 +14,10 @@ from pocketgan.errors import ModelError
 from pocketgan.generator import Generator
 from pocketgan.session import Provider
 from pocketgan_trainer.data.class_rows import CLASSES, rows_of_classes
+from pocketgan_trainer.data.data_facts import MNIST_FACTS
 from pocketgan_trainer.data.image_files import ImageFiles, read_idx_images, read_npz, read_png_folder
 from pocketgan_trainer.data.mnist import DATA_SET, IMAGE_SHAPE
 from pocketgan_trainer.errors import DataError
-from pocketgan_trainer.training.data_facts import MNIST_FACTS
 
 
 @dataclass(frozen=True, eq=False)

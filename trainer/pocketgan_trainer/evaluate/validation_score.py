@@ -42,7 +42,11 @@ class ValidationScore:
 
     def of(self, images: NDArray[np.uint8]) -> float:
         """Return the score of images uint8 [N, S, S]; lower is better, 1.0 is real."""
-        return max(0.0, frechet_distance(self.judge.look(images).features, self.features)) / self.floor
+        return self.of_features(self.judge.look(images).features)
+
+    def of_features(self, features: NDArray[np.float32]) -> float:
+        """Return the score of images by what the judge saw in them, float32 [N, F]."""
+        return max(0.0, frechet_distance(features, self.features)) / self.floor
 
 
 def validation_score(judge: Looker, split: TrainingSplit) -> ValidationScore:

@@ -22,10 +22,13 @@ from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.presets import PRESETS, build_generator
 from pocketgan_trainer.training.progress import Progress
+from pocketgan_trainer.training.shared_networks import own_network
 from pocketgan_trainer.training.steps import Players
 
 _FORMAT = "pocketgan checkpoint 1"
 _AVERAGE = "average"
+_EARLIER_SUMS = 4
+"""So many were kept before steps could be skipped, and counted: then all did count."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def save_checkpoint(
     """Write the whole state of a run to `path`, which holds the old checkpoint until the new one is complete.
 
     The old one is kept as `previous`, if that is given: should the new one ever turn out to be damaged, it is still there.
-    `sums` is float64 [4], see `progress.add_statistics`. Raises OutputError if the file cannot be written.
+    `sums` are those of `progress.no_sums`. Raises OutputError if the file cannot be written.
     """
     tensors = {"sums": sums, "random.cpu": torch.get_rng_state()}
     if sums.is_cuda:
@@ -137,9 +140,12 @@ def restore_run(checkpoint: Checkpoint, players: Players, sums: Tensor) -> None:
         _load_network(network, name, checkpoint)
     for name, optimizer in _optimizers(players).items():
         _load_moments(optimizer, name, checkpoint)
-    if not {"sums", "random.cpu"} <= checkpoint.tensors.keys() or checkpoint.tensors["sums"].shape != sums.shape:
+    saved_sums = checkpoint.tensors.get("sums")
+    if saved_sums is not None and saved_sums.shape == (_EARLIER_SUMS,):
+        saved_sums = torch.cat([saved_sums, torch.tensor([float(checkpoint.progress.step)], dtype=saved_sums.dtype)])
+    if saved_sums is None or saved_sums.shape != sums.shape or "random.cpu" not in checkpoint.tensors:
         raise CheckpointError(f"{checkpoint.path} lacks the sums or the random state of its run; use another checkpoint")
-    sums.copy_(checkpoint.tensors["sums"])
+    sums.copy_(saved_sums)
     if sums.is_cuda != ("random.cuda" in checkpoint.tensors):
         there, here = ("cpu", "cuda") if sums.is_cuda else ("cuda", "cpu")
         raise CheckpointError(f"{checkpoint.path} was saved on {there} and cannot go on on {here}: use --device {there}")
@@ -149,7 +155,7 @@ def restore_run(checkpoint: Checkpoint, players: Players, sums: Tensor) -> None:
 
 
 def _networks(players: Players) -> dict[str, nn.Module]:
-    networks = {"generator": players.generator, "discriminator": players.discriminator}
+    networks = {"generator": own_network(players.generator), "discriminator": own_network(players.discriminator)}
     return networks if players.average is None else {**networks, _AVERAGE: players.average}
 
 
@@ -184,7 +190,9 @@ def _load_moments(optimizer: Optimizer, name: str, checkpoint: Checkpoint) -> No
                 raise CheckpointError(
                     f"{checkpoint.path}: its {name} does not fit preset {checkpoint.config.preset!r}; use another one"
                 )
-            moments.setdefault(index, {})[moment] = tensor.clone()  # the optimizer keeps and changes it
+            # The optimizer keeps and changes it; a fused one takes it to lie in memory as the weight does.
+            own = torch.empty_like(weight) if shape else torch.empty(())
+            moments.setdefault(index, {})[moment] = own.copy_(tensor)
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -5,8 +5,8 @@ import math
 from dataclasses import MISSING, asdict, dataclass, fields
 
 from pocketgan.address import SEED_LIMIT
+from pocketgan_trainer.data.data_facts import MNIST_FACTS, DataFacts
 from pocketgan_trainer.errors import TrainingError
-from pocketgan_trainer.training.data_facts import MNIST_FACTS, DataFacts
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.training.build_players import build_players
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.loop import build_players, count_steps
+from pocketgan_trainer.training.loop import count_steps
 from pocketgan_trainer.training.presets import PRESETS, asked_classes
 from pocketgan_trainer.training.sampling import random_latents
 from pocketgan_trainer.training.steps import PENALTY_INTERVAL, Batch

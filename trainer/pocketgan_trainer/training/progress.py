@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.steps import StepStatistics
 
 SCORE_NOISE = 0.1
@@ -52,9 +53,13 @@ class Progress:
         """Return the position after one more step of `images` images, `seconds` later."""
         return replace(self, step=self.step + 1, images_seen=self.images_seen + images, seconds=self.seconds + seconds)
 
-    def after_epoch(self, score: float, seconds: float) -> "Progress":
-        """Return the position after the last step of an epoch that scored `score`, `seconds` later."""
-        best_score = score if self.best_score is None else min(score, self.best_score)
+    def after_epoch(self, score: float | None, seconds: float) -> "Progress":
+        """Return the position after the last step of an epoch that scored `score`, `seconds` later.
+
+        A process that does not look at images knows no score, and of no best one.
+        """
+        known = [value for value in (score, self.best_score) if value is not None]
+        best_score = min(known) if known else None
         return replace(self, epoch=self.epoch + 1, step=0, best_score=best_score, seconds=self.seconds + seconds)
 
 
@@ -80,13 +85,21 @@ class Lap:
         return self._began_at - began_at
 
 
-def add_statistics(sums: Tensor, statistics: StepStatistics) -> None:
-    """Add one step to `sums`, float64 [4], in the order of the fields of Means, without waiting for the device."""
-    sums += torch.stack(
-        [statistics.generator_loss, statistics.discriminator_loss, statistics.real_score, statistics.fake_score]
-    ).double()
+def no_sums(device: torch.device) -> Tensor:
+    """Return the sums of an epoch that has not begun, float64 [5]: of the fields of Means, and the number of steps."""
+    return torch.zeros(5, dtype=torch.float64, device=device)
 
 
-def means(sums: Tensor, steps: int) -> Means:
-    """Return the means over `steps` steps of their sums, float64 [4]."""
-    return Means(*(sums / max(steps, 1)).tolist())
+def add_statistics(sums: Tensor, statistics: StepStatistics, processes: Processes = ALONE) -> None:
+    """Add one step of all `processes` to `sums`, see `no_sums`, without waiting for the device."""
+    one = torch.ones((), device=sums.device)
+    step = torch.stack(
+        [statistics.generator_loss, statistics.discriminator_loss, statistics.real_score, statistics.fake_score, one]
+    )
+    sums += processes.mean(step.double())
+
+
+def means(sums: Tensor) -> Means:
+    """Return the means over the steps of their sums, see `no_sums`."""
+    *totals, steps = sums.tolist()
+    return Means(*(total / max(steps, 1) for total in totals))

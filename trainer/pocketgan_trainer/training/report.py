@@ -1,6 +1,7 @@
-"""What a person sees of a run: a live bar on a terminal, one line an epoch everywhere."""
+"""What a person sees of a run: a live bar on a terminal, two lines an epoch and warnings everywhere."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -8,9 +9,36 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from torch import Tensor
 
+from pocketgan_trainer.training.diary import Report
 from pocketgan_trainer.training.progress import Means, Progress, means
+from pocketgan_trainer.watch.observation import Observation
+from pocketgan_trainer.watch.sight import sight
+from pocketgan_trainer.watch.signs import Sign, merged
 
 _REFRESH_SECONDS = 0.5
+_TOLD_SKIPPED_STEPS = 3
+
+
+class Reports:
+    """Tells several reports the same."""
+
+    def __init__(self, reports: Sequence[Report]) -> None:
+        self._reports = reports
+
+    def step(self, progress: Progress, sums: Tensor) -> None:
+        """Tell of a step."""
+        for report in self._reports:
+            report.step(progress, sums)
+
+    def skipped(self, step: int) -> None:
+        """Tell of a step with a gradient that was not finite."""
+        for report in self._reports:
+            report.skipped(step)
+
+    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
+        """Tell of an epoch."""
+        for report in self._reports:
+            report.epoch(progress, measured, seen, warnings)
 
 
 class ConsoleReport:
@@ -22,6 +50,8 @@ class ConsoleReport:
         self._steps_per_epoch = steps_per_epoch
         self._shown_at = self._epoch_began_at = time.monotonic()
         self._shown_images = self._epoch_images = 0
+        self._skipped_steps = 0
+        """Of the epoch under way."""
         self._bar = Bar(
             # Two lines, so that they fit on a terminal of 80 columns.
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -57,12 +87,18 @@ class ConsoleReport:
             self._shown_at = self._epoch_began_at = now
         elif self._console.is_terminal and now - self._shown_at > _REFRESH_SECONDS:
             rate = (progress.images_seen - self._shown_images) / (now - self._shown_at)
-            numbers = f"{rate:,.0f} images/s\n{_numbers(means(sums, progress.step))}"
+            numbers = f"{rate:,.0f} images/s\n{_numbers(means(sums))}"
             self._bar.update(self._task, completed=completed, epoch=progress.epoch + 1, numbers=numbers)
             self._shown_at, self._shown_images = now, progress.images_seen
 
-    def epoch(self, progress: Progress, measured: Means, score: float) -> None:
-        """Print the line of a finished epoch."""
+    def skipped(self, step: int) -> None:
+        """Print that a step had a gradient that was not finite; of more than a few in an epoch, only their number in the end."""
+        self._skipped_steps += 1
+        if self._skipped_steps <= _TOLD_SKIPPED_STEPS:
+            self._console.print(f"warning: NaN in step {step:,}: skipped; if there are many, try a lower --lr")
+
+    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
+        """Print a finished epoch: how it went, what its images are like, and what has begun to go wrong."""
         now = time.monotonic()
         rate = (progress.images_seen - self._epoch_images) / max(now - self._epoch_began_at, 1e-9)
         # From the rate, because the first epoch after a resumption is a part of one; an epoch of a single step has none.
@@ -70,8 +106,14 @@ class ConsoleReport:
         remaining = clock(round(images_to_come / rate)) if rate else "unknown"
         self._console.print(
             f"epoch {progress.epoch}/{self._epochs}  {rate:,.0f} images/s  ETA {remaining}  {_numbers(measured)}"
-            f"  Frechet ratio {score:.3f}{'  best' if progress.is_best(score) else ''}"
+            f"  Frechet ratio {seen.frechet_ratio:.3f}{'  best' if progress.is_best(seen.frechet_ratio) else ''}"
         )
+        self._console.print(f"    {sight(seen.to_statistics())}")
+        if self._skipped_steps > _TOLD_SKIPPED_STEPS:
+            self._console.print(f"    warning: {self._skipped_steps:,} steps of this epoch were skipped")
+        self._skipped_steps = 0
+        for sign in merged(warnings):
+            self._console.print(f"    warning: {sign.told}; try {sign.advice}")
         self._epoch_began_at, self._epoch_images = now, progress.images_seen
 
 

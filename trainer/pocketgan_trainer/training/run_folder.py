@@ -28,7 +28,7 @@ _NAME = re.compile(r"(\d{4,})-.+")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run on disk: `config.json`, `stats.jsonl`, sample sheets, and the last and the best checkpoint."""
+    """One run on disk: `config.json`, `stats.jsonl`, sample sheets, curves, and the last and the best checkpoint."""
 
     path: Path
 
@@ -48,21 +48,35 @@ class RunFolder:
         return self.path / BEST
 
     @property
+    def reals(self) -> Path:
+        """The sheet of some of the real images."""
+        return self.path / "reals.png"
+
+    @property
     def judge(self) -> Path:
         """The judge of a user's own images, where the run needs one."""
         return self.path / "judge.safetensors"
+
+    @property
+    def curves(self) -> Path:
+        """The picture of how the run went."""
+        return self.path / "curves.png"
+
+    def sheet_of_epoch(self, epoch: int) -> Path:
+        """Return where the sheet of an epoch's images lies."""
+        return self.path / f"fakes_epoch_{epoch:04d}.png"
 
     def write_config(self, config: TrainingConfig) -> None:
         """Write `config.json`. Raises OutputError if that fails."""
         with whole_file(self.path / "config.json") as temporary:
             temporary.write_text(config.to_json() + "\n")
 
-    def write_sheet(self, name: str, images: NDArray[np.uint8]) -> None:
-        """Write images uint8 [N, H, W] as one PNG sheet called `name`. Raises OutputError if that fails."""
-        with whole_file(self.path / name) as temporary:
+    def write_sheet(self, path: Path, images: NDArray[np.uint8]) -> None:
+        """Write images uint8 [N, H, W] as one PNG sheet, `path`. Raises OutputError if that fails."""
+        with whole_file(path) as temporary:
             contact_sheet(images).save(temporary, format="PNG")
 
-    def append_statistics(self, statistics: Mapping[str, float]) -> None:
+    def append_statistics(self, statistics: Mapping[str, object]) -> None:
         """Append one epoch to `stats.jsonl`. Raises OutputError if that fails."""
         try:
             with (self.path / "stats.jsonl").open("a") as file:
@@ -70,22 +84,30 @@ class RunFolder:
         except OSError as error:
             raise OutputError(f"cannot write {self.path / 'stats.jsonl'}: {error.strerror}") from error
 
-    def drop_statistics_after(self, epoch: int) -> None:
-        """Keep the lines of `stats.jsonl` up to `epoch`.
+    def drop_statistics_after(self, epoch: int) -> list[dict[str, object]]:
+        """Keep the lines of `stats.jsonl` up to `epoch`, and return them.
 
-        A killed run may have written one that its checkpoint does not know, or half of one. Raises TrainingError if the file
-        cannot be read.
+        A killed run may have written one that its checkpoint does not know. Raises TrainingError if the file cannot be read.
+        """
+        kept = [line for line in self.read_statistics() if isinstance(line["epoch"], int) and line["epoch"] <= epoch]
+        if (self.path / "stats.jsonl").exists():
+            with whole_file(self.path / "stats.jsonl") as temporary:
+                temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        return kept
+
+    def read_statistics(self) -> list[dict[str, object]]:
+        """Return the lines of `stats.jsonl`, oldest first; none if there is no such file.
+
+        A killed run may have written half a line, which is left out. Raises TrainingError if the file cannot be read.
         """
         statistics = self.path / "stats.jsonl"
         try:
             lines = statistics.read_text(errors="replace").splitlines()
         except FileNotFoundError:
-            return
+            return []
         except OSError as error:
             raise TrainingError(f"cannot read {statistics}: {error.strerror}; move it away to go on without it") from error
-        kept = [line for line in lines if _is_of_epoch_up_to(epoch, line)]
-        with whole_file(statistics) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in kept))
+        return [read for line in lines if (read := _whole_line(line)) is not None]
 
 
 def create_run_folder(parent: Path, preset: str, data_set: str) -> RunFolder:
@@ -123,12 +145,13 @@ def find_run_folder(path: Path, *checkpoints: str) -> RunFolder:
     return RunFolder(runs[-1])
 
 
-def _is_of_epoch_up_to(epoch: int, line: str) -> bool:
-    """Say whether a line of statistics is whole and of an epoch that counts."""
+def _whole_line(line: str) -> dict[str, object] | None:
+    """Return what a line of statistics says; None if it is not whole."""
     try:
-        return bool(json.loads(line)["epoch"] <= epoch)
-    except (ValueError, KeyError, TypeError):
-        return False
+        read = json.loads(line)
+    except ValueError:
+        return None
+    return read if isinstance(read, dict) and "epoch" in read else None
 
 
 def _numbered(parent: Path) -> list[tuple[int, Path]]:

@@ -8,6 +8,7 @@ Baseline GAN", 2024, appendix; there along cosines, in the first part of a run.
 import math
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from pocketgan_trainer.training.config import TrainingConfig
@@ -46,5 +47,5 @@ def uses_batch_statistics(config: TrainingConfig, images_seen: int, images_total
 def freeze_statistics(network: nn.Module) -> None:
     """Let batch normalization go by its running statistics and leave them as they are; the rest of `network` trains on."""
     for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+        if isinstance(layer, _BatchNorm):
             layer.eval()

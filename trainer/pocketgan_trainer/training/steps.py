@@ -7,10 +7,13 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.augment import shifted
 from pocketgan_trainer.training.losses import cross_entropy_to, pairing_loss, squared_gradient
+from pocketgan_trainer.training.shared_networks import own_network
 
 SMOOTHED_REAL = 0.9
 """What the DCGAN's discriminator is told of real images.
@@ -39,7 +42,7 @@ class Players:
     @property
     def drawn_from(self) -> nn.Module:
         """The generator whose images are shown, scored and exported."""
-        return self.generator if self.average is None else self.average
+        return own_network(self.generator) if self.average is None else self.average
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,19 @@ class Batch:
     """What naming the right class weighs in both losses, in a step whose discriminator does."""
     shifted_share: float
     """Share of the images that the discriminator is shown moved, in a step that moves any."""
+    processes: Processes = ALONE
+    """Those whose batches make up the step's."""
 
 
 @dataclass(frozen=True)
 class StepStatistics:
-    """What one step measured, as detached scalars on the training device, so that reading them can wait."""
+    """What one step measured, its figures as detached scalars on the training device, so that reading them can wait."""
 
+    is_sound: bool
+    """Whether all gradients were finite, for which the device was waited for.
+
+    A network with others was not moved, and the rest is not to be relied on.
+    """
     generator_loss: Tensor
     discriminator_loss: Tensor
     real_score: Tensor
@@ -89,30 +99,28 @@ def simultaneous_step(players: Players, batch: Batch) -> StepStatistics:
     discriminator_loss = cross_entropy_to(real_logits, SMOOTHED_REAL) + cross_entropy_to(fake_logits, 0.0)
     generator_loss = cross_entropy_to(fake_logits, 1.0)
     # Both gradients before either step: the two losses share one graph, and neither may see the other's new weights.
-    _set_gradients(players.discriminator, discriminator_loss, retain_graph=True)
-    _set_gradients(players.generator, generator_loss)
-    players.discriminator_optimizer.step()
-    players.generator_optimizer.step()
-    return _statistics(generator_loss, discriminator_loss, real_logits, fake_logits)
+    is_sound = _set_gradients(players.discriminator_optimizer, discriminator_loss, retain_graph=True)
+    is_sound &= _set_gradients(players.generator_optimizer, generator_loss)
+    if is_sound:
+        players.discriminator_optimizer.step()
+        players.generator_optimizer.step()
+    return _statistics(is_sound, generator_loss, discriminator_loss, real_logits, fake_logits)
 
 
 def alternating_step(players: Players, batch: Batch) -> StepStatistics:
     """Move the discriminator on a real batch, then on a fake one, then the generator against the moved discriminator."""
     real_logits = players.discriminator(batch.real, *batch.condition)
     real_loss = cross_entropy_to(real_logits, 1.0)
-    _set_gradients(players.discriminator, real_loss)
-    players.discriminator_optimizer.step()
+    is_sound = _move(players.discriminator_optimizer, real_loss)
 
     fake = players.generator(batch.latent, *batch.condition)
     fake_logits = players.discriminator(fake.detach(), *batch.condition)
     fake_loss = cross_entropy_to(fake_logits, 0.0)
-    _set_gradients(players.discriminator, fake_loss)
-    players.discriminator_optimizer.step()
+    is_sound &= _move(players.discriminator_optimizer, fake_loss)
 
     generator_loss = cross_entropy_to(players.discriminator(fake, *batch.condition), 1.0)
-    _set_gradients(players.generator, generator_loss)
-    players.generator_optimizer.step()
-    return _statistics(generator_loss, real_loss + fake_loss, real_logits, fake_logits)
+    is_sound &= _move(players.generator_optimizer, generator_loss)
+    return _statistics(is_sound, generator_loss, real_loss + fake_loss, real_logits, fake_logits)
 
 
 def paired_step(players: Players, batch: Batch) -> StepStatistics:
@@ -129,7 +137,8 @@ def paired_step(players: Players, batch: Batch) -> StepStatistics:
     Auxiliary Classifier GANs", 2017, section 4; to stop where real images are named no better is our own.
     """
     fake = players.generator(batch.latent, *batch.condition)
-    images = shifted(torch.cat([batch.real, fake.detach()]), batch.shifted_share)
+    seen = [shifted(images, batch.shifted_share, batch.processes) for images in (batch.real, fake.detach())]
+    images = torch.cat(seen)
     penalized = batch.gradient_penalty > 0 and batch.step % PENALTY_INTERVAL == 0
     both_conditions = [torch.cat([label, label]) for label in batch.condition]
     logits, class_logits = players.discriminator(images.requires_grad_(penalized), *both_conditions)
@@ -141,18 +150,18 @@ def paired_step(players: Players, batch: Batch) -> StepStatistics:
     if penalized:
         # The mean over reals and fakes together is half the sum of R1 and R2, and gamma / 2 its weight.
         loss = loss + PENALTY_INTERVAL * batch.gradient_penalty * squared_gradient(logits, images)
-    _set_gradients(players.discriminator, loss)
-    players.discriminator_optimizer.step()
+    is_sound = _move(players.discriminator_optimizer, loss)
 
     with torch.no_grad():
         moved_real_logits, _ = players.discriminator(images[: len(batch.real)], *batch.condition)
-    fooled_logits, fooled_classes = players.discriminator(shifted(fake, batch.shifted_share), *batch.condition)
+    fooled_logits, fooled_classes = players.discriminator(shifted(fake, batch.shifted_share, batch.processes), *batch.condition)
     generator_loss = pairing_loss(fooled_logits, moved_real_logits)
-    excess_naming_loss = (_naming_loss(fooled_classes, batch.condition) - naming_loss.detach()).relu()
-    _set_gradients(players.generator, generator_loss + batch.class_weight * excess_naming_loss)
-    players.generator_optimizer.step()
+    excess_naming_loss = _naming_loss(fooled_classes, batch.condition) - naming_loss.detach()
+    counts = batch.processes.mean(excess_naming_loss.detach()) > 0
+    loss = generator_loss + batch.class_weight * torch.where(counts, excess_naming_loss, 0.0)
+    is_sound &= _move(players.generator_optimizer, loss)
     lead = real_logits - fake_logits
-    return _statistics(generator_loss, discriminator_loss, lead, -lead)
+    return _statistics(is_sound, generator_loss, discriminator_loss, lead, -lead)
 
 
 def _naming_loss(class_logits: Tensor | None, condition: tuple[Tensor, ...]) -> Tensor:
@@ -163,15 +172,28 @@ def _naming_loss(class_logits: Tensor | None, condition: tuple[Tensor, ...]) -> 
     return cross_entropy(class_logits[: len(label)], label)
 
 
-def _set_gradients(network: nn.Module, loss: Tensor, retain_graph: bool = False) -> None:
-    """Replace the gradients of one network's weights, and of nothing else, by those of `loss`."""
-    weights = list(network.parameters())
-    for weight, gradient in zip(weights, torch.autograd.grad(loss, weights, retain_graph=retain_graph), strict=True):
-        weight.grad = gradient
+def _set_gradients(optimizer: Optimizer, loss: Tensor, retain_graph: bool = False) -> bool:
+    """Replace the gradients of the optimizer's weights, and of no others, by those of `loss`; return whether all are finite."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    optimizer.zero_grad()
+    # Not autograd.grad, which networks that several processes train would not hear of.
+    loss.backward(inputs=weights, retain_graph=retain_graph)  # type: ignore[no-untyped-call]
+    return bool(get_total_norm(weight.grad for weight in weights).isfinite())
 
 
-def _statistics(generator_loss: Tensor, discriminator_loss: Tensor, real_logits: Tensor, fake_logits: Tensor) -> StepStatistics:
+def _move(optimizer: Optimizer, loss: Tensor) -> bool:
+    """Move the optimizer's network a step down `loss`, or not at all if a gradient is not finite; return whether it moved."""
+    is_sound = _set_gradients(optimizer, loss)
+    if is_sound:
+        optimizer.step()
+    return is_sound
+
+
+def _statistics(
+    is_sound: bool, generator_loss: Tensor, discriminator_loss: Tensor, real_logits: Tensor, fake_logits: Tensor
+) -> StepStatistics:
     return StepStatistics(
+        is_sound=is_sound,
         generator_loss=generator_loss.detach(),
         discriminator_loss=discriminator_loss.detach(),
         real_score=real_logits.detach().float().sigmoid().mean(),

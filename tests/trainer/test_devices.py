@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from pocketgan_trainer.devices import choose_device, supports_bfloat16
 from pocketgan_trainer.errors import TrainingError
-from pocketgan_trainer.training.devices import choose_device, supports_bfloat16
 
 
 @pytest.fixture(params=[False, True], ids=["without CUDA", "with CUDA"])
@@ -12,6 +12,7 @@ def has_cuda(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """Whether torch says that there is a CUDA device."""
     has: bool = request.param
     monkeypatch.setattr(torch.cuda, "is_available", lambda: has)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 * has)
     return has
 
 
@@ -29,6 +30,14 @@ def test_cuda_that_is_not_there_is_refused_with_a_way_out(has_cuda: bool) -> Non
     else:
         with pytest.raises(TrainingError, match=r"--device cuda: torch finds no CUDA device here; use --device cpu"):
             choose_device("cuda")
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_each_process_of_a_machine_has_a_gpu_of_its_own(has_cuda: bool, name: str) -> None:
+    if has_cuda:
+        assert [choose_device(name, number).index for number in (0, 1)] == [0, 1]
+        with pytest.raises(TrainingError, match="process 2 of this machine has no GPU: torch finds 2; start fewer"):
+            choose_device(name, 2)
 
 
 @pytest.mark.parametrize(

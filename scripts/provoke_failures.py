@@ -1,0 +1,238 @@
+"""Spoils training runs on purpose and sees whether the watch notices. Needs the extras [cpu,train]; 10 minutes on two cores.
+
+    python scripts/provoke_failures.py [--images 55000] [--only NAME] [--curves FOLDER]
+
+Each run is of real digits, most by the mlp preset, and prints what was done to it, in which epoch it was noticed, and in which
+words. A run that nothing was done to must end without a warning. Exit status 1 if a failure was missed, or a healthy run blamed.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pocketgan.cpus import usable_cpus
+from pocketgan_trainer.data.mnist import Digits, load_mnist
+from pocketgan_trainer.data.validation import TrainingSplit, split_validation
+from pocketgan_trainer.devices import supports_bfloat16
+from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.evaluate.judge import load_judge
+from pocketgan_trainer.training import loop
+from pocketgan_trainer.training.checkpoint import load_checkpoint
+from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.diary import Diary
+from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.progress import Means, Progress
+from pocketgan_trainer.training.run_folder import RunFolder
+from pocketgan_trainer.training.steps import Batch, Players, Step, StepStatistics
+from pocketgan_trainer.watch.observation import Observation
+from pocketgan_trainer.watch.signs import Sign, merged
+from pocketgan_trainer.watch.validation_watch import ValidationWatch, watch_validation
+
+_CPU = torch.device("cpu")
+MLP = PRESETS["mlp"].config
+SPOILT_DIGIT = 8
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that the watch said."""
+
+    epoch: int
+    kind: str
+    told: str
+
+
+class Listener:
+    """A report that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+        self._epoch = 1
+
+    def step(self, progress: Progress, sums: Tensor) -> None:
+        """Keep the epoch."""
+        self._epoch = progress.epoch + 1
+
+    def skipped(self, step: int) -> None:
+        """Keep it."""
+        self.notices.append(Notice(self._epoch, "skipped", f"NaN in step {step:,}: skipped"))
+
+    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
+        """Keep the warnings."""
+        self.notices += [Notice(progress.epoch, sign.kind, sign.told) for sign in merged(warnings)]
+
+
+@dataclass(frozen=True)
+class Ward:
+    """Where patients are treated."""
+
+    split: TrainingSplit
+    watch: ValidationWatch
+    run: RunFolder
+    listener: Listener
+
+    def train(self, config: TrainingConfig, digits: Digits | None = None) -> None:
+        """Train on digits, all if none are given; go on where the run was left. A run that gives up is noticed, too."""
+        checkpoint = load_checkpoint(self.run.last) if self.run.last.exists() else None
+        diary = Diary(config, self.watch, self.run, self.listener)
+        try:
+            loop.train(config, digits or self.split.training, _CPU, diary, lambda: False, checkpoint)
+        except TrainingError as error:
+            self.listener.notices.append(Notice(0, "given up", str(error)))
+
+
+@contextmanager
+def step_of_mlp(change: Callable[[Step], Step]) -> Iterator[None]:
+    """Have the mlp preset take changed steps, for the block."""
+    spoilt = replace(PRESETS["mlp"], step=change(PRESETS["mlp"].step))
+    with patch.object(loop, "PRESETS", {**PRESETS, "mlp": spoilt}):
+        yield
+
+
+def drawn_together(step: Step) -> Step:
+    """Return a step that also pulls the generator's images towards their mean."""
+
+    def pulled(players: Players, batch: Batch) -> StepStatistics:
+        measured = step(players, batch)
+        for _ in range(2):
+            images = players.generator(batch.latent)
+            players.generator_optimizer.zero_grad()
+            torch.square(images - images.mean(dim=0).detach()).sum(dim=(1, 2, 3)).mean().backward()  # type: ignore[no-untyped-call]
+            players.generator_optimizer.step()
+        return measured
+
+    return pulled
+
+
+def poisoned(is_ill: Callable[[int], bool]) -> Callable[[Step], Step]:
+    """Return a change to a step: in some of the run's steps one gradient of the generator is not a number."""
+
+    def change(step: Step) -> Step:
+        def with_poison(players: Players, batch: Batch) -> StepStatistics:
+            if not is_ill(batch.step):
+                return step(players, batch)
+            weight = next(players.generator.parameters())
+            hook = weight.register_hook(lambda gradient: gradient * float("nan"))  # type: ignore[no-untyped-call]
+            measured = step(players, batch)
+            hook.remove()
+            return measured
+
+        return with_poison
+
+    return change
+
+
+def healthy(ward: Ward) -> None:
+    """Nothing; the preset nano."""
+    own = PRESETS["nano"].config
+    ward.train(replace(own, epochs=6, bfloat16=own.bfloat16 and supports_bfloat16(_CPU)))
+
+
+def collapse(ward: Ward) -> None:
+    """Pull the generator's images together."""
+    with step_of_mlp(drawn_together):
+        ward.train(replace(MLP, epochs=6))
+
+
+def lost_digit(ward: Ward) -> None:
+    """Train on all digits, then on all but one."""
+    ward.train(replace(MLP, epochs=8))
+    digits = ward.split.training
+    others = digits.labels != SPOILT_DIGIT
+    fewer = Digits(digits.images[others], digits.labels[others])
+    ward.train(replace(MLP, epochs=16), fewer)
+
+
+def winning_discriminator(ward: Ward) -> None:
+    """Ten times the learning rate."""
+    ward.train(replace(MLP, epochs=6, learning_rate=10 * MLP.learning_rate))
+
+
+def poison_now_and_then(ward: Ward) -> None:
+    """A gradient that is not a number, in every 50th step."""
+    with step_of_mlp(poisoned(lambda step: step % 50 == 49)):
+        ward.train(replace(MLP, epochs=2))
+
+
+def poison_for_good(ward: Ward) -> None:
+    """Gradients that are not numbers, in every step of the second epoch."""
+    steps = loop.count_steps(MLP, len(ward.split.training))
+    with step_of_mlp(poisoned(lambda step: step >= steps)):
+        ward.train(replace(MLP, epochs=2))
+
+
+@dataclass(frozen=True)
+class Provocation:
+    """What is done to a run, and what the watch must say then."""
+
+    do: Callable[[Ward], None]
+    expected: frozenset[str]
+    """Kinds of notices, of which one at least must come; nothing at all may, if there are none."""
+
+
+PROVOCATIONS = (
+    Provocation(healthy, frozenset()),
+    Provocation(collapse, frozenset({"alike"})),
+    Provocation(lost_digit, frozenset({"vanishing"})),
+    Provocation(winning_discriminator, frozenset({"won"})),
+    Provocation(poison_now_and_then, frozenset({"skipped"})),
+    Provocation(poison_for_good, frozenset({"given up"})),
+)
+
+
+def notices_of(provocation: Provocation, split: TrainingSplit, folder: Path) -> list[Notice]:
+    """Return what was said of a run in `folder` that was spoilt so."""
+    watch = watch_validation(load_judge("first"), split, tuple("0123456789"))
+    ward = Ward(split, watch, RunFolder(folder), Listener())
+    provocation.do(ward)
+    return ward.listener.notices
+
+
+def is_caught(provocation: Provocation, notices: Sequence[Notice]) -> bool:
+    """Say whether the watch said what it should."""
+    kinds = {notice.kind for notice in notices}
+    return bool(kinds & provocation.expected) if provocation.expected else not kinds
+
+
+def main() -> None:
+    """Spoil runs and print what was noticed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [provocation.do.__name__ for provocation in PROVOCATIONS]
+    parser.add_argument("--images", type=int, default=55_000, help="training digits (default 55,000)")
+    parser.add_argument("--only", choices=names, help="one of them alone")
+    parser.add_argument("--curves", type=Path, help="folder for the curves.png of each, as NAME.png")
+    arguments = parser.parse_args()
+    torch.set_num_threads(usable_cpus())
+    whole = split_validation(load_mnist())
+    rows = np.arange(arguments.images)
+    split = TrainingSplit(Digits(whole.training.images[rows], whole.training.labels[rows]), whole.validation)
+    missed = 0
+    print("| what was done | first noticed in epoch | what was said |\n|---|---|---|")
+    for provocation in PROVOCATIONS:
+        if arguments.only not in (None, provocation.do.__name__):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            notices = notices_of(provocation, split, Path(folder))
+            if arguments.curves:
+                shutil.copy(RunFolder(Path(folder)).curves, arguments.curves / f"{provocation.do.__name__}.png")
+        missed += not is_caught(provocation, notices)
+        wanted = [notice for notice in notices if notice.kind in provocation.expected] or notices
+        first = f"{wanted[0].epoch or 'the last'} | {wanted[0].told}" if wanted else "| nothing"
+        print(f"| {provocation.do.__doc__} | {first} |", flush=True)
+        for notice in notices:
+            print(f"    epoch {notice.epoch}: {notice.kind}: {notice.told}", file=sys.stderr)
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""The training loop that everyone writes: what `scripts/bench_training.py` compares gan-train with. Not for training.
+
+The same networks play the same games for the same number of steps, with the same hyper-parameters and schedules, written the way
+of tutorials and papers' code: a DataLoader that makes float32 images one by one, torch's default memory layout, Dropout and Adam,
+losses gone through backwards one by one, gradient penalties at every step. In float32 on a CPU. One game differs a little: the
+DCGAN's generator moves against the moved discriminator, as in most tutorials, and not at the same moment.
+"""
+
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
+from torch.optim import Adam
+from torch.utils.data import DataLoader, Dataset
+
+from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.networks.dropout import UniformDropout
+from pocketgan_trainer.training import schedule
+from pocketgan_trainer.training.augment import shifted
+from pocketgan_trainer.training.average import decay_of, update_average
+from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.presets import PRESETS, asked_classes, build_discriminator, build_generator
+from pocketgan_trainer.training.steps import SMOOTHED_REAL, alternating_step, simultaneous_step
+
+
+class PlainImages(Dataset[tuple[Tensor, int]]):
+    """One image at a time, float32 [1, S, S] from -1 to 1 as ToTensor and Normalize make it, and its label."""
+
+    def __init__(self, digits: Digits) -> None:
+        self._digits = digits
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._digits)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """Return one image and its label."""
+        pixels = torch.from_numpy(self._digits.images[index])[None].float().div(255)
+        return pixels.sub(0.5).div(0.5), int(self._digits.labels[index])
+
+
+class UsualTraining:
+    """A run of `config`'s preset, written the usual way."""
+
+    def __init__(self, config: TrainingConfig, digits: Digits, penalty_interval: int = 1) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.penalty_interval = penalty_interval
+        """Gradient penalties are taken at every so-many-th step, and weigh so many times as much there."""
+        self.loader = DataLoader(PlainImages(digits), config.batch_size, shuffle=True, drop_last=True)
+        self.images_total = config.epochs * len(self.loader) * config.batch_size
+        self.latent_size = PRESETS[config.preset].latent_size
+        self.generator, self.discriminator = _plain(build_generator(config)), _plain(build_discriminator(config))
+        self.average = deepcopy(self.generator)
+        betas = (config.adam_beta1, config.adam_beta2)
+        self.generator_optimizer = Adam(self.generator.parameters(), config.learning_rate, betas)
+        self.discriminator_optimizer = Adam(self.discriminator.parameters(), config.learning_rate, betas)
+        self.images_seen = 0
+
+    @property
+    def drawn_from(self) -> nn.Module:
+        """The generator to draw from."""
+        return self.average if self.config.ema_halflife_images else self.generator
+
+    def epoch(self) -> Iterator[float]:
+        """Take the steps of one epoch; yield the time after each, in seconds of `time.perf_counter`."""
+        step = PRESETS[self.config.preset].step
+        for real, label in self.loader:
+            latent = torch.randn(len(real), self.latent_size)
+            rate = schedule.learning_rate(self.config, self.images_seen, self.images_total)
+            for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+                schedule.set_learning_rate(optimizer, rate)
+            if not schedule.uses_batch_statistics(self.config, self.images_seen, self.images_total):
+                schedule.freeze_statistics(self.generator)
+            if step is simultaneous_step:
+                losses = self._convolutional_step(real, latent)
+            elif step is alternating_step:
+                losses = self._dense_step(real, latent)
+            else:
+                losses = self._paired_step(real, latent, label)
+            self._update_average()
+            self.images_seen += len(real)
+            # As everyone logs.
+            _ = [loss.item() for loss in losses]
+            yield time.perf_counter()
+
+    def _convolutional_step(self, real: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
+        self.discriminator_optimizer.zero_grad()
+        fake = self.generator(latent)
+        real_loss = _entropy(self.discriminator(real), SMOOTHED_REAL)
+        fake_loss = _entropy(self.discriminator(fake.detach()), 0.0)
+        real_loss.backward()
+        fake_loss.backward()
+        self.discriminator_optimizer.step()
+        self.generator_optimizer.zero_grad()
+        generator_loss = _entropy(self.discriminator(fake), 1.0)
+        generator_loss.backward()
+        self.generator_optimizer.step()
+        return generator_loss, real_loss + fake_loss
+
+    def _dense_step(self, real: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
+        self.discriminator_optimizer.zero_grad()
+        real_loss = _entropy(self.discriminator(real), 1.0)
+        real_loss.backward()
+        self.discriminator_optimizer.step()
+        self.discriminator_optimizer.zero_grad()
+        fake = self.generator(latent)
+        fake_loss = _entropy(self.discriminator(fake.detach()), 0.0)
+        fake_loss.backward()
+        self.discriminator_optimizer.step()
+        self.generator_optimizer.zero_grad()
+        generator_loss = _entropy(self.discriminator(fake), 1.0)
+        generator_loss.backward()
+        self.generator_optimizer.step()
+        return generator_loss, real_loss + fake_loss
+
+    def _paired_step(self, real: Tensor, latent: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        config, seen = self.config, self.images_seen
+        condition = (label,) if asked_classes(config) else ()
+        refining = schedule.refines(config, seen, self.images_total)
+        share, class_weight = (config.shifted_share, config.class_weight) if refining else (0.0, 0.0)
+        fake = self.generator(latent, *condition)
+        shown_real = shifted(real, share).requires_grad_()
+        shown_fake = shifted(fake.detach(), share).requires_grad_()
+
+        self.discriminator_optimizer.zero_grad()
+        real_logits, class_logits = self.discriminator(shown_real, *condition)
+        fake_logits, _ = self.discriminator(shown_fake, *condition)
+        naming_loss = cross_entropy(class_logits, label) if condition else torch.zeros(())
+        loss = softplus(fake_logits - real_logits).mean() + class_weight * naming_loss
+        gamma = schedule.gradient_penalty(config, seen, self.images_total)
+        if seen // config.batch_size % self.penalty_interval == 0:
+            for images, logits in ((shown_real, real_logits), (shown_fake, fake_logits)):
+                (slopes,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+                loss = loss + self.penalty_interval * gamma / 2 * slopes.square().sum(dim=(1, 2, 3)).mean()
+        loss.backward()
+        self.discriminator_optimizer.step()
+
+        self.generator_optimizer.zero_grad()
+        real_logits, _ = self.discriminator(shown_real.detach(), *condition)
+        fake_logits, class_logits = self.discriminator(shifted(fake, share), *condition)
+        generator_loss = softplus(real_logits.detach() - fake_logits).mean()
+        if condition:
+            excess = cross_entropy(class_logits, label) - naming_loss.detach()
+            generator_loss = generator_loss + class_weight * excess.relu()
+        generator_loss.backward()
+        self.generator_optimizer.step()
+        return generator_loss, loss
+
+    def _update_average(self) -> None:
+        if self.config.ema_halflife_images:
+            decay = decay_of(self.config.ema_halflife_images, self.images_seen, self.config.batch_size)
+            update_average(self.average, self.generator, decay)
+
+
+def _plain(network: nn.Module) -> nn.Module:
+    """Return the network in torch's default memory layout, with torch's own Dropout."""
+    for layer in list(network.modules()):
+        for name, child in layer.named_children():
+            if isinstance(child, UniformDropout):
+                setattr(layer, name, nn.Dropout(child.probability))
+    return network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+
+def _entropy(logits: Tensor, target: float) -> Tensor:
+    return binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))

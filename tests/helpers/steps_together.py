@@ -1,0 +1,76 @@
+"""A few training steps of every preset, for a test to start with torchrun, or to take by itself.
+
+    torchrun --standalone --nproc-per-node 2 steps_together.py FOLDER
+
+Each process leaves FOLDER/RANK.json: for each preset the losses of its steps, and what is drawn after them.
+"""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch.optim import SGD
+
+from pocketgan_trainer.data.mnist import load_mnist
+from pocketgan_trainer.processes import Processes, processes_of_environment
+from pocketgan_trainer.training.build_players import build_players
+from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.sampling import random_latents
+from pocketgan_trainer.training.shared_networks import own_network
+from pocketgan_trainer.training.steps import Batch
+
+STEPS = 5
+"""Two of them with gradient penalties."""
+BATCH_SIZE = 16
+
+
+def losses_of_steps(preset_name: str, processes: Processes) -> dict[str, list[float]]:
+    """Return the losses of each step, and the generator's running variances after them.
+
+    By plain gradient descent with short steps: Adam makes long steps of the tiniest differences.
+    """
+    torch.manual_seed(0)
+    device = torch.device("cpu")
+    preset, digits = PRESETS[preset_name], load_mnist()
+    players = build_players(replace(preset.config, bfloat16=False), device, processes)
+    players = replace(
+        players,
+        generator_optimizer=SGD(players.generator.parameters(), lr=1e-3),
+        discriminator_optimizer=SGD(players.discriminator.parameters(), lr=1e-3),
+    )
+    losses: dict[str, list[float]] = {"generator": [], "discriminator": [], "variance": []}
+    for step in range(STEPS):
+        rows = slice(step * BATCH_SIZE, (step + 1) * BATCH_SIZE)
+        labels = processes.own(torch.from_numpy(digits.labels[rows]).long())
+        batch = Batch(
+            real=processes.own(torch.from_numpy(digits.images[rows, None]).float() / 127.5 - 1),
+            latent=processes.own(random_latents(BATCH_SIZE, preset.latent_size, device)),
+            condition=(labels,) if preset.heeds_classes else (),
+            step=step,
+            gradient_penalty=0.5,
+            class_weight=0.3,
+            shifted_share=0.5,
+            processes=processes,
+        )
+        statistics = preset.step(players, batch)
+        assert statistics.is_sound
+        losses["generator"].append(processes.mean(statistics.generator_loss).item())
+        losses["discriminator"].append(processes.mean(statistics.discriminator_loss).item())
+    buffers = own_network(players.generator).named_buffers()
+    losses["variance"] = [buffer.mean().item() for name, buffer in buffers if name.endswith("running_var")]
+    return losses
+
+
+def main() -> None:
+    """Take the steps in this process of several."""
+    torch.set_num_threads(1)
+    processes = processes_of_environment()
+    with processes.joined():
+        found = {name: losses_of_steps(name, processes) for name in PRESETS}
+    (Path(sys.argv[1]) / f"{processes.rank}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""`curves.png`: a picture of every run, whatever its lines hold."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from full_disk import small_files_only
+from observations import class_view, line_of, observation
+from PIL import Image
+
+from pocketgan.errors import OutputError
+from pocketgan_trainer.watch.curves import write_curves
+from pocketgan_trainer.watch.observation import ClassView, Observation
+
+Lines = list[dict[str, object]]
+
+WIDTH, HEIGHT = 1170, 630
+BLUE = (31, 119, 180)
+"""Of the first line in a diagram."""
+FIGURES = (
+    "generator_loss",
+    "discriminator_loss",
+    "real_score",
+    "fake_score",
+    "pairs_named_training",
+    "pairs_named_held_out",
+)
+TABLES = ("class_shares", "coverage", "variety")
+CAT, DOG = class_view("cat", share=0.6, real_share=0.5), class_view("dog", share=0.4, real_share=0.5)
+
+
+def pets(ratio: float, *changed: ClassView, named_training: float = 0.75, named_held_out: float = 0.75) -> Observation:
+    """Return an observation of cats and dogs, some of them `changed`."""
+    views = {view.name: view for view in (CAT, DOG, *changed)}
+    return observation(ratio, tuple(views.values()), named_training, named_held_out, names=tuple(views))
+
+
+LINES: Lines = [line_of(epoch, pets(4.0 / epoch)) for epoch in (1, 2, 3)]
+
+
+def drawn(path: Path, lines: Lines) -> bytes:
+    """Return the file of the curves of these lines, a whole PNG file of the size that all of them have."""
+    write_curves(path, lines)
+    with Image.open(path) as picture:
+        picture.load()
+        assert picture.format == "PNG"
+        assert picture.size == (WIDTH, HEIGHT)
+        lightest_and_darkest = picture.convert("L").getextrema()
+        assert lightest_and_darkest == (0, 255)
+    return path.read_bytes()
+
+
+def panels(path: Path, lines: Lines) -> list[Image.Image]:
+    """Return the six diagrams of the curves of these lines, row by row."""
+    drawn(path, lines)
+    wide, high = WIDTH // 3, HEIGHT // 2
+    with Image.open(path) as picture:
+        corners = [(wide * column, high * row) for row in range(2) for column in range(3)]
+        return [picture.convert("RGB").crop((left, top, left + wide, top + high)) for left, top in corners]
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The curves of LINES."""
+    path = tmp_path_factory.mktemp("curves") / "curves.png"
+    drawn(path, LINES)
+    return path
+
+
+def test_the_same_lines_have_the_same_file_in_place_of_the_older_one(tmp_path: Path, known: Path) -> None:
+    path = tmp_path / "curves.png"
+    path.write_bytes(b"older")
+    assert drawn(path, LINES) == known.read_bytes()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {
+            "generator_loss": 0.5,
+            "real_score": 0.4,
+            "frechet_ratio": 3.0,
+            "class_shares": {"cat": 0.3, "dog": 0.4},
+            "coverage": {"cat": 0.9, "dog": 0.4},
+            "pairs_named_training": 0.9,
+        },
+        {
+            "discriminator_loss": 0.9,
+            "fake_score": 0.6,
+            "frechet_ratio": 5.0,
+            "class_shares": {"cat": 0.6, "dog": 0.9},
+            "variety": {"cat": 0.4, "dog": 0.9},
+            "pairs_named_held_out": 0.5,
+        },
+    ],
+    ids=["some", "the others"],
+)
+def test_each_figure_is_to_be_seen_in_its_diagram(tmp_path: Path, changed: dict[str, object]) -> None:
+    # Beside lines that take the axes as far as they go, so that nothing but the figures differs.
+    lowest = dict.fromkeys(FIGURES, 0.3) | {table: {"cat": 0.05, "dog": 0.05} for table in TABLES}
+    highest = dict.fromkeys(FIGURES, 1.0) | {table: {"cat": 1.0, "dog": 1.0} for table in TABLES}
+    reach: Lines = [{"epoch": 0, **lowest, "frechet_ratio": 1.0}, {"epoch": 1, **highest, "frechet_ratio": 10.0}]
+    later: Lines = [{**line, "epoch": epoch} for epoch, line in enumerate([*LINES, LINES[-1]], start=2)]
+    before = panels(tmp_path / "curves.png", [*reach, *later])
+    after = panels(tmp_path / "curves.png", [*reach, *later[:-2], {**later[-2], **changed}, later[-1]])
+    assert [one.tobytes() == other.tobytes() for one, other in zip(before, after, strict=True)] == [False] * 6
+
+
+def test_one_epoch_more_is_to_be_seen(tmp_path: Path, known: Path) -> None:
+    assert drawn(tmp_path / "curves.png", [*LINES, line_of(4, pets(1.0))]) != known.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_there"), [([], False), ([{"epoch": 1, "frechet_ratio": 2.0, "class_shares": {"cat": 1.0}}], True)], ids=[0, 1]
+)
+def test_a_single_epoch_is_to_be_seen_though_it_is_no_line(tmp_path: Path, lines: Lines, is_there: bool) -> None:
+    _, _, ratio, shares, *_ = panels(tmp_path / "curves.png", lines)
+    # These two have no legend, in which the colour would be as well.
+    for diagram in (ratio, shares):
+        assert (np.asarray(diagram) == BLUE).all(axis=2).any() == is_there
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [{"epoch": 1}],
+        [{"epoch": 1, "frechet_ratio": 2.0}, {"epoch": 2, "frechet_ratio": None, "coverage": None, "class_shares": None}, *LINES],
+        [LINES[0], {"epoch": 2, "class_shares": {}, "coverage": {}, "variety": {}}],
+        [
+            LINES[0],
+            {"epoch": 2, "class_shares": {"cat": 1.0}, "coverage": {"cat": None}},
+            line_of(3, pets(2.0, class_view("owl"))),
+        ],
+    ],
+    ids=["no figure", "of older versions", "no class", "other classes"],
+)
+def test_what_lines_lack_is_left_out(tmp_path: Path, lines: Lines) -> None:
+    assert drawn(tmp_path / "curves.png", lines)
+
+
+def test_classes_whose_coverage_is_unknown_are_passed_over(tmp_path: Path) -> None:
+    files = [
+        drawn(tmp_path / "curves.png", [{"epoch": epoch, "coverage": table} for epoch in (1, 2)])
+        for table in ({"cat": 0.5, "dog": None}, {"cat": 0.5, "dog": 0.7})
+    ]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("count", [1, 13])
+def test_one_class_and_many_are_drawn(tmp_path: Path, count: int) -> None:
+    names = [f"class{number}" for number in range(count)]
+    assert drawn(tmp_path / "curves.png", [line_of(epoch, observation(2.0, names=names)) for epoch in (1, 2)])
+
+
+def test_on_a_full_disk_the_older_curves_stay_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    path = tmp_path / "curves.png"
+    path.write_bytes(b"older")
+    with pytest.raises(OutputError, match=r"cannot write .*curves\.png: File too large"), small_files_only():
+        write_curves(path, LINES)
+    assert path.read_bytes() == b"older"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,360 @@
+"""Signs that a run goes wrong: each where it should be, at its limits, and nowhere else."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from math import inf, nextafter
+
+import pytest
+from observations import DIGITS, class_view, line_of, observation
+
+from pocketgan_trainer.watch.observation import ClassView, Observation
+from pocketgan_trainer.watch.signs import (
+    ALL_PAIRS,
+    BETTER_FACTOR,
+    BY_HEART_GAP,
+    LEAST_REAL_IMAGES,
+    LEAST_VARIETY,
+    MISSING_SHARE,
+    NO_PAIRS,
+    PRESENT_SHARE,
+    PROGRESS_EPOCHS,
+    ROUGH_RATIO,
+    WORSE_FACTOR,
+    YOUNG_EPOCHS,
+    Line,
+    Remedies,
+    Sign,
+    called,
+    merged,
+    signs_of,
+    standing_signs,
+)
+
+CLASSIC = Remedies(is_told_classes=False, has_penalty=False)
+"""What the classic GANs have."""
+GREY = Sign("grey", None, "all is grey", "more contrast")
+
+
+def history(*ratios: float, changed: Sequence[ClassView] = ()) -> list[Line]:
+    """Return the lines of epochs with these Frechet ratios, healthy but for the classes `changed`."""
+    return [line_of(epoch, observation(ratio, changed)) for epoch, ratio in enumerate(ratios, start=1)]
+
+
+def grown_up(ratio: float = 2.0, changed: Sequence[ClassView] = ()) -> list[Line]:
+    """Return the lines of so many epochs that the next one is not young."""
+    return history(*[ratio] * YOUNG_EPOCHS, changed=changed)
+
+
+def keys(seen: Observation, before: Sequence[Line]) -> list[str]:
+    """Return what the signs are known by."""
+    return [sign.key for sign in signs_of(seen, before, CLASSIC)]
+
+
+def lines_with(*keys_of_epochs: Sequence[str]) -> list[Line]:
+    """Return lines of epochs that had signs with these keys."""
+    return [{"epoch": epoch, "signs": dict.fromkeys(of_epoch, "told")} for epoch, of_epoch in enumerate(keys_of_epochs, start=1)]
+
+
+ALL_WRONG = observation(
+    100.0,
+    (class_view("3", share=0.0), class_view("4", variety=0.0)),
+    named_training=1.0,
+    named_held_out=0.0,
+)
+"""As much as can be wrong at once: a discriminator cannot have won and lost."""
+
+
+def test_a_healthy_epoch_has_no_sign() -> None:
+    assert signs_of(observation(), grown_up(), CLASSIC) == []
+
+
+def test_whatever_is_wrong_has_its_sign() -> None:
+    assert keys(ALL_WRONG, grown_up()) == ["vanishing 3", "alike 4", "lost", "by heart", "worse"]
+
+
+# -- missing and vanishing
+
+
+def test_a_class_is_missing_below_its_limit_and_not_at_it() -> None:
+    never = (class_view("3", share=0.0),)
+    limit = MISSING_SHARE * 0.1
+    assert keys(observation(changed=(class_view("3", share=limit),)), grown_up(changed=never)) == []
+    assert keys(observation(changed=(class_view("3", share=nextafter(limit, 0)),)), grown_up(changed=never)) == ["missing 3"]
+
+
+def test_a_share_is_measured_by_that_of_real_images() -> None:
+    rare, common = class_view("1", share=0.02, real_share=0.02), class_view("2", share=0.02, real_share=0.5)
+    before = grown_up(changed=(replace(rare, share=0.0), replace(common, share=0.0)))
+    assert keys(observation(changed=(rare, common)), before) == ["missing 2"]
+
+
+def test_a_class_that_was_there_and_is_gone_is_vanishing() -> None:
+    gone = observation(changed=(class_view("3", share=0.0),))
+    once = [*history(2.0), *grown_up(changed=(class_view("3", share=0.0),))]
+    assert keys(gone, once) == ["vanishing 3"]
+    assert keys(gone, once[1:]) == ["missing 3"]
+
+
+def test_a_class_was_there_at_its_limit_and_not_below() -> None:
+    gone = observation(changed=(class_view("3", share=0.0),))
+    assert keys(gone, grown_up(changed=(class_view("3", share=PRESENT_SHARE * 0.1),))) == ["vanishing 3"]
+    assert keys(gone, grown_up(changed=(class_view("3", share=PRESENT_SHARE * 0.1 - 0.001),))) == ["missing 3"]
+
+
+def test_a_class_without_real_images_is_not_missed() -> None:
+    unknown = class_view("3", share=0.0, real_share=0.0, real_images=0, coverage=None, variety=None)
+    assert keys(observation(changed=(unknown,)), grown_up()) == []
+
+
+def test_a_missing_class_is_told_with_its_shares_and_a_remedy() -> None:
+    (sign,) = signs_of(observation(changed=(class_view("3", share=0.004),)), grown_up(), CLASSIC)
+    assert (sign.kind, sign.class_name) == ("vanishing", "3")
+    assert sign.told == "digit 3 is vanishing: 0.4% of the images are taken for it, of real ones 10.0%"
+    assert "--lr" in sign.advice
+    assert "--batch-size" in sign.advice
+
+
+# -- alike
+
+
+def test_images_are_too_much_alike_below_the_limit_and_not_at_it() -> None:
+    assert keys(observation(changed=(class_view("4", variety=LEAST_VARIETY),)), grown_up()) == []
+    assert keys(observation(changed=(class_view("4", variety=nextafter(LEAST_VARIETY, 0)),)), grown_up()) == ["alike 4"]
+
+
+def test_a_missing_class_is_not_called_alike_too() -> None:
+    assert keys(observation(changed=(class_view("4", share=0.019, variety=0.0),)), grown_up()) == ["vanishing 4"]
+
+
+def test_images_alike_are_told_with_how_far_apart_they_are_and_a_remedy() -> None:
+    (sign,) = signs_of(observation(changed=(class_view("shoe", variety=0.25),), names=("shoe",)), grown_up(), CLASSIC)
+    assert sign.told == "the images of class 'shoe' are too much alike: two of them are 25% as far apart as real ones"
+    assert "--seed" in sign.advice
+
+
+# -- won and lost
+
+
+def test_the_discriminator_has_won_at_the_limit_and_not_below() -> None:
+    assert keys(observation(named_training=ALL_PAIRS, named_held_out=ALL_PAIRS), grown_up()) == ["won"]
+    below = nextafter(ALL_PAIRS, 0)
+    assert keys(observation(named_training=below, named_held_out=below), grown_up()) == []
+
+
+def test_a_discriminator_that_names_all_pairs_has_not_won_while_images_get_better() -> None:
+    limit = BETTER_FACTOR * 2.0
+    assert keys(observation(limit, named_training=1.0, named_held_out=1.0), grown_up(2.0)) == []
+    assert keys(observation(nextafter(limit, inf), named_training=1.0, named_held_out=1.0), grown_up(2.0)) == ["won"]
+
+
+def test_better_means_better_than_all_epochs_before() -> None:
+    before = [*history(1.0), *grown_up(4.0)]
+    assert keys(observation(1.5, named_training=1.0, named_held_out=1.0), before) == ["won"]
+
+
+def test_the_discriminator_has_lost_where_it_names_no_pairs_of_rough_images() -> None:
+    def signs(ratio: float, named: float) -> list[str]:
+        return keys(observation(ratio, named_training=named, named_held_out=named), grown_up(ROUGH_RATIO))
+
+    assert signs(ROUGH_RATIO, NO_PAIRS) == ["lost"]
+    assert signs(nextafter(ROUGH_RATIO, 0), NO_PAIRS) == []
+    assert signs(ROUGH_RATIO, nextafter(NO_PAIRS, 1)) == []
+
+
+def test_winning_and_losing_are_told_with_the_pairs_and_a_remedy() -> None:
+    (won,) = signs_of(observation(named_training=1.0, named_held_out=0.999), grown_up(), CLASSIC)
+    assert won.told == "the discriminator has won: it names the real one of 99.9% of pairs, and the images get no better"
+    assert "lower --lr" in won.advice
+    (lost,) = signs_of(observation(9.0, named_training=0.5, named_held_out=0.512), grown_up(9.0), CLASSIC)
+    assert lost.told == "the discriminator has lost: it names the real one of 51.2% of pairs, though the images are rough"
+    assert "another --lr" in lost.advice
+
+
+# -- by heart
+
+
+def test_training_images_are_known_by_heart_at_the_limit_and_not_below() -> None:
+    # From 0, because other differences are not exact.
+    assert keys(observation(named_training=BY_HEART_GAP, named_held_out=0.0), grown_up()) == ["by heart"]
+    assert keys(observation(named_training=nextafter(BY_HEART_GAP, 0), named_held_out=0.0), grown_up()) == []
+
+
+def test_naming_images_never_seen_more_often_is_not_by_heart() -> None:
+    assert keys(observation(named_training=0.6, named_held_out=0.9), grown_up()) == []
+
+
+def test_knowing_by_heart_is_told_with_both_shares_and_a_remedy() -> None:
+    (sign,) = signs_of(observation(named_training=0.987, named_held_out=0.7), grown_up(), CLASSIC)
+    assert sign.told == (
+        "the discriminator knows its training images by heart: it names the real one of 98.7% of pairs with those, but of 70.0% "
+        "with images that it never saw"
+    )
+    assert "more images" in sign.advice
+
+
+# -- worse
+
+
+def test_images_are_worse_beyond_the_limit_and_not_at_it() -> None:
+    limit = WORSE_FACTOR * 2.0
+    assert keys(observation(limit), grown_up(2.0)) == []
+    assert keys(observation(nextafter(limit, inf)), grown_up(2.0)) == ["worse"]
+
+
+def test_getting_worse_is_told_with_the_best_epoch_and_a_remedy() -> None:
+    (sign,) = signs_of(observation(7.777), history(9.0, 3.0, 1.25, 2.0, 5.0), CLASSIC)
+    assert sign.told == "the images get worse: Frechet ratio 7.78, after 1.25 in epoch 3"
+    assert "Ctrl-C" in sign.advice
+    assert "lower --lr" in sign.advice
+
+
+def test_the_best_epoch_is_called_by_its_own_number_where_lines_are_lost() -> None:
+    (sign,) = signs_of(observation(7.0), history(9.0, 8.0, 3.0, 1.5, 2.0, 2.0)[2:], CLASSIC)
+    assert sign.told.endswith("after 1.5 in epoch 4")
+
+
+# -- young epochs
+
+
+@pytest.mark.parametrize("epochs", range(YOUNG_EPOCHS))
+def test_a_young_epoch_that_gets_better_has_no_sign_whatever_it_is_like(epochs: int) -> None:
+    ratios = [200.0 - 20 * epoch for epoch in range(epochs)]
+    assert keys(ALL_WRONG, history(*ratios)) == []
+
+
+@pytest.mark.parametrize("epochs", range(PROGRESS_EPOCHS, YOUNG_EPOCHS))
+def test_a_young_epoch_that_gets_no_better_has_signs(epochs: int) -> None:
+    assert keys(ALL_WRONG, history(*[105.0] * epochs)) == ["vanishing 3", "alike 4", "lost", "by heart"]
+
+
+def test_later_epochs_have_signs_even_if_they_get_better() -> None:
+    assert keys(ALL_WRONG, grown_up(200.0)) == ["vanishing 3", "alike 4", "lost", "by heart"]
+
+
+def test_a_run_that_gets_a_little_better_with_each_epoch_is_not_said_to_stand_still() -> None:
+    ratios = [100.0 * 0.95**epoch for epoch in range(12)]
+    for epochs in range(1, 12):
+        seen = observation(ratios[epochs], named_training=1.0, named_held_out=1.0)
+        assert keys(seen, history(*ratios[:epochs])) == []
+
+
+def test_a_run_that_was_better_three_epochs_ago_stands_still() -> None:
+    won = observation(8.0, named_training=1.0, named_held_out=1.0)
+    assert keys(won, history(10.0, 10.0, 8.0, 8.0)) == []
+    assert keys(won, history(10.0, 8.0, 8.0, 8.0)) == ["won"]
+
+
+def test_classes_with_few_real_images_are_not_missed() -> None:
+    few = [class_view("3", share=0.0, real_images=images, variety=None) for images in (LEAST_REAL_IMAGES - 1, LEAST_REAL_IMAGES)]
+    assert [keys(observation(changed=[view]), grown_up()) for view in few] == [[], ["vanishing 3"]]
+
+
+def test_images_too_few_to_tell_are_not_said_to_be_alike() -> None:
+    assert keys(observation(changed=[class_view("3", variety=None)]), grown_up()) == []
+
+
+def test_what_a_run_has_already_is_not_advised() -> None:
+    told, held = Remedies(is_told_classes=True, has_penalty=False), Remedies(is_told_classes=False, has_penalty=True)
+    missing, won = observation(changed=[class_view("3", share=0.0)]), observation(named_training=1.0, named_held_out=1.0)
+    advice = [signs_of(missing, grown_up(), remedies)[0].advice for remedies in (CLASSIC, told)]
+    assert ["told which class" in words for words in advice] == [True, False]
+    advice = [signs_of(won, grown_up(), remedies)[0].advice for remedies in (CLASSIC, held)]
+    assert ["pocket or nano" in words for words in advice] == [True, False]
+    assert "gradient_penalty" in advice[1]
+
+
+# -- lines of older versions
+
+
+def test_lines_of_versions_that_saw_no_classes_leave_them_unknown() -> None:
+    bare: list[Line] = [{"epoch": epoch, "frechet_ratio": 2.0} for epoch in range(1, YOUNG_EPOCHS + 1)]
+    assert keys(observation(), bare) == []
+    assert keys(ALL_WRONG, bare) == ["missing 3", "alike 4", "lost", "by heart", "worse"]
+
+
+@pytest.mark.parametrize("line", [{}, {"frechet_ratio": None, "class_shares": None, "signs": None}, {"class_shares": {}}])
+def test_lines_without_any_figure_count_as_epochs(line: Line) -> None:
+    assert keys(ALL_WRONG, [line] * (YOUNG_EPOCHS - 1)) == []
+    assert keys(ALL_WRONG, [line] * YOUNG_EPOCHS) == ["missing 3", "alike 4", "lost", "by heart"]
+    assert standing_signs([line, line]) == {}
+
+
+def test_lines_that_were_read_from_the_file_say_the_same() -> None:
+    before = [*history(1.0, 3.0), *grown_up(4.0)]
+    read = [json.loads(json.dumps(line)) for line in before]
+    assert signs_of(ALL_WRONG, read, CLASSIC) == signs_of(ALL_WRONG, before, CLASSIC)
+
+
+# -- standing signs
+
+
+@pytest.mark.parametrize(
+    ("lines", "standing"),
+    [
+        (lines_with(), set()),
+        (lines_with(["won"]), set()),
+        (lines_with(["won"], []), set()),
+        (lines_with([], ["won"]), set()),
+        (lines_with(["won"], ["won"]), {"won"}),
+        (lines_with(["won"], [], ["won"]), set()),
+        (lines_with(["won"], ["won"], []), set()),
+        (lines_with(["won"], ["won"], ["won"]), {"won"}),
+        (lines_with(["missing 1", "won"], ["won", "missing 2"]), {"won"}),
+        (lines_with(["missing 1", "won"], ["won", "missing 1"]), {"won", "missing 1"}),
+        (lines_with(["missing 1"], ["vanishing 1"]), set()),
+    ],
+)
+def test_a_sign_stands_once_it_was_there_in_two_epochs_running(lines: list[Line], standing: set[str]) -> None:
+    assert standing_signs(lines) == dict.fromkeys(standing, "told")
+
+
+def test_a_class_that_vanishes_for_good_stands_from_its_second_epoch_on() -> None:
+    lines: list[dict[str, object]] = []
+    stood = []
+    for epoch in range(1, 10):
+        share = 0.1 if epoch < 6 else 0.0
+        seen = observation(changed=(class_view("8", share=share),))
+        lines.append(line_of(epoch, seen, signs_of(seen, lines, CLASSIC)))
+        stood.append(set(standing_signs(lines)))
+    assert stood == [set()] * 6 + [{"vanishing 8"}] * 3
+
+
+# -- many signs
+
+
+def test_a_sign_alone_of_its_kind_is_not_changed() -> None:
+    signs = signs_of(ALL_WRONG, grown_up(), CLASSIC)
+    assert merged(signs) == signs
+
+
+def test_signs_of_one_kind_become_one_that_names_all_classes() -> None:
+    signs = signs_of(observation(changed=[class_view(name, share=0.0) for name in "147"]), grown_up(), CLASSIC)
+    (sign,) = merged([*signs])
+    assert sign.told == "digit 1, digit 4, digit 7 are vanishing"
+    assert sign.advice == signs[0].advice
+
+
+def test_classes_whose_images_are_alike_are_told_as_such() -> None:
+    signs = signs_of(observation(changed=[class_view(name, variety=0.0) for name in DIGITS[:2]]), grown_up(), CLASSIC)
+    (sign,) = merged(signs)
+    assert sign.told == "digit 0, digit 1 have images that are too much alike"
+
+
+def test_signs_of_different_kinds_stay_apart_and_in_order() -> None:
+    missing = [Sign("missing", name, f"{name} is missing", "patience") for name in "ab"]
+    assert [sign.kind for sign in merged([missing[0], GREY, missing[1]])] == ["missing", "grey"]
+    assert GREY in merged([missing[0], GREY, missing[1]])
+    assert merged([]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("7", "digit 7"), ("10", "class '10'"), ("cat", "class 'cat'"), ("x", "class 'x'"), ("", "class ''")]
+)
+def test_digits_are_called_digits_and_others_classes(name: str, words: str) -> None:
+    assert called(name) == words
+
+
+def test_a_sign_is_known_by_its_kind_and_its_class() -> None:
+    assert GREY.key == "grey"
+    assert Sign("missing", "shoe", "", "").key == "missing shoe"

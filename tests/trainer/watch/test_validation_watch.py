@@ -1,0 +1,307 @@
+"""Looking at images beside the validation images: real digits look real, and whatever is wrong with images is seen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from observations import DIGITS
+
+from pocketgan_trainer.data.class_rows import rows_of_classes
+from pocketgan_trainer.data.mnist import Digits, load_mnist
+from pocketgan_trainer.data.validation import TrainingSplit
+from pocketgan_trainer.evaluate.judge import Judge, load_judge
+from pocketgan_trainer.evaluate.own_judge import PixelJudge
+from pocketgan_trainer.evaluate.pixel_components import fit_pixel_space
+from pocketgan_trainer.evaluate.validation_score import validation_score
+from pocketgan_trainer.watch.observation import ClassView, Observation
+from pocketgan_trainer.watch.validation_watch import LEAST_FOR_VARIETY, PAIRS, ValidationWatch, Verdicts, watch_validation
+
+TRAINING, VALIDATION, FEW = 3_000, 1_200, 300
+
+
+@pytest.fixture(scope="module")
+def thirds() -> list[Digits]:
+    """Training, validation and other digits, which share none; shuffled, since MNIST's writers come one after another."""
+    mnist = load_mnist()
+    rows = np.random.default_rng(0).permutation(len(mnist))[: 2 * TRAINING + VALIDATION]
+    return [Digits(mnist.images[part], mnist.labels[part]) for part in np.split(rows, [TRAINING, TRAINING + VALIDATION])]
+
+
+@pytest.fixture(scope="module")
+def split(thirds: list[Digits]) -> TrainingSplit:
+    """The training and the validation digits."""
+    return TrainingSplit(thirds[0], thirds[1])
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    """The first judge."""
+    return load_judge("first")
+
+
+@pytest.fixture(scope="module")
+def watch(judge: Judge, split: TrainingSplit) -> ValidationWatch:
+    """The watch beside the validation digits."""
+    return watch_validation(judge, split, DIGITS)
+
+
+@pytest.fixture(scope="module")
+def drawn(watch: ValidationWatch, thirds: list[Digits]) -> NDArray[np.uint8]:
+    """Digits of the classes to draw, as a perfect generator would draw them: real ones of neither part."""
+    images, labels = thirds[2].images, thirds[2].labels
+    return images[rows_of_classes(labels, watch.labels, np.random.default_rng(1))]
+
+
+@pytest.fixture(scope="module")
+def healthy(watch: ValidationWatch, drawn: NDArray[np.uint8]) -> Observation:
+    """What is seen of them, beside a discriminator that cannot tell."""
+    return watch.observe(drawn, no_opinion)
+
+
+@pytest.fixture(scope="module")
+def without_threes(watch: ValidationWatch, judge: Judge, drawn: NDArray[np.uint8]) -> Observation:
+    """What is seen of them if there is a 1 in place of each 3."""
+    return watch.observe(without(judge, drawn, gone=3, instead=1), no_opinion)
+
+
+@pytest.fixture(scope="module")
+def small_split(thirds: list[Digits]) -> TrainingSplit:
+    """A split of a few of the training and the validation digits."""
+    training, validation = thirds[0], thirds[1]
+    return TrainingSplit(
+        Digits(training.images[:900], training.labels[:900]), Digits(validation.images[:FEW], validation.labels[:FEW])
+    )
+
+
+def no_opinion(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Find all images as real as one another."""
+    return np.zeros(len(images), np.float32)
+
+
+def recognizes(*known: Digits) -> Verdicts:
+    """Return the verdicts of a discriminator that finds exactly these images real."""
+    by_heart = {image.tobytes() for digits in known for image in digits.images}
+
+    def verdicts(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+        return np.array([3.0 if image.tobytes() in by_heart else -1.0 for image in images], np.float32)
+
+    return verdicts
+
+
+def view_of(seen: Observation, name: str) -> ClassView:
+    """Return what was seen of one class."""
+    (view,) = (view for view in seen.classes if view.name == name)
+    return view
+
+
+def without(judge: Judge, images: NDArray[np.uint8], gone: int, instead: int) -> NDArray[np.uint8]:
+    """Return the images, those that the judge takes for one class replaced by one that it takes for another."""
+    taken_for = judge.look(images).probabilities.argmax(axis=1)
+    changed = images.copy()
+    changed[taken_for == gone] = images[taken_for == instead][0]
+    return changed
+
+
+# -- classes
+
+
+def test_real_digits_look_real(healthy: Observation, split: TrainingSplit) -> None:
+    assert [view.name for view in healthy.classes] == list(DIGITS)
+    assert [view.real_share for view in healthy.classes] == pytest.approx(np.bincount(split.validation.labels) / VALIDATION)
+    for view in healthy.classes:
+        assert view.share == pytest.approx(view.real_share, abs=0.005)
+        assert view.coverage == pytest.approx(0.97, abs=0.08)
+        assert view.variety == pytest.approx(1, abs=0.2)
+    assert np.mean([view.coverage or 0 for view in healthy.classes]) == pytest.approx(0.97, abs=0.03)
+    assert np.mean([view.variety for view in healthy.classes]) == pytest.approx(1, abs=0.05)
+    assert healthy.frechet_ratio == pytest.approx(1, abs=0.5)
+
+
+def test_the_ratio_is_the_validation_score(judge: Judge, small_split: TrainingSplit, drawn: NDArray[np.uint8]) -> None:
+    seen = watch_validation(judge, small_split, DIGITS).observe(drawn[:FEW], no_opinion)
+    assert seen.frechet_ratio == validation_score(judge, small_split).of(drawn[:FEW])
+
+
+def test_the_classes_to_draw_are_those_of_the_validation_digits(watch: ValidationWatch, split: TrainingSplit) -> None:
+    assert watch.labels.dtype == np.int64
+    assert np.array_equal(watch.labels, split.validation.labels)
+
+
+def test_a_missing_class_has_no_share_and_no_coverage_and_its_variety_is_unknown(
+    without_threes: Observation, healthy: Observation
+) -> None:
+    assert view_of(without_threes, "3") == replace(view_of(healthy, "3"), share=0, coverage=0, variety=None)
+    assert view_of(without_threes, "1").share == pytest.approx(view_of(healthy, "1").share + view_of(healthy, "3").share)
+    assert without_threes.frechet_ratio > 2 * healthy.frechet_ratio
+
+
+def test_what_is_wrong_with_one_class_changes_nothing_in_others(without_threes: Observation, healthy: Observation) -> None:
+    for name in set(DIGITS) - {"1", "3"}:
+        view, before = view_of(without_threes, name), view_of(healthy, name)
+        assert (view.share, view.coverage) == (before.share, before.coverage)
+        assert view.variety == pytest.approx(before.variety)
+
+
+def test_a_class_of_one_image_has_no_variety_and_hardly_any_coverage(
+    watch: ValidationWatch, judge: Judge, drawn: NDArray[np.uint8], healthy: Observation
+) -> None:
+    four = view_of(watch.observe(without(judge, drawn, gone=4, instead=4), no_opinion), "4")
+    assert four.share == view_of(healthy, "4").share
+    assert four.variety == pytest.approx(0, abs=1e-3)
+    assert four.coverage is not None
+    assert four.coverage < 0.2
+
+
+def test_images_that_are_all_one_have_no_variety_at_all(watch: ValidationWatch, drawn: NDArray[np.uint8]) -> None:
+    seen = watch.observe(np.broadcast_to(drawn[0], drawn.shape).copy(), no_opinion)
+    (only,) = (view for view in seen.classes if view.share)
+    assert only.name == str(watch.labels[0])
+    assert only.share == 1
+    assert only.variety == pytest.approx(0, abs=1e-3)
+
+
+def test_few_images_again_and_again_cover_little_though_they_differ(watch: ValidationWatch, drawn: NDArray[np.uint8]) -> None:
+    sevens = watch.labels == 7
+    repeated = drawn.copy()
+    repeated[sevens] = np.resize(drawn[sevens][:8], (int(sevens.sum()), 28, 28))
+    seven = view_of(watch.observe(repeated, no_opinion), "7")
+    assert seven.coverage is not None
+    assert seven.coverage < 0.5
+    assert seven.variety is not None
+    assert seven.variety > 0.5
+
+
+def test_images_that_lie_elsewhere_cover_nothing(watch: ValidationWatch, drawn: NDArray[np.uint8]) -> None:
+    seen = watch.observe(255 - drawn, no_opinion)
+    assert max(view.coverage or 0 for view in seen.classes) < 0.1
+
+
+def test_what_is_seen_is_the_same_every_time(judge: Judge, small_split: TrainingSplit) -> None:
+    images = small_split.training.images[:FEW]
+    verdicts = recognizes(small_split.training)
+    watches = [watch_validation(judge, small_split, DIGITS) for _ in range(2)]
+    assert watches[0].observe(images, verdicts) == watches[1].observe(images, verdicts)
+
+
+@pytest.mark.parametrize(
+    ("kept", "covers", "varies"),
+    [(5, False, False), (6, True, False), (LEAST_FOR_VARIETY - 1, True, False), (LEAST_FOR_VARIETY, True, True)],
+)
+def test_of_a_class_of_few_validation_images_coverage_or_variety_are_unknown(
+    judge: Judge, small_split: TrainingSplit, kept: int, covers: bool, varies: bool
+) -> None:
+    images, labels = small_split.validation.images, small_split.validation.labels
+    nines = np.flatnonzero(labels == 9)
+    rows = np.setdiff1d(np.arange(len(labels)), nines[kept:])
+    few = replace(small_split, validation=Digits(images[rows], labels[rows]))
+    nine = view_of(watch_validation(judge, few, DIGITS).observe(images[rows], no_opinion), "9")
+    assert nine.real_share == kept / len(rows)
+    assert nine.real_images == kept
+    assert (nine.coverage is not None, nine.variety is not None) == (covers, varies)
+
+
+def test_a_class_without_validation_images_is_no_trouble(judge: Judge, small_split: TrainingSplit) -> None:
+    watch = watch_validation(judge, small_split, (*DIGITS, "letter"))
+    letter = view_of(watch.observe(small_split.validation.images, no_opinion), "letter")
+    assert letter == ClassView("letter", share=0, real_share=0, real_images=0, coverage=None, variety=None)
+
+
+# -- without classes
+
+
+@pytest.mark.parametrize(("classes", "name"), [((), "all"), (("shoe",), "shoe")])
+def test_images_without_classes_are_of_one(split: TrainingSplit, classes: tuple[str, ...], name: str) -> None:
+    training, validation = split.training.images, split.validation.images
+    unlabelled = TrainingSplit(
+        Digits(training, np.zeros(len(training), np.int64)), Digits(validation, np.zeros(len(validation), np.int64))
+    )
+    watch = watch_validation(PixelJudge(fit_pixel_space(training, 16)), unlabelled, classes)
+    assert watch.labels.tolist() == [0] * len(validation)
+    seen = watch.observe(training[: len(validation)], recognizes(unlabelled.validation))
+    (view,) = seen.classes
+    assert (view.name, view.share, view.real_share) == (name, 1, 1)
+    assert view.coverage == pytest.approx(0.97, abs=0.02)
+    assert view.variety == pytest.approx(1, abs=0.05)
+    assert (seen.pairs.named_training, seen.pairs.named_held_out) == (0.5, 1)
+    (alike,) = watch.observe(np.broadcast_to(training[0], validation.shape).copy(), no_opinion).classes
+    assert alike.variety == pytest.approx(0, abs=1e-3)
+
+
+# -- pairs
+
+
+def test_a_discriminator_that_cannot_tell_names_half_of_the_pairs(healthy: Observation) -> None:
+    pairs = healthy.pairs
+    assert (pairs.named_training, pairs.named_held_out) == (0.5, 0.5)
+    assert (pairs.lead_training, pairs.lead_held_out) == (0, 0)
+
+
+def test_a_discriminator_that_guesses_names_about_half(watch: ValidationWatch, drawn: NDArray[np.uint8]) -> None:
+    random = np.random.default_rng(0)
+    pairs = watch.observe(drawn, lambda images, labels: random.normal(size=len(images)).astype(np.float32)).pairs
+    assert pairs.named_training == pytest.approx(0.5, abs=0.06)
+    assert pairs.named_held_out == pytest.approx(0.5, abs=0.06)
+
+
+def test_a_discriminator_that_can_tell_names_all(watch: ValidationWatch, split: TrainingSplit, drawn: NDArray[np.uint8]) -> None:
+    pairs = watch.observe(drawn, recognizes(split.training, split.validation)).pairs
+    assert (pairs.named_training, pairs.named_held_out) == (1, 1)
+    assert (pairs.lead_training, pairs.lead_held_out) == (4, 4)
+
+
+def test_a_discriminator_that_takes_the_drawn_ones_for_real_names_none(
+    watch: ValidationWatch, thirds: list[Digits], drawn: NDArray[np.uint8]
+) -> None:
+    pairs = watch.observe(drawn, recognizes(thirds[2])).pairs
+    assert (pairs.named_training, pairs.named_held_out) == (0, 0)
+    assert (pairs.lead_training, pairs.lead_held_out) == (-4, -4)
+
+
+def test_a_discriminator_that_knows_its_training_images_by_heart_is_seen(
+    watch: ValidationWatch, split: TrainingSplit, drawn: NDArray[np.uint8]
+) -> None:
+    pairs = watch.observe(drawn, recognizes(split.training)).pairs
+    assert (pairs.named_training, pairs.named_held_out) == (1, 0.5)
+    assert (pairs.lead_training, pairs.lead_held_out) == (4, 0)
+
+
+def test_a_discriminator_that_looks_at_brightness_is_not_taken_for_one_that_memorizes(
+    watch: ValidationWatch, drawn: NDArray[np.uint8]
+) -> None:
+    pairs = watch.observe(drawn // 2, lambda images, labels: images.mean(axis=(1, 2), dtype=np.float32)).pairs
+    assert pairs.named_training > 0.8
+    assert pairs.named_training == pytest.approx(pairs.named_held_out, abs=0.05)
+
+
+def test_pairs_are_of_one_class_that_the_discriminator_is_told(
+    watch: ValidationWatch, split: TrainingSplit, thirds: list[Digits], drawn: NDArray[np.uint8]
+) -> None:
+    shown: list[tuple[NDArray[np.uint8], NDArray[np.int64]]] = []
+
+    def verdicts(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+        shown.append((images, labels))
+        return no_opinion(images, labels)
+
+    watch.observe(drawn, verdicts)
+    label_of = {image.tobytes(): int(label) for part in thirds for image, label in zip(part.images, part.labels, strict=True)}
+    for images, labels in shown:
+        assert len(images) == PAIRS < VALIDATION
+        assert len({image.tobytes() for image in images}) == PAIRS
+        assert [label_of[image.tobytes()] for image in images] == labels.tolist()
+    wholes = [split.training, split.validation, Digits(drawn, watch.labels)]
+    known = [{image.tobytes() for image in whole.images} for whole in wholes]
+    sources = [{image.tobytes() for image in images} for images, _ in shown]
+    # Each part was shown once, and nothing else.
+    assert sorted([source <= part for part in known].index(True) for source in sources) == [0, 1, 2]
+
+
+def test_fewer_validation_digits_make_fewer_pairs(judge: Judge, small_split: TrainingSplit) -> None:
+    lengths = []
+
+    def verdicts(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+        lengths.append((len(images), len(labels)))
+        return no_opinion(images, labels)
+
+    watch_validation(judge, small_split, DIGITS).observe(small_split.validation.images, verdicts)
+    assert set(lengths) == {(FEW, FEW)}

@@ -1,0 +1,182 @@
+"""One call of gan-train, from the plan to the closing line."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from shlex import quote
+
+import torch
+from rich.console import Console
+
+from pocketgan.cpus import usable_cpus
+from pocketgan.files import remove_file
+from pocketgan_trainer.data.data_description import describe
+from pocketgan_trainer.data.data_facts import MNIST_FACTS, facts_of
+from pocketgan_trainer.data.training_images import TrainingImages, load_training_images
+from pocketgan_trainer.data.validation import TrainingSplit, split_images
+from pocketgan_trainer.devices import choose_device
+from pocketgan_trainer.errors import OtherProcessError
+from pocketgan_trainer.evaluate.judge import load_judge
+from pocketgan_trainer.evaluate.own_judge import own_judge
+from pocketgan_trainer.evaluate.validation_score import Looker
+from pocketgan_trainer.processes import Processes, processes_of_environment
+from pocketgan_trainer.stop_flag import StopFlag
+from pocketgan_trainer.training.checkpoint import load_checkpoint
+from pocketgan_trainer.training.closing import closing_lines
+from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.diary import Diary, Report
+from pocketgan_trainer.training.estimate import estimate
+from pocketgan_trainer.training.loop import check_resumable, count_steps, train
+from pocketgan_trainer.training.plan import ResumedRun, plan_new_run, plan_resumed_run, refuse_other_data
+from pocketgan_trainer.training.presets import DEFAULT_PRESET
+from pocketgan_trainer.training.report import ConsoleReport, Reports, clock
+from pocketgan_trainer.training.run_folder import RUNS, RunFolder, create_run_folder
+from pocketgan_trainer.training.settings import Setting
+from pocketgan_trainer.training.tensorboard import TensorBoardReport, require_tensorboard
+from pocketgan_trainer.watch.validation_watch import watch_validation
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user said."""
+
+    preset: str | None
+    settings: dict[str, Setting]
+    """By the names of TrainingConfig's fields."""
+    device: str
+    """auto, cpu or cuda."""
+    data: str | None
+    image_size: int | None
+    is_like_mnist: bool
+    out: Path | None
+    """Folder of the run folders; to resume also one of these."""
+    resume: bool
+    threads: int | None
+    tensorboard: bool
+    dry_run: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is going to be done."""
+
+    config: TrainingConfig
+    images: TrainingImages
+    split: TrainingSplit
+    published_judge: Looker | None
+    """Of MNIST's digits; other images need one of their own."""
+    device: torch.device
+    resumed: ResumedRun | None
+
+
+def train_as_asked(asked: Asked) -> int:
+    """Plan, tell, train; return the exit status: 0, or 128 and the signal that ended the run early.
+
+    Started by torchrun, all processes call this, and the first alone writes and tells. Raises PocketganError.
+    """
+    processes = processes_of_environment()
+    torch.set_num_threads(asked.threads or max(1, usable_cpus() // processes.count_here))
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True, quiet=not processes.is_first)
+    try:
+        with processes.joined():
+            with processes.first_goes_first():  # what is downloaded, is so once, and what is wrong, told once
+                plan = _plan(asked, processes)
+            _tell(plan, processes, console)
+            if asked.dry_run:
+                _tell_sizes(plan, console)
+                return 0
+            return _train(asked, plan, processes, console)
+    except OtherProcessError:
+        if processes.is_first:
+            raise
+        return 1  # the one that failed has said why
+
+
+def _plan(asked: Asked, processes: Processes) -> Plan:
+    if asked.tensorboard:
+        require_tensorboard()
+    device = choose_device(asked.device, processes.rank_here)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    resumed = plan_resumed_run(asked.out or RUNS, asked.preset, asked.settings) if asked.resume else None
+    if resumed:
+        check_resumable(resumed.checkpoint, device)
+    known = resumed.config.data if resumed else None
+    source = asked.data if asked.data is not None else (known or MNIST_FACTS).source
+    is_like_mnist = asked.is_like_mnist or (known is not None and known.is_like_mnist)
+    images = load_training_images(source, asked.image_size or (known.image_size if known else None), is_like_mnist)
+    facts = facts_of(images, source, is_like_mnist)
+    if resumed:
+        refuse_other_data(resumed, facts)
+        # Where it lies now.
+        config = replace(resumed.config, data=replace(resumed.config.data, source=facts.source))
+    else:
+        config = plan_new_run(asked.preset or DEFAULT_PRESET, asked.settings, device, facts)
+    published_judge = load_judge("first") if facts == MNIST_FACTS else None
+    split = split_images(images)
+    count_steps(config, len(split.training), processes)  # before anything is made
+    return Plan(config, images, split, published_judge, device, resumed)
+
+
+def _tell(plan: Plan, processes: Processes, console: Console) -> None:
+    config, resumed = plan.config, plan.resumed
+    console.print(describe(plan.images))
+    for note in plan.images.notes:
+        console.print(f"note: {note}")
+    shared = "" if processes.count == 1 else f" in each of {processes.count} processes"
+    console.print(
+        f"{config.preset} on {len(plan.split.training):,} images: {config.epochs} epochs, batch {config.batch_size}, "
+        f"learning rate {config.learning_rate:g}, seed {config.seed}, "
+        f"{'bfloat16' if config.bfloat16 else 'float32'} on {plan.device.type}, CPU threads: {torch.get_num_threads()}{shared}"
+    )
+    if resumed:
+        if resumed.note:
+            console.print(f"note: {resumed.note}")
+        console.print(f"going on in {resumed.run.path} after {resumed.checkpoint.progress.images_seen:,} images")
+
+
+def _tell_sizes(plan: Plan, console: Console) -> None:
+    if console.quiet:
+        return
+    expected = estimate(plan.config, plan.split.training, plan.device)
+    for name, size in (("generator", expected.generator), ("discriminator", expected.discriminator)):
+        console.print(f"{name}: {size.weights:,} weights, {size.multiply_adds:,} multiply-adds for an image")
+    time = clock(round(expected.seconds))
+    console.print(f"{expected.images:,} images to be shown, in about {time} as fast as a few steps went in one process")
+    console.print("dry run: nothing was trained and no run folder made")
+
+
+def _train(asked: Asked, plan: Plan, processes: Processes, console: Console) -> int:
+    config, checkpoint = plan.config, plan.resumed.checkpoint if plan.resumed else None
+    stop = StopFlag(is_silent=not processes.is_first)
+    stop.install()
+    if not processes.is_first:
+        finished = train(config, plan.split.training, plan.device, None, stop, checkpoint, processes)
+        return 0 if finished else 128 + (stop.signal or 0)
+    run = plan.resumed.run if plan.resumed else create_run_folder(asked.out or RUNS, config.preset, config.data.name)
+    console.print(f"run folder {run.path}")
+    if plan.resumed and plan.resumed.note:
+        remove_file(run.last, "a damaged checkpoint")  # else it would become the one to fall back to
+    watch = watch_validation(plan.published_judge or _own_judge(plan, run, console), plan.split, config.data.classes)
+    with ExitStack() as reports:
+        steps_per_epoch = count_steps(config, len(plan.split.training))
+        told: list[Report] = [reports.enter_context(ConsoleReport(console, config.epochs, steps_per_epoch))]
+        if asked.tensorboard:
+            told.append(reports.enter_context(TensorBoardReport(run, checkpoint.progress.epoch if checkpoint else 0)))
+        diary = Diary(config, watch, run, Reports(told))
+        finished = train(config, plan.split.training, plan.device, diary, stop, checkpoint, processes)
+    if not finished:
+        where = f" --out {quote(str(asked.out))}" if asked.out else ""
+        console.print(f"saved {run.last}; gan-train --resume{where} goes on from there")
+        return 128 + (stop.signal or 0)
+    best = load_checkpoint(run.best).progress
+    for line in closing_lines(run, config.epochs, best.epoch, is_newest=asked.out is None):
+        console.print(line)
+    return 0
+
+
+def _own_judge(plan: Plan, run: RunFolder, console: Console) -> Looker:
+    classes = len(plan.config.data.classes)
+    if classes > 1 and not run.judge.exists():
+        console.print("training a judge of these images first, by which the best epoch is chosen")
+    return own_judge(plan.split.training, classes, run.judge)

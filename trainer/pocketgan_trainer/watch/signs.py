@@ -1,0 +1,184 @@
+"""Signs that a run goes wrong, in words, and what to try.
+
+Each looks at one epoch and at the lines of `stats.jsonl` before it. One epoch is often odd, so a sign counts once it was there in
+two epochs running: it stands then. The limits were set by what healthy and spoilt runs show, see scripts/provoke_failures.py.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pocketgan_trainer.watch.observation import ClassView, Observation
+
+Line: TypeAlias = Mapping[str, object]
+"""One epoch, as `stats.jsonl` holds it."""
+
+MISSING_SHARE = 0.2
+"""A class is missing if its share of the images is less than this part of its share of real ones."""
+PRESENT_SHARE = 0.5
+"""A class was there if its share was at least this part; if it is missing later, it is vanishing."""
+LEAST_VARIETY = 0.5
+ALL_PAIRS = 0.995
+NO_PAIRS = 0.55
+ROUGH_RATIO = 5.0
+BY_HEART_GAP = 0.1
+WORSE_FACTOR = 2.0
+PROGRESS_EPOCHS = 3
+BETTER_FACTOR = 0.9
+"""A run gets better if the best Frechet ratio of so many last epochs is at most this part of the best one before them."""
+YOUNG_EPOCHS = 4
+"""In so many first epochs all images are rough, so that only what does not get better counts."""
+LEAST_REAL_IMAGES = 20
+"""Of classes with fewer validation images it may be chance that none is drawn."""
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One thing that goes wrong."""
+
+    kind: str
+    """One word, or a few."""
+    class_name: str | None
+    """The class that it is about; None if about all images."""
+    told: str
+    advice: str
+
+    @property
+    def key(self) -> str:
+        """What it is known by from epoch to epoch."""
+        return self.kind if self.class_name is None else f"{self.kind} {self.class_name}"
+
+
+@dataclass(frozen=True)
+class Remedies:
+    """What a run has already that would help others."""
+
+    is_told_classes: bool
+    """Whether its networks are told the classes."""
+    has_penalty: bool
+    """Whether a gradient penalty holds its discriminator back."""
+
+
+def signs_of(seen: Observation, before: Sequence[Line], remedies: Remedies) -> list[Sign]:
+    """Return the signs in what was seen after an epoch; `before` are the lines of the epochs before it, oldest first."""
+    known = [(ratio, line.get("epoch")) for line in before if isinstance(ratio := line.get("frechet_ratio"), float)]
+    best_ratio, best_epoch = min(known, key=lambda of_line: of_line[0], default=(math.inf, None))
+    recent = PROGRESS_EPOCHS - 1
+    earlier = [ratio for ratio, _ in known[:-recent]]
+    latest = min([seen.frechet_ratio, *(ratio for ratio, _ in known[-recent:])])
+    is_better = not earlier or latest <= BETTER_FACTOR * min(earlier)
+    if len(before) < YOUNG_EPOCHS and is_better:
+        return []
+    looks: tuple[Callable[[], list[Sign]], ...] = (
+        lambda: _missing_classes(seen.classes, before, remedies),
+        lambda: _classes_all_alike(seen.classes),
+        lambda: _won(seen, is_better, remedies),
+        lambda: _lost(seen),
+        lambda: _known_by_heart(seen),
+        lambda: _worse(seen, best_ratio, best_epoch),
+    )
+    return [sign for look in looks for sign in look()]
+
+
+def standing_signs(lines: Sequence[Line]) -> dict[str, str]:
+    """Return the signs that were there in the last two epochs of these lines, as keys with the words of the last epoch."""
+    if len(lines) < 2:
+        return {}
+    before, last = (_signs_in(line) for line in lines[-2:])
+    return {key: words for key, words in last.items() if key in before}
+
+
+def merged(signs: Sequence[Sign]) -> list[Sign]:
+    """Return the signs with those of one kind made one, so that ten classes take no ten lines."""
+    together: dict[str, list[Sign]] = {}
+    for sign in signs:
+        together.setdefault(sign.kind, []).append(sign)
+    return [alike[0] if len(alike) == 1 else _joined(alike) for alike in together.values()]
+
+
+def _joined(signs: Sequence[Sign]) -> Sign:
+    kind, names = signs[0].kind, [called(sign.class_name or "") for sign in signs]
+    states = {"alike": "have images that are too much alike"}
+    return Sign(kind, None, f"{', '.join(names)} {states.get(kind, f'are {kind}')}", signs[0].advice)
+
+
+def _signs_in(line: Line) -> dict[str, str]:
+    signs = line.get("signs")
+    return {str(key): str(words) for key, words in signs.items()} if isinstance(signs, dict) else {}
+
+
+def _missing_classes(classes: Sequence[ClassView], before: Sequence[Line], remedies: Remedies) -> list[Sign]:
+    advice = "a lower --lr, a larger --batch-size or another --seed"
+    if not remedies.is_told_classes:
+        advice += "; pocket and nano are told which class to draw"
+    signs = []
+    for view in classes:
+        if view.real_images < LEAST_REAL_IMAGES or view.share >= MISSING_SHARE * view.real_share:
+            continue
+        was_there = any(_share_of(line, view.name) >= PRESENT_SHARE * view.real_share for line in before)
+        kind = "vanishing" if was_there else "missing"
+        told = (
+            f"{called(view.name)} is {kind}: {view.share:.1%} of the images are taken for it, of real ones {view.real_share:.1%}"
+        )
+        signs.append(Sign(kind, view.name, told, advice))
+    return signs
+
+
+def _share_of(line: Line, name: str) -> float:
+    shares = line.get("class_shares")
+    return float(shares.get(name, 0.0)) if isinstance(shares, dict) else 0.0
+
+
+def _classes_all_alike(classes: Sequence[ClassView]) -> list[Sign]:
+    """Look for classes whose images hardly differ; a class that is missing has none to look at."""
+    return [
+        Sign(
+            "alike",
+            view.name,
+            f"the images of {called(view.name)} are too much alike: two of them are {view.variety:.0%} as far apart as real ones",
+            "a lower --lr, a larger --batch-size or another --seed",
+        )
+        for view in classes
+        if view.variety is not None and view.share >= MISSING_SHARE * view.real_share and view.variety < LEAST_VARIETY
+    ]
+
+
+def _won(seen: Observation, is_better: bool, remedies: Remedies) -> list[Sign]:
+    named = seen.pairs.named_held_out
+    if named < ALL_PAIRS or is_better:
+        return []
+    told = f"the discriminator has won: it names the real one of {named:.1%} of pairs, and the images get no better"
+    help_from_penalty = "more --set gradient_penalty=..." if remedies.has_penalty else "pocket or nano, which hold it back"
+    return [Sign("won", None, told, f"a lower --lr, or {help_from_penalty}")]
+
+
+def _lost(seen: Observation) -> list[Sign]:
+    named = seen.pairs.named_held_out
+    if named > NO_PAIRS or seen.frechet_ratio < ROUGH_RATIO:
+        return []
+    told = f"the discriminator has lost: it names the real one of {named:.1%} of pairs, though the images are rough"
+    return [Sign("lost", None, told, "another --lr, or a lower --set gradient_penalty=... where there is one")]
+
+
+def _known_by_heart(seen: Observation) -> list[Sign]:
+    pairs = seen.pairs
+    if pairs.named_training - pairs.named_held_out < BY_HEART_GAP:
+        return []
+    told = (
+        f"the discriminator knows its training images by heart: it names the real one of {pairs.named_training:.1%} of pairs "
+        f"with those, but of {pairs.named_held_out:.1%} with images that it never saw"
+    )
+    return [Sign("by heart", None, told, "more images, fewer --epochs, or in pocket and nano more --set shifted_share=...")]
+
+
+def _worse(seen: Observation, best_ratio: float, best_epoch: object) -> list[Sign]:
+    if seen.frechet_ratio <= WORSE_FACTOR * best_ratio:
+        return []
+    told = f"the images get worse: Frechet ratio {seen.frechet_ratio:.3g}, after {best_ratio:.3g} in epoch {best_epoch}"
+    return [Sign("worse", None, told, "stop here (Ctrl-C), for the best epoch is kept; then a lower --lr")]
+
+
+def called(name: str) -> str:
+    """Return how a class is spoken of: digits as such, others by their names in quotes."""
+    return f"digit {name}" if len(name) == 1 and name.isdigit() else f"class {name!r}"
