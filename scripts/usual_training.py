@@ -95,11 +95,7 @@ class UsualTraining:
         real_loss.backward()
         fake_loss.backward()
         self.discriminator_optimizer.step()
-        self.generator_optimizer.zero_grad()
-        generator_loss = _entropy(self.discriminator(fake), 1.0)
-        generator_loss.backward()
-        self.generator_optimizer.step()
-        return generator_loss, real_loss + fake_loss
+        return self._fool(fake), real_loss + fake_loss
 
     def _dense_step(self, real: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
         self.discriminator_optimizer.zero_grad()
@@ -111,11 +107,15 @@ class UsualTraining:
         fake_loss = _entropy(self.discriminator(fake.detach()), 0.0)
         fake_loss.backward()
         self.discriminator_optimizer.step()
+        return self._fool(fake), real_loss + fake_loss
+
+    def _fool(self, fake: Tensor) -> Tensor:
+        """Move the generator towards images that the discriminator takes for real; return its loss."""
         self.generator_optimizer.zero_grad()
-        generator_loss = _entropy(self.discriminator(fake), 1.0)
-        generator_loss.backward()
+        loss = _entropy(self.discriminator(fake), 1.0)
+        loss.backward()
         self.generator_optimizer.step()
-        return generator_loss, real_loss + fake_loss
+        return loss
 
     def _paired_step(self, real: Tensor, latent: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         config, seen = self.config, self.images_seen

@@ -29,6 +29,8 @@ def write_curves(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
     scores.set_ylim(0, 1)
     _plot(frechet, "Frechet ratio to real validation images (1 = real)", lines, {"frechet_ratio": ""})
     frechet.set_yscale("log")
+    frechet.yaxis.set_major_formatter("{x:g}")
+    frechet.yaxis.set_minor_formatter("{x:g}")
     _plot_classes(shares, lines)
     _plot_lowest(near, lines)
     _plot(
