@@ -83,7 +83,7 @@ def train_as_asked(asked: Asked) -> int:
                 plan = _plan(asked, processes)
             _tell(plan, processes, console)
             if asked.dry_run:
-                _tell_sizes(plan, console)
+                _tell_sizes(plan, processes, console)
                 return 0
             return _train(asked, plan, processes, console)
     except OtherProcessError:
@@ -135,14 +135,15 @@ def _tell(plan: Plan, processes: Processes, console: Console) -> None:
         console.print(f"going on in {resumed.run.path} after {resumed.checkpoint.progress.images_seen:,} images")
 
 
-def _tell_sizes(plan: Plan, console: Console) -> None:
-    if console.quiet:
+def _tell_sizes(plan: Plan, processes: Processes, console: Console) -> None:
+    if not processes.is_first:
         return
     expected = estimate(plan.config, plan.split.training, plan.device)
     for name, size in (("generator", expected.generator), ("discriminator", expected.discriminator)):
         console.print(f"{name}: {size.weights:,} weights, {size.multiply_adds:,} multiply-adds for an image")
     time = clock(round(expected.seconds))
-    console.print(f"{expected.images:,} images to be shown, in about {time} as fast as a few steps went in one process")
+    alone = "" if processes.count == 1 else " in one process"
+    console.print(f"{expected.images:,} images to be shown, in about {time} as fast as a few steps went{alone}")
     console.print("dry run: nothing was trained and no run folder made")
 
 
