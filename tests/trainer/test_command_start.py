@@ -38,7 +38,7 @@ def test_help_does_not_wait_for_torch(tmp_path: Path, command: str, options: lis
     assert {"torch", "onnx", "onnxruntime", "numpy", "rich"}.isdisjoint(imported)
 
 
-@pytest.mark.parametrize("package", ["torch", "onnx", "safetensors"])
+@pytest.mark.parametrize("package", ["torch", "onnx", "safetensors", "platformdirs", "matplotlib"])
 @pytest.mark.parametrize(
     ("command", "arguments"), [("gan-train", ["--dry-run"]), ("gan-export", ["model.onnx"]), ("gan-eval", ["pocket"])]
 )

@@ -59,10 +59,6 @@ class Processes:
         distributed.all_reduce(answers)
         return bool(answers > 0)
 
-    def wait(self) -> None:
-        """Return when all have come here."""
-        self.agree(False)
-
     @contextmanager
     def first_goes_first(self) -> Iterator[None]:
         """Have the first process do the block before the others begin with it; all must come here.

@@ -75,6 +75,10 @@ def train(
     """
     from pocketgan_trainer.errors import TrainingError
     from pocketgan_trainer.requirements import require_training_extra
+
+    with cli_errors():
+        require_training_extra()
+    # Only now: reading settings needs packages of the extra, too.
     from pocketgan_trainer.training.settings import parse_setting, read_settings
 
     with usage_errors("--set"):
@@ -86,7 +90,6 @@ def train(
         own_preset, filed = (None, {}) if config_file is None else read_settings(config_file)
         options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": lr, "seed": seed}
         given = {**filed, **chosen, **{name: value for name, value in options.items() if value is not None}}
-        require_training_extra()
         from pocketgan_trainer.train_run import Asked, train_as_asked
         from pocketgan_trainer.training.presets import PRESETS
 
