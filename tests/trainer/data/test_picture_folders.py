@@ -64,6 +64,7 @@ def test_without_sub_folders_there_are_no_labels(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     loaded = load_training_images(str(tmp_path))
     assert (loaded.labels, loaded.classes) == (None, ())
+    assert f"Folders further down, such as {tmp_path / 'notes'}, were not looked into." in loaded.notes
     np.testing.assert_array_equal(loaded.images, IMAGES)
 
 
@@ -102,6 +103,13 @@ def test_files_that_are_no_pictures_are_passed_over_and_told(clothes: Path) -> N
     loaded = load_training_images(str(clothes))
     assert len(loaded) == 240
     assert f"2 files that are no pictures were passed over, such as {clothes / 'licence'}." in loaded.notes
+
+
+def test_folders_within_those_of_classes_are_passed_over_and_told(clothes: Path) -> None:
+    write_pictures(clothes / "bag" / "red", different_images(20, seed=1))
+    loaded = load_training_images(str(clothes))
+    assert len(loaded) == 240
+    assert f"Folders further down, such as {clothes / 'bag' / 'red'}, were not looked into." in loaded.notes
 
 
 def test_pictures_of_several_kinds_are_told_by_number(clothes: Path) -> None:

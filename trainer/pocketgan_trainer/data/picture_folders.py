@@ -33,25 +33,31 @@ def read_picture_folder(folder: Path) -> ImageSource:
     """Return the pictures of a folder: what they are is looked at now, their pixels are read when they are wanted.
 
     Each sub-folder is a class, named by it. Where the pictures lie in the folder itself, the class is the end of names such as
-    `00000007_3.png`, as gan-gen gives them, if all have such names; else there are no labels. Raises DataError for a folder
-    without pictures, with an empty sub-folder, or with pictures both in it and in sub-folders; for names of classes that do not
-    fit a model card; and for a picture that cannot be read, which it names, with the number of others.
+    `00000007_3.png`, as gan-gen gives them, if all have such names; else there are no labels. What lies in folders further down
+    is left out, and a note says so.
+
+    Raises DataError for a folder without pictures, with an empty sub-folder, or with pictures both in it and in sub-folders; for
+    names of classes that do not fit a model card; and for a picture that cannot be read, which it names, with the number of
+    others.
     """
     top = _list(folder)
     below = [_list(sub_folder) for sub_folder in top.folders]
     if top.pictures:
         _refuse_both(folder, below)
         files, names, notes = top.pictures, *_classes_in_names(top.pictures)
-        others = top.others
+        others, deeper = top.others, top.folders
     else:
         _refuse_without_pictures(folder, top, below)
         files = tuple(file for listing in below for file in listing.pictures)
         names, notes = [file.parent.name for file in files], ()
         others = tuple(file for listing in (top, *below) for file in listing.others)
+        deeper = tuple(folder for listing in below for folder in listing.folders)
     ordered = in_order(sorted(set(names)))
     classes = class_names(ordered, folder)
     if others:
         notes = (*notes, f"{len(others):,} files that are no pictures were passed over, such as {others[0]}.")
+    if deeper:
+        notes = (*notes, f"Folders further down, such as {deeper[0]}, were not looked into.")
     return ImageSource(
         name=data_set_name(folder.absolute().resolve().name),
         classes=classes,
