@@ -22,7 +22,7 @@ from torch import Tensor
 from pocketgan.errors import OutputError
 from pocketgan_trainer.data.mnist import Digits
 from pocketgan_trainer.errors import CheckpointError, TrainingError
-from pocketgan_trainer.training import diary, loop
+from pocketgan_trainer.training import diary, loop, schedule
 from pocketgan_trainer.training.average import decay_of, update_average
 from pocketgan_trainer.training.build_players import build_players
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, restore_generator, save_checkpoint
@@ -64,6 +64,12 @@ FEW_IMAGES = 66
 """Four batches of 16 in an epoch: 2 images are left over."""
 
 NewRun = Callable[[], RunFolder]
+
+
+@pytest.fixture(autouse=True)
+def early_frozen_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Freeze statistics within these few steps, in every test."""
+    monkeypatch.setattr(schedule, "LEAST_IMAGES_OF_BATCH_STATISTICS", 0)
 
 
 @pytest.fixture(autouse=True)

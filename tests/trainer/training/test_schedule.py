@@ -57,13 +57,18 @@ def test_a_final_share_of_all_changes_nothing(seen: int) -> None:
     assert gradient_penalty(CONSTANT, seen, 1000) == 0.5
 
 
-@pytest.mark.parametrize(("seen", "uses"), [(0, True), (299, True), (300, False), (1000, False)])
+@pytest.mark.parametrize(("seen", "uses"), [(0, True), (899_999, True), (900_000, False), (3_000_000, False)])
 def test_batch_statistics_are_used_in_the_first_share_of_the_run(seen: int, uses: bool) -> None:
-    assert uses_batch_statistics(CONFIG, seen, 1000) is uses
+    assert uses_batch_statistics(CONFIG, seen, 3_000_000) is uses
 
 
 def test_or_to_the_last_image() -> None:
-    assert uses_batch_statistics(CONSTANT, 999, 1000)
+    assert uses_batch_statistics(CONSTANT, 2_999_999, 3_000_000)
+
+
+@pytest.mark.parametrize(("total", "seen", "uses"), [(600_000, 399_999, True), (600_000, 400_000, False), (60_000, 59_999, True)])
+def test_in_a_short_run_they_are_used_for_longer_than_their_share(total: int, seen: int, uses: bool) -> None:
+    assert uses_batch_statistics(CONFIG, seen, total) is uses
 
 
 def test_frozen_statistics_are_gone_by_and_stay_while_everything_else_trains_on() -> None:

@@ -43,8 +43,8 @@ class TrainingConfig:
     shifted_share: float = 0.0
     """Which share of the images, real and generated, the discriminator is shown moved by a few pixels; a step may do without."""
     batch_statistics_share: float = 1.0
-    """Share of the run's images in which the generator's normalization goes by each batch; from then on it goes by the running
-    statistics of that moment, so that it trains as it draws."""
+    """Share of the run's images in which the generator's normalization goes by each batch, see `schedule` for the least number;
+    from then on it goes by the running statistics of that moment, so that it trains as it draws."""
     ema_halflife_images: int = 0
     """Images after which a weight counts half in the exponential moving average that is drawn from; 0 = no average."""
     data: DataFacts = MNIST_FACTS

@@ -13,6 +13,13 @@ from torch.optim import Optimizer
 
 from pocketgan_trainer.training.config import TrainingConfig
 
+LEAST_IMAGES_OF_BATCH_STATISTICS = 400_000
+"""Until so many images were seen normalization goes by batches, however short the run.
+
+Statistics that are frozen while the weights still change fast are soon those of other weights: a run of 6 epochs of 10,000 digits
+that froze them after 18,000 images got worse from there on, see docs/experiments.md.
+"""
+
 
 def learning_rate(config: TrainingConfig, images_seen: int, images_total: int) -> float:
     """Return Adam's step size after `images_seen` of a run's `images_total`."""
@@ -41,7 +48,7 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
 
 def uses_batch_statistics(config: TrainingConfig, images_seen: int, images_total: int) -> bool:
     """Return whether the generator's normalization still goes by each batch, and not yet by its running statistics."""
-    return images_seen < config.batch_statistics_share * images_total
+    return images_seen < max(config.batch_statistics_share * images_total, LEAST_IMAGES_OF_BATCH_STATISTICS)
 
 
 def freeze_statistics(network: nn.Module) -> None:
