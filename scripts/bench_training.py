@@ -1,12 +1,11 @@
 """How many times as fast gan-train is as the loop that everyone writes, and whether it trains as well. Needs [cpu,train].
 
-    python scripts/bench_training.py [PRESET ...] [--rounds 7] [--threads N] [--epochs 0]
+    python scripts/bench_training.py [PRESET ...] [--rounds 7] [--threads N] [--epochs 0 [--seeds 1]]
 
 First it times training steps on real digits, in turn in one process: the usual loop (scripts/usual_training.py), gan-train's
 own in float32, and as it is, in bfloat16 where the processor multiplies that. These are a run's first steps, without sheets and
-scores. With --epochs it then trains each preset for so many epochs, by the usual loop and as it is, with the same
-hyper-parameters but for frozen statistics, and prints the Frechet ratios to the validation digits; no run folder is left behind.
-On a CPU.
+scores. With --epochs it then trains each preset for so many epochs, from one seed or several, by the usual loop and as it is,
+with the same hyper-parameters, and prints the Frechet ratios to the validation digits; no run folder is left behind. On a CPU.
 """
 
 import argparse
@@ -21,7 +20,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from usual_training import UsualTraining
+from torch.utils.data import Dataset
+from usual_training import PlainImages, TorchvisionImages, UsualTraining
 
 from pocketgan.cpus import usable_cpus
 from pocketgan_trainer.data.mnist import Digits, load_mnist
@@ -63,9 +63,9 @@ class StepTimes:
         """Take no note."""
 
 
-def usual_step(config: TrainingConfig, digits: Digits, steps: int, penalty_interval: int = 1) -> float:
+def usual_step(config: TrainingConfig, images: Dataset[tuple[Tensor, int]], steps: int, penalty_interval: int = 1) -> float:
     """Return the seconds that a step of the usual loop takes."""
-    times = list(islice(UsualTraining(config, digits, penalty_interval).epoch(), steps + _WARM_UP_STEPS))
+    times = list(islice(UsualTraining(config, images, penalty_interval).epoch(), steps + _WARM_UP_STEPS))
     return (times[-1] - times[_WARM_UP_STEPS - 1]) / steps
 
 
@@ -81,17 +81,19 @@ def own_step(config: TrainingConfig, digits: Digits, watch: ValidationWatch, ste
 def compare_speed(config: TrainingConfig, digits: Digits, watch: ValidationWatch, rounds: int) -> None:
     """Print the rows of a Markdown table."""
     wide = replace(config, bfloat16=False)
+    images = TorchvisionImages(digits)
     contestants: dict[str, Callable[[int], float]] = {
-        "usual loop": lambda steps: usual_step(wide, digits, steps),
+        "usual loop": lambda steps: usual_step(wide, images, steps),
+        "usual loop, images the shortest way": lambda steps: usual_step(wide, PlainImages(digits), steps),
         "gan-train in float32": lambda steps: own_step(wide, digits, watch, steps),
     }
     if config.gradient_penalty:
         name = f"usual loop, penalties at every {PENALTY_INTERVAL}th step"
-        contestants[name] = lambda steps: usual_step(wide, digits, steps, PENALTY_INTERVAL)
+        contestants[name] = lambda steps: usual_step(wide, images, steps, PENALTY_INTERVAL)
     if config.bfloat16:
         contestants["gan-train"] = lambda steps: own_step(config, digits, watch, steps)
     # As many with gradient penalties as a run has.
-    intervals = round(_SECONDS_A_ROUND / usual_step(wide, digits, PENALTY_INTERVAL) / PENALTY_INTERVAL)
+    intervals = round(_SECONDS_A_ROUND / usual_step(wide, images, PENALTY_INTERVAL) / PENALTY_INTERVAL)
     most_intervals = (count_steps(config, len(digits)) - _WARM_UP_STEPS - 1) // PENALTY_INTERVAL
     steps = max(1, min(intervals, most_intervals)) * PENALTY_INTERVAL
     times: dict[str, list[float]] = {name: [] for name in contestants}
@@ -107,24 +109,22 @@ def compare_speed(config: TrainingConfig, digits: Digits, watch: ValidationWatch
 
 def compare_quality(config: TrainingConfig, digits: Digits, watch: ValidationWatch) -> None:
     """Train by the usual loop and by gan-train, and print the rows of a Markdown table."""
-    # In so short a run statistics would be frozen while they still change fast.
-    config = replace(config, batch_statistics_share=1.0)
-    usual, scores = UsualTraining(replace(config, bfloat16=False), digits), []
+    usual, scores = UsualTraining(replace(config, bfloat16=False), TorchvisionImages(digits)), []
     labels, latent_size = watch.labels, PRESETS[config.preset].latent_size
     asked = labels if asked_classes(config) else None
     for _ in range(config.epochs):
         list(usual.epoch())
         scores.append(watch.score.of(draw(usual.drawn_from, latent_size, WATCHED_SEED, 0, len(labels), asked)))
-    _print_quality(config.preset, "usual loop", scores)
+    _print_quality(config, "usual loop", scores)
     with tempfile.TemporaryDirectory() as folder:
         run = create_run_folder(Path(folder), config.preset, "mnist")
         train(config, digits, _CPU, Diary(config, watch, run, StepTimes()), lambda: False)
         lines = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
-    _print_quality(config.preset, "gan-train", [line["frechet_ratio"] for line in lines])
+    _print_quality(config, "gan-train", [line["frechet_ratio"] for line in lines])
 
 
-def _print_quality(preset: str, name: str, scores: list[float]) -> None:
-    print(f"| {preset} | {name} | {', '.join(f'{score:.3g}' for score in scores)} |", flush=True)
+def _print_quality(config: TrainingConfig, name: str, scores: list[float]) -> None:
+    print(f"| {config.preset} | {config.seed} | {name} | {', '.join(f'{score:.3g}' for score in scores)} |", flush=True)
 
 
 def main() -> None:
@@ -134,6 +134,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="rounds of timed steps (default 7)")
     parser.add_argument("--threads", type=int, default=usable_cpus(), help="CPU threads (default: all)")
     parser.add_argument("--epochs", type=int, default=0, help="epochs to train each preset by each loop (default 0: none)")
+    parser.add_argument("--seeds", type=int, default=1, help="from how many seeds, 0 first (default 1)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     split = split_validation(load_mnist())
@@ -145,9 +146,10 @@ def main() -> None:
         for config in configs:
             compare_speed(config, split.training, watch, arguments.rounds)
     if arguments.epochs:
-        print("\n| preset | loop | Frechet ratio of each epoch |\n|---|---|---|")
+        print("\n| preset | seed | loop | Frechet ratio of each epoch |\n|---|---|---|---|")
         for config in configs:
-            compare_quality(replace(config, epochs=arguments.epochs), split.training, watch)
+            for seed in range(arguments.seeds):
+                compare_quality(replace(config, epochs=arguments.epochs, seed=seed), split.training, watch)
 
 
 if __name__ == "__main__":

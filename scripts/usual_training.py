@@ -1,16 +1,19 @@
 """The training loop that everyone writes: what `scripts/bench_training.py` compares gan-train with. Not for training.
 
 The same networks play the same games for the same number of steps, with the same hyper-parameters and schedules, written the way
-of tutorials and papers' code: a DataLoader that makes float32 images one by one, torch's default memory layout, Dropout and Adam,
-losses gone through backwards one by one, gradient penalties at every step. In float32 on a CPU. One game differs a little: the
-DCGAN's generator moves against the moved discriminator, as in most tutorials, and not at the same moment.
+of tutorials and papers' code: a DataLoader that makes float32 images one by one as torchvision does, torch's default memory
+layout, Dropout and Adam, losses gone through backwards one by one, gradient penalties at every step. In float32 on a CPU. One
+game differs a little: the DCGAN's generator moves against the moved discriminator, as in most tutorials, and not at the same
+moment.
 """
 
 import time
 from collections.abc import Iterator
 from copy import deepcopy
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 from torch.optim import Adam
@@ -26,8 +29,36 @@ from pocketgan_trainer.training.presets import PRESETS, asked_classes, build_dis
 from pocketgan_trainer.training.steps import SMOOTHED_REAL, alternating_step, simultaneous_step
 
 
+class TorchvisionImages(Dataset[tuple[Tensor, int]]):
+    """One image at a time, float32 [1, S, S] from -1 to 1, and its label, by the way that images go in torchvision.
+
+    There `MNIST(transform=Compose([ToTensor(), Normalize(0.5, 0.5)]))` makes a Pillow image, a tensor, then a normalized copy.
+    Source of the operations: torchvision 0.28, `datasets/mnist.py` and `transforms`, files `functional.py` and
+    `_functional_tensor.py`.
+    """
+
+    def __init__(self, digits: Digits) -> None:
+        self._images = torch.from_numpy(digits.images)
+        self._labels = torch.from_numpy(digits.labels)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """Return one image and its label."""
+        picture = Image.fromarray(self._images[index].numpy())
+        pixels = torch.from_numpy(np.array(picture, np.uint8, copy=True))
+        channels_first = pixels.view(picture.height, picture.width, 1).permute(2, 0, 1).contiguous()
+        image = channels_first.to(torch.get_default_dtype()).div(255).clone()
+        mean, deviation = torch.as_tensor((0.5,), dtype=image.dtype), torch.as_tensor((0.5,), dtype=image.dtype)
+        if (deviation == 0).any():
+            raise ValueError("deviation is 0: expected numbers above 0")
+        return image.sub_(mean.view(-1, 1, 1)).div_(deviation.view(-1, 1, 1)), int(self._labels[index])
+
+
 class PlainImages(Dataset[tuple[Tensor, int]]):
-    """One image at a time, float32 [1, S, S] from -1 to 1 as ToTensor and Normalize make it, and its label."""
+    """The same images and labels by the shortest way that a data set of single images has."""
 
     def __init__(self, digits: Digits) -> None:
         self._digits = digits
@@ -45,12 +76,12 @@ class PlainImages(Dataset[tuple[Tensor, int]]):
 class UsualTraining:
     """A run of `config`'s preset, written the usual way."""
 
-    def __init__(self, config: TrainingConfig, digits: Digits, penalty_interval: int = 1) -> None:
+    def __init__(self, config: TrainingConfig, images: Dataset[tuple[Tensor, int]], penalty_interval: int = 1) -> None:
         torch.manual_seed(config.seed)
         self.config = config
         self.penalty_interval = penalty_interval
         """Gradient penalties are taken at every so-many-th step, and weigh so many times as much there."""
-        self.loader = DataLoader(PlainImages(digits), config.batch_size, shuffle=True, drop_last=True)
+        self.loader = DataLoader(images, config.batch_size, shuffle=True, drop_last=True)
         self.images_total = config.epochs * len(self.loader) * config.batch_size
         self.latent_size = PRESETS[config.preset].latent_size
         self.generator, self.discriminator = _plain(build_generator(config)), _plain(build_discriminator(config))
