@@ -1,6 +1,5 @@
 """Files in a folder: from what was asked for to what lies there, kept whole, never lost, and completed where it was stopped."""
 
-import errno
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -14,15 +13,13 @@ from pocketgan.drawing import Drawing
 from pocketgan.drawing_run import NAMED_BY_INDEX, DrawingRun, Existing
 from pocketgan.errors import OutputError
 from pocketgan.generator import Batch
-from pocketgan.locking import locked_or_refused
+from pocketgan.locking import locked_where_possible
 from pocketgan.output import manifest as manifests
 from pocketgan.output.folder import made_folder, refuse_overwriting, remove_temporaries
 from pocketgan.output.formats import Files, files_of
 from pocketgan.output.labels_file import remove_labels, write_labels
 from pocketgan.output.sheet import check_sheet, write_sheet
 from pocketgan.output.walk_file import write_walk
-
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class _Beside(NamedTuple):
@@ -124,14 +121,13 @@ def _alone_with(path: Path, is_quiet: bool) -> Iterator[None]:
     """Hold a lock on a run, where the file system knows locks. Raises OutputError if another process is drawing the same."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked_or_refused(path.with_name(f".{path.name}.lock")))
+            is_locked = stack.enter_context(locked_where_possible(path.with_name(f".{path.name}.lock")))
         except BlockingIOError as error:
             raise OutputError(f"another gan-gen is writing into {path.parent}: wait for it, or choose another --out") from error
         except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise OutputError(f"cannot write into {path.parent}: {error.strerror}; choose another --out") from error
-            if not is_quiet:
-                tell(f"{path.parent} is on a file system without locks: let no other gan-gen write into it meanwhile")
+            raise OutputError(f"cannot write into {path.parent}: {error.strerror}; choose another --out") from error
+        if not is_locked and not is_quiet:
+            tell(f"{path.parent} is on a file system without locks: let no other gan-gen write into it meanwhile")
         yield
 
 

@@ -1,14 +1,17 @@
 """A lock between processes that dies with its holder, so that no crash leaves one behind."""
 
+import errno
 import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 POLL_SECONDS = 0.05
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 if sys.platform == "win32":
     import msvcrt
@@ -71,6 +74,22 @@ def locked_or_refused(path: Path) -> Iterator[None]:
                 file.close()
             with suppress(OSError):  # it is empty and harms nobody
                 path.unlink()
+
+
+@contextmanager
+def locked_where_possible(path: Path) -> Iterator[bool]:
+    """Do as `locked_or_refused` does, and yield True; where the file system knows no locks, yield False without one."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked_or_refused(path))
+            is_locked = True
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            is_locked = False
+        yield is_locked
 
 
 def _is_still_at(file: BinaryIO, path: Path) -> bool:

@@ -19,8 +19,10 @@ import pytest
 import torch
 from checkpoint_files import rewrite_json
 from mean_image_watch import mean_image_watch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from typer.testing import CliRunner, Result
 
+from pocketgan.errors import OutputError
 from pocketgan_trainer.data.data_facts import MNIST_FACTS
 from pocketgan_trainer.data.mnist import BUNDLED_FOLDER, Digits
 from pocketgan_trainer.data.training_images import TrainingImages
@@ -99,8 +101,24 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(gan_train: Command, 
     assert result.stdout == ""
     assert result.stderr.startswith("mnist: 380 images of 28x28 in 10 classes: ")
     assert "\nmlp on 320 images: 7 epochs, batch 32, learning rate 0.002, seed 5, float32 on cpu" in result.stderr
+    assert "60 more images are kept back, to choose the best epoch by" in result.stderr
+    assert "other than the preset's" not in result.stderr
     assert "dry run: nothing was trained and no run folder made" in result.stderr
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_settings_that_are_not_the_presets_are_told(gan_train: Command) -> None:
+    result = gan_train(
+        "--dry-run", "--set", "gradient_penalty=2", "--set", "ema_halflife_images=77", "--set", "shifted_share=0.7"
+    )
+    assert "other than the preset's: gradient_penalty=2.0, ema_halflife_images=77\n" in result.stderr
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_setting_without_effect_ends_with_1(gan_train: Command) -> None:
+    told = "error: class_weight has no effect on preset mlp: leave it out, or choose pocket or nano"
+    assert_fails(gan_train("--preset", "mlp", "--set", "class_weight=0.5"), 1, told)
 
 
 @pytest.mark.usefixtures("few_digits")
@@ -344,7 +362,52 @@ def test_resuming_with_other_networks_ends_with_1_before_anything_is_announced(
 
 
 @pytest.mark.usefixtures("few_digits")
+def test_a_run_that_another_process_trains_is_left_to_it(gan_train: Command, finished_run: RunFolder) -> None:
+    with finished_run.held():
+        before = contents(finished_run)
+        told = r"error: runs/0001-mlp-mnist is being trained by another gan-train: wait for it, or stop it first"
+        assert_fails(gan_train("--resume", "--epochs", 9), 1, told, lines=4)
+        assert contents(finished_run) == before
+    assert gan_train("--resume", "--epochs", 2).exit_code == 0
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_run_goes_on_with_as_many_threads_as_it_had(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pocketgan_trainer.train_run.usable_cpus", lambda: 4)
+    assert "CPU threads: 2" in gan_train("--preset", "mlp", "--epochs", 1, "--threads", 2).stderr
+    went_on = gan_train("--resume", "--epochs", 2)
+    assert "CPU threads: 2" in went_on.stderr
+    assert "note" not in went_on.stderr
+    assert load_checkpoint(Path("runs/0001-mlp-mnist/last.safetensors")).threads == 2
+    told = "note: CPU threads were 2 before: the run will end a little different from one never stopped"
+    assert told in gan_train("--resume", "--epochs", 3, "--threads", 1).stderr
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_full_disk_ends_with_1_and_says_that_the_run_can_go_on(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gan_train("--preset", "mlp", "--epochs", 1).exit_code == 0
+
+    def fill(*asked: object) -> None:
+        raise OutputError("cannot write x: No space left on device")
+
+    monkeypatch.setattr(diary, "save_checkpoint", fill)
+    told = "No space left on device; what was saved before is whole: gan-train --resume goes on from there"
+    assert_fails(gan_train("--resume", "--epochs", 2), 1, told, lines=5)
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_event_files_go_on_without_being_asked_for_again(gan_train: Command) -> None:
+    events = Path("runs/0001-mlp-mnist/tensorboard")
+    assert gan_train("--preset", "mlp", "--epochs", 1, "--tensorboard").exit_code == 0
+    assert gan_train("--resume", "--epochs", 3).exit_code == 0
+    read = EventAccumulator(str(events))
+    read.Reload()
+    assert [event.step for event in read.Scalars("frechet_ratio")] == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("few_digits")
 def test_resuming_from_a_damaged_checkpoint_ends_with_1(gan_train: Command, finished_run: RunFolder) -> None:
+    finished_run.previous.unlink()
     finished_run.last.write_bytes(finished_run.last.read_bytes()[:-100])
     assert_fails(gan_train("--resume", "--epochs", 2), 1, r"error: runs/0001-mlp-mnist/last.safetensors is damaged")
 
@@ -451,24 +514,30 @@ def test_a_real_process_that_is_stopped_twice_ends_where_an_undisturbed_one_does
     assert_same_state(load_checkpoint(last), load_checkpoint(whole))
 
 
-def test_a_process_that_is_killed_at_random_moments_ends_where_an_undisturbed_one_does(folder: Path, digits: Digits) -> None:
+@pytest.mark.parametrize(("preset", "epochs"), [("mlp", 40), ("nano", 4)])
+def test_a_process_that_is_killed_at_random_moments_ends_where_an_undisturbed_one_does(
+    folder: Path, digits: Digits, preset: str, epochs: int
+) -> None:
     np.savez("digits.npz", images=digits.images)
-    plan = ("--data", "digits.npz", "--preset", "mlp", "--epochs", "40", "--batch-size", "50")
+    plan = ("--data", "digits.npz", "--preset", preset, "--epochs", str(epochs), "--batch-size", "50")
     began = time.monotonic()
     assert finish(start(folder, *plan, "--out", "whole"))[0] == 0
     seconds = time.monotonic() - began
-    whole, runs = folder / "whole" / "0001-mlp-digits", folder / "runs" / "0001-mlp-digits"
+    whole, runs = folder / "whole" / f"0001-{preset}-digits", folder / "runs" / f"0001-{preset}-digits"
+
+    process = start(folder, *plan)
+    while process.poll() is None and not (runs / "last.safetensors").exists():
+        time.sleep(0.01)
+    process.kill()  # in its first epoch
+    assert finish(process)[0] == -signal.SIGKILL
 
     moments, kills = random.Random(5), 0
     for _ in range(3):
-        has_checkpoint = (runs / "last.safetensors").exists() or (runs / "previous.safetensors").exists()
-        process = start(folder, *(("--resume",) if has_checkpoint else plan))
+        process = start(folder, "--resume")
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds * moments.uniform(0.3, 0.6))
         process.kill()
         kills += finish(process)[0] == -signal.SIGKILL
-        if not (runs / "last.safetensors").exists():
-            shutil.rmtree(folder / "runs", ignore_errors=True)  # killed before the first epoch ended: begun anew
     assert kills >= 2
     code, told = finish(start(folder, "--resume"))
     assert code == 0, told

@@ -87,6 +87,7 @@ class Processes:
         try:
             distributed.init_process_group(backend, timeout=_PATIENCE)
             yield
+            self.agree(False)  # together, or the quickest would leave while the others still speak with it
         except RuntimeError as error:
             if not isinstance(error, distributed.DistError) and not any(sign in str(error) for sign in _SIGNS_OF_LOSS):
                 raise

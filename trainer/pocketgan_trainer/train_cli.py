@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, show_version, usage_errors
+from pocketgan.console import cli_errors, command_line, run_and_exit, show_version, usage_errors
 
 app = command_line()
 
@@ -95,7 +95,8 @@ def train(
 
         preset = preset or own_preset
         if preset is not None and preset not in PRESETS:
-            raise typer.BadParameter(f"{preset!r} is not a preset: expected one of {', '.join(PRESETS)}", param_hint="--preset")
+            hint = "--preset" if preset != own_preset else "--config"
+            raise typer.BadParameter(f"{preset!r} is not a preset: expected one of {', '.join(PRESETS)}", param_hint=hint)
         status = train_as_asked(
             Asked(
                 preset=preset,
@@ -117,7 +118,7 @@ def train(
 
 def main() -> None:
     """Run `gan-train`."""
-    app()
+    run_and_exit(app)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from pocketgan.cpus import usable_cpus
+from pocketgan.errors import OutputError
 from pocketgan.files import remove_file
 from pocketgan_trainer.data.data_description import describe
 from pocketgan_trainer.data.data_facts import MNIST_FACTS, facts_of
@@ -27,12 +28,12 @@ from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.diary import Diary, Report
 from pocketgan_trainer.training.estimate import estimate
 from pocketgan_trainer.training.loop import check_resumable, count_steps, train
-from pocketgan_trainer.training.plan import ResumedRun, plan_new_run, plan_resumed_run, refuse_other_data
+from pocketgan_trainer.training.plan import ResumedRun, changed_settings, plan_new_run, plan_resumed_run, refuse_other_data
 from pocketgan_trainer.training.presets import DEFAULT_PRESET
 from pocketgan_trainer.training.report import ConsoleReport, Reports, clock
 from pocketgan_trainer.training.run_folder import RUNS, RunFolder, create_run_folder
 from pocketgan_trainer.training.settings import Setting
-from pocketgan_trainer.training.tensorboard import TensorBoardReport, require_tensorboard
+from pocketgan_trainer.training.tensorboard import TensorBoardReport, has_tensorboard, require_tensorboard
 from pocketgan_trainer.watch.validation_watch import watch_validation
 
 
@@ -60,6 +61,8 @@ class Asked:
 class Plan:
     """What is going to be done."""
 
+    threads: int
+    """Of the CPU, in each process."""
     config: TrainingConfig
     images: TrainingImages
     split: TrainingSplit
@@ -75,12 +78,13 @@ def train_as_asked(asked: Asked) -> int:
     Started by torchrun, all processes call this, and the first alone writes and tells. Raises PocketganError.
     """
     processes = processes_of_environment()
-    torch.set_num_threads(asked.threads or max(1, usable_cpus() // processes.count_here))
+    torch.set_num_threads(_own_threads(asked, processes))
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True, quiet=not processes.is_first)
     try:
         with processes.joined():
             with processes.first_goes_first():  # what is downloaded, is so once, and what is wrong, told once
                 plan = _plan(asked, processes)
+            torch.set_num_threads(plan.threads)
             _tell(plan, processes, console)
             if asked.dry_run:
                 _tell_sizes(plan, processes, console)
@@ -90,6 +94,18 @@ def train_as_asked(asked: Asked) -> int:
         if processes.is_first:
             raise
         return 1  # the one that failed has said why
+
+
+def _own_threads(asked: Asked, processes: Processes) -> int:
+    return asked.threads or max(1, usable_cpus() // processes.count_here)
+
+
+def _threads(asked: Asked, processes: Processes, resumed: ResumedRun | None) -> int:
+    """Return how many threads to compute with: a run goes on with as many as it had, to end as if never stopped."""
+    had = resumed.checkpoint.threads if resumed else None
+    if had is None or asked.threads or processes.count > 1:
+        return _own_threads(asked, processes)
+    return min(had, usable_cpus())
 
 
 def _plan(asked: Asked, processes: Processes) -> Plan:
@@ -115,7 +131,7 @@ def _plan(asked: Asked, processes: Processes) -> Plan:
     published_judge = load_judge("first") if facts == MNIST_FACTS else None
     split = split_images(images)
     count_steps(config, len(split.training), processes)  # before anything is made
-    return Plan(config, images, split, published_judge, device, resumed)
+    return Plan(_threads(asked, processes, resumed), config, images, split, published_judge, device, resumed)
 
 
 def _tell(plan: Plan, processes: Processes, console: Console) -> None:
@@ -127,47 +143,64 @@ def _tell(plan: Plan, processes: Processes, console: Console) -> None:
     console.print(
         f"{config.preset} on {len(plan.split.training):,} images: {config.epochs} epochs, batch {config.batch_size}, "
         f"learning rate {config.learning_rate:g}, seed {config.seed}, "
-        f"{'bfloat16' if config.bfloat16 else 'float32'} on {plan.device.type}, CPU threads: {torch.get_num_threads()}{shared}"
+        f"{'bfloat16' if config.bfloat16 else 'float32'} on {plan.device.type}, CPU threads: {plan.threads}{shared}"
     )
+    other = [f"{name}={value}" for name, value in changed_settings(config).items() if name != "bfloat16"]  # told above
+    if other:
+        console.print(f"other than the preset's: {', '.join(other)}")
     if resumed:
-        if resumed.note:
-            console.print(f"note: {resumed.note}")
+        for note in resumed.notes:
+            console.print(f"note: {note}")
+        had = resumed.checkpoint.threads
+        if had not in (None, plan.threads) and processes.count == 1:
+            console.print(f"note: CPU threads were {had} before: the run will end a little different from one never stopped")
         console.print(f"going on in {resumed.run.path} after {resumed.checkpoint.progress.images_seen:,} images")
 
 
 def _tell_sizes(plan: Plan, processes: Processes, console: Console) -> None:
     if not processes.is_first:
         return
+    console.print(f"{len(plan.split.validation):,} more images are kept back, to choose the best epoch by")
     expected = estimate(plan.config, plan.split.training, plan.device)
     for name, size in (("generator", expected.generator), ("discriminator", expected.discriminator)):
         console.print(f"{name}: {size.weights:,} weights, {size.multiply_adds:,} multiply-adds for an image")
     time = clock(round(expected.seconds))
     alone = "" if processes.count == 1 else " in one process"
     console.print(f"{expected.images:,} images to be shown, in about {time} as fast as a few steps went{alone}")
+    judge = "" if plan.published_judge else "; before the first, a judge of these images is made"
+    console.print(f"after each of the {plan.config.epochs} epochs a look at generated images, which takes some seconds{judge}")
     console.print("dry run: nothing was trained and no run folder made")
 
 
 def _train(asked: Asked, plan: Plan, processes: Processes, console: Console) -> int:
     config, checkpoint = plan.config, plan.resumed.checkpoint if plan.resumed else None
     stop = StopFlag(is_silent=not processes.is_first)
-    stop.install()
     if not processes.is_first:
+        stop.install()
         finished = train(config, plan.split.training, plan.device, None, stop, checkpoint, processes)
         return 0 if finished else 128 + (stop.signal or 0)
     run = plan.resumed.run if plan.resumed else create_run_folder(asked.out or RUNS, config.preset, config.data.name)
-    console.print(f"run folder {run.path}")
-    if plan.resumed and plan.resumed.note:
-        remove_file(run.last, "a damaged checkpoint")  # else it would become the one to fall back to
-    watch = watch_validation(plan.published_judge or _own_judge(plan, run, console), plan.split, config.data.classes)
-    with ExitStack() as reports:
+    where = f" --out {quote(str(asked.out))}" if asked.out else ""
+    with run.held(), ExitStack() as reports:
+        if plan.resumed and plan.resumed.is_last_damaged:
+            remove_file(run.last, "a damaged checkpoint")  # else it would become the one to fall back to
+        judge = plan.published_judge or _own_judge(plan, run, console)
+        stop.install()  # only now: who trains a judge does not ask whether to stop
+        console.print(f"run folder {run.path}")
+        watch = watch_validation(judge, plan.split, config.data.classes)
         steps_per_epoch = count_steps(config, len(plan.split.training))
         told: list[Report] = [reports.enter_context(ConsoleReport(console, config.epochs, steps_per_epoch))]
-        if asked.tensorboard:
+        # Once begun, event files go on without being asked for again.
+        if asked.tensorboard or (run.events.exists() and has_tensorboard()):
             told.append(reports.enter_context(TensorBoardReport(run, checkpoint.progress.epoch if checkpoint else 0)))
         diary = Diary(config, watch, run, Reports(told))
-        finished = train(config, plan.split.training, plan.device, diary, stop, checkpoint, processes)
+        try:
+            finished = train(config, plan.split.training, plan.device, diary, stop, checkpoint, processes)
+        except OutputError as error:
+            if not run.last.exists():
+                raise
+            raise OutputError(f"{error}; what was saved before is whole: gan-train --resume{where} goes on from there") from error
     if not finished:
-        where = f" --out {quote(str(asked.out))}" if asked.out else ""
         console.print(f"saved {run.last}; gan-train --resume{where} goes on from there")
         return 128 + (stop.signal or 0)
     best = load_checkpoint(run.best).progress

@@ -101,4 +101,14 @@ def test_white_on_black_is_not_inverted_and_blank_pictures_are_told(tmp_path: Pa
     loaded = load_training_images(str(tmp_path), 32, like_mnist=True)
     assert loaded.images.shape == (203, 32, 32)
     assert "3 of 203 images show no ink and are black." in loaded.notes
-    assert not any("inverted" in note for note in loaded.notes)
+    assert not any("inverted" in note or "grey value" in note for note in loaded.notes)
+
+
+def test_a_single_inverted_and_a_single_blank_picture_are_told(tmp_path: Path) -> None:
+    pictures = different_images(202, 40)
+    pictures[0] = 0
+    pictures[1] = 255 - pictures[1]
+    write_pictures(tmp_path, pictures)
+    notes = load_training_images(str(tmp_path), like_mnist=True).notes
+    assert "1 of 202 images shows no ink and is black." in notes
+    assert "1 of 202 images was dark on white and was inverted." in notes

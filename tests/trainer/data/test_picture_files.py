@@ -71,11 +71,30 @@ def test_black_and_white_and_colours_become_their_brightness(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.webp"])
-def test_transparency_is_laid_on_black(tmp_path: Path, name: str) -> None:
+def test_light_on_transparency_is_laid_on_black(tmp_path: Path, name: str) -> None:
     image = Image.new("RGBA", (6, 6), (255, 255, 255, 0))
     image.paste((255, 255, 255, 255), (0, 0, 3, 6))
     image.paste((255, 255, 255, 128), (0, 0, 1, 6))
     assert read_grey(saved(tmp_path / name, image, lossless=True))[0].tolist() == [128, 255, 255, 0, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp"])
+def test_dark_on_transparency_is_laid_on_white(tmp_path: Path, name: str) -> None:
+    image = Image.new("RGBA", (6, 6), (255, 255, 255, 0))
+    image.paste((0, 0, 0, 255), (0, 0, 3, 6))
+    image.paste((0, 0, 0, 128), (0, 0, 1, 6))
+    assert read_grey(saved(tmp_path / name, image, lossless=True, exact=True))[0].tolist() == [127, 0, 0, 255, 255, 255]
+
+
+@pytest.mark.parametrize(("brightness", "background"), [(127, 255), (128, 0)])
+def test_the_brightness_of_what_is_visible_decides_on_the_background(tmp_path: Path, brightness: int, background: int) -> None:
+    image = Image.new("LA", (300, 300), (255 - background, 0))
+    image.paste((brightness, 255), (0, 0, 200, 300))
+    assert read_grey(saved(tmp_path / "a.png", image))[0, [0, -1]].tolist() == [brightness, background]
+
+
+def test_what_is_wholly_transparent_is_black(tmp_path: Path) -> None:
+    assert not read_grey(saved(tmp_path / "a.png", Image.new("RGBA", (6, 6), (0, 0, 0, 0)))).any()
 
 
 def test_a_transparent_colour_of_a_palette_is_black(tmp_path: Path) -> None:
@@ -90,6 +109,23 @@ def test_of_an_animation_the_first_frame_is_taken(tmp_path: Path) -> None:
     for name in ("a.gif", "a.webp"):
         path = saved(tmp_path / name, frames[0], save_all=True, append_images=frames[1:], lossless=True)
         np.testing.assert_allclose(read_grey(path).astype(int), 50, atol=1)
+
+
+def test_an_animation_whose_second_frame_is_damaged_is_read(tmp_path: Path) -> None:
+    frames = [Image.fromarray(image) for image in np.random.default_rng(0).integers(0, 256, (2, 8, 8), dtype=np.uint8)]
+    path = saved(tmp_path / "a.gif", frames[0], save_all=True, append_images=frames[1:])
+    contents = path.read_bytes()
+    for length in range(len(contents) - 1, len(contents) // 2, -1):
+        path.write_bytes(contents[:length])
+        assert picture_kind(path).width == 8
+
+
+def test_what_a_camera_puts_beside_a_photograph_is_no_animation(tmp_path: Path) -> None:
+    photographs = [Image.fromarray(image) for image in (RAMP, RAMP[::2, ::2])]
+    path = saved(tmp_path / "a.jpg", photographs[0], format="MPO", save_all=True, append_images=photographs[1:])
+    with Image.open(path) as image:
+        assert image.format == "MPO"
+    assert not picture_kind(path).is_animated
 
 
 def test_a_photograph_is_turned_as_its_camera_noted(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawings import drain, drawing_of
-from image_data import different_images, write_pictures
+from image_data import different_images, write_idx, write_pictures
 from PIL import Image
 
 from pocketgan import Generator
@@ -94,15 +94,18 @@ def test_a_few_names_that_seem_to_tell_a_class_are_told_but_not_used(tmp_path: P
     Image.fromarray(IMAGES[0, ::-1]).save(tmp_path / "20240131_101500.png")
     loaded = load_training_images(str(tmp_path))
     assert loaded.labels is None
-    assert "Only 1 of 241 file names tell a class, such as 20240131_101500.png: none was taken from them." in loaded.notes
+    assert "Only 1 of 241 file names tells a class, such as 20240131_101500.png: none was taken from them." in loaded.notes
 
 
-def test_files_that_are_no_pictures_are_passed_over_and_told(clothes: Path) -> None:
+def test_files_of_other_formats_are_passed_over_and_told(clothes: Path) -> None:
     (clothes / "bag" / "notes.txt").write_text("bought in May")
-    (clothes / "licence").write_text("mine")
+    found = f"1 other was passed over, such as {clothes / 'bag' / 'notes.txt'}."
+    assert f"Only files named as PNG, JPEG, BMP, GIF, WEBP are read: {found}" in load_training_images(str(clothes)).notes
+    (clothes / "scan.tiff").write_bytes(b"II*\x00")
     loaded = load_training_images(str(clothes))
     assert len(loaded) == 240
-    assert f"2 files that are no pictures were passed over, such as {clothes / 'licence'}." in loaded.notes
+    found = f"2 others were passed over, such as {clothes / 'scan.tiff'}."
+    assert f"Only files named as PNG, JPEG, BMP, GIF, WEBP are read: {found}" in loaded.notes
 
 
 def test_folders_within_those_of_classes_are_passed_over_and_told(clothes: Path) -> None:
@@ -110,6 +113,57 @@ def test_folders_within_those_of_classes_are_passed_over_and_told(clothes: Path)
     loaded = load_training_images(str(clothes))
     assert len(loaded) == 240
     assert f"Folders further down, such as {clothes / 'bag' / 'red'}, were not looked into." in loaded.notes
+
+
+def test_folders_whose_names_begin_with_two_underscores_are_told_if_they_hold_pictures(clothes: Path) -> None:
+    for name in ("__MACOSX", ".trash"):
+        write_pictures(clothes / name, IMAGES[:1])
+    (clothes / "__pycache__").mkdir()
+    assert not any("begin with __" in note for note in load_training_images(str(clothes)).notes)
+    write_pictures(clothes / "__hats", IMAGES[:1])
+    loaded = load_training_images(str(clothes))
+    assert loaded.classes == ("Tshirt", "bag")
+    told = "Folders whose names begin with __ are passed over: "
+    assert f"{told}1 of them holds pictures, such as {clothes / '__hats'}." in loaded.notes
+    write_pictures(clothes / "__shoes", IMAGES[:1])
+    assert f"{told}2 of them hold pictures, such as {clothes / '__hats'}." in load_training_images(str(clothes)).notes
+
+
+def test_where_all_folders_have_such_names_that_is_told(tmp_path: Path) -> None:
+    (tmp_path / "__a").mkdir()
+    assert refusal(tmp_path).endswith(", or IDX files")
+    write_pictures(tmp_path / "__hats", IMAGES)
+    assert refusal(tmp_path).endswith(f"; rename {tmp_path / '__hats'} if it is one, to begin without __")
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_animations_are_told_as_only_their_first_frame_is_taken(clothes: Path, suffix: str) -> None:
+    write_pictures(clothes / "bag", different_images(3, seed=1), suffix=f"-still{suffix}")
+    assert not any("frame" in note for note in load_training_images(str(clothes)).notes)
+    first, *others = (Image.fromarray(image) for image in different_images(3, seed=2))
+    paths = [clothes / "bag" / f"{name}{suffix}" for name in ("hop", "jump")]
+    first.save(paths[0], save_all=True, append_images=others)
+    loaded = load_training_images(str(clothes))
+    assert f"Only the first frame was taken of 1 animated picture, such as {paths[0]}." in loaded.notes
+    assert any("1 of 28x28 (" in note and ", animated)" in note for note in loaded.notes) is (suffix != ".png")
+    first.save(paths[1], save_all=True, append_images=others)
+    told = f"Only the first frame was taken of 2 animated pictures, such as {paths[0]}."
+    assert told in load_training_images(str(clothes)).notes
+
+
+@pytest.mark.parametrize("like_mnist", [False, True])
+def test_dark_ink_on_transparency_is_kept_and_told_as_dark_on_white(tmp_path: Path, like_mnist: bool) -> None:
+    (tmp_path / "black").mkdir()
+    for place, image in enumerate(IMAGES):
+        picture = Image.new("RGBA", (28, 28), "black")
+        picture.putalpha(Image.fromarray(image))
+        picture.save(tmp_path / "black" / f"picture{place:05d}.png")
+    write_pictures(tmp_path / "white", IMAGES)
+    loaded = load_training_images(str(tmp_path / "black"), None, like_mnist)
+    light = load_training_images(str(tmp_path / "white"), None, like_mnist)
+    np.testing.assert_array_equal(loaded.images if like_mnist else 255 - loaded.images, light.images)
+    told = "were dark on white and were inverted." if like_mnist else "look dark on white: "
+    assert any(note.startswith(f"240 of 240 images {told}") for note in loaded.notes)
 
 
 def test_pictures_of_several_kinds_are_told_by_number(clothes: Path) -> None:
@@ -149,6 +203,44 @@ def test_class_folders_one_level_deeper_are_told(clothes: Path) -> None:
     assert f"give the path {clothes} if its folders are the classes" in refusal(clothes.parent)
 
 
+@pytest.mark.parametrize("name", ["train", "Train", "training"])
+def test_of_class_folders_one_level_deeper_those_for_training_are_told(clothes: Path, name: str) -> None:
+    write_pictures(clothes.parent / "TEST" / "bag", IMAGES[:1])
+    training = clothes.rename(clothes.with_name(name))
+    message = refusal(clothes.parent)
+    assert message.startswith(f"{training} holds no images, like 1 more of 2 folders: ")
+    assert message.endswith(f"; give the path {training} if its folders are the classes")
+
+
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "emnist-letters-train-images-idx3-ubyte.gz"])
+def test_idx_files_one_or_two_levels_deeper_are_told(tmp_path: Path, name: str) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    write_idx(raw / name, IMAGES)
+    for folder in (tmp_path, raw.parent):
+        assert refusal(folder).endswith(f"; give the path {raw}, where IDX files lie")
+    assert len(load_training_images(str(raw))) == 240
+    (raw / name).unlink()
+    assert refusal(raw.parent).endswith("; fill or remove it")
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("t10k-images-idx3-ubyte", "train-images-idx3-ubyte"),
+        ("t10k-images.idx3-ubyte.gz", "train-images.idx3-ubyte.gz"),
+        ("emnist-letters-test-images-idx3-ubyte.gz", "emnist-letters-train-images-idx3-ubyte.gz"),
+    ],
+)
+def test_a_folder_of_idx_files_for_testing_only_is_told(tmp_path: Path, name: str, wanted: str) -> None:
+    path = tmp_path / name
+    write_idx(path, IMAGES)
+    assert refusal(tmp_path) == (
+        f"{tmp_path} holds only test images, {name}: expected training images, {wanted}; put them there, or give the path {path}"
+    )
+    assert len(load_training_images(str(path))) == 240
+
+
 def test_images_in_the_folder_and_in_sub_folders_are_refused(clothes: Path) -> None:
     Image.fromarray(IMAGES[0]).save(clothes / "one.png")
     assert "holds images both in it and in sub-folders, such as" in refusal(clothes)
@@ -163,14 +255,18 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path).startswith(f"{tmp_path} holds no images: expected PNG, JPEG, BMP, GIF, WEBP files, in it or")
 
 
-def test_the_first_damaged_picture_is_named_and_the_others_counted(clothes: Path) -> None:
-    (clothes / "T-shirt" / "picture00003.png").write_bytes(b"damaged")
-    assert "same goes" not in refusal(clothes)
-    (clothes / "bag" / "picture00007.png").write_bytes(b"damaged")
-    (clothes / "bag" / "picture00009.png").write_bytes(b"damaged")
+def test_five_damaged_pictures_are_named_and_the_others_counted(clothes: Path) -> None:
+    damaged = [clothes / "T-shirt" / "picture00003.png", *(clothes / "bag" / f"picture0000{place}.png" for place in range(6))]
+    damaged[0].write_bytes(b"damaged")
     message = refusal(clothes)
-    assert message.startswith(f"{clothes / 'T-shirt' / 'picture00003.png'} cannot be read")
-    assert message.endswith("; the same goes for 2 more of 240 files")
+    assert message.startswith(f"{damaged[0]} cannot be read")
+    assert "either" not in message
+    for path in damaged[1:5]:
+        path.write_bytes(b"damaged")
+    assert refusal(clothes) == f"{message}; cannot be used either: {', '.join(map(str, damaged[1:5]))}"
+    for path in damaged[5:]:
+        path.write_bytes(b"damaged")
+    assert refusal(clothes).endswith(f"{damaged[4]}, and 2 more of 240 files")
 
 
 def test_a_picture_that_breaks_off_is_named(clothes: Path) -> None:
@@ -179,4 +275,4 @@ def test_a_picture_that_breaks_off_is_named(clothes: Path) -> None:
         path.write_bytes(path.read_bytes()[:300])
     message = refusal(clothes)
     assert message.startswith(f"{clothes / 'bag' / 'picture00003.png'} cannot be read (")
-    assert message.endswith("; the same goes for 1 more of 240 files")
+    assert message.endswith(f"; cannot be used either: {clothes / 'bag' / 'picture00005.png'}")

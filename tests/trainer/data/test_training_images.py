@@ -86,6 +86,7 @@ def test_a_folder_is_named_by_its_own_name_however_it_is_given(tmp_path: Path, m
 
 def test_fewer_than_200_images_are_refused(tmp_path: Path) -> None:
     assert "own.npz holds 199 images: expected at least 200" in refusal(tmp_path, different_images(199))
+    assert "own.npz holds 1 image: expected at least 200" in refusal(tmp_path, different_images(1))
     load(tmp_path, different_images(200))
 
 
@@ -95,8 +96,20 @@ def test_more_images_than_memory_takes_are_refused(tmp_path: Path, monkeypatch: 
 
 
 def test_images_that_are_all_equal_are_refused(tmp_path: Path) -> None:
-    assert "all 200 images of" in refusal(tmp_path, different_images(1).repeat(200, axis=0))
-    assert "own.npz are black: expected different ones" in refusal(tmp_path, np.zeros((200, 28, 28), np.uint8))
+    message = refusal(tmp_path, different_images(1).repeat(200, axis=0))
+    assert message.startswith(f"all 200 images of {tmp_path / 'own.npz'} are equal: expected at least 10 different ones; ")
+    assert "own.npz are black: expected at least 10 different ones" in refusal(tmp_path, np.zeros((200, 28, 28), np.uint8))
+
+
+@pytest.mark.parametrize("distinct", [2, 9])
+def test_hardly_any_different_images_are_refused_however_many_there_are(tmp_path: Path, distinct: int) -> None:
+    message = refusal(tmp_path, different_images(distinct).repeat(300, axis=0))
+    found = f"the {300 * distinct:,} images of {tmp_path / 'own.npz'} are only {distinct} different ones, repeated"
+    assert message.startswith(f"{found}: expected at least 10 different ones; ")
+
+
+def test_ten_different_images_are_accepted(tmp_path: Path) -> None:
+    assert len(load(tmp_path, different_images(10).repeat(20, axis=0))) == 200
 
 
 def test_good_data_has_no_notes(tmp_path: Path) -> None:
@@ -128,8 +141,28 @@ def test_small_classes_are_named_the_smallest_first_at_most_five(tmp_path: Path)
     assert load(tmp_path, images, labels).notes[0].endswith(": c 16, e 17, g 18, d 20, h 20, and 1 more.")
 
 
+def test_where_all_classes_are_small_that_is_told(tmp_path: Path) -> None:
+    labels = np.arange(200) // 40
+    labels[-1] = 0
+    few = "All classes have few images, 41 at most, and may be drawn badly: 4 39, 1 40, 2 40, 3 40, 0 41."
+    assert few in load(tmp_path, different_images(200), labels).notes
+
+
+def test_images_of_one_grey_value_are_told(tmp_path: Path) -> None:
+    images = different_images(2000)
+    labels = np.arange(2000) % 10
+    images[7] = 3
+    assert load(tmp_path, images, labels).notes == ("1 of 2,000 images is of one grey value everywhere and shows nothing.",)
+    images[8] = 0
+    told = "2 of 2,000 images are of one grey value everywhere and show nothing."
+    assert load(tmp_path, images, labels).notes == (told,)
+    assert told in load_training_images(str(tmp_path / "own.npz"), 32).notes
+
+
 def test_exact_duplicates_are_counted(tmp_path: Path) -> None:
     images = different_images(2000)
+    images[10] = images[0]
+    assert load(tmp_path, images, np.arange(2000) % 10).notes == ("1 of 2,000 images is an exact duplicate of another.",)
     images[10:13] = images[0]
     assert load(tmp_path, images, np.arange(2000) % 10).notes == ("3 of 2,000 images are exact duplicates of others.",)
 

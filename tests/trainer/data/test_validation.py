@@ -39,6 +39,13 @@ def test_a_tenth_of_other_images_is_kept_back_at_random_but_always_the_same() ->
     np.testing.assert_array_equal(split_images(mine).validation.images, split.validation.images)
 
 
+def test_classes_are_mixed_in_what_is_kept_back_though_images_come_class_by_class() -> None:
+    labels = np.arange(400) // 100
+    images = np.random.default_rng(0).integers(0, 256, (400, 28, 28), dtype=np.uint8)
+    kept = split_images(TrainingImages("mine", ("a", "b", "c", "d"), images, labels, notes=())).validation
+    assert set(kept.labels[:20].tolist()) == {0, 1, 2, 3}
+
+
 def test_of_mnist_the_last_digits_are_kept_back_whoever_asks() -> None:
     mnist = load_mnist()
     loaded = TrainingImages("mnist", tuple("0123456789"), mnist.images, mnist.labels.astype(np.int64), notes=())

@@ -365,7 +365,7 @@ def test_a_finished_run_that_is_resumed_changes_nothing(new_run: NewRun, digits:
     assert (again.steps, again.epochs) == ([], [])
 
 
-@pytest.mark.parametrize("saves_before", [2, 3], ids=["before the best checkpoint", "before the last checkpoint"])
+@pytest.mark.parametrize("saves_before", [3, 4], ids=["before the best checkpoint", "before the last checkpoint"])
 def test_a_kill_between_statistics_and_checkpoint_doubles_nothing(
     monkeypatch: pytest.MonkeyPatch,
     new_run: NewRun,

@@ -10,10 +10,12 @@ import torch
 from pocketgan_trainer.data.data_facts import MNIST_FACTS
 from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training import plan
-from pocketgan_trainer.training.checkpoint import load_checkpoint
+from pocketgan_trainer.training.build_players import build_players
+from pocketgan_trainer.training.checkpoint import load_checkpoint, save_checkpoint
 from pocketgan_trainer.training.plan import plan_new_run, plan_resumed_run, training_command, training_commands
 from pocketgan_trainer.training.presets import PRESETS
-from pocketgan_trainer.training.run_folder import RunFolder
+from pocketgan_trainer.training.progress import Progress, no_sums
+from pocketgan_trainer.training.run_folder import RunFolder, create_run_folder
 from pocketgan_trainer.training.settings import parse_setting
 
 CPU = torch.device("cpu")
@@ -90,6 +92,30 @@ def test_a_config_is_written_as_the_command_that_makes_it(changes: dict[str, str
 def test_more_epochs_are_a_longer_run(run: RunFolder) -> None:
     resumed = plan_resumed_run(run.path, None, {"epochs": 5})
     assert resumed.config == replace(load_checkpoint(run.last).config, epochs=5)
+    assert resumed.notes == ()
+
+
+def test_what_more_epochs_change_in_a_run_with_schedules_is_told(tmp_path: Path) -> None:
+    config = replace(PRESETS["nano"].config, epochs=2)
+    run = create_run_folder(tmp_path, config.preset, "mnist")
+    run.write_config(config)
+    save_checkpoint(run.last, config, build_players(config, CPU), Progress(), no_sums(CPU))
+    assert plan_resumed_run(run.path, None, {"epochs": 2}).notes == ()
+    (note,) = plan_resumed_run(run.path, None, {"epochs": 4}).notes
+    assert note.startswith(
+        "4 epochs in place of 2: the run goes on as the longer one would, so the learning rate takes a step up"
+    )
+
+
+@pytest.mark.parametrize(
+    ("preset", "name", "heeding"),
+    [("mlp", "batch_statistics_share", "pocket or nano or dcgan"), ("dcgan", "gradient_penalty", "pocket or nano")],
+)
+def test_what_would_have_no_effect_on_a_preset_is_refused(preset: str, name: str, heeding: str) -> None:
+    with pytest.raises(TrainingError, match=f"{name} has no effect on preset {preset}: leave it out, or choose {heeding}$"):
+        plan_new_run(preset, {name: 0.5}, CPU)
+    own = getattr(PRESETS[preset].config, name)
+    assert plan_new_run(preset, {name: own}, CPU).preset == preset
 
 
 def test_every_differing_option_is_listed(run: RunFolder) -> None:
@@ -120,6 +146,7 @@ def test_fewer_epochs_than_were_planned_are_refused(run: RunFolder) -> None:
 
 def test_a_run_without_a_last_checkpoint_cannot_be_resumed(run: RunFolder) -> None:
     run.last.unlink()
+    run.previous.unlink()
     with pytest.raises(TrainingError, match="no training run"):
         plan_resumed_run(run.path.parent, None, {})
     with pytest.raises(CheckpointError, match=r"cannot read checkpoint .*last.safetensors"):
@@ -136,18 +163,22 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before_and_says_so(run:
     run.last.write_bytes(run.last.read_bytes()[:-1])
     resumed = plan_resumed_run(run.path, None, {})
     assert resumed.checkpoint.path == run.previous
-    assert resumed.note is not None
-    assert resumed.note.startswith(f"{run.last} is damaged")
-    assert resumed.note.endswith(f"; taking the one before, {run.previous}")
+    assert resumed.is_last_damaged
+    (note,) = resumed.notes
+    assert note.startswith(f"{run.last} is damaged")
+    assert note.endswith(f"; taking the one before, {run.previous}")
 
 
 def test_a_run_that_was_killed_between_two_names_of_its_checkpoint_is_found(run: RunFolder) -> None:
     run.last.rename(run.previous)
-    assert plan_resumed_run(run.path.parent, None, {}).checkpoint.path == run.previous
+    resumed = plan_resumed_run(run.path.parent, None, {})
+    assert resumed.checkpoint.path == run.previous
+    assert resumed.notes == (f"{run.last} is absent, as after a kill while it was saved; taking {run.previous}",)
 
 
 def test_a_damaged_checkpoint_with_none_before_is_refused(run: RunFolder) -> None:
     run.last.write_bytes(b"")
+    run.previous.unlink()
     with pytest.raises(CheckpointError, match=r"last.safetensors is damaged"):
         plan_resumed_run(run.path, None, {})
 

@@ -128,9 +128,14 @@ def test_a_missing_class_is_not_called_alike_too() -> None:
 
 
 def test_images_alike_are_told_with_how_far_apart_they_are_and_a_remedy() -> None:
-    (sign,) = signs_of(observation(changed=(class_view("shoe", variety=0.25),), names=("shoe",)), grown_up(), CLASSIC)
+    (sign,) = signs_of(observation(changed=(class_view("shoe", variety=0.25),), names=("shoe", "bag")), grown_up(), CLASSIC)
     assert sign.told == "the images of class 'shoe' are too much alike: two of them are 25% as far apart as real ones"
     assert "--seed" in sign.advice
+
+
+def test_images_alike_without_classes_are_told_as_such() -> None:
+    (sign,) = signs_of(observation(changed=(class_view("all", variety=0.25),), names=("all",)), grown_up(), CLASSIC)
+    assert sign.told == "the images are too much alike: two of them are 25% as far apart as real ones"
 
 
 # -- won and lost

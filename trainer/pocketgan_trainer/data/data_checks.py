@@ -8,6 +8,8 @@ from pocketgan_trainer.data.image_source import ImageSource
 from pocketgan_trainer.errors import DataError
 
 FEWEST_IMAGES = 200
+FEWEST_DISTINCT = 10
+"""Images that differ from each other, however many there are in all."""
 MOST_IMAGES = LARGEST_CONTENTS // 32**2
 """So that they fit into memory at 32x32."""
 
@@ -15,7 +17,8 @@ MOST_IMAGES = LARGEST_CONTENTS // 32**2
 def check_source(source: ImageSource, where: str) -> None:
     """Raise DataError, which says `where` they are, if there are too few images or too many."""
     if source.count < FEWEST_IMAGES:
-        message = f"{where} holds {source.count:,} images: expected at least {FEWEST_IMAGES}, better 2,000; add more"
+        noun = "image" if source.count == 1 else "images"
+        message = f"{where} holds {source.count:,} {noun}: expected at least {FEWEST_IMAGES}, better 2,000; add more"
         raise DataError(message)
     if source.count > MOST_IMAGES:
         message = f"{where} holds {source.count:,} images: expected at most {MOST_IMAGES:,}; take a part of them"
@@ -23,11 +26,15 @@ def check_source(source: ImageSource, where: str) -> None:
 
 
 def check_variety(images: NDArray[np.uint8], where: str) -> None:
-    """Raise DataError if all images [N, S, S] are equal."""
-    if (images == images[0]).all():
-        kind = "are black" if not images.any() else "are equal"
-        message = (
-            f"all {len(images):,} images of {where} {kind}: expected different ones; check how they were made (transparent "
-            "pictures are laid on black, so their ink must be light)"
-        )
-        raise DataError(message)
+    """Raise DataError if hardly any of the images [N, S, S] differ."""
+    distinct: set[bytes] = set()
+    for image in images:
+        distinct.add(image.tobytes())
+        if len(distinct) == FEWEST_DISTINCT:
+            return
+    if len(distinct) == 1:
+        found = f"all {len(images):,} images of {where} are {'equal' if images.any() else 'black'}"
+    else:
+        found = f"the {len(images):,} images of {where} are only {len(distinct)} different ones, repeated"
+    message = f"{found}: expected at least {FEWEST_DISTINCT} different ones; check how they were made, or add others"
+    raise DataError(message)

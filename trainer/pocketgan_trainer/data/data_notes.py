@@ -42,17 +42,28 @@ def _conversion(source: ImageSource, fitted: FittedImages) -> tuple[str, ...]:
 
 
 def _layout(count: int, fitted: FittedImages, like_mnist: bool) -> tuple[str, ...]:
-    """Tell of pictures that are dark on white, and of those without ink."""
-    if not like_mnist:
-        if 2 * fitted.dark_on_white <= count:
-            return ()
-        return (
-            f"{fitted.dark_on_white:,} of {count:,} images look dark on white: networks learn better from white on black, so "
-            "invert them, or give --like-mnist if they show single characters.",
-        )
-    inverted = f"{fitted.dark_on_white:,} of {count:,} images were dark on white and were inverted."
-    blank = f"{fitted.blank:,} of {count:,} images show no ink and are black."
-    return (*((inverted,) if fitted.dark_on_white else ()), *((blank,) if fitted.blank else ()))
+    """Tell of pictures that are dark on white, and of those that show nothing."""
+    return (*_dark_on_white(fitted.dark_on_white, count, like_mnist), *_blank(fitted.blank, count, like_mnist))
+
+
+def _dark_on_white(dark: int, count: int, like_mnist: bool) -> tuple[str, ...]:
+    if like_mnist:
+        was = "was" if dark == 1 else "were"
+        return (f"{dark:,} of {count:,} images {was} dark on white and {was} inverted.",) if dark else ()
+    if 2 * dark <= count:
+        return ()
+    return (
+        f"{dark:,} of {count:,} images look dark on white: networks learn better from white on black, so invert them, or give "
+        "--like-mnist if they show single characters.",
+    )
+
+
+def _blank(blank: int, count: int, like_mnist: bool) -> tuple[str, ...]:
+    if not blank:
+        return ()
+    shows, be = ("shows", "is") if blank == 1 else ("show", "are")
+    told = f"{shows} no ink and {be} black" if like_mnist else f"{be} of one grey value everywhere and {shows} nothing"
+    return (f"{blank:,} of {count:,} images {told}.",)
 
 
 def _number(count: int) -> tuple[str, ...]:
@@ -68,7 +79,8 @@ def _duplicates(images: NDArray[np.uint8]) -> tuple[str, ...]:
     duplicates = len(images) - len({hash(image.tobytes()) for image in images})
     if not duplicates:
         return ()
-    return (f"{duplicates:,} of {len(images):,} images are exact duplicates of others.",)
+    told = "is an exact duplicate of another" if duplicates == 1 else "are exact duplicates of others"
+    return (f"{duplicates:,} of {len(images):,} images {told}.",)
 
 
 def _classes(classes: tuple[str, ...], labels: NDArray[np.int64] | None) -> tuple[str, ...]:
@@ -84,4 +96,8 @@ def _classes(classes: tuple[str, ...], labels: NDArray[np.int64] | None) -> tupl
         return ()
     shown = ", ".join(f"{classes[place]} {counts[place]:,}" for place in places[:_SHOWN])
     rest = f", and {len(places) - _SHOWN:,} more" if len(places) > _SHOWN else ""
-    return (f"Some classes have few images beside the largest with {counts.max():,}, and may be drawn badly: {shown}{rest}.",)
+    if len(places) == len(classes):
+        found = f"All classes have few images, {counts.max():,} at most"
+    else:
+        found = f"Some classes have few images beside the largest with {counts.max():,}"
+    return (f"{found}, and may be drawn badly: {shown}{rest}.",)

@@ -23,7 +23,7 @@ class FittedImages:
     dark_on_white: int
     """How many had a bright border."""
     blank: int
-    """How many showed no ink where some was looked for, and are black now."""
+    """How many have one grey value everywhere: black, where ink was looked for and none was found."""
 
 
 def fit_pictures(source: ImageSource, size: int, like_mnist: bool) -> FittedImages:
@@ -35,25 +35,28 @@ def fit_pictures(source: ImageSource, size: int, like_mnist: bool) -> FittedImag
     """
     if isinstance(source.pictures, np.ndarray) and source.pictures.shape[1:] == (size, size) and not like_mnist:
         images: NDArray[np.uint8] = source.pictures
-        return FittedImages(images, int(np.count_nonzero(border_brightness(images) > BRIGHT)), 0)
+        return FittedImages(images, int(np.count_nonzero(border_brightness(images) > BRIGHT)), _count_blank(images))
     fitted = np.empty((source.count, size, size), dtype=np.uint8)
-    dark_on_white = blank = 0
+    dark_on_white = 0
     for place, picture in enumerate(source.pictures):
         brightness = float(border_brightness(picture))
         is_bright = brightness > BRIGHT
         dark_on_white += is_bright
         if like_mnist:
             fitted[place] = lay_out_like_mnist(255 - picture if is_bright else picture, size)
-            blank += not fitted[place].any()
         else:
             fitted[place] = _fit(picture, size, round(brightness) if is_bright else 0)
-    return FittedImages(fitted, dark_on_white, blank)
+    return FittedImages(fitted, dark_on_white, _count_blank(fitted))
 
 
 def border_brightness(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the mean of the outermost pixels of images [..., H, W]: float64 [...]."""
     edges = (images[..., 0, :], images[..., -1, :], images[..., 1:-1, 0], images[..., 1:-1, -1])
     return np.asarray(np.concatenate(edges, axis=-1).mean(axis=-1), dtype=np.float64)
+
+
+def _count_blank(images: NDArray[np.uint8]) -> int:
+    return int(np.count_nonzero(images.max(axis=(1, 2)) == images.min(axis=(1, 2))))
 
 
 def _fit(picture: NDArray[np.uint8], size: int, padding: int) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from pocketgan_trainer.errors import DataError
 
 IMAGES_NAMES = ("train-images-idx3-ubyte", "images-idx3-ubyte")
 """In MNIST's layout, and as gan-gen writes them."""
+_TEST_IMAGES_NAME = "t10k-images-idx3-ubyte"
 _EMNIST_IMAGES = re.compile(r"emnist-([a-z]+)-(train|test)-images[.-]idx3-ubyte(\.gz)?")
 _EMNIST_LABELS = re.compile(r"emnist-[a-z]+-train-labels[.-]idx1-ubyte(\.gz)?")
 _LOWER_OF_47 = "abdefghnqrt"
@@ -55,6 +56,14 @@ def find_idx_images(folder: Path) -> Path | None:
         message = f"{lonely} holds labels, but {images_name} is not beside it: put it there"
         raise DataError(message)
     return None
+
+
+def find_idx_test_images(folder: Path) -> Path | None:
+    """Return the file of test images in a folder, the first of those of EMNIST's splits, or None if there is none."""
+    if (found := find_named(folder, _TEST_IMAGES_NAME)) is not None:
+        return found
+    names = sorted(os.listdir(folder))
+    return next((folder / name for name in names if (match := _EMNIST_IMAGES.fullmatch(name)) and match[2] == "test"), None)
 
 
 def read_idx_source(images_path: Path) -> ImageSource:

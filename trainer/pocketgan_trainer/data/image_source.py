@@ -15,9 +15,11 @@ class PictureKind:
     height: int
     colours: str
     """In words, such as `grey`."""
+    is_animated: bool = False
+    """Whether it has more frames than the first, which alone is read."""
 
     def __str__(self) -> str:
-        return f"{self.width}x{self.height} ({self.colours})"
+        return f"{self.width}x{self.height} ({self.colours}{', animated' if self.is_animated else ''})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,12 @@ LARGEST_SIDE = 4096
 """In pixels."""
 LARGEST_FILE = 2**26
 """In bytes: what 4096x4096 pixels of colour and transparency take uncompressed."""
+DARK = 128
+"""In grey levels: ink that is darker than this on average would be lost on black."""
 _JPEG_SIDE = 512
 """JPEG files may be decoded at half their size, or less, as long as that leaves so many pixels along each side."""
+_FORMATS_OF_FRAMES = ("GIF", "WEBP", "PNG")
+"""Whose further frames make an animation; what a camera puts into a JPEG file beside the picture does not."""
 _COLOURS = {
     "1": "black and white",
     "L": "grey",
@@ -38,14 +42,15 @@ def picture_kind(path: Path) -> PictureKind:
     Raises DataError, which names the file, if it is no picture of FORMATS, or too large.
     """
     with _opened(path) as image:
-        return PictureKind(image.width, image.height, _COLOURS.get(image.mode, f"mode {image.mode}"))
+        colours = _COLOURS.get(image.mode, f"mode {image.mode}")
+        return PictureKind(image.width, image.height, colours, _is_animated(image))
 
 
 def read_grey(path: Path) -> NDArray[np.uint8]:
     """Return the pixels of the picture at `path`, uint8 [H, W]: of its first frame, upright, as its camera noted.
 
-    Colours become their brightness, transparency is laid on black, of 16 bits the upper 8 remain. Raises DataError, which names
-    the file, if it is no whole picture of FORMATS, or too large.
+    Colours become their brightness, transparency is laid on black, or on white if what is visible is dark on average, of 16 bits
+    the upper 8 remain. Raises DataError, which names the file, if it is no whole picture of FORMATS, or too large.
     """
     with _opened(path) as image:
         try:
@@ -85,12 +90,29 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(f"{path} cannot be read ({reason}): expected a whole {', '.join(FORMATS)} file; mend or remove it")
 
 
+def _is_animated(image: Image.Image) -> bool:
+    """Return whether a picture goes on after its first frame."""
+    if image.format not in _FORMATS_OF_FRAMES:
+        return False
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # as above; the first frame, which alone is read, may still be whole
+        return False
+
+
 def _grey(image: Image.Image) -> NDArray[np.uint8]:
     """Return the brightness of a picture's pixels, uint8 [H, W]."""
     if image.mode.startswith("I"):
         # Pillow's own conversion clips where it should divide.
         return (np.clip(np.asarray(image, dtype=np.int64), 0, 2**16 - 1) >> 8).astype(np.uint8)
     if image.has_transparency_data:
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, image.convert("RGBA"))
+        image = image.convert("RGBA")
+        background = "white" if _is_dark_where_visible(image) else "black"
+        image = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
     return np.array(image.convert("L"), dtype=np.uint8)
+
+
+def _is_dark_where_visible(image: Image.Image) -> bool:
+    """Return whether an RGBA picture's pixels, each as far as it is visible, are dark on average."""
+    brightness, visibility = np.asarray(image.convert("L"), dtype=np.uint16), np.asarray(image.getchannel("A"))
+    return bool((brightness * visibility).sum(dtype=np.int64) < DARK * visibility.sum(dtype=np.int64))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pocketgan_trainer.data.class_names import class_names, data_set_name, in_order, number_labels, renaming_notes
+from pocketgan_trainer.data.idx_folders import find_idx_images, find_idx_test_images
 from pocketgan_trainer.data.image_source import ImageSource
 from pocketgan_trainer.data.picture_files import FORMATS, SUFFIXES, picture_kind, read_grey
 from pocketgan_trainer.errors import DataError
@@ -16,6 +17,10 @@ from pocketgan_trainer.errors import DataError
 _CLASS_IN_NAME = re.compile(r"[0-9]{8,}_([A-Za-z0-9]{1,32})\.png", re.IGNORECASE)
 _BESIDE_IMAGES = re.compile(r"(manifest|labels|grid|walk)(_[0-9]{8,})?\.(json|csv|png|gif)")
 """What gan-gen writes beside its images: facts and tables, a sheet, an animation."""
+
+_FOR_TRAINING = ("train", "training")
+"""Names of the folder to take where another holds what is for testing."""
+_SHOWN = 5
 
 _Read = TypeVar("_Read")
 
@@ -27,6 +32,8 @@ class _Listing:
     pictures: tuple[Path, ...]
     others: tuple[Path, ...]
     folders: tuple[Path, ...]
+    set_aside: tuple[Path, ...]
+    """Folders whose names begin with `__`, but for those that macOS puts into archives."""
 
 
 def read_picture_folder(folder: Path) -> ImageSource:
@@ -37,8 +44,7 @@ def read_picture_folder(folder: Path) -> ImageSource:
     is left out, and a note says so.
 
     Raises DataError for a folder without pictures, with an empty sub-folder, or with pictures both in it and in sub-folders; for
-    names of classes that do not fit a model card; and for a picture that cannot be read, which it names, with the number of
-    others.
+    names of classes that do not fit a model card; and for pictures that cannot be read, of which it names some.
     """
     top = _list(folder)
     below = [_list(sub_folder) for sub_folder in top.folders]
@@ -54,35 +60,35 @@ def read_picture_folder(folder: Path) -> ImageSource:
         deeper = tuple(folder for listing in below for folder in listing.folders)
     ordered = in_order(sorted(set(names)))
     classes = class_names(ordered, folder)
-    if others:
-        notes = (*notes, f"{len(others):,} files that are no pictures were passed over, such as {others[0]}.")
-    if deeper:
-        notes = (*notes, f"Folders further down, such as {deeper[0]}, were not looked into.")
+    kinds = list(_all(files, picture_kind))
+    animated = [file for file, kind in zip(files, kinds, strict=True) if kind.is_animated]
+    set_aside = [path for path in top.set_aside if _list(path).pictures]
     return ImageSource(
         name=data_set_name(folder.absolute().resolve().name),
         classes=classes,
         labels=number_labels(names, ordered) if names else None,
-        kinds=Counter(_all(files, picture_kind)),
+        kinds=Counter(kinds),
         pictures=_all(files, read_grey),
-        notes=(*notes, *renaming_notes(ordered, classes)),
+        notes=(*notes, *_notes_on_left_out(others, deeper, set_aside, animated), *renaming_notes(ordered, classes)),
     )
 
 
 def _list(folder: Path) -> _Listing:
     """Look into one folder; raises OSError if that cannot be read."""
-    pictures, others, folders = [], [], []
+    pictures, others, folders, set_aside = [], [], [], []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith((".", "__")) or _BESIDE_IMAGES.fullmatch(entry.name):
-                continue
-            if entry.is_dir():
+                if entry.name.startswith("__") and entry.name != "__MACOSX" and entry.is_dir():
+                    set_aside.append(folder / entry.name)
+            elif entry.is_dir():
                 folders.append(folder / entry.name)
             # Nothing but files: reading from a pipe would wait for ever.
             elif entry.is_file() and entry.name.lower().endswith(SUFFIXES):
                 pictures.append(folder / entry.name)
             else:
                 others.append(folder / entry.name)
-    return _Listing(tuple(sorted(pictures)), tuple(sorted(others)), tuple(sorted(folders)))
+    return _Listing(tuple(sorted(pictures)), tuple(sorted(others)), tuple(sorted(folders)), tuple(sorted(set_aside)))
 
 
 def _classes_in_names(files: Sequence[Path]) -> tuple[list[str], tuple[str, ...]]:
@@ -93,13 +99,32 @@ def _classes_in_names(files: Sequence[Path]) -> tuple[list[str], tuple[str, ...]
         return [], ()
     example = next(file.name for file, match in zip(files, matches, strict=True) if match)
     if len(names) < len(files):
-        note = f"Only {len(names):,} of {len(files):,} file names tell a class, such as {example}: none was taken from them."
+        tell = "tells" if len(names) == 1 else "tell"
+        note = f"Only {len(names):,} of {len(files):,} file names {tell} a class, such as {example}: none was taken from them."
         return [], (note,)
     if 2 * len(set(names)) > len(names):
         return [], (
             f"File names such as {example} would tell {len(set(names)):,} classes, hardly two images each: none was taken.",
         )
     return names, (f"Classes were taken from the ends of file names such as {example}.",)
+
+
+def _notes_on_left_out(
+    others: Sequence[Path], deeper: Sequence[Path], set_aside: Sequence[Path], animated: Sequence[Path]
+) -> Iterator[str]:
+    """Yield a note on each of these kinds of files and folders that there are."""
+    if others:
+        were = "other was" if len(others) == 1 else "others were"
+        yield f"Only files named as {', '.join(FORMATS)} are read: {len(others):,} {were} passed over, such as {others[0]}."
+    if deeper:
+        yield f"Folders further down, such as {deeper[0]}, were not looked into."
+    if set_aside:
+        hold = "holds" if len(set_aside) == 1 else "hold"
+        found = f"{len(set_aside):,} of them {hold} pictures, such as {set_aside[0]}"
+        yield f"Folders whose names begin with __ are passed over: {found}."
+    if animated:
+        pictures = "picture" if len(animated) == 1 else "pictures"
+        yield f"Only the first frame was taken of {len(animated):,} animated {pictures}, such as {animated[0]}."
 
 
 def _refuse_both(folder: Path, below: Sequence[_Listing]) -> None:
@@ -113,29 +138,50 @@ def _refuse_both(folder: Path, below: Sequence[_Listing]) -> None:
 
 
 def _refuse_without_pictures(folder: Path, top: _Listing, below: Sequence[_Listing]) -> None:
-    """Raise DataError unless there are sub-folders and pictures in each."""
-    if not top.folders:
-        message = f"{folder} holds no images: expected {', '.join(FORMATS)} files, in it or in one folder a class, or IDX files"
-        raise DataError(message)
-    empty = [path for path, listing in zip(top.folders, below, strict=True) if not listing.pictures]
-    if not empty:
+    """Raise DataError, which says what to give instead, unless there are sub-folders and pictures in each."""
+    empty = [(path, listing.folders) for path, listing in zip(top.folders, below, strict=True) if not listing.pictures]
+    if top.folders and not empty:
         return
+    if (test_images := find_idx_test_images(folder)) is not None:
+        training_name = test_images.name.replace("t10k-", "train-").replace("-test-", "-train-")
+        message = (
+            f"{folder} holds only test images, {test_images.name}: expected training images, {training_name}; put them there, or "
+            f"give the path {test_images}"
+        )
+        raise DataError(message)
+    if not top.folders:
+        set_aside = next((path for path in top.set_aside if _list(path).pictures), None)
+        remedy = f"; rename {set_aside} if it is one, to begin without __" if set_aside is not None else ""
+        expected = f"{', '.join(FORMATS)} files, in it or in one folder a class, or IDX files"
+        message = f"{folder} holds no images: expected {expected}{remedy}"
+        raise DataError(message)
+    first, deeper = next((entry for entry in empty if entry[1] and entry[0].name.lower() in _FOR_TRAINING), empty[0])
     more = f", like {len(empty) - 1:,} more of {len(below):,} folders" if len(empty) > 1 else ""
-    first = next(listing for path, listing in zip(top.folders, below, strict=True) if path == empty[0])
-    remedy = f"give the path {empty[0]} if its folders are the classes" if first.folders else "fill or remove it"
-    message = f"{empty[0]} holds no images{more}: expected {', '.join(FORMATS)} files in each class's folder; {remedy}"
+    candidates = (path for sub_folder, folders in empty for path in (sub_folder, *folders))
+    if (idx_folder := next((path for path in candidates if find_idx_images(path) is not None), None)) is not None:
+        remedy = f"give the path {idx_folder}, where IDX files lie"
+    elif deeper:
+        remedy = f"give the path {first} if its folders are the classes"
+    else:
+        remedy = "fill or remove it"
+    message = f"{first} holds no images{more}: expected {', '.join(FORMATS)} files in each class's folder; {remedy}"
     raise DataError(message)
 
 
 def _all(files: Sequence[Path], read: Callable[[Path], _Read]) -> Iterator[_Read]:
-    """Yield what `read` makes of each file; after the last raise DataError if it failed for any, with the first's message."""
-    failures: list[DataError] = []
+    """Yield what `read` makes of each file; after the last raise DataError if it failed for any.
+
+    It has the first's message and the next four's paths.
+    """
+    failures: list[tuple[Path, DataError]] = []
     for file in files:
         try:
             yield read(file)
         except DataError as error:
-            failures.append(error)
+            failures.append((file, error))
     if failures:
-        more = f"; the same goes for {len(failures) - 1:,} more of {len(files):,} files" if len(failures) > 1 else ""
-        message = f"{failures[0]}{more}"
-        raise DataError(message) from failures[0]
+        _, first = failures[0]
+        also = ", ".join(str(file) for file, _ in failures[1:_SHOWN])
+        rest = f", and {len(failures) - _SHOWN:,} more of {len(files):,} files" if len(failures) > _SHOWN else ""
+        message = f"{first}; cannot be used either: {also}{rest}" if also else str(first)
+        raise DataError(message) from first

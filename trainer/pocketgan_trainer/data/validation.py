@@ -19,7 +19,7 @@ class TrainingSplit:
     training: Digits
     """What is learned from: 55,000 of MNIST."""
     validation: Digits
-    """What is kept back."""
+    """What is kept back, its classes mixed: the first of them show as many classes as all."""
 
 
 def split_validation(digits: Digits) -> TrainingSplit:
@@ -52,6 +52,7 @@ def split_images(images: TrainingImages) -> TrainingSplit:
         of_class = order[labels[order] == label]
         rank[of_class] = np.arange(len(of_class))
     may_go = rank < np.bincount(labels)[labels] // 2
-    kept = np.sort(order[may_go[order]][: min(VALIDATION_DIGITS, len(images) // 10)])
+    # Not sorted: images often come class by class.
+    kept = order[may_go[order]][: min(VALIDATION_DIGITS, len(images) // 10)]
     rest = np.setdiff1d(np.arange(len(images)), kept)
     return TrainingSplit(training=Digits(images.images[rest], labels[rest]), validation=Digits(images.images[kept], labels[kept]))

@@ -40,6 +40,8 @@ class Checkpoint:
     """Digest of the file."""
     config: TrainingConfig
     progress: Progress
+    threads: int | None
+    """CPU threads that the run computed with, which its last bits depend on; None if an earlier version saved it."""
     tensors: Mapping[str, Tensor]
 
 
@@ -64,6 +66,7 @@ def save_checkpoint(
         "format": _FORMAT,
         "config": config.to_json(),
         "progress": json.dumps(asdict(progress)),
+        "threads": str(torch.get_num_threads()),
         "sha256": _digest(tensors),
     }
     with whole_file(path, is_on_disk_at_once=False) as temporary, temporary.open("wb") as file:
@@ -112,13 +115,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         config = TrainingConfig.from_json(text["config"])
         progress = Progress(**json.loads(text["progress"]))
+        threads = int(text["threads"]) if "threads" in text else None
     except (KeyError, TypeError, ValueError, TrainingError) as error:
         raise CheckpointError(f"{path} has a config or position that cannot be read: {error}") from error
     if config.preset not in PRESETS:
         raise CheckpointError(
             f"{path} is of preset {config.preset!r}, which is not known here: expected one of {', '.join(PRESETS)}"
         )
-    return Checkpoint(path, sha256, config, progress, tensors)
+    return Checkpoint(path, sha256, config, progress, threads, tensors)
 
 
 def restore_generator(checkpoint: Checkpoint) -> nn.Module:
@@ -180,7 +184,12 @@ def _load_network(network: nn.Module, name: str, checkpoint: Checkpoint) -> None
 
 
 def _load_moments(optimizer: Optimizer, name: str, checkpoint: Checkpoint) -> None:
-    """Give an Adam optimizer its moments back. Raises CheckpointError unless each weight has its own."""
+    """Give an Adam optimizer its moments back. Raises CheckpointError unless each weight has its own.
+
+    An optimizer that has not moved yet has none.
+    """
+    if not _below(name, checkpoint):
+        return
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for index, weight in enumerate(weights):

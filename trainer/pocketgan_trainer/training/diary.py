@@ -70,12 +70,17 @@ class Diary:
         self._remedies = Remedies(bool(asked_classes(config)), config.gradient_penalty > 0)
         self._curves_drawn_at = -math.inf
 
-    def begin(self, digits: Digits, progress: Progress) -> None:
-        """Write what is known before the first step, and forget what was written after `progress`."""
+    def begin(self, digits: Digits, players: Players, progress: Progress, sums: Tensor) -> None:
+        """Write what is known before the first step, and forget what was written after `progress`.
+
+        A run that begins has its first checkpoint now: so it can be resumed whenever it is killed.
+        """
         self._lines = self._run.drop_statistics_after(progress.epoch)
         self._run.write_config(self._config)
         # From the whole set: files often come class by class.
         self._run.write_sheet(self._run.reals, digits.images[np.linspace(0, len(digits) - 1, SHEET_IMAGES).astype(int)])
+        if progress == Progress():
+            self._save(players, progress, sums)
 
     def step(self, progress: Progress, sums: Tensor) -> None:
         """Tell of a step."""

@@ -64,7 +64,7 @@ def train(
         restore_run(resume_from, players, sums)
         progress = resume_from.progress
     if diary:
-        diary.begin(digits, progress)
+        diary.begin(digits, players, progress, sums)
 
     pixels = torch.from_numpy(digits.images).to(device)
     labels = torch.from_numpy(digits.labels.astype(np.int64)).to(device)

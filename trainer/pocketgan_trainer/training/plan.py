@@ -25,8 +25,10 @@ class ResumedRun:
     run: RunFolder
     checkpoint: Checkpoint
     config: TrainingConfig
-    note: str | None
-    """What the user should know of it, if anything."""
+    is_last_damaged: bool
+    """Whether the last checkpoint could not be used, so that the one before was taken."""
+    notes: tuple[str, ...]
+    """What the user should know of it."""
 
 
 def plan_new_run(
@@ -34,11 +36,22 @@ def plan_new_run(
 ) -> TrainingConfig:
     """Return the preset's config for this data, with the user's options in place of its own values.
 
-    `options` goes by the names of TrainingConfig's fields. Raises TrainingError if a value is out of its range.
+    `options` goes by the names of TrainingConfig's fields. Raises TrainingError if a value is out of its range, or would have no
+    effect on this preset.
     """
     config = PRESETS[preset].config
+    idle = sorted(name for name in PRESETS[preset].ignores & options.keys() if options[name] != getattr(config, name))
+    if idle:
+        heeding = " or ".join(name for name, other in PRESETS.items() if not other.ignores.intersection(idle))
+        raise TrainingError(f"{', '.join(idle)} has no effect on preset {preset}: leave it out, or choose {heeding}")
     own = {"bfloat16": config.bfloat16 and supports_bfloat16(device)}
     return replace(config, data=data, **{**own, **options})  # type: ignore[arg-type]
+
+
+def changed_settings(config: TrainingConfig) -> dict[str, Setting]:
+    """Return the fields without an option of their own, see FLAGS, in which a config is not its preset's."""
+    own = asdict(PRESETS[config.preset].config)
+    return {name: value for name, value in asdict(config).items() if name not in FLAGS and value != own[name]}
 
 
 def as_option(name: str, value: str | Setting) -> str:
@@ -82,11 +95,11 @@ def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Set
     Raises TrainingError if there is no run or an option differs, CheckpointError if its last checkpoint cannot be used.
     """
     run = find_run_folder(folder, LAST, PREVIOUS)
-    checkpoint, note = _last_sound_checkpoint(run)
+    checkpoint, trouble = _last_sound_checkpoint(run)
     config = replace(checkpoint.config, epochs=int(options.get("epochs", checkpoint.config.epochs)))
     wanted = {**({} if preset is None else {"preset": preset}), **options}
     differing = [
-        f"{as_option(name, value)} (the run has {getattr(config, name)})"
+        f"{as_option(name, value)} (the run has {str(getattr(config, name)).lower()})"
         for name, value in wanted.items()
         if getattr(config, name) != value
     ]
@@ -98,11 +111,31 @@ def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Set
         raise TrainingError(
             f"{run.path} is a run of {checkpoint.config.epochs} epochs: expected --epochs of that or more; Ctrl-C ends it"
         )
-    return ResumedRun(run, checkpoint, config, note)
+    notes = (*((trouble,) if trouble else ()), *_notes_on_more_epochs(checkpoint.config.epochs, config))
+    return ResumedRun(run, checkpoint, config, trouble is not None, notes)
+
+
+def _notes_on_more_epochs(planned: int, config: TrainingConfig) -> tuple[str, ...]:
+    """Tell what more epochs than the run had planned change in a run whose rate falls and whose last part refines."""
+    changing = [
+        words
+        for words, is_so in (
+            ("the learning rate takes a step up", config.final_rate_share < 1),
+            ("refinement pauses until the longer run's last part", config.refinement_share > 0),
+        )
+        if is_so
+    ]
+    if planned == config.epochs or not changing:
+        return ()
+    return (
+        f"{config.epochs} epochs in place of {planned}: the run goes on as the longer one would, so {' and '.join(changing)}",
+    )
 
 
 def _last_sound_checkpoint(run: RunFolder) -> tuple[Checkpoint, str | None]:
     """Return the last checkpoint, or the one before with a note why. Raises CheckpointError if neither can be used."""
+    if not run.last.exists() and run.previous.exists():
+        return load_checkpoint(run.previous), f"{run.last} is absent, as after a kill while it was saved; taking {run.previous}"
     try:
         return load_checkpoint(run.last), None
     except CheckpointError as error:
@@ -115,10 +148,17 @@ def refuse_other_data(resumed: ResumedRun, found: DataFacts) -> None:
     """Raise TrainingError unless the data found is what a run to go on with has learned from so far."""
     had = resumed.config.data
     # A folder may have got another name or place: the images are what counts.
-    same = (had.image_size, had.classes, had.sha256) == (found.image_size, found.classes, found.sha256)
-    if not same:
-        raise TrainingError(
-            f"cannot resume {resumed.run.path} with the images of {found.source}: they are not those that the run began with, "
-            f"{had.name} of {had.image_size}x{had.image_size} pixels at {had.source}, or not laid out so; put these back, leave "
-            "out --image-size and --like-mnist, or start a new run"
-        )
+    layouts = {True: "laid out like MNIST's", False: "laid out as they come"}
+    aspects = (
+        ("images", f"{found.image_size}x{found.image_size}", f"{had.image_size}x{had.image_size}"),
+        ("images", layouts[found.is_like_mnist], layouts[had.is_like_mnist]),
+        ("classes", ", ".join(found.classes) or "none", ", ".join(had.classes) or "none"),
+    )
+    differing = [f"{what} {now} (the run has {before})" for what, now, before in aspects if now != before]
+    if (had.image_size, had.classes, had.sha256) == (found.image_size, found.classes, found.sha256):
+        return
+    raise TrainingError(
+        f"cannot resume {resumed.run.path} with the images of {found.source}: they are not those that the run began with, "
+        f"{had.name} at {had.source}: {', '.join(differing) or 'other pixels or labels'}; put these back, leave out what "
+        "differs, or start a new run"
+    )

@@ -28,10 +28,15 @@ class Preset:
     heeds_classes: bool
     """Whether the networks are told the classes of images, where these have any."""
     step: Step
+    ignores: frozenset[str]
+    """Fields of TrainingConfig that its networks and its step have no use for."""
     least_psnr_db: float
     """What an int8 file's pixels must reach beside torch's. The smaller a network, the less do its errors level out."""
     config: TrainingConfig
 
+
+_OF_PAIRS_ALONE = frozenset({"gradient_penalty", "final_penalty_share", "refinement_share", "class_weight", "shifted_share"})
+_OF_NORMALIZATION = frozenset({"batch_statistics_share"})
 
 _POCKET_CONFIG = TrainingConfig(
     preset="pocket",
@@ -59,6 +64,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             latent_size=64,
             heeds_classes=True,
             step=paired_step,
+            ignores=frozenset(),
             least_psnr_db=40,
             config=_POCKET_CONFIG,
         ),
@@ -68,6 +74,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             latent_size=24,
             heeds_classes=True,
             step=paired_step,
+            ignores=frozenset(),
             least_psnr_db=38,
             config=replace(_POCKET_CONFIG, preset="nano"),
         ),
@@ -77,6 +84,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             latent_size=dcgan.LATENT_SIZE,
             heeds_classes=False,
             step=simultaneous_step,
+            ignores=_OF_PAIRS_ALONE,
             least_psnr_db=40,
             config=TrainingConfig(preset="dcgan", epochs=50, batch_size=256, learning_rate=1e-4, bfloat16=True),
         ),
@@ -86,6 +94,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             latent_size=mlp.LATENT_SIZE,
             heeds_classes=False,
             step=alternating_step,
+            ignores=_OF_PAIRS_ALONE | _OF_NORMALIZATION,
             least_psnr_db=36,
             config=TrainingConfig(preset="mlp", epochs=50, batch_size=64, learning_rate=1e-3, bfloat16=False),
         ),

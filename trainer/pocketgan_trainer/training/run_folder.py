@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from pocketgan.errors import OutputError
 from pocketgan.files import whole_file
+from pocketgan.locking import locked_where_possible
 from pocketgan.pictures import contact_sheet
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.config import TrainingConfig
@@ -62,9 +64,31 @@ class RunFolder:
         """The picture of how the run went."""
         return self.path / "curves.png"
 
+    @property
+    def events(self) -> Path:
+        """The folder of event files for TensorBoard, where the run writes them."""
+        return self.path / "tensorboard"
+
     def sheet_of_epoch(self, epoch: int) -> Path:
         """Return where the sheet of an epoch's images lies."""
         return self.path / f"fakes_epoch_{epoch:04d}.png"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from training this run, where the file system knows locks, for the length of a `with` block.
+
+        Raises TrainingError if one does already, OutputError if the folder cannot be written.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked_where_possible(self.path / ".lock"))
+            except BlockingIOError as error:
+                raise TrainingError(
+                    f"{self.path} is being trained by another gan-train: wait for it, or stop it first"
+                ) from error
+            except OSError as error:
+                raise OutputError(f"cannot write into {self.path}: {error.strerror}") from error
+            yield
 
     def write_config(self, config: TrainingConfig) -> None:
         """Write `config.json`. Raises OutputError if that fails."""

@@ -57,7 +57,7 @@ def read_settings(path: Path) -> tuple[str | None, dict[str, Setting]]:
             values = tomllib.load(file)
     except OSError as error:
         raise TrainingError(f"cannot read the settings {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise TrainingError(f"{path} is no TOML file ({error}): expected lines such as epochs = 50") from error
     for name, value in values.items():
         if name not in types:

@@ -18,9 +18,14 @@ from pocketgan_trainer.watch.observation import Observation
 from pocketgan_trainer.watch.signs import Sign
 
 
+def has_tensorboard() -> bool:
+    """Return whether the package tensorboard is installed."""
+    return find_spec("tensorboard") is not None
+
+
 def require_tensorboard() -> None:
     """Raise TrainExtraMissingError unless the package tensorboard is installed."""
-    if find_spec("tensorboard") is None:
+    if not has_tensorboard():
         raise TrainExtraMissingError(
             "--tensorboard needs the extra 'tensorboard'; run in pocketgan's checkout: pip install '.[cpu,train,tensorboard]'"
         )
@@ -41,7 +46,7 @@ class TensorBoardReport:
         """Since the last epoch ended."""
         with self._told_errors():
             # What a killed run wrote after its checkpoint is to be forgotten.
-            self._writer = SummaryWriter(str(run.path / "tensorboard"), purge_step=epochs_done + 1)
+            self._writer = SummaryWriter(str(run.events), purge_step=epochs_done + 1)
 
     def __enter__(self) -> "TensorBoardReport":
         """Return itself."""
@@ -89,4 +94,4 @@ class TensorBoardReport:
             raise self._error(error) from error
 
     def _error(self, error: OSError) -> OutputError:
-        return OutputError(f"cannot write {self._run.path / 'tensorboard'}: {error.strerror}")
+        return OutputError(f"cannot write {self._run.events}: {error.strerror}")

@@ -132,11 +132,15 @@ def _share_of(line: Line, name: str) -> float:
 
 def _classes_all_alike(classes: Sequence[ClassView]) -> list[Sign]:
     """Look for classes whose images hardly differ; a class that is missing has none to look at."""
+
+    def whose(view: ClassView) -> str:
+        return f"the images of {called(view.name)}" if len(classes) > 1 else "the images"
+
     return [
         Sign(
             "alike",
             view.name,
-            f"the images of {called(view.name)} are too much alike: two of them are {view.variety:.0%} as far apart as real ones",
+            f"{whose(view)} are too much alike: two of them are {view.variety:.0%} as far apart as real ones",
             "a lower --lr, a larger --batch-size or another --seed",
         )
         for view in classes
