@@ -12,7 +12,8 @@ COMMANDS = {"gan-train": "train_cli", "gan-export": "export_cli", "gan-eval": "e
 def start(command: str, preparation: str, arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a command in a new process, in `folder`, after a line of Python; what it imported goes to imported.txt there."""
     code = (
-        f"import sys; sys.argv = {[command, *arguments]!r}; {preparation}\n"
+        f"import os, sys; sys.argv = {[command, *arguments]!r}; {preparation}\n"
+        "os._exit = sys.exit  # or what follows would not be done\n"
         f"from pocketgan_trainer.{COMMANDS[command]} import main\n"
         "try: main()\n"
         "finally: open('imported.txt', 'w').write(' '.join(sys.modules))"
