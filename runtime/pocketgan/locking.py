@@ -83,8 +83,6 @@ def locked_where_possible(path: Path) -> Iterator[bool]:
         try:
             stack.enter_context(locked_or_refused(path))
             is_locked = True
-        except BlockingIOError:
-            raise
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
