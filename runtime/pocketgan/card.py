@@ -4,7 +4,7 @@ This is the only module that knows the format. The exporter writes it, the runti
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from reprlib import repr as shortened
@@ -21,6 +21,9 @@ SCHEMA = 1
 PRECISIONS = ("int8", "fp16", "fp32")
 
 _Value = TypeVar("_Value")
+
+LARGEST_LABEL = 2**31 - 1
+"""Labels of classes go from 0 to this: so they fit into an int32."""
 
 _LONGEST_TEXT = 2**18
 _LARGEST_LATENT = 4096
@@ -94,6 +97,8 @@ class ModelCard:
     """Version of pocketgan that exported the file."""
     licence: str
     """Licence of the weights, as an SPDX identifier."""
+    class_labels: tuple[int, ...] | None = None
+    """The numbers that the training data gives the classes, where their names do not say them: see `labels`."""
 
     def __post_init__(self) -> None:
         """Raise CardError if a value is out of its range."""
@@ -110,6 +115,22 @@ class ModelCard:
             # They become parts of file names.
             _check(name.isascii() and name.isalnum() and len(name) <= 32, "classes", name, "1 to 32 ASCII letters and digits")
         _check(self.precision in PRECISIONS, "precision", self.precision, "one of " + ", ".join(PRECISIONS))
+        if self.class_labels is not None:
+            is_sound = len(set(self.class_labels)) == len(self.class_labels) == len(self.classes)
+            is_sound = is_sound and all(0 <= label <= LARGEST_LABEL for label in self.class_labels)
+            expected = f"a different whole number for each class, 0 to {LARGEST_LABEL}"
+            _check(is_sound, "class_labels", list(self.class_labels), expected)
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The label of each class, in the order of `classes`: its number in the training data.
+
+        Where the data has numbers for named classes they are `class_labels`; names that are whole numbers are labels themselves;
+        other names are counted from 0 on.
+        """
+        if self.class_labels is not None:
+            return self.class_labels
+        return labels_in_names(self.classes) or tuple(range(len(self.classes)))
 
     def to_json(self) -> str:
         """Return the card as JSON with sorted keys: equal cards give equal text. What is not known is left out."""
@@ -160,7 +181,22 @@ class ModelCard:
             quality={name: _typed(f"quality {name[:64]}", value, float) for name, value in quality.items()},
             package_version=_read(values, "package_version", str),
             licence=_read(values, "licence", str),
+            class_labels=_read_class_labels(values),
         )
+
+
+def labels_in_names(names: Sequence[str]) -> tuple[int, ...] | None:
+    """Return the numbers that names of classes are, or None unless all are whole numbers as Python writes them."""
+    if not all(name.isascii() and name.isdecimal() and len(name) <= len(str(LARGEST_LABEL)) for name in names):
+        return None
+    numbers = tuple(map(int, names))
+    return numbers if tuple(map(str, numbers)) == tuple(names) and max(numbers, default=0) <= LARGEST_LABEL else None
+
+
+def _read_class_labels(values: Mapping[str, object]) -> tuple[int, ...] | None:
+    if "class_labels" not in values:
+        return None
+    return tuple(_typed("class_labels", label, int) for label in _read(values, "class_labels", list))
 
 
 def _read_kernels(values: Mapping[str, object]) -> KernelFacts | None:

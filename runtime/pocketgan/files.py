@@ -1,14 +1,43 @@
 """Writing files whole: to a temporary name beside the target first, then renamed."""
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from pocketgan.errors import OutputError
 
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9]+\.tmp")
+
+
+def open_regular_file(path: str | Path) -> BinaryIO:
+    """Open a file for reading in binary; a named pipe, which could block for ever, a device or a folder is refused.
+
+    Raises OSError, whose `strerror` says what is there instead.
+    """
+
+    def opened(name: str, flags: int) -> int:
+        # Without O_NONBLOCK, opening a named pipe waits for a writer.
+        descriptor = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+        if kind != stat.S_IFREG:
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'something else')}, not a file", name)
+        return descriptor
+
+    return open(path, "rb", opener=opened)
 
 
 def remove_file(file: Path, what: str) -> None:
