@@ -7,6 +7,7 @@
 Names are imported when they are first used, so that `import pocketgan` costs nothing.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from pocketgan.generator import Batch as Batch
     from pocketgan.generator import Generator as Generator
     from pocketgan.session import Provider as Provider
+
+# onnxruntime 1.29 and later report to their makers: a device id in the user's home, and a database, from the moment they are
+# imported. A thread of that also keeps forked processes from ending. Whoever wants it sets the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _MODULE_OF = {
     "Batch": "generator",

@@ -12,6 +12,9 @@ SEED_LIMIT = 2**64
 INDEX_LIMIT = 2**48
 """Indices of images are 0 <= index < INDEX_LIMIT, far inside Philox's 256-bit counter."""
 
+LARGEST_ARRAY_BYTES = 2**30
+"""What is returned as one array takes this at most: 1.3 million images of 28x28."""
+
 
 def check_address(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex) -> tuple[int, int, int]:
     """Return the three as plain integers, which do not overflow as numpy's do.
@@ -29,6 +32,12 @@ def check_address(seed: SupportsIndex, start: SupportsIndex, count: SupportsInde
     if start < 0 or start + count > INDEX_LIMIT:
         raise RequestError(f"images {start} to {start + count - 1} are out of range: expected indices 0 to {INDEX_LIMIT - 1}")
     return seed, start, count
+
+
+def check_array(what: str, size_bytes: int, remedy: str) -> None:
+    """Raise RequestError, which ends with `remedy`, if an array of so many bytes is too large to be returned at once."""
+    if size_bytes > LARGEST_ARRAY_BYTES:
+        raise RequestError(f"{what} would take {size_bytes:,} bytes, expected at most {LARGEST_ARRAY_BYTES:,}: {remedy}")
 
 
 _SHARD = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")

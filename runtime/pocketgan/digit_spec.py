@@ -67,7 +67,7 @@ def labels_of_names(card: "ModelCard", names: Sequence[str]) -> tuple[int, ...]:
     """Return the labels of classes by their names. Raises RequestError if the model has no classes, or not one of these."""
     if not card.classes:
         raise RequestError(f"model {card.name} has no classes: it draws neither chosen digits nor text; choose another model")
-    label_of_name = {name: label for label, name in enumerate(card.classes)}
+    label_of_name = dict(zip(card.classes, card.labels, strict=True))
     for name in names:
         if name not in label_of_name:
             more = len(card.classes) - _MOST_NAMES_SHOWN

@@ -32,6 +32,8 @@ def draw(run: DrawingRun) -> None:
         tell(f"provider {generator.provider.value}: {generator.provider_reason}")
     began = time.monotonic()
     drawing = Drawing(generator, run.selection, run.threads or usable_cpus())
+    if not run.is_quiet and run.threads is not None and drawing.threads < run.threads:
+        tell(f"threads: {drawing.threads} in place of {run.threads}, with which these images would take too much memory")
 
     def watched(batches: Iterable[Batch], done_before: int = 0) -> Iterator[Batch]:
         if run.is_quiet or sys.stderr is None or not sys.stderr.isatty():

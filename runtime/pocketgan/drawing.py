@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 
 from pocketgan.digit_spec import labels_of_names
 from pocketgan.drawing_run import Selection
+from pocketgan.errors import RequestError
 from pocketgan.finish import finished, finished_size
 from pocketgan.generator import Batch, Generator
+from pocketgan.graph_limits import Calls, plan_calls
 from pocketgan.text_rows import text_labels, text_rows
 from pocketgan.truncation import TRUNCATION_UNITS, truncation_units
+
+LARGEST_IMAGE_PIXELS = 2**24
+"""Of an image or row that is written: 32 characters of 512x512 have half of that."""
 
 
 @dataclass(frozen=True)
@@ -21,27 +26,43 @@ class Drawing:
 
     generator: Generator
     selection: Selection
-    threads: int
+    asked_threads: int
 
     def __post_init__(self) -> None:
-        """Raise RequestError, before anything is drawn, if the model has no such classes or there are no such indices."""
+        """Raise RequestError, before anything is drawn, for classes or indices that there are not, or too large images."""
+        height, width = self.size
+        if height * width > LARGEST_IMAGE_PIXELS:
+            raise RequestError(
+                f"images of {height}x{width} pixels are too large: expected at most {LARGEST_IMAGE_PIXELS:,} pixels; give a "
+                "smaller --size"
+            )
         self.batches(self.selection.indices)
+
+    @cached_property
+    def calls(self) -> Calls:
+        """How many threads draw, and how many images of the model at once: as its memory and that of what waits allow."""
+        card, (height, width) = self.generator.card, self.size
+        # Drawn by the model, resized, and written, each image waits up to three times.
+        waiting_bytes = card.image_height * card.image_width + 2 * -(-height * width // self.characters)
+        return plan_calls(self.generator.cost, self.asked_threads, waiting_bytes)
+
+    @property
+    def threads(self) -> int:
+        """How many threads draw, resize and write."""
+        return self.calls.threads
 
     def batches(self, indices: range) -> abc.Generator[Batch, None, None]:
         """Yield images or rows of consecutive indices in order, sized and inverted as asked for; see `Generator.stream`."""
-        selection, start, count = self.selection, indices.start, len(indices)
+        selection, start, count, (threads, size) = self.selection, indices.start, len(indices), self.calls
+        generator, seed, truncation = self.generator, selection.seed, selection.truncation
         if selection.text is None:
-            drawn = self.generator.stream(
-                count, self._cycle, selection.seed, start, self.threads, truncation=selection.truncation
-            )
+            drawn = generator.stream(count, self._cycle, seed, start, threads, truncation=truncation, batch_size=size)
         else:
-            drawn = text_rows(
-                self.generator, selection.text, count, selection.seed, start, self.threads, truncation=selection.truncation
-            )
-        return finished(drawn, selection.height, selection.is_inverted, self.threads)
+            drawn = text_rows(generator, selection.text, count, seed, start, threads, truncation=truncation, batch_size=size)
+        return finished(drawn, selection.height, selection.is_inverted, threads)
 
     def labels(self, indices: range) -> NDArray[np.int64] | None:
-        """Return the classes of consecutive indices: int64 [n], or [n, characters] for rows; None if the model has none."""
+        """Return the labels of consecutive indices: int64 [n], or [n, characters] for rows; None if the model has none."""
         if self.selection.text is None:
             return self.generator.labels(indices.start, len(indices), self._cycle)
         return text_labels(self.generator, self.selection.text, indices.start, len(indices))

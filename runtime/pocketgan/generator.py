@@ -1,6 +1,7 @@
 """Generator: an opened model that draws images by address."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pocketgan.address import check_address
+import pocketgan_models
+from pocketgan.address import check_address, check_array
 from pocketgan.card import ModelCard
 from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, first_line
-from pocketgan.graph_limits import IMAGES_AT_ONCE, check_graph
+from pocketgan.graph_limits import IMAGES_AT_ONCE, Calls, Cost, check_graph, plan_calls
 from pocketgan.latents import LATENT_STEP, latents
-from pocketgan.locate import locate_model
+from pocketgan.locate import Location, locate_model
 from pocketgan.onnx_file import read_card, read_model_file
 from pocketgan.pipeline import ordered_map
 from pocketgan.session import OpenSession, Provider, open_session
@@ -25,10 +27,12 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 Digits: TypeAlias = int | np.integer[Any] | Sequence[int] | NDArray[np.integer[Any]]
-"""One class or several, by their labels."""
+"""One class or several, by their labels: see `ModelCard.labels`."""
 
 BATCH_SIZE = IMAGES_AT_ONCE
-"""Images in one call of onnxruntime: larger batches are no faster and take more memory."""
+"""Images in one call of onnxruntime at most: larger batches are no faster and take more memory."""
+
+_MOST_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -40,31 +44,44 @@ class Batch:
     images: NDArray[np.uint8]
     """uint8 [n, H, W], 0 = background; rows of text are as many times wider as they have characters."""
     labels: NDArray[np.int64] | None
-    """The class of each image, int64 [n], or the classes of each row, int64 [n, characters]; None if the model has no classes."""
+    """The label of each image, int64 [n], or those of each row, int64 [n, characters]; None if the model has no classes."""
 
 
 class Generator:
     """Draws images with one model; the same `seed`, index, class and truncation give the same image in every call.
 
-    Make one with `Generator.load`. Its methods may be called from several threads at once.
+    Make one with `Generator.load`. Its methods may be called from several threads at once, and in processes that were forked. It
+    can be pickled, by name or path and digest: whoever unpickles it loads the same file.
     """
 
-    def __init__(self, path: Path, reason: str, sha256: str, card: ModelCard, opened: OpenSession) -> None:
-        self.path = path
+    def __init__(
+        self, location: Location, sha256: str, card: ModelCard, cost: Cost, opened: OpenSession, asked_provider: Provider
+    ) -> None:
+        self.path = location.path
         """The model file."""
-        self.reason = reason
+        self.reason = location.reason
         """Why this file was taken."""
         self.sha256 = sha256
         """Digest of the model file, in hexadecimal."""
         self.card = card
+        self.cost = cost
+        """The memory that a call of the model takes."""
         self.provider = opened.provider
         """Where it really runs."""
         self.provider_reason = opened.reason
         self._session = opened.session
-        _check_tensors(path, card, self._session)
+        self._asked_provider = asked_provider
+        # The working folder may be another one by the time that it is pickled, and a bundled model lies elsewhere elsewhere.
+        bundled = (name for name in pocketgan_models.names() if pocketgan_models.path(name) == location.path)
+        self._name = next(bundled, Path(os.path.abspath(location.path)))
+        self._index_of_label = {label: index for index, label in enumerate(card.labels)}
+        _check_tensors(card, self._session)
 
     def __repr__(self) -> str:
         return f"<Generator {self.card.name} ({self.path}) on {self.provider.value}>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _load_again, (self._name, self._asked_provider.value, self.sha256)
 
     @classmethod
     def load(cls, model: str | Path | None = None, provider: Provider | str = Provider.auto) -> "Generator":
@@ -77,14 +94,20 @@ class Generator:
             raise ProviderError(f"provider {provider!r} is not known: expected one of {', '.join(Provider)}")
         provider = Provider(provider)
         location = locate_model(model)
-        contents = read_model_file(location.path)
-        try:
-            card = read_card(contents)
-            check_graph(contents)
+        with location.explained():
+            contents = read_model_file(location.path)
+            card, cost = read_card(contents), check_graph(contents)
             opened = open_session(contents, card.precision, provider)
-        except ModelError as error:
-            raise type(error)(f"model {location.path}: {error}") from error
-        return cls(location.path, location.reason, hashlib.sha256(contents).hexdigest(), card, opened)
+            return cls(location, hashlib.sha256(contents).hexdigest(), card, cost, opened, provider)
+
+    @property
+    def batch_size(self) -> int:
+        """Images in one call of the model at most, where nothing else is drawn at the same time."""
+        return plan_calls(self.cost, 1, self._image_bytes).batch_size
+
+    @property
+    def _image_bytes(self) -> int:
+        return self.card.image_height * self.card.image_width
 
     def generate(
         self,
@@ -98,9 +121,16 @@ class Generator:
         """Return images `start` to `start + count - 1` of `seed`: uint8 [count, H, W], 0 = background.
 
         `digits` chooses the classes, see `labels`. A `truncation` below 1, down to 1/256, gives images nearer to the average one,
-        see `latents.latent_ticks`. Raises RequestError if an argument is out of its range.
+        see `latents.latent_ticks`. Raises RequestError if an argument is out of its range, or the images would take more than
+        `address.LARGEST_ARRAY_BYTES`.
         """
-        return np.concatenate([batch.images for batch in self.stream(count, digits, seed, start, truncation=truncation)])
+        seed, start, count = check_address(seed, start, count)
+        batches = self.stream(count, digits, seed, start, truncation=truncation)
+        check_array(f"{count} images", count * self._image_bytes, "draw them with stream, or fewer at once")
+        images = np.empty((count, self.card.image_height, self.card.image_width), np.uint8)
+        for batch in batches:
+            images[batch.start - start :][: len(batch.images)] = batch.images
+        return images
 
     def stream(
         self,
@@ -111,26 +141,32 @@ class Generator:
         threads: int = 1,
         *,
         truncation: float = FULL_VARIETY,
+        batch_size: int = BATCH_SIZE,
     ) -> Iterator[Batch]:
-        """Yield the same images in order, in batches of up to BATCH_SIZE, drawn by `threads` threads a few batches ahead.
+        """Yield the same images in order, in batches of `batch_size` at most, drawn by `threads` threads a few batches ahead.
 
-        Memory does not grow with `count`. Raises RequestError if an argument is out of its range, before anything is drawn.
+        Memory does not grow with `count`: a model that takes much of it gets smaller batches, or fewer threads, see `plan_calls`.
+        Raises RequestError if an argument is out of its range, before anything is drawn.
         """
         seed, start, count = check_address(seed, start, count)
         cycle = self._class_cycle(digits)
-        if not isinstance(threads, int) or threads < 1:
-            raise RequestError(f"threads {threads!r} is out of range: expected a whole number from 1 on")
+        for name, value in (("threads", threads), ("batch_size", batch_size)):
+            if not isinstance(value, int) or value < 1:
+                raise RequestError(f"{name} {value!r} is out of range: expected a whole number from 1 on")
         truncation_units(truncation)  # only to refuse one that is out of range
-        return self._stream(count, cycle, seed, start, threads, truncation)
+        calls = plan_calls(self.cost, threads, self._image_bytes)
+        calls = calls._replace(batch_size=min(batch_size, calls.batch_size))
+        return self._stream(count, cycle, seed, start, calls, truncation)
 
     def labels(self, start: int, count: int, digits: Digits | None = None) -> NDArray[np.int64] | None:
-        """Return the classes of images from index `start`, int64 [count], or None if the model has none.
+        """Return the labels of images from index `start`, int64 [count], or None if the model has no classes.
 
-        `digits` is one class, a sequence of them that the indices run through again and again (index i takes entry
-        `i % len(digits)`), or None for all classes in turn. Raises RequestError for a class that the model does not have or if
-        the indices name no images.
+        A label is the number of a class in the training data, see `ModelCard.labels`. `digits` is one label, a sequence of them
+        that the indices run through again and again (index i takes entry `i % len(digits)`), or None for all classes in turn.
+        Raises RequestError for a label that the model does not have or if the indices name no images.
         """
         _, start, count = check_address(0, start, count)
+        check_array(f"{count} labels", count * np.dtype(np.int64).itemsize, "ask for fewer at once")
         return _labels(self._class_cycle(digits), start, count)
 
     def draw_latents(self, z: ArrayLike, labels: Digits | None = None) -> NDArray[np.uint8]:
@@ -150,48 +186,53 @@ class Generator:
         if not np.isfinite(points).all():
             raise RequestError("latents that are not finite: expected numbers around 0")
         if labels is None and count:
-            raise RequestError(f"model {self.card.name} has {count} classes: expected labels from 0 to {count - 1}")
+            raise RequestError(f"model {self.card.name} has {count} classes: expected labels {self._known_labels()}")
         classes = None if labels is None else self._class_cycle(labels)
         if classes is not None and len(classes) not in (1, len(points)):
             raise RequestError(f"{len(classes)} labels for {len(points)} rows of latents: expected one for each, or one for all")
         each = None if classes is None else np.broadcast_to(classes, len(points))
-        parts = [slice(first, first + BATCH_SIZE) for first in range(0, len(points), BATCH_SIZE)]
+        parts = [slice(first, first + self.batch_size) for first in range(0, len(points), self.batch_size)]
         return np.concatenate([self._run(points[part], None if each is None else each[part]) for part in parts])
 
     def _class_cycle(self, digits: Digits | None) -> NDArray[np.int64] | None:
-        """Return the classes that the indices run through, int64 [n], or None if the model has none; see `labels`."""
-        classes = len(self.card.classes)
-        if not classes:
+        """Return the labels that the indices run through, int64 [n], or None if the model has no classes; see `labels`."""
+        if not self.card.classes:
             if digits is not None:
                 raise RequestError(f"model {self.card.name} has no classes to choose from: leave digits out")
             return None
         if digits is None:
-            return np.arange(classes)
-        told = f"digits {shortened(digits)} is no class and no sequence of them: expected whole numbers from 0 to {classes - 1}"
+            return np.array(self.card.labels)
+        told = f"digits {shortened(digits)} is no label and no sequence of them: expected {self._known_labels()}"
         try:
             cycle = np.atleast_1d(np.asarray(digits))
         except ValueError as error:  # rows of unequal lengths
             raise RequestError(told) from error
         if cycle.ndim != 1 or not cycle.size or not np.issubdtype(cycle.dtype, np.integer):
             raise RequestError(told)
-        if cycle.min() < 0 or cycle.max() >= classes:
+        if not np.isin(cycle, self.card.labels).all():
             raise RequestError(
-                f"digits {shortened(digits)} is out of range: model {self.card.name} has the classes 0 to {classes - 1}"
+                f"digits {shortened(digits)} is out of range: model {self.card.name} has the labels {self._known_labels()}"
             )
         return cycle.astype(np.int64)
 
+    def _known_labels(self) -> str:
+        labels = self.card.labels
+        if labels == tuple(range(len(labels))):
+            return f"0 to {len(labels) - 1}"
+        return f"{', '.join(map(str, labels[:_MOST_SHOWN]))}{', ...' if len(labels) > _MOST_SHOWN else ''}"
+
     def _stream(
-        self, count: int, cycle: NDArray[np.int64] | None, seed: int, start: int, threads: int, truncation: float
+        self, count: int, cycle: NDArray[np.int64] | None, seed: int, start: int, calls: Calls, truncation: float
     ) -> Iterator[Batch]:
-        if count <= BATCH_SIZE:
+        if count <= calls.batch_size:
             # A few images should not have to wait for threads to start.
             yield self._draw(start, count, cycle, seed, truncation)
             return
         stop = start + count
         yield from ordered_map(
-            lambda first: self._draw(first, min(BATCH_SIZE, stop - first), cycle, seed, truncation),
-            range(start, stop, BATCH_SIZE),
-            threads,
+            lambda first: self._draw(first, min(calls.batch_size, stop - first), cycle, seed, truncation),
+            range(start, stop, calls.batch_size),
+            calls.threads,
         )
 
     def _draw(self, start: int, count: int, cycle: NDArray[np.int64] | None, seed: int, truncation: float) -> Batch:
@@ -202,7 +243,8 @@ class Generator:
     def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.uint8]:
         feeds: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {"z": z}
         if labels is not None:
-            feeds["label"] = labels
+            # The graph counts the classes from 0 on.
+            feeds["label"] = np.array([self._index_of_label[label] for label in labels.tolist()], np.int64)
         try:
             (images,) = self._session.run(["images"], feeds)
         except Exception as error:  # onnxruntime's errors have no public root class
@@ -214,15 +256,26 @@ class Generator:
         return drawn
 
 
+def _load_again(model: str | Path, provider: str, sha256: str) -> Generator:
+    """Return a generator that was pickled. Raises ModelError, besides what `Generator.load` does, if the file is another now."""
+    generator = Generator.load(model, provider)
+    if generator.sha256 != sha256:
+        raise ModelError(
+            f"model {generator.path} has the SHA-256 {generator.sha256[:12]}..., the generator that was pickled had "
+            f"{sha256[:12]}...: put the same file there, or load the model anew"
+        )
+    return generator
+
+
 def _labels(cycle: NDArray[np.int64] | None, start: int, count: int) -> NDArray[np.int64] | None:
-    """Return the classes of images from index `start`, int64 [count]: index i has entry `i % len(cycle)`."""
+    """Return the labels of images from index `start`, int64 [count]: index i has entry `i % len(cycle)`."""
     return None if cycle is None else cycle[np.arange(start, start + count) % len(cycle)]
 
 
-def _check_tensors(path: Path, card: ModelCard, session: "InferenceSession") -> None:
+def _check_tensors(card: ModelCard, session: "InferenceSession") -> None:
     """Raise ModelError unless the model's inputs and outputs are those that its card promises, and the sampler fits."""
     if card.latent_step != LATENT_STEP:
-        raise CardError(f"model {path} expects latents in steps of {card.latent_step}, this version draws steps of {LATENT_STEP}")
+        raise CardError(f"it expects latents in steps of {card.latent_step}, this version draws steps of {LATENT_STEP}")
     inputs: dict[str, tuple[str, list[object]]] = {"z": ("tensor(float)", ["N", card.latent_size])}
     if card.classes:
         inputs["label"] = ("tensor(int64)", ["N"])
@@ -231,9 +284,9 @@ def _check_tensors(path: Path, card: ModelCard, session: "InferenceSession") -> 
         try:
             found = {tensor.name: (tensor.type, _with_named_batch(tensor.shape)) for tensor in tensors}
         except UnicodeDecodeError as error:
-            raise ModelError(f"model {path} has {kind} with names that are not text: export it again") from error
+            raise ModelError(f"it has {kind} with names that are not text: export it again") from error
         if found != expected:
-            raise ModelError(f"model {path} has the {kind} {found}, its card promises {expected}: export it again")
+            raise ModelError(f"it has the {kind} {found}, its card promises {expected}: export it again")
 
 
 def _with_named_batch(shape: Sequence[int | str | None]) -> list[object]:

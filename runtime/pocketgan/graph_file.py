@@ -6,7 +6,7 @@ Field numbers: onnx.proto of the ONNX specification.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 from reprlib import repr as shortened
 from typing import NamedTuple, TypeAlias
@@ -22,8 +22,8 @@ FLOAT, UINT8, INT8, INT32, INT64, FLOAT16 = 1, 2, 3, 6, 7, 10
 ELEMENT_BYTES: Mapping[int, int] = {FLOAT: 4, UINT8: 1, INT8: 1, INT32: 4, INT64: 8, FLOAT16: 2}
 """All types of elements that gan-export writes."""
 
-OPERATOR_SET = 17
-"""The version of ONNX's operators that gan-export writes."""
+FORMAT_VERSION, OPERATOR_SET = 8, 17
+"""The versions of the file format (`ir_version`) and of ONNX's operators that gan-export writes."""
 
 _MOST_DIMENSIONS = 8
 _MOST_VALUES = 16  # of a constant that tells a shape or places
@@ -59,10 +59,10 @@ class Graph(NamedTuple):
     """A whole graph."""
 
     nodes: tuple[Node, ...]
-    tensors: Mapping[str, Tensor]
-    """The constants and the inputs, by name."""
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    constants: Mapping[str, Tensor]
+    inputs: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor]
+    """As the file declares them."""
 
 
 def read_graph(contents: bytes, batch: int) -> Graph:
@@ -71,31 +71,32 @@ def read_graph(contents: bytes, batch: int) -> Graph:
     Raises ValueError if anything in it is not as gan-export writes it.
     """
     model = Message(WireReader(), "model", memoryview(contents))
-    for operators in model.messages("opset_import", "operator set"):
-        domain, version = operators.text("domain"), operators.integer("version")
-        if domain or version != OPERATOR_SET:
-            raise ValueError(
-                f"it uses version {version} of the operators {domain!r}, expected version {OPERATOR_SET} of ONNX's own"
-            )
+    if model.integer("ir_version") != FORMAT_VERSION:
+        raise ValueError(f"it is of version {model.integer('ir_version')} of the file format, expected {FORMAT_VERSION}")
+    sets = [
+        (operators.text("domain"), operators.integer("version")) for operators in model.messages("opset_import", "operator set")
+    ]
+    if sets != [("", OPERATOR_SET)]:
+        found = ", ".join(f"version {version} of {domain or 'ONNX'!r}" for domain, version in sets) or "none"
+        raise ValueError(f"it uses these sets of operators: {found}; expected version {OPERATOR_SET} of ONNX's own alone")
     graph = model.message("graph", "graph")
-    tensors: dict[str, Tensor] = {}
-    for constant in graph.messages("initializer", "tensor"):
-        _add(tensors, constant.text("name"), _constant(constant))
-    inputs = list(graph.messages("input", "input or output"))
-    for value in inputs:
-        _add(tensors, value.text("name"), _input(value, batch))
     return Graph(
         nodes=tuple(_node(node) for node in graph.messages("node", "node")),
-        tensors=tensors,
-        inputs=tuple(value.text("name") for value in inputs),
-        outputs=tuple(value.text("name") for value in graph.messages("output", "input or output")),
+        constants=_named((constant.text("name"), _constant(constant)) for constant in graph.messages("initializer", "tensor")),
+        inputs=_named((value.text("name"), _declared(value, batch)) for value in graph.messages("input", "input or output")),
+        outputs=_named((value.text("name"), _declared(value, batch)) for value in graph.messages("output", "input or output")),
     )
 
 
-def _add(tensors: dict[str, Tensor], name: str, tensor: Tensor) -> None:
-    if name in tensors:
-        raise ValueError(f"two of its tensors are called {name!r}")
-    tensors[name] = tensor
+def _named(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    named: dict[str, Tensor] = {}
+    for name, tensor in tensors:
+        if not name:  # which stands for an input that is left out
+            raise ValueError("one of its tensors has no name")
+        if name in named:
+            raise ValueError(f"two of its tensors are called {name!r}")
+        named[name] = tensor
+    return named
 
 
 def _constant(message: Message) -> Tensor:
@@ -128,15 +129,18 @@ def _are_finite(data: memoryview, element_type: int) -> bool:
     return True
 
 
-def _input(message: Message, batch: int) -> Tensor:
+def _declared(message: Message, batch: int) -> Tensor:
+    """Return an input or output: the number of images has a name, all other sizes are numbers."""
     name = message.text("name")
     tensor_type = message.message("type", "type").message("tensor_type", "tensor type")
     sizes = []
     for position, dimension in enumerate(tensor_type.message("shape", "shape").messages("dim", "dimension")):
-        size = dimension.integer("dim_value") if dimension.has("dim_value") else batch
-        if position and not dimension.has("dim_value"):
-            raise ValueError(f"its input {name!r} has no number for size {position} of its shape")
-        sizes.append(size)
+        # Both are members of a oneof: if both were there, protocol buffers would take the last one.
+        expected = "dim_value" if position else "dim_param"
+        if dimension.fields != {expected}:
+            found = " and ".join(sorted(dimension.fields)) or "nothing"
+            raise ValueError(f"its tensor {name!r} has {found} for size {position} of its shape, expected {expected}")
+        sizes.append(dimension.integer("dim_value") if position else batch)
     shape, element_type = tuple(sizes), tensor_type.integer("elem_type")
     _check_shape(name, shape, element_type)
     return Tensor(shape, element_type)
@@ -170,8 +174,8 @@ def _attribute(message: Message) -> Attribute:
     field = _ATTRIBUTE_FIELDS.get(kind)
     if field is None:
         raise ValueError(f"its attribute {name!r} has the type {kind}, expected a number, a text or integers")
-    if not message.has(field):
-        raise ValueError(f"its attribute {name!r} has no value of its type {kind}")
+    if message.fields != {"name", "type", field}:
+        raise ValueError(f"its attribute {name!r} has not just one value, of its type {kind}")
     if field == "f":
         value: float = struct.unpack("<f", message.piece(field))[0]
         return value

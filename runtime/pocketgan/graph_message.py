@@ -1,6 +1,6 @@
 """A message of an ONNX file, by the names of its fields: only those that gan-export writes, each as it writes it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
 from pocketgan.wire_format import BYTES, FIXED32, VARINT, WireReader
 
@@ -76,6 +76,11 @@ class Message:
             else:
                 self._pieces.setdefault(name, []).append(value)
 
+    @property
+    def fields(self) -> Set[str]:
+        """Names of the fields that are there."""
+        return self._numbers.keys() | self._pieces.keys()
+
     def has(self, name: str) -> bool:
         """Return whether a field is there."""
         return name in self._numbers or name in self._pieces
@@ -112,10 +117,11 @@ class Message:
     def _decoded(self, piece: memoryview) -> str:
         if len(piece) > _LONGEST_TEXT:
             raise ValueError(f"its {self._kind} has a text of {len(piece):,} bytes, expected at most {_LONGEST_TEXT}")
-        try:
-            return bytes(piece).decode()
-        except UnicodeDecodeError as error:
-            raise ValueError(f"its {self._kind} has a name that is not text") from error
+        text = bytes(piece).decode(errors="replace")
+        # Nor are a NUL, at which C ends a name, and what could command a terminal.
+        if not text.isprintable() or "\N{REPLACEMENT CHARACTER}" in text:
+            raise ValueError(f"its {self._kind} has a name that is not printable text")
+        return text
 
 
 def _signed(value: int) -> int:

@@ -124,7 +124,7 @@ def _card_rows(card: "ModelCard") -> Rows:
         ("architecture", card.architecture),
         ("precision", card.precision),
         ("latents", f"{card.latent_size} in steps of {card.latent_step:g}"),
-        ("classes", ", ".join(card.classes) or "none"),
+        ("classes", ", ".join(_classes(card)) or "none"),
         ("image", f"{card.image_height} x {card.image_width} pixels"),
         ("trained on", f"{training.data_set}: {training.images_seen:,} images, {training.epochs} epochs, seed {training.seed}"),
         ("checkpoint", f"sha256 {training.checkpoint_sha256}"),
@@ -138,6 +138,13 @@ def _card_rows(card: "ModelCard") -> Rows:
         ("exported by", f"pocketgan {card.package_version}"),
         ("licence", card.licence),
     ]
+
+
+def _classes(card: "ModelCard") -> list[str]:
+    """Return the name of each class, with its label in brackets where the name does not say it."""
+    if card.class_labels is None:
+        return list(card.classes)
+    return [f"{name} ({label})" for name, label in zip(card.classes, card.class_labels, strict=True)]
 
 
 def _drawing_rows(drawing: "Drawing") -> Rows:

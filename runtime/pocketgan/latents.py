@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.address import check_address
+from pocketgan.address import check_address, check_array
 from pocketgan.truncation import FULL_VARIETY, TRUNCATION_UNITS, truncation_units
 
 LATENT_STEP = 1 / 32
@@ -40,7 +40,7 @@ def latents(seed: int, start: int, count: int, size: int, truncation: float = FU
 
     Their distribution is the standard normal, rounded to that grid. Row i depends on `seed`, `start + i`, `size` and `truncation`
     only. A `truncation` below 1 pulls them towards 0, see `latent_ticks`. Raises RequestError if the seed, an index or the
-    truncation is out of range.
+    truncation is out of range, or the array would take more than `LARGEST_ARRAY_BYTES`.
     """
     return latent_ticks(seed, start, count, size, truncation).astype(np.float32) * np.float32(LATENT_STEP)
 
@@ -53,6 +53,7 @@ def latent_ticks(seed: int, start: int, count: int, size: int, truncation: float
     """
     seed, start, count = check_address(seed, start, count)
     units = truncation_units(truncation)
+    check_array(f"{count} latents of {size}", count * size * np.dtype(np.float32).itemsize, "ask for fewer at once")
     blocks_per_image = -(-size // _WORDS_PER_BLOCK)
     stream = np.random.Philox(key=seed, counter=start * blocks_per_image)
     raw = stream.random_raw(count * blocks_per_image * 4)

@@ -1,13 +1,13 @@
 """Which model file a name, a path or nothing at all stands for."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pocketgan_models
-from pocketgan.card import CARD_KEY
 from pocketgan.errors import ModelError
-from pocketgan.onnx_file import read_metadata, read_model_file
 
 DEFAULT_MODEL = "pocket"
 """The bundled model that is used when nothing else is named or found."""
@@ -23,13 +23,24 @@ class Location:
     path: Path
     reason: str
     """A few words for people: why this file."""
+    remedy: str = ""
+    """What to do if it cannot be used, where nobody named it."""
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Have a ModelError that is raised in a `with` block say which file it is about, and end with the remedy."""
+        try:
+            yield
+        except ModelError as error:
+            raise type(error)(f"model {self.path}: {error}{self.remedy}") from error
 
 
 def locate_model(model: str | Path | None = None) -> Location:
     """Return the file that `model` stands for.
 
     A string that is the name of a bundled model means that one; any other string, and every Path, is a path. None means
-    `model.onnx` in the working folder if it carries a model card, else DEFAULT_MODEL. Raises ModelError if there is no such file.
+    LOCAL_MODEL if there is anything of that name, whether or not it can be used, else DEFAULT_MODEL. Raises ModelError if there
+    is no such file, or the working folder cannot be searched.
     """
     if model is None:
         return _locate_default()
@@ -52,13 +63,16 @@ def _meant(name: str, known: list[str]) -> str:
 
 
 def _locate_default() -> Location:
-    bundled = pocketgan_models.path(DEFAULT_MODEL)
-    if not LOCAL_MODEL.exists():
-        return Location(bundled, "bundled")
     try:
-        has_card = CARD_KEY in read_metadata(read_model_file(LOCAL_MODEL))
-    except ModelError as error:
-        return Location(bundled, f"bundled; ./{LOCAL_MODEL} passed over: {error}")
-    if not has_card:
-        return Location(bundled, f"bundled; ./{LOCAL_MODEL} passed over: it has no model card")
-    return Location(LOCAL_MODEL, "found in this folder")
+        os.lstat(LOCAL_MODEL)
+    except FileNotFoundError:
+        return Location(pocketgan_models.path(DEFAULT_MODEL), "bundled")
+    except OSError as error:
+        raise ModelError(
+            f"cannot look for {LOCAL_MODEL} in the current folder ({error.strerror}): name a model, such as --model "
+            f"{DEFAULT_MODEL}, or change to another folder"
+        ) from error
+    remedy = (
+        f"; it lies in the current folder, so no other is taken: name one, such as --model {DEFAULT_MODEL}, or export or copy "
+    )
+    return Location(LOCAL_MODEL, "found in this folder", f"{remedy}this one again")

@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING
 import pocketgan_models
 from pocketgan.card import ModelCard
 from pocketgan.errors import ModelError, PocketganError, first_line
-from pocketgan.graph_limits import IMAGES_AT_ONCE, check_graph
+from pocketgan.graph_limits import check_graph
 from pocketgan.locate import locate_model
 from pocketgan.onnx_file import read_card, read_model_file
 from pocketgan.session import Provider, open_session
 
 if TYPE_CHECKING:
     from pocketgan.generator import Generator
-
-TIMED_BATCH_SIZES = (1, IMAGES_AT_ONCE)
-"""Images in one call: as few as can be, and as many as gan-gen draws at once."""
 
 _MOST_TIMED_RUNS = 20
 _LONGEST_TIMING_NANOSECONDS = 10**9
@@ -100,13 +97,14 @@ def inspect_model(model: str | Path | None = None) -> ModelFile:
     try:
         location = locate_model(model)
         file = replace(file, path=location.path, reason=location.reason)
-        contents = read_model_file(location.path)
-        digest = hashlib.sha256(contents).hexdigest()
-        file = replace(file, size_bytes=len(contents), sha256=digest, bundled=_bundled_name(contents))
-        file = replace(file, card=read_card(contents))
-        check_graph(contents)
+        with location.explained():
+            contents = read_model_file(location.path)
+            digest = hashlib.sha256(contents).hexdigest()
+            file = replace(file, size_bytes=len(contents), sha256=digest, bundled=_bundled_name(contents))
+            file = replace(file, card=read_card(contents))
+            check_graph(contents)
     except ModelError as error:
-        return replace(file, problem=str(error) if file.sha256 is None else f"model {file.path}: {error}")
+        return replace(file, problem=str(error))
     return file
 
 
@@ -131,7 +129,8 @@ def check_drawing(file: ModelFile, provider: Provider = Provider.auto) -> Drawin
         if golden is not None:
             check = _check_golden(generator, golden)
             drawing = replace(drawing, golden=check, problem=None if check.holds else _deviation(file, check))
-        return replace(drawing, timings=tuple(_time(generator, file.path, size) for size in TIMED_BATCH_SIZES))
+        # As few images as can be in a call, and as many as gan-gen draws at once.
+        return replace(drawing, timings=tuple(_time(generator, file.path, size) for size in (1, generator.batch_size)))
     except PocketganError as error:
         return replace(drawing, problem=str(error))
 

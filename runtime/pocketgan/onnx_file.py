@@ -5,14 +5,16 @@ and whether any tensor keeps its data in another file, which onnxruntime would o
 see `graph_limits`. Field numbers: onnx.proto of the ONNX specification.
 """
 
+import os
 from pathlib import Path
 
 from pocketgan.card import CARD_KEY, ModelCard
 from pocketgan.errors import CardError, ModelError
+from pocketgan.files import open_regular_file
 from pocketgan.wire_format import WireReader
 
-LARGEST_FILE_BYTES = 256 * 2**20
-"""Larger files are refused unread."""
+LARGEST_FILE_BYTES = 32 * 2**20
+"""Larger files are refused unread: onnxruntime holds several copies of a file while it opens it."""
 
 LARGEST_METADATA_BYTES = 2**20
 """Of all entries together."""
@@ -34,16 +36,15 @@ _DEEPEST_NESTING = 32
 def read_model_file(path: Path) -> bytes:
     """Return the contents of a model file. Raises ModelError if it is absent, not a file, empty or too large."""
     try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise ModelError(f"model {path} is not a file: expected an .onnx file made by gan-export")
-        if size > LARGEST_FILE_BYTES:
-            raise ModelError(f"model {path} has {size:,} bytes: expected at most {LARGEST_FILE_BYTES:,}")
-        contents = path.read_bytes()
+        with open_regular_file(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > LARGEST_FILE_BYTES:
+                raise ModelError(f"it has {size:,} bytes: expected at most {LARGEST_FILE_BYTES:,}")
+            contents = file.read()
     except OSError as error:
-        raise ModelError(f"cannot read model {path}: {error.strerror}; make one with gan-export, or leave --model out") from error
+        raise ModelError(f"it cannot be read ({error.strerror}): expected an .onnx file made by gan-export") from error
     if not contents:
-        raise ModelError(f"model {path} is empty: expected an .onnx file made by gan-export")
+        raise ModelError("it is empty: expected an .onnx file made by gan-export")
     return contents
 
 

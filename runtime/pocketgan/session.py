@@ -124,6 +124,8 @@ def _open(runtime: ModuleType, contents: bytes, provider: str) -> "InferenceSess
     # One thread in each call: many calls at once, from threads that share the session, are faster than many threads in one.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    # Blocks for all tensors of a call at once: no faster here, and up to twice the memory, as calls come from several threads.
+    options.enable_mem_pattern = False
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Else bytes that look like onnxruntime's own format are read as that, which `read_metadata` knows nothing of.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pocketgan.address import INDEX_LIMIT, check_address
 from pocketgan.digit_spec import labels_of_names, parse_text
 from pocketgan.errors import RequestError
-from pocketgan.generator import Batch, Generator
+from pocketgan.generator import BATCH_SIZE, Batch, Generator
 from pocketgan.pipeline import close
 from pocketgan.truncation import FULL_VARIETY
 
@@ -22,12 +22,15 @@ def text_rows(
     threads: int = 1,
     *,
     truncation: float = FULL_VARIETY,
+    batch_size: int = BATCH_SIZE,
 ) -> Iterator[Batch]:
     """Yield rows `start` to `start + count - 1` of a text in order, in batches: images uint8 [n, H, len(text) * W].
 
     Row r shows the images `r * len(text)` to `(r + 1) * len(text) - 1` of `seed`, the first of the class that the first character
     names, and so on: so it is the same in every call. A batch's `start` counts rows and its labels are int64 [n, len(text)].
-    Memory does not grow with `count`. Raises RequestError, before anything is drawn, if an argument is out of its range, the
+    `batch_size` counts images. Memory does not grow with `count`.
+
+    Raises RequestError, before anything is drawn, if an argument is out of its range, the
     text is empty or longer than LONGEST_TEXT, or the model has no class by the name of a character.
     """
     labels = labels_of_names(generator.card, parse_text(text))
@@ -38,7 +41,9 @@ def text_rows(
         raise RequestError(
             f"rows {start} to {start + count - 1} of {length} characters are out of range: expected indices 0 to {rows - 1}"
         )
-    batches = generator.stream(count * length, labels, seed, start * length, threads, truncation=truncation)
+    batches = generator.stream(
+        count * length, labels, seed, start * length, threads, truncation=truncation, batch_size=batch_size
+    )
     return _rows(batches, generator, text, start)
 
 
@@ -60,6 +65,8 @@ def _rows(batches: Iterator[Batch], generator: Generator, text: str, start: int)
         for batch in batches:
             waiting = np.concatenate([waiting, batch.images])
             count = len(waiting) // length
+            if not count:  # a row may be longer than a batch
+                continue
             complete = waiting[: count * length].reshape(count, length, height, width)
             # From [row, character, y, x] to [row, y, character, x].
             images = complete.swapaxes(1, 2).reshape(count, height, length * width)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pocketgan.address import check_address
 from pocketgan.errors import RequestError
-from pocketgan.generator import BATCH_SIZE, Generator
+from pocketgan.generator import Generator
 from pocketgan.latents import LARGEST_TICK, LATENT_STEP, latent_ticks
 from pocketgan.truncation import truncation_units
 
@@ -42,7 +42,7 @@ def walk(
 
     def frames() -> Iterator[NDArray[np.uint8]]:
         size, height, width = generator.card.latent_size, generator.card.image_height, generator.card.image_width
-        at_once = max(1, BATCH_SIZE // length)
+        at_once = max(1, generator.batch_size // length)
         stations = (latent_ticks(seed, row * length, length, size, truncation) for row in chain(rows, rows[:1]))
         for place, (here, there) in enumerate(pairwise(stations)):
             for first in range(0, steps, at_once):

@@ -74,5 +74,7 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if not byte and shift:
+                raise ValueError(f"a number that ends at byte {position} is written longer than it has to be")
             return value, position
     raise ValueError(f"a number at byte {position} is too long")

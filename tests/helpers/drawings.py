@@ -1,8 +1,12 @@
 """Drawings as gan-gen makes them of its options, and what has become of them."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from protobuf_bytes import metadata_entry
+
+from pocketgan.card import CARD_KEY
 from pocketgan.drawing import Drawing
 from pocketgan.drawing_run import Selection
 from pocketgan.generator import Batch, Generator
@@ -32,6 +36,17 @@ def drawing_of(
         is_inverted=is_inverted,
     )
     return Drawing(generator, selection, threads)
+
+
+def with_classes(
+    generator: Generator, folder: Path, classes: tuple[str, ...] | None = None, labels: tuple[int, ...] | None = None
+) -> Generator:
+    """Return a generator like this one, from a model file in `folder` that gives its classes other names or labels."""
+    card = replace(generator.card, classes=classes or generator.card.classes, class_labels=labels)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "renamed.onnx"
+    path.write_bytes(generator.path.read_bytes() + metadata_entry(CARD_KEY, card.to_json()))
+    return Generator.load(path)
 
 
 def made(folder: Path) -> Path:

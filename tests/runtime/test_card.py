@@ -30,7 +30,7 @@ CARD = ModelCard(
 PARTS = {"training": TrainingFacts, "parity": ParityFacts, "kernels": KernelFacts}
 NAMES = [
     ("schema",),
-    *((field.name,) for field in fields(ModelCard)),
+    *((field.name,) for field in fields(ModelCard) if field.name != "class_labels"),
     *((part, field.name) for part, facts in PARTS.items() for field in fields(facts)),
 ]
 OF_EVERY_TYPE: dict[str, object] = {
@@ -162,6 +162,35 @@ def test_a_field_of_another_type_is_named(name: tuple[str, ...], kind: str) -> N
     message = refusal(json.dumps(contents))
     assert f"the model card's {name[-1]} is " in message
     assert "expected" in message
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels"),
+    [
+        ((), ()),
+        (("3", "8"), (3, 8)),
+        (("8", "3"), (8, 3)),
+        (("0", "2147483647"), (0, 2**31 - 1)),
+        (("0", "2147483648"), (0, 1)),
+        (("01", "2"), (0, 1)),
+        (("a", "3"), (0, 1)),
+    ],
+)
+def test_names_that_are_whole_numbers_are_labels_and_others_are_counted(
+    classes: tuple[str, ...], labels: tuple[int, ...]
+) -> None:
+    assert replace(CARD, classes=classes).labels == labels
+
+
+def test_labels_that_the_data_gave_come_back_from_json() -> None:
+    card = replace(CARD, class_labels=(26, 0, 3))
+    assert ModelCard.from_json(card.to_json()) == card
+    assert card.labels == (26, 0, 3)
+
+
+@pytest.mark.parametrize("labels", [[1, 2], [1, 2, 2], [1, 2, -1], [1, 2, 2**31], [1, 2, "3"], [1, 2, 3.0], 3, None])
+def test_labels_that_are_not_a_number_for_each_class_are_refused(labels: object) -> None:
+    assert "the model card's class_labels is " in refusal(json.dumps(values() | {"class_labels": labels}))
 
 
 @pytest.mark.parametrize("kind", ["null", "true", "text", "array", "object"])

@@ -366,13 +366,13 @@ def test_a_model_in_the_working_folder_is_preferred_and_named(
     assert pixels("digits/00000000_0.png") == conditional.generate(1)[0].tolist()
 
 
-def test_a_stranger_in_the_working_folder_is_passed_over_with_a_reason(
-    bundled_folder: Path, empty_folder: Path, models: Path
-) -> None:
-    Path("model.onnx").write_bytes((models / "no_card.onnx").read_bytes())
-    result = CliRunner().invoke(app, ["--count", "1"])
-    assert result.exit_code == 0
-    assert "pocket.onnx (bundled; ./model.onnx passed over: it has no model card): test, int8\n" in result.stderr
+def test_a_damaged_model_in_the_working_folder_is_an_error(bundled_folder: Path, empty_folder: Path, models: Path) -> None:
+    Path("model.onnx").write_bytes((models / "tiny.onnx").read_bytes()[:-100])
+    result = CliRunner().invoke(app, ["--count", "1", "--quiet"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: model model.onnx: ")
+    assert "such as --model pocket, or export or copy this one again\n" in result.stderr
+    assert not Path("digits").exists()
 
 
 def test_files_that_exist_are_refused_and_stay(gan_gen: GanGen) -> None:
@@ -503,10 +503,10 @@ def test_an_output_folder_that_takes_no_files_is_refused(gan_gen: GanGen, file_f
         ("external_function", "model {path}: it keeps weights in another file (external data)"),
         ("no_card", "model {path}: it has no pocketgan model card: expected a file made by gan-export"),
         ("card_of_schema_2", "model {path}: the model card has schema 2, this version reads up to 1: upgrade pocketgan"),
-        ("card_lies_about_image_size", "model {path} has the outputs "),
-        ("float_output", "model {path} has the outputs "),
+        ("card_lies_about_image_size", "model {path}: it has the outputs "),
+        ("float_output", "model {path}: it has the outputs "),
         ("fails_when_drawing", "model {path} failed to draw: "),
-        ("draws_twice_as_many", "model {path} drew an array of shape (20, 8, 8), expected (10, 8, 8): export it again"),
+        ("draws_twice_as_many", "model {path}: its output 'images' has the shape [2, 8, 8] and type 2 for 1 images"),
     ],
 )
 def test_a_model_that_cannot_be_used_is_refused_by_name(models: Path, empty_folder: Path, name: str, said: str) -> None:
@@ -523,7 +523,13 @@ def test_a_model_that_is_not_onnx_is_refused_by_name(empty_folder: Path, content
 
 @pytest.mark.parametrize("model", [".", "x" * 5000])
 def test_a_model_that_cannot_be_a_file_is_refused(empty_folder: Path, model: str) -> None:
-    assert GanGen(Path(model)).refusal().startswith(f"error: {'model . is not a file' if model == '.' else f'no model {model}'}")
+    assert (
+        GanGen(Path(model))
+        .refusal()
+        .startswith(
+            f"error: {'model .: it cannot be read (it is a folder, not a file)' if model == '.' else f'no model {model}'}"
+        )
+    )
 
 
 def test_cuda_is_refused_for_an_int8_model(gan_gen: GanGen) -> None:

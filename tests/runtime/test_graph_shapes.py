@@ -27,16 +27,22 @@ def session(contents: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
 
 
-def worked_out_and_computed(contents: bytes) -> tuple[tuple[Shape, int] | None, tuple[Shape, int] | None]:
+def worked_out_and_computed(
+    contents: bytes, shapes: Sequence[Shape]
+) -> tuple[tuple[Shape, int] | None, tuple[Shape, int] | None]:
     """Return shape and type of the output of a model of one node, as worked out and as computed; None where that is refused."""
-    graph = read_graph(contents, 1)
+    graph = read_graph(contents, batch=1)
+    inputs = {
+        name: tensor._replace(shape=tuple(shape)) for (name, tensor), shape in zip(graph.inputs.items(), shapes, strict=True)
+    }
+    tensors = {**graph.constants, **inputs}
     worked_out = computed = None
     try:
-        result = result_of(graph.nodes[0], [graph.tensors[name] for name in graph.nodes[0].inputs])
+        result = result_of(graph.nodes[0], [tensors[name] for name in graph.nodes[0].inputs])
         worked_out = (result.shape, result.element_type)
     except ValueError:
         pass
-    feeds = {name: np.zeros(graph.tensors[name].shape, NUMPY_TYPES[graph.tensors[name].element_type]) for name in graph.inputs}
+    feeds = {name: np.zeros(tensor.shape, NUMPY_TYPES[tensor.element_type]) for name, tensor in inputs.items()}
     try:
         (output,) = session(contents).run(["y"], feeds)
         computed = (output.shape, TYPES[output.dtype])
@@ -51,12 +57,13 @@ def one_node(
     constants: Sequence[bytes],
     output_type: int,
     **attributes: AttributeValue,
-) -> bytes:
-    """Return a model of one node: its inputs `x0`, `x1` ... have these shapes, after them come constants `c0`, `c1` ..."""
+) -> tuple[bytes, Sequence[Shape]]:
+    """Return a model of one node, and the shapes of its inputs `x0`, `x1` ...; after them come constants `c0`, `c1` ..."""
     inputs = [f"x{number}" for number in range(len(shapes))]
     names = [*inputs, *(f"c{number}" for number in range(len(constants)))]
-    ends = [value(name, shape) for name, shape in zip(inputs, shapes, strict=True)]
-    return model([node(operator, names, "y", **attributes)], constants, ends, [value_of_any_shape("y", output_type)], None)
+    ends = [value(name, [f"first of {name}", *shape[1:]]) for name, shape in zip(inputs, shapes, strict=True)]
+    outputs = [value_of_any_shape("y", output_type)]
+    return model([node(operator, names, "y", **attributes)], constants, ends, outputs, None), shapes
 
 
 def value_of_any_shape(name: str, element_type: int) -> bytes:
@@ -74,12 +81,15 @@ ONE_OF_EACH = {
         "ConvTranspose", [[2, 3, 5, 4], [3, 6, 3, 2]], [], FLOAT, pads=[1, 0, 1, 1], strides=[2, 3], output_padding=[1, 0]
     ),
     "DepthToSpace": one_node("DepthToSpace", [[2, 12, 3, 5]], [], FLOAT, blocksize=2, mode="CRD"),
-    "DequantizeLinear": model(
-        [node("DequantizeLinear", ["c0", "c1"], "y", axis=0)],
-        [constant("c0", [4, 3], INT8), constant("c1", [4])],
+    "DequantizeLinear": (
+        model(
+            [node("DequantizeLinear", ["c0", "c1"], "y", axis=0)],
+            [constant("c0", [4, 3], INT8), constant("c1", [4])],
+            [],
+            [value_of_any_shape("y", FLOAT)],
+            None,
+        ),
         [],
-        [value_of_any_shape("y", FLOAT)],
-        None,
     ),
     "Gather": one_node("Gather", [[3, 7, 2]], [constant("c0", [2, 5], INT32)], FLOAT, axis=1),
     "Gemm": one_node("Gemm", [[3, 4], [5, 4], [5]], [], FLOAT, transB=1),
@@ -103,7 +113,7 @@ def test_there_is_a_case_for_each_operator() -> None:
 
 @pytest.mark.parametrize("operator", ONE_OF_EACH)
 def test_shape_and_type_are_what_onnxruntime_computes(operator: str) -> None:
-    worked_out, computed = worked_out_and_computed(ONE_OF_EACH[operator])
+    worked_out, computed = worked_out_and_computed(*ONE_OF_EACH[operator])
     assert worked_out == computed
     assert computed is not None
 
@@ -112,8 +122,8 @@ def some(chance: random.Random, count: int, low: int, high: int) -> list[int]:
     return [chance.randint(low, high) for _ in range(count)]
 
 
-def random_node(chance: random.Random) -> bytes:
-    """Return a model of one node with shapes that may go together, or not."""
+def random_node(chance: random.Random) -> tuple[bytes, Sequence[Shape]]:
+    """Return a model of one node and the shapes of its inputs, with shapes that may go together, or not."""
     operator = chance.choice(
         ("Add", "Concat", "Conv", "ConvTranspose", "Gather", "Gemm", "Reshape", "Slice", "Tile", "Transpose")
     )
@@ -153,8 +163,8 @@ def test_whatever_is_worked_out_is_what_onnxruntime_computes_if_it_computes_anyt
     chance = random.Random(1)
     agreed = 0
     for _ in range(1500):
-        contents = random_node(chance)
-        worked_out, computed = worked_out_and_computed(contents)
+        contents, shapes = random_node(chance)
+        worked_out, computed = worked_out_and_computed(contents, shapes)
         if worked_out is not None and computed is not None:
             assert worked_out == computed, contents
             agreed += 1
@@ -165,7 +175,7 @@ def test_whatever_is_worked_out_is_what_onnxruntime_computes_if_it_computes_anyt
 def test_all_tensors_of_the_bundled_models_have_the_shapes_that_are_worked_out(name: str) -> None:
     contents = pocketgan_models.path(name).read_bytes()
     graph = read_graph(contents, IMAGES_AT_ONCE)
-    tensors = dict(graph.tensors)
+    tensors = {**graph.constants, **graph.inputs}
     for one in graph.nodes:
         result = result_of(one, [tensors[name] for name in one.inputs])
         tensors[one.outputs[0]] = type(tensors[one.inputs[0]])(result.shape, result.element_type)

@@ -29,10 +29,10 @@ OPERATOR = "there is no such operator in its models"
 NO_SUBGRAPH = "its attribute has a field 6 that gan-export does not write"
 CONSTANTS, DRAWING, TIME = (
     "bytes of constants, expected",
-    "bytes for 64 images, expected",
+    "bytes for one image, expected",
     "multiplications for 64 images, expected",
 )
-NODES, FIELDS = "nodes, expected at most 2,000", "more than 200,000 fields"
+NODES, FIELDS, INTEGER = "nodes, expected at most 2,000", "more than 200,000 fields", "expected 0 to 64"
 BOMBS = {
     "constant of shape": (OPERATOR, with_extra(CARD, [node("ConstantOfShape", ["many"], "big")], [integers("many", [2**29, 1])])),
     "expand": (OPERATOR, with_extra(CARD, [node("Expand", ["column", "many"], "big")], [integers("many", [1, 2**30])])),
@@ -64,17 +64,29 @@ BOMBS = {
             CARD, [node("Gather", ["row", "often"], "big", axis=0)], [constant("row", [1, 9999]), indices("often", [0] * 9999)]
         ),
     ),
-    "broadcast": (DRAWING, with_extra(CARD, [node("Mul", ["column", "row"], "big")], [constant("row", [1, 500_000])])),
-    "product of matrices": (DRAWING, with_extra(CARD, [node("Gemm", ["column", "row"], "big")], [constant("row", [1, 500_000])])),
+    "broadcast": (DRAWING, with_extra(CARD, [node("Mul", ["column", "row"], "big")], [constant("row", [1, 1_100_000])])),
+    "product of matrices": (
+        DRAWING,
+        with_extra(CARD, [node("Gemm", ["column", "row"], "big")], [constant("row", [1, 1_100_000])]),
+    ),
     "doubled": (DRAWING, with_extra(CARD, [node("Tanh", ["z"], "c0"), *DOUBLED, node("Tanh", ["c40"], "big")])),
     "padded": (
-        DRAWING,
+        INTEGER,
         with_extra(
             CARD, [AS_IMAGE, node("Conv", ["x", "k"], "big", pads=[9999] * 4)], [IMAGE, constant("k", [1, 16, 1, 1])], rank=4
         ),
     ),
+    "moved": (
+        INTEGER,
+        with_extra(
+            CARD,
+            [AS_IMAGE, node("Conv", ["x", "k"], "big", pads=[2**62, 0, 2**62, 0], strides=[2**61, 1])],
+            [IMAGE, constant("k", [1, 16, 3, 3])],
+            rank=4,
+        ),
+    ),
     "spread": (
-        DRAWING,
+        INTEGER,
         with_extra(
             CARD,
             [AS_IMAGE, node("ConvTranspose", ["x", "k"], "big", strides=[1, 1], output_padding=[0, 2**31])],
@@ -86,8 +98,8 @@ BOMBS = {
         DRAWING,
         with_extra(
             CARD,
-            [AS_IMAGE, node("Conv", ["x", "k"], "big", pads=[300] * 4, strides=[1, 1])],
-            [IMAGE, constant("k", [1, 16, 300, 300])],
+            [AS_IMAGE, node("Conv", ["x", "k"], "big", pads=[64] * 4, strides=[1, 1])],
+            [IMAGE, constant("k", [1, 16, 120, 120])],
             rank=4,
         ),
     ),

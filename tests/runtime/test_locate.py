@@ -1,5 +1,7 @@
 """Which file a model is: by name, by path, in the working folder, or the bundled one."""
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -62,7 +64,8 @@ def test_a_model_in_the_working_folder_comes_before_the_bundled_one(
     bundled_folder: Path, empty_folder: Path, models: Path
 ) -> None:
     (empty_folder / "model.onnx").write_bytes((models / "tiny.onnx").read_bytes())
-    assert locate_model() == Location(LOCAL_MODEL, "found in this folder")
+    location = locate_model()
+    assert (location.path, location.reason) == (LOCAL_MODEL, "found in this folder")
 
 
 def test_a_model_that_is_named_comes_before_the_one_in_the_working_folder(
@@ -72,41 +75,54 @@ def test_a_model_that_is_named_comes_before_the_one_in_the_working_folder(
     assert locate_model(DEFAULT_MODEL) == Location(bundled_folder / f"{DEFAULT_MODEL}.onnx", "bundled")
 
 
+def refused_default() -> str:
+    """Return what the model that is taken when nothing is named is refused with: one line."""
+    with pytest.raises(ModelError) as caught:
+        Generator.load()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("contents", "said"),
     [
-        ("no_card", "it has no model card"),
+        ("no_card", "it has no pocketgan model card"),
         ("external_initializer", "it keeps weights in another file (external data)"),
-        (b"", "is empty"),
+        ("card_of_schema_2", "the model card has schema 2"),
+        ("card_lies_about_image_size", "it has the outputs"),
+        (b"", "it is empty"),
         (b"some other file", "not an ONNX file"),
+        (None, "it cannot be read (it is a folder, not a file)"),
     ],
 )
-def test_a_file_in_the_working_folder_that_is_not_ours_is_passed_over_with_a_reason(
-    bundled_folder: Path, empty_folder: Path, models: Path, contents: str | bytes, said: str
+def test_what_lies_in_the_working_folder_is_never_passed_over(
+    bundled_folder: Path, empty_folder: Path, models: Path, contents: str | bytes | None, said: str
 ) -> None:
-    if isinstance(contents, str):
-        contents = (models / f"{contents}.onnx").read_bytes()
-    (empty_folder / "model.onnx").write_bytes(contents)
-    location = locate_model()
-    assert location.path == bundled_folder / f"{DEFAULT_MODEL}.onnx"
-    assert location.reason.startswith("bundled; ./model.onnx passed over: ")
-    assert said in location.reason
+    if contents is None:
+        (empty_folder / "model.onnx").mkdir()
+    else:
+        contents = (models / f"{contents}.onnx").read_bytes() if isinstance(contents, str) else contents
+        (empty_folder / "model.onnx").write_bytes(contents)
+    message = refused_default()
+    assert message.startswith(f"model model.onnx: {said}")
+    assert message.endswith("name one, such as --model pocket, or export or copy this one again")
 
 
-def test_a_folder_of_that_name_in_the_working_folder_is_passed_over(bundled_folder: Path, empty_folder: Path) -> None:
-    (empty_folder / "model.onnx").mkdir()
-    assert "is not a file" in locate_model().reason
+def test_nor_is_a_link_that_leads_nowhere(bundled_folder: Path, empty_folder: Path) -> None:
+    (empty_folder / "model.onnx").symlink_to("absent.onnx")
+    assert refused_default().startswith("model model.onnx: it cannot be read (No such file or directory)")
 
 
-def test_a_newer_model_in_the_working_folder_is_an_error_not_passed_over(
-    bundled_folder: Path, empty_folder: Path, models: Path
+def test_a_working_folder_that_may_not_be_searched_is_named(
+    bundled_folder: Path, empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (empty_folder / "model.onnx").write_bytes((models / "card_of_schema_2.onnx").read_bytes())
-    with pytest.raises(ModelError, match=r"^model model\.onnx: the model card has schema 2"):
-        Generator.load()
+    def refuse(path: Path) -> os.stat_result:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "lstat", refuse)
+    assert refused_default().startswith("cannot look for model.onnx in the current folder (Permission denied): name a model")
 
 
 def test_a_package_without_its_model_says_what_to_do(bundled_folder: Path) -> None:
     (bundled_folder / f"{DEFAULT_MODEL}.onnx").unlink()
-    with pytest.raises(ModelError, match=r"cannot read model .*pocket\.onnx: No such file or directory; make one with gan-exp"):
-        Generator.load()
+    assert re.fullmatch(r"model .*pocket\.onnx: it cannot be read \(No such file .*\): expected an .*", refused_default())

@@ -1,5 +1,6 @@
 """Opening a session: on the provider that was asked for or not at all, with the right onnxruntime or none."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -226,3 +227,41 @@ def test_either_distribution_alone_is_fine(name: str, tmp_path: Path, monkeypatc
     make_distribution(tmp_path, name)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])  # the module itself is imported already
     assert import_onnxruntime() is onnxruntime
+
+
+@pytest.mark.parametrize(("said", "found"), [(None, "1"), ("0", "0")])
+def test_telemetry_is_off_before_onnxruntime_is_imported_unless_the_user_wants_it(said: str | None, found: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {} if said is None else {"ORT_DISABLE_TELEMETRY": said}
+    script = "import os, pocketgan; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads as Linux does it")
+def test_drawing_leaves_nothing_in_the_users_home_and_starts_no_thread(models: Path, tmp_path: Path) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    here.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    # What onnxruntime imports and starts by itself is there before; a collector's thread would come with the session.
+    script = """if True:
+        import os, sys
+        from pocketgan import Generator
+        from pocketgan.session import import_onnxruntime
+        before = len(os.listdir("/proc/self/task"))
+        import_onnxruntime()
+        Generator.load(sys.argv[1]).generate(3)
+        print(len(os.listdir("/proc/self/task")) - before)
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script, str(models / "tiny.onnx")],
+        env=environment | {"HOME": str(home), "OMP_NUM_THREADS": "1"},
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "0"
+    assert [*home.rglob("*"), *here.rglob("*")] == []
+    assert done.stderr == ""

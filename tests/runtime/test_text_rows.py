@@ -42,6 +42,12 @@ def test_rows_have_the_promised_shapes_and_types(conditional: Generator) -> None
     assert batch.labels.tolist() == [[2, 0, 2, 6]] * 5
 
 
+def test_a_row_may_be_longer_than_a_batch(conditional: Generator) -> None:
+    batches = list(text_rows(conditional, "2026", 5, seed=1, batch_size=3))
+    assert [batch.start for batch in batches] == [0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(np.concatenate([batch.images for batch in batches]), rows(conditional, "2026", 5))
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
 @pytest.mark.parametrize(("count", "start"), [(1, 7), (10, 0), (16, 3), (43, 20), (100, 0)])
 @pytest.mark.parametrize("text", ["5", "907", "2026", "1234567"])

@@ -195,7 +195,7 @@ def test_latents_between_stay_on_the_grid_and_vary_as_those_at_the_ends(taken: i
         ({"labels": None}, "model tiny_conditional has 10 classes: expected labels"),
         ({"labels": np.zeros(2, np.int64)}, "labels of shape (2,) and type int64: expected int64 of shape (2, 1)"),
         ({"labels": np.zeros((2, 1))}, "labels of shape (2, 1) and type float64"),
-        ({"labels": np.array([[1], [10]])}, "is out of range: model tiny_conditional has the classes 0 to 9"),
+        ({"labels": np.array([[1], [10]])}, "is out of range: model tiny_conditional has the labels 0 to 9"),
     ],
 )
 def test_a_walk_that_cannot_be_drawn_is_refused_before_anything_is(

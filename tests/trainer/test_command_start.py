@@ -1,5 +1,6 @@
 """How the trainer's commands start: help at once, and one line where a package is missing."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,3 +54,10 @@ def test_without_the_training_extra_it_says_what_to_install(
     assert "pip install" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
+
+
+def test_onnxruntimes_telemetry_is_off_before_any_module_of_the_trainer_is_imported() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    script = "import pocketgan_trainer, os, sys; print(os.environ['ORT_DISABLE_TELEMETRY'], 'onnxruntime' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "False"]

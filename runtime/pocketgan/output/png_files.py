@@ -13,7 +13,7 @@ from pocketgan.drawing import Drawing
 from pocketgan.drawing_run import Existing
 from pocketgan.errors import OutputError
 from pocketgan.files import output_errors, remove_file, write_whole_file
-from pocketgan.generator import BATCH_SIZE, Batch
+from pocketgan.generator import Batch
 from pocketgan.output.folder import file_names, prepare_folder, remove_temporaries
 from pocketgan.output.png import PNG_END
 from pocketgan.output.png_images import KEYWORD, png_bytes, text_of
@@ -97,7 +97,7 @@ class PngFiles:
                 remove_temporaries(folder, self.is_ours)
         older = self._older() if existing is Existing.overwrite else {}
         # Threads that would have no batch to write take milliseconds to start.
-        batches_of_all = -(-self.drawing.selection.count * self.drawing.characters // BATCH_SIZE)
+        batches_of_all = -(-self.drawing.selection.count * self.drawing.characters // self.drawing.calls.batch_size)
         threads = min(self.drawing.threads, batches_of_all)
 
         def write(batch: Batch) -> Batch:

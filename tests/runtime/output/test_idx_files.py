@@ -1,29 +1,20 @@
 """IDX files: the bytes that the format asks for, and labels that belong to the images beside them."""
 
-import copy
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from drawings import contents, drain, drawing_of, made
+from drawings import contents, drain, drawing_of, made, with_classes
 
 from pocketgan.drawing import Drawing
 from pocketgan.drawing_run import Existing
 from pocketgan.errors import OutputError
 from pocketgan.generator import Generator
-from pocketgan.output.idx_files import LARGEST_COUNT, MOST_CLASSES, idx_files
+from pocketgan.output.idx_files import LARGEST_COUNT, idx_files
 
 
 def write(folder: Path, drawing: Drawing, existing: Existing = Existing.refuse) -> None:
     drain(idx_files(made(folder), drawing).write(drawing.batches(drawing.selection.indices), existing))
-
-
-def with_classes(generator: Generator, count: int) -> Generator:
-    """Return a generator that says that it has so many classes."""
-    changed = copy.copy(generator)
-    changed.card = replace(generator.card, classes=tuple(f"class{number}" for number in range(count)))
-    return changed
 
 
 @pytest.mark.parametrize("count", [1, 64, 70])
@@ -90,8 +81,15 @@ def test_more_images_than_the_format_can_count_are_refused(tmp_path: Path, tiny:
     assert not folder.exists()
 
 
-def test_more_classes_than_fit_into_a_byte_are_refused(tmp_path: Path, conditional: Generator) -> None:
-    idx_files(tmp_path, drawing_of(with_classes(conditional, MOST_CLASSES)))
-    with pytest.raises(OutputError) as caught:
-        idx_files(tmp_path, drawing_of(with_classes(conditional, 257)))
-    assert str(caught.value) == "257 classes do not fit into an IDX file: expected at most 256; use --format npz"
+def test_labels_that_do_not_fit_into_a_byte_are_whole_numbers_of_four(tmp_path: Path, conditional: Generator) -> None:
+    generator = with_classes(conditional, tmp_path / "model", labels=(*range(9), 256))
+    write(tmp_path / "drawn", drawing_of(generator, 3, names=("0", "9", "8")))
+    header = bytes([0, 0, 12, 1]) + (3).to_bytes(4, "big")
+    assert (tmp_path / "drawn" / "labels-idx1-int").read_bytes() == header + bytes([0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 8])
+    assert sorted(os.listdir(tmp_path / "drawn")) == ["images-idx3-ubyte", "labels-idx1-int"]
+
+
+def test_labels_are_the_numbers_that_the_data_gave_the_classes(tmp_path: Path, conditional: Generator) -> None:
+    generator = with_classes(conditional, tmp_path / "model", labels=(3, 1, 4, 5, 9, 2, 6, 8, 7, 255))
+    write(tmp_path / "drawn", drawing_of(generator, 3, names=("0", "9", "2")))
+    assert (tmp_path / "drawn" / "labels-idx1-ubyte").read_bytes()[8:] == bytes([3, 255, 4])
