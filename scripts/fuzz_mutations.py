@@ -21,11 +21,16 @@ from fuzz_constants import (
     resize_constant,
     swap_constants,
 )
+from fuzz_convolutions import wild_convolution
 from fuzz_nodes import change_operator, connect_otherwise, put_in_node, take_out_node
 from fuzz_tree import Field, Tree, parse, serialize
 
+import pocketgan_models
 from pocketgan.card import CARD_KEY
 from pocketgan.wire_format import BYTES, FIXED32, VARINT
+
+CONVOLUTIONS = 0.1
+"""Share of the files that are no damaged model, but one convolution with wild attributes."""
 
 Damage: TypeAlias = Callable[[random.Random, Tree, Sequence[Tree]], None]
 
@@ -33,6 +38,10 @@ Damage: TypeAlias = Callable[[random.Random, Tree, Sequence[Tree]], None]
 def damaged_file(seed: int, index: int, sources: Sequence[bytes]) -> bytes:
     """Return the damaged file of a seed and an index, made of one of the sources: smaller ones come more often."""
     chance = random.Random(f"{seed}/{index}")
+    if chance.random() < CONVOLUTIONS:
+        tree = parse(pocketgan_models.path("mlp").read_bytes())
+        wild_convolution(chance, tree)
+        return serialize(tree)
     source, other = chance.choices(sources, weights=[1 / (20_000 + len(source)) for source in sources], k=2)
     if chance.random() < 0.15:
         return damaged_bytes(chance, source, other)
@@ -95,6 +104,13 @@ def _change_integer(chance: random.Random, tree: Tree, others: Sequence[Tree]) -
         field.value = other_integer(chance, field.value)
 
 
+def _add_other_member(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
+    """Have a size be both a name and a number, which are members of a oneof."""
+    dimension = chance.choice(tree.all("dimension"))
+    more = chance.choice((Field(1, VARINT, chance.choice((1, 64, 2**20, 2**31, 2**62))), Field(2, BYTES, b"N")))
+    dimension.fields.insert(chance.randrange(len(dimension.fields) + 1), more)
+
+
 def _change_number_of_field(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
     chance.choice(_some_message(chance, tree).fields).number = chance.choice((chance.randrange(1, 30), 2**29 - 1))
 
@@ -133,6 +149,7 @@ DAMAGES: Mapping[Damage, int] = {
     _swap_fields: 1,
     _from_other: 2,
     _change_integer: 4,
+    _add_other_member: 1,
     _change_number_of_field: 1,
     _change_text: 2,
     change_operator: 2,
