@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import shutil
 import tracemalloc
 from pathlib import Path
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.idx import LARGEST_CONTENTS, read_idx, read_idx_with_digest
+from pocketgan_trainer.data.data_checks import LARGEST_CONTENTS
+from pocketgan_trainer.data.idx import read_idx, read_idx_header
 from pocketgan_trainer.errors import DataError
 
 REAL_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -33,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_written_file_comes_back(path: Path, small_idx: bytes, small_images: NDArray[np.uint8]) -> None:
     path.write_bytes(small_idx)
-    values = read_idx(path)
+    values = read_idx(path).values
     assert values.dtype == np.uint8
     np.testing.assert_array_equal(values, small_images)
 
@@ -42,24 +44,33 @@ def test_gzip_is_known_by_its_bytes_not_by_its_name(tmp_path: Path, small_idx: b
     misnamed_gzip, misnamed_plain = tmp_path / "digits", tmp_path / "digits.gz"
     misnamed_gzip.write_bytes(gzip.compress(small_idx))
     misnamed_plain.write_bytes(small_idx)
-    np.testing.assert_array_equal(read_idx(misnamed_gzip), small_images)
-    np.testing.assert_array_equal(read_idx(misnamed_plain), small_images)
+    np.testing.assert_array_equal(read_idx(misnamed_gzip).values, small_images)
+    np.testing.assert_array_equal(read_idx(misnamed_plain).values, small_images)
 
 
 def test_the_digest_is_of_the_uncompressed_contents(path: Path, small_idx: bytes) -> None:
     path.write_bytes(gzip.compress(small_idx))
-    assert read_idx_with_digest(path).sha256 == hashlib.sha256(small_idx).hexdigest()
+    assert read_idx(path).sha256 == hashlib.sha256(small_idx).hexdigest()
 
 
 def test_values_can_be_written_to(path: Path, small_idx: bytes) -> None:
     path.write_bytes(small_idx)
-    assert read_idx(path).flags.writeable  # torch warns of arrays that are not
+    assert read_idx(path).values.flags.writeable  # torch warns of arrays that are not
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
 def test_one_to_three_dimensions_are_read(path: Path, dimensions: int) -> None:
     path.write_bytes(bytes([0, 0, 8, dimensions]) + bytes([0, 0, 0, 2]) * dimensions + bytes(2**dimensions))
-    assert read_idx(path).shape == (2,) * dimensions
+    assert read_idx(path).values.shape == (2,) * dimensions
+
+
+@pytest.mark.parametrize(("code", "kind"), [("08", "u1"), ("09", "i1"), ("0b", ">i2"), ("0c", ">i4")])
+def test_whole_numbers_of_every_size_are_read(path: Path, code: str, kind: str) -> None:
+    expected = np.array([[1, 2], [100, 3]], dtype=kind)
+    path.write_bytes(bytes.fromhex(f"0000{code}02 00000002 00000002") + expected.tobytes())
+    np.testing.assert_array_equal(read_idx(path).values, expected)
+    header = read_idx_header(path)
+    assert (header.shape, header.dtype) == ((2, 2), expected.dtype)
 
 
 @pytest.mark.parametrize("name", REAL_NAMES)
@@ -67,7 +78,7 @@ def test_the_real_files_are_the_same_plain_and_gzipped(bundled: Path, tmp_path: 
     compressed = bundled / f"{name}.gz"
     with gzip.open(compressed) as source, (tmp_path / name).open("wb") as target:
         shutil.copyfileobj(source, target)
-    from_gzip, from_plain = read_idx_with_digest(compressed), read_idx_with_digest(tmp_path / name)
+    from_gzip, from_plain = read_idx(compressed), read_idx(tmp_path / name)
     assert from_gzip.sha256 == from_plain.sha256
     np.testing.assert_array_equal(from_gzip.values, from_plain.values)
 
@@ -104,7 +115,7 @@ def test_a_gzip_with_one_wrong_byte_is_refused(bundled: Path, path: Path, positi
 def test_a_wrong_magic_is_refused_and_shown(path: Path, small_idx: bytes, magic: str) -> None:
     path.write_bytes(bytes.fromhex(magic) + (small_idx[4:] if len(magic) == 8 else b""))
     message = refusal(path)
-    assert f"begins with 0x{magic}, expected 0x00000801 to 0x00000803" in message
+    assert f"begins with 0x{magic}, expected 0x00000801 to 0x00000803, or 09, 0b or 0c in place of 08" in message
 
 
 @pytest.mark.parametrize("is_gzip", [False, True])
@@ -116,14 +127,14 @@ def test_a_file_that_ends_within_its_header_is_refused(path: Path, small_idx: by
 @pytest.mark.parametrize("is_gzip", [False, True])
 def test_missing_values_are_refused(path: Path, small_idx: bytes, is_gzip: bool) -> None:
     path.write_bytes(gzip.compress(small_idx[:-1]) if is_gzip else small_idx[:-1])
-    assert "is truncated: 75 bytes uncompressed, expected 76 for 3x4x5" in refusal(path)
+    assert "is truncated: 59 bytes of values uncompressed, expected 60 for 3x4x5" in refusal(path)
 
 
 @pytest.mark.parametrize("is_gzip", [False, True])
 def test_trailing_bytes_are_refused(path: Path, small_idx: bytes, is_gzip: bool) -> None:
     longer = small_idx + b"\0"
     path.write_bytes(gzip.compress(longer) if is_gzip else longer)
-    assert "has trailing bytes: more than 76 bytes uncompressed, expected 76 for 3x4x5" in refusal(path)
+    assert "has trailing bytes: more than 60 bytes of values uncompressed, expected 60 for 3x4x5" in refusal(path)
 
 
 def test_a_header_that_claims_gigabytes_is_refused(path: Path, small_idx: bytes) -> None:
@@ -144,8 +155,23 @@ def test_a_lying_header_takes_no_more_memory_than_the_file(path: Path) -> None:
     message = refusal(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert "108 bytes uncompressed, expected 1000000008" in message
+    assert "100 bytes of values uncompressed, expected 1000000000" in message
     assert peak < 8 * 2**20
+
+
+def test_a_large_file_that_is_damaged_near_its_end_takes_no_memory(path: Path) -> None:
+    path.write_bytes(gzip.compress(bytes.fromhex("00000801 06000000") + bytes(0x06000000), compresslevel=1)[:-8] + bytes(8))
+    tracemalloc.start()
+    message = refusal(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "is corrupt" in message
+    assert peak < 8 * 2**20
+
+
+def test_a_named_pipe_says_what_it_is(path: Path) -> None:
+    os.mkfifo(path)
+    assert "cannot be read (it is a named pipe, not a file)" in refusal(path)
 
 
 def test_a_gzip_bomb_takes_no_more_memory_than_its_header_says(path: Path) -> None:
@@ -154,5 +180,5 @@ def test_a_gzip_bomb_takes_no_more_memory_than_its_header_says(path: Path) -> No
     message = refusal(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert "has trailing bytes: more than 18" in message
+    assert "has trailing bytes: more than 10" in message
     assert peak < 8 * 2**20

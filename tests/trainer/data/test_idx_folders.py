@@ -112,7 +112,10 @@ def test_a_mapping_that_is_none_is_named(tmp_path: Path, mapping: bytes) -> None
 def test_of_several_splits_of_emnist_one_must_be_chosen(tmp_path: Path) -> None:
     write_emnist(tmp_path, "letters", [1, 2])
     write_emnist(tmp_path, "digits", [1, 2])
-    assert "holds 2 splits of EMNIST (digits, letters): expected one; give the path of the images file" in refusal(tmp_path)
+    assert (
+        "holds images of 2 data sets (emnist-digits-train-images-idx3-ubyte.gz, emnist-letters-train-images-idx3-ubyte.gz): "
+        "expected one; give the path of one of these files"
+    ) in refusal(tmp_path)
     chosen = load_training_images(str(tmp_path / "emnist-letters-train-images-idx3-ubyte.gz"))
     assert chosen.name == "emnist-letters"
     np.testing.assert_array_equal(chosen.images, IMAGES)
@@ -137,7 +140,7 @@ def test_files_of_another_shape_are_refused(tmp_path: Path) -> None:
     write_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros((260, 2), np.uint8))
     assert "holds values of shape [260, 2]: expected labels [N]" in refusal(tmp_path)
     write_idx(tmp_path / "train-images-idx3-ubyte", IMAGES[:, 0])
-    assert "holds values of shape [260, 28]: expected images [N, H, W]" in refusal(tmp_path)
+    assert "holds images uint8 [260, 28]: expected grey uint8 [N, H, W]" in refusal(tmp_path)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

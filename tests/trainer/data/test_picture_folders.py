@@ -213,13 +213,15 @@ def test_of_class_folders_one_level_deeper_those_for_training_are_told(clothes: 
 
 
 @pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "emnist-letters-train-images-idx3-ubyte.gz"])
-def test_idx_files_one_or_two_levels_deeper_are_told(tmp_path: Path, name: str) -> None:
+def test_idx_files_one_or_two_levels_deeper_are_taken(tmp_path: Path, name: str) -> None:
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     write_idx(raw / name, IMAGES)
     for folder in (tmp_path, raw.parent):
-        assert refusal(folder).endswith(f"; give the path {raw}, where IDX files lie")
-    assert len(load_training_images(str(raw))) == 240
+        loaded = load_training_images(str(folder))
+        assert len(loaded) == 240
+        assert f"The IDX files of {raw} were taken." in loaded.notes
+    assert not any("IDX files" in note for note in load_training_images(str(raw)).notes)
     (raw / name).unlink()
     assert refusal(raw.parent).endswith("; fill or remove it")
 

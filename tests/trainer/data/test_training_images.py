@@ -68,7 +68,7 @@ def test_a_name_that_is_neither_known_nor_a_path_is_refused_with_what_is_known(t
     with pytest.raises(DataError, match="mnits does not exist: expected mnist, fashion-mnist, kmnist, or a folder of images"):
         load_training_images("mnits")
     (tmp_path / "images.tar").write_bytes(b"")
-    with pytest.raises(DataError, match=r"images\.tar is a file of another kind: expected mnist"):
+    with pytest.raises(DataError, match=r"images\.tar is an archive: expected mnist.*; unpack it and give the folder"):
         load_training_images(str(tmp_path / "images.tar"))
 
 

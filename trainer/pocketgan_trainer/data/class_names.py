@@ -1,13 +1,17 @@
 """Names: of classes, made fit for a model card, and of data sets, made fit for a run folder."""
 
 import re
+import textwrap
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as shortened
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgan.card import LARGEST_LABEL, labels_in_names
 from pocketgan_trainer.errors import DataError
 
 MOST_CLASSES = 1000
@@ -18,23 +22,70 @@ RESERVED = ("mnist", "fashion-mnist", "kmnist")
 _SHOWN = 5
 
 
+@dataclass(frozen=True, eq=False)
+class NamedClasses:
+    """Classes as a model card names them, and which of them each image is of."""
+
+    names: tuple[str, ...]
+    labels: NDArray[np.int64]
+    """[N], each below `len(names)`."""
+    notes: tuple[str, ...]
+    """On names that became others."""
+
+
+def name_classes(values: NDArray[np.generic], where: Path) -> NamedClasses:
+    """Return the classes of images with these labels [N]: whole numbers from 0 on, named by their digits, or names.
+
+    Raises DataError as `class_names` does, and if a number is negative or a name is no text.
+    """
+    # A text for each label, of which there may be a million, would take a hundred times their memory.
+    distinct, places = np.unique(values, return_inverse=True)
+    check_classes(len(distinct), where)
+    if np.issubdtype(distinct.dtype, np.integer) and int(distinct[0]) < 0:
+        message = f"{where} has labels from {distinct[0]} on: expected whole numbers from 0 on; leave those images out"
+        raise DataError(message)
+    try:
+        originals = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in distinct.tolist()]
+    except (ValueError, SystemError) as error:  # numpy's, of numbers that are no characters
+        message = f"{where} has labels that are no text: expected names of classes; save them again"
+        raise DataError(message) from error
+    ordered = in_order(originals)
+    names = class_names(ordered, where)
+    return NamedClasses(names, number_labels(originals, ordered)[places], renaming_notes(ordered, names))
+
+
+def own_labels(names: Sequence[str], numbers: Sequence[int]) -> tuple[int, ...] | None:
+    """Return the numbers that data gives to classes of these names, or None where a model card needs no word of them.
+
+    That is where they are what the card's `labels` are anyway, or more than a card may hold.
+    """
+    anyway = labels_in_names(names) or tuple(range(len(names)))
+    return None if tuple(numbers) == anyway or max(numbers) > LARGEST_LABEL else tuple(numbers)
+
+
+def check_classes(count: int, where: Path) -> None:
+    """Raise DataError if there are more classes than a model card may hold."""
+    if count > MOST_CLASSES:
+        message = f"{where} has {count:,} classes: expected at most {MOST_CLASSES:,}; join some, or leave labels out"
+        raise DataError(message)
+
+
 def class_names(names: Sequence[str], where: Path) -> tuple[str, ...]:
     """Return a name fit for a model card for each name: its ASCII letters and digits, without accents, at most 32.
 
     Raises DataError, which names `where` they come from, if nothing is left of one, if two become equal, or if there are more
     than 1000.
     """
-    if len(names) > MOST_CLASSES:
-        message = f"{where} has {len(names):,} classes: expected at most {MOST_CLASSES:,}; join some, or leave labels out"
-        raise DataError(message)
+    check_classes(len(names), where)
     originals: dict[str, str] = {}
     for name in names:
         fit = "".join(letter for letter in _ascii(name) if letter.isalnum())[:LONGEST_CLASS]
         if not fit:
-            message = f"{where} has a class {name!r}: expected ASCII letters or digits in its name; rename it"
+            message = f"{where} has a class {shortened(name)}: expected ASCII letters or digits in its name; rename it"
             raise DataError(message)
         if fit in originals:
-            message = f"{where} has classes {originals[fit]!r} and {name!r}, which are both {fit} in a model card; rename one"
+            both = f"{shortened(originals[fit])} and {shortened(name)}"
+            message = f"{where} has classes {both}, which are both {fit} in a model card; rename one"
             raise DataError(message)
         originals[fit] = name
     return tuple(originals)
@@ -42,7 +93,7 @@ def class_names(names: Sequence[str], where: Path) -> tuple[str, ...]:
 
 def renaming_notes(names: Sequence[str], fit_names: Sequence[str]) -> tuple[str, ...]:
     """Return a note on those names that became others, if any did."""
-    changed = [f"{name} became {fit}" for name, fit in zip(names, fit_names, strict=True) if name != fit]
+    changed = [f"{textwrap.shorten(name, 80)} became {fit}" for name, fit in zip(names, fit_names, strict=True) if name != fit]
     if not changed:
         return ()
     rest = f", and {len(changed) - _SHOWN:,} more" if len(changed) > _SHOWN else ""

@@ -3,25 +3,25 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.idx import LARGEST_CONTENTS
-from pocketgan_trainer.data.image_source import ImageSource
 from pocketgan_trainer.errors import DataError
 
 FEWEST_IMAGES = 200
 FEWEST_DISTINCT = 10
 """Images that differ from each other, however many there are in all."""
+LARGEST_CONTENTS = 2**30
+"""In bytes, of all images of one file: 20 times MNIST."""
 MOST_IMAGES = LARGEST_CONTENTS // 32**2
 """So that they fit into memory at 32x32."""
 
 
-def check_source(source: ImageSource, where: str) -> None:
-    """Raise DataError, which says `where` they are, if there are too few images or too many."""
-    if source.count < FEWEST_IMAGES:
-        noun = "image" if source.count == 1 else "images"
-        message = f"{where} holds {source.count:,} {noun}: expected at least {FEWEST_IMAGES}, better 2,000; add more"
+def check_count(count: int, where: str, fewest: int = FEWEST_IMAGES) -> None:
+    """Raise DataError, which says `where` they are, if there are fewer images than `fewest` or too many."""
+    if count < fewest:
+        noun = "image" if count == 1 else "images"
+        message = f"{where} holds {count:,} {noun}: expected at least {fewest}, better 2,000; add more"
         raise DataError(message)
-    if source.count > MOST_IMAGES:
-        message = f"{where} holds {source.count:,} images: expected at most {MOST_IMAGES:,}; take a part of them"
+    if count > MOST_IMAGES:
+        message = f"{where} holds {count:,} images: expected at most {MOST_IMAGES:,}; take a part of them"
         raise DataError(message)
 
 

@@ -4,6 +4,8 @@ import hashlib
 import os
 from dataclasses import dataclass
 
+import numpy as np
+
 from pocketgan_trainer.data.known_data_sets import KNOWN, MNIST
 from pocketgan_trainer.data.training_images import IMAGE_SIZES, TrainingImages
 from pocketgan_trainer.errors import TrainingError
@@ -25,6 +27,8 @@ class DataFacts:
     """Names of the classes by label; empty if the images have none."""
     sha256: str
     """Digest of images and labels, in hexadecimal; empty for MNIST's own, which are checked wherever they come from."""
+    class_labels: tuple[int, ...] | None = None
+    """The numbers that the data gives the classes, where their names do not say them."""
 
     def __post_init__(self) -> None:
         """Raise TrainingError if a value makes no sense."""
@@ -45,8 +49,9 @@ def facts_of(images: TrainingImages, source: str, is_like_mnist: bool) -> DataFa
     image_size = images.images.shape[1]
     if (images.name, image_size) == (MNIST_FACTS.name, MNIST_FACTS.image_size):
         return MNIST_FACTS
-    digest = hashlib.sha256(images.images.tobytes())
-    digest.update(b"" if images.labels is None else images.labels.tobytes())
+    # Not of their bytes, which would be a copy.
+    digest = hashlib.sha256(np.ascontiguousarray(images.images).data)
+    digest.update(b"" if images.labels is None else np.ascontiguousarray(images.labels).data)
     return DataFacts(
         name=images.name,
         source=source if source in KNOWN else os.path.abspath(os.path.expanduser(source)),
@@ -55,4 +60,5 @@ def facts_of(images: TrainingImages, source: str, is_like_mnist: bool) -> DataFa
         image_size=image_size,
         classes=images.classes,
         sha256=digest.hexdigest(),
+        class_labels=images.class_labels,
     )

@@ -9,6 +9,8 @@ from pocketgan_trainer.data.image_source import ImageSource
 ENOUGH_IMAGES = 2_000
 ENOUGH_OF_CLASS = 50
 LEAST_SHARE_OF_LARGEST = 0.1
+DARK_PEAK = 128
+"""In grey levels: an image without a brighter pixel is a dark one."""
 _SHOWN = 5
 
 
@@ -21,6 +23,7 @@ def notes_on(source: ImageSource, fitted: FittedImages, like_mnist: bool) -> tup
         *source.notes,
         *_conversion(source, fitted),
         *_layout(source.count, fitted, like_mnist),
+        *_darkness(fitted.images),
         *_number(source.count),
         *_duplicates(fitted.images),
         *_classes(source.classes, source.labels),
@@ -64,6 +67,16 @@ def _blank(blank: int, count: int, like_mnist: bool) -> tuple[str, ...]:
     shows, be = ("shows", "is") if blank == 1 else ("show", "are")
     told = f"{shows} no ink and {be} black" if like_mnist else f"{be} of one grey value everywhere and {shows} nothing"
     return (f"{blank:,} of {count:,} images {told}.",)
+
+
+def _darkness(images: NDArray[np.uint8]) -> tuple[str, ...]:
+    peak = int(np.median(images.max(axis=(1, 2))))
+    if peak >= DARK_PEAK:
+        return ()
+    return (
+        f"The images are dark: half of them have no pixel brighter than {peak} of 255 grey levels, and so will be what is drawn; "
+        "stretch their contrast, all alike, or give --like-mnist if they show single characters.",
+    )
 
 
 def _number(count: int) -> tuple[str, ...]:

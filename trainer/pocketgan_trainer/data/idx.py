@@ -1,14 +1,15 @@
-"""Reading IDX files of unsigned bytes, plain or gzipped: the format in which MNIST is published.
+"""Reading IDX files of whole numbers, plain or gzipped: the format in which MNIST is published.
 
 Four bytes of magic (two zeros, the type of the values, the number of dimensions), each dimension as a big-endian 32-bit number,
-then the values, the last dimension running fastest. Files are untrusted: no more is held in memory than the header says and the
-file really contains.
+then the values, the last dimension running fastest (http://yann.lecun.com/exdb/mnist/). Files are untrusted: no more is held in
+memory than the header says and the file really contains.
 """
 
 import gzip
 import hashlib
-import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -16,45 +17,65 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgan.files import open_regular_file
+from pocketgan_trainer.data.array_files import ArrayHeader, read_contents
+from pocketgan_trainer.data.data_checks import LARGEST_CONTENTS
 from pocketgan_trainer.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
-UNSIGNED_BYTE = 0x08
 MOST_DIMENSIONS = 3
-LARGEST_CONTENTS = 2**30
-"""In bytes, header included: 20 times MNIST. A header that claims more is refused before anything is read."""
-CHUNK_SIZE = 2**20
+_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4"}
 
 
 @dataclass(frozen=True, eq=False)
 class IdxContents:
     """What an IDX file holds, and the digest by which it is known."""
 
-    values: NDArray[np.uint8]
+    values: NDArray[np.integer]
     """In the shape that the header gives; writable."""
     sha256: str
     """Of the whole uncompressed contents, header included; lower-case hexadecimal."""
 
 
-def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Return the values of the IDX file at `path`, uint8 in the shape (1 to 3 dimensions) that its header gives.
+def read_idx_header(path: Path) -> ArrayHeader:
+    """Return what the IDX file at `path` says of its values. Raises DataError as `read_idx` does."""
+    with _opened(path) as stream:
+        return _read_header(stream, path)[1]
 
-    The file may be gzipped under any name. Raises DataError if it is absent, damaged, or anything else than unsigned bytes.
+
+def read_idx(path: Path) -> IdxContents:
+    """Return the values of the IDX file at `path`, 1 to 3 dimensions, and the SHA-256 of its uncompressed contents.
+
+    The file may be gzipped under any name. Raises DataError if it is absent, damaged, or anything else than whole numbers of 8 to
+    32 bits, 1 GiB of them at most.
     """
-    return read_idx_with_digest(path).values
+    with _opened(path) as stream:
+        head, header = _read_header(stream, path)
+        if header.size > LARGEST_CONTENTS:
+            message = (
+                f"{path} is too large: its header says {_by(header.shape)} = {header.size} bytes, expected at most "
+                f"{LARGEST_CONTENTS}; it is damaged or no data set for this package: fetch it again"
+            )
+            raise DataError(message)
+        try:
+            contents = read_contents(stream, header.size)
+        except ValueError as error:
+            message = f"{path} {error} for {_by(header.shape)}; delete it and fetch it again"
+            raise DataError(message) from error
+    digest = hashlib.sha256(head)
+    digest.update(contents)
+    return IdxContents(np.frombuffer(contents, dtype=header.dtype).reshape(header.shape), digest.hexdigest())
 
 
-def read_idx_with_digest(path: Path) -> IdxContents:
-    """Return the values of the IDX file at `path` and the SHA-256 of its uncompressed contents, from one reading.
-
-    Raises DataError as `read_idx` does.
-    """
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Yield the uncompressed contents of a file, which can seek; raise what goes wrong with them as DataError."""
     try:
-        with path.open("rb") as file:
+        with open_regular_file(path) as file:
             is_gzip = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
             file.seek(0)
             with cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_gzip else file as stream:
-                return _parse(stream, path)
+                yield stream
     except FileNotFoundError:
         message = f"{path} does not exist; expected an IDX file: check the path or fetch the file again"
         raise DataError(message) from None
@@ -69,43 +90,17 @@ def read_idx_with_digest(path: Path) -> IdxContents:
         raise DataError(message) from error
 
 
-def _parse(stream: BinaryIO, path: Path) -> IdxContents:
-    """Read header and values; one byte more than the header allows is asked for, to see whether anything follows."""
-    header, shape = _read_header(stream, path)
-    expected = len(header) + math.prod(shape)
-    if 0 in shape:
-        message = f"{path} holds no values: its header says {_by(shape)}; delete it and fetch it again"
-        raise DataError(message)
-    if expected > LARGEST_CONTENTS:
-        message = (
-            f"{path} is too large: its header says {_by(shape)} = {math.prod(shape)} values, expected at most "
-            f"{LARGEST_CONTENTS}; it is damaged or no data set for this package: fetch it again"
-        )
-        raise DataError(message)
-    contents = bytearray(header)
-    # In chunks, because a single read would allocate all that the header claims before a byte of it is seen.
-    while chunk := stream.read(min(CHUNK_SIZE, expected + 1 - len(contents))):
-        contents += chunk
-    if len(contents) != expected:
-        found = f"{len(contents)}" if len(contents) < expected else f"more than {expected}"
-        kind = "is truncated" if len(contents) < expected else "has trailing bytes"
-        message = f"{path} {kind}: {found} bytes uncompressed, expected {expected} for {_by(shape)}; delete it and fetch it again"
-        raise DataError(message)
-    values = np.frombuffer(contents, dtype=np.uint8, offset=len(header)).reshape(shape)
-    return IdxContents(values, hashlib.sha256(contents).hexdigest())
-
-
-def _read_header(stream: BinaryIO, path: Path) -> tuple[bytes, tuple[int, ...]]:
-    """Return the header's bytes and the shape that it gives."""
+def _read_header(stream: BinaryIO, path: Path) -> tuple[bytes, ArrayHeader]:
+    """Return the header's bytes and what they say."""
     magic = stream.read(4)
     if not magic:
         message = f"{path} is empty; expected an IDX file: delete it and fetch it again"
         raise DataError(message)
     dimensions = magic[-1]
-    if magic[:-1] != bytes([0, 0, UNSIGNED_BYTE]) or not 1 <= dimensions <= MOST_DIMENSIONS:
+    if len(magic) < 4 or magic[:2] != bytes(2) or magic[2] not in _TYPES or not 1 <= dimensions <= MOST_DIMENSIONS:
         message = (
-            f"{path} is not an IDX file of unsigned bytes: it begins with 0x{magic.hex()}, "
-            f"expected 0x00000801 to 0x0000080{MOST_DIMENSIONS}; give the file as it was published"
+            f"{path} is not an IDX file of whole numbers: it begins with 0x{magic.hex()}, expected 0x00000801 to "
+            f"0x0000080{MOST_DIMENSIONS}, or 09, 0b or 0c in place of 08; give the file as it was published"
         )
         raise DataError(message)
     sizes = stream.read(4 * dimensions)
@@ -115,7 +110,11 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[bytes, tuple[int, ...]]:
             "delete it and fetch it again"
         )
         raise DataError(message)
-    return magic + sizes, tuple(int.from_bytes(sizes[start : start + 4], "big") for start in range(0, len(sizes), 4))
+    shape = tuple(int.from_bytes(sizes[start : start + 4], "big") for start in range(0, len(sizes), 4))
+    if 0 in shape:
+        message = f"{path} holds no values: its header says {_by(shape)}; delete it and fetch it again"
+        raise DataError(message)
+    return magic + sizes, ArrayHeader(shape, np.dtype(_TYPES[magic[2]]), len(magic) + len(sizes))
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -38,6 +38,8 @@ class ImageSource:
     """N grey pictures [H, W]: an array [N, H, W], or read one after the other, once. Raises DataError if one is damaged."""
     notes: tuple[str, ...] = ()
     """Warnings for the user, a sentence each."""
+    class_labels: tuple[int, ...] | None = None
+    """The numbers that the data gives the classes, where their names do not say them: see `class_names.own_labels`."""
     is_published: bool = False
     """Whether these are the very images of a known data set, which need neither checks nor another layout."""
 

@@ -2,13 +2,16 @@
 
 import hashlib
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.idx import IdxContents, read_idx_with_digest
+from pocketgan.files import open_regular_file
+from pocketgan_trainer.data.idx import IdxContents, read_idx
 from pocketgan_trainer.data.image_source import ImageSource, array_kinds
 from pocketgan_trainer.data.mnist import DATA_SET, SPLITS, load_mnist
 from pocketgan_trainer.data.published_files import PublishedFile, find_named, find_or_download
@@ -83,7 +86,7 @@ def load_known(name: str) -> ImageSource:
         digits = load_mnist()
         return published_source(known, digits.images, digits.labels)
     images_path, labels_path = _find_debian(known) or _find_cached(known)
-    images, labels = read_idx_with_digest(images_path), read_idx_with_digest(labels_path)
+    images, labels = read_idx(images_path), read_idx(labels_path)
     _check(known, known.images, images, images_path)
     _check(known, known.labels, labels, labels_path)
     return published_source(known, images.values, labels.values)
@@ -97,14 +100,15 @@ def recognise(images: IdxContents, images_path: Path, labels: IdxContents, label
     return None
 
 
-def published_source(known: KnownDataSet, images: NDArray[np.uint8], labels: NDArray[np.integer]) -> ImageSource:
+def published_source(known: KnownDataSet, images: NDArray[np.integer], labels: NDArray[np.integer]) -> ImageSource:
     """Return the images [N, 28, 28] and labels [N] of a known data set as a source."""
+    pixels = images.astype(np.uint8, copy=False)
     return ImageSource(
         name=known.name,
         classes=known.classes,
         labels=labels.astype(np.int64),
-        kinds=array_kinds(images),
-        pictures=images,
+        kinds=array_kinds(pixels),
+        pictures=pixels,
         is_published=True,
     )
 
@@ -127,8 +131,8 @@ def _is_published(file: PublishedFile, contents: IdxContents, path: Path) -> boo
     if file.contents_sha256:
         return contents.sha256 == file.contents_sha256
     try:
-        with path.open("rb") as archive:
-            return hashlib.file_digest(archive, "sha256").hexdigest() == file.archive_sha256
+        with open_regular_file(path) as archive:
+            return hashlib.file_digest(cast(BufferedReader, archive), "sha256").hexdigest() == file.archive_sha256
     except OSError:  # removed since it was read
         return False
 

@@ -13,7 +13,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.idx import IdxContents, read_idx_with_digest
+from pocketgan_trainer.data.idx import IdxContents, read_idx
 from pocketgan_trainer.data.published_files import PublishedFile, find_named, find_or_download
 from pocketgan_trainer.errors import DataError
 
@@ -91,12 +91,12 @@ def load_mnist(folder: Path | None = None, split: Split = "train") -> Digits:
     else:
         images_path, labels_path = _find_bundled(files) or _find_cached(files)
         remedy = "delete that file and run again, to have it downloaded"
-    images = read_idx_with_digest(images_path)
-    labels = read_idx_with_digest(labels_path)
+    images = read_idx(images_path)
+    labels = read_idx(labels_path)
     _check_shapes(images, images_path, labels, labels_path, remedy)
     _check_digest(images, images_path, files.images, remedy)
     _check_digest(labels, labels_path, files.labels, remedy)
-    return Digits(images.values, labels.values)
+    return Digits(images.values.astype(np.uint8, copy=False), labels.values.astype(np.uint8, copy=False))
 
 
 def _find_both(folder: Path, files: MnistSplit) -> tuple[Path, Path]:

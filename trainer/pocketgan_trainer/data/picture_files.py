@@ -2,12 +2,15 @@
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from pocketgan.files import open_regular_file
 from pocketgan_trainer.data.image_source import PictureKind
 from pocketgan_trainer.errors import DataError
 
@@ -23,6 +26,7 @@ _JPEG_SIDE = 512
 """JPEG files may be decoded at half their size, or less, as long as that leaves so many pixels along each side."""
 _FORMATS_OF_FRAMES = ("GIF", "WEBP", "PNG")
 """Whose further frames make an animation; what a camera puts into a JPEG file beside the picture does not."""
+DEEP_GREY = "grey of 16 bits"
 _COLOURS = {
     "1": "black and white",
     "L": "grey",
@@ -30,9 +34,9 @@ _COLOURS = {
     "P": "palette",
     "RGB": "colour",
     "RGBA": "colour with transparency",
-    "I": "grey of 16 bits",
-    "I;16": "grey of 16 bits",
-    "I;16B": "grey of 16 bits",
+    "I": DEEP_GREY,
+    "I;16": DEEP_GREY,
+    "I;16B": DEEP_GREY,
 }
 
 
@@ -46,11 +50,21 @@ def picture_kind(path: Path) -> PictureKind:
         return PictureKind(image.width, image.height, colours, _is_animated(image))
 
 
-def read_grey(path: Path) -> NDArray[np.uint8]:
+def brightest_pixel(path: Path) -> int:
+    """Return the value of the brightest pixel of a picture of DEEP_GREY, 0 to 65,535. Raises DataError as `read_grey` does."""
+    with _opened(path) as image:
+        try:
+            return int(_deep_values(image).max())
+        except Exception as error:  # Pillow's decoders raise errors of any kind for damaged files
+            raise _unreadable(path, error) from error
+
+
+def read_grey(path: Path, depth: int = 16) -> NDArray[np.uint8]:
     """Return the pixels of the picture at `path`, uint8 [H, W]: of its first frame, upright, as its camera noted.
 
-    Colours become their brightness, transparency is laid on black, or on white if what is visible is dark on average, of 16 bits
-    the upper 8 remain. Raises DataError, which names the file, if it is no whole picture of FORMATS, or too large.
+    Colours become their brightness, transparency is laid on black, or on white if what is visible is dark on average. Of
+    DEEP_GREY the lower `depth` bits are in use, 8 to 16, whose upper 8 remain. Raises DataError, which names the file, if it is
+    no whole picture of FORMATS, or too large.
     """
     with _opened(path) as image:
         try:
@@ -58,34 +72,41 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
             image.draft("L", (_JPEG_SIDE, _JPEG_SIDE))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow's, of odd metadata
-                return _grey(ImageOps.exif_transpose(image))
+                return _grey(ImageOps.exif_transpose(image), depth)
         except Exception as error:  # Pillow's decoders raise errors of any kind for damaged files
             raise _unreadable(path, error) from error
 
 
-def _opened(path: Path) -> Image.Image:
-    """Return a picture whose header was read and whose pixels were not; raise DataError if it is none or too large."""
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Yield a picture whose header was read and whose pixels were not; raise DataError if it is none or too large."""
     try:
-        size = os.stat(path).st_size
-        if size > LARGEST_FILE:
-            raise DataError(f"{path} has {size:,} bytes: expected at most {LARGEST_FILE:,}; make it smaller or remove it")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, of a size that is refused here
-            image = Image.open(path, formats=FORMATS)
-        if max(image.size) > LARGEST_SIDE:
-            image.close()
-            found = f"has {image.width}x{image.height} pixels"
-            raise DataError(f"{path} {found}: expected at most {LARGEST_SIDE}x{LARGEST_SIDE}; make it smaller or remove it")
-    except DataError:
-        raise
-    except Exception as error:  # Pillow's decoders raise errors of any kind for damaged files
+        file = open_regular_file(path)
+    except OSError as error:
         raise _unreadable(path, error) from error
-    return image
+    with file:
+        try:
+            size = os.fstat(file.fileno()).st_size
+            if size > LARGEST_FILE:
+                raise DataError(f"{path} has {size:,} bytes: expected at most {LARGEST_FILE:,}; make it smaller or remove it")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow's, of a size that is refused here
+                image = Image.open(file, formats=FORMATS)
+        except DataError:
+            raise
+        except Exception as error:  # Pillow's decoders raise errors of any kind for damaged files
+            raise _unreadable(path, error) from error
+        with image:
+            if max(image.size) > LARGEST_SIDE:
+                found = f"has {image.width}x{image.height} pixels"
+                raise DataError(f"{path} {found}: expected at most {LARGEST_SIDE}x{LARGEST_SIDE}; make it smaller or remove it")
+            yield image
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     # Pillow's own text repeats the path.
-    told = "no such picture" if isinstance(error, UnidentifiedImageError) else f"{error or type(error).__name__}"
+    system = error.strerror if isinstance(error, OSError) else None
+    told = "no such picture" if isinstance(error, UnidentifiedImageError) else f"{system or error or type(error).__name__}"
     reason = " ".join(told.split())
     return DataError(f"{path} cannot be read ({reason}): expected a whole {', '.join(FORMATS)} file; mend or remove it")
 
@@ -100,11 +121,16 @@ def _is_animated(image: Image.Image) -> bool:
         return False
 
 
-def _grey(image: Image.Image) -> NDArray[np.uint8]:
+def _deep_values(image: Image.Image) -> NDArray[np.int64]:
+    """Return the pixels of a picture of DEEP_GREY [H, W]."""
+    # Pillow's own conversion clips where it should divide.
+    return np.clip(np.asarray(image, dtype=np.int64), 0, 2**16 - 1)
+
+
+def _grey(image: Image.Image, depth: int) -> NDArray[np.uint8]:
     """Return the brightness of a picture's pixels, uint8 [H, W]."""
-    if image.mode.startswith("I"):
-        # Pillow's own conversion clips where it should divide.
-        return (np.clip(np.asarray(image, dtype=np.int64), 0, 2**16 - 1) >> 8).astype(np.uint8)
+    if _COLOURS.get(image.mode) == DEEP_GREY:
+        return (_deep_values(image) >> (depth - 8)).clip(0, 255).astype(np.uint8)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         background = "white" if _is_dark_where_visible(image) else "black"

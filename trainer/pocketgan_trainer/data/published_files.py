@@ -27,8 +27,16 @@ def accepted_names(name: str) -> tuple[str, ...]:
 
 
 def find_named(folder: Path, name: str) -> Path | None:
-    """Return where `folder` holds the IDX file that was published as `name`.gz, under any of its names, or None."""
-    return next((folder / other for other in accepted_names(name) if os.path.exists(folder / other)), None)
+    """Return where `folder` holds the IDX file that was published as `name`.gz, under any of its names, or None.
+
+    Some programs unpack it into a folder named like it.
+    """
+    for other in accepted_names(name):
+        path = folder / other
+        for candidate in (path, *(path / inner for inner in accepted_names(name))):
+            if os.path.exists(candidate) and not os.path.isdir(candidate):
+                return candidate
+    return None
 
 
 def find_or_download(folder: Path, file: PublishedFile, mirrors: Sequence[str]) -> Path:

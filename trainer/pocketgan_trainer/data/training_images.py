@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.data_checks import check_source, check_variety
+from pocketgan_trainer.data.array_files import WantedImages
+from pocketgan_trainer.data.data_checks import FEWEST_IMAGES, check_count, check_variety
 from pocketgan_trainer.data.data_notes import notes_on
 from pocketgan_trainer.data.fitting import fit_pictures
 from pocketgan_trainer.data.idx_folders import find_idx_images, read_idx_source
@@ -15,11 +16,13 @@ from pocketgan_trainer.data.image_source import ImageSource
 from pocketgan_trainer.data.known_data_sets import KNOWN, load_known
 from pocketgan_trainer.data.mnist import DATA_SET
 from pocketgan_trainer.data.npz_arrays import read_npz_source
+from pocketgan_trainer.data.other_formats import other_format
 from pocketgan_trainer.data.picture_folders import read_picture_folder
 from pocketgan_trainer.errors import DataError
 
 IMAGE_SIZES = (28, 32)
 """Pixels along each side that networks are made for; the first is what images get unless they are all of another of these."""
+_WANTED = WantedImages(FEWEST_IMAGES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,8 @@ class TrainingImages:
     """[N], each below `len(classes)`; None if there are no labels."""
     notes: tuple[str, ...]
     """Warnings for the user before training starts, a sentence each."""
+    class_labels: tuple[int, ...] | None = None
+    """The numbers that the data gives the classes, where their names do not say them."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -58,7 +63,7 @@ def load_training_images(data: str | None, image_size: int | None = None, like_m
         raise DataError(message)
     named = DATA_SET if data is None else data
     source = _find_source(named)
-    check_source(source, named)
+    check_count(source.count, named)
     size = image_size or _own_size(source)
     fitted = fit_pictures(source, size, like_mnist and not source.is_published)
     check_variety(fitted.images, named)
@@ -68,6 +73,7 @@ def load_training_images(data: str | None, image_size: int | None = None, like_m
         images=fitted.images,
         labels=source.labels,
         notes=notes_on(source, fitted, like_mnist),
+        class_labels=source.class_labels,
     )
 
 
@@ -79,20 +85,22 @@ def _find_source(data: str) -> ImageSource:
     try:
         if os.path.isdir(path):
             images_path = find_idx_images(path)
-            return read_idx_source(images_path) if images_path is not None else read_picture_folder(path)
+            return read_idx_source(images_path, _WANTED) if images_path is not None else read_picture_folder(path, _WANTED)
     except OSError as error:
         message = (
             f"cannot read {error.filename or path} ({error.strerror or error}): expected a readable folder; check its permissions"
         )
         raise DataError(message) from error
-    found = "does not exist"
-    if os.path.isfile(path):
-        if path.suffix.lower() == ".npz":
-            return read_npz_source(path)
-        if "idx3" in path.name:
-            return read_idx_source(path)
-        found = "is a file of another kind"
-    message = f"{path} {found}: expected {', '.join(KNOWN)}, or a folder of images or IDX files, an IDX file or an NPZ file"
+    if path.suffix.lower() == ".npz" and os.path.exists(path):
+        return read_npz_source(path, _WANTED)
+    if "idx3" in path.name and os.path.exists(path):
+        return read_idx_source(path, _WANTED)
+    found, remedy = ("is a file of another kind", "") if os.path.exists(path) else ("does not exist", "")
+    if os.path.isfile(path) and (other := other_format(path.name)) is not None:
+        found, remedy = f"is {other.what}", f"; {other.remedy}"
+    message = (
+        f"{path} {found}: expected {', '.join(KNOWN)}, or a folder of images or IDX files, an IDX file or an NPZ file{remedy}"
+    )
     raise DataError(message)
 
 

@@ -9,6 +9,8 @@ from pocketgan_trainer.data.training_images import TrainingImages
 from pocketgan_trainer.errors import DataError
 
 VALIDATION_DIGITS = 5_000
+FEWEST_KEPT = 20
+"""A tenth of the fewest images that are trained on: of fewer, a score by which to choose would be a matter of luck."""
 _SPLIT_SEED = 0
 
 
@@ -40,7 +42,7 @@ def split_images(images: TrainingImages) -> TrainingSplit:
     """Return the training images in two parts, which share no image: of MNIST as `split_validation` does.
 
     Of others a tenth is kept back, VALIDATION_DIGITS at most, drawn at random but always the same, and of no class more than
-    half. Images without classes get the label 0.
+    half. Images without classes get the label 0. Raises DataError if that leaves fewer than FEWEST_KEPT.
     """
     labels = np.zeros(len(images), np.int64) if images.labels is None else images.labels
     if images.name == DATA_SET:
@@ -54,5 +56,12 @@ def split_images(images: TrainingImages) -> TrainingSplit:
     may_go = rank < np.bincount(labels)[labels] // 2
     # Not sorted: images often come class by class.
     kept = order[may_go[order]][: min(VALIDATION_DIGITS, len(images) // 10)]
+    if len(kept) < FEWEST_KEPT:
+        found = f"only {len(kept)} of {len(images):,} images in {len(images.classes):,} classes can be kept back"
+        message = (
+            f"{found} to choose the best epoch by, half of each class at most: expected at least {FEWEST_KEPT}; add images, join "
+            "classes, or leave out labels"
+        )
+        raise DataError(message)
     rest = np.setdiff1d(np.arange(len(images)), kept)
     return TrainingSplit(training=Digits(images.images[rest], labels[rest]), validation=Digits(images.images[kept], labels[kept]))

@@ -3,14 +3,16 @@
 import hashlib
 import os
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 import pocketgan_models
 from pocketgan.errors import ModelError
+from pocketgan.files import open_regular_file
 from pocketgan.generator import Generator
 from pocketgan.session import Provider
 from pocketgan_trainer.data.class_rows import CLASSES, rows_of_classes
@@ -143,6 +145,6 @@ def _open_model(named: str | None, threads: int) -> ModelSource:
 def _fixed(named: str, files: ImageFiles, path: Path | None) -> FixedSource:
     sha256 = None
     if path is not None:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        with open_regular_file(path) as file:
+            sha256 = hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
     return FixedSource(named, files.images, files.labels, sha256)

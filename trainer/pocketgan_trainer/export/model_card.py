@@ -24,12 +24,13 @@ def model_card(
     and `quality`, figures by their names, come from whoever exports.
     """
     config, progress = checkpoint.config, checkpoint.progress
+    classes = asked_classes(config)
     return ModelCard(
         name=f"{config.preset}-{config.data.name}",
         architecture=config.preset,
         latent_size=PRESETS[config.preset].latent_size,
         latent_step=LATENT_STEP,
-        classes=asked_classes(config),
+        classes=classes,
         image_height=image_shape[0],
         image_width=image_shape[1],
         precision=precision,
@@ -45,4 +46,5 @@ def model_card(
         quality=dict(quality),
         package_version=VERSION,
         licence=licence,
+        class_labels=config.data.class_labels if classes else None,
     )

@@ -87,8 +87,11 @@ class TrainingConfig:
             )
 
     def to_json(self) -> str:
-        """Return the config as a JSON object of its fields."""
-        return json.dumps(asdict(self), indent=2)
+        """Return the config as a JSON object of its fields, but for numbers of classes that are not known."""
+        values = asdict(self)
+        if self.data.class_labels is None:
+            del values["data"]["class_labels"]
+        return json.dumps(values, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> "TrainingConfig":
@@ -120,10 +123,14 @@ class TrainingConfig:
 def _read_data(values: object) -> DataFacts:
     """Return what a run learned from. Raises TrainingError if fields are missing, unknown or of a wrong type."""
     types = {field.name: field.type for field in fields(DataFacts)}
-    if not isinstance(values, dict) or values.keys() != types.keys():
+    if not isinstance(values, dict) or {"class_labels", *values} != types.keys():
         raise TrainingError(f"training config has other data than expected: expected an object of {', '.join(types)}")
-    classes = values.pop("classes")
+    classes, labels = values.pop("classes"), values.pop("class_labels", None)
     wrong = [name for name, value in values.items() if type(value) is not types[name]]
-    if wrong or not isinstance(classes, list | tuple) or not all(type(name) is str for name in classes):
-        raise TrainingError(f"training config has a value of the wrong type in data: {', '.join(wrong) or 'classes'}")
-    return DataFacts(**values, classes=tuple(classes))
+    if not isinstance(classes, list | tuple) or not all(type(name) is str for name in classes):
+        wrong.append("classes")
+    if labels is not None and (not isinstance(labels, list | tuple) or not all(type(label) is int for label in labels)):
+        wrong.append("class_labels")
+    if wrong:
+        raise TrainingError(f"training config has a value of the wrong type in data: {', '.join(wrong)}")
+    return DataFacts(**values, classes=tuple(classes), class_labels=None if labels is None else tuple(labels))

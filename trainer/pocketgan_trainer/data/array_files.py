@@ -1,0 +1,101 @@
+"""Arrays of images and labels in untrusted files: what they may be, by their headers, and reading the values that follow.
+
+All is checked before any value is read or any memory taken, so that a small file cannot claim, or be unpacked to, a lot of it.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from reprlib import repr as shortened
+from typing import IO
+
+import numpy as np
+
+from pocketgan_trainer.data.data_checks import LARGEST_CONTENTS, check_count
+from pocketgan_trainer.errors import DataError
+
+LARGEST_LABELS = 2**27
+"""In bytes, of all labels of one file."""
+CHUNK_SIZE = 2**20
+_LARGE = 2**26
+"""In bytes: contents that are larger are read through once before they are kept, since they may be damaged near the end."""
+
+
+@dataclass(frozen=True)
+class ArrayHeader:
+    """What a file says of an array before its values."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+    offset: int
+    """Where the values begin, in bytes."""
+    is_fortran: bool = False
+    """Whether the first dimension runs fastest."""
+
+    @property
+    def size(self) -> int:
+        """The bytes of all values."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        return f"{str(self.dtype)[:40]} {shortened(list(self.shape))}"
+
+
+@dataclass(frozen=True)
+class WantedImages:
+    """Which images are wanted of a file."""
+
+    fewest: int
+    """With fewer there is nothing to be done."""
+    shape: tuple[int, int] | None = None
+    """Their height and width; None if any will do."""
+
+    def check(self, header: ArrayHeader, path: Path) -> None:
+        """Raise DataError unless `header` is of such images, uint8 [N, H, W] or [N, H, W, 1], that fit into memory."""
+        shape = header.shape[:3] if header.shape[3:] == (1,) else header.shape
+        is_fit = header.dtype == np.uint8 and len(shape) == 3 and min(shape) > 0
+        if not is_fit or self.shape not in (None, shape[1:]):
+            size = "H, W" if self.shape is None else f"{self.shape[0]}, {self.shape[1]}"
+            message = (
+                f"{path} holds images {header}: expected grey uint8 [N, {size}] or [N, {size}, 1], 0 to 255; convert them, or "
+                "give the file that holds images"
+            )
+            raise DataError(message)
+        check_count(shape[0], str(path), self.fewest)
+        check_size(header, "the images", path, LARGEST_CONTENTS)
+
+
+def check_size(header: ArrayHeader, what: str, path: Path, largest: int) -> None:
+    """Raise DataError if an array takes more than `largest` bytes."""
+    if header.size > largest:
+        message = (
+            f"{path} claims {shortened(header.size)} bytes for {what}: expected at most {largest:,}; take fewer or smaller ones"
+        )
+        raise DataError(message)
+
+
+def read_contents(stream: IO[bytes], size: int) -> bytearray:
+    """Return the `size` bytes that are left in a stream that can seek. Raises ValueError if there are fewer or more."""
+    if size > _LARGE:
+        start = stream.tell()
+        for _ in _chunks(stream, size):
+            pass
+        stream.seek(start)
+    contents = bytearray()
+    for chunk in _chunks(stream, size):
+        contents += chunk
+    return contents
+
+
+def _chunks(stream: IO[bytes], size: int) -> Iterator[bytes]:
+    """Yield what is left, in pieces; raise ValueError at its end unless it has `size` bytes."""
+    found = 0
+    # One byte more is asked for, to see whether anything follows.
+    while chunk := stream.read(min(CHUNK_SIZE, size + 1 - found)):
+        found += len(chunk)
+        yield chunk
+    if found < size:
+        raise ValueError(f"is truncated: {found} bytes of values uncompressed, expected {size}")
+    if found > size:
+        raise ValueError(f"has trailing bytes: more than {size} bytes of values uncompressed, expected {size}")
