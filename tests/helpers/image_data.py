@@ -27,7 +27,7 @@ def write_idx(path: Path, values: NDArray[np.uint8]) -> None:
     path.write_bytes(gzip.compress(contents, compresslevel=1) if path.suffix == ".gz" else contents)
 
 
-def write_pictures(folder: Path, images: NDArray[np.uint8], suffix: str = ".png") -> None:
+def write_pictures(folder: Path, images: NDArray[np.uint8] | NDArray[np.uint16], suffix: str = ".png") -> None:
     """Write each image into a file of its own, named by its place; the folder is made."""
     folder.mkdir(parents=True, exist_ok=True)
     for place, image in enumerate(images):

@@ -1,15 +1,18 @@
 """Folders of IDX files of the user's own: MNIST's layout, EMNIST's, and what does not fit."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
 from drawings import drain, drawing_of
 from image_data import different_images, write_idx
+from numpy.typing import NDArray
 
 from pocketgan import Generator
 from pocketgan.drawing_run import Existing
 from pocketgan.output.idx_files import idx_files
+from pocketgan_trainer.data.data_facts import facts_of
 from pocketgan_trainer.data.training_images import load_training_images
 from pocketgan_trainer.errors import DataError
 
@@ -148,3 +151,68 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     write_idx(path, IMAGES)
     path.write_bytes(path.read_bytes()[:1000])
     assert refusal(tmp_path).startswith(f"{path} is truncated")
+
+
+def write_idx_of(path: Path, code: int, values: NDArray[np.integer]) -> None:
+    """Write whole numbers of another size than a byte, gzipped."""
+    sizes = b"".join(size.to_bytes(4, "big") for size in values.shape)
+    path.write_bytes(gzip.compress(bytes([0, 0, code, values.ndim]) + sizes + values.tobytes(), compresslevel=1))
+
+
+def test_of_qmnist_the_first_column_of_labels_is_the_digit(tmp_path: Path) -> None:
+    write_idx(tmp_path / "qmnist-train-images-idx3-ubyte.gz", IMAGES)
+    write_idx(tmp_path / "qmnist-test-images-idx3-ubyte.gz", IMAGES[:5])
+    labels = np.stack([np.arange(260) % 10, *[np.full(260, 99)] * 7], axis=1)
+    write_idx_of(tmp_path / "qmnist-train-labels-idx2-int.gz", 0x0C, labels.astype(">i4"))
+    for data in (tmp_path, tmp_path / "qmnist-train-images-idx3-ubyte.gz"):
+        loaded = load_training_images(str(data))
+        assert (loaded.name, loaded.classes) == ("qmnist", tuple("0123456789"))
+        assert loaded.labels is not None
+        assert loaded.labels[:3].tolist() == [0, 1, 2]
+
+
+def test_labels_may_take_more_than_a_byte(tmp_path: Path) -> None:
+    write_idx(tmp_path / "train-images-idx3-ubyte", IMAGES)
+    write_idx_of(tmp_path / "train-labels-idx1-short", 0x0B, np.resize(np.array([7, 300]), 260).astype(">i2"))
+    assert load_training_images(str(tmp_path)).classes == ("7", "300")
+
+
+def test_infinite_mnist_calls_its_images_patterns(tmp_path: Path) -> None:
+    write_idx(tmp_path / "mnist60k-patterns-idx3-ubyte", IMAGES)
+    write_idx(tmp_path / "mnist60k-labels-idx1-ubyte", np.resize(np.array([7, 3], np.uint8), 260))
+    assert load_training_images(str(tmp_path)).classes == ("3", "7")
+
+
+def test_files_may_lie_in_folders_named_like_them(tmp_path: Path) -> None:
+    for name, values in (("images-idx3", IMAGES), ("labels-idx1", np.resize(np.array([7, 3], np.uint8), 260))):
+        (tmp_path / "own" / f"train-{name}-ubyte").mkdir(parents=True)
+        write_idx(tmp_path / "own" / f"train-{name}-ubyte" / f"train-{name.replace('-', '.')}-ubyte", values)
+    loaded = load_training_images(str(tmp_path / "own"))
+    assert (loaded.name, loaded.classes) == ("own", ("3", "7"))
+
+
+def test_torchvision_s_folder_is_named_by_the_one_above(tmp_path: Path) -> None:
+    (tmp_path / "data" / "FashionMNIST" / "raw").mkdir(parents=True)
+    write_idx(tmp_path / "data" / "FashionMNIST" / "raw" / "train-images-idx3-ubyte", IMAGES)
+    assert load_training_images(str(tmp_path / "data")).name == "fashionmnist"
+    (tmp_path / "data" / "SVHN" / "raw").mkdir(parents=True)
+    write_idx(tmp_path / "data" / "SVHN" / "raw" / "train-images-idx3-ubyte", IMAGES)
+    assert "holds IDX files of 2 data sets, in" in refusal(tmp_path / "data")
+
+
+def test_labels_are_counted_before_images_are_read(tmp_path: Path) -> None:
+    (tmp_path / "images-idx3-ubyte").write_bytes(bytes([0, 0, 8, 3]) + bytes.fromhex("10000000 00000001 00000001"))
+    assert "holds 268,435,456 images: expected at most 1,048,576" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("split", "labels", "class_labels"),
+    [("letters", [1, 2, 26], (1, 2, 26)), ("balanced", [0, 10, 36], (0, 10, 36)), ("digits", [3, 8], None)],
+)
+def test_numbers_of_named_classes_are_kept(
+    tmp_path: Path, split: str, labels: list[int], class_labels: tuple[int, ...] | None
+) -> None:
+    write_emnist(tmp_path, split, labels)
+    loaded = load_training_images(str(tmp_path))
+    assert loaded.class_labels == class_labels
+    assert facts_of(loaded, str(tmp_path), False).class_labels == class_labels

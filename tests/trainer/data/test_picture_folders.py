@@ -1,6 +1,7 @@
 """Folders of pictures: one folder a class, all in one, and as gan-gen writes them."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -278,3 +279,66 @@ def test_a_picture_that_breaks_off_is_named(clothes: Path) -> None:
     message = refusal(clothes)
     assert message.startswith(f"{clothes / 'bag' / 'picture00003.png'} cannot be read (")
     assert message.endswith(f"; cannot be used either: {clothes / 'bag' / 'picture00005.png'}")
+
+
+@pytest.mark.parametrize("name", ["lost+found", "@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash-1000", "CVS", ".ipynb_checkpoints"])
+def test_folders_that_systems_make_are_passed_over_and_told(clothes: Path, name: str) -> None:
+    write_pictures(clothes / name, IMAGES[:1])
+    (clothes / name).chmod(0)
+    (clothes / "bag" / name).mkdir()
+    (clothes / "bag" / "Thumbs.db").write_bytes(b"")
+    loaded = load_training_images(str(clothes))
+    assert len(loaded) == 240
+    assert f"What systems and tools make was passed over: {', '.join(sorted([name, 'Thumbs.db']))}." in loaded.notes
+    assert not any("further down" in note or "Only files" in note for note in loaded.notes)
+
+
+def test_a_folder_that_a_system_made_is_never_advised(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "lost+found", IMAGES)
+    assert "lost+found" not in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("Training", "val"), ("train",), ("train", "validation", "more")])
+def test_pictures_straight_in_parts_of_a_data_set_are_no_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        write_pictures(tmp_path / name, IMAGES)
+    message = refusal(tmp_path)
+    assert "by their names parts of a data set: expected one folder a class" in message
+    assert f"; give the path {tmp_path / names[0]}, or rename what is a class" in message
+
+
+def test_of_parts_those_for_training_are_told_though_only_others_hold_pictures_straight(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "test", IMAGES)
+    write_pictures(tmp_path / "train" / "bag", IMAGES)
+    assert f"; give the path {tmp_path / 'train'}, or rename" in refusal(tmp_path)
+
+
+def test_a_class_of_trains_is_one(clothes: Path) -> None:
+    write_pictures(clothes / "train", IMAGES[:100, ::-1])
+    assert load_training_images(str(clothes)).classes == ("Tshirt", "bag", "train")
+
+
+@pytest.mark.parametrize(
+    ("brightest", "depth"), [(200, 8), (255, 8), (256, 10), (4095, 12), (4096, 14), (16_383, 14), (16_384, 16), (65_535, 16)]
+)
+def test_of_16_bits_as_many_are_taken_as_are_in_use_in_all_pictures_together(tmp_path: Path, brightest: int, depth: int) -> None:
+    values = (different_images(220).astype(np.int64) * brightest // 255).astype(np.uint16)
+    values[0, 14, 14] = brightest
+    write_pictures(tmp_path, values)
+    loaded = load_training_images(str(tmp_path))
+    np.testing.assert_array_equal(loaded.images, values >> (depth - 8))
+    found = f"220 pictures have pixels of 16 bits, the brightest of all of value {brightest:,} of 65,535"
+    assert f"{found}: they were read as {depth} bits, all alike." in loaded.notes
+
+
+def test_a_format_that_is_not_read_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("label,pixel0\n")
+    assert f"; {tmp_path / 'train.csv'} is a table in text: read it with numpy.loadtxt" in refusal(tmp_path)
+
+
+def test_a_named_pipe_among_pictures_says_what_it_is(clothes: Path) -> None:
+    os.mkfifo(clothes / "bag" / "pipe.png")
+    (clothes / "bag" / "nowhere.png").symlink_to("absent")
+    assert "pipe.png cannot be read (it is a named pipe, not a file)" in refusal(clothes)
+    (clothes / "bag" / "pipe.png").unlink()
+    assert len(load_training_images(str(clothes))) == 240

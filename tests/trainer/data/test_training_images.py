@@ -188,3 +188,11 @@ def test_names_of_classes_are_those_that_a_model_card_takes(tmp_path: Path) -> N
     loaded = load(tmp_path, different_images(400), np.resize(names, 400))
     assert len(loaded.classes) == 4
     assert all(name.isascii() and name.isalnum() and len(name) <= 32 for name in loaded.classes)
+
+
+@pytest.mark.parametrize(("peak", "is_told"), [(127, True), (128, False)])
+def test_dark_images_are_told_though_a_few_pixels_are_bright(tmp_path: Path, peak: int, is_told: bool) -> None:
+    images = different_images(2000).clip(0, peak)
+    images[:10, 14, 14] = 255
+    notes = load(tmp_path, images, np.arange(2000) % 10).notes
+    assert (f"The images are dark: half of them have no pixel brighter than {peak} of 255" in "".join(notes)) is is_told

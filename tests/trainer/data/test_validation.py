@@ -59,7 +59,7 @@ def test_images_without_classes_all_get_the_label_0() -> None:
     assert len(split.validation) == 20
 
 
-@pytest.mark.parametrize("sizes", [(1, 299), (1, 1, 1, 297), (3,) * 100, (2, 150, 148)])
+@pytest.mark.parametrize("sizes", [(1, 199), (2,) * 20 + (1,) * 169, (1, 299), (1, 1, 1, 297), (3,) * 100, (2, 150, 148)])
 def test_of_no_class_more_than_half_is_kept_back(sizes: tuple[int, ...]) -> None:
     labels = np.repeat(np.arange(len(sizes)), sizes)
     images = np.random.default_rng(0).integers(0, 256, (len(labels), 28, 28), dtype=np.uint8)
@@ -68,3 +68,14 @@ def test_of_no_class_more_than_half_is_kept_back(sizes: tuple[int, ...]) -> None
     assert kept.sum() == len(labels) // 10
     assert (kept <= rest).all()
     assert (kept + rest == sizes).all()
+
+
+@pytest.mark.parametrize(("pairs", "classes"), [(0, 300), (1, 299), (19, 200)])
+def test_fewer_than_twenty_images_to_choose_by_are_refused(pairs: int, classes: int) -> None:
+    labels = np.concatenate([np.arange(classes), np.arange(pairs)])
+    images = np.zeros((len(labels), 28, 28), np.uint8)
+    loaded = TrainingImages("mine", tuple(f"c{label}" for label in range(classes)), images, labels, notes=())
+    with pytest.raises(
+        DataError, match=rf"only {pairs} of {len(labels)} images in {classes} classes can be kept back .* at least 20"
+    ):
+        split_images(loaded)

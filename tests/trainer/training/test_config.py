@@ -147,6 +147,9 @@ def test_what_a_run_learned_from_comes_back() -> None:
     data = DataFacts("shoes", "/home/me/shoes", True, 32, ("sneaker", "boot"), "ab" * 32)
     config = replace(CONFIG, data=data)
     assert TrainingConfig.from_json(config.to_json()) == config
+    assert "class_labels" not in config.to_json()
+    numbered = replace(config, data=replace(data, class_labels=(4, 7)))
+    assert TrainingConfig.from_json(numbered.to_json()) == numbered
 
 
 @pytest.mark.parametrize(
@@ -157,6 +160,10 @@ def test_what_a_run_learned_from_comes_back() -> None:
         ("image_size", "28", "a value of the wrong type in data: image_size"),
         ("classes", "01", "a value of the wrong type in data: classes"),
         ("classes", [0, 1], "a value of the wrong type in data: classes"),
+        ("class_labels", ["3"], "a value of the wrong type in data: class_labels"),
+        ("class_labels", 3, "a value of the wrong type in data: class_labels"),
+        ("class_labels", [3, 8], r"the numbers of classes are \[3, 8\]: expected a different whole number for each class"),
+        ("class_labels", [3] * 10, "expected a different whole number for each class, 0 to 2147483647"),
         ("image_size", 30, "image size 30 is out of range: expected 28 or 32"),
     ],
 )

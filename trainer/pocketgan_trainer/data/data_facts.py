@@ -3,9 +3,11 @@
 import hashlib
 import os
 from dataclasses import dataclass
+from reprlib import repr as shortened
 
 import numpy as np
 
+from pocketgan.card import LARGEST_LABEL
 from pocketgan_trainer.data.known_data_sets import KNOWN, MNIST
 from pocketgan_trainer.data.training_images import IMAGE_SIZES, TrainingImages
 from pocketgan_trainer.errors import TrainingError
@@ -35,6 +37,11 @@ class DataFacts:
         if self.image_size not in IMAGE_SIZES:
             sizes = " or ".join(map(str, IMAGE_SIZES))
             raise TrainingError(f"image size {self.image_size} is out of range: expected {sizes}")
+        labels = self.class_labels
+        is_sound = labels is None or len(set(labels)) == len(labels) == len(self.classes)
+        if labels is not None and not (is_sound and all(0 <= label <= LARGEST_LABEL for label in labels)):
+            expected = f"a different whole number for each class, 0 to {LARGEST_LABEL}"
+            raise TrainingError(f"the numbers of classes are {shortened(list(labels))}: expected {expected}")
 
 
 MNIST_FACTS = DataFacts(name=MNIST.name, source=MNIST.name, is_like_mnist=False, image_size=28, classes=MNIST.classes, sha256="")

@@ -1,0 +1,167 @@
+"""Tries damaged and odd NPZ files as gan-train and gan-eval would: each must be read, or refused in one line. Linux only.
+
+    python scripts/fuzz_npz.py [--count 2000] [--seed 0] [--first 0] [--keep FOLDER]
+
+Needs the extra [cpu,train]. A process that is watched reads them: a crash, another error than ours, more than a line, more than
+512 MB of memory above what it had, or half a minute without an end are failures. Their files are kept as SEED-INDEX.npz. File
+INDEX of a seed is always the same. Exit code 1 if anything failed.
+"""
+
+import argparse
+import io
+import multiprocessing
+import random
+import re
+import struct
+import sys
+import tempfile
+import time
+import warnings
+import zipfile
+from collections import Counter
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+from fuzz_mutations import damaged_bytes
+from fuzz_worker import FAILED, MOST_MEGABYTES, REFUSED, peak_megabytes
+from numpy.typing import NDArray
+
+from pocketgan.errors import PocketganError
+from pocketgan_trainer.data.training_images import load_training_images
+from pocketgan_trainer.evaluate.sources import open_source
+
+SECONDS_FOR_A_FILE, LONGEST_LINE = 30, 1000
+_SIZES = (-1, 0, 1, 9, 28, 220, 2**16 - 1, 2**20, 2**31, 2**32 - 1, 2**40, 2**63, 10**30)
+_TYPES = (
+    "|u1",
+    ">i2",
+    "<u8",
+    "<f4",
+    "|b1",
+    "<c16",
+    "<M8[s]",
+    "<U3",
+    "<U900000",
+    "|S0",
+    "|O",
+    "|V9",
+    "u1,u1",
+    "(9,)u1",
+    "zz",
+    "T",
+)
+_NAMES = ("images", "labels", "x_train", "y_train", "train_images", "arr_0", "arr_1", "\x1b[31m", "")
+_METHODS = (*[zipfile.ZIP_DEFLATED] * 4, *[zipfile.ZIP_STORED] * 4, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+
+def odd_file(seed: int, index: int) -> bytes:
+    """Return the file of a seed and an index."""
+    chance = random.Random(f"{seed}/{index}")
+    count, side, classes = chance.choice((220, 500)), chance.choice((28, 28, 28, 32, 1)), chance.choice((1, 10, 300))
+    images = np.random.default_rng(index).integers(0, 256, (count, side, side), np.uint8)
+    labels = (np.arange(count) % classes).astype(chance.choice(("u1", ">i2", "i8", "U3", "S2", "f4")))
+    members = [("images", _header(images), images.tobytes()), ("labels", _header(labels), labels.tobytes())]
+    place = chance.randrange(2)
+    name, header, values = members[place]
+    if is_bomb := chance.random() < 0.05:
+        values = bytes(int(2 ** chance.uniform(8, 18)) * 28**2)
+        shapes = ((len(values),), (len(values), 1, 1), (len(values) // 784, 28, 28), (len(values) // 784 + 1, 28, 28))
+        header = _header_of("|u1", False, str(chance.choice(shapes)))
+    if chance.random() < 0.4:
+        sizes = [chance.choice((*_SIZES, *images.shape)) for _ in range(chance.choice((0, 1, 1, 3, 3, 3, 4, 40)))]
+        shape = chance.choice(
+            (f"({''.join(f'{size},' for size in sizes)})", str(images.shape), str(labels.shape), "(" * 99, "'a'")
+        )
+        header = _header_of(chance.choice(_TYPES), chance.random() < 0.3, shape)
+    members[place] = (name if chance.random() < 0.8 else chance.choice(_NAMES), header, values)
+    if chance.random() < 0.2:
+        empty = [(f"{place}", b"", b"") for place in range(chance.choice((3, 3000, 30_000)))]
+        members = chance.choice((members[::-1], members * 2, members[:1], members[1:], members + empty))
+    contents = io.BytesIO()
+    method = zipfile.ZIP_DEFLATED if is_bomb else chance.choice(_METHODS)
+    with zipfile.ZipFile(contents, "w", method) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that are there twice
+        for name, header, values in members:
+            archive.writestr(f"{name}.npy", header + values)
+    file = bytearray(contents.getvalue())
+    for _ in range(chance.choice((0, 0, 0, 1, 1, 3))):  # numbers in the archive's own records
+        records = [match.start() for match in re.finditer(rb"PK(\x01\x02|\x03\x04|\x05\x06)", file)]
+        start = min(chance.choice(records[-9:]) + chance.randrange(4, 40), len(file) - 4)
+        struct.pack_into("<I", file, start, chance.choice((0, 1, 2**16, 2**31, 2**32 - 1, len(file))))
+    return damaged_bytes(chance, bytes(file), b"PK\x05\x06" + bytes(300)) if chance.random() < 0.2 else bytes(file)
+
+
+def _header(array: NDArray[np.generic]) -> bytes:
+    return _header_of(array.dtype.str, False, str(array.shape))
+
+
+def _header_of(descr: str, is_fortran: bool, shape: str) -> bytes:
+    text = f"{{'descr': '{descr}', 'fortran_order': {is_fortran}, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+def read_files(pipe: Connection) -> None:
+    """Read the files whose paths come out of the pipe, both ways; answer each with its outcome, what was said, and the memory."""
+    with suppress(EOFError):  # there are no more
+        while True:
+            path, outcome, told = pipe.recv(), "read", ""
+            Path("/proc/self/clear_refs").write_text("5")  # from here on, the peak is this file's
+            before = peak_megabytes()
+            for read in (load_training_images, lambda named: open_source(named, 1)):
+                try:
+                    read(path)
+                except PocketganError as error:  # what could command a terminal is left to the commands
+                    outcome, told = (REFUSED if outcome != FAILED else FAILED), told or str(error)
+                    if "\n" in str(error) or len(str(error)) > LONGEST_LINE or re.search("MemoryError|alloc", str(error)):
+                        outcome, told = FAILED, str(error)
+                except BaseException as error:  # what a command would show as a traceback
+                    outcome, told = FAILED, f"{type(error).__name__}: {error}"
+            grown = peak_megabytes() - before
+            pipe.send((FAILED if grown > MOST_MEGABYTES else outcome, told, grown))
+
+
+def main() -> None:
+    """Try the files, print what became of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for option, default in (("--count", 2_000), ("--seed", 0), ("--first", 0)):
+        parser.add_argument(option, type=int, default=default)
+    parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"), help="folder for files that failed")
+    arguments = parser.parse_args()
+    outcomes, refusals, largest, began = Counter[str](), Counter[str](), 0, time.monotonic()
+    spawn, process = multiprocessing.get_context("spawn"), None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "odd.npz")
+        for index in range(arguments.first, arguments.first + arguments.count):
+            if process is None:
+                pipe, far_end = spawn.Pipe()
+                process = spawn.Process(target=read_files, args=(far_end,), daemon=True)
+                process.start()
+                far_end.close()
+            path.write_bytes(odd_file(arguments.seed, index))
+            outcome, told, megabytes = FAILED, f"crashed, or no answer after {SECONDS_FOR_A_FILE} seconds", 0
+            with suppress(EOFError, OSError):
+                pipe.send(str(path))
+                if pipe.poll(SECONDS_FOR_A_FILE):
+                    outcome, told, megabytes = pipe.recv()
+            outcomes[outcome] += 1
+            refusals[re.sub(r"\d[\d,]*", "1", told.replace(str(path), "FILE"))[:100]] += outcome == REFUSED
+            largest = max(largest, megabytes)
+            if outcome == FAILED:
+                arguments.keep.mkdir(parents=True, exist_ok=True)
+                (arguments.keep / f"{arguments.seed}-{index}.npz").write_bytes(path.read_bytes())
+                print(f"failed: seed {arguments.seed}, file {index}, {megabytes} MB: {told}", flush=True)
+                process.kill()
+                process = None
+    seconds = time.monotonic() - began
+    print(
+        f"seed {arguments.seed}: {outcomes.total():,} files in {seconds:,.0f} s, at most {largest} MB of memory: {dict(outcomes)}"
+    )
+    for kind, count in refusals.most_common(30):
+        print(f"{count:7,}  {kind}")
+    sys.exit(1 if outcomes[FAILED] else 0)
+
+
+if __name__ == "__main__":
+    main()
