@@ -1,6 +1,7 @@
 """Digits in files of any origin: they come back as they were written, and wrong ones are named."""
 
 import gzip
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -196,3 +197,21 @@ def test_idx_files_that_do_not_fit_are_refused(tmp_path: Path, images: NDArray[n
     write_idx(tmp_path / "labels-idx1", np.zeros(2, dtype=np.uint8))
     with pytest.raises(DataError, match=r"labels-idx1 holds 2 labels for the 3 images of images-idx3"):
         read_idx_images(tmp_path / "images-idx3")
+
+
+def test_what_macos_leaves_beside_images_is_passed_over(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    write_png(tmp_path / "a.png", images[0])
+    (tmp_path / "._a.png").write_bytes(b"no picture")
+    assert len(read_png_folder(tmp_path).images) == 1
+
+
+def test_a_named_pipe_says_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png cannot be read as a PNG file \(it is a named pipe, not a file\)"):
+        read_png_folder(tmp_path)
+
+
+def test_images_of_classes_that_are_no_digits_are_refused(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    np.savez(tmp_path / "a.npz", images=images[:3], labels=np.array(["3", "7", "boot"]))
+    with pytest.raises(DataError, match="has images of the class boot: expected digits, 0 to 9"):
+        read_npz(tmp_path / "a.npz")

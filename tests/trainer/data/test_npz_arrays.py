@@ -172,6 +172,12 @@ def test_what_is_wrong_in_a_header_is_seen_before_anything_is_unpacked(path: Pat
     assert told in refusal(path)
 
 
+def test_blank_images_in_a_small_file_are_refused_before_they_are_unpacked(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", npy("'|u1'", "(90_000, 28, 28)", bytes(90_000 * 28**2)))
+    assert "times its size: expected at most 200 times for so many images" in refusal(path)
+
+
 def test_a_member_that_is_there_twice_is_refused(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")

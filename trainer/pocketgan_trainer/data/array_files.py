@@ -4,6 +4,7 @@ All is checked before any value is read or any memory taken, so that a small fil
 """
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from pocketgan_trainer.errors import DataError
 LARGEST_LABELS = 2**27
 """In bytes, of all labels of one file."""
 CHUNK_SIZE = 2**20
+MOST_TIMES_UNPACKED = 200
+"""Large images that unpack to more than so many times their file's size hold nothing: MNIST's unpack to 5 times."""
 _LARGE = 2**26
 """In bytes: contents that are larger are read through once before they are kept, since they may be damaged near the end."""
 
@@ -64,6 +67,13 @@ class WantedImages:
             raise DataError(message)
         check_count(shape[0], str(path), self.fewest)
         check_size(header, "the images", path, LARGEST_CONTENTS)
+        times = header.size // max(1, os.path.getsize(path))
+        if header.size > _LARGE and times > MOST_TIMES_UNPACKED:
+            message = (
+                f"{path} unpacks to {times:,} times its size: expected at most {MOST_TIMES_UNPACKED} times for so many images; "
+                "they are blank, or all alike: check how they were made"
+            )
+            raise DataError(message)
 
 
 def check_size(header: ArrayHeader, what: str, path: Path, largest: int) -> None:
