@@ -66,7 +66,9 @@ def odd_file(seed: int, index: int) -> bytes:
     place = chance.randrange(2)
     name, header, values = members[place]
     if is_bomb := chance.random() < 0.05:
-        values = bytes(int(2 ** chance.uniform(8, 18)) * 28**2)
+        # Of zeros, which hold nothing, or alike enough to be packed to a hundredth.
+        values = chance.choice((bytes(784), chance.randbytes(784))) * int(2 ** chance.uniform(8, 18))
+        members, place = members[: chance.choice((1, 1, 2))], 0
         shapes = ((len(values),), (len(values), 1, 1), (len(values) // 784, 28, 28), (len(values) // 784 + 1, 28, 28))
         header = _header_of("|u1", False, str(chance.choice(shapes)))
     if chance.random() < 0.4:
