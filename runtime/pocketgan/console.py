@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from typing import NoReturn
 
 import typer
@@ -24,11 +25,44 @@ def command_line() -> typer.Typer:
     )
 
 
+class StandardOutputError(OSError):
+    """Standard output cannot be written."""
+
+
+class _StandardOutput(TextIOWrapper):
+    """Standard output whose errors are known from those of files."""
+
+    def write(self, text: str, /) -> int:
+        with _standard_output_errors():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _standard_output_errors():
+            super().flush()
+
+
+@contextmanager
+def _standard_output_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StandardOutputError(error.errno, error.strerror) from error
+
+
 def run_and_exit(app: typer.Typer) -> NoReturn:
     """Run a command line and end the process with its exit code, at once.
 
     Taking numpy's and onnxruntime's modules apart first, as Python does, takes twenty milliseconds and changes nothing.
     """
+    stdout = sys.stdout
+    if isinstance(stdout, TextIOWrapper):
+        sys.stdout = _StandardOutput(
+            stdout.buffer,
+            stdout.encoding,
+            stdout.errors,
+            line_buffering=stdout.line_buffering,
+            write_through=stdout.write_through,
+        )
     try:
         app()
         code: str | int | None = 0
@@ -36,9 +70,11 @@ def run_and_exit(app: typer.Typer) -> NoReturn:
         code = ended.code
     except KeyboardInterrupt:  # before typer took it over
         code = 130
-    except OSError as error:
-        # Our own are PocketganErrors by now; this is stdout, where typer prints help.
+    except StandardOutputError as error:  # where typer prints help
         tell(f"error: cannot write to standard output: {error.strerror}")
+        code = 1
+    except OSError as error:  # expected ones are PocketganErrors by now, so all there is to say is what the system says
+        tell(f"error: {'' if error.filename is None else f'{error.filename}: '}{error.strerror or error}")
         code = 1
     if isinstance(code, str):
         tell(code)

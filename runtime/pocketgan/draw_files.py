@@ -106,7 +106,7 @@ def _what_to_do(run: DrawingRun, files: Files, beside: _Beside, manifest: dict[s
     written = (
         [beside.manifest] + [beside.labels] * has_labels + [beside.sheet] * (run.grid is not None) + [beside.walk] * run.has_walk
     )
-    in_the_way = chain(files.existing(), (file for file in written if os.path.exists(file)))
+    in_the_way = chain(files.existing(), (file for file in written if os.path.lexists(file)))
     refuse_overwriting(in_the_way, can_resume=os.path.exists(beside.manifest))
     return Existing.refuse
 

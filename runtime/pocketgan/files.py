@@ -1,4 +1,7 @@
-"""Writing files whole: to a temporary name beside the target first, then renamed."""
+"""Files written whole, to a temporary name first, then renamed; and what is opened, which must be the very file that was meant.
+
+A folder may come from somebody else: nothing in it leads to writing outside, and no named pipe in place of a file is waited for.
+"""
 
 import errno
 import os
@@ -7,7 +10,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from pocketgan.errors import OutputError
 
@@ -23,21 +26,75 @@ _TEMPORARY = re.compile(r"\.(.+)\.[0-9]+\.tmp")
 
 
 def open_regular_file(path: str | Path) -> BinaryIO:
-    """Open a file for reading in binary; a named pipe, which could block for ever, a device or a folder is refused.
+    """Open a file for reading in binary; a named pipe, which could block for ever, a socket, a device or a folder is refused.
+
+    Raises OSError, whose `strerror` says what is there instead.
+    """
+    return open(path, "rb", opener=open_descriptor)
+
+
+def open_to_continue(path: str | Path, mode: Literal["r+b", "ab"]) -> BinaryIO:
+    """Open a file for writing on in it. Links are refused, hard ones too: what they lead to may be another file of the user's.
 
     Raises OSError, whose `strerror` says what is there instead.
     """
 
     def opened(name: str, flags: int) -> int:
-        # Without O_NONBLOCK, opening a named pipe waits for a writer.
-        descriptor = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
-        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
-        if kind != stat.S_IFREG:
+        descriptor = open_descriptor(name, flags, follows_link=False)
+        if os.fstat(descriptor).st_nlink > 1:
             os.close(descriptor)
-            raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'something else')}, not a file", name)
+            raise OSError(errno.EMLINK, "it is a hard link, which another file would change with: move it away", name)
         return descriptor
 
-    return open(path, "rb", opener=opened)
+    return open(path, mode, opener=opened)
+
+
+def open_new_file(path: str | Path) -> BinaryIO:
+    """Open a new file for writing in place of what lies there, be it a link, which is not followed. Raises OSError."""
+    try:
+        return open(path, "xb")
+    except FileExistsError:
+        os.unlink(path)
+        return open(path, "xb")
+
+
+def open_descriptor(name: str | Path, flags: int, follows_link: bool = True) -> int:
+    """Do as `os.open` does, but open regular files alone, without ever waiting, and with `follows_link` false no symbolic link.
+
+    Raises OSError, whose `strerror` says what is there instead.
+    """
+    if not follows_link and os.path.islink(name):  # or it could be one that leads nowhere, and the file there be made
+        raise OSError(errno.ELOOP, "it is a symbolic link: move it away", name)
+    # Without O_NONBLOCK, opening a named pipe waits for its other end.
+    flags |= getattr(os, "O_NONBLOCK", 0) | (0 if follows_link else getattr(os, "O_NOFOLLOW", 0))
+    try:
+        descriptor = os.open(name, flags, 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a pipe without another end, or a socket
+            raise _other_kind(name, os.stat(name).st_mode) from error
+        raise
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise _other_kind(name, mode)
+    return descriptor
+
+
+def _other_kind(name: str | Path, mode: int) -> OSError:
+    return OSError(errno.EINVAL, f"it is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file", name)
+
+
+def named_file(path: Path) -> Path:
+    """Return the file that a user's path stands for, to write it whole: what a symbolic link leads to, there or not.
+
+    Raises OutputError if something else than a file is there, if links lead in a circle, or if it cannot be looked at.
+    """
+    real = Path(os.path.realpath(path)) if os.path.islink(path) else path
+    with output_errors(path), suppress(FileNotFoundError):
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            raise _other_kind(path, mode)
+    return real
 
 
 def remove_file(file: Path, what: str) -> None:
@@ -65,7 +122,7 @@ def write_whole_file(target: str, contents: bytes) -> None:
     temporary = _temporary(target)
     with output_errors(target):
         try:
-            with open(temporary, "wb") as file:
+            with open_new_file(temporary) as file:
                 file.write(contents)
             os.replace(temporary, target)
         except BaseException:
@@ -76,7 +133,7 @@ def write_whole_file(target: str, contents: bytes) -> None:
 
 @contextmanager
 def whole_file(target: Path, is_on_disk_at_once: bool = True) -> Iterator[Path]:
-    """Yield a temporary path in the target's folder; when the block ends well, rename what was written there to `target`.
+    """Yield the path of a new, empty file in the target's folder; when the block ends well, rename it to `target`.
 
     If the block fails, the temporary file is removed and `target` is as it was; a killed process leaves at most a hidden
     `.NAME.PID.tmp` behind. The contents are on the disk before the rename, so that a power cut loses neither the old file nor the
@@ -86,13 +143,14 @@ def whole_file(target: Path, is_on_disk_at_once: bool = True) -> Iterator[Path]:
     temporary = Path(_temporary(str(target)))
     with output_errors(target):
         try:
+            open_new_file(temporary).close()  # under a name that a link may have in a folder from somebody else
             yield temporary
             if is_on_disk_at_once:
                 with temporary.open("rb+") as written:
                     os.fsync(written.fileno())
             temporary.replace(target)
         finally:
-            with suppress(OSError):  # most often it was renamed or never made
+            with suppress(OSError):  # most often it was renamed
                 temporary.unlink()
 
 

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from pocketgan.files import open_descriptor
+
 POLL_SECONDS = 0.05
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -34,6 +36,10 @@ else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            if error.errno == errno.EBADF:  # NFS wants to write to what it locks (flock(2))
+                raise _is_another_users(file.name) from error
+            raise
         return True
 
 
@@ -42,9 +48,9 @@ def locked(path: Path) -> Iterator[None]:
     """Hold the lock file at `path`, created if need be, for the length of a `with` block; wait while someone else holds it.
 
     The empty file stays: whoever waits for it would otherwise wait for a file that is gone. Raises OSError if the file cannot be
-    opened or its file system knows no locks.
+    opened, is a link or no file at all, or its file system knows no locks.
     """
-    with path.open("ab") as file:
+    with open(path, "ab", opener=_opened) as file:
         while not _is_lock_taken_now(file):
             time.sleep(POLL_SECONDS)
         yield
@@ -56,14 +62,15 @@ def locked_or_refused(path: Path) -> Iterator[None]:
 
     Raises BlockingIOError if someone else holds it, and OSError as `locked` does.
     """
-    with path.open("ab") as file:
+    with open(path, "ab", opener=_opened) as file:
         try:
             is_taken = _is_lock_taken_now(file) and _is_still_at(file, path)
-        except OSError:
-            if sys.platform == "win32":
-                file.close()
-            with suppress(OSError):  # the error above is what matters
-                path.unlink()
+        except OSError as error:
+            if error.errno in _NO_LOCKS:  # so nobody else holds it either
+                if sys.platform == "win32":
+                    file.close()
+                with suppress(OSError):  # the error above is what matters
+                    path.unlink()
             raise
         if not is_taken:
             raise BlockingIOError(f"{path} is locked")
@@ -90,8 +97,34 @@ def locked_where_possible(path: Path) -> Iterator[bool]:
         yield is_locked
 
 
+def _opened(name: str, flags: int) -> int:
+    """Open a lock file, which is made if need be, but never where a link leads.
+
+    Another user's is opened for reading, which is enough to lock it. Raises PermissionError if that is not allowed either.
+    """
+    try:
+        descriptor = open_descriptor(name, flags, follows_link=False)
+    except PermissionError:
+        if not os.path.lexists(name):
+            raise  # nothing may be made in the folder
+        try:
+            return open_descriptor(name, os.O_RDONLY, follows_link=False)
+        except PermissionError as error:
+            raise _is_another_users(name) from error
+    status = os.fstat(descriptor)
+    if sys.platform != "win32" and status.st_size == 0 and status.st_nlink == 1:  # a lock, most likely made here
+        with suppress(OSError):  # it is another user's, who lets us write
+            os.fchmod(descriptor, status.st_mode | 0o444)  # or a umask might keep others from locking it when it is left
+    return descriptor
+
+
+def _is_another_users(name: str) -> PermissionError:
+    lock = os.path.basename(name)
+    return PermissionError(errno.EACCES, f"another user holds the lock {lock}, or left it and must remove it", name)
+
+
 def _is_still_at(file: BinaryIO, path: Path) -> bool:
     """Return whether a locked file is the one at `path`, not one that its last holder removed after it was opened here."""
     with suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     return False

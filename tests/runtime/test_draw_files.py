@@ -419,6 +419,46 @@ def test_two_runs_at_once_do_not_write_into_each_other(model: Path) -> None:
     assert [name for name in os.listdir("digits") if name.startswith(".")] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        (".manifest.json.lock", (), "cannot write into digits: it is a named pipe, not a file; choose another --out"),
+        (
+            "manifest.json",
+            ("--resume",),
+            "cannot read digits/manifest.json: it is a named pipe, not a file; choose another --out",
+        ),
+        ("00000003_3.png", ("--resume",), "cannot read digits/00000003_3.png: it is a named pipe, not a file"),
+        (".images.raw.part", ("--resume",), "cannot continue digits/.images.raw.part: it is a named pipe, not a file"),
+        ("labels.csv", ("--overwrite",), "cannot read digits/labels.csv: it is a named pipe, not a file"),
+    ],
+)
+def test_a_named_pipe_in_place_of_a_file_is_said_and_not_waited_for(
+    model: Path, name: str, options: tuple[str, ...], said: str
+) -> None:
+    chosen = ("--model", model, "--format", "raw" if name.endswith(".part") else "npz" if name == "labels.csv" else "png")
+    gan_gen(*chosen)
+    Path("digits", name).unlink(missing_ok=True)
+    os.mkfifo(Path("digits", name))
+    assert f"error: {said}" in gan_gen(*chosen, *options, code=1)
+
+
+def test_a_lock_that_is_a_link_makes_no_file_elsewhere(model: Path) -> None:
+    Path("digits").mkdir()
+    Path("digits/.manifest.json.lock").symlink_to(Path.cwd() / "made")
+    assert "cannot write into digits: it is a symbolic link: move it away; choose" in gan_gen("--model", model, code=1)
+    assert os.listdir() == ["digits"]
+
+
+def test_the_folder_may_be_a_link_to_another(model: Path) -> None:
+    Path("large-disk").mkdir()
+    Path("digits").symlink_to("large-disk")
+    for option in ("--quiet", "--resume", "--overwrite"):
+        gan_gen("--model", model, "--count", "3", option)
+    assert len(os.listdir("large-disk")) == 5
+    assert Path("digits").is_symlink()
+
+
 @pytest.mark.parametrize("is_quiet", [False, True])
 def test_a_file_system_without_locks_is_said_and_written_to(model: Path, monkeypatch: pytest.MonkeyPatch, is_quiet: bool) -> None:
     def no_locks(*_: object) -> None:

@@ -3,12 +3,22 @@
 import os
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from full_disk import small_files_only
+from strange_files import LINKS, put
 
 from pocketgan.errors import OutputError
-from pocketgan.files import name_of_temporary, whole_file, write_whole_file
+from pocketgan.files import (
+    name_of_temporary,
+    named_file,
+    open_new_file,
+    open_regular_file,
+    open_to_continue,
+    whole_file,
+    write_whole_file,
+)
 
 
 @pytest.fixture
@@ -123,12 +133,6 @@ def test_a_target_that_cannot_be_is_an_output_error(tmp_path: Path, place: str) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
-@pytest.mark.parametrize("is_on_disk_at_once", [False, True])
-def test_a_block_that_writes_nothing_is_an_output_error(target: Path, is_on_disk_at_once: bool) -> None:
-    with pytest.raises(OutputError, match="No such file"), whole_file(target, is_on_disk_at_once):
-        pass
-
-
 def test_a_small_file_is_written_whole_over_an_older_one(target: Path) -> None:
     for contents in (b"an older and longer file", b"new"):
         write_whole_file(str(target), contents)
@@ -206,3 +210,105 @@ def test_temporary_files_of_both_ways_are_known_by_name(target: Path, monkeypatc
         names.append(name_of_temporary(temporary.name))
         temporary.touch()
     assert names == [target.name] * 2
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A file of the user's that nothing in the folder may change."""
+    (tmp_path / "outside").mkdir()
+    file = tmp_path / "outside" / "letter"
+    file.write_bytes(b"dear")
+    return file
+
+
+@pytest.mark.parametrize("kind", LINKS)
+def test_a_temporary_file_is_new_whatever_has_its_name(target: Path, outside: Path, kind: str) -> None:
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    put(kind, temporary, outside)
+    with whole_file(target) as file:
+        file.write_bytes(b"whole")
+    put(kind, temporary, outside)
+    write_whole_file(str(target), b"another")
+    assert target.read_bytes() == b"another"
+    assert not target.is_symlink()
+    assert [(file.name, file.read_bytes()) for file in outside.parent.iterdir()] == [("letter", b"dear")]
+    assert not os.path.lexists(temporary)
+
+
+@pytest.mark.parametrize("kind", [*LINKS, "named pipe"])
+def test_a_new_file_takes_the_place_of_whatever_was_there(target: Path, outside: Path, kind: str) -> None:
+    put(kind, target, outside)
+    with open_new_file(target) as file:
+        file.write(b"new")
+    assert (target.read_bytes(), target.is_symlink()) == (b"new", False)
+    assert [(file.name, file.read_bytes()) for file in outside.parent.iterdir()] == [("letter", b"dear")]
+
+
+@pytest.mark.parametrize("mode", ["r+b", "ab"])
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("symbolic link", "it is a symbolic link: move it away"),
+        ("link to nothing", "it is a symbolic link: move it away"),
+        ("hard link", "it is a hard link, which another file would change with: move it away"),
+        ("named pipe", "it is a named pipe, not a file"),
+        ("socket", "it is a socket, not a file"),
+    ],
+)
+def test_only_a_file_of_its_own_is_continued(
+    target: Path, outside: Path, kind: str, said: str, mode: Literal["r+b", "ab"]
+) -> None:
+    put(kind, target, outside)
+    with pytest.raises(OSError, match=re.escape(said)) as caught:
+        open_to_continue(target, mode)
+    assert (caught.value.strerror, caught.value.filename) == (said, str(target))
+    assert [(file.name, file.read_bytes()) for file in outside.parent.iterdir()] == [("letter", b"dear")]
+
+
+def test_a_file_is_continued_where_it_ends(target: Path) -> None:
+    with open_to_continue(target, "ab") as file:
+        file.write(b"first")
+    with open_to_continue(target, "ab") as file:
+        file.write(b" second")
+    with open_to_continue(target, "r+b") as file:
+        file.write(b"FIRST")
+    assert target.read_bytes() == b"FIRST second"
+
+
+@pytest.mark.parametrize("kind", ["named pipe", "socket", "device", "folder"])
+def test_what_is_no_file_is_not_read_and_not_waited_for(target: Path, outside: Path, kind: str) -> None:
+    put(kind, target, outside)
+    with pytest.raises(OSError, match=f"it is a {kind}, not a file"):
+        open_regular_file(target)
+
+
+def test_a_link_to_a_file_is_read(target: Path, outside: Path) -> None:
+    put("symbolic link", target, outside)
+    with open_regular_file(target) as file:
+        assert file.read() == b"dear"
+
+
+def test_a_file_that_the_user_names_may_be_a_chain_of_links_and_need_not_be_there(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (tmp_path / "model.onnx").symlink_to("latest.onnx")
+    (tmp_path / "latest.onnx").symlink_to("shared/v1.onnx")
+    assert named_file(tmp_path / "model.onnx") == folder / "v1.onnx"
+    (folder / "v1.onnx").touch()
+    assert named_file(tmp_path / "model.onnx") == folder / "v1.onnx"
+    assert named_file(folder / "v1.onnx") == folder / "v1.onnx"
+    assert named_file(Path("absent.onnx")) == Path("absent.onnx")
+
+
+@pytest.mark.parametrize("kind", ["named pipe", "socket", "device", "folder"])
+def test_a_file_that_the_user_names_takes_the_place_of_a_file_only(target: Path, outside: Path, kind: str) -> None:
+    put(kind, target, outside)
+    with pytest.raises(OutputError, match=f"^cannot write {re.escape(str(target))}: it is a {kind}, not a file$"):
+        named_file(target)
+
+
+def test_links_in_a_circle_are_no_file_to_write(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OutputError, match=r"^cannot write .*a: Too many levels of symbolic links$"):
+        named_file(tmp_path / "a")

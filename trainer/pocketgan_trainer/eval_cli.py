@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, show_version, tell
+from pocketgan.console import cli_errors, command_line, run_and_exit, show_version, tell
 
 FEWEST_IMAGES = 1_000
 """Fewer say little: the distances need many more images than features, and the regions of C_T 20 images each."""
@@ -114,6 +114,7 @@ def _evaluate(
 
     from pocketgan.cpus import usable_cpus
     from pocketgan.errors import OutputError
+    from pocketgan.files import named_file
     from pocketgan.output.folder import prepare_folder
     from pocketgan_trainer.data.mnist import load_mnist
     from pocketgan_trainer.evaluate.score_json import evaluation_json
@@ -125,9 +126,10 @@ def _evaluate(
     from pocketgan_trainer.evaluate.sources import open_source
 
     if report is not None:
-        prepare_folder(report.parent, "--report")
         if report.is_dir():
             raise OutputError(f"cannot write {report}: it is a folder; expected a file name for --report")
+        report_file = named_file(report)
+        prepare_folder(report_file.parent, "--report")
     threads = threads or usable_cpus()
     torch.set_num_threads(threads)
     say = (lambda message: None) if quiet else tell
@@ -143,13 +145,13 @@ def _evaluate(
         Console(highlight=False, markup=False).print(terminal_table(evaluation, rows))
     # Last, so that no trouble with it costs the figures.
     if report is not None:
-        write_report(report, evaluation, rows)
+        write_report(report_file, evaluation, rows)
         say(f"report {report}")
 
 
 def main() -> None:
     """Run `gan-eval`."""
-    app()
+    run_and_exit(app)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, show_version
+from pocketgan.console import cli_errors, command_line, run_and_exit, show_version
 
 if TYPE_CHECKING:
     from pocketgan_trainer.export.exporter import ExportReport
@@ -118,7 +118,7 @@ def _print_report(report: "ExportReport", checkpoint: "Checkpoint") -> None:
 
 def main() -> None:
     """Run `gan-export`."""
-    app()
+    run_and_exit(app)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.drawing_run import Existing
-from pocketgan.files import output_errors, remove_file
+from pocketgan.files import open_new_file, open_to_continue, output_errors, remove_file
 from pocketgan.generator import Batch
 
 
@@ -50,10 +50,10 @@ class ArrayFiles:
 
     def existing(self) -> list[Path]:
         """Return the files that are there by one of the names."""
-        return [path for name in self._names() if os.path.exists(path := self.folder / name)]
+        return [path for name in self._names() if os.path.lexists(path := self.folder / name)]
 
     def missing(self) -> list[range]:
-        """Return the indices that are not in all of the files yet. Raises OutputError if they cannot be read."""
+        """Return the indices that are not in all of the files yet. Raises OutputError if these cannot be read, or continued."""
         rest = self.indices[self._images_done() :]
         return [rest] if rest else []
 
@@ -95,15 +95,15 @@ class ArrayFiles:
         """Return whether a file has its name and size, and no other is begun in its place."""
         path = self.folder / file.name
         with output_errors(path, "read"):
-            is_begun, size = os.path.exists(self._part(file)), os.path.getsize(path) if os.path.exists(path) else 0
+            is_begun, size = os.path.lexists(self._part(file)), os.path.getsize(path) if os.path.exists(path) else 0
         return not is_begun and size == len(file.header) + len(self.indices) * file.image_bytes
 
     def _images_in_part(self, file: ArrayFile) -> int:
         part = self._part(file)
-        with output_errors(part, "read"):
-            if not os.path.exists(part):
+        with output_errors(part, "continue"):
+            if not os.path.lexists(part):
                 return 0
-            with part.open("rb") as contents:
+            with open_to_continue(part, "r+b") as contents:
                 if contents.read(len(file.header)) != file.header:
                     return 0
                 size = contents.seek(0, os.SEEK_END)
@@ -116,7 +116,7 @@ class ArrayFiles:
     def _continued(self, file: ArrayFile, done: int) -> Iterator[Callable[[memoryview], None]]:
         """Yield what writes into an unfinished file after its first `done` images; at the end it is complete, on the disk."""
         part = self._part(file)
-        with output_errors(part), part.open("r+b" if done else "wb") as contents:
+        with output_errors(part), open_to_continue(part, "r+b") if done else open_new_file(part) as contents:
             if done:
                 contents.truncate(len(file.header) + done * file.image_bytes)
                 contents.seek(0, os.SEEK_END)

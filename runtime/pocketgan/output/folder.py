@@ -14,7 +14,8 @@ def prepare_folder(folder: Path, option: str = "--out") -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        message = f"output {folder} is a file, expected a folder or a name that is free: choose another {option}"
+        what = "a link that leads nowhere" if os.path.islink(error.filename) else "a file"
+        message = f"output {error.filename} is {what}, expected a folder or a name that is free: choose another {option}"
         raise OutputError(message) from error
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another {option}") from error

@@ -29,7 +29,7 @@ class GzipFiles:
 
     def existing(self) -> list[Path]:
         """Return the files that are there by one of the names."""
-        return [path for path in (*self._paths(), *self._others()) if os.path.exists(path)]
+        return [path for path in (*self._paths(), *self._others()) if os.path.lexists(path)]
 
     def missing(self) -> list[range]:
         """Return all indices, or none if all files are there."""

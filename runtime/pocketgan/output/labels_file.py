@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pocketgan.drawing import Drawing
-from pocketgan.files import output_errors, remove_file, whole_file
+from pocketgan.files import open_regular_file, output_errors, remove_file, whole_file
 
 _COLUMNS = "index,label\n"
 _COLUMNS_OF_FILES = "file_name,index,label\n"
@@ -34,7 +34,7 @@ def remove_labels(target: Path) -> None:
     """Remove labels of older images, if there are any that `write_labels` wrote. Raises OutputError if that fails."""
     if not os.path.exists(target):
         return
-    with output_errors(target, "read"), target.open(encoding="ascii", errors="replace") as file:
-        is_ours = file.readline(len(_COLUMNS_OF_FILES)) in (_COLUMNS, _COLUMNS_OF_FILES)
+    with output_errors(target, "read"), open_regular_file(target) as file:
+        is_ours = file.readline(len(_COLUMNS_OF_FILES)) in (_COLUMNS.encode(), _COLUMNS_OF_FILES.encode())
     if is_ours:
         remove_file(target, "labels of older images")

@@ -10,7 +10,7 @@ from pocketgan.card import labels_in_names
 from pocketgan.drawing import Drawing
 from pocketgan.drawing_run import DrawingRun
 from pocketgan.errors import OutputError
-from pocketgan.files import whole_file
+from pocketgan.files import open_regular_file, whole_file
 from pocketgan.version import VERSION
 
 # Facts that tell people more, but on which no pixel and no file depends.
@@ -87,7 +87,7 @@ def write_manifest(path: Path, manifest: Mapping[str, object], is_on_disk_at_onc
 def read_manifest(path: Path) -> dict[str, object] | None:
     """Return a manifest, None if there is none. Raises OutputError if it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular_file(path) as file:
             contents = json.loads(file.read(_LARGEST))
     except FileNotFoundError:
         return None

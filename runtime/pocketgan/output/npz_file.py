@@ -43,11 +43,11 @@ class NpzFile:
 
     def existing(self) -> list[Path]:
         """Return the file if it is there."""
-        return [self._path] if os.path.exists(self._path) else []
+        return [self._path] if os.path.lexists(self._path) else []
 
     def missing(self) -> list[range]:
         """Return all indices, or none if the file is there."""
-        return [] if self.existing() else [self.drawing.selection.indices]
+        return [] if os.path.exists(self._path) else [self.drawing.selection.indices]
 
     def discard_unfinished(self) -> None:
         """Do nothing: what is not complete is a temporary file."""

@@ -12,7 +12,7 @@ import numpy as np
 from pocketgan.drawing import Drawing
 from pocketgan.drawing_run import Existing
 from pocketgan.errors import OutputError
-from pocketgan.files import output_errors, remove_file, write_whole_file
+from pocketgan.files import open_regular_file, output_errors, remove_file, write_whole_file
 from pocketgan.generator import Batch
 from pocketgan.output.folder import file_names, prepare_folder, remove_temporaries
 from pocketgan.output.png import PNG_END
@@ -43,12 +43,17 @@ class PngFiles:
     holds_labels: bool = False
 
     def __post_init__(self) -> None:
-        """Raise OutputError for class folders of a model that has no classes."""
-        if self.has_class_folders and not self.drawing.generator.card.classes:
+        """Raise OutputError for class folders of a model that has no classes, and for one that is a link."""
+        if not self.has_class_folders:
+            return
+        if not self.drawing.generator.card.classes:
             raise OutputError(
                 f"model {self.drawing.generator.card.name} has no classes to make a folder for each: use --format png, "
                 "or another model"
             )
+        for folder in self._folders():
+            if os.path.islink(folder):  # to files that are not this run's to write or replace
+                raise OutputError(f"{folder} is a symbolic link, expected a folder: move it away, or choose another --out")
 
     def file_of(self, index: int) -> str:
         """Return the path of an image's file within the folder, as `7/00000007_7.png` or without the first part."""
@@ -89,8 +94,7 @@ class PngFiles:
         another class go once the image of the same index is there: an index has one image. Raises OutputError if a file cannot be
         written or removed.
         """
-        # Only those that get files: torchvision's ImageFolder refuses an empty one.
-        folders = {(self.folder / self.file_of(index)).parent for index in self.drawing.one_of_each_class}
+        folders = self._folders()
         if self.has_class_folders:
             for folder in folders:
                 prepare_folder(folder)
@@ -110,6 +114,10 @@ class PngFiles:
             for folder in (of_classes | {path.parent for paths in older.values() for path in paths}) - folders:
                 with suppress(OSError):  # it is not there, or there are other files in it
                     folder.rmdir()
+
+    def _folders(self) -> set[Path]:
+        """Return the folders that get files, none besides: torchvision's ImageFolder refuses an empty one."""
+        return {(self.folder / self.file_of(index)).parent for index in self.drawing.one_of_each_class}
 
     def _older(self) -> dict[int, list[Path]]:
         """Return images of these indices that another run drew, under names that this one does not use, by index."""
@@ -133,7 +141,7 @@ class PngFiles:
             )
             return
         for class_name in file_names(self.folder):
-            if not _CLASS_NAME.fullmatch(class_name):
+            if not _CLASS_NAME.fullmatch(class_name) or os.path.islink(self.folder / class_name):
                 continue
             for name in file_names(self.folder / class_name):
                 index = self._index(name)
@@ -163,7 +171,7 @@ class PngFiles:
 
 def _ends(file: Path) -> tuple[bytes, bytes]:
     """Return the first bytes of a file, and as many of the last ones as the last chunk of a PNG file has."""
-    with output_errors(file, "read"), file.open("rb") as contents:
+    with output_errors(file, "read"), open_regular_file(file) as contents:
         head = contents.read(_HEAD_BYTES)
         size = contents.seek(0, os.SEEK_END)
         contents.seek(max(0, size - len(PNG_END)))

@@ -52,7 +52,7 @@ class TarShards:
 
     def existing(self) -> list[Path]:
         """Return the tar files that are there of these indices."""
-        return [path for number in self._numbers() if os.path.exists(path := self._path(number))]
+        return [path for number in self._numbers() if os.path.lexists(path := self._path(number))]
 
     def missing(self) -> list[range]:
         """Return the indices of the tar files that are not there; each gets its name when it is complete."""

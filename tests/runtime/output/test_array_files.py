@@ -1,6 +1,7 @@
 """Files of a header and so many bytes an image: whole or not there, and continued from any byte that a stopped run left."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from drawings import contents, drain, drawing_of, made
 from full_disk import small_files_only
+from strange_files import LINKS, put
 
 from pocketgan.drawing import Drawing
 from pocketgan.drawing_run import Existing
@@ -411,12 +413,56 @@ def test_a_folder_in_the_place_of_a_part_is_an_output_error(tmp_path: Path, draw
     part.mkdir()
     with pytest.raises(OutputError) as caught:
         files.missing()
-    assert str(caught.value) == f"cannot read {part}: Is a directory"
+    assert str(caught.value) == f"cannot continue {part}: Is a directory"
     for existing in Existing:
         with pytest.raises(OutputError) as caught:
             drain(write(files, drawing, existing))
-        verb = "read" if existing is Existing.resume else "write"
+        verb = "continue" if existing is Existing.resume else "write"
         assert str(caught.value) == f"cannot {verb} {part}: Is a directory"
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder of the user's with a file that is long enough to be continued."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "letter").write_bytes(bytes(10_000))
+    return tmp_path / "outside"
+
+
+@each_format
+@pytest.mark.parametrize("kind", LINKS)
+def test_a_part_that_is_a_link_is_not_continued(
+    tmp_path: Path, outside: Path, drawing: Drawing, file_format: str, kind: str
+) -> None:
+    files = FILES[file_format](made(tmp_path / "digits"), drawing)
+    part = files.folder / f".{files.files[0].name}.part"
+    put(kind, part, outside / "letter")
+    said = f"^cannot continue {re.escape(str(part))}: it is a {'hard' if kind == 'hard link' else 'symbolic'} link"
+    with pytest.raises(OutputError, match=said):
+        files.missing()
+    with pytest.raises(OutputError, match=said):
+        drain(write(files, drawing, Existing.resume))
+    assert contents(outside) == {"letter": bytes(10_000)}
+
+
+@each_format
+@pytest.mark.parametrize("kind", LINKS)
+def test_nothing_is_written_where_the_link_of_a_part_leads(
+    tmp_path: Path, outside: Path, drawing: Drawing, file_format: str, kind: str
+) -> None:
+    files = FILES[file_format](made(tmp_path / "digits"), drawing)
+    put(kind, files.folder / f".{files.files[0].name}.part", outside / "letter")
+    drain(write(files, drawing))
+    assert contents(files.folder) == unbroken(tmp_path / "other", file_format, drawing)
+    assert contents(outside) == {"letter": bytes(10_000)}
+    assert not any(path.is_symlink() for path in files.folder.iterdir())
+
+
+@each_format
+def test_a_link_that_has_the_name_of_a_file_is_there_already(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
+    files = FILES[file_format](tmp_path, drawing)
+    (tmp_path / files.files[0].name).symlink_to("absent")
+    assert files.existing() == [tmp_path / files.files[0].name]
 
 
 @each_format

@@ -30,6 +30,14 @@ def test_a_file_where_the_folder_should_be_is_refused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("place", ["link", "link/digits"])
+def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "absent")
+    said = f"^output {tmp_path / 'link'} is a link that leads nowhere, expected a folder or a name that is free: "
+    with pytest.raises(OutputError, match=said):
+        prepare_folder(tmp_path / place)
+
+
 @pytest.mark.parametrize("place", ["file/digits", "x" * 300])
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()

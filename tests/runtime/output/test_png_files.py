@@ -506,7 +506,7 @@ def test_an_older_image_goes_only_when_the_new_one_is_there(tmp_path: Path, cond
 
 def test_an_older_image_that_cannot_be_read_is_an_output_error(tmp_path: Path, conditional: Generator) -> None:
     (tmp_path / "00000002_9.png").mkdir()
-    with pytest.raises(OutputError, match=r"cannot read .*00000002_9\.png: Is a directory$"):
+    with pytest.raises(OutputError, match=r"cannot read .*00000002_9\.png: it is a folder, not a file$"):
         write(PngFiles(tmp_path, drawing_of(conditional, 1, start=2, names=("7",))), Existing.overwrite)
 
 
@@ -584,6 +584,23 @@ def test_images_of_other_indices_are_of_no_account(files: PngFiles) -> None:
     assert files.missing() == []
 
 
+@pytest.mark.parametrize("existing", Existing)
+def test_a_class_folder_that_is_a_link_is_not_written_to(tmp_path: Path, conditional: Generator, existing: Existing) -> None:
+    drawing = drawing_of(conditional, 10)
+    elsewhere = tmp_path / "elsewhere"
+    write(PngFiles(elsewhere, drawing, has_class_folders=True))
+    before = contents(elsewhere)
+    made(tmp_path / "digits")
+    (tmp_path / "digits" / "7").symlink_to(elsewhere / "7")
+    with pytest.raises(
+        OutputError, match=r"digits/7 is a symbolic link, expected a folder: move it away, or choose another --out"
+    ):
+        write(PngFiles(tmp_path / "digits", drawing, has_class_folders=True), existing)
+    # Where no image of class 7 is asked for, its folder is nobody's, but images in it would be older ones of the same indices.
+    write(PngFiles(tmp_path / "digits", drawing_of(conditional, 10, names=("1",)), has_class_folders=True), existing)
+    assert contents(elsewhere) == before
+
+
 def test_missing_rows_of_text_are_found(tmp_path: Path, conditional: Generator) -> None:
     for has_class_folders in (False, True):
         files = PngFiles(tmp_path, drawing_of(conditional, 5, text="2026"), has_class_folders)
@@ -596,7 +613,7 @@ def test_missing_rows_of_text_are_found(tmp_path: Path, conditional: Generator) 
 
 def test_a_folder_by_the_name_of_an_image_cannot_be_read(tmp_path: Path, tiny: Generator) -> None:
     (tmp_path / "00000003.png").mkdir()
-    with pytest.raises(OutputError, match=r"^cannot read .*00000003\.png: Is a directory$"):
+    with pytest.raises(OutputError, match=r"^cannot read .*00000003\.png: it is a folder, not a file$"):
         PngFiles(tmp_path, drawing_of(tiny)).missing()
 
 

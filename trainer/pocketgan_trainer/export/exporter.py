@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pocketgan.card import CARD_KEY, PRECISIONS, ModelCard
 from pocketgan.errors import OutputError
-from pocketgan.files import whole_file
+from pocketgan.files import named_file, whole_file
 from pocketgan.generator import Generator
 from pocketgan.session import Provider, open_session
 from pocketgan_trainer.errors import ExportError
@@ -88,7 +88,7 @@ def export(
     RefusedExportError if a check fails, ExportError if the layers cannot be exported or all images are the same, OutputError if
     the file cannot be written.
     """
-    _refuse_impossible(target)
+    file = _file_to_write(target)
     preset = PRESETS[checkpoint.config.preset]
     generator = restore_generator(checkpoint)
     layers = fold(generator)
@@ -120,23 +120,28 @@ def export(
     entry = model.metadata_props.add()
     entry.key, entry.value = CARD_KEY, card.to_json()
     contents = model.SerializeToString(deterministic=True)
-    _write(contents, target, images[:SAME_PIXELS_IMAGES])
+    _write(contents, file, images[:SAME_PIXELS_IMAGES])
     sha256 = hashlib.sha256(contents).hexdigest()
     return ExportReport(target, len(contents), float_model.ByteSize(), sha256, tuple(checks), MappingProxyType(others), card)
 
 
-def _refuse_impossible(target: Path) -> None:
-    """Raise OutputError for a target that can be no file, before minutes of work are spent on it."""
+def _file_to_write(target: Path) -> Path:
+    """Return the file that a target stands for, which is another one if it is a link.
+
+    Raises OutputError if it can be no file, before minutes of work are spent on it.
+    """
     if os.path.isdir(target):
         raise OutputError(f"cannot write {target}: it is a folder; expected a file name such as {target / 'model.onnx'}")
-    if not os.path.isdir(target.parent):
-        is_missing = not os.path.exists(target.parent)
-        raise OutputError(f"cannot write {target}: {os.strerror(errno.ENOENT if is_missing else errno.ENOTDIR)}")
+    file = named_file(target)
+    if not os.path.isdir(file.parent):
+        is_missing = not os.path.exists(file.parent)
+        raise OutputError(f"cannot write {file}: {os.strerror(errno.ENOENT if is_missing else errno.ENOTDIR)}")
+    return file
 
 
-def _write(contents: bytes, target: Path, images: NDArray[np.uint8]) -> None:
+def _write(contents: bytes, file: Path, images: NDArray[np.uint8]) -> None:
     """Write the finished file, if the runtime draws these `images` of PARITY_SEED from it."""
-    with whole_file(target) as temporary:
+    with whole_file(file) as temporary:
         temporary.write_bytes(contents)
         drawn = Generator.load(temporary, Provider.cpu).generate(len(images), seed=PARITY_SEED)
         if not np.array_equal(drawn, images):
