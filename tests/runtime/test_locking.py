@@ -1,14 +1,23 @@
-"""Locks between processes: one holder at a time, and nothing left behind."""
+"""Locks between processes: one holder at a time, also of several users, and nothing left behind."""
 
+import errno
+import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from strange_files import put
 
-from pocketgan.locking import locked_or_refused
+from pocketgan.locking import locked, locked_or_refused
+
+ANOTHER_USER = 65534
 
 
 def test_a_lock_has_one_holder_and_is_gone_after_it(tmp_path: Path) -> None:
@@ -66,4 +75,114 @@ def test_a_lock_file_that_its_last_holder_removed_meanwhile_is_not_taken(tmp_pat
 
 def test_a_place_that_cannot_be_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), locked_or_refused(tmp_path / "absent" / "lock"):
+        pass
+
+
+@pytest.mark.parametrize("lock", [locked, locked_or_refused])
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("symbolic link", "it is a symbolic link: move it away"),
+        ("link to nothing", "it is a symbolic link: move it away"),
+        ("named pipe", "it is a named pipe, not a file"),
+        ("socket", "it is a socket, not a file"),
+    ],
+)
+def test_what_is_no_file_is_not_locked_and_not_waited_for(
+    tmp_path: Path, lock: Callable[[Path], AbstractContextManager[None]], kind: str, said: str
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "letter").touch()
+    put(kind, tmp_path / "lock", tmp_path / "outside" / "letter")
+    with pytest.raises(OSError, match=said), lock(tmp_path / "lock"):
+        pass
+    assert os.listdir(tmp_path / "outside") == ["letter"]
+    assert os.path.lexists(tmp_path / "lock")
+
+
+def test_a_lock_that_is_a_hard_link_leaves_the_other_file_as_it_is(tmp_path: Path) -> None:
+    letter = tmp_path / "letter"
+    letter.touch(0o600)
+    (tmp_path / "lock").hardlink_to(letter)
+    with locked_or_refused(tmp_path / "lock"):
+        pass
+    assert letter.stat().st_mode & 0o777 == 0o600
+    assert os.listdir(tmp_path) == ["letter"]
+
+
+@pytest.fixture
+def shared_folder() -> Iterator[Path]:
+    """A folder that everybody may write into, which pytest's own are not."""
+    if os.geteuid() != 0:
+        pytest.skip("needs to be root, to become another user")
+    with TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        yield Path(folder)
+
+
+@contextmanager
+def another_user() -> Iterator[None]:
+    os.seteuid(ANOTHER_USER)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture(params=[0o022, 0o077])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777], ids=["shared", "sticky"])
+@pytest.mark.usefixtures("umask")
+def test_what_a_holder_left_locks_no_other_user_out(shared_folder: Path, mode: int) -> None:
+    shared_folder.chmod(mode)
+    lock = shared_folder / "lock"
+    with locked(lock):
+        pass  # whose file stays, as if it had been killed
+    for _ in range(2):
+        with another_user(), locked_or_refused(lock):
+            with pytest.raises(BlockingIOError), locked_or_refused(lock):
+                pass
+            assert lock.exists()
+    assert lock.exists() == (mode == 0o1777)  # where nobody may remove what is another's
+
+
+@pytest.mark.usefixtures("umask")
+def test_another_users_lock_holds_as_long_as_it_is_held(shared_folder: Path) -> None:
+    lock = shared_folder / "lock"
+    with locked_or_refused(lock):
+        with pytest.raises(BlockingIOError), another_user(), locked_or_refused(lock):
+            pass
+        assert lock.exists()
+
+
+def test_another_users_lock_that_may_not_be_opened_is_named(shared_folder: Path) -> None:
+    (shared_folder / "lock").touch(0o600)
+    with pytest.raises(PermissionError) as caught, another_user(), locked_or_refused(shared_folder / "lock"):
+        pass
+    assert caught.value.strerror == "another user holds the lock lock, or left it and must remove it"
+
+
+def test_a_file_system_that_locks_only_what_may_be_written_has_another_users_lock_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_writing(*_: object) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", no_writing)
+    with (
+        pytest.raises(PermissionError, match="another user holds the lock lock, or left it"),
+        locked_or_refused(tmp_path / "lock"),
+    ):
+        pass
+
+
+def test_a_folder_that_may_not_be_written_is_an_error_of_the_system(shared_folder: Path) -> None:
+    shared_folder.chmod(0o755)
+    said = re.escape(os.strerror(errno.EACCES))
+    with pytest.raises(PermissionError, match=said), another_user(), locked_or_refused(shared_folder / "lock"):
         pass
