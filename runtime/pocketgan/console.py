@@ -63,13 +63,16 @@ def run_and_exit(app: typer.Typer) -> NoReturn:
             line_buffering=stdout.line_buffering,
             write_through=stdout.write_through,
         )
+    code: str | int | None = 0
     try:
-        app()
-        code: str | int | None = 0
-    except SystemExit as ended:
-        code = ended.code
-    except KeyboardInterrupt:  # before typer took it over
-        code = 130
+        try:
+            app()
+        except SystemExit as ended:
+            code = ended.code
+        except KeyboardInterrupt:  # before typer took it over
+            code = 130
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except StandardOutputError as error:  # where typer prints help
         tell(f"error: cannot write to standard output: {error.strerror}")
         code = 1

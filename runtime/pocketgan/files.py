@@ -90,7 +90,7 @@ def named_file(path: Path) -> Path:
     Raises OutputError if something else than a file is there, if links lead in a circle, or if it cannot be looked at.
     """
     real = Path(os.path.realpath(path)) if os.path.islink(path) else path
-    with output_errors(path), suppress(FileNotFoundError):
+    with output_errors(path), suppress(FileNotFoundError, NotADirectoryError):
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
             raise _other_kind(path, mode)

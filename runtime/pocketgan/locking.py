@@ -100,7 +100,8 @@ def locked_where_possible(path: Path) -> Iterator[bool]:
 def _opened(name: str, flags: int) -> int:
     """Open a lock file, which is made if need be, but never where a link leads.
 
-    Another user's is opened for reading, which is enough to lock it. Raises PermissionError if that is not allowed either.
+    Another user's is opened for reading, which is enough to lock it. Raises PermissionError if that is not allowed either, and
+    OSError if something else than a file is there.
     """
     try:
         descriptor = open_descriptor(name, flags, follows_link=False)
@@ -111,6 +112,10 @@ def _opened(name: str, flags: int) -> int:
             return open_descriptor(name, os.O_RDONLY, follows_link=False)
         except PermissionError as error:
             raise _is_another_users(name) from error
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ELOOP):
+            raise
+        raise OSError(error.errno, f"the lock {os.path.basename(name)} is in the way: {error.strerror}", name) from error
     status = os.fstat(descriptor)
     if sys.platform != "win32" and status.st_size == 0 and status.st_nlink == 1:  # a lock, most likely made here
         with suppress(OSError):  # it is another user's, who lets us write
@@ -120,7 +125,7 @@ def _opened(name: str, flags: int) -> int:
 
 def _is_another_users(name: str) -> PermissionError:
     lock = os.path.basename(name)
-    return PermissionError(errno.EACCES, f"another user holds the lock {lock}, or left it and must remove it", name)
+    return PermissionError(errno.EACCES, f"the lock {lock} is another user's, who holds it, or left it and must remove it", name)
 
 
 def _is_still_at(file: BinaryIO, path: Path) -> bool:

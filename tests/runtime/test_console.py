@@ -1,4 +1,8 @@
-"""How errors end a command: one line on stderr and exit code 1, and only for errors that are ours."""
+"""How errors end a command: one line on stderr and exit code 1, which says what really failed."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -40,3 +44,51 @@ def test_where_all_is_well_nothing_is_said(capsys: pytest.CaptureFixture[str]) -
     with cli_errors():
         pass
     assert capsys.readouterr() == ("", "")
+
+
+def ended(body: str, stdout: str = "/dev/null") -> tuple[int, str]:
+    """Return the exit code of a command that does what is given and prints "done", and what it said on stderr."""
+    script = (
+        "import os, sys, typer\nfrom pocketgan.console import command_line, run_and_exit\napp = command_line()\n"
+        f"@app.command()\ndef main():\n    {body}\n    print('done', file=sys.stderr)\nrun_and_exit(app)"
+    )
+    with open(stdout, "w") as file:
+        done = subprocess.run(
+            [sys.executable, "-c", script], stdout=file, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("open('/absent/notes')", "error: /absent/notes: No such file or directory\n"),
+        ("os.write(99, b'lost')", "error: Bad file descriptor\n"),
+        ("raise OSError('disk on fire')", "error: disk on fire\n"),
+    ],
+)
+def test_an_error_of_the_system_that_nobody_expected_says_its_own_name(body: str, said: str) -> None:
+    assert ended(body) == (1, said)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    "body",
+    [
+        "print('x', flush=True)",
+        "print('x' * 100_000)",
+        "typer.echo('x')",
+        "sys.stdout.write('x')",
+    ],
+)
+def test_what_cannot_be_printed_is_said_to_be_standard_output(body: str) -> None:
+    code, said = ended(body, "/dev/full")
+    assert code == 1
+    assert said.removeprefix("done\n") == "error: cannot write to standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"), [("pass", 0), ("raise typer.Exit(7)", 7), ("sys.exit(3)", 3), ("raise KeyboardInterrupt", 130)]
+)
+def test_a_command_ends_with_its_own_code(body: str, code: int) -> None:
+    assert ended(body)[0] == code

@@ -422,7 +422,11 @@ def test_two_runs_at_once_do_not_write_into_each_other(model: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        (".manifest.json.lock", (), "cannot write into digits: it is a named pipe, not a file; choose another --out"),
+        (
+            ".manifest.json.lock",
+            (),
+            "cannot write into digits: the lock .manifest.json.lock is in the way: it is a named pipe, not a file; ",
+        ),
         (
             "manifest.json",
             ("--resume",),
@@ -446,7 +450,8 @@ def test_a_named_pipe_in_place_of_a_file_is_said_and_not_waited_for(
 def test_a_lock_that_is_a_link_makes_no_file_elsewhere(model: Path) -> None:
     Path("digits").mkdir()
     Path("digits/.manifest.json.lock").symlink_to(Path.cwd() / "made")
-    assert "cannot write into digits: it is a symbolic link: move it away; choose" in gan_gen("--model", model, code=1)
+    said = gan_gen("--model", model, code=1)
+    assert "cannot write into digits: the lock .manifest.json.lock is in the way: it is a symbolic link: move it away; " in said
     assert os.listdir() == ["digits"]
 
 

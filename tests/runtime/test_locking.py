@@ -164,7 +164,7 @@ def test_another_users_lock_that_may_not_be_opened_is_named(shared_folder: Path)
     (shared_folder / "lock").touch(0o600)
     with pytest.raises(PermissionError) as caught, another_user(), locked_or_refused(shared_folder / "lock"):
         pass
-    assert caught.value.strerror == "another user holds the lock lock, or left it and must remove it"
+    assert caught.value.strerror == "the lock lock is another user's, who holds it, or left it and must remove it"
 
 
 def test_a_file_system_that_locks_only_what_may_be_written_has_another_users_lock_named(
@@ -175,7 +175,7 @@ def test_a_file_system_that_locks_only_what_may_be_written_has_another_users_loc
 
     monkeypatch.setattr(fcntl, "flock", no_writing)
     with (
-        pytest.raises(PermissionError, match="another user holds the lock lock, or left it"),
+        pytest.raises(PermissionError, match="the lock lock is another user's"),
         locked_or_refused(tmp_path / "lock"),
     ):
         pass

@@ -61,3 +61,12 @@ def test_onnxruntimes_telemetry_is_off_before_any_module_of_the_trainer_is_impor
     script = "import pocketgan_trainer, os, sys; print(os.environ['ORT_DISABLE_TELEMETRY'], 'onnxruntime' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "False"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("module", COMMANDS.values())
+def test_help_to_a_full_disk_is_1_with_one_line(module: str) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", f"pocketgan_trainer.{module}", "--help"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: cannot write to standard output: No space left on device\n")

@@ -131,6 +131,15 @@ def test_a_report_is_written_into_a_folder_that_is_made(gan_eval: Command, asked
     assert f"report new/{name}" in result.stderr
 
 
+def test_a_report_that_is_a_link_stays_one(gan_eval: Command, asked: Asked, folder: Path) -> None:
+    (folder / "report.html").symlink_to("shared/today.html")
+    for _ in ("made", "replaced"):
+        assert gan_eval("mlp", "--report", "report.html").exit_code == 0
+        assert (folder / "report.html").is_symlink()
+        assert (folder / "shared" / "today.html").stat().st_size > 10_000
+        (folder / "shared" / "today.html").write_text("old")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -188,6 +197,8 @@ def test_a_report_that_cannot_be_written_is_found_before_anything_is_measured(
     assert_fails(gan_eval("mlp", "--report", "taken/report.png"), 1, "error: output taken is a file.* choose another --report")
     (folder / "folder.png").mkdir()
     assert_fails(gan_eval("mlp", "--report", "folder.png"), 1, r"error: cannot write folder\.png: it is a folder")
+    (folder / "circle.png").symlink_to("circle.png")
+    assert_fails(gan_eval("mlp", "--report", "circle.png"), 1, r"error: cannot write circle\.png: Too many levels")
     assert asked == []
 
 

@@ -1,6 +1,7 @@
 """`gan-export` as a user meets it: the table, the file, and one line for whatever goes wrong."""
 
 import json
+import os
 import pickle
 import re
 import shutil
@@ -236,6 +237,41 @@ def test_a_target_that_is_a_folder_is_told(gan_export: Command, folder: Path) ->
     (folder / "models.onnx").mkdir()
     assert_fails(gan_export("models.onnx"), r"cannot write models\.onnx: it is a folder")
     assert list((folder / "models.onnx").iterdir()) == []
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_target_that_is_a_link_stays_one_and_what_it_leads_to_is_written(gan_export: Command) -> None:
+    Path("shared").mkdir()
+    Path("model.onnx").symlink_to("latest.onnx")
+    Path("latest.onnx").symlink_to("shared/v1.onnx")
+    for _ in ("made", "replaced"):
+        result = gan_export("model.onnx")
+        assert result.exit_code == 0
+        assert "model.onnx: mlp-mnist, int8" in result.stderr
+        assert os.listdir("shared") == ["v1.onnx"]
+        assert Path("model.onnx").read_bytes() == Path("shared/v1.onnx").read_bytes() != b"old"
+        assert Path("model.onnx").is_symlink()
+        assert Path("latest.onnx").is_symlink()
+        Path("shared/v1.onnx").write_bytes(b"old")
+
+
+@pytest.mark.usefixtures("runs")
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ("model.onnx", "cannot write model.onnx: Too many levels of symbolic links"),
+        (os.devnull, "cannot write model.onnx: it is a device, not a file"),
+        ("runs", "cannot write model.onnx: it is a folder; expected a file name such as model.onnx/model.onnx"),
+        ("absent/v1.onnx", "absent/v1.onnx: No such file or directory"),
+    ],
+)
+def test_a_target_that_is_a_link_to_what_can_be_no_file_is_told(gan_export: Command, link: str, said: str) -> None:
+    Path("model.onnx").symlink_to(link)
+    result = gan_export("model.onnx")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: cannot write ")
+    assert result.stderr.endswith(f"{said}\n")
+    assert Path("model.onnx").is_symlink()
 
 
 @pytest.mark.usefixtures("runs")

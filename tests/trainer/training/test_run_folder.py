@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from strange_files import LINKS, put
 
 from pocketgan.errors import OutputError
 from pocketgan_trainer.errors import TrainingError
@@ -188,3 +189,21 @@ def test_statistics_that_cannot_be_read_are_told(tmp_path: Path) -> None:
 def test_a_name_that_no_file_can_have_is_told(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no training run in"):
         find_run_folder(tmp_path / ("a" * 300), LAST)
+
+
+@pytest.mark.parametrize("kind", LINKS)
+def test_statistics_are_not_appended_where_a_link_leads(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "letter").write_text("dear")
+    put(kind, tmp_path / "stats.jsonl", tmp_path / "outside" / "letter")
+    with pytest.raises(OutputError, match=r"cannot write .*stats\.jsonl: it is a (symbolic|hard) link"):
+        RunFolder(tmp_path).append_statistics({"epoch": 1})
+    assert [file.read_text() for file in (tmp_path / "outside").iterdir()] == ["dear"]
+
+
+def test_a_lock_that_is_a_link_makes_no_file_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / ".lock").symlink_to(tmp_path / "made")
+    said = r"cannot write into .*: the lock \.lock is in the way: it is a symbolic link"
+    with pytest.raises(OutputError, match=said), RunFolder(tmp_path).held():
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]

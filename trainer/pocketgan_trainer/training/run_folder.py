@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.errors import OutputError
-from pocketgan.files import whole_file
+from pocketgan.files import open_to_continue, whole_file
 from pocketgan.locking import locked_where_possible
 from pocketgan.pictures import contact_sheet
 from pocketgan_trainer.errors import TrainingError
@@ -103,8 +103,8 @@ class RunFolder:
     def append_statistics(self, statistics: Mapping[str, object]) -> None:
         """Append one epoch to `stats.jsonl`. Raises OutputError if that fails."""
         try:
-            with (self.path / "stats.jsonl").open("a") as file:
-                file.write(json.dumps(statistics) + "\n")
+            with open_to_continue(self.path / "stats.jsonl", "ab") as file:
+                file.write(f"{json.dumps(statistics)}\n".encode())
         except OSError as error:
             raise OutputError(f"cannot write {self.path / 'stats.jsonl'}: {error.strerror}") from error
 
