@@ -2,14 +2,24 @@
 
 import hashlib
 import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 
+import pocketgan
 import pocketgan_models
 from pocketgan.generator import Generator
 from pocketgan.locate import DEFAULT_MODEL
 from pocketgan.session import Provider
+from pocketgan_models.__pyinstaller import hook_folders
 
 NAMES = ["dcgan", "mlp", "nano", "pocket"]
 LARGEST_BYTES = {"dcgan": 2_000_000, "mlp": 300_000, "nano": 64 * 1024, "pocket": 256 * 1024}
@@ -108,3 +118,36 @@ def test_gan_info_compares_with_the_same_digests() -> None:
 def test_the_pixels_of_a_bundled_model_stay_what_they_are(name: str) -> None:
     images = Generator.load(name).generate(100)
     assert hashlib.sha256(images.tobytes()).hexdigest() == PIXELS_SHA256[name]
+
+
+def test_a_package_in_a_zip_archive_says_that_its_models_cannot_be_opened(tmp_path: Path) -> None:
+    archive = tmp_path / "app.zip"
+    with ZipFile(archive, "w") as packages:
+        for package in map(Path, (pocketgan.__path__[0], pocketgan_models.__path__[0])):
+            for file in package.rglob("*"):
+                packages.write(file, file.relative_to(package.parent))
+    script = "from pocketgan.gen_cli import main; main()"
+    command = [sys.executable, "-c", script, "--count", "2"]
+    environment = os.environ | {"PYTHONPATH": str(archive)}
+
+    def drawn(*options: str) -> tuple[int, str]:
+        done = subprocess.run([*command, *options], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    code, said = drawn()
+    assert code == 1
+    assert re.fullmatch(rf"error: .*{archive}/pocketgan_models.* cannot be opened there: unpack [^\n]*\n", said)
+    assert drawn("--model", str(pocketgan_models.path(DEFAULT_MODEL)), "--quiet") == (0, "")
+
+
+def test_programs_that_pyinstaller_makes_carry_every_bundled_model_and_the_golden_pixels() -> None:
+    (folder,) = hook_folders()
+    carried = runpy.run_path(f"{folder}/hook-pocketgan_models.py")["datas"]
+    assert {Path(file) for file, _ in carried} == {*map(pocketgan_models.path, NAMES), pocketgan_models.golden()}
+    assert {target for _, target in carried} == {"pocketgan_models"}
+
+
+def test_pyinstaller_is_told_where_the_hook_is() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    expected = f"{hook_folders.__module__}:{hook_folders.__name__}"
+    assert project["entry-points"]["pyinstaller40"] == {"hook-dirs": expected}

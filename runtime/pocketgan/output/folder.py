@@ -18,7 +18,10 @@ def prepare_folder(folder: Path, option: str = "--out") -> None:
         message = f"output {error.filename} is {what}, expected a folder or a name that is free: choose another {option}"
         raise OutputError(message) from error
     except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another {option}") from error
+        # Parents are made, so that none can be missing but the one that all relative paths begin at.
+        is_adrift = isinstance(error, FileNotFoundError) and not folder.is_absolute()
+        reason = "the working folder is gone" if is_adrift else error.strerror
+        raise OutputError(f"cannot make the folder {folder}: {reason}; choose another {option}") from error
 
 
 @contextmanager

@@ -45,6 +45,14 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path, place: str) -> 
         prepare_folder(tmp_path / place)
 
 
+def test_a_working_folder_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(OutputError, match=r"^cannot make the folder digits: the working folder is gone; choose another --out$"):
+        prepare_folder(Path("digits"))
+
+
 @pytest.mark.parametrize("place", ["file", "file/digits"])
 def test_a_folder_that_cannot_be_made_is_told_by_the_option_it_came_from(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
