@@ -45,7 +45,7 @@ def locate_model(model: str | Path | None = None) -> Location:
     if model is None:
         return _locate_default()
     if isinstance(model, str) and model in pocketgan_models.names():
-        return Location(pocketgan_models.path(model), "bundled")
+        return _bundled(model)
     path = Path(model)
     if not os.path.exists(path):  # unlike Path.exists, also no for a name that is too long
         names = pocketgan_models.names()
@@ -62,11 +62,18 @@ def _meant(name: str, known: list[str]) -> str:
     return "".join(f"; did you mean {match}?" for match in get_close_matches(name, known, n=1))
 
 
+def _bundled(name: str) -> Location:
+    try:
+        return Location(pocketgan_models.path(name), "bundled")
+    except FileNotFoundError as error:
+        raise ModelError(f"no model {error.filename}: {error.strerror}") from error
+
+
 def _locate_default() -> Location:
     try:
         os.lstat(LOCAL_MODEL)
     except FileNotFoundError:
-        return Location(pocketgan_models.path(DEFAULT_MODEL), "bundled")
+        return _bundled(DEFAULT_MODEL)
     except OSError as error:
         raise ModelError(
             f"cannot look for {LOCAL_MODEL} in the current folder ({error.strerror}): name a model, such as --model "
