@@ -59,6 +59,10 @@ class StepTimes:
         """Tell of it."""
         print(f"NaN in step {step}: skipped")
 
+    def trouble(self, message: str) -> None:
+        """Tell of it."""
+        print(message)
+
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
         """Take no note."""
 

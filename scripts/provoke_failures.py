@@ -67,6 +67,9 @@ class Listener:
         """Keep it."""
         self.notices.append(Notice(self._epoch, "skipped", f"NaN in step {step:,}: skipped"))
 
+    def trouble(self, message: str) -> None:
+        """Take no note."""
+
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
         """Keep the warnings."""
         self._epoch = progress.epoch + 1

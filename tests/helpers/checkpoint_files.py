@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pocketgan_trainer.training.build_players import build_players
+from pocketgan_trainer.training.checkpoint import _digest
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.steps import Players
 
@@ -45,6 +46,13 @@ def rewrite_json(path: Path, name: str, changes: Mapping[str, object]) -> None:
     """Write the file again with some fields of one of its JSON texts changed."""
     text, _ = read(path)
     rewrite_text(path, **{name: json.dumps({**json.loads(text[name]), **changes})})
+
+
+def rewrite_tensors(path: Path, changes: Mapping[str, Tensor | None]) -> None:
+    """Write the file again with some tensors changed, added, or left out where the change is None, and the right digest."""
+    text, tensors = read(path)
+    changed = {name: value for name, value in {**tensors, **changes}.items() if value is not None}
+    save_file(changed, path, metadata={**text, "sha256": _digest(changed)})
 
 
 def header_length(contents: bytes) -> int:

@@ -14,6 +14,7 @@ class SilentReport:
         self.steps: list[tuple[int, int]] = []
         """Epoch and step of each call."""
         self.skipped_steps: list[int] = []
+        self.troubles: list[str] = []
         self.epochs: list[tuple[Progress, Means, Observation]] = []
         self.warnings: list[tuple[int, str]] = []
         """Epoch and key of each."""
@@ -25,6 +26,10 @@ class SilentReport:
     def skipped(self, step: int) -> None:
         """Keep its number."""
         self.skipped_steps.append(step)
+
+    def trouble(self, message: str) -> None:
+        """Keep the message."""
+        self.troubles.append(message)
 
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
         """Keep everything."""

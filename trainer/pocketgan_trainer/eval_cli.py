@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, run_and_exit, show_version, tell
+from pocketgan.console import cli_errors, command_line, printable, run_and_exit, show_version, tell
 
 FEWEST_IMAGES = 1_000
 """Fewer say little: the distances need many more images than features, and the regions of C_T 20 images each."""
@@ -67,7 +67,8 @@ def evaluate(
     if json and markdown:
         raise typer.BadParameter("it cannot be used together with --markdown", param_hint="--json")
     if report is not None and report.suffix not in REPORT_ENDINGS:
-        raise typer.BadParameter(f"{report} must end in {' or '.join(REPORT_ENDINGS)}", param_hint="--report")
+        message = printable(f"{report} must end in {' or '.join(REPORT_ENDINGS)}")
+        raise typer.BadParameter(message, param_hint="--report")
     if classifier_seeds != 1 and not (told_apart or cas):
         raise typer.BadParameter("it needs --told-apart or --cas", param_hint="--classifier-seeds")
     with cli_errors():
@@ -110,7 +111,6 @@ def _evaluate(
     require_training_extra()
     import_onnxruntime()
     import torch
-    from rich.console import Console
 
     from pocketgan.cpus import usable_cpus
     from pocketgan.errors import OutputError
@@ -124,6 +124,7 @@ def _evaluate(
     from pocketgan_trainer.evaluate.scores import Plan
     from pocketgan_trainer.evaluate.scores import evaluate as run_evaluation
     from pocketgan_trainer.evaluate.sources import open_source
+    from pocketgan_trainer.plain_console import PlainConsole
 
     if report is not None:
         if report.is_dir():
@@ -142,7 +143,7 @@ def _evaluate(
     elif markdown:
         sys.stdout.write(markdown_table(evaluation, rows))
     else:
-        Console(highlight=False, markup=False).print(terminal_table(evaluation, rows))
+        PlainConsole().print(terminal_table(evaluation, rows))
     # Last, so that no trouble with it costs the figures.
     if report is not None:
         write_report(report_file, evaluation, rows)

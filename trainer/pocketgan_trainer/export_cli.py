@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, run_and_exit, show_version
+from pocketgan.console import cli_errors, command_line, printable, run_and_exit, show_version, tell
 
 if TYPE_CHECKING:
     from pocketgan_trainer.export.exporter import ExportReport
     from pocketgan_trainer.training.checkpoint import Checkpoint
+    from pocketgan_trainer.training.run_folder import RunFolder
 
 app = command_line()
 
@@ -58,7 +59,7 @@ def export(
     """
     if target.suffix != ".onnx":
         message = f"{target} does not end in .onnx: PATH is the file to write; a checkpoint is named with --checkpoint"
-        raise typer.BadParameter(message, param_hint="PATH")
+        raise typer.BadParameter(printable(message), param_hint="PATH")
     if least_psnr_db is not None and math.isnan(least_psnr_db):
         raise typer.BadParameter("nan is not in the range from 0 to 100", param_hint="--min-psnr")
     with cli_errors():
@@ -77,11 +78,14 @@ def _export(
     from pocketgan_trainer.export.exporter import export as run_export
     from pocketgan_trainer.export.report import refusal_json, report_json
     from pocketgan_trainer.training.checkpoint import load_checkpoint
-    from pocketgan_trainer.training.run_folder import BEST, RUNS, find_run_folder
+    from pocketgan_trainer.training.run_folder import BEST, RUNS, find_run_folder, newer_runs
 
     path = checkpoint_path or RUNS
     if checkpoint_path is None or os.path.isdir(path):
-        path = find_run_folder(path, BEST).best
+        run = find_run_folder(path, BEST)
+        if newer := newer_runs(path, run):
+            tell(f"note: {_note_on_newer_run(newer[0], run)}")
+        path = run.best
     checkpoint = load_checkpoint(path)
     try:
         report = run_export(checkpoint, target, precision.value, least_psnr_db, force)
@@ -95,20 +99,25 @@ def _export(
         _print_report(report, checkpoint)
 
 
+def _note_on_newer_run(newer: "RunFolder", run: "RunFolder") -> str:
+    remedy = "start it again with gan-train"
+    if newer.last.exists() or newer.previous.exists():
+        remedy = f"gan-train --resume --out {quote(str(newer.path))} goes on with it"
+    return f"{newer.path} is newer, but no epoch of it is done; taking {run.path}; for the newer one, {remedy}"
+
+
 def _print_report(report: "ExportReport", checkpoint: "Checkpoint") -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from rich.table import Column, Table
 
     from pocketgan_trainer.export.report import report_rows, warnings
+    from pocketgan_trainer.plain_console import PlainConsole
 
-    table = Table(
-        show_header=False, title=Text(f"{report.target}: {report.card.name}, {report.card.precision}"), title_justify="left"
-    )
-    table.add_row("from", Text(f"{checkpoint.path}, epoch {checkpoint.progress.epoch}", overflow="fold"))
+    title = f"{report.target}: {report.card.name}, {report.card.precision}"
+    table = Table(Column(), Column(overflow="fold"), show_header=False, title=title, title_justify="left")
+    table.add_row("from", f"{checkpoint.path}, epoch {checkpoint.progress.epoch}")
     for name, value in report_rows(report):
-        table.add_row(name, Text(value, overflow="fold"))
-    console = Console(stderr=True, highlight=False, markup=False)
+        table.add_row(name, value)
+    console = PlainConsole(stderr=True)
     console.print(table)
     console.print(f"sha256 {report.sha256}", soft_wrap=True)
     for warning in warnings(report):

@@ -6,7 +6,6 @@ from pathlib import Path
 from shlex import quote
 
 import torch
-from rich.console import Console
 
 from pocketgan.cpus import usable_cpus
 from pocketgan.errors import OutputError
@@ -20,6 +19,7 @@ from pocketgan_trainer.errors import OtherProcessError
 from pocketgan_trainer.evaluate.judge import load_judge
 from pocketgan_trainer.evaluate.own_judge import own_judge
 from pocketgan_trainer.evaluate.validation_score import Looker
+from pocketgan_trainer.plain_console import PlainConsole
 from pocketgan_trainer.processes import Processes, processes_of_environment
 from pocketgan_trainer.stop_flag import StopFlag
 from pocketgan_trainer.training.checkpoint import load_checkpoint
@@ -79,7 +79,7 @@ def train_as_asked(asked: Asked) -> int:
     """
     processes = processes_of_environment()
     torch.set_num_threads(_own_threads(asked, processes))
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True, quiet=not processes.is_first)
+    console = PlainConsole(stderr=True, soft_wrap=True, quiet=not processes.is_first)
     try:
         with processes.joined():
             with processes.first_goes_first():  # what is downloaded, is so once, and what is wrong, told once
@@ -134,7 +134,7 @@ def _plan(asked: Asked, processes: Processes) -> Plan:
     return Plan(_threads(asked, processes, resumed), config, images, split, published_judge, device, resumed)
 
 
-def _tell(plan: Plan, processes: Processes, console: Console) -> None:
+def _tell(plan: Plan, processes: Processes, console: PlainConsole) -> None:
     config, resumed = plan.config, plan.resumed
     console.print(describe(plan.images))
     for note in plan.images.notes:
@@ -157,7 +157,7 @@ def _tell(plan: Plan, processes: Processes, console: Console) -> None:
         console.print(f"going on in {resumed.run.path} after {resumed.checkpoint.progress.images_seen:,} images")
 
 
-def _tell_sizes(plan: Plan, processes: Processes, console: Console) -> None:
+def _tell_sizes(plan: Plan, processes: Processes, console: PlainConsole) -> None:
     if not processes.is_first:
         return
     console.print(f"{len(plan.split.validation):,} more images are kept back, to choose the best epoch by")
@@ -172,7 +172,7 @@ def _tell_sizes(plan: Plan, processes: Processes, console: Console) -> None:
     console.print("dry run: nothing was trained and no run folder made")
 
 
-def _train(asked: Asked, plan: Plan, processes: Processes, console: Console) -> int:
+def _train(asked: Asked, plan: Plan, processes: Processes, console: PlainConsole) -> int:
     config, checkpoint = plan.config, plan.resumed.checkpoint if plan.resumed else None
     stop = StopFlag(is_silent=not processes.is_first)
     if not processes.is_first:
@@ -182,6 +182,7 @@ def _train(asked: Asked, plan: Plan, processes: Processes, console: Console) -> 
     run = plan.resumed.run if plan.resumed else create_run_folder(asked.out or RUNS, config.preset, config.data.name)
     where = f" --out {quote(str(asked.out))}" if asked.out else ""
     with run.held(), ExitStack() as reports:
+        run.remove_leftovers()
         if plan.resumed and plan.resumed.is_last_damaged:
             remove_file(run.last, "a damaged checkpoint")  # else it would become the one to fall back to
         judge = plan.published_judge or _own_judge(plan, run, console)
@@ -191,7 +192,10 @@ def _train(asked: Asked, plan: Plan, processes: Processes, console: Console) -> 
         steps_per_epoch = count_steps(config, len(plan.split.training))
         told: list[Report] = [reports.enter_context(ConsoleReport(console, config.epochs, steps_per_epoch))]
         # Once begun, event files go on without being asked for again.
-        if asked.tensorboard or (run.events.exists() and has_tensorboard()):
+        has_events = run.events.exists()
+        if has_events and not has_tensorboard():
+            console.print(f"note: the package tensorboard is not installed, so the event files in {run.events} do not go on")
+        elif asked.tensorboard or has_events:
             told.append(reports.enter_context(TensorBoardReport(run, checkpoint.progress.epoch if checkpoint else 0)))
         diary = Diary(config, watch, run, Reports(told))
         try:
@@ -209,7 +213,7 @@ def _train(asked: Asked, plan: Plan, processes: Processes, console: Console) -> 
     return 0
 
 
-def _own_judge(plan: Plan, run: RunFolder, console: Console) -> Looker:
+def _own_judge(plan: Plan, run: RunFolder, console: PlainConsole) -> Looker:
     classes = len(plan.config.data.classes)
     if classes > 1 and not run.judge.exists():
         console.print("training a judge of these images first, by which the best epoch is chosen")

@@ -105,5 +105,5 @@ def test_a_line_without_a_ratio_is_no_trouble(run: RunFolder) -> None:
 
 def test_statistics_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     (tmp_path / "stats.jsonl").mkdir()
-    with pytest.raises(TrainingError, match=r"cannot read .*stats\.jsonl: Is a directory"):
+    with pytest.raises(TrainingError, match=r"cannot read .*stats\.jsonl: it is a folder"):
         closing_lines(RunFolder(tmp_path), 1, 1, is_newest=True)

@@ -65,7 +65,10 @@ CONFIG = TrainingConfig(
         ({"gradient_penalty": -0.1}, "gradient_penalty -0.1 is out of range: expected a number from 0"),
         ({"gradient_penalty": math.inf}, "gradient_penalty inf is out of range"),
         ({"gradient_penalty": math.nan}, "gradient_penalty nan is out of range"),
-        ({"ema_halflife_images": -1}, "ema_halflife_images -1 is out of range: expected a number from 0"),
+        ({"ema_halflife_images": 10**400}, "ema_halflife_images 1000.*000 is out of range: expected at most 2147483647"),
+        ({"epochs": 10**400}, "epochs 1000.*000 is out of range: expected at most 2147483647"),
+        ({"batch_size": 2**31}, "batch size 2147483648 is out of range: expected at most 2147483647"),
+        ({"ema_halflife_images": -1}, "ema_halflife_images -1 is out of range: expected at least 0"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(change: dict[str, int | float], told: str) -> None:

@@ -182,7 +182,7 @@ def test_torn_lines_of_statistics_are_dropped(tmp_path: Path) -> None:
 
 def test_statistics_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     (tmp_path / "stats.jsonl").mkdir()
-    with pytest.raises(TrainingError, match=r"cannot read .*stats\.jsonl: Is a directory"):
+    with pytest.raises(TrainingError, match=r"cannot read .*stats\.jsonl: it is a folder"):
         RunFolder(tmp_path).drop_statistics_after(1)
 
 

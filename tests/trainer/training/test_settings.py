@@ -1,5 +1,6 @@
 """Settings on the command line: every field but the preset, in its own type, or a clear error."""
 
+import os
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -63,8 +64,8 @@ def test_a_file_sets_fields_in_their_own_types(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("gamma = 1", "sets gamma, which is no setting: expected some of preset, epochs, batch_size,"),
-        ('data = "mnist"', "sets data, which is no setting"),
+        ("gamma = 1", "sets 'gamma', which is no setting: expected some of preset, epochs, batch_size,"),
+        ('data = "mnist"', "sets 'data', which is no setting"),
         ("epochs = 1.5", r"sets epochs to 1\.5: expected a whole number"),
         ("epochs = true", "sets epochs to True: expected a whole number"),
         ("bfloat16 = 1", "sets bfloat16 to 1: expected true or false"),
@@ -72,6 +73,12 @@ def test_a_file_sets_fields_in_their_own_types(tmp_path: Path) -> None:
         ("preset = 7", "sets preset to 7: expected a text"),
         ("epochs: 7", "is no TOML file"),
         ("\udcff", "is no TOML file"),
+        ("epochs = " + "9" * 5000, "is no TOML file"),
+        ("epochs = 0x" + "f" * 5000, "sets epochs to a number of thousands of digits: expected a whole number"),
+        ("epochs = [0x" + "f" * 5000 + "]", "sets epochs to a number of thousands of digits: expected a whole number"),
+        ("learning_rate = 1" + "0" * 400, "sets learning_rate to 1000"),
+        ("epochs = " + "[" * 100_000, "is no TOML file"),
+        ("#" * 2**20 + "\n", "is no file of settings: it has more than 1,048,576 bytes"),
     ],
 )
 def test_a_file_that_is_not_of_settings_is_refused_by_name(tmp_path: Path, text: str, told: str) -> None:
@@ -84,3 +91,9 @@ def test_a_file_that_is_not_of_settings_is_refused_by_name(tmp_path: Path, text:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"cannot read the settings .*absent\.toml: No such file"):
         read_settings(tmp_path / "absent.toml")
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.toml")
+    with pytest.raises(TrainingError, match=r"cannot read the settings .*run\.toml: it is a named pipe"):
+        read_settings(tmp_path / "run.toml")

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load
 
+from pocketgan.files import open_regular_file
 from pocketgan_trainer.errors import JudgeError
 from pocketgan_trainer.evaluate.judge_networks import FirstJudgeNetwork, JudgeNetwork, SecondJudgeNetwork, pixels_of
 
@@ -83,7 +84,8 @@ def load_judge(which: JudgeName) -> Judge:
     path = FOLDER / f"{which}.safetensors"
     remedy = "install pocketgan anew"
     try:
-        contents = path.read_bytes()
+        with open_regular_file(path) as file:
+            contents = file.read()
     except OSError as error:
         message = f"cannot read the {which} judge {path}: {error.strerror or error}; {remedy}"
         raise JudgeError(message) from error

@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import nn
 
-from pocketgan.files import whole_file
+from pocketgan.errors import first_line
+from pocketgan.files import open_regular_file, whole_file
 from pocketgan_trainer.data.mnist import Digits
 from pocketgan_trainer.errors import JudgeError
 from pocketgan_trainer.evaluate.judge import Views
 from pocketgan_trainer.evaluate.pixel_components import PixelSpace, fit_pixel_space, project
 from pocketgan_trainer.evaluate.small_classifier import Recipe, convolution, train_classifier
+from pocketgan_trainer.tensor_files import check_values, form_of, read_header, read_tensors
 
 FEATURES = 64
 _EPOCHS = 3
@@ -86,11 +87,15 @@ def own_judge(training: Digits, classes: int, path: Path | None) -> OwnJudge | P
 
 def _kept(path: Path, classes: int, size: int) -> nn.Sequential:
     network = _network(classes, size)
+    forms = {name: frozenset({form_of(tensor)}) for name, tensor in network.state_dict().items()}
     try:
-        network.load_state_dict(load(path.read_bytes()))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        message = f"{path} is not the judge of this run ({str(error).splitlines()[0]}): remove it, and it is trained again"
-        raise JudgeError(message) from error
+        with open_regular_file(path) as file:
+            _, tensors = read_tensors(file, read_header(file), forms)
+        check_values(tensors)
+        network.load_state_dict(tensors)
+    except (OSError, ValueError, RuntimeError) as error:
+        remark = (error.strerror if isinstance(error, OSError) else None) or first_line(error)
+        raise JudgeError(f"{path} is not the judge of this run ({remark}): remove it, and it is trained again") from error
     return network
 
 

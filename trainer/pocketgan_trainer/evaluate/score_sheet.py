@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pocketgan.console import printable
 from pocketgan.files import whole_file
 from pocketgan_trainer.evaluate.score_rows import Row
 from pocketgan_trainer.evaluate.score_table import html_table
@@ -84,7 +85,7 @@ def _line(text: str) -> NDArray[np.uint8]:
 
 def _write(image: Image.Image, left: int, top: int, text: str) -> None:
     # Where Pillow is built without FreeType, its font has no other characters than these.
-    plain = text.encode("ascii", "replace").decode()
+    plain = printable(text).encode("ascii", "replace").decode()
     ImageDraw.Draw(image).text((left, top), plain, fill=_INK, font=ImageFont.load_default())
 
 
@@ -93,7 +94,7 @@ def _sheet_width() -> int:
 
 
 def _page(evaluation: Evaluation, rows: Sequence[Row], sheet: bytes) -> str:
-    title = escape(f"gan-eval: {', '.join(source.name for source in evaluation.sources)}")
+    title = escape(printable(f"gan-eval: {', '.join(source.name for source in evaluation.sources)}"))
     picture = base64.b64encode(sheet).decode()
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n'

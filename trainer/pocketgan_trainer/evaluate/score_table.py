@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from html import escape
 
 from rich.table import Table
-from rich.text import Text
 
+from pocketgan.console import printable
 from pocketgan_trainer.evaluate.score_rows import Row
 from pocketgan_trainer.evaluate.scores import REAL_SAMPLES, Evaluation
 from pocketgan_trainer.evaluate.told_apart import TESTED_IMAGES
@@ -15,13 +15,13 @@ FIGURE = "figure"
 
 
 def terminal_table(evaluation: Evaluation, rows: Sequence[Row]) -> Table:
-    """Return the table for a terminal."""
-    table = Table(title=None, caption=Text(caption(evaluation)), caption_justify="left")
+    """Return the table for a terminal, to be printed on a PlainConsole."""
+    table = Table(title=None, caption=caption(evaluation), caption_justify="left")
     table.add_column(FIGURE, overflow="fold")
     for name in _columns(evaluation):
-        table.add_column(Text(name, overflow="fold"), justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(text) for text in _texts(row)))
+        table.add_row(*_texts(row))
     return table
 
 
@@ -69,7 +69,8 @@ def caption(evaluation: Evaluation) -> str:
 
 
 def _columns(evaluation: Evaluation) -> list[str]:
-    return [evaluation.real.name, *(source.name for source in evaluation.sources)]
+    """Return the names of the columns, of which most are paths: for a terminal, and for files that others look at in one."""
+    return [printable(name) for name in (evaluation.real.name, *(source.name for source in evaluation.sources))]
 
 
 def _texts(row: Row) -> list[str]:

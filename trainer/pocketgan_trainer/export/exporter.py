@@ -42,6 +42,7 @@ from pocketgan_trainer.export.verify import (
     check_variety,
     compare,
 )
+from pocketgan_trainer.leftovers import remove_leftovers
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_generator
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.sampling import draw
@@ -111,6 +112,7 @@ def export(
         checks += [check_sums(as_run), check_batches(without_card, feeds, images)]
     if not force and any(check.problem is not None for check in checks):
         raise RefusedExportError(checks)
+    remove_leftovers(file.parent, file.name.__eq__)
     float_model = build_graph(layers, preset.latent_size, "fp32")
     others = compared_with(baselines(float_model, precision, layers, preset.latent_size), without_card, feeds, reference)
 

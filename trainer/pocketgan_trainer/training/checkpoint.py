@@ -10,15 +10,27 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from reprlib import repr as shortened
+from typing import BinaryIO
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pocketgan.files import whole_file
+from pocketgan.files import open_regular_file, whole_file
 from pocketgan_trainer.errors import CheckpointError, TrainingError
+from pocketgan_trainer.tensor_files import UnfitTensorError, read_header, read_tensors
+from pocketgan_trainer.training.checkpoint_form import (
+    AVERAGE,
+    EARLIER_SUMS,
+    RANDOM,
+    RANDOM_OF_CUDA,
+    SUMS,
+    check_state,
+    read_position,
+    tensor_forms,
+)
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.presets import PRESETS, build_generator
 from pocketgan_trainer.training.progress import Progress
@@ -26,9 +38,7 @@ from pocketgan_trainer.training.shared_networks import own_network
 from pocketgan_trainer.training.steps import Players
 
 _FORMAT = "pocketgan checkpoint 1"
-_AVERAGE = "average"
-_EARLIER_SUMS = 4
-"""So many were kept before steps could be skipped, and counted: then all did count."""
+_LONGEST_REMARK = 300
 
 
 @dataclass(frozen=True)
@@ -53,9 +63,9 @@ def save_checkpoint(
     The old one is kept as `previous`, if that is given: should the new one ever turn out to be damaged, it is still there.
     `sums` are those of `progress.no_sums`. Raises OutputError if the file cannot be written.
     """
-    tensors = {"sums": sums, "random.cpu": torch.get_rng_state()}
+    tensors = {SUMS: sums, RANDOM: torch.get_rng_state()}
     if sums.is_cuda:
-        tensors["random.cuda"] = torch.cuda.get_rng_state(sums.device)
+        tensors[RANDOM_OF_CUDA] = torch.cuda.get_rng_state(sums.device)
     for name, network in _networks(players).items():
         tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
     for name, optimizer in _optimizers(players).items():
@@ -79,50 +89,66 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read and check a checkpoint.
+    """Read and check a checkpoint: whatever is in it is such as a run saves, so that restoring can but lack a part.
 
-    Raises CheckpointError if the file is absent, a pickle, damaged, of another program, or of a preset that is not known here.
+    Raises CheckpointError if the file is absent, a pickle, damaged, of another program, of a preset that is not known here, or
+    holds values that no run has.
     """
     try:
-        with path.open("rb") as file:
-            head = file.read(2)
-            file.seek(0)
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        with open_regular_file(path) as file:
+            return _read(path, file)
     except OSError as error:
         raise CheckpointError(f"cannot read checkpoint {path}: {error.strerror}; train first, or name another one") from error
+
+
+def _read(path: Path, file: BinaryIO) -> Checkpoint:
     try:
-        with safe_open(path, framework="pt") as file:
-            text = file.metadata() or {}
-            # Copies: safetensors maps the file into memory, and whoever shortened it would end this process.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError) as error:
+        header = read_header(file)
+    except ValueError as error:
         # Only now: the length at the head of a sound file may begin with the same bytes.
-        if head[:1] == b"\x80" or head == b"PK":
+        file.seek(0)
+        if (head := file.read(2))[:1] == b"\x80" or head == b"PK":
             raise CheckpointError(
                 f"{path} is a pickled file, which could run code when it is loaded: expected a .safetensors file of gan-train"
             ) from error
-        raise CheckpointError(
-            f"{path} is damaged or not a checkpoint ({error}): expected a .safetensors file of gan-train"
-        ) from error
+        raise _damaged(path, error) from error
+    text = header.text
     if text.get("format") != _FORMAT:
         raise CheckpointError(
-            f"{path} is not a checkpoint of gan-train: its format is {text.get('format')!r}, expected {_FORMAT!r}"
-        )
-    if text.get("sha256") != _digest(tensors):
-        raise CheckpointError(
-            f"{path} is damaged: the SHA-256 of its tensors is not the one written in it; use another checkpoint"
+            f"{path} is not a checkpoint of gan-train: its format is {shortened(text.get('format'))}, expected {_FORMAT!r}"
         )
     try:
         config = TrainingConfig.from_json(text["config"])
-        progress = Progress(**json.loads(text["progress"]))
-        threads = int(text["threads"]) if "threads" in text else None
+        progress, threads = read_position(text, config)
     except (KeyError, TypeError, ValueError, TrainingError) as error:
-        raise CheckpointError(f"{path} has a config or position that cannot be read: {error}") from error
+        raise CheckpointError(f"{path} has a config or position that cannot be read: {_remark(error)}") from error
     if config.preset not in PRESETS:
         raise CheckpointError(
-            f"{path} is of preset {config.preset!r}, which is not known here: expected one of {', '.join(PRESETS)}"
+            f"{path} is of preset {shortened(config.preset)}, which is not known here: expected one of {', '.join(PRESETS)}"
         )
-    return Checkpoint(path, sha256, config, progress, threads, tensors)
+    try:
+        contents, tensors = read_tensors(file, header, tensor_forms(config))
+        if text.get("sha256") != _digest(tensors):
+            raise CheckpointError(
+                f"{path} is damaged: the SHA-256 of its tensors is not the one written in it; use another checkpoint"
+            )
+        check_state(tensors, progress)
+    except UnfitTensorError as error:
+        raise CheckpointError(
+            f"{path} is no sound checkpoint of preset {config.preset!r}: {error}; use another one, or the version that wrote it"
+        ) from error
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    return Checkpoint(path, hashlib.sha256(contents).hexdigest(), config, progress, threads, tensors)
+
+
+def _damaged(path: Path, error: ValueError) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged or not a checkpoint ({_remark(error)}): expected a .safetensors file of gan-train")
+
+
+def _remark(error: Exception) -> str:
+    """Return what an error says, of which a stranger's file may make a long text."""
+    return " ".join(str(error)[:_LONGEST_REMARK].split())
 
 
 def restore_generator(checkpoint: Checkpoint) -> nn.Module:
@@ -131,7 +157,7 @@ def restore_generator(checkpoint: Checkpoint) -> nn.Module:
     Raises CheckpointError if its weights do not fit.
     """
     generator = build_generator(checkpoint.config)
-    _load_network(generator, _AVERAGE if checkpoint.config.ema_halflife_images else "generator", checkpoint)
+    _load_network(generator, AVERAGE if checkpoint.config.ema_halflife_images else "generator", checkpoint)
     return generator.eval()
 
 
@@ -144,23 +170,30 @@ def restore_run(checkpoint: Checkpoint, players: Players, sums: Tensor) -> None:
         _load_network(network, name, checkpoint)
     for name, optimizer in _optimizers(players).items():
         _load_moments(optimizer, name, checkpoint)
-    saved_sums = checkpoint.tensors.get("sums")
-    if saved_sums is not None and saved_sums.shape == (_EARLIER_SUMS,):
-        saved_sums = torch.cat([saved_sums, torch.tensor([float(checkpoint.progress.step)], dtype=saved_sums.dtype)])
-    if saved_sums is None or saved_sums.shape != sums.shape or "random.cpu" not in checkpoint.tensors:
+    saved_sums = checkpoint.tensors.get(SUMS)
+    if saved_sums is None or RANDOM not in checkpoint.tensors:
         raise CheckpointError(f"{checkpoint.path} lacks the sums or the random state of its run; use another checkpoint")
+    if saved_sums.shape == (EARLIER_SUMS,):
+        saved_sums = torch.cat([saved_sums, torch.tensor([float(checkpoint.progress.step)], dtype=saved_sums.dtype)])
     sums.copy_(saved_sums)
-    if sums.is_cuda != ("random.cuda" in checkpoint.tensors):
+    if sums.is_cuda != (RANDOM_OF_CUDA in checkpoint.tensors):
         there, here = ("cpu", "cuda") if sums.is_cuda else ("cuda", "cpu")
         raise CheckpointError(f"{checkpoint.path} was saved on {there} and cannot go on on {here}: use --device {there}")
-    torch.set_rng_state(checkpoint.tensors["random.cpu"])
+    torch.set_rng_state(checkpoint.tensors[RANDOM])
     if sums.is_cuda:
-        torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"], sums.device)
+        _set_random_state_of_cuda(sums.device, checkpoint)
+
+
+def _set_random_state_of_cuda(device: torch.device, checkpoint: Checkpoint) -> None:
+    try:
+        torch.cuda.set_rng_state(checkpoint.tensors[RANDOM_OF_CUDA], device)
+    except RuntimeError as error:  # what a sound one is, only CUDA knows
+        raise CheckpointError(f"{checkpoint.path} has a random state that is none of CUDA's; use another checkpoint") from error
 
 
 def _networks(players: Players) -> dict[str, nn.Module]:
     networks = {"generator": own_network(players.generator), "discriminator": own_network(players.discriminator)}
-    return networks if players.average is None else {**networks, _AVERAGE: players.average}
+    return networks if players.average is None else {**networks, AVERAGE: players.average}
 
 
 def _optimizers(players: Players) -> dict[str, Optimizer]:
@@ -193,14 +226,14 @@ def _load_moments(optimizer: Optimizer, name: str, checkpoint: Checkpoint) -> No
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for index, weight in enumerate(weights):
-        for moment, shape in (("step", ()), ("exp_avg", weight.shape), ("exp_avg_sq", weight.shape)):
+        for moment in ("step", "exp_avg", "exp_avg_sq"):
             tensor = checkpoint.tensors.get(f"{name}.{index}.{moment}")
-            if tensor is None or tensor.shape != shape:
+            if tensor is None:
                 raise CheckpointError(
                     f"{checkpoint.path}: its {name} does not fit preset {checkpoint.config.preset!r}; use another one"
                 )
             # The optimizer keeps and changes it; a fused one takes it to lie in memory as the weight does.
-            own = torch.empty_like(weight) if shape else torch.empty(())
+            own = torch.empty_like(weight) if tensor.dim() else torch.empty(())
             moments.setdefault(index, {})[moment] = own.copy_(tensor)
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
 

@@ -2,11 +2,20 @@
 
 import json
 import math
+import re
 from dataclasses import MISSING, asdict, dataclass, fields
+from reprlib import repr as shortened
 
 from pocketgan.address import SEED_LIMIT
+from pocketgan_trainer.data.class_names import LONGEST_CLASS, LONGEST_DATA_SET, MOST_CLASSES
 from pocketgan_trainer.data.data_facts import MNIST_FACTS, DataFacts
 from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.strict_json import read_json
+
+LARGEST_COUNT = 2**31 - 1
+"""No run has more epochs, images in a step or images in a half-life."""
+
+_DATA_SET = re.compile(f"(my-)?[a-z0-9-]{{1,{LONGEST_DATA_SET}}}")
 
 
 @dataclass(frozen=True)
@@ -52,11 +61,16 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Raise TrainingError if a value makes no sense."""
-        for name, value, least in (("epochs", self.epochs, 1), ("batch size", self.batch_size, 2), ("seed", self.seed, 0)):
+        for name, value, least, most in (
+            ("epochs", self.epochs, 1, LARGEST_COUNT),
+            ("batch size", self.batch_size, 2, LARGEST_COUNT),
+            ("ema_halflife_images", self.ema_halflife_images, 0, LARGEST_COUNT),
+            ("seed", self.seed, 0, SEED_LIMIT - 1),
+        ):
             if value < least:
-                raise TrainingError(f"{name} {value} is out of range: expected at least {least}")
-        if self.seed >= SEED_LIMIT:
-            raise TrainingError(f"seed {self.seed} is out of range: expected at most {SEED_LIMIT - 1}")
+                raise TrainingError(f"{name} {shortened(value)} is out of range: expected at least {least}")
+            if value > most:
+                raise TrainingError(f"{name} {shortened(value)} is out of range: expected at most {most}")
         if not 0 < self.learning_rate < 1:
             raise TrainingError(f"learning rate {self.learning_rate} is out of range: expected between 0 and 1")
         for name, share in (("adam_beta1", self.adam_beta1), ("adam_beta2", self.adam_beta2)):
@@ -75,16 +89,15 @@ class TrainingConfig:
         for name, number in (
             ("gradient_penalty", self.gradient_penalty),
             ("class_weight", self.class_weight),
-            ("ema_halflife_images", self.ema_halflife_images),
         ):
             if not 0 <= number < math.inf:
                 raise TrainingError(f"{name} {number} is out of range: expected a number from 0")
-
         if not self.refinement_share and (self.class_weight or self.shifted_share):
             raise TrainingError(
                 f"class_weight {self.class_weight} and shifted_share {self.shifted_share} without effect: expected a "
                 "refinement_share above 0, or both of them 0"
             )
+        _check_data(self.data)
 
     def to_json(self) -> str:
         """Return the config as a JSON object of its fields, but for numbers of classes that are not known."""
@@ -100,8 +113,8 @@ class TrainingConfig:
         Raises TrainingError if fields are missing, unknown or of a wrong type.
         """
         try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
+            values = read_json(text)
+        except ValueError as error:
             raise TrainingError(f"training config is not JSON: {error}") from error
         types = {field.name: field.type for field in fields(cls)}
         required = {field.name for field in fields(cls) if field.default is MISSING}
@@ -118,6 +131,20 @@ class TrainingConfig:
         if wrong:
             raise TrainingError(f"training config has a value of the wrong type in: {', '.join(wrong)}")
         return cls(**values, data=data)
+
+
+def _check_data(data: DataFacts) -> None:
+    """Raise TrainingError if names of a data set and its classes are none that data gets here, see `data.class_names`."""
+    if not _DATA_SET.fullmatch(data.name):
+        raise TrainingError(f"data set name {shortened(data.name)} is out of range: expected lower-case letters, digits, hyphens")
+    classes = data.classes
+    if len(classes) > MOST_CLASSES or len(set(classes)) < len(classes):
+        raise TrainingError(f"{len(classes)} classes are out of range: expected at most {MOST_CLASSES}, of different names")
+    for name in classes:
+        if not (name.isascii() and name.isalnum() and len(name) <= LONGEST_CLASS):
+            raise TrainingError(
+                f"class name {shortened(name)} is out of range: expected 1 to {LONGEST_CLASS} ASCII letters and digits"
+            )
 
 
 def _read_data(values: object) -> DataFacts:

@@ -2,7 +2,9 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, astuple
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pocketgan.errors import PocketganError, first_line
 from pocketgan_trainer.data.mnist import Digits
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.checkpoint import save_checkpoint
@@ -53,6 +56,9 @@ class Report(Protocol):
     def skipped(self, step: int) -> None:
         """Take note that a step, counted from 1 over the whole run, had a gradient that was not finite."""
 
+    def trouble(self, message: str) -> None:
+        """Take note of what went wrong without an end to the run, in a line."""
+
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
         """Take note of a finished epoch, and of what has begun to go wrong."""
 
@@ -78,7 +84,8 @@ class Diary:
         self._lines = self._run.drop_statistics_after(progress.epoch)
         self._run.write_config(self._config)
         # From the whole set: files often come class by class.
-        self._run.write_sheet(self._run.reals, digits.images[np.linspace(0, len(digits) - 1, SHEET_IMAGES).astype(int)])
+        reals = digits.images[np.linspace(0, len(digits) - 1, SHEET_IMAGES).astype(int)]
+        self._write_picture(self._run.reals, lambda path: self._run.write_sheet(path, reals))
         if progress == Progress():
             self._save(players, progress, sums)
 
@@ -113,7 +120,7 @@ class Diary:
         seen = self._observe(players)
         progress = progress.after_epoch(seen.frechet_ratio, lap.seconds())
         sheet = self._draw(players, 0, np.arange(SHEET_IMAGES) % max(1, len(asked_classes(self._config))))
-        self._run.write_sheet(self._run.sheet_of_epoch(progress.epoch), sheet)
+        self._write_picture(self._run.sheet_of_epoch(progress.epoch), lambda path: self._run.write_sheet(path, sheet))
 
         signs = signs_of(seen, self._lines, self._remedies)
         before = standing_signs(self._lines)
@@ -153,5 +160,16 @@ class Diary:
 
     def _draw_curves(self, at_once: bool) -> None:
         if at_once or time.monotonic() - self._curves_drawn_at > _CURVES_SECONDS:
-            write_curves(self._run.curves, self._lines)
+            self._write_picture(self._run.curves, lambda path: write_curves(path, self._lines))
             self._curves_drawn_at = time.monotonic()
+
+    def _write_picture(self, path: Path, write: Callable[[Path], None]) -> None:
+        """Have a picture written; what cannot be drawn is told, for no picture is worth a run. Raises OutputError."""
+        try:
+            write(path)
+        except PocketganError:
+            raise
+        except Exception as error:  # whatever a library for pictures raises
+            self._report.trouble(
+                f"{path} was not drawn ({type(error).__name__}: {first_line(error)}); training goes on without it"
+            )

@@ -14,7 +14,7 @@ from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
-from pocketgan_trainer.training.run_folder import LAST, PREVIOUS, RunFolder, find_run_folder
+from pocketgan_trainer.training.run_folder import LAST, PREVIOUS, RunFolder, find_run_folder, newer_runs
 from pocketgan_trainer.training.settings import FLAGS, Setting
 
 
@@ -103,16 +103,29 @@ def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Set
         for name, value in wanted.items()
         if getattr(config, name) != value
     ]
+    newer = _notes_on_newer_runs(folder, run)
     if differing:
         raise TrainingError(
             f"cannot resume {run.path} with {', '.join(differing)}: leave these options out, or start a new run without --resume"
+            + "".join(f"; {note}" for note in newer)
         )
     if config.epochs < checkpoint.config.epochs:
         raise TrainingError(
             f"{run.path} is a run of {checkpoint.config.epochs} epochs: expected --epochs of that or more; Ctrl-C ends it"
         )
-    notes = (*((trouble,) if trouble else ()), *_notes_on_more_epochs(checkpoint.config.epochs, config))
+    notes = (*newer, *((trouble,) if trouble else ()), *_notes_on_more_epochs(checkpoint.config.epochs, config))
     return ResumedRun(run, checkpoint, config, trouble is not None, notes)
+
+
+def _notes_on_newer_runs(folder: Path, run: RunFolder) -> tuple[str, ...]:
+    newer = newer_runs(folder, run)
+    if not newer:
+        return ()
+    are = f"and {len(newer) - 1:,} more are newer, but have" if len(newer) > 1 else "is newer, but has"
+    return (
+        f"{newer[0].path} {are} no checkpoint, as after a kill before the first step; taking {run.path}; to train the newer one, "
+        "start it again without --resume",
+    )
 
 
 def _notes_on_more_epochs(planned: int, config: TrainingConfig) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """How far a run has come, and what it measured since its current epoch began."""
 
-import math
 import time
 from dataclasses import dataclass, replace
+from reprlib import repr as shortened
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ SCORE_NOISE = 0.1
 
 Within that, the later epoch is to be preferred: it has learned more, and where the rate falls, it also lies nearer to its end.
 """
+
+_LARGEST = 2**60
+"""No count, time or score of a run comes near to it."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,12 @@ class Progress:
         """Raise ValueError if this is no position that a run can have."""
         counts = (self.epoch, self.step, self.images_seen)
         times = (self.seconds,) if self.best_score is None else (self.seconds, self.best_score)
-        if not all(type(count) is int and count >= 0 for count in counts):
-            raise ValueError(f"epoch, step and images seen are {counts}, expected whole numbers from 0")
-        if not all(type(value) in (int, float) and math.isfinite(value) for value in times):
-            raise ValueError(f"seconds and best score are {times}, expected finite numbers")
+        if not all(type(count) is int and 0 <= count <= _LARGEST for count in counts):
+            raise ValueError(f"epoch, step and images seen are {shortened(counts)}, expected whole numbers from 0")
+        if not all(type(value) in (int, float) and 0 <= value <= _LARGEST for value in times):
+            raise ValueError(f"seconds and best score are {shortened(times)}, expected finite numbers from 0")
         if type(self.statistics_frozen) is not bool:
-            raise ValueError(f"statistics_frozen is {self.statistics_frozen!r}, expected true or false")
+            raise ValueError(f"statistics_frozen is {shortened(self.statistics_frozen)}, expected true or false")
 
     def is_best(self, score: float) -> bool:
         """Return whether an epoch's score lies so near to the lowest one that the later epoch is to be preferred."""

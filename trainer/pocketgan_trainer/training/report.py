@@ -35,6 +35,11 @@ class Reports:
         for report in self._reports:
             report.skipped(step)
 
+    def trouble(self, message: str) -> None:
+        """Tell of trouble."""
+        for report in self._reports:
+            report.trouble(message)
+
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
         """Tell of an epoch."""
         for report in self._reports:
@@ -42,7 +47,7 @@ class Reports:
 
 
 class ConsoleReport:
-    """Reports to `console`; use it as a context manager around the run."""
+    """Reports to `console`, a PlainConsole; use it as a context manager around the run."""
 
     def __init__(self, console: Console, epochs: int, steps_per_epoch: int) -> None:
         self._console = console
@@ -52,6 +57,7 @@ class ConsoleReport:
         self._shown_images = self._epoch_images = 0
         self._skipped_steps = 0
         """Of the epoch under way."""
+        self._told_troubles: set[str] = set()
         self._bar = Bar(
             # Two lines, so that they fit on a terminal of 80 columns.
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -96,6 +102,12 @@ class ConsoleReport:
         self._skipped_steps += 1
         if self._skipped_steps <= _TOLD_SKIPPED_STEPS:
             self._console.print(f"warning: NaN in step {step:,}: skipped; if there are many, try a lower --lr")
+
+    def trouble(self, message: str) -> None:
+        """Print a line, but not the same one again."""
+        if message not in self._told_troubles:
+            self._told_troubles.add(message)
+            self._console.print(f"warning: {message}")
 
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
         """Print a finished epoch: how it went, what its images are like, and what has begun to go wrong."""

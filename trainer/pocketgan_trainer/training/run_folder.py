@@ -1,5 +1,6 @@
 """The numbered folder that holds everything one training run leaves behind."""
 
+import io
 import json
 import os
 import re
@@ -12,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.errors import OutputError
-from pocketgan.files import open_to_continue, whole_file
+from pocketgan.files import open_regular_file, open_to_continue, whole_file
 from pocketgan.locking import locked_where_possible
 from pocketgan.pictures import contact_sheet
 from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.leftovers import remove_leftovers
+from pocketgan_trainer.strict_json import read_json
 from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.presets import PRESETS
 
 RUNS = Path("runs")
 """Where runs are kept unless the user says otherwise, relative to the working folder."""
@@ -25,6 +29,11 @@ LAST = "last.safetensors"
 PREVIOUS = "previous.safetensors"
 BEST = "best.safetensors"
 
+_MOST_BYTES_OF_STATISTICS = 2**26
+_MOST_LINES_OF_STATISTICS = 200_000
+_LARGEST_NUMBER = 2**53
+
+_OF_A_RUN = re.compile(r"(last|previous|best|judge)\.safetensors|config\.json|stats\.jsonl|(reals|curves|fakes_epoch_\d+)\.png")
 _NAME = re.compile(r"(\d{4,})-.+")
 
 
@@ -90,6 +99,13 @@ class RunFolder:
                 raise OutputError(f"cannot write into {self.path}: {error.strerror}") from error
             yield
 
+    def remove_leftovers(self) -> None:
+        """Remove what killed processes left of files of this run; call it while it is `held`.
+
+        Raises OutputError if the folder cannot be read.
+        """
+        remove_leftovers(self.path, lambda name: _OF_A_RUN.fullmatch(name) is not None)
+
     def write_config(self, config: TrainingConfig) -> None:
         """Write `config.json`. Raises OutputError if that fails."""
         with whole_file(self.path / "config.json") as temporary:
@@ -97,8 +113,10 @@ class RunFolder:
 
     def write_sheet(self, path: Path, images: NDArray[np.uint8]) -> None:
         """Write images uint8 [N, H, W] as one PNG sheet, `path`. Raises OutputError if that fails."""
+        encoded = io.BytesIO()
+        contact_sheet(images).save(encoded, format="PNG")
         with whole_file(path) as temporary:
-            contact_sheet(images).save(temporary, format="PNG")
+            temporary.write_bytes(encoded.getvalue())
 
     def append_statistics(self, statistics: Mapping[str, object]) -> None:
         """Append one epoch to `stats.jsonl`. Raises OutputError if that fails."""
@@ -122,16 +140,24 @@ class RunFolder:
     def read_statistics(self) -> list[dict[str, object]]:
         """Return the lines of `stats.jsonl`, oldest first; none if there is no such file.
 
-        A killed run may have written half a line, which is left out. Raises TrainingError if the file cannot be read.
+        A killed run may have written half a line, which is left out, as is all else that no run writes. Raises TrainingError if
+        the file cannot be read, or is larger than that of any run.
         """
         statistics = self.path / "stats.jsonl"
         try:
-            lines = statistics.read_text(errors="replace").splitlines()
+            with open_regular_file(statistics) as file:
+                contents = file.read(_MOST_BYTES_OF_STATISTICS + 1)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise TrainingError(f"cannot read {statistics}: {error.strerror}; move it away to go on without it") from error
-        return [read for line in lines if (read := _whole_line(line)) is not None]
+        lines = contents.splitlines()
+        if len(contents) > _MOST_BYTES_OF_STATISTICS or len(lines) > _MOST_LINES_OF_STATISTICS:
+            raise TrainingError(
+                f"{statistics} is too large: expected at most {_MOST_BYTES_OF_STATISTICS:,} bytes and "
+                f"{_MOST_LINES_OF_STATISTICS:,} lines; move it away to go on without it"
+            )
+        return [read for line in lines if (read := _read_line(line)) is not None]
 
 
 def create_run_folder(parent: Path, preset: str, data_set: str) -> RunFolder:
@@ -154,28 +180,64 @@ def find_run_folder(path: Path, *checkpoints: str) -> RunFolder:
     """Return `path` itself if it is a run folder, else the newest run in it that has one of these files: LAST or BEST.
 
     A run has its first BEST at the end of its first epoch; LAST also when it is stopped before; PREVIOUS without LAST, if it was
-    killed while it saved. Raises TrainingError if there is no such run, or the folder cannot be read.
+    killed while it saved. Newer runs without them are passed over, see `newer_runs`. Raises TrainingError if there is no such
+    run, or the folder cannot be read.
     """
     if os.path.isfile(path / "config.json"):
         return RunFolder(path)
-    try:
-        numbered = sorted(_numbered(path)) if os.path.isdir(path) else []
-        runs = [run for _, run in numbered if any(os.path.isfile(run / checkpoint) for checkpoint in checkpoints)]
-    except OSError as error:
-        raise TrainingError(f"cannot read the folder {path}: {error.strerror}") from error
+    runs = [run for run in _in_order(path) if any(os.path.isfile(run / checkpoint) for checkpoint in checkpoints)]
     if not runs:
         expected = "expected a folder of gan-train with an epoch done; run gan-train first, or gan-train --resume"
         raise TrainingError(f"no training run in {path} with a {checkpoints[0]}: {expected}")
     return RunFolder(runs[-1])
 
 
-def _whole_line(line: str) -> dict[str, object] | None:
-    """Return what a line of statistics says; None if it is not whole."""
+def newer_runs(path: Path, run: RunFolder) -> list[RunFolder]:
+    """Return the runs in `path` that are newer than the one that `find_run_folder` found there, the newest first.
+
+    Raises TrainingError if the folder cannot be read.
+    """
+    runs = _in_order(path)
+    newer = runs[runs.index(run.path) + 1 :] if run.path in runs else []
+    return [RunFolder(one) for one in reversed(newer) if _looks_like_a_run(one)]
+
+
+def _in_order(path: Path) -> list[Path]:
+    """Return all in a folder that is named like runs, the oldest first; nothing if there is no folder."""
     try:
-        read = json.loads(line)
+        return [run for _, run in sorted(_numbered(path))] if os.path.isdir(path) else []
+    except OSError as error:
+        raise TrainingError(f"cannot read the folder {path}: {error.strerror}") from error
+
+
+def _looks_like_a_run(path: Path) -> bool:
+    """Return whether a numbered folder is a run's, even if it was killed before it wrote anything."""
+    preset = path.name.split("-")[1]
+    return os.path.isdir(path) and (preset in PRESETS or os.path.isfile(path / "config.json"))
+
+
+def _read_line(line: bytes) -> dict[str, object] | None:
+    """Return what a line of statistics says; None if it is not whole, or says what no run writes."""
+    try:
+        read = read_json(line)
     except ValueError:
         return None
-    return read if isinstance(read, dict) and "epoch" in read else None
+    if not isinstance(read, dict) or type(read.get("epoch")) is not int:
+        return None
+    return read if all(_is_sound(name, value) for name, value in read.items()) else None
+
+
+def _is_sound(name: str, value: object) -> bool:
+    if not isinstance(value, dict):
+        return value is None or isinstance(value, str | bool) or _is_number(value)
+    if name == "signs":
+        return all(isinstance(words, str) for words in value.values())
+    # Coverage and variety of a class may not be known, see Observation.
+    return all(_is_number(figure) or (figure is None and name != "class_shares") for figure in value.values())
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) <= _LARGEST_NUMBER)
 
 
 def _numbered(parent: Path) -> list[tuple[int, Path]]:

@@ -3,7 +3,9 @@
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+from reprlib import repr as shortened
 
+from pocketgan.files import open_regular_file
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.config import TrainingConfig
 
@@ -19,6 +21,10 @@ FLAGS = {
     "data": "data",
 }
 """The fields of TrainingConfig that have a command line option of their own, and its name."""
+
+_MOST_BYTES = 2**20
+_LARGEST_AS_FLOAT = 2**53
+_LARGEST_WHOLE = 2**64
 
 _TRUTH = {"true": True, "false": False}
 
@@ -53,18 +59,29 @@ def read_settings(path: Path) -> tuple[str | None, dict[str, Setting]]:
     """
     types = {field.name: field.type for field in fields(TrainingConfig) if field.name != "data"}
     try:
-        with path.open("rb") as file:
-            values = tomllib.load(file)
+        with open_regular_file(path) as file:
+            text = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise TrainingError(f"cannot read the settings {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    if len(text) > _MOST_BYTES:
+        raise TrainingError(f"{path} is no file of settings: it has more than {_MOST_BYTES:,} bytes")
+    try:
+        values = tomllib.loads(text.decode())
+    except (ValueError, RecursionError) as error:  # also of what is no UTF-8, and of a number with thousands of digits
         raise TrainingError(f"{path} is no TOML file ({error}): expected lines such as epochs = 50") from error
     for name, value in values.items():
         if name not in types:
-            raise TrainingError(f"{path} sets {name}, which is no setting: expected some of {', '.join(types)}")
-        if types[name] is float and type(value) is int:
+            raise TrainingError(f"{path} sets {shortened(name)}, which is no setting: expected some of {', '.join(types)}")
+        if types[name] is float and type(value) is int and abs(value) < _LARGEST_AS_FLOAT:
             values[name] = float(value)
-        elif type(value) is not types[name]:
+        elif type(value) is not types[name] or (type(value) is int and abs(value) >= _LARGEST_WHOLE):
             expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[types[name]]  # type: ignore[index]
-            raise TrainingError(f"{path} sets {name} to {value!r}: expected {expected}")
+            raise TrainingError(f"{path} sets {name} to {_shown(value)}: expected {expected}")
     return values.pop("preset", None), values
+
+
+def _shown(value: object) -> str:
+    try:
+        return shortened(value)
+    except ValueError:  # Python writes no number that long
+        return "a number of thousands of digits"

@@ -67,6 +67,9 @@ class TensorBoardReport:
         """Count it for the epoch."""
         self._skipped_steps += 1
 
+    def trouble(self, message: str) -> None:
+        """Take no note: it is said elsewhere."""
+
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
         """Write all figures of the epoch, its warnings and its sheet."""
         figures = {**asdict(measured), **seen.to_statistics(), "skipped_steps": self._skipped_steps}
@@ -82,8 +85,10 @@ class TensorBoardReport:
                     self._writer.add_scalar(f"{name}/{class_name}" if class_name else name, number, epoch)
         for sign in warnings:
             self._writer.add_text("warnings", f"{sign.told}. Try {sign.advice}.", epoch)
-        with Image.open(self._run.sheet_of_epoch(epoch)) as sheet:
-            self._writer.add_image("fakes", np.asarray(sheet), epoch, dataformats="HW")
+        sheet_file = self._run.sheet_of_epoch(epoch)
+        if sheet_file.exists():  # else it could not be drawn
+            with Image.open(sheet_file) as sheet:
+                self._writer.add_image("fakes", np.asarray(sheet), epoch, dataformats="HW")
         self._writer.flush()
 
     @contextmanager

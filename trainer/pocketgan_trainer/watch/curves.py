@@ -1,19 +1,25 @@
 """`curves.png`: how a run went, from its statistics."""
 
-from collections.abc import Mapping, Sequence
+import io
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-
+from pocketgan.console import printable
 from pocketgan.files import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _SIZE_INCHES = (13.0, 7.0)
 _DOTS_PER_INCH = 90
 _MOST_NAMES = 12
 """Of more classes the names would not fit."""
+_LONGEST_NAME = 32
 
 
 def write_curves(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
@@ -21,6 +27,45 @@ def write_curves(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
 
     What a line lacks, since another version wrote it, is left out.
     """
+    with _matplotlib_as_delivered():
+        contents = _drawn(lines)
+    # Not by matplotlib, whose own trouble with files, such as a missing font, is none with this one.
+    with whole_file(path) as temporary:
+        temporary.write_bytes(contents)
+
+
+@contextmanager
+def _matplotlib_as_delivered() -> Iterator[None]:
+    """Have matplotlib draw as it does where nobody has set anything, and say nothing, for the block.
+
+    What the user has set is for the user's own pictures. A backend above all, as notebooks set it for all that they start, may be
+    one that cannot be imported here.
+    """
+    log = logging.getLogger("matplotlib")
+    level = log.level
+    set_by_user = {name: os.environ.pop(name) for name in ("MPLBACKEND", "MATPLOTLIBRC") if name in os.environ}
+    os.environ["MATPLOTLIBRC"] = os.devnull
+    log.setLevel(logging.CRITICAL)  # of settings that it does not understand, and folders that it cannot write
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of characters that its font lacks
+            import matplotlib
+
+            own = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
+            # Names are names, and no formulas.
+            with matplotlib.rc_context({**own, "text.parse_math": False}):
+                yield
+    finally:
+        log.setLevel(level)
+        del os.environ["MATPLOTLIBRC"]
+        os.environ.update(set_by_user)
+
+
+def _drawn(lines: Sequence[Mapping[str, object]]) -> bytes:
+    # Only now: all of it goes by what is set when it is imported, and is imported where there is something to draw.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
     FigureCanvasAgg(figure)
     (losses, scores, frechet), (shares, near, pairs) = figure.subplots(2, 3)
@@ -40,12 +85,13 @@ def write_curves(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
         {"pairs_named_training": "of images trained on", "pairs_named_held_out": "of images never seen"},
     )
     pairs.set_ylim(0.4, 1.02)
-    with whole_file(path) as temporary:
-        # Without the version of the program that drew it, the same run has the same file.
-        figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    encoded = io.BytesIO()
+    # Without the version of the program that drew it, the same run has the same file.
+    figure.savefig(encoded, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    return encoded.getvalue()
 
 
-def _plot(axes: Axes, title: str, lines: Sequence[Mapping[str, object]], names: Mapping[str, str]) -> None:
+def _plot(axes: "Axes", title: str, lines: Sequence[Mapping[str, object]], names: Mapping[str, str]) -> None:
     """Plot some fields of the lines over the epochs, each under its name."""
     _label(axes, title)
     for field, name in names.items():
@@ -56,20 +102,20 @@ def _plot(axes: Axes, title: str, lines: Sequence[Mapping[str, object]], names: 
         axes.legend()
 
 
-def _plot_classes(axes: Axes, lines: Sequence[Mapping[str, object]]) -> None:
+def _plot_classes(axes: "Axes", lines: Sequence[Mapping[str, object]]) -> None:
     _label(axes, "share of the images that are taken for each class")
     tables = [(line["epoch"], table) for line in lines if isinstance(table := line.get("class_shares"), dict)]
     names = list(tables[-1][1]) if tables else []
     for number, name in enumerate(names):
         points = [(epoch, table[name]) for epoch, table in tables if name in table]
         colour = f"C{number % 10}"
-        axes.plot(*zip(*points, strict=True), color=colour, label=name, marker=_marker(points))
+        axes.plot(*zip(*points, strict=True), color=colour, label=_shown(name), marker=_marker(points))
     axes.set_ylim(bottom=0)
     if 1 < len(names) <= _MOST_NAMES:
         axes.legend(ncols=2, fontsize="small")
 
 
-def _plot_lowest(axes: Axes, lines: Sequence[Mapping[str, object]]) -> None:
+def _plot_lowest(axes: "Axes", lines: Sequence[Mapping[str, object]]) -> None:
     _label(axes, "lowest of any class: coverage, variety (real: about 0.95, 1)")
     for field in ("coverage", "variety"):
         tables = [(line["epoch"], table) for line in lines if isinstance(table := line.get(field), dict)]
@@ -82,12 +128,20 @@ def _plot_lowest(axes: Axes, lines: Sequence[Mapping[str, object]]) -> None:
         axes.legend()
 
 
+def _shown(name: str) -> str:
+    """Return the name of a class for a legend, which leaves out names that begin with an underscore."""
+    shown = printable(name)[:_LONGEST_NAME]
+    return f" {shown}" if shown.startswith("_") else shown
+
+
 def _marker(points: Sequence[object]) -> str:
     """Return how the points of a line are marked: a single one would not show otherwise."""
     return "o" if len(points) == 1 else ""
 
 
-def _label(axes: Axes, title: str) -> None:
+def _label(axes: "Axes", title: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.set_title(title, fontsize="medium")
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

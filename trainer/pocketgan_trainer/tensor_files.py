@@ -1,0 +1,99 @@
+"""Safetensors files, looked at before they are read: what a file must hold is known, and nothing else gets into memory."""
+
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import BinaryIO, TypeAlias
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from pocketgan_trainer.strict_json import read_json
+
+Form: TypeAlias = tuple[torch.dtype, tuple[int, ...]]
+"""The type and the shape of a tensor."""
+
+_LONGEST_HEADER = 2**20
+_NEVER_NEGATIVE = ("running_var", "num_batches_tracked", "exp_avg_sq", "step")
+"""Last parts of the names of tensors that hold variances and counts."""
+
+
+class UnfitTensorError(ValueError):
+    """A tensor in a file, or all of them together, is none that it should hold."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """The beginning of a safetensors file."""
+
+    raw: bytes
+    text: Mapping[str, str]
+    """What the file says besides its tensors."""
+
+
+def form_of(tensor: Tensor) -> Form:
+    """Return a tensor's form."""
+    return tensor.dtype, tuple(tensor.shape)
+
+
+def read_header(file: BinaryIO) -> Header:
+    """Read the header of a safetensors file that is open at its beginning. Raises ValueError, in a line, if it has none."""
+    length = file.read(8)
+    (count,) = struct.unpack("<Q", length) if len(length) == 8 else (0,)
+    raw = file.read(count) if 0 < count <= _LONGEST_HEADER else b""
+    if not raw or len(raw) < count:
+        raise ValueError("it does not begin like a safetensors file")
+    try:
+        values = read_json(raw)
+    except ValueError as error:
+        raise ValueError(f"its header is not JSON: {error}") from error
+    text = values.get("__metadata__", {}) if isinstance(values, dict) else None
+    if not isinstance(text, dict) or not all(isinstance(value, str) for value in text.values()):
+        raise ValueError("its header is not that of a safetensors file")
+    return Header(length + raw, text)
+
+
+def read_tensors(file: BinaryIO, header: Header, forms: Mapping[str, frozenset[Form]]) -> tuple[bytes, dict[str, Tensor]]:
+    """Read the rest of a file; return its whole contents, and its tensors, on the CPU.
+
+    `forms` are the tensors that it may hold, each with the forms that it may have there. A file with more bytes than all of
+    these take is not read. Raises ValueError, in a line, if the file is damaged, and UnfitTensorError if it holds another tensor
+    or is too large.
+    """
+    most = len(header.raw) + sum(max(map(_bytes_of, choices)) for choices in forms.values())
+    found = os.fstat(file.fileno()).st_size
+    if found > most:
+        raise UnfitTensorError(f"it has {found:,} bytes, expected at most {most:,}")
+    contents = header.raw + file.read(most)
+    try:
+        tensors = load(contents)
+    except (
+        SafetensorError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # of types and sizes that torch does not know
+        raise ValueError(" ".join(str(error).split())) from error
+    for name, tensor in tensors.items():
+        if form_of(tensor) not in forms.get(name, ()):
+            expected = " or ".join(f"{dtype} {list(shape)}" for dtype, shape in forms.get(name, ())) or "no such tensor"
+            raise UnfitTensorError(f"{name[:80]!r} is {tensor.dtype} {list(tensor.shape)}, expected {expected}")
+    return contents, tensors
+
+
+def check_values(tensors: Mapping[str, Tensor]) -> None:
+    """Raise UnfitTensorError, in a line, if a tensor holds numbers that are not finite, or negative variances or counts."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise UnfitTensorError(f"{name!r} has values that are no finite numbers")
+        if name.endswith(_NEVER_NEGATIVE) and (tensor < 0).any():
+            raise UnfitTensorError(f"{name!r} has values below 0")
+
+
+def _bytes_of(form: Form) -> int:
+    dtype, shape = form
+    return int(dtype.itemsize * torch.Size(shape).numel())
