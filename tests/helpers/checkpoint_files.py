@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pocketgan_trainer.training.build_players import build_players
-from pocketgan_trainer.training.checkpoint import _digest
+from pocketgan_trainer.training.checkpoint import digest
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.steps import Players
 
@@ -52,7 +52,7 @@ def rewrite_tensors(path: Path, changes: Mapping[str, Tensor | None]) -> None:
     """Write the file again with some tensors changed, added, or left out where the change is None, and the right digest."""
     text, tensors = read(path)
     changed = {name: value for name, value in {**tensors, **changes}.items() if value is not None}
-    save_file(changed, path, metadata={**text, "sha256": _digest(changed)})
+    save_file(changed, path, metadata={**text, "sha256": digest(changed)})
 
 
 def header_length(contents: bytes) -> int:

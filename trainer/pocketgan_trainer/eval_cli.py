@@ -1,6 +1,7 @@
 """`gan-eval`: score models, or any digits in files, against real digits."""
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -138,6 +139,8 @@ def _evaluate(
     plan = Plan(count=count, seeds=seeds, told_apart=told_apart, cas=cas, classifier_seeds=classifier_seeds)
     evaluation = run_evaluation(sources, plan, load_mnist(data), load_mnist(data, "test"), say)
     rows = table_rows(evaluation, by_class)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what was measured in minutes shall not be lost for a character
     if json:
         sys.stdout.write(evaluation_json(evaluation, rows) + "\n")
     elif markdown:

@@ -8,7 +8,7 @@ from shlex import quote
 import torch
 
 from pocketgan.cpus import usable_cpus
-from pocketgan.errors import OutputError
+from pocketgan.errors import OutputError, PocketganError
 from pocketgan.files import remove_file
 from pocketgan_trainer.data.data_description import describe
 from pocketgan_trainer.data.data_facts import MNIST_FACTS, facts_of
@@ -33,7 +33,7 @@ from pocketgan_trainer.training.presets import DEFAULT_PRESET
 from pocketgan_trainer.training.report import ConsoleReport, Reports, clock
 from pocketgan_trainer.training.run_folder import RUNS, RunFolder, create_run_folder
 from pocketgan_trainer.training.settings import Setting
-from pocketgan_trainer.training.tensorboard import TensorBoardReport, has_tensorboard, require_tensorboard
+from pocketgan_trainer.training.tensorboard import TensorBoardReport, require_tensorboard
 from pocketgan_trainer.watch.validation_watch import watch_validation
 
 
@@ -110,7 +110,7 @@ def _threads(asked: Asked, processes: Processes, resumed: ResumedRun | None) -> 
 
 def _plan(asked: Asked, processes: Processes) -> Plan:
     if asked.tensorboard:
-        require_tensorboard()
+        require_tensorboard(asked.out or RUNS)
     device = choose_device(asked.device, processes.rank_here)
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -191,11 +191,7 @@ def _train(asked: Asked, plan: Plan, processes: Processes, console: PlainConsole
         watch = watch_validation(judge, plan.split, config.data.classes)
         steps_per_epoch = count_steps(config, len(plan.split.training))
         told: list[Report] = [reports.enter_context(ConsoleReport(console, config.epochs, steps_per_epoch))]
-        # Once begun, event files go on without being asked for again.
-        has_events = run.events.exists()
-        if has_events and not has_tensorboard():
-            console.print(f"note: the package tensorboard is not installed, so the event files in {run.events} do not go on")
-        elif asked.tensorboard or has_events:
+        if asked.tensorboard or _goes_on_with_events(run, console):
             told.append(reports.enter_context(TensorBoardReport(run, checkpoint.progress.epoch if checkpoint else 0)))
         diary = Diary(config, watch, run, Reports(told))
         try:
@@ -211,6 +207,18 @@ def _train(asked: Asked, plan: Plan, processes: Processes, console: PlainConsole
     for line in closing_lines(run, config.epochs, best.epoch, is_newest=asked.out is None):
         console.print(line)
     return 0
+
+
+def _goes_on_with_events(run: RunFolder, console: PlainConsole) -> bool:
+    """Return whether there are event files, which go on without being asked for again; if that cannot be, tell."""
+    if not run.events.exists():
+        return False
+    try:
+        require_tensorboard(run.events)
+    except PocketganError as error:
+        console.print(f"note: the event files of this run do not go on: {error}")
+        return False
+    return True
 
 
 def _own_judge(plan: Plan, run: RunFolder, console: PlainConsole) -> Looker:

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from pocketgan.errors import OutputError
-from pocketgan_trainer.errors import TrainExtraMissingError
+from pocketgan_trainer.errors import TrainExtraMissingError, TrainingError
 from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.tensorboard import TensorBoardReport, require_tensorboard
@@ -179,9 +179,14 @@ def test_the_package_is_asked_for_by_its_extra(monkeypatch: pytest.MonkeyPatch) 
     def find_nothing(name: str, package: str | None = None) -> ModuleSpec | None:
         return None
 
-    require_tensorboard()
+    require_tensorboard(Path("runs"))
     monkeypatch.setattr("pocketgan_trainer.training.tensorboard.find_spec", find_nothing)
     with pytest.raises(
         TrainExtraMissingError, match=r"--tensorboard needs the extra 'tensorboard'; .*pip install '\.\[.*tensorboard\]'"
     ):
-        require_tensorboard()
+        require_tensorboard(Path("runs"))
+
+
+def test_a_folder_that_it_cannot_write_to_is_refused_before_anything_is_trained() -> None:
+    with pytest.raises(TrainingError, match="has a name that is not UTF-8, where --tensorboard cannot write"):
+        require_tensorboard(Path(os.fsdecode(b"runs\xff")))

@@ -77,7 +77,7 @@ def save_checkpoint(
         "config": config.to_json(),
         "progress": json.dumps(asdict(progress)),
         "threads": str(torch.get_num_threads()),
-        "sha256": _digest(tensors),
+        "sha256": digest(tensors),
     }
     with whole_file(path, is_on_disk_at_once=False) as temporary, temporary.open("wb") as file:
         file.write(save(tensors, metadata=text))
@@ -128,7 +128,7 @@ def _read(path: Path, file: BinaryIO) -> Checkpoint:
         )
     try:
         contents, tensors = read_tensors(file, header, tensor_forms(config))
-        if text.get("sha256") != _digest(tensors):
+        if text.get("sha256") != digest(tensors):
             raise CheckpointError(
                 f"{path} is damaged: the SHA-256 of its tensors is not the one written in it; use another checkpoint"
             )
@@ -238,7 +238,7 @@ def _load_moments(optimizer: Optimizer, name: str, checkpoint: Checkpoint) -> No
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
+def digest(tensors: Mapping[str, Tensor]) -> str:
     """Return the SHA-256 over names, types, shapes and bytes of contiguous CPU tensors, in the order of their names."""
     digest = hashlib.sha256()
     for name in sorted(tensors):

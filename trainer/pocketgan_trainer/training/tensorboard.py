@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
@@ -11,24 +12,23 @@ from PIL import Image
 from torch import Tensor
 
 from pocketgan.errors import OutputError
-from pocketgan_trainer.errors import TrainExtraMissingError
+from pocketgan_trainer.errors import TrainExtraMissingError, TrainingError
 from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.watch.observation import Observation
 from pocketgan_trainer.watch.signs import Sign
 
 
-def has_tensorboard() -> bool:
-    """Return whether the package tensorboard is installed."""
-    return find_spec("tensorboard") is not None
-
-
-def require_tensorboard() -> None:
-    """Raise TrainExtraMissingError unless the package tensorboard is installed."""
-    if not has_tensorboard():
+def require_tensorboard(folder: Path) -> None:
+    """Raise TrainExtraMissingError unless the package tensorboard is installed, TrainingError if it cannot write to a folder."""
+    if find_spec("tensorboard") is None:
         raise TrainExtraMissingError(
             "--tensorboard needs the extra 'tensorboard'; run in pocketgan's checkout: pip install '.[cpu,train,tensorboard]'"
         )
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise TrainingError(f"{folder} has a name that is not UTF-8, where --tensorboard cannot write: choose another") from error
 
 
 class TensorBoardReport:

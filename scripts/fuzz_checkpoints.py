@@ -1,0 +1,149 @@
+"""Tries crafted checkpoints as gan-export and gan-train --resume load them. Linux only; needs the extra [train].
+
+    python scripts/fuzz_checkpoints.py [--count 1000] [--seed 0]
+
+Each is a sound checkpoint with some of its config, position, threads, tensors or header changed, and the right digest over what
+it holds then. It must load, or be refused by one of our own errors, in a line, within 30 seconds and without the process growing
+by more than 256 MB. Exit code 1 if any did not.
+"""
+
+import argparse
+import json
+import random
+import struct
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from pocketgan.errors import PocketganError
+from pocketgan_trainer.training.build_players import build_players
+from pocketgan_trainer.training.checkpoint import digest, load_checkpoint, restore_generator, save_checkpoint
+from pocketgan_trainer.training.loop import check_resumable
+from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.progress import Progress, no_sums
+from pocketgan_trainer.training.steps import Batch
+
+MOST_SECONDS, MOST_MEGABYTES = 30, 256
+CPU = torch.device("cpu")
+DEEP = "[" * 100_000
+TEXTS = ("", DEEP, "{}", "[]", "null", "9" * 5000, "-3", "0", "1025", " 1", "é\x1b")
+NAMES = ("", "x", "\x1b[2J", "average.0.weight", "generator.0.weight", "random.cuda", "sums")
+TYPES = (torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.uint8, torch.bool)
+SHAPES = ((0,), (), (1,), (4,), (7,), (16,), (2**40, 0), (2**62, 2, 0), (1, 1, 1, 1))
+NUMBERS = (0, -1, 1, 2**31, 2**53, 2**64, 10**400, 1.5, 1e308, float("nan"), float("inf"), True, None)
+VALUES = (*NUMBERS, *TEXTS, *NAMES, *PRESETS, "x" * 10**5, "../x", {}, [[]], [str(n) for n in range(2000)], ["a", "a"], {"a": {}})
+
+Contents = tuple[dict[str, str], dict[str, Tensor]]
+
+
+def sound(path: Path, preset: str) -> Contents:
+    """Return the texts and tensors of a checkpoint of a run that has taken a step."""
+    config = PRESETS[preset].config
+    players, labels = build_players(config, CPU), (torch.arange(8),) if PRESETS[preset].heeds_classes else ()
+    latents = torch.randn(8, PRESETS[preset].latent_size)
+    PRESETS[preset].step(players, Batch(torch.rand(8, 1, 28, 28), latents, labels, 0, 1.0, 1.0, 0.5))
+    save_checkpoint(path, config, players, Progress(step=1, images_seen=config.batch_size), no_sums(CPU))
+    with safe_open(path, framework="pt") as file:
+        return file.metadata(), dict(load_checkpoint(path).tensors)
+
+
+def change(rng: random.Random, text: dict[str, str], tensors: dict[str, Tensor]) -> None:
+    """Change a text, a field of a text, or the values, type, shape, name or existence of a tensor."""
+    name = rng.choice(list(tensors))
+    tensor = tensors[name]
+    match rng.randrange(9):
+        case 0:
+            text[rng.choice([*text, "extra"])] = rng.choice(TEXTS)
+        case 1 | 2 | 3:
+            of = rng.choice(["config", "progress"])
+            with suppress(ValueError, TypeError, RecursionError):  # another change took the fields away
+                whole = json.loads(text[of])
+                fields = whole["data"] if of == "config" and rng.random() < 0.4 else whole
+                field = rng.choice([*fields, "extra"])
+                fields[field] = rng.choice(VALUES)
+                if rng.random() < 0.1:
+                    del fields[field]
+                text[of] = json.dumps(whole)
+        case 4 | 5:
+            changed = tensor.flatten().clone()
+            values = (float("nan"), float("inf"), -1.0, 1e38, 1e-45, 0.0) if tensor.is_floating_point() else (0, 1, 255)
+            changed[rng.randrange(max(1, len(changed))) if rng.random() < 0.5 and len(changed) else slice(None)] = rng.choice(
+                values
+            )
+            tensors[name] = changed.reshape(tensor.shape)
+        case 6:
+            tensors[name] = tensor.to(rng.choice(TYPES)) if rng.random() < 0.5 else tensor.flatten()
+        case 7:
+            tensors[rng.choice([name, *NAMES])] = torch.zeros(rng.choice(SHAPES), dtype=tensor.dtype)
+        case _:
+            start = rng.choice([name, "generator.", "discriminator.", "average.", "generator_optimizer.", "random."])
+            for one in [one for one in tensors if one.startswith(start) and len(tensors) > 1]:
+                del tensors[one]
+
+
+def crafted(rng: random.Random, originals: list[Contents]) -> bytes:
+    """Return the bytes of a crafted checkpoint; in a tenth of them the header is one that safetensors does not write."""
+    text, tensors = (dict(part) for part in rng.choice(originals))
+    for _ in range(rng.choice([1, 1, 1, 2, 4])):
+        change(rng, text, tensors)
+    contents = save(tensors, metadata={**text, "sha256": digest(tensors)})
+    data_begins = 8 + struct.unpack("<Q", contents[:8])[0]
+    header = contents[8:data_begins].rstrip()
+    others = (DEEP.encode(), header[:-1] + b',"sums":{}}', header.replace(b"F32", b"F8_E8M0"), b'"' + header, b"{}", b"")
+    if rng.random() < 0.1:
+        header = rng.choice(others)
+    return struct.pack("<Q", len(header)) + header + contents[data_begins:]
+
+
+def attempt(path: Path) -> str:
+    """Return `loads`, or what a checkpoint is refused for; raise whatever else it comes to."""
+    try:
+        checkpoint = load_checkpoint(path)
+        restore_generator(checkpoint)
+        check_resumable(checkpoint, CPU)
+    except PocketganError as error:
+        if "\n" in str(error) or len(str(error)) > 2000:
+            raise
+        return ascii(str(error).replace(str(path), "FILE").split("'")[0])[:90]
+    return "loads"
+
+
+def main() -> None:
+    """Try the checkpoints, print what became of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    outcomes, failures, slowest, most = Counter[str](), [], 0.0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "crafted.safetensors"
+        originals = [sound(path, preset) for preset in PRESETS]
+        for index in range(arguments.count):
+            path.write_bytes(crafted(random.Random(f"{arguments.seed}-{index}"), originals))
+            before, began = getrusage(RUSAGE_SELF).ru_maxrss, time.monotonic()
+            try:
+                outcomes[attempt(path)] += 1
+            except Exception as error:  # what must not be
+                failures.append(f"checkpoint {index}: {type(error).__name__}: {str(error)[:200]!a}")
+            seconds, megabytes = time.monotonic() - began, (getrusage(RUSAGE_SELF).ru_maxrss - before) // 1024
+            slowest, most = max(slowest, seconds), max(most, megabytes)
+            if seconds > MOST_SECONDS or megabytes > MOST_MEGABYTES:
+                failures.append(f"checkpoint {index}: {seconds:.0f} s, {megabytes} MB more")
+    for outcome, count in outcomes.most_common(20):
+        print(f"{count:6,}  {outcome}")
+    print(f"{arguments.count:,} checkpoints, the slowest took {slowest:.1f} s, the largest {most} MB more")
+    print("\n".join(failures) or "no failure")
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()
