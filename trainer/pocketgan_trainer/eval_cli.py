@@ -56,7 +56,8 @@ def evaluate(
         Path | None, typer.Option(help="Folder with the four MNIST IDX files.", show_default="the checkout's, else downloaded")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="CPU threads.", show_default="the CPUs this process may use")
+        int | None,
+        typer.Option(min=1, max=1024, help="CPU threads.", show_default="the CPUs this process may use, or 1 if that is as fast"),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say what is being measured.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
@@ -125,15 +126,20 @@ def _evaluate(
     from pocketgan_trainer.evaluate.scores import Plan
     from pocketgan_trainer.evaluate.scores import evaluate as run_evaluation
     from pocketgan_trainer.evaluate.sources import open_source
+    from pocketgan_trainer.evaluate.told_apart import train_a_little
     from pocketgan_trainer.plain_console import PlainConsole
+    from pocketgan_trainer.threads import choose_threads
 
     if report is not None:
         if report.is_dir():
             raise OutputError(f"cannot write {report}: it is a folder; expected a file name for --report")
         report_file = named_file(report)
         prepare_folder(report_file.parent, "--report")
-    threads = threads or usable_cpus()
-    torch.set_num_threads(threads)
+    if threads is None:
+        threads = usable_cpus()
+        choose_threads(train_a_little, threads)
+    else:
+        torch.set_num_threads(threads)
     say = (lambda message: None) if quiet else tell
     sources = [open_source(name, threads) for name in named] or [open_source(None, threads)]
     plan = Plan(count=count, seeds=seeds, told_apart=told_apart, cas=cas, classifier_seeds=classifier_seeds)

@@ -58,7 +58,8 @@ def train(
         bool, typer.Option("--resume", help="Go on with the newest run in --out, or with the run that --out is.")
     ] = False,
     threads: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="CPU threads.", show_default="the CPUs this process may use")
+        int | None,
+        typer.Option(min=1, max=1024, help="CPU threads.", show_default="the CPUs this process may use, or 1 if that is as fast"),
     ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write event files for TensorBoard into the run folder, too.")

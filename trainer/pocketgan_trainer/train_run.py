@@ -12,6 +12,7 @@ from pocketgan.errors import OutputError, PocketganError
 from pocketgan.files import remove_file
 from pocketgan_trainer.data.data_description import describe
 from pocketgan_trainer.data.data_facts import MNIST_FACTS, facts_of
+from pocketgan_trainer.data.mnist import Digits
 from pocketgan_trainer.data.training_images import TrainingImages, load_training_images
 from pocketgan_trainer.data.validation import TrainingSplit, split_images
 from pocketgan_trainer.devices import choose_device
@@ -26,7 +27,7 @@ from pocketgan_trainer.training.checkpoint import load_checkpoint
 from pocketgan_trainer.training.closing import closing_lines
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.diary import Diary, Report
-from pocketgan_trainer.training.estimate import estimate
+from pocketgan_trainer.training.estimate import estimate, fastest_threads
 from pocketgan_trainer.training.loop import check_resumable, count_steps, train
 from pocketgan_trainer.training.plan import ResumedRun, changed_settings, plan_new_run, plan_resumed_run, refuse_other_data
 from pocketgan_trainer.training.presets import DEFAULT_PRESET
@@ -85,7 +86,7 @@ def train_as_asked(asked: Asked) -> int:
             with processes.first_goes_first():  # what is downloaded, is so once, and what is wrong, told once
                 plan = _plan(asked, processes)
             torch.set_num_threads(plan.threads)
-            _tell(plan, processes, console)
+            _tell(asked, plan, processes, console)
             if asked.dry_run:
                 _tell_sizes(plan, processes, console)
                 return 0
@@ -100,12 +101,14 @@ def _own_threads(asked: Asked, processes: Processes) -> int:
     return asked.threads or max(1, usable_cpus() // processes.count_here)
 
 
-def _threads(asked: Asked, processes: Processes, resumed: ResumedRun | None) -> int:
+def _threads(
+    asked: Asked, processes: Processes, resumed: ResumedRun | None, config: TrainingConfig, training: Digits, device: torch.device
+) -> int:
     """Return how many threads to compute with: a run goes on with as many as it had, to end as if never stopped."""
     had = resumed.checkpoint.threads if resumed else None
-    if had is None or asked.threads or processes.count > 1:
+    if asked.threads or processes.count > 1 or (had is None and device.type != "cpu"):
         return _own_threads(asked, processes)
-    return min(had, usable_cpus())
+    return fastest_threads(config, training, usable_cpus()) if had is None else min(had, usable_cpus())
 
 
 def _plan(asked: Asked, processes: Processes) -> Plan:
@@ -131,10 +134,11 @@ def _plan(asked: Asked, processes: Processes) -> Plan:
     published_judge = load_judge("first") if facts == MNIST_FACTS else None
     split = split_images(images)
     count_steps(config, len(split.training), processes)  # before anything is made
-    return Plan(_threads(asked, processes, resumed), config, images, split, published_judge, device, resumed)
+    threads = _threads(asked, processes, resumed, config, split.training, device)
+    return Plan(threads, config, images, split, published_judge, device, resumed)
 
 
-def _tell(plan: Plan, processes: Processes, console: PlainConsole) -> None:
+def _tell(asked: Asked, plan: Plan, processes: Processes, console: PlainConsole) -> None:
     config, resumed = plan.config, plan.resumed
     console.print(describe(plan.images))
     for note in plan.images.notes:
@@ -148,6 +152,10 @@ def _tell(plan: Plan, processes: Processes, console: PlainConsole) -> None:
     other = [f"{name}={value}" for name, value in changed_settings(config).items() if name != "bfloat16"]  # told above
     if other:
         console.print(f"other than the preset's: {', '.join(other)}")
+    if not asked.threads and not resumed and plan.threads < _own_threads(asked, processes):
+        console.print(
+            f"note: {_own_threads(asked, processes)} CPU threads were hardly faster than 1 just now; --threads says how many"
+        )
     if resumed:
         for note in resumed.notes:
             console.print(f"note: {note}")

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from pocketgan_trainer.data.mnist import IMAGE_SHAPE
 from pocketgan_trainer.errors import DataError
 from pocketgan_trainer.evaluate.small_classifier import Recipe, convolution, predict, train_classifier
 
@@ -41,6 +42,12 @@ def told_apart(
     )
     right = np.sum(predict(detector, first[trained:]) == 0) + np.sum(predict(detector, second[trained:]) == 1)
     return float(right) / (2 * tested)
+
+
+def train_a_little() -> None:
+    """Train a detector for one step, on black images: a piece of work to choose the number of threads by."""
+    blank = np.zeros((RECIPE.batch_size, *IMAGE_SHAPE), np.uint8)
+    train_classifier(build_detector, blank, np.zeros(len(blank), np.int64), RECIPE, steps=1, seed=0)
 
 
 def build_detector() -> nn.Module:

@@ -1,21 +1,25 @@
 """What a run is going to take, before it begins: the size of its networks, and the time from a few steps."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.threads import choose_threads
 from pocketgan_trainer.training.build_players import build_players
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.loop import count_steps
 from pocketgan_trainer.training.presets import PRESETS, asked_classes
 from pocketgan_trainer.training.sampling import random_latents
-from pocketgan_trainer.training.steps import PENALTY_INTERVAL, Batch
+from pocketgan_trainer.training.steps import PENALTY_INTERVAL, Batch, Players
 
-_TIMED_STEPS = 2 * PENALTY_INTERVAL
+_ROUNDS = 3
+"""Of timed steps: the one in the middle counts, so that what other processes do for a moment does not."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,37 @@ class Estimate:
 
 def estimate(config: TrainingConfig, digits: Digits, device: torch.device) -> Estimate:
     """Return what a run on these images is going to take; some steps are taken with networks of no further use."""
-    preset, players = PRESETS[config.preset], build_players(config, device)
+    players = build_players(config, device)
+    take = training_steps(config, digits, device, players)
+    take(0)  # the first one is slower
+    rounds = []
+    for _ in range(_ROUNDS):
+        began = time.perf_counter()
+        for step in range(PENALTY_INTERVAL):
+            take(step)
+        rounds.append((time.perf_counter() - began) / PENALTY_INTERVAL)
+    steps = config.epochs * count_steps(config, len(digits))
+    latent = torch.zeros(1, PRESETS[config.preset].latent_size, device=device)
+    real = torch.zeros(1, 1, *digits.images.shape[1:], device=device)
+    one = (torch.zeros(1, dtype=torch.int64, device=device),) if asked_classes(config) else ()
+    return Estimate(
+        generator=_size(players.generator, latent, *one),
+        discriminator=_size(players.discriminator, real, *one),
+        images=steps * config.batch_size,
+        seconds=steps * median(rounds),
+    )
+
+
+def fastest_threads(config: TrainingConfig, digits: Digits, most: int) -> int:
+    """Return with how many CPU threads, 1 or `most`, training steps are faster here and now, see `choose_threads`."""
+    device = torch.device("cpu")
+    take = training_steps(config, digits, device, build_players(config, device))
+    return choose_threads(lambda: take(1), most)
+
+
+def training_steps(config: TrainingConfig, digits: Digits, device: torch.device, players: Players) -> Callable[[int], None]:
+    """Return what takes the training step of a number, always with the same images."""
+    preset = PRESETS[config.preset]
     real = torch.from_numpy(digits.images[: config.batch_size, None]).to(device).float() / 127.5 - 1
     labels = torch.from_numpy(digits.labels[: config.batch_size].astype(np.int64)).to(device)
     condition = (labels,) if asked_classes(config) else ()
@@ -52,20 +86,7 @@ def estimate(config: TrainingConfig, digits: Digits, device: torch.device) -> Es
         with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):
             preset.step(players, batch).generator_loss.item()
 
-    for step in range(PENALTY_INTERVAL):  # the first ones are slower
-        take(step)
-    began = time.perf_counter()
-    for step in range(_TIMED_STEPS):
-        take(step)
-    seconds_per_step = (time.perf_counter() - began) / _TIMED_STEPS
-    steps = config.epochs * count_steps(config, len(digits))
-    latent, one = torch.zeros(1, preset.latent_size, device=device), tuple(label[:1] for label in condition)
-    return Estimate(
-        generator=_size(players.generator, latent, *one),
-        discriminator=_size(players.discriminator, real[:1], *one),
-        images=steps * config.batch_size,
-        seconds=steps * seconds_per_step,
-    )
+    return take
 
 
 def _size(network: nn.Module, *inputs: Tensor) -> NetworkSize:

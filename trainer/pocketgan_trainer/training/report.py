@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -17,6 +18,8 @@ from pocketgan_trainer.watch.signs import Sign, merged
 
 _REFRESH_SECONDS = 0.5
 _TOLD_SKIPPED_STEPS = 3
+_SLOWED = 3
+"""Epochs that take so many times as long as the fastest are remarked on: several threads disturb each other on busy CPUs."""
 
 
 class Reports:
@@ -55,6 +58,8 @@ class ConsoleReport:
         self._steps_per_epoch = steps_per_epoch
         self._shown_at = self._epoch_began_at = time.monotonic()
         self._shown_images = self._epoch_images = 0
+        self._best_rate = 0.0
+        """Images per second, of the fastest epoch so far."""
         self._skipped_steps = 0
         """Of the epoch under way."""
         self._told_troubles: set[str] = set()
@@ -126,6 +131,10 @@ class ConsoleReport:
         self._skipped_steps = 0
         for sign in merged(warnings):
             self._console.print(f"    warning: {sign.told}; try {sign.advice}")
+        if torch.get_num_threads() > 1 and _SLOWED * rate < self._best_rate:
+            slowed = f"{self._best_rate / max(rate, 1):.0f} times as slow as before, perhaps since other programs use the CPU"
+            self._console.print(f"    warning: {slowed}; try Ctrl-C and --resume --threads 1")
+        self._best_rate = max(self._best_rate, rate)
         self._epoch_began_at, self._epoch_images = now, progress.images_seen
 
 

@@ -1,0 +1,134 @@
+"""How training, judging and export do beside other work: with one thread or all, waiting actively or passively.
+
+    python scripts/bench_busy.py [--rounds 3] [--busy 1] [TASK ...]
+
+Tasks are training steps of each preset, as gan-train takes them, a step of the network that tells digits apart and a look of
+the judge, as gan-eval takes them, and the rounding of an export. Each way is tried in a process of its own, in turn, on the
+machine as it is and beside so many busy processes. Times are medians over rounds (lowest to highest), as multiples of the time
+that one thread takes alone; the last rows are of what gan-train and gan-eval choose by themselves. Needs [cpu,train].
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pocketgan.cpus import usable_cpus
+
+_SECONDS = 2.0
+_TASKS = ("pocket", "nano", "dcgan", "mlp", "detector", "judge", "export")
+_WAYS = {
+    "1 thread": ("", 1),
+    "all threads": ("", usable_cpus()),
+    "all, actively": ("active", usable_cpus()),
+    "all, passively": ("passive", usable_cpus()),
+    "as chosen": ("", 0),
+}
+"""By name: OMP_WAIT_POLICY, and the number of threads, 0 to choose it."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tasks", nargs="*", default=list(_TASKS), metavar="TASK", help=", ".join(_TASKS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--busy", type=int, default=1, help="processes that do nothing but compute")
+    parser.add_argument("--one", nargs=2, metavar=("TASK", "THREADS"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(seconds(arguments.one[0], int(arguments.one[1])))
+        return
+    print(f"| task | way | alone | beside {arguments.busy} |\n|---|---|---:|---:|")
+    for task in arguments.tasks:
+        times: dict[tuple[str, int], list[float]] = {}
+        for _ in range(arguments.rounds):
+            for busy in (0, arguments.busy):
+                with busy_processes(busy):
+                    for way in _WAYS:
+                        times.setdefault((way, busy), []).append(measured(task, way))
+        base = statistics.median(times["1 thread", 0])
+        for way in _WAYS:
+            cells = []
+            for busy in (0, arguments.busy):
+                ratios = [found / base for found in times[way, busy]]
+                cells.append(f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})")
+            print(f"| {task} ({base * 1e3:.0f} ms) | {way} | {' | '.join(cells)} |", flush=True)
+
+
+def measured(task: str, way: str) -> float:
+    """Return the seconds that a unit of a task takes, in a process of its own."""
+    waiting, threads = _WAYS[way]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    if waiting:
+        environment["OMP_WAIT_POLICY"] = waiting
+    command = [sys.executable, __file__, "--one", task, str(threads)]
+    return float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+
+
+@contextmanager
+def busy_processes(count: int) -> Iterator[None]:
+    """Have so many processes compute for the length of a block."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def seconds(task: str, threads: int) -> float:
+    """Return the seconds that a unit of a task takes with so many threads here and now."""
+    import torch
+
+    from pocketgan_trainer.threads import choose_threads
+
+    work = unit(task)
+    if threads:
+        torch.set_num_threads(threads)
+    else:
+        choose_threads(work, usable_cpus())
+    work()
+    began, count = time.perf_counter(), 0
+    while not count or time.perf_counter() - began < _SECONDS:
+        work()
+        count += 1
+    return (time.perf_counter() - began) / count
+
+
+def unit(task: str) -> Callable[[], object]:
+    """Return a function that does a unit of a task."""
+    import numpy as np
+    import torch
+
+    from pocketgan_trainer.data.mnist import Digits
+    from pocketgan_trainer.evaluate.judge import load_judge
+    from pocketgan_trainer.evaluate.told_apart import train_a_little
+    from pocketgan_trainer.export.exporter import build_graph
+    from pocketgan_trainer.export.fold import fold
+    from pocketgan_trainer.training.build_players import build_players
+    from pocketgan_trainer.training.estimate import training_steps
+    from pocketgan_trainer.training.plan import plan_new_run
+    from pocketgan_trainer.training.presets import PRESETS, build_generator
+
+    if task == "detector":
+        return train_a_little
+    images = np.random.default_rng(0).integers(0, 256, (500, 28, 28), np.uint8)
+    if task == "judge":
+        judge = load_judge("first")
+        return lambda: judge.look(images)
+    if task == "export":
+        layers = fold(build_generator(PRESETS["nano"].config).eval())
+        return lambda: build_graph(layers, PRESETS["nano"].latent_size, "int8")
+    device = torch.device("cpu")
+    config = plan_new_run(task, {}, device)
+    take = training_steps(config, Digits(images, np.arange(len(images)) % 10), device, build_players(config, device))
+    return lambda: take(1)
+
+
+if __name__ == "__main__":
+    main()
