@@ -384,6 +384,18 @@ def test_a_run_goes_on_with_as_many_threads_as_it_had(gan_train: Command, monkey
     assert told in gan_train("--resume", "--epochs", 3, "--threads", 1).stderr
 
 
+@pytest.mark.parametrize(("arguments", "threads"), [((), 1), (("--threads", 3), 3)])
+def test_one_thread_is_taken_where_all_are_hardly_faster(
+    gan_train: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[object, ...], threads: int
+) -> None:
+    monkeypatch.setattr("pocketgan_trainer.train_run.usable_cpus", lambda: 4)
+    monkeypatch.setattr("pocketgan_trainer.train_run.fastest_threads", lambda config, training, most: 1)
+    said = gan_train("--dry-run", "--preset", "mlp", *arguments).stderr
+    assert f"CPU threads: {threads}\n" in said
+    is_chosen = "note: 4 CPU threads were hardly faster than 1 just now; --threads says how many\n" in said
+    assert is_chosen is (not arguments)
+
+
 @pytest.mark.usefixtures("few_digits")
 def test_a_full_disk_ends_with_1_and_says_that_the_run_can_go_on(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gan_train("--preset", "mlp", "--epochs", 1).exit_code == 0
