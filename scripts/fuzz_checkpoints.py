@@ -40,7 +40,19 @@ NAMES = ("", "x", "\x1b[2J", "average.0.weight", "generator.0.weight", "random.c
 TYPES = (torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.uint8, torch.bool)
 SHAPES = ((0,), (), (1,), (4,), (7,), (16,), (2**40, 0), (2**62, 2, 0), (1, 1, 1, 1))
 NUMBERS = (0, -1, 1, 2**31, 2**53, 2**64, 10**400, 1.5, 1e308, float("nan"), float("inf"), True, None)
-VALUES = (*NUMBERS, *TEXTS, *NAMES, *PRESETS, "x" * 10**5, "../x", {}, [[]], [str(n) for n in range(2000)], ["a", "a"], {"a": {}})
+VALUES: tuple[object, ...] = (
+    *NUMBERS,
+    *TEXTS,
+    *NAMES,
+    *PRESETS,
+    "x" * 10**5,
+    "../x",
+    {},
+    [[]],
+    [str(n) for n in range(2000)],
+    ["a", "a"],
+    {"a": {}},
+)
 
 Contents = tuple[dict[str, str], dict[str, Tensor]]
 
@@ -92,7 +104,8 @@ def change(rng: random.Random, text: dict[str, str], tensors: dict[str, Tensor])
 
 def crafted(rng: random.Random, originals: list[Contents]) -> bytes:
     """Return the bytes of a crafted checkpoint; in a tenth of them the header is one that safetensors does not write."""
-    text, tensors = (dict(part) for part in rng.choice(originals))
+    original = rng.choice(originals)
+    text, tensors = dict(original[0]), dict(original[1])
     for _ in range(rng.choice([1, 1, 1, 2, 4])):
         change(rng, text, tensors)
     contents = save(tensors, metadata={**text, "sha256": digest(tensors)})

@@ -171,12 +171,39 @@ def test_an_absent_checkpoint_is_named(gan_export: Command, folder: Path) -> Non
     assert list(folder.iterdir()) == []
 
 
-def test_a_newer_run_that_has_no_best_checkpoint_yet_is_passed_over(gan_export: Command, runs: Path) -> None:
-    shutil.copytree(runs / "0002-mlp-mnist", runs / "0003-mlp-mnist")
-    (runs / "0003-mlp-mnist" / "best.safetensors").unlink()
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [(["last"], "gan-train --resume --out runs/0003-mlp-mnist goes on with it"), ([], "start it again with gan-train")],
+)
+def test_a_newer_run_that_has_no_best_checkpoint_yet_is_passed_over_and_named(
+    gan_export: Command, runs: Path, left: list[str], told: str
+) -> None:
+    newer = runs / "0003-mlp-mnist"
+    newer.mkdir()
+    for name in left:
+        shutil.copy(runs / "0002-mlp-mnist" / f"{name}.safetensors", newer)
     result = gan_export("model.onnx")
     assert result.exit_code == 0, result.output
     assert "runs/0002-mlp-mnist/best.safetensors" in result.stderr
+    assert result.stderr.splitlines()[0] == (
+        "note: runs/0003-mlp-mnist is newer, but no epoch of it is done; taking runs/0002-mlp-mnist; for the newer one, " + told
+    )
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_target_that_is_no_utf8_is_written_and_what_a_killed_export_left_of_it_removed(
+    gan_export: Command, folder: Path
+) -> None:
+    target, gone = os.fsdecode(b"m\xff.onnx"), "99999999999999999999"
+    leftovers = [f".{target}.{gone}.tmp", f".other.onnx.{gone}.tmp"]
+    for name in leftovers:
+        Path(name).write_text("")
+    result = gan_export(target, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["path"] == str(folder / target)
+    assert Generator.load(target, "cpu").card.name == "mlp-mnist"
+    assert not Path(leftovers[0]).exists()
+    assert Path(leftovers[1]).exists()
 
 
 @pytest.mark.usefixtures("runs")

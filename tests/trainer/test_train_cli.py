@@ -397,6 +397,67 @@ def test_one_thread_is_taken_where_all_are_hardly_faster(
 
 
 @pytest.mark.usefixtures("few_digits")
+def test_a_newer_run_without_a_checkpoint_is_passed_over_and_named(gan_train: Command, finished_run: RunFolder) -> None:
+    Path("runs/0002-nano-mnist").mkdir()
+    told = (
+        "note: runs/0002-nano-mnist is newer, but has no checkpoint, as after a kill before the first step; taking "
+        "runs/0001-mlp-mnist; to train the newer one, start it again without --resume"
+    )
+    assert told in gan_train("--resume").stderr.splitlines()
+    assert_fails(gan_train("--resume", "--preset", "nano"), 1, f"cannot resume .*{told.removeprefix('note: ')}")
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_what_a_killed_process_left_of_a_run_is_removed_when_it_goes_on(gan_train: Command, finished_run: RunFolder) -> None:
+    gone = "99999999999999999999"
+    names = [f".{name}.{gone}.tmp" for name in ("last.safetensors", "stats.jsonl", "fakes_epoch_0001.png", "config.json")]
+    for name in (*names, f".notes.{gone}.tmp", f".last.safetensors.{os.getppid()}.tmp"):
+        (finished_run.path / name).write_text("")
+    before = set(contents(finished_run))
+    assert gan_train("--resume").exit_code == 0
+    assert before - set(contents(finished_run)) == set(names)
+
+
+def test_notes_of_data_take_a_line_each_and_command_no_terminal(
+    gan_train: Command, monkeypatch: pytest.MonkeyPatch, digits: Digits
+) -> None:
+    notes = ("a\x1b[31m\nerror: forged\r\x9b\u202e\udcff became a.", ":smile: [bold]b[/bold].")
+    labels = digits.labels[:380].astype(np.int64)
+    images = TrainingImages("mnist", MNIST_FACTS.classes, digits.images[:380], labels, notes)
+    monkeypatch.setattr("pocketgan_trainer.train_run.load_training_images", lambda *asked: images)
+    monkeypatch.setattr("pocketgan_trainer.data.validation.VALIDATION_DIGITS", 60)
+    lines = gan_train("--preset", "mlp", "--dry-run").stderr.splitlines()
+    assert lines[1:3] == ["note: a?[31m?error: forged???? became a.", "note: :smile: [bold]b[/bold]."]
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_pictures_that_cannot_be_drawn_are_told_and_the_run_goes_on(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*asked: object) -> None:
+        raise FileNotFoundError("no font\nat all")
+
+    monkeypatch.setattr(diary, "write_curves", fail)
+    monkeypatch.setattr("pocketgan_trainer.training.run_folder.contact_sheet", fail)
+    result = gan_train("--preset", "mlp", "--epochs", 1, "--tensorboard")
+    assert result.exit_code == 0, result.output
+    run = "runs/0001-mlp-mnist"
+    for picture in ("reals", "fakes_epoch_0001", "curves"):
+        told = f"warning: {run}/{picture}.png was not drawn (FileNotFoundError: no font); training goes on without it"
+        assert told in result.stderr.splitlines()
+    assert not [line for line in result.stderr.splitlines() if line.startswith("look at")]
+    assert load_checkpoint(Path(f"{run}/best.safetensors")).progress.epoch == 1
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_folder_whose_name_is_no_utf8_holds_a_run_like_any_other(gan_train: Command) -> None:
+    parent = os.fsdecode(b"runs\xff")
+    assert gan_train("--preset", "mlp", "--epochs", 1, "--out", parent).exit_code == 0
+    result = gan_train("--resume", "--out", parent, "--epochs", 2)
+    assert result.exit_code == 0, result.output
+    assert "going on in runs?/0001-mlp-mnist" in result.stderr
+    assert_fails(gan_train("--out", parent, "--tensorboard"), 1, r"runs\? has a name that is not UTF-8")
+
+
+@pytest.mark.usefixtures("few_digits")
 def test_a_full_disk_ends_with_1_and_says_that_the_run_can_go_on(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gan_train("--preset", "mlp", "--epochs", 1).exit_code == 0
 

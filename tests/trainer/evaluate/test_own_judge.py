@@ -1,9 +1,13 @@
 """A judge of a user's own images: it tells their classes, comes back from its file, and does without classes."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load, save_file
+from torch import Tensor
 
 from pocketgan_trainer.data.mnist import Digits
 from pocketgan_trainer.errors import JudgeError
@@ -64,3 +68,26 @@ def test_images_of_32_pixels_are_judged_too() -> None:
     images[30:] += 100
     views = own_judge(Digits(images, np.arange(60) // 30), 2, None).look(images)
     assert views.features.shape == (60, FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "told"),
+    [
+        ("1.bias", torch.zeros(3, dtype=torch.float16), r"'1.bias' is torch.float16 \[3\], expected torch.float32 \[3\]"),
+        ("1.bias", torch.full((3,), torch.nan), "'1.bias' has values that are no finite numbers"),
+        ("0.1.running_var", torch.full((16,), -1.0), "'0.1.running_var' has values below 0"),
+        ("1.bias", torch.zeros(10**6), "it has .* bytes, expected at most"),
+    ],
+)
+def test_a_judge_that_nobody_trained_is_refused(tmp_path: Path, digits: Digits, name: str, tensor: Tensor, told: str) -> None:
+    path, training = tmp_path / "judge.safetensors", Digits(digits.images[:200], digits.labels[:200] % 3)
+    own_judge(training, 3, path)
+    save_file({**load(path.read_bytes()), name: tensor}, path)
+    with pytest.raises(JudgeError, match=rf"is not the judge of this run \({told}.*: remove it"):
+        own_judge(training, 3, path)
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path, digits: Digits) -> None:
+    os.mkfifo(tmp_path / "judge.safetensors")
+    with pytest.raises(JudgeError, match=r"it is a named pipe, not a file"):
+        own_judge(digits, 10, tmp_path / "judge.safetensors")

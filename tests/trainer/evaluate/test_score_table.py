@@ -1,5 +1,6 @@
 """The table in its three forms: all hold the same figures."""
 
+import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -11,6 +12,7 @@ from rich.console import Console
 from pocketgan_trainer.evaluate.score_rows import Row, table_rows
 from pocketgan_trainer.evaluate.score_table import caption, html_table, markdown_table, terminal_table
 from pocketgan_trainer.evaluate.scores import Evaluation
+from pocketgan_trainer.plain_console import PlainConsole
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +90,14 @@ def test_the_caption_says_what_the_numbers_are(evaluation: Evaluation) -> None:
     assert "trainings of each network: 2" in told
     with_classes = replace(evaluation, plan=replace(PLAN, told_apart=False, cas=False), sources=evaluation.sources[:2])
     assert not any(words in caption(with_classes) for words in ("without classes", "told apart", "trainings"))
+
+
+def test_no_form_holds_what_could_command_a_terminal(evaluation: Evaluation, rows: tuple[Row, ...]) -> None:
+    hostile = replace(evaluation.sources[0], name="a\x1b[31m\n\udcff[b]:x:.npz")
+    named = replace(evaluation, sources=(hostile, *evaluation.sources[1:]))
+    console = PlainConsole()
+    console.file, console.width = io.StringIO(), 400
+    console.print(terminal_table(named, rows))
+    for form in (console.file.getvalue(), markdown_table(named, rows), html_table(named, rows)):
+        assert "a?[31m??[b]:x:.npz" in form
+        assert "\x1b" not in form

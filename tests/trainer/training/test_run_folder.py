@@ -1,6 +1,7 @@
 """Run folders: their numbers, the newest of them, and the statistics in them."""
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pocketgan.errors import OutputError
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.presets import PRESETS
-from pocketgan_trainer.training.run_folder import BEST, LAST, RunFolder, create_run_folder, find_run_folder
+from pocketgan_trainer.training.run_folder import BEST, LAST, RunFolder, create_run_folder, find_run_folder, newer_runs
 
 
 def make_runs(parent: Path, *names: str) -> None:
@@ -207,3 +208,49 @@ def test_a_lock_that_is_a_link_makes_no_file_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=said), RunFolder(tmp_path).held():
         pass
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_newer_runs_are_named_but_not_what_only_looks_a_little_like_them(tmp_path: Path) -> None:
+    make_runs(tmp_path, "0001-mlp-mnist", "0002-mlp-mnist", "0004-odd-name")
+    for name in ("0003-nano-mnist", "0005-notes"):
+        (tmp_path / name).mkdir()  # as a run looks that was killed at once, and as notes do
+    newer = newer_runs(tmp_path, RunFolder(tmp_path / "0001-mlp-mnist"))
+    assert [run.path.name for run in newer] == ["0004-odd-name", "0003-nano-mnist", "0002-mlp-mnist"]
+    assert newer_runs(tmp_path / "0001-mlp-mnist", RunFolder(tmp_path / "0001-mlp-mnist")) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"epoch": "1"}',
+        '{"epoch": true}',
+        '{"epoch": 1, "class_shares": {"7": null}}',
+        '{"epoch": 1, "coverage": {"7": "x"}}',
+        '{"epoch": 1, "variety": {"7": [1]}}',
+        '{"epoch": 1, "signs": {"won": 1}}',
+        '{"epoch": 1, "x": [1]}',
+        '{"epoch": 1, "epoch": 2}',
+        f'{{"epoch": 1, "frechet_ratio": {10**400}}}',
+        f'{{"epoch": 1, "frechet_ratio": {"9" * 5000}}}',
+        '{"epoch": 1, "x": ' + "[" * 100_000 + "}",
+    ],
+)
+def test_a_line_that_no_run_writes_is_left_out(tmp_path: Path, line: str) -> None:
+    (tmp_path / "stats.jsonl").write_text(f'{line}\n{{"epoch": 2, "coverage": {{"7": null}}}}\n')
+    assert RunFolder(tmp_path).read_statistics() == [{"epoch": 2, "coverage": {"7": None}}]
+
+
+def test_statistics_larger_than_those_of_any_run_are_refused(tmp_path: Path) -> None:
+    with (tmp_path / "stats.jsonl").open("wb") as file:
+        file.truncate(2**30)
+    with pytest.raises(TrainingError, match=r"stats\.jsonl is too large: expected at most 67,108,864 bytes"):
+        RunFolder(tmp_path).read_statistics()
+    (tmp_path / "stats.jsonl").write_text("{}\n" * 200_001)
+    with pytest.raises(TrainingError, match=r"stats\.jsonl is too large: .* 200,000 lines; move it away"):
+        RunFolder(tmp_path).read_statistics()
+
+
+def test_statistics_that_are_a_named_pipe_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "stats.jsonl")
+    with pytest.raises(TrainingError, match=r"cannot read .*stats\.jsonl: it is a named pipe"):
+        RunFolder(tmp_path).read_statistics()

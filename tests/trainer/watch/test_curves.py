@@ -1,5 +1,8 @@
 """`curves.png`: a picture of every run, whatever its lines hold."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +163,30 @@ def test_on_a_full_disk_the_older_curves_stay_and_nothing_is_left_behind(tmp_pat
         write_curves(path, LINES)
     assert path.read_bytes() == b"older"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_names_of_classes_are_no_formulas_and_all_are_to_be_seen(tmp_path: Path) -> None:
+    names = (["_a", "_b"], ["_c", "_d"], [r"$\frac", "$x$"], ["\x1b[31m\n\u202e", "\U0001f600" * 10_000])
+    files = [drawn(tmp_path / "curves.png", [line_of(epoch, observation(names=two)) for epoch in (1, 2)]) for two in names]
+    assert len(set(files)) == len(names)
+
+
+def test_what_the_user_has_set_changes_nothing_and_matplotlib_is_imported_where_it_draws(tmp_path: Path, known: Path) -> None:
+    settings = "text.usetex: True\nfont.size: 30\nfigure.facecolor: red\npath.sketch: 1, 2, 3\nbackend: module://none\nnonsense\n"
+    for folder in (tmp_path, tmp_path / ".config" / "matplotlib"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "matplotlibrc").write_text(settings)
+    code = f"""
+import sys
+from pathlib import Path
+import pocketgan_trainer.train_run
+assert "matplotlib" not in sys.modules
+from pocketgan_trainer.watch.curves import write_curves
+write_curves(Path("curves.png"), {LINES!r})
+"""
+    set_by_user = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "MPLCONFIGDIR": "/dev/null", "HOME": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, **set_by_user, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONWARNINGS": "error::UserWarning"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "curves.png").read_bytes() == known.read_bytes()
