@@ -49,6 +49,8 @@ def locate_model(model: str | Path | None = None) -> Location:
     path = Path(model)
     if not os.path.exists(path):  # unlike Path.exists, also no for a name that is too long
         names = pocketgan_models.names()
+        if not names:
+            return _bundled(str(model))  # which says why there are none
         raise ModelError(
             f"no model {model}: expected a file, or the name of a bundled model ({', '.join(names)}){_meant(str(model), names)}"
         )

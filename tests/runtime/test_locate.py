@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import pocketgan_models
 from pocketgan.errors import ModelError
 from pocketgan.generator import Generator
 from pocketgan.locate import DEFAULT_MODEL, LOCAL_MODEL, Location, locate_model
@@ -121,6 +122,15 @@ def test_a_working_folder_that_may_not_be_searched_is_named(
 
     monkeypatch.setattr(os, "lstat", refuse)
     assert refused_default().startswith("cannot look for model.onnx in the current folder (Permission denied): name a model")
+
+
+@pytest.mark.parametrize("model", [None, "pocket"])
+def test_a_package_in_an_archive_says_why_there_is_no_model(
+    bundled_folder: Path, monkeypatch: pytest.MonkeyPatch, model: str | None
+) -> None:
+    monkeypatch.setattr(pocketgan_models, "_FOLDER", bundled_folder / "archive.zip" / "pocketgan_models")
+    with pytest.raises(ModelError, match=r"^no model .*: the bundled models cannot be opened there: unpack"):
+        locate_model(model)
 
 
 def test_a_package_without_its_model_says_what_to_do(bundled_folder: Path) -> None:

@@ -70,3 +70,15 @@ def test_help_to_a_full_disk_is_1_with_one_line(module: str) -> None:
         command = [sys.executable, "-m", f"pocketgan_trainer.{module}", "--help"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (1, "error: cannot write to standard output: No space left on device\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder that is used cannot be removed there")
+@pytest.mark.parametrize("module", COMMANDS.values())
+def test_a_working_folder_that_is_gone_is_1_with_one_line(module: str, tmp_path: Path) -> None:
+    arguments = {"export_cli": ["/nowhere/m.onnx"]}.get(module, [])
+    script = f"import os, sys; os.rmdir(os.getcwd()); from pocketgan_trainer.{module} import main; main()"
+    (tmp_path / "gone").mkdir()
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, cwd=tmp_path / "gone", capture_output=True, text=True, timeout=300, check=False)
+    expected = "error: cannot work in the current folder (No such file or directory): change to another one\n"
+    assert (done.returncode, done.stderr) == (1, expected)

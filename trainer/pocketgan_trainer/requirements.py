@@ -1,12 +1,20 @@
-"""Whether the packages of the `train` extra are there."""
+"""Whether what the trainer's commands need is there."""
 
+import os
 from importlib.util import find_spec
 
-from pocketgan_trainer.errors import TrainExtraMissingError
+from pocketgan_trainer.errors import TrainExtraMissingError, TrainingError
 
 
 def require_training_extra() -> None:
-    """Raise TrainExtraMissingError, naming the command that helps, unless torch, onnx and the rest are installed."""
+    """Raise TrainExtraMissingError, naming the command that helps, unless torch, onnx and the rest are installed.
+
+    Raises TrainingError where the working folder is gone: torch's libraries would end the process.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise TrainingError(f"cannot work in the current folder ({error.strerror}): change to another one") from error
     missing = [name for name in ("torch", "onnx", "safetensors", "platformdirs", "matplotlib") if find_spec(name) is None]
     if missing:
         raise TrainExtraMissingError(

@@ -34,6 +34,14 @@ def run(tmp_path: Path, images: NDArray[np.uint8]) -> RunFolder:
     return run
 
 
+def test_a_folder_of_events_that_is_a_link_is_refused(run: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    run.events.symlink_to("elsewhere")
+    with pytest.raises(OutputError, match="it is a symbolic link, expected a folder"):
+        TensorBoardReport(run, 0)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def tell(report: TensorBoardReport, epoch: int, seen: Observation, warnings: list[Sign] | None = None) -> None:
     """Tell of an epoch."""
     report.epoch(Progress(epoch=epoch), MEANS, seen, warnings or [])

@@ -44,6 +44,8 @@ class TensorBoardReport:
         self._run = run
         self._skipped_steps = 0
         """Since the last epoch ended."""
+        if run.events.is_symlink():  # perhaps to somebody else's folder
+            raise OutputError(f"cannot write {run.events}: it is a symbolic link, expected a folder; move it away")
         with self._told_errors():
             # What a killed run wrote after its checkpoint is to be forgotten.
             self._writer = SummaryWriter(str(run.events), purge_step=epochs_done + 1)
