@@ -358,7 +358,7 @@ def test_resuming_with_other_networks_ends_with_1_before_anything_is_announced(
 ) -> None:
     finished_run.previous.unlink()
     rewrite_json(finished_run.last, "config", {"preset": "dcgan"})
-    told = "error: runs/0001-mlp-mnist/last.safetensors is no sound checkpoint of preset 'dcgan': 'generator.*expected"
+    told = "error: runs/0001-mlp-mnist/last.safetensors is no sound checkpoint of preset 'dcgan': 'discriminator.*expected"
     assert_fails(gan_train("--resume", "--epochs", 9, *options), 1, told)
 
 

@@ -69,7 +69,7 @@ def read_tensors(file: BinaryIO, header: Header, forms: Mapping[str, frozenset[F
         raise UnfitTensorError(f"it has {found:,} bytes, expected at most {most:,}")
     contents = header.raw + file.read(most)
     try:
-        tensors = load(contents)
+        tensors = dict(sorted(load(contents).items()))  # in an order of its own, or errors would differ from time to time
     except (
         SafetensorError,
         KeyError,
