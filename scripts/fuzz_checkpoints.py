@@ -77,7 +77,7 @@ def change(rng: random.Random, text: dict[str, str], tensors: dict[str, Tensor])
             text[rng.choice([*text, "extra"])] = rng.choice(TEXTS)
         case 1 | 2 | 3:
             of = rng.choice(["config", "progress"])
-            with suppress(ValueError, TypeError, RecursionError):  # another change took the fields away
+            with suppress(ValueError, TypeError, KeyError, RecursionError):  # another change took the fields away
                 whole = json.loads(text[of])
                 fields = whole["data"] if of == "config" and rng.random() < 0.4 else whole
                 field = rng.choice([*fields, "extra"])
