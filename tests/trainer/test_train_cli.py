@@ -392,7 +392,7 @@ def test_one_thread_is_taken_where_all_are_hardly_faster(
     monkeypatch.setattr("pocketgan_trainer.train_run.fastest_threads", lambda config, training, most: 1)
     said = gan_train("--dry-run", "--preset", "mlp", *arguments).stderr
     assert f"CPU threads: {threads}\n" in said
-    is_chosen = "note: 4 CPU threads were hardly faster than 1 just now; --threads says how many\n" in said
+    is_chosen = "note: 4 CPU threads were hardly faster than 1 just now; --threads 4 takes them all the same\n" in said
     assert is_chosen is (not arguments)
 
 

@@ -153,9 +153,8 @@ def _tell(asked: Asked, plan: Plan, processes: Processes, console: PlainConsole)
     if other:
         console.print(f"other than the preset's: {', '.join(other)}")
     if not asked.threads and not resumed and plan.threads < _own_threads(asked, processes):
-        console.print(
-            f"note: {_own_threads(asked, processes)} CPU threads were hardly faster than 1 just now; --threads says how many"
-        )
+        most = _own_threads(asked, processes)
+        console.print(f"note: {most} CPU threads were hardly faster than 1 just now; --threads {most} takes them all the same")
     if resumed:
         for note in resumed.notes:
             console.print(f"note: {note}")
