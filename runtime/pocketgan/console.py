@@ -46,7 +46,7 @@ def _standard_output_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StandardOutputError(error.errno, error.strerror) from error
+        raise StandardOutputError(error.errno, error.strerror or str(error)) from error
 
 
 def run_and_exit(app: typer.Typer) -> NoReturn:

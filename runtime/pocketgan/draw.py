@@ -33,7 +33,7 @@ def draw(run: DrawingRun) -> None:
     began = time.monotonic()
     drawing = Drawing(generator, run.selection, run.threads or usable_cpus())
     if not run.is_quiet and run.threads is not None and drawing.threads < run.threads:
-        tell(f"threads: {drawing.threads} in place of {run.threads}, with which these images would take too much memory")
+        tell(f"using {drawing.threads} threads instead of {run.threads} to limit memory")
 
     def watched(batches: Iterable[Batch], done_before: int = 0) -> Iterator[Batch]:
         if run.is_quiet or sys.stderr is None or not sys.stderr.isatty():

@@ -1,4 +1,4 @@
-"""Files written whole, to a temporary name first, then renamed; and what is opened, which must be the very file that was meant.
+"""Files written whole, to a temporary name first, then renamed; and files opened safely.
 
 A folder may come from somebody else: nothing in it leads to writing outside, and no named pipe in place of a file is waited for.
 """
@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from pocketgan.errors import OutputError
 
@@ -33,8 +33,8 @@ def open_regular_file(path: str | Path) -> BinaryIO:
     return open(path, "rb", opener=open_descriptor)
 
 
-def open_to_continue(path: str | Path, mode: Literal["r+b", "ab"]) -> BinaryIO:
-    """Open a file for writing on in it. Links are refused, hard ones too: what they lead to may be another file of the user's.
+def open_to_continue(path: str | Path) -> BinaryIO:
+    """Open a file to continue writing it. Links are refused, hard ones too: what they lead to may be another file of the user's.
 
     Raises OSError, whose `strerror` says what is there instead.
     """
@@ -43,10 +43,10 @@ def open_to_continue(path: str | Path, mode: Literal["r+b", "ab"]) -> BinaryIO:
         descriptor = open_descriptor(name, flags, follows_link=False)
         if os.fstat(descriptor).st_nlink > 1:
             os.close(descriptor)
-            raise OSError(errno.EMLINK, "it is a hard link, which another file would change with: move it away", name)
+            raise OSError(errno.EMLINK, "it has another hard link, which would change too: move it away", name)
         return descriptor
 
-    return open(path, mode, opener=opened)
+    return open(path, "r+b", opener=opened)
 
 
 def open_new_file(path: str | Path) -> BinaryIO:

@@ -71,7 +71,7 @@ class Generator:
         self.provider_reason = opened.reason
         self._session = opened.session
         self._asked_provider = asked_provider
-        # The working folder may be another one by the time that it is pickled, and a bundled model lies elsewhere elsewhere.
+        # When it is pickled, the working folder may be another one, and bundled models have other paths on other machines.
         bundled = (name for name in pocketgan_models.names() if pocketgan_models.path(name) == location.path)
         self._name = next(bundled, Path(os.path.abspath(location.path)))
         self._index_of_label = {label: index for index, label in enumerate(card.labels)}
@@ -151,7 +151,7 @@ class Generator:
         seed, start, count = check_address(seed, start, count)
         cycle = self._class_cycle(digits)
         for name, value in (("threads", threads), ("batch_size", batch_size)):
-            if not isinstance(value, int) or value < 1:
+            if not isinstance(value, int | np.integer) or value < 1:
                 raise RequestError(f"{name} {value!r} is out of range: expected a whole number from 1 on")
         truncation_units(truncation)  # only to refuse one that is out of range
         calls = plan_calls(self.cost, threads, self._image_bytes)
@@ -202,7 +202,7 @@ class Generator:
             return None
         if digits is None:
             return np.array(self.card.labels)
-        told = f"digits {shortened(digits)} is no label and no sequence of them: expected {self._known_labels()}"
+        told = f"digits {shortened(digits)} is neither a label nor a sequence of labels: expected {self._known_labels()}"
         try:
             cycle = np.atleast_1d(np.asarray(digits))
         except ValueError as error:  # rows of unequal lengths
@@ -262,7 +262,7 @@ def _load_again(model: str | Path, provider: str, sha256: str) -> Generator:
     if generator.sha256 != sha256:
         raise ModelError(
             f"model {generator.path} has the SHA-256 {generator.sha256[:12]}..., the generator that was pickled had "
-            f"{sha256[:12]}...: put the same file there, or load the model anew"
+            f"{sha256[:12]}...: put the same file there, or load the model again"
         )
     return generator
 

@@ -139,7 +139,8 @@ def _declared(message: Message, batch: int) -> Tensor:
         expected = "dim_value" if position else "dim_param"
         if dimension.fields != {expected}:
             found = " and ".join(sorted(dimension.fields)) or "nothing"
-            raise ValueError(f"its tensor {name!r} has {found} for size {position} of its shape, expected {expected}")
+            wanted = "a number" if position else "a name, as the number of images has"
+            raise ValueError(f"its tensor {name!r} has {found} for size {position} of its shape, expected {expected}: {wanted}")
         sizes.append(dimension.integer("dim_value") if position else batch)
     shape, element_type = tuple(sizes), tensor_type.integer("elem_type")
     _check_shape(name, shape, element_type)

@@ -24,7 +24,7 @@ class Location:
     reason: str
     """A few words for people: why this file."""
     remedy: str = ""
-    """What to do if it cannot be used, where nobody named it."""
+    """Advice for a file that was found, not named, and cannot be used."""
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -82,6 +82,7 @@ def _locate_default() -> Location:
             f"{DEFAULT_MODEL}, or change to another folder"
         ) from error
     remedy = (
-        f"; it lies in the current folder, so no other is taken: name one, such as --model {DEFAULT_MODEL}, or export or copy "
+        f"; it is in the current folder, so it is used: choose another, such as --model {DEFAULT_MODEL}, or export or copy this "
+        "one again"
     )
-    return Location(LOCAL_MODEL, "found in this folder", f"{remedy}this one again")
+    return Location(LOCAL_MODEL, "found in this folder", remedy)

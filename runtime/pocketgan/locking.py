@@ -70,7 +70,8 @@ def locked_or_refused(path: Path) -> Iterator[None]:
                 if sys.platform == "win32":
                     file.close()
                 with suppress(OSError):  # the error above is what matters
-                    path.unlink()
+                    if os.path.getsize(path) == 0:  # else it is no lock
+                        path.unlink()
             raise
         if not is_taken:
             raise BlockingIOError(f"{path} is locked")

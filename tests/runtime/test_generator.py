@@ -178,7 +178,7 @@ def test_labels_of_what_is_no_image_are_refused(conditional: Generator, start: i
 
 
 def test_rows_of_unequal_lengths_are_no_digits(conditional: Generator) -> None:
-    with pytest.raises(RequestError, match=r"digits .* is no label and no sequence of them"):
+    with pytest.raises(RequestError, match=r"digits .* is neither a label nor a sequence of labels"):
         conditional.generate(2, digits=[[1], [2, 3]])  # type: ignore[list-item]
 
 
@@ -221,7 +221,7 @@ def test_an_image_depends_on_its_own_class_only(conditional: Generator) -> None:
 def test_what_is_no_class_is_refused(conditional: Generator, digits: object) -> None:
     with pytest.raises(RequestError) as caught:
         conditional.generate(1, digits)  # type: ignore[arg-type]
-    assert str(caught.value) == f"digits {digits!r} is no label and no sequence of them: expected 0 to 9"
+    assert str(caught.value) == f"digits {digits!r} is neither a label nor a sequence of labels: expected 0 to 9"
 
 
 @pytest.mark.parametrize("digits", [-1, 10, [0, 10], [3, -1], (2**63,)])
@@ -490,7 +490,7 @@ def test_latents_that_cannot_be_drawn_are_refused(tiny: Generator, z: ArrayLike,
     [
         (None, "has 10 classes: expected labels 0 to 9"),
         (np.array([1, 2, 3]), "3 labels for 2 rows of latents: expected one for each, or one for all"),
-        (np.array([1.0, 2.0]), "is no label and no sequence of them: expected 0 to 9"),
+        (np.array([1.0, 2.0]), "is neither a label nor a sequence of labels: expected 0 to 9"),
         (np.array([1, 10]), "has the labels 0 to 9"),
         (np.array([-1, 3]), "has the labels 0 to 9"),
     ],

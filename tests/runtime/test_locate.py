@@ -106,7 +106,7 @@ def test_what_lies_in_the_working_folder_is_never_passed_over(
         (empty_folder / "model.onnx").write_bytes(contents)
     message = refused_default()
     assert message.startswith(f"model model.onnx: {said}")
-    assert message.endswith("name one, such as --model pocket, or export or copy this one again")
+    assert message.endswith("choose another, such as --model pocket, or export or copy this one again")
 
 
 def test_nor_is_a_link_that_leads_nowhere(bundled_folder: Path, empty_folder: Path) -> None:

@@ -57,7 +57,9 @@ def evaluate(
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, max=1024, help="CPU threads.", show_default="the CPUs this process may use, or 1 if that is as fast"),
+        typer.Option(
+            min=1, max=1024, help="CPU threads.", show_default="all CPUs this process may use, if clearly faster than one"
+        ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say what is being measured.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
@@ -135,11 +137,10 @@ def _evaluate(
             raise OutputError(f"cannot write {report}: it is a folder; expected a file name for --report")
         report_file = named_file(report)
         prepare_folder(report_file.parent, "--report")
-    if threads is None:
-        threads = usable_cpus()
-        choose_threads(train_a_little, threads)
-    else:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads or usable_cpus())
+    if threads is None and (told_apart or cas):
+        choose_threads(train_a_little, usable_cpus())
+    threads = threads or usable_cpus()
     say = (lambda message: None) if quiet else tell
     sources = [open_source(name, threads) for name in named] or [open_source(None, threads)]
     plan = Plan(count=count, seeds=seeds, told_apart=told_apart, cas=cas, classifier_seeds=classifier_seeds)

@@ -1,4 +1,4 @@
-"""Files that processes left unfinished which were killed while they wrote them."""
+"""Unfinished files of killed processes."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from pocketgan.errors import OutputError
 from pocketgan.files import name_of_temporary
 from pocketgan.output.folder import file_names
 
@@ -13,9 +14,12 @@ from pocketgan.output.folder import file_names
 def remove_leftovers(folder: Path, is_ours: Callable[[str], bool]) -> None:
     """Remove the temporary files of processes that are gone, in a folder, of files whose names are ours.
 
-    What cannot be removed stays: it takes up space, and harms nobody. Raises OutputError if the folder cannot be read.
+    What cannot be removed, or found, stays: it takes up space, and harms nobody.
     """
-    for name in list(file_names(folder)):
+    names: list[str] = []
+    with suppress(OutputError):
+        names += file_names(folder)
+    for name in names:
         target = name_of_temporary(name)
         # A process is named in `.NAME.PID.tmp`, see pocketgan.files.
         if target is not None and is_ours(target) and not _is_running(int(name.split(".")[-2])):

@@ -59,7 +59,9 @@ def train(
     ] = False,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, max=1024, help="CPU threads.", show_default="the CPUs this process may use, or 1 if that is as fast"),
+        typer.Option(
+            min=1, max=1024, help="CPU threads.", show_default="all CPUs this process may use, if clearly faster than one"
+        ),
     ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write event files for TensorBoard into the run folder, too.")

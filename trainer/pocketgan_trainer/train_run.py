@@ -128,7 +128,8 @@ def _plan(asked: Asked, processes: Processes) -> Plan:
     if resumed:
         refuse_other_data(resumed, facts)
         # Where it lies now.
-        config = replace(resumed.config, data=replace(resumed.config.data, source=facts.source))
+        known_data = replace(resumed.config.data, source=facts.source, class_labels=facts.class_labels)
+        config = replace(resumed.config, data=known_data)
     else:
         config = plan_new_run(asked.preset or DEFAULT_PRESET, asked.settings, device, facts)
     published_judge = load_judge("first") if facts == MNIST_FACTS else None
@@ -197,7 +198,8 @@ def _train(asked: Asked, plan: Plan, processes: Processes, console: PlainConsole
         console.print(f"run folder {run.path}")
         watch = watch_validation(judge, plan.split, config.data.classes)
         steps_per_epoch = count_steps(config, len(plan.split.training))
-        told: list[Report] = [reports.enter_context(ConsoleReport(console, config.epochs, steps_per_epoch))]
+        cpu_threads = plan.threads if plan.device.type == "cpu" else 1
+        told: list[Report] = [reports.enter_context(ConsoleReport(console, config.epochs, steps_per_epoch, cpu_threads))]
         if asked.tensorboard or _goes_on_with_events(run, console):
             told.append(reports.enter_context(TensorBoardReport(run, checkpoint.progress.epoch if checkpoint else 0)))
         diary = Diary(config, watch, run, Reports(told))

@@ -103,7 +103,7 @@ class ArrayFiles:
         with output_errors(part, "continue"):
             if not os.path.lexists(part):
                 return 0
-            with open_to_continue(part, "r+b") as contents:
+            with open_to_continue(part) as contents:
                 if contents.read(len(file.header)) != file.header:
                     return 0
                 size = contents.seek(0, os.SEEK_END)
@@ -116,7 +116,7 @@ class ArrayFiles:
     def _continued(self, file: ArrayFile, done: int) -> Iterator[Callable[[memoryview], None]]:
         """Yield what writes into an unfinished file after its first `done` images; at the end it is complete, on the disk."""
         part = self._part(file)
-        with output_errors(part), open_to_continue(part, "r+b") if done else open_new_file(part) as contents:
+        with output_errors(part), open_to_continue(part) if done else open_new_file(part) as contents:
             if done:
                 contents.truncate(len(file.header) + done * file.image_bytes)
                 contents.seek(0, os.SEEK_END)

@@ -14,7 +14,7 @@ from pocketgan.files import open_regular_file, whole_file
 from pocketgan.version import VERSION
 
 # Facts that tell people more, but on which no pixel and no file depends.
-_NOT_COMPARED = ("pocketgan", "model_name", "command", "labels")
+_NOT_COMPARED = ("pocketgan", "model_name", "command", "model_classes")
 # Stands in the manifest only as long as older files are being replaced: any of them may still be there.
 _IS_REPLACING = "is_replacing_older_files"
 _LARGEST = 2**20
@@ -23,10 +23,11 @@ _LARGEST = 2**20
 def manifest_of(run: DrawingRun, drawing: Drawing) -> dict[str, object]:
     """Return all that the files of a run depend on, and the command that draws them."""
     selection, card = run.selection, drawing.generator.card
-    names = list(selection.names or card.classes)
-    label_of_name = dict(zip(card.classes, card.labels, strict=True))
-    # Where files hold labels, and names do not say them.
-    labels = {} if labels_in_names(card.classes) is not None else {"labels": [label_of_name[name] for name in names]}
+    table: dict[str, object] = {}
+    if labels_in_names(card.classes) is None:
+        table["model_classes"] = list(card.classes)
+    if card.labels != tuple(range(len(card.labels))):
+        table["labels"] = list(card.labels)
     return {
         "pocketgan": VERSION,
         "command": command_of(run, drawing),
@@ -35,8 +36,8 @@ def manifest_of(run: DrawingRun, drawing: Drawing) -> dict[str, object]:
         "seed": selection.seed,
         "start": selection.start,
         "count": selection.count,
-        "classes": None if selection.text is not None else names,
-        **labels,
+        "classes": None if selection.text is not None else list(selection.names or card.classes),
+        **table,
         "text": selection.text,
         "truncation": drawing.truncation,
         "height": selection.height,

@@ -437,7 +437,7 @@ def test_a_part_that_is_a_link_is_not_continued(
     files = FILES[file_format](made(tmp_path / "digits"), drawing)
     part = files.folder / f".{files.files[0].name}.part"
     put(kind, part, outside / "letter")
-    said = f"^cannot continue {re.escape(str(part))}: it is a {'hard' if kind == 'hard link' else 'symbolic'} link"
+    said = f"^cannot continue {re.escape(str(part))}: it {'has another hard' if kind == 'hard link' else 'is a symbolic'} link"
     with pytest.raises(OutputError, match=said):
         files.missing()
     with pytest.raises(OutputError, match=said):

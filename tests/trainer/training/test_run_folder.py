@@ -193,12 +193,13 @@ def test_a_name_that_no_file_can_have_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", LINKS)
-def test_statistics_are_not_appended_where_a_link_leads(tmp_path: Path, kind: str) -> None:
+def test_statistics_are_not_written_where_a_link_leads(tmp_path: Path, kind: str) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "letter").write_text("dear")
     put(kind, tmp_path / "stats.jsonl", tmp_path / "outside" / "letter")
-    with pytest.raises(OutputError, match=r"cannot write .*stats\.jsonl: it is a (symbolic|hard) link"):
-        RunFolder(tmp_path).append_statistics({"epoch": 1})
+    RunFolder(tmp_path).append_statistics({"epoch": 1})
+    assert not (tmp_path / "stats.jsonl").is_symlink()
+    assert RunFolder(tmp_path).read_statistics() == [{"epoch": 1}]
     assert [file.read_text() for file in (tmp_path / "outside").iterdir()] == ["dear"]
 
 
@@ -244,9 +245,6 @@ def test_statistics_larger_than_those_of_any_run_are_refused(tmp_path: Path) -> 
     with (tmp_path / "stats.jsonl").open("wb") as file:
         file.truncate(2**30)
     with pytest.raises(TrainingError, match=r"stats\.jsonl is too large: expected at most 67,108,864 bytes"):
-        RunFolder(tmp_path).read_statistics()
-    (tmp_path / "stats.jsonl").write_text("{}\n" * 200_001)
-    with pytest.raises(TrainingError, match=r"stats\.jsonl is too large: .* 200,000 lines; move it away"):
         RunFolder(tmp_path).read_statistics()
 
 

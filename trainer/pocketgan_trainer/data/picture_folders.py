@@ -24,7 +24,7 @@ _BESIDE_IMAGES = re.compile(r"(manifest|labels|grid|walk)(_[0-9]{8,})?\.(json|cs
 
 _MADE_BY_SYSTEMS = (
     *("lost+found", "found.[0-9][0-9][0-9]", "lost.dir"),  # what checks of file systems found
-    *("$recycle.bin", "recycler", "recycled", "system volume information"),  # Windows
+    *("$recycle.bin", "system volume information"),  # Windows
     *("thumbs.db", "ehthumbs*.db", "desktop.ini", "picasa.ini"),
     *("__macosx", ".appledouble", "network trash folder", "temporary items", "icon\r"),  # macOS
     ".trash*",  # Linux and macOS

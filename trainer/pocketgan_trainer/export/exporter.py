@@ -112,7 +112,7 @@ def export(
         checks += [check_sums(as_run), check_batches(without_card, feeds, images)]
     if not force and any(check.problem is not None for check in checks):
         raise RefusedExportError(checks)
-    remove_leftovers(file.parent, file.name.__eq__)
+    remove_leftovers(file.parent, lambda name: name == file.name)
     float_model = build_graph(layers, preset.latent_size, "fp32")
     others = compared_with(baselines(float_model, precision, layers, preset.latent_size), without_card, feeds, reference)
 

@@ -164,11 +164,11 @@ class Diary:
             self._curves_drawn_at = time.monotonic()
 
     def _write_picture(self, path: Path, write: Callable[[Path], None]) -> None:
-        """Have a picture written; what cannot be drawn is told, for no picture is worth a run. Raises OutputError."""
+        """Have a picture written; if that fails, report it: no picture is worth a run, and a full disk stops the checkpoint."""
         try:
             write(path)
-        except PocketganError:
-            raise
+        except PocketganError as error:
+            self._report.trouble(f"{error}; training goes on without it")
         except Exception as error:  # whatever a library for pictures raises
             self._report.trouble(
                 f"{path} was not drawn ({type(error).__name__}: {first_line(error)}); training goes on without it"

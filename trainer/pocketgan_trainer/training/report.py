@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -52,10 +51,11 @@ class Reports:
 class ConsoleReport:
     """Reports to `console`, a PlainConsole; use it as a context manager around the run."""
 
-    def __init__(self, console: Console, epochs: int, steps_per_epoch: int) -> None:
+    def __init__(self, console: Console, epochs: int, steps_per_epoch: int, cpu_threads: int = 1) -> None:
         self._console = console
         self._epochs = epochs
         self._steps_per_epoch = steps_per_epoch
+        self._cpu_threads = cpu_threads
         self._shown_at = self._epoch_began_at = time.monotonic()
         self._shown_images = self._epoch_images = 0
         self._best_rate = 0.0
@@ -131,8 +131,8 @@ class ConsoleReport:
         self._skipped_steps = 0
         for sign in merged(warnings):
             self._console.print(f"    warning: {sign.told}; try {sign.advice}")
-        if torch.get_num_threads() > 1 and _SLOWED * rate < self._best_rate:
-            slowed = f"{self._best_rate / max(rate, 1):.0f} times as slow as before, perhaps since other programs use the CPU"
+        if self._cpu_threads > 1 and _SLOWED * rate < self._best_rate:
+            slowed = f"{self._best_rate / max(rate, 1):.0f} times slower than before, perhaps because other programs use the CPU"
             self._console.print(f"    warning: {slowed}; try Ctrl-C and --resume --threads 1")
         self._best_rate = max(self._best_rate, rate)
         self._epoch_began_at, self._epoch_images = now, progress.images_seen

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.errors import OutputError
-from pocketgan.files import open_regular_file, open_to_continue, whole_file
+from pocketgan.files import open_regular_file, whole_file
 from pocketgan.locking import locked_where_possible
 from pocketgan.pictures import contact_sheet
 from pocketgan_trainer.errors import TrainingError
@@ -30,7 +30,6 @@ PREVIOUS = "previous.safetensors"
 BEST = "best.safetensors"
 
 _MOST_BYTES_OF_STATISTICS = 2**26
-_MOST_LINES_OF_STATISTICS = 200_000
 _LARGEST_NUMBER = 2**53
 
 _OF_A_RUN = re.compile(r"(last|previous|best|judge)\.safetensors|config\.json|stats\.jsonl|(reals|curves|fakes_epoch_\d+)\.png")
@@ -119,23 +118,22 @@ class RunFolder:
             temporary.write_bytes(encoded.getvalue())
 
     def append_statistics(self, statistics: Mapping[str, object]) -> None:
-        """Append one epoch to `stats.jsonl`. Raises OutputError if that fails."""
-        try:
-            with open_to_continue(self.path / "stats.jsonl", "ab") as file:
-                file.write(f"{json.dumps(statistics)}\n".encode())
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path / 'stats.jsonl'}: {error.strerror}") from error
+        """Append one epoch to `stats.jsonl`, which is written whole. Raises OutputError if that fails."""
+        before = self._statistics()
+        end_of_half_a_line = b"\n" if before and not before.endswith(b"\n") else b""
+        self._write_statistics(before + end_of_half_a_line + f"{json.dumps(statistics)}\n".encode())
 
     def drop_statistics_after(self, epoch: int) -> list[dict[str, object]]:
         """Keep the lines of `stats.jsonl` up to `epoch`, and return them.
 
         A killed run may have written one that its checkpoint does not know. Raises TrainingError if the file cannot be read.
         """
-        kept = [line for line in self.read_statistics() if isinstance(line["epoch"], int) and line["epoch"] <= epoch]
-        if (self.path / "stats.jsonl").exists():
-            with whole_file(self.path / "stats.jsonl") as temporary:
-                temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        return kept
+        contents = self._statistics()
+        # Also lines that only a later version understands, but no half ones.
+        lines = [line for line in contents.splitlines() if (read := _line_of_epoch(line)) is not None and read[0] <= epoch]
+        if contents:
+            self._write_statistics(b"".join(line + b"\n" for line in lines))
+        return [read for line in lines if (read := _read_line(line)) is not None]
 
     def read_statistics(self) -> list[dict[str, object]]:
         """Return the lines of `stats.jsonl`, oldest first; none if there is no such file.
@@ -143,21 +141,27 @@ class RunFolder:
         A killed run may have written half a line, which is left out, as is all else that no run writes. Raises TrainingError if
         the file cannot be read, or is larger than that of any run.
         """
+        return [read for line in self._statistics().splitlines() if (read := _read_line(line)) is not None]
+
+    def _write_statistics(self, contents: bytes) -> None:
+        with whole_file(self.path / "stats.jsonl") as temporary:
+            temporary.write_bytes(contents)
+
+    def _statistics(self) -> bytes:
         statistics = self.path / "stats.jsonl"
         try:
             with open_regular_file(statistics) as file:
                 contents = file.read(_MOST_BYTES_OF_STATISTICS + 1)
         except FileNotFoundError:
-            return []
+            return b""
         except OSError as error:
             raise TrainingError(f"cannot read {statistics}: {error.strerror}; move it away to go on without it") from error
-        lines = contents.splitlines()
-        if len(contents) > _MOST_BYTES_OF_STATISTICS or len(lines) > _MOST_LINES_OF_STATISTICS:
+        if len(contents) > _MOST_BYTES_OF_STATISTICS:
             raise TrainingError(
-                f"{statistics} is too large: expected at most {_MOST_BYTES_OF_STATISTICS:,} bytes and "
-                f"{_MOST_LINES_OF_STATISTICS:,} lines; move it away to go on without it"
+                f"{statistics} is too large: expected at most {_MOST_BYTES_OF_STATISTICS:,} bytes; move it away to go on "
+                "without it"
             )
-        return [read for line in lines if (read := _read_line(line)) is not None]
+        return contents
 
 
 def create_run_folder(parent: Path, preset: str, data_set: str) -> RunFolder:
@@ -218,13 +222,17 @@ def _looks_like_a_run(path: Path) -> bool:
 
 def _read_line(line: bytes) -> dict[str, object] | None:
     """Return what a line of statistics says; None if it is not whole, or says what no run writes."""
+    read = _line_of_epoch(line)
+    return read[1] if read and all(_is_sound(name, value) for name, value in read[1].items()) else None
+
+
+def _line_of_epoch(line: bytes) -> tuple[int, dict[str, object]] | None:
+    """Return the epoch of a whole line of statistics and all that it says; None if it is no such line."""
     try:
         read = read_json(line)
     except ValueError:
         return None
-    if not isinstance(read, dict) or type(read.get("epoch")) is not int:
-        return None
-    return read if all(_is_sound(name, value) for name, value in read.items()) else None
+    return (read["epoch"], read) if isinstance(read, dict) and type(read.get("epoch")) is int else None
 
 
 def _is_sound(name: str, value: object) -> bool:

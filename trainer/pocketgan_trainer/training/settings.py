@@ -62,7 +62,7 @@ def read_settings(path: Path) -> tuple[str | None, dict[str, Setting]]:
         with open_regular_file(path) as file:
             text = file.read(_MOST_BYTES + 1)
     except OSError as error:
-        raise TrainingError(f"cannot read the settings {path}: {error.strerror}") from error
+        raise TrainingError(f"cannot read the settings {path}: {error.strerror}; write them to a file first") from error
     if len(text) > _MOST_BYTES:
         raise TrainingError(f"{path} is no file of settings: it has more than {_MOST_BYTES:,} bytes")
     try:
