@@ -130,7 +130,7 @@ class RunFolder:
         """
         contents = self._statistics()
         # Also lines that only a later version understands, but no half ones.
-        lines = [line for line in contents.splitlines() if (read := _line_of_epoch(line)) is not None and read[0] <= epoch]
+        lines = [line for line in contents.splitlines() if (found := _line_of_epoch(line)) is not None and found[0] <= epoch]
         if contents:
             self._write_statistics(b"".join(line + b"\n" for line in lines))
         return [read for line in lines if (read := _read_line(line)) is not None]
