@@ -4,7 +4,7 @@
 
 Tasks are training steps of each preset, as gan-train takes them, a step of the network that tells digits apart and a look of
 the judge, as gan-eval takes them, and the rounding of an export. Each way is tried in a process of its own, in turn, on the
-machine as it is and beside so many busy processes. Times are medians over rounds (lowest to highest), as multiples of the time
+machine as it is and beside `--busy` processes. Times are medians over rounds (lowest to highest), as multiples of the time
 that one thread takes alone; the last rows are of what gan-train and gan-eval choose by themselves. Needs [cpu,train].
 """
 
@@ -71,7 +71,7 @@ def measured(task: str, way: str) -> float:
 
 @contextmanager
 def busy_processes(count: int) -> Iterator[None]:
-    """Have so many processes compute for the length of a block."""
+    """Keep `count` processes busy for the length of a block."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield

@@ -35,7 +35,7 @@ def check_address(seed: SupportsIndex, start: SupportsIndex, count: SupportsInde
 
 
 def check_array(what: str, size_bytes: int, remedy: str) -> None:
-    """Raise RequestError, which ends with `remedy`, if an array of so many bytes is too large to be returned at once."""
+    """Raise RequestError, which ends with `remedy`, if an array of `size_bytes` is too large to be returned at once."""
     if size_bytes > LARGEST_ARRAY_BYTES:
         raise RequestError(f"{what} would take {size_bytes:,} bytes, expected at most {LARGEST_ARRAY_BYTES:,}: {remedy}")
 

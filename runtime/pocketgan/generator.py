@@ -202,13 +202,13 @@ class Generator:
             return None
         if digits is None:
             return np.array(self.card.labels)
-        told = f"digits {shortened(digits)} is neither a label nor a sequence of labels: expected {self._known_labels()}"
+        message = f"digits {shortened(digits)} is neither a label nor a sequence of labels: expected {self._known_labels()}"
         try:
             cycle = np.atleast_1d(np.asarray(digits))
         except ValueError as error:  # rows of unequal lengths
-            raise RequestError(told) from error
+            raise RequestError(message) from error
         if cycle.ndim != 1 or not cycle.size or not np.issubdtype(cycle.dtype, np.integer):
-            raise RequestError(told)
+            raise RequestError(message)
         if not np.isin(cycle, self.card.labels).all():
             raise RequestError(
                 f"digits {shortened(digits)} is out of range: model {self.card.name} has the labels {self._known_labels()}"

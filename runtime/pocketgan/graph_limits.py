@@ -96,7 +96,7 @@ def plan_calls(cost: Cost, threads: int, image_bytes: int) -> Calls:
 
 
 def _drawing_bytes(graph: Graph, batch: int) -> int:
-    """Return the bytes that a call for so many images takes at most. Raises ValueError for a graph that is not as it should be.
+    """Return the bytes that a call for `batch` images takes at most. Raises ValueError for a graph that is not as it should be.
 
     onnxruntime frees a tensor after its last use, but the order of nodes is its own choice, as far as they do not depend on each
     other. So tensors are added up from one bottleneck of the graph to the next: where a single tensor is all that later nodes

@@ -1,7 +1,7 @@
 """How many CPU threads to compute with: one or all, whichever is faster beside whatever else the machine is doing.
 
 Threads of a convolution that share their CPUs with another busy process wait for each other at barriers, and actively, whatever
-OMP_WAIT_POLICY says: a training step with two threads can take ten times as long as with one (scripts/bench_busy.py).
+OMP_WAIT_POLICY says: a training step with two threads takes two to three times as long as with one (scripts/bench_busy.py).
 """
 
 import time
@@ -11,13 +11,13 @@ from statistics import median
 import torch
 
 LEAST_GAIN = 1.3
-"""All threads must be so many times as fast as one: for less they are not worth what they take from others."""
+"""All threads must be this many times as fast as one: for less they are not worth what they take from others."""
 
 _ROUNDS = 3
 _SECONDS = 0.1
 """Of a measurement, at least."""
 _HOPELESS = 2
-"""Where all threads take so many times as long as one, a single measurement is enough."""
+"""Where all threads take this many times as long as one, a single measurement is enough."""
 
 
 def choose_threads(work: Callable[[], object], most: int) -> int:

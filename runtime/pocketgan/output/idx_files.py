@@ -24,7 +24,7 @@ def idx_files(folder: Path, drawing: Drawing) -> ArrayFiles:
     """Return the files that hold a drawing: images, and labels of images or of rows if the model has classes.
 
     Labels above 255, which uint8 does not hold, are int32, and the name says so: `labels-idx1-int`. Raises OutputError if the
-    format does not hold so many images.
+    format does not hold that number of images.
     """
     count, labels = drawing.selection.count, drawing.generator.card.labels
     if count > LARGEST_COUNT:
