@@ -85,7 +85,7 @@ def seconds(task: str, threads: int) -> float:
     """Return the seconds that a unit of a task takes with so many threads here and now."""
     import torch
 
-    from pocketgan_trainer.threads import choose_threads
+    from pocketgan_trainer.devices import choose_threads
 
     work = unit(task)
     if threads:
@@ -105,15 +105,14 @@ def unit(task: str) -> Callable[[], object]:
     import numpy as np
     import torch
 
-    from pocketgan_trainer.data.mnist import Digits
+    from pocketgan_trainer.data.published import Digits
+    from pocketgan_trainer.evaluate.classifiers import train_a_little
     from pocketgan_trainer.evaluate.judge import load_judge
-    from pocketgan_trainer.evaluate.told_apart import train_a_little
     from pocketgan_trainer.export.exporter import build_graph
     from pocketgan_trainer.export.fold import fold
-    from pocketgan_trainer.training.build_players import build_players
     from pocketgan_trainer.training.estimate import training_steps
     from pocketgan_trainer.training.plan import plan_new_run
-    from pocketgan_trainer.training.presets import PRESETS, build_generator
+    from pocketgan_trainer.training.presets import PRESETS, build_generator, build_players
 
     if task == "detector":
         return train_a_little

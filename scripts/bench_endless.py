@@ -24,16 +24,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pocketgan_models
+from pocketgan.address import FULL_VARIETY
 from pocketgan.cpus import usable_cpus
 from pocketgan.drawing import Drawing
-from pocketgan.drawing_run import Existing, Selection
 from pocketgan.generator import BATCH_SIZE, Generator
 from pocketgan.latents import latents
+from pocketgan.model.session import Provider, open_session
+from pocketgan.output.arrays import idx_files
 from pocketgan.output.formats import Files
-from pocketgan.output.idx_files import idx_files
-from pocketgan.output.png_files import PngFiles
-from pocketgan.session import Provider, open_session
-from pocketgan.truncation import FULL_VARIETY
+from pocketgan.output.png import PngFiles
+from pocketgan.request import Existing, Selection
 
 _MODEL = "pocket"
 

@@ -21,10 +21,10 @@ from int8_peak import PEAK_MULTIPLY_ADDS, large_convolution, multiply_adds
 
 import pocketgan_models
 from pocketgan.cpus import usable_cpus
+from pocketgan_trainer.export.comparison import side_by_side
 from pocketgan_trainer.export.exporter import build_graph
-from pocketgan_trainer.export.feeds import draw_feeds
 from pocketgan_trainer.export.fold import fold
-from pocketgan_trainer.export.speed import side_by_side
+from pocketgan_trainer.export.layers import draw_feeds
 from pocketgan_trainer.training.presets import PRESETS, asked_classes, build_generator
 
 _CLASSIC = "dcgan"

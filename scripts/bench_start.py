@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 import pocketgan_models
-from pocketgan.card import CARD_KEY, ModelCard
-from pocketgan.onnx_file import read_metadata
+from pocketgan.model.card import CARD_KEY, ModelCard
+from pocketgan.model.checked import read_metadata
 
 _MODEL = "pocket"
 _BARE = Path(__file__).with_name("bare_minimum.py")

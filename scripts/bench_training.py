@@ -24,20 +24,19 @@ from torch.utils.data import Dataset
 from usual_training import PlainImages, TorchvisionImages, UsualTraining
 
 from pocketgan.cpus import usable_cpus
-from pocketgan_trainer.data.mnist import Digits, load_mnist
-from pocketgan_trainer.data.validation import split_validation
+from pocketgan_trainer.data.published import Digits, load_mnist
+from pocketgan_trainer.data.split import split_validation
 from pocketgan_trainer.devices import supports_bfloat16
 from pocketgan_trainer.evaluate.judge import load_judge
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.diary import WATCHED_SEED, Diary
+from pocketgan_trainer.training.drawing import draw
 from pocketgan_trainer.training.loop import count_steps, train
 from pocketgan_trainer.training.presets import PRESETS, asked_classes
 from pocketgan_trainer.training.progress import Means, Progress
+from pocketgan_trainer.training.recorder import WATCHED_SEED, Diary
 from pocketgan_trainer.training.run_folder import create_run_folder
-from pocketgan_trainer.training.sampling import draw
 from pocketgan_trainer.training.steps import PENALTY_INTERVAL
-from pocketgan_trainer.watch.observation import Observation
-from pocketgan_trainer.watch.signs import Sign
+from pocketgan_trainer.watch.signs import Observation, Sign
 from pocketgan_trainer.watch.validation_watch import ValidationWatch, watch_validation
 
 _CPU = torch.device("cpu")

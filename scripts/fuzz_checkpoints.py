@@ -25,10 +25,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from pocketgan.errors import PocketganError
-from pocketgan_trainer.training.build_players import build_players
 from pocketgan_trainer.training.checkpoint import digest, load_checkpoint, restore_generator, save_checkpoint
 from pocketgan_trainer.training.loop import check_resumable
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import PRESETS, build_players
 from pocketgan_trainer.training.progress import Progress, no_sums
 from pocketgan_trainer.training.steps import Batch
 

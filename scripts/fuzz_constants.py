@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fuzz_tree import Field, Tree, serialize
 
-from pocketgan.wire_format import BYTES, VARINT
+from pocketgan.model.protobuf import BYTES, VARINT
 
 INTEGERS = (0, 1, 2, 3, 7, 64, 255, 1000, 2**16, 2**20, 2**27, 2**31 - 1, 2**31, 2**32, 2**32 + 1, 2**40, 2**62, 2**63 - 1, 2**63)
 """Numbers at which readers go wrong, besides those near to what was there."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from fuzz_tree import Field, Tree
 
-from pocketgan.graph_file import FLOAT, INT64, UINT8
-from pocketgan.wire_format import BYTES, VARINT
+from pocketgan.model.graph import FLOAT, INT64, UINT8
+from pocketgan.model.protobuf import BYTES, VARINT
 
 _FAR = (64, 65, 127, 255, 2**15, 2**31 - 1, 2**31, 2**60, 2**61, 2**62, 2**63 - 1, -1, -(2**62))
 

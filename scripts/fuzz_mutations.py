@@ -26,8 +26,8 @@ from fuzz_nodes import change_operator, connect_otherwise, put_in_node, take_out
 from fuzz_tree import Field, Tree, parse, serialize
 
 import pocketgan_models
-from pocketgan.card import CARD_KEY
-from pocketgan.wire_format import BYTES, FIXED32, VARINT
+from pocketgan.model.card import CARD_KEY
+from pocketgan.model.protobuf import BYTES, FIXED32, VARINT
 
 CONVOLUTIONS = 0.1
 """Share of the files that are no damaged model, but one convolution with wild attributes."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from fuzz_tree import Field, Tree
 
-from pocketgan.wire_format import BYTES, FIXED32, VARINT
+from pocketgan.model.protobuf import BYTES, FIXED32, VARINT
 
 OPERATORS = (
     "ConstantOfShape Expand Range Loop If Scan Constant NonZero OneHot EyeLike RandomNormal Pad Resize Upsample Identity MatMul "

@@ -29,7 +29,7 @@ from fuzz_worker import FAILED, MOST_MEGABYTES, REFUSED, peak_megabytes
 from numpy.typing import NDArray
 
 from pocketgan.errors import PocketganError
-from pocketgan_trainer.data.training_images import load_training_images
+from pocketgan_trainer.data.images import load_training_images
 from pocketgan_trainer.evaluate.sources import open_source
 
 SECONDS_FOR_A_FILE, LONGEST_LINE = 30, 1000

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pocketgan.wire_format import BYTES, WireReader
+from pocketgan.model.protobuf import BYTES, WireReader
 
 # Which fields hold messages, by the kind of message that they are in.
 _CHILDREN: Mapping[str, Mapping[int, str]] = {

@@ -19,8 +19,8 @@ from fuzz_mutations import damaged_file
 from PIL import Image
 
 from pocketgan import gen_cli
-from pocketgan.card import CARD_KEY, ModelCard
-from pocketgan.onnx_file import read_metadata
+from pocketgan.model.card import CARD_KEY, ModelCard
+from pocketgan.model.checked import read_metadata
 
 TRIED = "tried.onnx"
 DREW, REFUSED, FAILED = "drew", "refused", "failed"

@@ -15,12 +15,12 @@ from torch import nn
 from torch_export import torch_export
 
 import pocketgan_models
-from pocketgan.card import CARD_KEY, ModelCard
+from pocketgan.model.card import CARD_KEY, ModelCard
+from pocketgan_trainer.export.comparison import NAIVE_IMAGES, naive_int8
 from pocketgan_trainer.export.exporter import build_graph
-from pocketgan_trainer.export.feeds import draw_feeds
 from pocketgan_trainer.export.fold import fold
-from pocketgan_trainer.export.naive_quantization import NAIVE_IMAGES, naive_int8
-from pocketgan_trainer.export.optimized import count_kernels, optimized
+from pocketgan_trainer.export.layers import draw_feeds
+from pocketgan_trainer.export.verify import count_kernels, optimized
 from pocketgan_trainer.training.presets import PRESETS, asked_classes, build_generator
 
 BASELINE = "onnxruntime, float32"

@@ -19,7 +19,7 @@ import onnx
 from onnx import helper
 from tiny_generators import CLASSES, LATENT_SIZE, SIDE, tiny_conditional_graph, tiny_float_graph, tiny_graph
 
-from pocketgan.card import CARD_KEY, ModelCard, ParityFacts, TrainingFacts
+from pocketgan.model.card import CARD_KEY, ModelCard, ParityFacts, TrainingFacts
 
 FOLDER = Path(__file__).parents[1] / "tests" / "runtime" / "models"
 

@@ -21,8 +21,8 @@ import onnxruntime
 from int8_peak import PEAK_MULTIPLY_ADDS, large_convolution
 
 import pocketgan_models
-from pocketgan_trainer.export.feeds import draw_feeds
-from pocketgan_trainer.export.optimized import convolution_weights, optimized
+from pocketgan_trainer.export.layers import draw_feeds
+from pocketgan_trainer.export.verify import convolution_weights, optimized
 from pocketgan_trainer.training.presets import PRESETS, asked_classes
 
 _SUFFIX = "_kernel_time"

@@ -21,21 +21,20 @@ import torch
 from torch import Tensor
 
 from pocketgan.cpus import usable_cpus
-from pocketgan_trainer.data.mnist import Digits, load_mnist
-from pocketgan_trainer.data.validation import TrainingSplit, split_validation
+from pocketgan_trainer.data.published import Digits, load_mnist
+from pocketgan_trainer.data.split import TrainingSplit, split_validation
 from pocketgan_trainer.devices import supports_bfloat16
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.evaluate.judge import load_judge
 from pocketgan_trainer.training import loop
 from pocketgan_trainer.training.checkpoint import load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.diary import Diary
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.progress import Means, Progress
+from pocketgan_trainer.training.recorder import Diary
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.steps import Batch, Players, Step, StepStatistics
-from pocketgan_trainer.watch.observation import Observation
-from pocketgan_trainer.watch.signs import Sign, merged
+from pocketgan_trainer.watch.signs import Observation, Sign, merged
 from pocketgan_trainer.watch.validation_watch import ValidationWatch, watch_validation
 
 _CPU = torch.device("cpu")

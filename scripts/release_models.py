@@ -22,10 +22,10 @@ from pocketgan.errors import OutputError
 from pocketgan.files import whole_file
 from pocketgan.generator import Generator
 from pocketgan.output.sheet import write_grid
-from pocketgan_trainer.data.mnist import load_mnist
-from pocketgan_trainer.data.validation import VALIDATION_DIGITS
-from pocketgan_trainer.evaluate.image_scores import ImageScores
-from pocketgan_trainer.evaluate.scores import Plan, evaluate
+from pocketgan_trainer.data.published import load_mnist
+from pocketgan_trainer.data.split import VALIDATION_DIGITS
+from pocketgan_trainer.evaluate.evaluation import Plan, evaluate
+from pocketgan_trainer.evaluate.figures import ImageScores
 from pocketgan_trainer.evaluate.sources import open_source
 from pocketgan_trainer.export.exporter import ExportReport, export
 from pocketgan_trainer.export.report import report_rows

@@ -22,10 +22,9 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 
 from pocketgan.files import whole_file
-from pocketgan_trainer.data.mnist import Digits, load_mnist
-from pocketgan_trainer.data.validation import split_validation
-from pocketgan_trainer.evaluate.judge import FOLDER, JUDGES, Judge, JudgeName
-from pocketgan_trainer.evaluate.judge_networks import JudgeNetwork, pixels_of
+from pocketgan_trainer.data.published import Digits, load_mnist
+from pocketgan_trainer.data.split import split_validation
+from pocketgan_trainer.evaluate.judge import FOLDER, JUDGES, Judge, JudgeName, JudgeNetwork, pixels_of
 
 BATCH_SIZE = 125
 WEIGHT_DECAY = 0.05

@@ -19,14 +19,13 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from torch.optim import Adam
 from torch.utils.data import DataLoader, Dataset
 
-from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.networks.dropout import UniformDropout
 from pocketgan_trainer.training import schedule
-from pocketgan_trainer.training.augment import shifted
-from pocketgan_trainer.training.average import decay_of, update_average
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.presets import PRESETS, asked_classes, build_discriminator, build_generator
-from pocketgan_trainer.training.steps import SMOOTHED_REAL, alternating_step, simultaneous_step
+from pocketgan_trainer.training.schedule import decay_of, update_average
+from pocketgan_trainer.training.steps import SMOOTHED_REAL, alternating_step, shifted, simultaneous_step
 
 
 class TorchvisionImages(Dataset[tuple[Tensor, int]]):

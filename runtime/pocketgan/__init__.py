@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pocketgan.card import ModelCard as ModelCard
     from pocketgan.errors import CardError as CardError
     from pocketgan.errors import ModelError as ModelError
     from pocketgan.errors import OutputError as OutputError
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from pocketgan.errors import RuntimeMissingError as RuntimeMissingError
     from pocketgan.generator import Batch as Batch
     from pocketgan.generator import Generator as Generator
-    from pocketgan.session import Provider as Provider
+    from pocketgan.model.card import ModelCard as ModelCard
+    from pocketgan.model.session import Provider as Provider
 
 # onnxruntime 1.29 and later report to their makers: a device id in the user's home, and a database, from the moment they are
 # imported. A thread of that also keeps forked processes from ending. Whoever wants it sets the variable to 0.
@@ -32,11 +32,11 @@ _MODULE_OF = {
     "Batch": "generator",
     "CardError": "errors",
     "Generator": "generator",
-    "ModelCard": "card",
+    "ModelCard": "model.card",
     "ModelError": "errors",
     "OutputError": "errors",
     "PocketganError": "errors",
-    "Provider": "session",
+    "Provider": "model.session",
     "ProviderError": "errors",
     "RequestError": "errors",
     "RuntimeMissingError": "errors",

@@ -1,6 +1,7 @@
-"""Addresses of images: which seeds and indices there are, and how a run of them is divided."""
+"""Checks the numbers that name an image: seed, index and truncation, and how a range of indices is split into shards."""
 
 import re
+from numbers import Real
 from reprlib import repr as shortened
 from typing import NamedTuple, SupportsIndex
 
@@ -68,3 +69,24 @@ def shard_range(start: int, count: int, shard: Shard) -> tuple[int, int]:
         raise RequestError(f"{shard.of} shards are too many for a count of {count}: expected at most one for each image or row")
     first, stop = (count * number // shard.of for number in (shard.number, shard.number + 1))
     return start + first, stop - first
+
+
+FULL_VARIETY = 1.0
+"""The truncation that leaves latents as they are."""
+
+TRUNCATION_UNITS = 256
+"""Truncations are whole numbers of units of 1/256, so that latents are scaled in integers, alike on every machine."""
+
+
+def truncation_units(truncation: float) -> int:
+    """Return a truncation as a whole number of units, 1 to TRUNCATION_UNITS: the nearest (a tie goes to the even one), never 0.
+
+    A truncation psi multiplies each latent: 1 is full variety, less gives images nearer to the average one (T. Karras et al., "A
+    Style-Based Generator Architecture for Generative Adversarial Networks", 2019, appendix B; here of z, whose mean is 0).
+    Raises RequestError unless it is above 0 and at most 1.
+    """
+    if isinstance(truncation, bool) or not isinstance(truncation, Real):
+        raise RequestError(f"truncation {truncation!r} is not a number")
+    if not 0 < truncation <= 1:  # nor is nan
+        raise RequestError(f"truncation {truncation} is out of range: expected above 0, at most 1")
+    return max(1, round(float(truncation) * TRUNCATION_UNITS))

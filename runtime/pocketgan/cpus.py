@@ -1,6 +1,10 @@
-"""How many CPUs this process may really use."""
+"""How many CPUs this process may use, and which instructions for integer kernels they have."""
 
 import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -48,3 +52,89 @@ def _words(file: Path) -> list[str]:
         return file.read_text().split()
     except OSError:  # no such controller here
         return []
+
+
+_CPUINFO = Path("/proc/cpuinfo")
+_SYSCTL = Path("/usr/sbin/sysctl")
+_SYSCTL_PATIENCE_SECONDS = 5
+
+# By the names of the Linux kernel: where /proc/cpuinfo lists them, and those that onnxruntime has integer kernels for.
+_LISTED_UNDER = {"x86_64": "flags", "aarch64": "Features"}
+_FEATURES = {"x86_64": ("avx2", "avx_vnni", "avx512_vnni", "amx_int8"), "aarch64": ("asimddp", "i8mm")}
+_OTHER_NAMES_OF_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+_NAME_IN_MACOS = "machdep.cpu.brand_string"
+_FEATURES_IN_MACOS = {"asimddp": "hw.optional.arm.FEAT_DotProd", "i8mm": "hw.optional.arm.FEAT_I8MM"}
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """The kind of CPU."""
+
+    machine: str
+    """The architecture, such as x86_64 or aarch64."""
+    name: str | None
+    """What the system calls this CPU or board, None if that is not known."""
+    features: Mapping[str, bool] | None
+    """Whether the CPU has each feature that matters to integer kernels, by the Linux kernel's name of it (`asimddp` is the dot
+    product of arm); None if that is not known."""
+
+
+def read_cpu(cpuinfo: Path = _CPUINFO, machine: str | None = None, sysctl: Path = _SYSCTL) -> Cpu:
+    """Return what is known of this machine's CPU: from `cpuinfo` (Linux), or by the program `sysctl` where the system is macOS.
+
+    `machine` is the architecture, as `platform.machine()` tells it unless given. An emulator may show the CPU below it.
+    """
+    told = (machine or platform.machine()).lower()
+    machine = _OTHER_NAMES_OF_MACHINES.get(told, told)
+    if platform.system() == "Darwin":
+        return _cpu_in_macos(machine, sysctl)
+    try:
+        text = cpuinfo.read_text(errors="replace")
+    except OSError:  # no Linux, or a sandbox without /proc
+        return Cpu(machine, None, None)
+    return _cpu_in_linux(machine, text)
+
+
+def _cpu_in_linux(machine: str, text: str) -> Cpu:
+    """Read /proc/cpuinfo: lines of "key : value", again for each processor."""
+    facts: dict[str, list[str]] = {}
+    for key, value in _pairs(text.splitlines()):
+        facts.setdefault(key, []).append(value)
+    # x86 has a model name; on arm there are a board's name and the number of the core, or of several kinds of cores.
+    names = [facts[key][0] for key in ("model name", "Model") if key in facts]
+    if "CPU part" in facts:
+        parts = " and ".join(dict.fromkeys(facts["CPU part"]))
+        names.append(f"CPU part {parts} of implementer {facts.get('CPU implementer', ['?'])[0]}")
+    listed = facts.get(_LISTED_UNDER.get(machine, ""))
+    if listed is None:
+        features = None
+    else:
+        present = set(listed[0].split())
+        features = {name: name in present for name in _FEATURES[machine]}
+    return Cpu(machine, ", ".join(names) or None, features)
+
+
+def _cpu_in_macos(machine: str, sysctl: Path) -> Cpu:
+    try:
+        # It prints "key: value" of what it knows, and complains about the rest on stderr.
+        done = subprocess.run(
+            [str(sysctl), _NAME_IN_MACOS, *_FEATURES_IN_MACOS.values()],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SYSCTL_PATIENCE_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):  # not there, or not allowed to run
+        return Cpu(machine, None, None)
+    facts = dict(_pairs(done.stdout.splitlines()))
+    features = None
+    if machine == "aarch64" and facts.keys() >= set(_FEATURES_IN_MACOS.values()):
+        features = {name: facts[key] == "1" for name, key in _FEATURES_IN_MACOS.items()}
+    return Cpu(machine, facts.get(_NAME_IN_MACOS), features)
+
+
+def _pairs(lines: Iterable[str]) -> list[tuple[str, str]]:
+    """Return key and value of each line that has a colon."""
+    split = (line.partition(":") for line in lines)
+    return [(key.strip(), value.strip()) for key, colon, value in split if colon]

@@ -1,20 +1,119 @@
-"""What a selection of images means with one model: each image's class, its pixels, and what is said of it."""
+"""What a selection of images means with one model: each image's class and pixels, rows of text, size and inversion."""
 
 from collections import abc
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.digit_spec import labels_of_names
-from pocketgan.drawing_run import Selection
+from pocketgan.address import FULL_VARIETY, INDEX_LIMIT, TRUNCATION_UNITS, check_address, truncation_units
 from pocketgan.errors import RequestError
-from pocketgan.finish import finished, finished_size
-from pocketgan.generator import Batch, Generator
-from pocketgan.graph_limits import Calls, plan_calls
-from pocketgan.text_rows import text_labels, text_rows
-from pocketgan.truncation import TRUNCATION_UNITS, truncation_units
+from pocketgan.generator import BATCH_SIZE, Batch, Generator
+from pocketgan.model.checked import Calls, plan_calls
+from pocketgan.request import Selection, labels_of_names, parse_text
+from pocketgan.threads import close, ordered_map
+
+
+def text_rows(
+    generator: Generator,
+    text: str,
+    count: int,
+    seed: int = 0,
+    start: int = 0,
+    threads: int = 1,
+    *,
+    truncation: float = FULL_VARIETY,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[Batch]:
+    """Yield rows `start` to `start + count - 1` of a text in order, in batches: images uint8 [n, H, len(text) * W].
+
+    Row r shows the images `r * len(text)` to `(r + 1) * len(text) - 1` of `seed`, the first of the class that the first character
+    names, and so on: so it is the same in every call. A batch's `start` counts rows and its labels are int64 [n, len(text)].
+    `batch_size` counts images. Memory does not grow with `count`.
+
+    Raises RequestError, before anything is drawn, if an argument is out of its range, the
+    text is empty or longer than LONGEST_TEXT, or the model has no class by the name of a character.
+    """
+    labels = labels_of_names(generator.card, parse_text(text))
+    seed, start, count = check_address(seed, start, count)
+    length = len(labels)
+    rows = INDEX_LIMIT // length
+    if start + count > rows:
+        raise RequestError(
+            f"rows {start} to {start + count - 1} of {length} characters are out of range: expected indices 0 to {rows - 1}"
+        )
+    batches = generator.stream(
+        count * length, labels, seed, start * length, threads, truncation=truncation, batch_size=batch_size
+    )
+    return _rows(batches, generator, text, start)
+
+
+def text_labels(generator: Generator, text: str, start: int, count: int) -> NDArray[np.int64]:
+    """Return the classes of rows of a text from index `start`, which are the same in each: int64 [count, len(text)].
+
+    Raises RequestError for a text that `text_rows` refuses.
+    """
+    chosen = labels_of_names(generator.card, parse_text(text))
+    labels = generator.labels(start * len(chosen), count * len(chosen), chosen)
+    assert labels is not None, "a model with these classes has labels"
+    return labels.reshape(count, len(chosen))
+
+
+def _rows(batches: Iterator[Batch], generator: Generator, text: str, start: int) -> Iterator[Batch]:
+    height, width, length = generator.card.image_height, generator.card.image_width, len(text)
+    waiting = np.empty((0, height, width), dtype=np.uint8)  # the images of a row that has begun
+    try:
+        for batch in batches:
+            waiting = np.concatenate([waiting, batch.images])
+            count = len(waiting) // length
+            if not count:  # a row may be longer than a batch
+                continue
+            complete = waiting[: count * length].reshape(count, length, height, width)
+            # From [row, character, y, x] to [row, y, character, x].
+            images = complete.swapaxes(1, 2).reshape(count, height, length * width)
+            yield Batch(start, images, text_labels(generator, text, start, count))
+            waiting = waiting[count * length :]
+            start += count
+    finally:
+        close(batches)
+
+
+def finished(
+    batches: Iterable[Batch], height: int | None, is_inverted: bool, threads: int = 1
+) -> abc.Generator[Batch, None, None]:
+    """Yield batches whose images are `height` pixels high and as much wider, and inverted if that is asked for.
+
+    Without a height they keep their size; with one, so many threads resize.
+    """
+
+    def finish(batch: Batch) -> Batch:
+        if height is None:
+            return replace(batch, images=255 - batch.images) if is_inverted else batch
+        return replace(batch, images=np.stack([finished_image(image, height, is_inverted) for image in batch.images]))
+
+    return ordered_map(finish, batches, 1 if height is None else threads)
+
+
+def finished_size(height: int, width: int, wanted_height: int | None) -> tuple[int, int]:
+    """Return the height and width that images of this size get."""
+    return (height, width) if wanted_height is None else (wanted_height, max(1, round(width * wanted_height / height)))
+
+
+def finished_image(image: NDArray[np.uint8], height: int | None, is_inverted: bool) -> NDArray[np.uint8]:
+    """Return one image uint8 [H, W] as `finished` makes it."""
+    image = image if height is None else _resized(image, height)
+    return 255 - image if is_inverted else image
+
+
+def _resized(image: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
+    """Return an image uint8 [H, W] resampled to so many rows, with Lanczos's filter."""
+    from PIL import Image
+
+    size = finished_size(image.shape[0], image.shape[1], height)[::-1]  # Pillow's order
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
+
 
 LARGEST_IMAGE_PIXELS = 2**24
 """Of an image or row that is written: 32 characters of 512x512 have half of that."""

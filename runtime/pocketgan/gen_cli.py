@@ -6,12 +6,22 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.address import INDEX_LIMIT, SEED_LIMIT, parse_shard, shard_range
+from pocketgan.address import FULL_VARIETY, INDEX_LIMIT, SEED_LIMIT, parse_shard, shard_range, truncation_units
 from pocketgan.console import cli_errors, command_line, complete_model, run_and_exit, show_version, usage_errors
-from pocketgan.digit_spec import parse_digit, parse_digits, parse_text
-from pocketgan.drawing_run import LARGEST_HEIGHT, STREAMED, DrawingRun, Existing, Format, Grid, Selection, parse_grid
-from pocketgan.session import Provider
-from pocketgan.truncation import FULL_VARIETY, truncation_units
+from pocketgan.model.session import Provider
+from pocketgan.request import (
+    LARGEST_HEIGHT,
+    STREAMED,
+    DrawingRun,
+    Existing,
+    Format,
+    Grid,
+    Selection,
+    parse_digit,
+    parse_digits,
+    parse_grid,
+    parse_text,
+)
 
 MOST_IMAGES = 100_000_000
 """Images in one call of gan-gen; more are drawn with further calls and --shard or --start."""
@@ -128,7 +138,7 @@ def generate(
         )
     has_folder = out != STDOUT and not (out is None and show)
     with cli_errors():
-        from pocketgan.draw import draw
+        from pocketgan.gen_run import draw
 
         draw(
             DrawingRun(

@@ -12,16 +12,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import pocketgan_models
-from pocketgan.address import check_address, check_array
-from pocketgan.card import ModelCard
+from pocketgan.address import FULL_VARIETY, check_address, check_array, truncation_units
 from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, first_line
-from pocketgan.graph_limits import IMAGES_AT_ONCE, Calls, Cost, check_graph, plan_calls
 from pocketgan.latents import LATENT_STEP, latents
-from pocketgan.locate import Location, locate_model
-from pocketgan.onnx_file import read_card, read_model_file
-from pocketgan.pipeline import ordered_map
-from pocketgan.session import OpenSession, Provider, open_session
-from pocketgan.truncation import FULL_VARIETY, truncation_units
+from pocketgan.model.card import ModelCard
+from pocketgan.model.checked import (
+    IMAGES_AT_ONCE,
+    Calls,
+    Cost,
+    Location,
+    check_graph,
+    locate_model,
+    plan_calls,
+    read_card,
+    read_model_file,
+)
+from pocketgan.model.session import OpenSession, Provider, open_session
+from pocketgan.threads import ordered_map
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -11,12 +11,12 @@ import typer
 
 from pocketgan.console import cli_errors, command_line, printable, put, run_and_exit, show_version
 from pocketgan.errors import PocketganError
-from pocketgan.session import Provider
+from pocketgan.model.session import Provider
 
 if TYPE_CHECKING:
-    from pocketgan.card import ModelCard
-    from pocketgan.cpu_features import Cpu
+    from pocketgan.cpus import Cpu
     from pocketgan.installation import Installation
+    from pocketgan.model.card import ModelCard
     from pocketgan.model_check import Drawing, ModelFile
 
 Rows: TypeAlias = list[tuple[str, str]]

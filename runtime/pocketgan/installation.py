@@ -11,10 +11,9 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 
-from pocketgan.cpu_features import Cpu, read_cpu
-from pocketgan.cpus import usable_cpus
+from pocketgan.cpus import Cpu, read_cpu, usable_cpus
 from pocketgan.errors import RuntimeMissingError, first_line
-from pocketgan.session import Provider, import_onnxruntime, open_session
+from pocketgan.model.session import Provider, import_onnxruntime, open_session
 from pocketgan.version import VERSION
 
 # Each of these brings a folder onnxruntime/ of its own, and the last one installed overwrites the others'.

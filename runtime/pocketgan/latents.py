@@ -10,8 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.address import check_address, check_array
-from pocketgan.truncation import FULL_VARIETY, TRUNCATION_UNITS, truncation_units
+from pocketgan.address import FULL_VARIETY, TRUNCATION_UNITS, check_address, check_array, truncation_units
 
 LATENT_STEP = 1 / 32
 """Distance between two neighbouring latents. Latents are `tick * LATENT_STEP` with integer ticks up to LARGEST_TICK."""

@@ -10,12 +10,10 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 import pocketgan_models
-from pocketgan.card import ModelCard
 from pocketgan.errors import ModelError, PocketganError, first_line
-from pocketgan.graph_limits import check_graph
-from pocketgan.locate import locate_model
-from pocketgan.onnx_file import read_card, read_model_file
-from pocketgan.session import Provider, open_session
+from pocketgan.model.card import ModelCard
+from pocketgan.model.checked import check_graph, locate_model, read_card, read_model_file
+from pocketgan.model.session import Provider, open_session
 
 if TYPE_CHECKING:
     from pocketgan.generator import Generator

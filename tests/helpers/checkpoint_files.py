@@ -10,9 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pocketgan_trainer.training.build_players import build_players
 from pocketgan_trainer.training.checkpoint import digest
 from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.presets import build_players
 from pocketgan_trainer.training.steps import Players
 
 

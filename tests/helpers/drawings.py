@@ -6,10 +6,10 @@ from pathlib import Path
 
 from protobuf_bytes import metadata_entry
 
-from pocketgan.card import CARD_KEY
 from pocketgan.drawing import Drawing
-from pocketgan.drawing_run import Selection
 from pocketgan.generator import Batch, Generator
+from pocketgan.model.card import CARD_KEY
+from pocketgan.request import Selection
 
 
 def drawing_of(

@@ -7,8 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pocketgan_trainer.networks.grey_levels import GreyLevels
-from pocketgan_trainer.networks.pocket import ONE_HOT_VALUE, PocketGenerator
+from pocketgan_trainer.networks.pocket import ONE_HOT_VALUE, GreyLevels, PocketGenerator
 from pocketgan_trainer.training.presets import PRESETS
 
 POCKET_LATENT_SIZE = 16

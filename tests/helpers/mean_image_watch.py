@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.mnist import Digits
-from pocketgan_trainer.watch.observation import ClassView, Observation, Pairs
+from pocketgan_trainer.data.published import Digits
+from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs
 from pocketgan_trainer.watch.validation_watch import Verdicts
 
 

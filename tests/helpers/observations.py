@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from pocketgan_trainer.watch.observation import ClassView, Observation, Pairs
-from pocketgan_trainer.watch.signs import Sign
+from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs, Sign
 
 DIGITS = tuple("0123456789")
 

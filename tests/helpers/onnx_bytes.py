@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from protobuf_bytes import bytes_field, integer_field, metadata_entry, number
 
-from pocketgan.card import CARD_KEY
+from pocketgan.model.card import CARD_KEY
 
 FLOAT, UINT8, INT8, INT32, INT64, FLOAT16 = 1, 2, 3, 6, 7, 10
 AttributeValue: TypeAlias = int | float | str | list[int] | bytes

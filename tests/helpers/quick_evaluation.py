@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.mnist import Digits, load_mnist
-from pocketgan_trainer.evaluate import image_scores, kernel_distance, memorization, scores, trained_scores
+from pocketgan_trainer.data.published import Digits, load_mnist
+from pocketgan_trainer.evaluate import copying, distances, evaluation, figures
+from pocketgan_trainer.evaluate.evaluation import Evaluation, Plan, evaluate
 from pocketgan_trainer.evaluate.judge import Judge, JudgeName, Views
-from pocketgan_trainer.evaluate.pixel_components import fit_pixel_space
-from pocketgan_trainer.evaluate.scores import Evaluation, Plan, evaluate
 from pocketgan_trainer.evaluate.sources import FixedSource, Source, open_source
-from pocketgan_trainer.evaluate.spaces import Spaces
+from pocketgan_trainer.evaluate.spaces import Spaces, fit_pixel_space
 
 COUNT = 1_000
 TRAINING_DIGITS = 2_000
@@ -85,21 +84,21 @@ def quick_measurements() -> Iterator[None]:
 
     def told_apart(first: NDArray[np.uint8], second: NDArray[np.uint8], seed: int = 0, tested: int = 5_000) -> float:
         assert len(first) == len(second)
-        return (REAL_TOLD_APART if tested == trained_scores.REAL_TOLD_APART_TESTED else TOLD_APART) + seed / 100
+        return (REAL_TOLD_APART if tested == evaluation.REAL_TOLD_APART_TESTED else TOLD_APART) + seed / 100
 
     def classifier_accuracy(images: NDArray[np.uint8], labels: NDArray[np.int64], test: Digits, seed: int = 0) -> float:
         assert len(images) == len(labels)
-        return (GENERATED_ACCURACY if len(images) == trained_scores.CLASSIFIER_IMAGES else REAL_ACCURACY) + seed / 100
+        return (GENERATED_ACCURACY if len(images) == evaluation.CLASSIFIER_IMAGES else REAL_ACCURACY) + seed / 100
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(image_scores, "open_spaces", coarse_spaces)
-        patch.setattr(scores, "REAL_SAMPLES", REAL_SAMPLES)
-        patch.setattr(kernel_distance, "SUBSETS", 2)
-        patch.setattr(memorization, "RESAMPLES", 100)
-        patch.setattr(trained_scores, "told_apart", told_apart)
-        patch.setattr(trained_scores, "classifier_accuracy", classifier_accuracy)
-        patch.setattr(trained_scores, "TOLD_APART_IMAGES", 900)
-        patch.setattr(trained_scores, "CLASSIFIER_IMAGES", 1_200)
+        patch.setattr(figures, "open_spaces", coarse_spaces)
+        patch.setattr(evaluation, "REAL_SAMPLES", REAL_SAMPLES)
+        patch.setattr(distances, "SUBSETS", 2)
+        patch.setattr(copying, "RESAMPLES", 100)
+        patch.setattr(evaluation, "told_apart", told_apart)
+        patch.setattr(evaluation, "classifier_accuracy", classifier_accuracy)
+        patch.setattr(evaluation, "TOLD_APART_IMAGES", 900)
+        patch.setattr(evaluation, "CLASSIFIER_IMAGES", 1_200)
         yield
 
 

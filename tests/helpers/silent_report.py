@@ -3,8 +3,7 @@
 from torch import Tensor
 
 from pocketgan_trainer.training.progress import Means, Progress
-from pocketgan_trainer.watch.observation import Observation
-from pocketgan_trainer.watch.signs import Sign
+from pocketgan_trainer.watch.signs import Observation, Sign
 
 
 class SilentReport:

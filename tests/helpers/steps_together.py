@@ -13,11 +13,10 @@ from pathlib import Path
 import torch
 from torch.optim import SGD
 
-from pocketgan_trainer.data.mnist import load_mnist
+from pocketgan_trainer.data.published import load_mnist
 from pocketgan_trainer.processes import Processes, processes_of_environment
-from pocketgan_trainer.training.build_players import build_players
-from pocketgan_trainer.training.presets import PRESETS
-from pocketgan_trainer.training.sampling import random_latents
+from pocketgan_trainer.training.drawing import random_latents
+from pocketgan_trainer.training.presets import PRESETS, build_players
 from pocketgan_trainer.training.shared_networks import own_network
 from pocketgan_trainer.training.steps import Batch
 

@@ -6,7 +6,7 @@ import pytest
 
 import pocketgan_models
 from pocketgan.generator import Generator
-from pocketgan.locate import DEFAULT_MODEL
+from pocketgan.model.checked import DEFAULT_MODEL
 
 MODELS = Path(__file__).parent / "models"
 

@@ -17,8 +17,8 @@ import pytest
 import pocketgan
 import pocketgan_models
 from pocketgan.generator import Generator
-from pocketgan.locate import DEFAULT_MODEL
-from pocketgan.session import Provider
+from pocketgan.model.checked import DEFAULT_MODEL
+from pocketgan.model.session import Provider
 from pocketgan_models.__pyinstaller import hook_folders
 
 NAMES = ["dcgan", "mlp", "nano", "pocket"]

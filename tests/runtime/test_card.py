@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pocketgan.card import SCHEMA, KernelFacts, ModelCard, ParityFacts, TrainingFacts
 from pocketgan.errors import CardError, ModelError
+from pocketgan.model.card import SCHEMA, KernelFacts, ModelCard, ParityFacts, TrainingFacts
 
 CARD = ModelCard(
     name="digits-åéî",

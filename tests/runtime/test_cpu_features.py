@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pocketgan.cpu_features import Cpu, read_cpu
+from pocketgan.cpus import Cpu, read_cpu
 
 HASWELL = """\
 processor	: 0

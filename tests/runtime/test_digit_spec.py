@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from pocketgan.digit_spec import LONGEST_TEXT, MOST_ENTRIES, labels_of_names, parse_digit, parse_digits, parse_text
 from pocketgan.errors import RequestError
 from pocketgan.generator import Generator
+from pocketgan.request import LONGEST_TEXT, MOST_ENTRIES, labels_of_names, parse_digit, parse_digits, parse_text
 
 
 @pytest.mark.parametrize(

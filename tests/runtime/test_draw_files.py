@@ -15,11 +15,11 @@ from drawings import contents, drawing_of
 from full_disk import small_files_only
 from typer.testing import CliRunner
 
-from pocketgan.drawing_run import Format
 from pocketgan.gen_cli import app
 from pocketgan.generator import Generator
 from pocketgan.locking import locked_or_refused
 from pocketgan.output.formats import files_of
+from pocketgan.request import Format
 
 FORMATS = ("png", "imagefolder", "idx", "idx.gz", "npz", "npy", "webdataset", "raw")
 
@@ -237,7 +237,7 @@ def test_a_run_with_other_options_is_not_resumed(model: Path, option: tuple[str,
 
 
 def test_images_of_another_run_in_the_range_are_refused_and_stay(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pocketgan.output.png_files import PngFiles
+    from pocketgan.output.png import PngFiles
 
     def stopped(*_: object) -> Iterator[None]:
         raise KeyboardInterrupt
@@ -295,7 +295,7 @@ def test_a_run_that_was_stopped_while_it_replaced_another_begins_anew(model: Pat
 
 
 def test_while_older_files_are_replaced_the_manifest_says_so(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pocketgan.output.png_files import PngFiles
+    from pocketgan.output.png import PngFiles
 
     gan_gen("--model", model)
     seen = []
@@ -372,7 +372,7 @@ def test_temporary_files_that_killed_runs_left_go_and_no_others(model: Path, fil
 def test_what_another_run_left_unfinished_is_not_taken_for_that_of_a_new_one_that_is_stopped_at_once(
     model: Path, monkeypatch: pytest.MonkeyPatch, file_format: str, option: str
 ) -> None:
-    from pocketgan.output.array_files import ArrayFiles
+    from pocketgan.output.arrays import ArrayFiles
 
     options = ("--model", model, "--count", "100", "--format", file_format)
     gan_gen(*options, "--seed", "1", "--out", "other")

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pocketgan.finish import finished, finished_image, finished_size
+from pocketgan.drawing import finished, finished_image, finished_size
 from pocketgan.generator import Batch, Generator
 
 

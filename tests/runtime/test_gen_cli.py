@@ -17,10 +17,10 @@ from protobuf_bytes import metadata_entry
 from typer.testing import CliRunner
 
 from pocketgan.address import INDEX_LIMIT
-from pocketgan.card import CARD_KEY
-from pocketgan.finish import finished
+from pocketgan.drawing import finished
 from pocketgan.gen_cli import MOST_IMAGES, app
 from pocketgan.generator import Generator
+from pocketgan.model.card import CARD_KEY
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,12 @@ from numpy.typing import ArrayLike, NDArray
 from protobuf_bytes import metadata_entry
 
 from pocketgan.address import INDEX_LIMIT, SEED_LIMIT
-from pocketgan.card import CARD_KEY, ModelCard
 from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, RuntimeMissingError
 from pocketgan.generator import BATCH_SIZE, Batch, Generator
-from pocketgan.graph_limits import Cost
 from pocketgan.latents import latents
-from pocketgan.session import Provider
+from pocketgan.model.card import CARD_KEY, ModelCard
+from pocketgan.model.checked import Cost
+from pocketgan.model.session import Provider
 
 PIXELS_SHA256 = {
     "tiny": "367e89625b5317e5219ccf3812e6434e158e3b7b4011bca380031ca85b889b9a",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx_bytes import FLOAT, FLOAT16, INT64, UINT8, AttributeValue, constant, graph, integers, model, node
 from protobuf_bytes import bytes_field, integer_field, number
 
-from pocketgan.graph_file import Node, Tensor, read_graph
+from pocketgan.model.graph import Node, Tensor, read_graph
 
 
 def refused(contents: bytes) -> str:

@@ -7,9 +7,9 @@ from hostile_files import CONSTANTS, IMAGES, NODES, Z, with_extra
 from onnx_bytes import constant, integers, model, node
 
 import pocketgan_models
-from pocketgan import graph_limits
 from pocketgan.errors import ModelError
-from pocketgan.graph_limits import IMAGES_AT_ONCE, MOST_CALL_BYTES, MOST_DERIVED_BYTES, Calls, Cost, check_graph, plan_calls
+from pocketgan.model import checked
+from pocketgan.model.checked import IMAGES_AT_ONCE, MOST_CALL_BYTES, MOST_DERIVED_BYTES, Calls, Cost, check_graph, plan_calls
 
 
 def refusal(contents: bytes) -> str:
@@ -28,7 +28,7 @@ def cost(nodes: list[bytes], constants: list[bytes], rank: int = 2) -> Cost:
 @pytest.mark.parametrize("name", pocketgan_models.names())
 def test_the_bundled_models_stay_well_below_the_limits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for limit, part in (("MOST_DERIVED_BYTES", 4), ("MOST_CALL_BYTES", 5), ("MOST_PRODUCTS", 50)):
-        monkeypatch.setattr(graph_limits, limit, getattr(graph_limits, limit) // part)
+        monkeypatch.setattr(checked, limit, getattr(checked, limit) // part)
     found = check_graph(pocketgan_models.path(name).read_bytes())
     monkeypatch.undo()
     assert plan_calls(found, 4, 3 * 28 * 28).threads == 4

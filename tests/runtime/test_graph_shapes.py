@@ -10,9 +10,9 @@ from onnx_bytes import FLOAT, FLOAT16, INT8, INT32, INT64, UINT8, AttributeValue
 from protobuf_bytes import bytes_field
 
 import pocketgan_models
-from pocketgan.graph_file import read_graph
-from pocketgan.graph_limits import IMAGES_AT_ONCE
-from pocketgan.graph_shapes import OPERATORS, result_of
+from pocketgan.model.checked import IMAGES_AT_ONCE
+from pocketgan.model.graph import read_graph
+from pocketgan.model.operators import OPERATORS, result_of
 
 TYPES = {np.dtype(np.float32): FLOAT, np.dtype(np.float16): FLOAT16, np.dtype(np.uint8): UINT8, np.dtype(np.int8): INT8}
 NUMPY_TYPES = {FLOAT: np.float32, FLOAT16: np.float16, UINT8: np.uint8, INT8: np.int8, INT32: np.int32, INT64: np.int64}

@@ -9,8 +9,8 @@ from hostile_files import harmless
 from limited_gan_gen import ending, refusal
 from protobuf_bytes import bytes_field, metadata_entry
 
-from pocketgan.card import CARD_KEY
-from pocketgan.onnx_file import read_metadata
+from pocketgan.model.card import CARD_KEY
+from pocketgan.model.checked import read_metadata
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does it")
 

@@ -10,8 +10,8 @@ from limited_gan_gen import refusal
 from onnx_bytes import FLOAT, FLOAT16, INT32, INT64, UINT8, around, constant, graph, integers, model, node, value
 from protobuf_bytes import bytes_field, integer_field
 
-from pocketgan.card import CARD_KEY
-from pocketgan.onnx_file import read_metadata
+from pocketgan.model.card import CARD_KEY
+from pocketgan.model.checked import read_metadata
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does it")
 

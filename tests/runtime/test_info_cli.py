@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 
 import pocketgan_models
 from pocketgan import info_cli
-from pocketgan.card import CARD_KEY, ModelCard
-from pocketgan.cpu_features import Cpu
+from pocketgan.cpus import Cpu
 from pocketgan.generator import Generator
 from pocketgan.info_cli import app
-from pocketgan.locate import DEFAULT_MODEL
+from pocketgan.model.card import CARD_KEY, ModelCard
+from pocketgan.model.checked import DEFAULT_MODEL
 from pocketgan.version import VERSION
 
 PATIENCE_SECONDS = 60

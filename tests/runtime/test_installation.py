@@ -11,8 +11,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from pocketgan import installation, session
+from pocketgan import installation
 from pocketgan.installation import Cpus, Distribution, Numpy, OnnxRuntime, ProviderState, find_installation
+from pocketgan.model import session
 from pocketgan.version import VERSION
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"

@@ -9,7 +9,7 @@ import pytest
 import pocketgan_models
 from pocketgan.errors import ModelError
 from pocketgan.generator import Generator
-from pocketgan.locate import DEFAULT_MODEL, LOCAL_MODEL, Location, locate_model
+from pocketgan.model.checked import DEFAULT_MODEL, LOCAL_MODEL, Location, locate_model
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 

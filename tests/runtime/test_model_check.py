@@ -9,9 +9,9 @@ import pytest
 import pocketgan_models
 from pocketgan.errors import ModelError
 from pocketgan.generator import Generator
-from pocketgan.locate import DEFAULT_MODEL
+from pocketgan.model.checked import DEFAULT_MODEL
+from pocketgan.model.session import Provider
 from pocketgan.model_check import GoldenPixels, ModelFile, check_drawing, golden_pixels, inspect_model
-from pocketgan.session import Provider
 
 NOT_DRAWN = hashlib.sha256(bytes(8)).hexdigest()
 """A digest that no model's pixels have."""

@@ -9,10 +9,10 @@ import onnxruntime
 import pytest
 from protobuf_bytes import bytes_field, integer_field, metadata_entry, number
 
-from pocketgan import onnx_file
-from pocketgan.card import CARD_KEY
 from pocketgan.errors import CardError, ModelError
-from pocketgan.onnx_file import LARGEST_FILE_BYTES, LARGEST_METADATA_BYTES, read_card, read_metadata, read_model_file
+from pocketgan.model import checked
+from pocketgan.model.card import CARD_KEY
+from pocketgan.model.checked import LARGEST_FILE_BYTES, LARGEST_METADATA_BYTES, read_card, read_metadata, read_model_file
 
 GRAPH, FUNCTIONS, METADATA = 7, 25, 14
 NODE, ATTRIBUTE, INITIALIZER, SPARSE_INITIALIZER = 1, 5, 5, 15
@@ -255,16 +255,16 @@ def test_a_file_that_may_not_be_read_is_refused(models: Path, monkeypatch: pytes
     def refuse(path: Path) -> BinaryIO:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(onnx_file, "open_regular_file", refuse)
+    monkeypatch.setattr(checked, "open_regular_file", refuse)
     assert "Permission denied" in file_refusal(models / "tiny.onnx")
 
 
 def test_a_file_at_the_size_limit_is_read_and_a_larger_one_refused(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = models / "tiny.onnx"
     size = path.stat().st_size
-    monkeypatch.setattr(onnx_file, "LARGEST_FILE_BYTES", size)
+    monkeypatch.setattr(checked, "LARGEST_FILE_BYTES", size)
     assert len(read_model_file(path)) == size
-    monkeypatch.setattr(onnx_file, "LARGEST_FILE_BYTES", size - 1)
+    monkeypatch.setattr(checked, "LARGEST_FILE_BYTES", size - 1)
     assert f"has {size:,} bytes: expected at most {size - 1:,}" in file_refusal(path)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketgan.pictures import contact_sheet
+from pocketgan.output.sheet import contact_sheet
 
 GAP_GREY = 48
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from pocketgan.errors import RequestError
-from pocketgan.pipeline import ordered_map
+from pocketgan.threads import ordered_map
 
 PATIENCE = 30
 

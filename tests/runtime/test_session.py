@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import onnxruntime
 import pytest
 
-from pocketgan import session
 from pocketgan.errors import ModelError, ProviderError, RuntimeMissingError
-from pocketgan.session import Provider, import_onnxruntime, open_session
+from pocketgan.model import session
+from pocketgan.model.session import Provider, import_onnxruntime, open_session
 
 
 class FakeSession:
@@ -170,7 +170,7 @@ def test_a_constant_bomb_is_opened_without_building_the_constant(models: Path) -
     script = """
         import resource, sys
         from pathlib import Path
-        from pocketgan.session import open_session
+        from pocketgan.model.session import open_session
 
         contents, bomb = (Path(name).read_bytes() for name in sys.argv[1:])
         open_session(contents, "int8")
@@ -248,7 +248,7 @@ def test_drawing_leaves_nothing_in_the_users_home_and_starts_no_thread(models: P
     script = """if True:
         import os, sys
         from pocketgan import Generator
-        from pocketgan.session import import_onnxruntime
+        from pocketgan.model.session import import_onnxruntime
         before = len(os.listdir("/proc/self/task"))
         import_onnxruntime()
         Generator.load(sys.argv[1]).generate(3)

@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from pocketgan.address import INDEX_LIMIT, SEED_LIMIT
+from pocketgan.drawing import text_labels, text_rows
 from pocketgan.errors import RequestError
 from pocketgan.generator import Batch, Generator
-from pocketgan.text_rows import text_labels, text_rows
 
 PI = "31415926535897932384626433832795"
 

@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from pocketgan.address import FULL_VARIETY, TRUNCATION_UNITS, truncation_units
 from pocketgan.errors import RequestError
-from pocketgan.truncation import FULL_VARIETY, TRUNCATION_UNITS, truncation_units
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from pocketgan.address import INDEX_LIMIT
+from pocketgan.drawing import text_labels, text_rows
 from pocketgan.errors import RequestError
 from pocketgan.generator import Generator
 from pocketgan.latents import LATENT_STEP, latent_ticks, latents
-from pocketgan.text_rows import text_labels, text_rows
-from pocketgan.walks import latents_between, walk
+from pocketgan.output.walk import latents_between, walk
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from protobuf_bytes import bytes_field, integer_field, number
 
-from pocketgan.wire_format import BYTES, FIXED32, FIXED64, MOST_FIELDS, VARINT, WireReader
+from pocketgan.model.protobuf import BYTES, FIXED32, FIXED64, MOST_FIELDS, VARINT, WireReader
 
 
 def fields(message: bytes) -> list[tuple[int, int, int | bytes]]:

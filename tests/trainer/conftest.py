@@ -15,10 +15,10 @@ from mean_image_watch import mean_image_watch
 from numpy.typing import NDArray
 from silent_report import SilentReport
 
-from pocketgan_trainer.data.mnist import Digits, load_mnist
-from pocketgan_trainer.training.diary import Diary
+from pocketgan_trainer.data.published import Digits, load_mnist
 from pocketgan_trainer.training.loop import train
 from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.recorder import Diary
 from pocketgan_trainer.training.run_folder import RunFolder, create_run_folder
 
 torch.set_num_threads(1)

@@ -14,13 +14,12 @@ from typer.testing import CliRunner, Result
 
 from pocketgan import Generator
 from pocketgan.errors import OutputError
-from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.eval_cli import app
-from pocketgan_trainer.evaluate import scores
-from pocketgan_trainer.evaluate.score_rows import table_rows
-from pocketgan_trainer.evaluate.score_table import caption, markdown_table
-from pocketgan_trainer.evaluate.scores import Evaluation, Plan
+from pocketgan_trainer.evaluate import evaluation
+from pocketgan_trainer.evaluate.evaluation import Evaluation, Plan
 from pocketgan_trainer.evaluate.sources import Source
+from pocketgan_trainer.evaluate.table import caption, markdown_table, table_rows
 
 Command = Callable[..., Result]
 Asked = list[tuple[list[str], Plan]]
@@ -38,7 +37,9 @@ def restored_threads() -> Iterator[None]:
 def gan_eval(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
     """Runs the command in this process, in an empty folder, on one CPU, with few digits and quick measurements."""
     monkeypatch.setattr("pocketgan.cpus.usable_cpus", lambda: 1)
-    monkeypatch.setattr("pocketgan_trainer.data.mnist.load_mnist", lambda folder, split="train": few_digits()[split == "test"])
+    monkeypatch.setattr(
+        "pocketgan_trainer.data.published.load_mnist", lambda folder, split="train": few_digits()[split == "test"]
+    )
     monkeypatch.setenv("COLUMNS", "300")
     with quick_measurements():
         yield lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -54,7 +55,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
         say("measuring")
         return quick_evaluation()
 
-    monkeypatch.setattr(scores, "evaluate", evaluate)
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
     return asked
 
 
@@ -208,7 +209,7 @@ def test_a_report_that_fails_in_the_end_does_not_cost_the_table(
     def no_room(*arguments: object) -> None:
         raise OutputError("cannot write report.png: no room")
 
-    monkeypatch.setattr("pocketgan_trainer.evaluate.score_sheet.write_report", no_room)
+    monkeypatch.setattr("pocketgan_trainer.evaluate.sheet.write_report", no_room)
     result = gan_eval("mlp", "--markdown", "--report", "report.png")
     assert result.exit_code == 1
     assert result.stdout == markdown_table(quick_evaluation(), table_rows(quick_evaluation(), False))

@@ -13,8 +13,8 @@ import torch
 from typer.testing import CliRunner, Result
 
 from pocketgan import Generator
-from pocketgan_trainer.export import baselines
-from pocketgan_trainer.export.speed import SpeedRatio
+from pocketgan_trainer.export import comparison
+from pocketgan_trainer.export.comparison import SpeedRatio
 from pocketgan_trainer.export_cli import app
 from pocketgan_trainer.training.run_folder import RunFolder
 
@@ -24,7 +24,7 @@ Command = Callable[..., Result]
 @pytest.fixture
 def gan_export(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs the command in this process, in an empty folder; it measures the speed only once."""
-    monkeypatch.setattr(baselines, "_ROUNDS", 1)
+    monkeypatch.setattr(comparison, "_ROUNDS", 1)
     monkeypatch.setenv("COLUMNS", "200")
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 
@@ -154,7 +154,7 @@ def test_a_file_below_the_limit_is_not_written_unless_it_is_forced(gan_export: C
 @pytest.mark.usefixtures("runs")
 def test_an_int8_file_that_is_slower_is_told_in_words(gan_export: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     ratios = [SpeedRatio(0.83, 0.8, 0.9), SpeedRatio(1.5, 1.4, 1.6)]
-    monkeypatch.setattr(baselines, "speed_ratios", lambda *_: ratios)
+    monkeypatch.setattr(comparison, "speed_ratios", lambda *_: ratios)
     result = gan_export("model.onnx")
     assert "warning: this int8 file is slower than float32 here: 0.830 times as fast (0.80 to 0.90)" in result.stderr
     assert "slower than quantize_static" not in result.stderr

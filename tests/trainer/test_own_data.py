@@ -12,9 +12,8 @@ from typer.testing import CliRunner
 
 from pocketgan import Generator
 from pocketgan.gen_cli import app as gan_gen
-from pocketgan_trainer.data.data_facts import MNIST_FACTS, facts_of
-from pocketgan_trainer.data.mnist import BUNDLED_FOLDER
-from pocketgan_trainer.data.training_images import load_training_images
+from pocketgan_trainer.data.images import MNIST_FACTS, facts_of, load_training_images
+from pocketgan_trainer.data.published import BUNDLED_FOLDER
 from pocketgan_trainer.eval_cli import app as gan_eval
 from pocketgan_trainer.export_cli import app as gan_export
 from pocketgan_trainer.train_cli import app as gan_train

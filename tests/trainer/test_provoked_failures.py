@@ -7,8 +7,8 @@ import provoke_failures
 import pytest
 from provoke_failures import Notice, Provocation, Ward, is_caught, notices_of
 
-from pocketgan_trainer.data.mnist import Digits, load_mnist
-from pocketgan_trainer.data.validation import TrainingSplit
+from pocketgan_trainer.data.published import Digits, load_mnist
+from pocketgan_trainer.data.split import TrainingSplit
 from pocketgan_trainer.training.checkpoint import load_checkpoint
 
 

@@ -13,7 +13,7 @@ import steps_together
 import torch
 from steps_together import losses_of_steps
 
-from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.presets import PRESETS

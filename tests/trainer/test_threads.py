@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from pocketgan_trainer import threads
-from pocketgan_trainer.threads import choose_threads
+from pocketgan_trainer import devices
+from pocketgan_trainer.devices import choose_threads
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def test_all_threads_are_taken_where_they_are_clearly_faster(
         measured.append(torch.get_num_threads())
         return seconds_of_one if torch.get_num_threads() == 1 else seconds_of_four
 
-    monkeypatch.setattr(threads, "_seconds", seconds)
+    monkeypatch.setattr(devices, "_seconds", seconds)
     assert choose_threads(lambda: None, 4) == chosen == torch.get_num_threads()
     assert measured == ([1, 4] if seconds_of_four > 2 * seconds_of_one else [1, 4] * 3)
 

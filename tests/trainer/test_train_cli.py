@@ -23,17 +23,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from typer.testing import CliRunner, Result
 
 from pocketgan.errors import OutputError
-from pocketgan_trainer.data.data_facts import MNIST_FACTS
-from pocketgan_trainer.data.mnist import BUNDLED_FOLDER, Digits
-from pocketgan_trainer.data.training_images import TrainingImages
+from pocketgan_trainer.data.images import MNIST_FACTS, TrainingImages
+from pocketgan_trainer.data.published import BUNDLED_FOLDER, Digits
 from pocketgan_trainer.evaluate.judge import load_judge
-from pocketgan_trainer.stop_flag import StopFlag
 from pocketgan_trainer.train_cli import app
-from pocketgan_trainer.training import diary
+from pocketgan_trainer.train_run import StopFlag
+from pocketgan_trainer.training import recorder
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.progress import Means, Progress
-from pocketgan_trainer.training.report import ConsoleReport
+from pocketgan_trainer.training.reports import ConsoleReport
 from pocketgan_trainer.training.run_folder import RunFolder
 
 PATIENCE_SECONDS = 300
@@ -67,7 +66,7 @@ def few_digits(monkeypatch: pytest.MonkeyPatch, digits: Digits) -> None:
     labels = digits.labels[:380].astype(np.int64)
     few = TrainingImages("mnist", MNIST_FACTS.classes, digits.images[:380], labels, notes=())
     monkeypatch.setattr("pocketgan_trainer.train_run.load_training_images", lambda *asked: few)
-    monkeypatch.setattr("pocketgan_trainer.data.validation.VALIDATION_DIGITS", 60)
+    monkeypatch.setattr("pocketgan_trainer.data.split.VALIDATION_DIGITS", 60)
     monkeypatch.setattr("pocketgan_trainer.train_run.load_judge", lambda which: which)
     monkeypatch.setattr(
         "pocketgan_trainer.train_run.watch_validation", lambda judge, split, classes: mean_image_watch(split.validation)
@@ -275,7 +274,7 @@ def test_what_to_do_next_works_for_a_run_elsewhere_too(gan_train: Command, monke
 
 @pytest.mark.usefixtures("few_digits")
 def test_a_training_that_diverges_ends_with_1(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diary, "means", lambda sums: Means(0.5, float("nan"), 0.5, 0.5))
+    monkeypatch.setattr(recorder, "means", lambda sums: Means(0.5, float("nan"), 0.5, 0.5))
     result = gan_train("--preset", "mlp")
     assert_fails(result, 1, "error: diverged in epoch 1: a loss is not finite; start again with a lower --lr", lines=4)
 
@@ -425,7 +424,7 @@ def test_notes_of_data_take_a_line_each_and_command_no_terminal(
     labels = digits.labels[:380].astype(np.int64)
     images = TrainingImages("mnist", MNIST_FACTS.classes, digits.images[:380], labels, notes)
     monkeypatch.setattr("pocketgan_trainer.train_run.load_training_images", lambda *asked: images)
-    monkeypatch.setattr("pocketgan_trainer.data.validation.VALIDATION_DIGITS", 60)
+    monkeypatch.setattr("pocketgan_trainer.data.split.VALIDATION_DIGITS", 60)
     lines = gan_train("--preset", "mlp", "--dry-run").stderr.splitlines()
     assert lines[1:3] == ["note: a?[31m?error: forged???? became a.", "note: :smile: [bold]b[/bold]."]
 
@@ -435,7 +434,7 @@ def test_pictures_that_cannot_be_drawn_are_told_and_the_run_goes_on(gan_train: C
     def fail(*asked: object) -> None:
         raise FileNotFoundError("no font\nat all")
 
-    monkeypatch.setattr(diary, "write_curves", fail)
+    monkeypatch.setattr(recorder, "write_curves", fail)
     monkeypatch.setattr("pocketgan_trainer.training.run_folder.contact_sheet", fail)
     result = gan_train("--preset", "mlp", "--epochs", 1, "--tensorboard")
     assert result.exit_code == 0, result.output
@@ -464,7 +463,7 @@ def test_a_full_disk_ends_with_1_and_says_that_the_run_can_go_on(gan_train: Comm
     def fill(*asked: object) -> None:
         raise OutputError("cannot write x: No space left on device")
 
-    monkeypatch.setattr(diary, "save_checkpoint", fill)
+    monkeypatch.setattr(recorder, "save_checkpoint", fill)
     told = "No space left on device; what was saved before is whole: gan-train --resume goes on from there"
     assert_fails(gan_train("--resume", "--epochs", 2), 1, told, lines=5)
 
@@ -572,7 +571,7 @@ def interrupt_in_training(process: subprocess.Popen[str], number: signal.Signals
 def test_a_real_process_that_is_stopped_twice_ends_where_an_undisturbed_one_does(
     gan_train: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pocketgan_trainer.data.validation.VALIDATION_DIGITS", VALIDATION_DIGITS)
+    monkeypatch.setattr("pocketgan_trainer.data.split.VALIDATION_DIGITS", VALIDATION_DIGITS)
     plan = ("--preset", "mlp", "--epochs", "1", "--batch-size", "250")
     assert gan_train(*plan, "--out", "whole", "--threads", 1).exit_code == 0
     whole, last = (folder / parent / "0001-mlp-mnist" / "last.safetensors" for parent in ("whole", "runs"))
@@ -634,7 +633,7 @@ def test_a_signal_is_noted_even_if_nobody_reads_the_messages_any_more() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     code = (
-        "import os, signal; from pocketgan_trainer.stop_flag import StopFlag; "
+        "import os, signal; from pocketgan_trainer.train_run import StopFlag; "
         "flag = StopFlag(); flag.install(); signal.raise_signal(signal.SIGINT); os._exit(7 if flag() else 8)"
     )
     done = subprocess.run([sys.executable, "-c", code], stderr=writer, timeout=60, check=False)

@@ -109,7 +109,7 @@ def _evaluate(
     threads: int | None,
     quiet: bool,
 ) -> None:
-    from pocketgan.session import import_onnxruntime
+    from pocketgan.model.session import import_onnxruntime
     from pocketgan_trainer.requirements import require_training_extra
 
     require_training_extra()
@@ -118,19 +118,16 @@ def _evaluate(
 
     from pocketgan.cpus import usable_cpus
     from pocketgan.errors import OutputError
-    from pocketgan.files import named_file
-    from pocketgan.output.folder import prepare_folder
-    from pocketgan_trainer.data.mnist import load_mnist
-    from pocketgan_trainer.evaluate.score_json import evaluation_json
-    from pocketgan_trainer.evaluate.score_rows import table_rows
-    from pocketgan_trainer.evaluate.score_sheet import write_report
-    from pocketgan_trainer.evaluate.score_table import markdown_table, terminal_table
-    from pocketgan_trainer.evaluate.scores import Plan
-    from pocketgan_trainer.evaluate.scores import evaluate as run_evaluation
+    from pocketgan.files import named_file, prepare_folder
+    from pocketgan_trainer.data.published import load_mnist
+    from pocketgan_trainer.devices import choose_threads
+    from pocketgan_trainer.evaluate.classifiers import train_a_little
+    from pocketgan_trainer.evaluate.evaluation import Plan
+    from pocketgan_trainer.evaluate.evaluation import evaluate as run_evaluation
+    from pocketgan_trainer.evaluate.sheet import write_report
     from pocketgan_trainer.evaluate.sources import open_source
-    from pocketgan_trainer.evaluate.told_apart import train_a_little
+    from pocketgan_trainer.evaluate.table import evaluation_json, markdown_table, table_rows, terminal_table
     from pocketgan_trainer.plain_console import PlainConsole
-    from pocketgan_trainer.threads import choose_threads
 
     if report is not None:
         if report.is_dir():

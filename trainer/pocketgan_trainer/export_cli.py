@@ -69,7 +69,7 @@ def export(
 def _export(
     target: Path, checkpoint_path: Path | None, precision: Precision, least_psnr_db: float | None, force: bool, json: bool
 ) -> None:
-    from pocketgan.session import import_onnxruntime
+    from pocketgan.model.session import import_onnxruntime
     from pocketgan_trainer.requirements import require_training_extra
 
     require_training_extra()

@@ -7,8 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pocketgan.errors import OutputError
-from pocketgan.files import name_of_temporary
-from pocketgan.output.folder import file_names
+from pocketgan.files import file_names, name_of_temporary
 
 
 def remove_leftovers(folder: Path, is_ours: Callable[[str], bool]) -> None:

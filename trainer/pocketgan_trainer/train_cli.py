@@ -82,7 +82,7 @@ def train(
     with cli_errors():
         require_training_extra()
     # Only now: reading settings needs packages of the extra, too.
-    from pocketgan_trainer.training.settings import parse_setting, read_settings
+    from pocketgan_trainer.training.config import parse_setting, read_settings
 
     with usage_errors("--set"):
         parsed = [parse_setting(text) for text in settings or []]

@@ -1,20 +1,21 @@
-"""One call of gan-train, from the plan to the closing line."""
+"""Runs gan-train: from its options to the closing message, with Ctrl-C and SIGTERM ending the run at a good moment."""
 
-from contextlib import ExitStack
+import signal
+import sys
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
+from types import FrameType
 
 import torch
 
 from pocketgan.cpus import usable_cpus
 from pocketgan.errors import OutputError, PocketganError
 from pocketgan.files import remove_file
-from pocketgan_trainer.data.data_description import describe
-from pocketgan_trainer.data.data_facts import MNIST_FACTS, facts_of
-from pocketgan_trainer.data.mnist import Digits
-from pocketgan_trainer.data.training_images import TrainingImages, load_training_images
-from pocketgan_trainer.data.validation import TrainingSplit, split_images
+from pocketgan_trainer.data.images import MNIST_FACTS, TrainingImages, describe, facts_of, load_training_images
+from pocketgan_trainer.data.published import Digits
+from pocketgan_trainer.data.split import TrainingSplit, split_images
 from pocketgan_trainer.devices import choose_device
 from pocketgan_trainer.errors import OtherProcessError
 from pocketgan_trainer.evaluate.judge import load_judge
@@ -22,19 +23,22 @@ from pocketgan_trainer.evaluate.own_judge import own_judge
 from pocketgan_trainer.evaluate.validation_score import Looker
 from pocketgan_trainer.plain_console import PlainConsole
 from pocketgan_trainer.processes import Processes, processes_of_environment
-from pocketgan_trainer.stop_flag import StopFlag
 from pocketgan_trainer.training.checkpoint import load_checkpoint
-from pocketgan_trainer.training.closing import closing_lines
-from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.diary import Diary, Report
+from pocketgan_trainer.training.config import Setting, TrainingConfig
 from pocketgan_trainer.training.estimate import estimate, fastest_threads
 from pocketgan_trainer.training.loop import check_resumable, count_steps, train
 from pocketgan_trainer.training.plan import ResumedRun, changed_settings, plan_new_run, plan_resumed_run, refuse_other_data
 from pocketgan_trainer.training.presets import DEFAULT_PRESET
-from pocketgan_trainer.training.report import ConsoleReport, Reports, clock
+from pocketgan_trainer.training.recorder import Diary, Report
+from pocketgan_trainer.training.reports import (
+    ConsoleReport,
+    Reports,
+    TensorBoardReport,
+    clock,
+    closing_lines,
+    require_tensorboard,
+)
 from pocketgan_trainer.training.run_folder import RUNS, RunFolder, create_run_folder
-from pocketgan_trainer.training.settings import Setting
-from pocketgan_trainer.training.tensorboard import TensorBoardReport, require_tensorboard
 from pocketgan_trainer.watch.validation_watch import watch_validation
 
 
@@ -235,3 +239,31 @@ def _own_judge(plan: Plan, run: RunFolder, console: PlainConsole) -> Looker:
     if classes > 1 and not run.judge.exists():
         console.print("training a judge of these images first, by which the best epoch is chosen")
     return own_judge(plan.split.training, classes, run.judge)
+
+
+class StopFlag:
+    """Remembers the first SIGINT or SIGTERM; a second one acts at once."""
+
+    def __init__(self, is_silent: bool = False) -> None:
+        self.signal: int | None = None
+        """Number of the signal that came, None before."""
+        self._is_silent = is_silent
+
+    def install(self) -> None:
+        """Take over both signals, for the rest of the process's life."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+
+    def __call__(self) -> bool:
+        """Say whether a signal has come."""
+        return self.signal is not None
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if self._is_silent:
+            return
+        # Whoever reads our messages may have gone by the same Ctrl-C, or be in the middle of a line: saving goes before telling.
+        with suppress(OSError, RuntimeError):
+            print("stopping after this step; once more to stop without saving", file=sys.stderr)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Protocol
 
 from pocketgan.drawing import Drawing
-from pocketgan.drawing_run import Existing, Format
 from pocketgan.generator import Batch
+from pocketgan.request import Existing, Format
 
 
 class Files(Protocol):
@@ -45,31 +45,31 @@ def files_of(file_format: Format, folder: Path, drawing: Drawing) -> Files:
     """
     match file_format:
         case Format.png | Format.imagefolder:
-            from pocketgan.output.png_files import PngFiles
+            from pocketgan.output.png import PngFiles
 
             return PngFiles(folder, drawing, has_class_folders=file_format is Format.imagefolder)
         case Format.idx:
-            from pocketgan.output.idx_files import idx_files
+            from pocketgan.output.arrays import idx_files
 
             return idx_files(folder, drawing)
         case Format.idx_gz:
-            from pocketgan.output.gzip_files import GzipFiles
-            from pocketgan.output.idx_files import idx_files
+            from pocketgan.output.archives import GzipFiles
+            from pocketgan.output.arrays import idx_files
 
             return GzipFiles(idx_files(folder, drawing))
         case Format.npz:
-            from pocketgan.output.npz_file import NpzFile
+            from pocketgan.output.archives import NpzFile
 
             return NpzFile(folder, drawing)
         case Format.npy:
-            from pocketgan.output.npy_files import npy_files
+            from pocketgan.output.arrays import npy_files
 
             return npy_files(folder, drawing)
         case Format.raw:
-            from pocketgan.output.npy_files import raw_files
+            from pocketgan.output.arrays import raw_files
 
             return raw_files(folder, drawing)
         case Format.webdataset:
-            from pocketgan.output.tar_shards import TarShards
+            from pocketgan.output.archives import TarShards
 
             return TarShards(folder, drawing)

@@ -1,16 +1,17 @@
-"""`manifest.json`: what a folder of images was drawn from, so that all can be drawn again, and a stopped run completed."""
+"""The files beside the images: `manifest.json`, from which all can be drawn again, and `labels.csv`."""
 
 import json
+import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pocketgan_models
-from pocketgan.card import labels_in_names
 from pocketgan.drawing import Drawing
-from pocketgan.drawing_run import DrawingRun
 from pocketgan.errors import OutputError
-from pocketgan.files import open_regular_file, whole_file
+from pocketgan.files import open_regular_file, output_errors, remove_file, whole_file
+from pocketgan.model.card import labels_in_names
+from pocketgan.request import DrawingRun
 from pocketgan.version import VERSION
 
 # Facts that tell people more, but on which no pixel and no file depends.
@@ -117,3 +118,36 @@ def refuse_another_run(path: Path, found: Mapping[str, object], wanted: Mapping[
         raise OutputError(
             f"cannot resume: {path} tells of another run, {'; '.join(differences)}: give the same options, or another --out"
         )
+
+
+_COLUMNS = "index,label\n"
+_COLUMNS_OF_FILES = "file_name,index,label\n"
+
+
+def write_labels(target: Path, drawing: Drawing, file_of: Callable[[int], str | None]) -> None:
+    """Write the labels of all images, whole: the class of each by its name, or the row's text.
+
+    `file_of` tells the path of an image's own file within the folder; where there is none, the column is left out. Memory does
+    not grow with their number. Raises OutputError if the file cannot be written.
+    """
+    indices = drawing.selection.indices
+    # The fields are letters and digits, which need no quotes.
+    with (
+        whole_file(target, is_on_disk_at_once=False) as temporary,
+        temporary.open("w", encoding="ascii", newline="\n") as file,
+    ):
+        has_files = file_of(indices[0]) is not None
+        file.write(_COLUMNS_OF_FILES if has_files else _COLUMNS)
+        for index in indices:
+            file.write(f"{file_of(index)}," if has_files else "")
+            file.write(f"{index},{drawing.name(index)}\n")
+
+
+def remove_labels(target: Path) -> None:
+    """Remove labels of older images, if there are any that `write_labels` wrote. Raises OutputError if that fails."""
+    if not os.path.exists(target):
+        return
+    with output_errors(target, "read"), open_regular_file(target) as file:
+        is_ours = file.readline(len(_COLUMNS_OF_FILES)) in (_COLUMNS.encode(), _COLUMNS_OF_FILES.encode())
+    if is_ours:
+        remove_file(target, "labels of older images")

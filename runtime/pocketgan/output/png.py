@@ -1,14 +1,35 @@
-"""PNG files of grey images, for when there are many of them.
+"""PNG files of drawn images, one per image, in one folder or in one folder per class.
 
-Pillow would do, and reads them in the tests; for images of 28x28 pixels this is five times as fast. Source: Portable Network
-Graphics (PNG) Specification, third edition, W3C.
+The encoder is our own because it is 2.2 to 2.8 times as fast as Pillow's for images of this size.
 """
 
+import json
+import os
+import re
 import struct
 import zlib
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pocketgan.drawing import Drawing
+from pocketgan.errors import OutputError
+from pocketgan.files import (
+    file_names,
+    open_regular_file,
+    output_errors,
+    prepare_folder,
+    remove_file,
+    remove_temporaries,
+    write_whole_file,
+)
+from pocketgan.generator import Batch
+from pocketgan.request import Existing
+from pocketgan.threads import ordered_map
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _BITS, _GREY = 8, 0
@@ -39,3 +60,189 @@ def _chunk(kind: bytes, contents: bytes) -> bytes:
 
 PNG_END = _chunk(b"IEND", b"")
 """The last chunk of every PNG file."""
+
+
+KEYWORD = "pocketgan"
+"""Of the text in each file."""
+
+
+def png_bytes(drawing: Drawing, batch: Batch) -> list[bytes]:
+    """Return each image of a batch as a PNG file, whose text `pocketgan` says in JSON what it was drawn from.
+
+    That is all of `Drawing.about`, the index, and the class or the row's text.
+    """
+    return [encode_png(image, KEYWORD, text_of(drawing, index)) for index, image in enumerate(batch.images, batch.start)]
+
+
+def text_of(drawing: Drawing, index: int) -> str:
+    """Return what an image's file says in its text, as JSON."""
+    kind, name = "class" if drawing.selection.text is None else "text", drawing.name(index)
+    return json.dumps({**drawing.about, "index": index, **({} if name is None else {kind: name})})
+
+
+def encoded(drawing: Drawing, batches: Iterable[Batch]) -> Generator[tuple[Batch, list[bytes]], None, None]:
+    """Yield each batch with its images as PNG files, encoded by as many threads as draw."""
+
+    def encode(batch: Batch) -> tuple[Batch, list[bytes]]:
+        return batch, png_bytes(drawing, batch)
+
+    yield from ordered_map(encode, batches, drawing.threads)
+
+
+_PNG_NAME = re.compile(r"([0-9]{8,})(?:_([A-Za-z0-9]+))?\.png")
+_CLASS_NAME = re.compile(r"[A-Za-z0-9]+")
+# Of a PNG file: far more than what comes before the pixels, and far less than a large picture.
+_HEAD_BYTES = 8192
+
+
+def png_name(index: int, class_name: str | None) -> str:
+    """Return the file name of an image: `00000007.png`, or with its class or text `00000007_3.png`."""
+    return f"{index:08d}.png" if class_name is None else f"{index:08d}_{class_name}.png"
+
+
+@dataclass(frozen=True)
+class PngFiles:
+    """The PNG files of a drawing. Each is named by its index and class, or by the row's index and its text.
+
+    With folders by class these stand in the folder, as torchvision's ImageFolder and others read them: `7/00000007_7.png`.
+    """
+
+    folder: Path
+    drawing: Drawing
+    has_class_folders: bool = False
+    holds_labels: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise OutputError for class folders of a model that has no classes, and for one that is a link."""
+        if not self.has_class_folders:
+            return
+        if not self.drawing.generator.card.classes:
+            raise OutputError(
+                f"model {self.drawing.generator.card.name} has no classes to make a folder for each: use --format png, "
+                "or another model"
+            )
+        for folder in self._folders():
+            if os.path.islink(folder):  # to files that are not this run's to write or replace
+                raise OutputError(f"{folder} is a symbolic link, expected a folder: move it away, or choose another --out")
+
+    def file_of(self, index: int) -> str:
+        """Return the path of an image's file within the folder, as `7/00000007_7.png` or without the first part."""
+        class_name = self.drawing.name(index)
+        file_name = png_name(index, class_name)
+        return f"{class_name}/{file_name}" if self.has_class_folders else file_name
+
+    def is_ours(self, name: str) -> bool:
+        """Return whether it is a PNG file's name, of one of these indices and any class."""
+        return self._index(name) is not None
+
+    def existing(self) -> Iterator[Path]:
+        """Yield the PNG files that are there of images of these indices, of any class. Raises OutputError if it cannot look."""
+        return (path for _, path in self._found())
+
+    def missing(self) -> list[range]:
+        """Return the indices of the images that are not there as whole files.
+
+        Raises OutputError if it cannot look, or if an image is there that some other run drew.
+        """
+        indices = self.drawing.selection.indices
+        # With one more at each end, so that every gap has a beginning and an end.
+        is_there = np.ones(len(indices) + 2, bool)
+        is_there[1:-1] = False
+        for index, path in self._found():
+            if path == self.folder / self.file_of(index):
+                is_there[index - indices.start + 1] = self._is_there(path, index)
+        begins, ends = np.flatnonzero(is_there[1:] != is_there[:-1]).reshape(-1, 2).T.tolist()
+        return [indices[begin:end] for begin, end in zip(begins, ends, strict=True)]
+
+    def discard_unfinished(self) -> None:
+        """Do nothing: what is not complete is a temporary file."""
+
+    def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
+        """Write images, by as many threads as draw, and pass the batches on, whose files are complete then.
+
+        A kill leaves whole files only, and hidden others that a resumed run removes. Where older files are replaced, those of
+        another class go once the image of the same index is there: an index has one image. Raises OutputError if a file cannot be
+        written or removed.
+        """
+        folders = self._folders()
+        if self.has_class_folders:
+            for folder in folders:
+                prepare_folder(folder)
+                remove_temporaries(folder, self.is_ours)
+        older = self._older() if existing is Existing.overwrite else {}
+        # Threads that would have no batch to write take milliseconds to start.
+        batches_of_all = -(-self.drawing.selection.count * self.drawing.characters // self.drawing.calls.batch_size)
+        threads = min(self.drawing.threads, batches_of_all)
+
+        def write(batch: Batch) -> Batch:
+            self._write_batch(batch, older)
+            return batch
+
+        yield from ordered_map(write, batches, threads)
+        if self.has_class_folders and existing is Existing.overwrite:
+            of_classes = {self.folder / name for name in self.drawing.generator.card.classes}
+            for folder in (of_classes | {path.parent for paths in older.values() for path in paths}) - folders:
+                with suppress(OSError):  # it is not there, or there are other files in it
+                    folder.rmdir()
+
+    def _folders(self) -> set[Path]:
+        """Return the folders that get files, none besides: torchvision's ImageFolder refuses an empty one."""
+        return {(self.folder / self.file_of(index)).parent for index in self.drawing.one_of_each_class}
+
+    def _older(self) -> dict[int, list[Path]]:
+        """Return images of these indices that another run drew, under names that this one does not use, by index."""
+        older: dict[int, list[Path]] = {}
+        for index, path in self._found():
+            if path != self.folder / self.file_of(index) and f"tEXt{KEYWORD}\0".encode() in _ends(path)[0]:
+                older.setdefault(index, []).append(path)
+        return older
+
+    def _write_batch(self, batch: Batch, older: Mapping[int, Sequence[Path]]) -> None:
+        for index, contents in enumerate(png_bytes(self.drawing, batch), batch.start):
+            write_whole_file(os.path.join(self.folder, self.file_of(index)), contents)
+            for other in older.get(index, ()):
+                remove_file(other, "an older image of the same index")
+
+    def _found(self) -> Iterator[tuple[int, Path]]:
+        """Yield index and path of each PNG file that is there of these indices, of any class."""
+        if not self.has_class_folders:
+            yield from (
+                (index, self.folder / name) for name in file_names(self.folder) if (index := self._index(name)) is not None
+            )
+            return
+        for class_name in file_names(self.folder):
+            if not _CLASS_NAME.fullmatch(class_name) or os.path.islink(self.folder / class_name):
+                continue
+            for name in file_names(self.folder / class_name):
+                index = self._index(name)
+                # Files that are not named by their folder are somebody else's.
+                if index is not None and name == png_name(index, class_name):
+                    yield index, self.folder / class_name / name
+
+    def _index(self, name: str) -> int | None:
+        """Return which of these images a file name is of, or None."""
+        match = _PNG_NAME.fullmatch(name)
+        if not match or name != png_name(int(match[1]), match[2]):
+            return None
+        return int(match[1]) if int(match[1]) in self.drawing.selection.indices else None
+
+    def _is_there(self, path: Path, index: int) -> bool:
+        """Return whether a file is whole: one that a power cut took the end of lacks its last chunk.
+
+        Raises OutputError if it says that it is another image than that of this index.
+        """
+        head, tail = _ends(path)
+        if tail != PNG_END:
+            return False
+        if text_of(self.drawing, index).encode() not in head:
+            raise OutputError(f"{path} is an image of another run: move it away, use --overwrite, or another --out")
+        return True
+
+
+def _ends(file: Path) -> tuple[bytes, bytes]:
+    """Return the first bytes of a file, and as many of the last ones as the last chunk of a PNG file has."""
+    with output_errors(file, "read"), open_regular_file(file) as contents:
+        head = contents.read(_HEAD_BYTES)
+        size = contents.seek(0, os.SEEK_END)
+        contents.seek(max(0, size - len(PNG_END)))
+        return head, contents.read()

@@ -7,11 +7,11 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 
 from pocketgan.drawing import Drawing
-from pocketgan.drawing_run import Format
 from pocketgan.errors import OutputError
 from pocketgan.generator import Batch
-from pocketgan.output.array_files import image_pixels
-from pocketgan.output.png_images import encoded
+from pocketgan.output.arrays import image_pixels
+from pocketgan.output.png import encoded
+from pocketgan.request import Format
 
 _STDOUT, _STDERR = 1, 2
 

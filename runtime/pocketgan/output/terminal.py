@@ -89,7 +89,7 @@ def _iterm2_sequence(png: bytes) -> str:
 
 def _sheets(images: NDArray[np.uint8], pixels: int) -> Iterator[bytes]:
     """Yield contact sheets as PNG files, no wider than so many pixels, with small images enlarged as far as that allows."""
-    from pocketgan.pictures import contact_sheet
+    from pocketgan.output.sheet import contact_sheet
 
     images = _no_wider(images, pixels - 2 * _SHEET_GAP)
     count, height, width = images.shape

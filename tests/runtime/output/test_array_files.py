@@ -14,12 +14,10 @@ from full_disk import small_files_only
 from strange_files import LINKS, put
 
 from pocketgan.drawing import Drawing
-from pocketgan.drawing_run import Existing
 from pocketgan.errors import ModelError, OutputError
 from pocketgan.generator import Batch, Generator
-from pocketgan.output.array_files import ArrayFiles
-from pocketgan.output.idx_files import idx_files
-from pocketgan.output.npy_files import npy_files, raw_files
+from pocketgan.output.arrays import ArrayFiles, idx_files, npy_files, raw_files
+from pocketgan.request import Existing
 
 FILES: dict[str, Callable[[Path, Drawing], ArrayFiles]] = {"idx": idx_files, "npy": npy_files, "raw": raw_files}
 # Two batches of 64 and one of 22, not from index 0.

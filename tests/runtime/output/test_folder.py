@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pocketgan.errors import OutputError
-from pocketgan.output.folder import file_names, made_folder, prepare_folder, refuse_overwriting, remove_temporaries
+from pocketgan.files import file_names, made_folder, prepare_folder, refuse_overwriting, remove_temporaries
 
 
 def test_a_folder_is_made_with_its_parents(tmp_path: Path) -> None:

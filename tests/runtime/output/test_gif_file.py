@@ -10,11 +10,10 @@ from full_disk import small_files_only
 from numpy.typing import NDArray
 from PIL import Image
 
+from pocketgan.drawing import text_rows
 from pocketgan.errors import OutputError
 from pocketgan.generator import Generator
-from pocketgan.output.gif_file import write_gif
-from pocketgan.text_rows import text_rows
-from pocketgan.walks import walk
+from pocketgan.output.walk import walk, write_gif
 
 
 def noise(count: int, height: int, width: int) -> NDArray[np.uint8]:

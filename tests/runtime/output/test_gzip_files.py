@@ -12,12 +12,11 @@ from drawings import contents, drain, drawing_of, made
 from full_disk import small_files_only
 
 from pocketgan.drawing import Drawing
-from pocketgan.drawing_run import Existing
 from pocketgan.errors import ModelError, OutputError
 from pocketgan.generator import Batch, Generator
-from pocketgan.output.gzip_files import GzipFiles
-from pocketgan.output.idx_files import idx_files
-from pocketgan.output.npy_files import npy_files
+from pocketgan.output.archives import GzipFiles
+from pocketgan.output.arrays import idx_files, npy_files
+from pocketgan.request import Existing
 
 IMAGES, LABELS = "images-idx3-ubyte.gz", "labels-idx1-ubyte.gz"
 

@@ -7,10 +7,10 @@ import pytest
 from drawings import contents, drain, drawing_of, made, with_classes
 
 from pocketgan.drawing import Drawing
-from pocketgan.drawing_run import Existing
 from pocketgan.errors import OutputError
 from pocketgan.generator import Generator
-from pocketgan.output.idx_files import LARGEST_COUNT, idx_files
+from pocketgan.output.arrays import LARGEST_COUNT, idx_files
+from pocketgan.request import Existing
 
 
 def write(folder: Path, drawing: Drawing, existing: Existing = Existing.refuse) -> None:

@@ -10,9 +10,9 @@ from drawings import contents, drain, drawing_of, made
 from numpy.typing import NDArray
 
 from pocketgan.drawing import Drawing
-from pocketgan.drawing_run import Existing
 from pocketgan.generator import Generator
-from pocketgan.output.npy_files import npy_files, npy_header, raw_files
+from pocketgan.output.arrays import npy_files, npy_header, raw_files
+from pocketgan.request import Existing
 
 
 def write(folder: Path, drawing: Drawing, existing: Existing = Existing.refuse) -> None:

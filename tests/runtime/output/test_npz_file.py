@@ -14,10 +14,10 @@ from full_disk import small_files_only
 from numpy.typing import NDArray
 
 from pocketgan.drawing import Drawing
-from pocketgan.drawing_run import Existing
 from pocketgan.errors import ModelError, OutputError
 from pocketgan.generator import Batch, Generator
-from pocketgan.output.npz_file import NpzFile
+from pocketgan.output.archives import NpzFile
+from pocketgan.request import Existing
 
 
 def noise(*shape: int) -> NDArray[np.uint8]:

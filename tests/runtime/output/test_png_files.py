@@ -20,13 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pocketgan.drawing import Drawing
-from pocketgan.drawing_run import Existing
 from pocketgan.errors import ModelError, OutputError
 from pocketgan.generator import Batch, Generator
-from pocketgan.output import png_files
-from pocketgan.output.png import PNG_END, encode_png
-from pocketgan.output.png_files import PngFiles, png_name
-from pocketgan.output.png_images import encoded, png_bytes, text_of
+from pocketgan.output import png
+from pocketgan.output.png import PNG_END, PngFiles, encode_png, encoded, png_bytes, png_name, text_of
+from pocketgan.request import Existing
 
 OLDER = encode_png(np.zeros((2, 2), np.uint8), "pocketgan", "{}")
 """An image as another run may have written it."""
@@ -419,8 +417,8 @@ def test_many_images_that_exist_take_no_more_memory_than_few(
     def fake_ends(path: Path) -> tuple[bytes, bytes]:
         return text_of(files.drawing, int(path.name[:8])).encode(), PNG_END
 
-    monkeypatch.setattr(png_files, "file_names", fake_names)
-    monkeypatch.setattr(png_files, "_ends", fake_ends)
+    monkeypatch.setattr(png, "file_names", fake_names)
+    monkeypatch.setattr(png, "_ends", fake_ends)
     tracemalloc.start()
     try:
         assert sum(1 for _ in files.existing()) == count

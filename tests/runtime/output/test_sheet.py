@@ -13,13 +13,11 @@ from full_disk import small_files_only
 from numpy.typing import NDArray
 from PIL import Image
 
-from pocketgan.drawing_run import Grid
+from pocketgan.drawing import finished, text_rows
 from pocketgan.errors import OutputError
-from pocketgan.finish import finished
 from pocketgan.generator import Batch, Generator
-from pocketgan.output.sheet import check_sheet, shown_scale, write_grid, write_sheet
-from pocketgan.pictures import contact_sheet
-from pocketgan.text_rows import text_rows
+from pocketgan.output.sheet import check_sheet, contact_sheet, shown_scale, write_grid, write_sheet
+from pocketgan.request import Grid
 
 
 def noise(*shape: int) -> NDArray[np.uint8]:

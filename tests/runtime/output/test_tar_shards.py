@@ -16,17 +16,17 @@ from PIL import Image
 
 from pocketgan.address import INDEX_LIMIT
 from pocketgan.drawing import Drawing
-from pocketgan.drawing_run import Existing
 from pocketgan.errors import ModelError, OutputError
 from pocketgan.generator import Batch, Generator
-from pocketgan.output import tar_shards
-from pocketgan.output.png_files import PngFiles
-from pocketgan.output.tar_shards import TarShards
+from pocketgan.output import archives
+from pocketgan.output.archives import TarShards
+from pocketgan.output.png import PngFiles
+from pocketgan.request import Existing
 
 
 @pytest.fixture(autouse=True)
 def _ten_images_in_a_shard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tar_shards, "IMAGES_IN_SHARD", 10)
+    monkeypatch.setattr(archives, "IMAGES_IN_SHARD", 10)
 
 
 def write(folder: Path, drawing: Drawing, existing: Existing = Existing.refuse) -> Iterator[Batch]:

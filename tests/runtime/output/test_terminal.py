@@ -15,8 +15,8 @@ from PIL import Image
 
 from pocketgan.errors import OutputError
 from pocketgan.generator import Generator
+from pocketgan.output.sheet import contact_sheet
 from pocketgan.output.terminal import show_images
-from pocketgan.pictures import contact_sheet
 
 GREY = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": "80"}
 KITTY = {"TERM": "xterm-kitty", "COLUMNS": "80"}

@@ -13,8 +13,7 @@ from PIL import Image
 from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError, RequestError
 from pocketgan.generator import Generator
-from pocketgan.output.walk_file import write_walk
-from pocketgan.walks import walk
+from pocketgan.output.walk import walk, write_walk
 
 STEPS = 16
 

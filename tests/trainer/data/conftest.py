@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.mnist import BUNDLED_FOLDER
+from pocketgan_trainer.data.published import BUNDLED_FOLDER
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketgan_trainer.data.class_names import class_names, data_set_name, in_order, number_labels, renaming_notes
-from pocketgan_trainer.data.known_data_sets import KNOWN
+from pocketgan_trainer.data.published import KNOWN
+from pocketgan_trainer.data.source import class_names, data_set_name, in_order, number_labels, renaming_notes
 from pocketgan_trainer.errors import DataError
 
 WHERE = Path("clothes")

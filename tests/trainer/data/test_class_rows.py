@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pocketgan_trainer.data.class_rows import rows_of_classes
-from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.data.published import Digits
+from pocketgan_trainer.data.split import rows_of_classes
 
 
 def random(seed: int) -> np.random.Generator:

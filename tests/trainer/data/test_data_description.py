@@ -3,8 +3,7 @@
 import numpy as np
 from image_data import different_images
 
-from pocketgan_trainer.data.data_description import describe
-from pocketgan_trainer.data.training_images import TrainingImages
+from pocketgan_trainer.data.images import TrainingImages, describe
 
 
 def labelled(classes: tuple[str, ...], count: int) -> TrainingImages:

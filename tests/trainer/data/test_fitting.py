@@ -8,7 +8,7 @@ from image_data import different_images
 from numpy.typing import NDArray
 
 from pocketgan_trainer.data.fitting import border_brightness, fit_pictures
-from pocketgan_trainer.data.image_source import ImageSource, PictureKind
+from pocketgan_trainer.data.source import ImageSource, PictureKind
 
 
 def source(pictures: Iterable[NDArray[np.uint8]], count: int) -> ImageSource:

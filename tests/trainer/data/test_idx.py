@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.data_checks import LARGEST_CONTENTS
 from pocketgan_trainer.data.idx import read_idx, read_idx_header
+from pocketgan_trainer.data.source import LARGEST_CONTENTS
 from pocketgan_trainer.errors import DataError
 
 REAL_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")

@@ -10,10 +10,9 @@ from image_data import different_images, write_idx
 from numpy.typing import NDArray
 
 from pocketgan import Generator
-from pocketgan.drawing_run import Existing
-from pocketgan.output.idx_files import idx_files
-from pocketgan_trainer.data.data_facts import facts_of
-from pocketgan_trainer.data.training_images import load_training_images
+from pocketgan.output.arrays import idx_files
+from pocketgan.request import Existing
+from pocketgan_trainer.data.images import facts_of, load_training_images
 from pocketgan_trainer.errors import DataError
 
 IMAGES = different_images(260)

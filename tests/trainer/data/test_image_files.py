@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pocketgan import Generator
-from pocketgan.drawing_run import Existing
-from pocketgan.output.npz_file import NpzFile
-from pocketgan.output.png_files import PngFiles
+from pocketgan.output.archives import NpzFile
+from pocketgan.output.png import PngFiles
 from pocketgan.output.sheet import write_grid
-from pocketgan_trainer.data.image_files import read_idx_images, read_npz, read_png_folder
+from pocketgan.request import Existing
 from pocketgan_trainer.errors import DataError
+from pocketgan_trainer.evaluate.sources import read_idx_images, read_npz, read_png_folder
 
 
 def write_png(file: Path, image: NDArray[np.uint8]) -> None:

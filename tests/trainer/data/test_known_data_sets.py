@@ -12,10 +12,9 @@ import pytest
 from fake_mirror import FakeMirror
 from image_data import different_images, idx_bytes, write_idx
 
-from pocketgan_trainer.data import known_data_sets
-from pocketgan_trainer.data.known_data_sets import FASHION_MNIST, KMNIST, KNOWN, KnownDataSet
-from pocketgan_trainer.data.published_files import PublishedFile
-from pocketgan_trainer.data.training_images import TrainingImages, load_training_images
+from pocketgan_trainer.data import published as published_sets
+from pocketgan_trainer.data.images import TrainingImages, load_training_images
+from pocketgan_trainer.data.published import FASHION_MNIST, KMNIST, KNOWN, KnownDataSet, PublishedFile
 from pocketgan_trainer.errors import DataError, DownloadError
 
 IMAGES = different_images(300)
@@ -54,7 +53,7 @@ def check_images(loaded: TrainingImages, known: KnownDataSet) -> None:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's cache folder, still to be made, of a machine without Debian's package."""
-    monkeypatch.setattr(known_data_sets, "DEBIAN_FOLDER", tmp_path / "debian")
+    monkeypatch.setattr(published_sets, "DEBIAN_FOLDER", tmp_path / "debian")
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name)
     return tmp_path / "cache" / "pocketgan"
 

@@ -12,9 +12,8 @@ import platformdirs
 import pytest
 from fake_mirror import FakeMirror
 
-from pocketgan_trainer.data import mnist
-from pocketgan_trainer.data.mnist import SPLITS, MnistSplit, load_mnist
-from pocketgan_trainer.data.published_files import PublishedFile
+from pocketgan_trainer.data import published
+from pocketgan_trainer.data.published import SPLITS, MnistSplit, PublishedFile, load_mnist
 from pocketgan_trainer.errors import DataError, DownloadError
 
 IMAGES, LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -50,8 +49,8 @@ class Installation:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache folder of a machine without the checkout's files, still to be made."""
-    monkeypatch.setattr(mnist, "BUNDLED_FOLDER", tmp_path / "not-in-a-wheel")
-    monkeypatch.setattr(mnist, "distribution", lambda name: Installation(None))
+    monkeypatch.setattr(published, "BUNDLED_FOLDER", tmp_path / "not-in-a-wheel")
+    monkeypatch.setattr(published, "distribution", lambda name: Installation(None))
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name)
     return tmp_path / "cache" / "pocketgan" / "mnist"
 
@@ -173,7 +172,7 @@ def test_what_the_cache_lacks_is_downloaded_once(bundled: Path, cache: Path, mon
     labels = replace(SPLITS["test"].labels, archive_sha256=hashlib.sha256(archive).hexdigest())
     monkeypatch.setitem(SPLITS, "test", MnistSplit(SPLITS["test"].images, labels))
     with FakeMirror(archive) as mirror:
-        monkeypatch.setattr(mnist, "MIRRORS", (mirror.base,))
+        monkeypatch.setattr(published, "MIRRORS", (mirror.base,))
         assert len(load_mnist(split="test")) == 10000
         assert len(load_mnist(split="test")) == 10000
     assert mirror.paths == [f"/{LABELS}.gz"]
@@ -183,7 +182,7 @@ def test_what_the_cache_lacks_is_downloaded_once(bundled: Path, cache: Path, mon
 def test_without_checkout_cache_and_mirror_every_mirror_is_named(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeMirror(b"an older release") as outdated:
         mirrors = (f"{outdated.base}one/", f"{outdated.base}two/")
-        monkeypatch.setattr(mnist, "MIRRORS", mirrors)
+        monkeypatch.setattr(published, "MIRRORS", mirrors)
         with pytest.raises(DownloadError) as caught:
             load_mnist(split="test")
     for mirror in mirrors:
@@ -197,7 +196,7 @@ def test_a_wheel_built_from_a_checkout_finds_the_digits_there(
     checkout = tmp_path / "a check out"
     shutil.copytree(bundled, checkout / "trainer" / "pocketgan_trainer" / "data" / "mnist")
     note = json.dumps({"url": checkout.as_uri(), "dir_info": {}})
-    monkeypatch.setattr(mnist, "distribution", lambda name: Installation(note))
+    monkeypatch.setattr(published, "distribution", lambda name: Installation(note))
     assert len(load_mnist(split="test")) == 10000
     assert not cache.exists()
 
@@ -205,5 +204,5 @@ def test_a_wheel_built_from_a_checkout_finds_the_digits_there(
 def test_a_wheel_from_elsewhere_looks_for_no_checkout(bundled: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(bundled, cache)
     note = json.dumps({"url": "https://example.org/pocketgan-0.1.0-py3-none-any.whl", "archive_info": {}})
-    monkeypatch.setattr(mnist, "distribution", lambda name: Installation(note))
+    monkeypatch.setattr(published, "distribution", lambda name: Installation(note))
     assert len(load_mnist(split="test")) == 10000

@@ -7,8 +7,8 @@ import pytest
 from image_data import different_images, write_pictures
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.mnist_layout import lay_out_like_mnist
-from pocketgan_trainer.data.training_images import load_training_images
+from pocketgan_trainer.data.fitting import lay_out_like_mnist
+from pocketgan_trainer.data.images import load_training_images
 
 
 def centre_of_mass(image: NDArray[np.uint8]) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import pytest
 from image_data import different_images
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.training_images import load_training_images
+from pocketgan_trainer.data.images import load_training_images
 from pocketgan_trainer.errors import DataError
 
 IMAGES = different_images(220)

@@ -11,12 +11,12 @@ from image_data import different_images, write_idx, write_pictures
 from PIL import Image
 
 from pocketgan import Generator
-from pocketgan.drawing_run import Existing, Grid
-from pocketgan.output.labels_file import write_labels
-from pocketgan.output.png_files import PngFiles
+from pocketgan.output.manifest import write_labels
+from pocketgan.output.png import PngFiles
 from pocketgan.output.sheet import write_sheet
-from pocketgan.output.walk_file import write_walk
-from pocketgan_trainer.data.training_images import load_training_images
+from pocketgan.output.walk import write_walk
+from pocketgan.request import Existing, Grid
+from pocketgan_trainer.data.images import load_training_images
 from pocketgan_trainer.errors import DataError
 
 IMAGES = different_images(240)

@@ -7,8 +7,8 @@ import pytest
 from image_data import different_images, write_pictures
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data import data_checks
-from pocketgan_trainer.data.training_images import TrainingImages, load_training_images
+from pocketgan_trainer.data import source
+from pocketgan_trainer.data.images import TrainingImages, load_training_images
 from pocketgan_trainer.errors import DataError
 
 
@@ -91,7 +91,7 @@ def test_fewer_than_200_images_are_refused(tmp_path: Path) -> None:
 
 
 def test_more_images_than_memory_takes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data_checks, "MOST_IMAGES", 300)
+    monkeypatch.setattr(source, "MOST_IMAGES", 300)
     assert "own.npz holds 301 images: expected at most 300" in refusal(tmp_path, different_images(301))
 
 

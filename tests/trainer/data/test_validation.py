@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pocketgan_trainer.data.mnist import Digits, load_mnist
-from pocketgan_trainer.data.training_images import TrainingImages
-from pocketgan_trainer.data.validation import VALIDATION_DIGITS, split_images, split_validation
+from pocketgan_trainer.data.images import TrainingImages
+from pocketgan_trainer.data.published import Digits, load_mnist
+from pocketgan_trainer.data.split import VALIDATION_DIGITS, split_images, split_validation
 from pocketgan_trainer.errors import DataError
 
 

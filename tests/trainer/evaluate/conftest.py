@@ -2,7 +2,7 @@
 
 import pytest
 
-from pocketgan_trainer.data.mnist import Digits, load_mnist
+from pocketgan_trainer.data.published import Digits, load_mnist
 from pocketgan_trainer.evaluate.judge import Judge, Views, load_judge
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketgan_trainer.evaluate.class_figures import class_figures
+from pocketgan_trainer.evaluate.figures import class_figures
 
 UNIFORM = np.full(10, 0.1)
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pocketgan_trainer.errors import DataError
-from pocketgan_trainer.evaluate.data_copying import assign_cells, copying_score, find_centers, mann_whitney_z
+from pocketgan_trainer.evaluate.copying import assign_cells, copying_score, find_centers, mann_whitney_z
 
 
 def random_values(count: int, seed: int, spread: float = 1.0) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from expected_floor import expected_floor
 from numpy.typing import NDArray
 
 from pocketgan.latents import latents
-from pocketgan_trainer.evaluate.frechet import distance_of_gaussians, frechet_distance
+from pocketgan_trainer.evaluate.distances import distance_of_gaussians, frechet_distance
 
 
 def gaussian(seed: int, rows: int, spectrum: NDArray[np.float64]) -> NDArray[np.float32]:

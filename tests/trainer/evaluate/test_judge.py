@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import JudgeError
 from pocketgan_trainer.evaluate import judge as module
 from pocketgan_trainer.evaluate.judge import FOLDER, JUDGES, Judge, JudgeName, Views, load_judge

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pocketgan_trainer.evaluate.judge_networks import FirstJudgeNetwork, JudgeNetwork, SecondJudgeNetwork, pixels_of
+from pocketgan_trainer.evaluate.judge import FirstJudgeNetwork, JudgeNetwork, SecondJudgeNetwork, pixels_of
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from pocketgan.latents import latents
-from pocketgan_trainer.evaluate import kernel_distance as module
-from pocketgan_trainer.evaluate.kernel_distance import kernel_distance
+from pocketgan_trainer.evaluate import distances as module
+from pocketgan_trainer.evaluate.distances import kernel_distance
 
 
 def slow_discrepancy(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

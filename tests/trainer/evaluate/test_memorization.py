@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.mnist import load_mnist
+from pocketgan_trainer.data.published import load_mnist
 from pocketgan_trainer.errors import DataError
-from pocketgan_trainer.evaluate import memorization as module
-from pocketgan_trainer.evaluate.memorization import (
+from pocketgan_trainer.evaluate import copying as module
+from pocketgan_trainer.evaluate.copying import (
     HeldOut,
     Memorization,
     look_at_held_out,

@@ -11,18 +11,18 @@ import pytest
 from expected_floor import expected_floor
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.mnist import Digits
-from pocketgan_trainer.evaluate.class_figures import class_figures
-from pocketgan_trainer.evaluate.frechet import frechet_distance
-from pocketgan_trainer.evaluate.judge import Judge, Views
-from pocketgan_trainer.evaluate.kernel_distance import kernel_distance
-from pocketgan_trainer.evaluate.neighbours import (
+from pocketgan_trainer.data.published import Digits
+from pocketgan_trainer.evaluate.distances import (
     Crowd,
     Neighbourhood,
     compare_neighbourhoods,
+    frechet_distance,
+    kernel_distance,
     look_around,
     nearest_neighbour_accuracy,
 )
+from pocketgan_trainer.evaluate.figures import class_figures
+from pocketgan_trainer.evaluate.judge import Judge, Views
 
 COUNT = 2_000
 

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from pocketgan.latents import latents
-from pocketgan_trainer.evaluate import neighbours
-from pocketgan_trainer.evaluate.neighbours import Neighbourhood, compare_neighbourhoods, look_around, nearest_neighbour_accuracy
+from pocketgan_trainer.evaluate import distances
+from pocketgan_trainer.evaluate.distances import Neighbourhood, compare_neighbourhoods, look_around, nearest_neighbour_accuracy
 
 
 def distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
@@ -65,7 +65,7 @@ def crowd(seed: int, rows: int, step: float) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("step", [1 / 32, 0.5], ids=["rows apart", "rows and distances that are equal"])
 def test_figures_are_those_of_slow_code(step: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "_BLOCK_ROWS", 17)  # several blocks and a last one that is smaller
+    monkeypatch.setattr(distances, "_BLOCK_ROWS", 17)  # several blocks and a last one that is smaller
     real, generated = crowd(0, 60, step), crowd(1, 45, step) + np.float32(0.5)
     found, expected = compare(real, generated), slow_neighbourhood(real, generated)
     for name in ("precision", "recall", "density", "coverage"):

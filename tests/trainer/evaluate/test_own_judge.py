@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import JudgeError
 from pocketgan_trainer.evaluate import own_judge as module
 from pocketgan_trainer.evaluate.own_judge import FEATURES, OwnJudge, PixelJudge, own_judge

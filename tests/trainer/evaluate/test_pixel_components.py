@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketgan_trainer.evaluate import pixel_components
-from pocketgan_trainer.evaluate.frechet import frechet_distance
-from pocketgan_trainer.evaluate.pixel_components import PixelSpace, fit_pixel_space, project
+from pocketgan_trainer.evaluate import spaces
+from pocketgan_trainer.evaluate.distances import frechet_distance
+from pocketgan_trainer.evaluate.spaces import PixelSpace, fit_pixel_space, project
 
 COMPONENTS = 64
 
@@ -62,7 +62,7 @@ def test_coordinates_do_not_depend_on_the_other_images(
     space: PixelSpace, images: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = project(space, images[:500])
-    monkeypatch.setattr(pixel_components, "_BLOCK_IMAGES", 77)
+    monkeypatch.setattr(spaces, "_BLOCK_IMAGES", 77)
     np.testing.assert_allclose(project(space, images[:500]), whole, atol=1e-6)
 
 

@@ -9,8 +9,7 @@ from quick_evaluation import quick_evaluation
 
 from pocketgan import Generator
 from pocketgan_trainer.evaluate.judge import JUDGES
-from pocketgan_trainer.evaluate.score_json import evaluation_json
-from pocketgan_trainer.evaluate.score_rows import table_rows
+from pocketgan_trainer.evaluate.table import evaluation_json, table_rows
 
 
 def test_json_holds_every_figure_of_every_seed_as_measured() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from quick_evaluation import COUNT, quick_evaluation
 
-from pocketgan_trainer.evaluate.score_rows import Row, table_rows
-from pocketgan_trainer.evaluate.scores import Evaluation
+from pocketgan_trainer.evaluate.evaluation import Evaluation
+from pocketgan_trainer.evaluate.table import Row, table_rows
 
 
 @pytest.fixture(scope="module")

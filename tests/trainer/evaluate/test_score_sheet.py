@@ -12,8 +12,8 @@ from PIL import Image
 from quick_evaluation import quick_evaluation
 
 from pocketgan.errors import OutputError
-from pocketgan_trainer.evaluate.score_rows import table_rows
-from pocketgan_trainer.evaluate.score_sheet import score_sheet, write_report
+from pocketgan_trainer.evaluate.sheet import score_sheet, write_report
+from pocketgan_trainer.evaluate.table import table_rows
 
 
 def is_on(sheet: NDArray[np.uint8], image: NDArray[np.uint8], left: int) -> bool:

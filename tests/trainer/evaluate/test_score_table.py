@@ -9,9 +9,8 @@ import pytest
 from quick_evaluation import PLAN, quick_evaluation
 from rich.console import Console
 
-from pocketgan_trainer.evaluate.score_rows import Row, table_rows
-from pocketgan_trainer.evaluate.score_table import caption, html_table, markdown_table, terminal_table
-from pocketgan_trainer.evaluate.scores import Evaluation
+from pocketgan_trainer.evaluate.evaluation import Evaluation
+from pocketgan_trainer.evaluate.table import Row, caption, html_table, markdown_table, table_rows, terminal_table
 from pocketgan_trainer.plain_console import PlainConsole
 
 

@@ -20,13 +20,13 @@ from quick_evaluation import (
     three_sources,
 )
 
-from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import DataError
-from pocketgan_trainer.evaluate import trained_scores
-from pocketgan_trainer.evaluate.frechet import frechet_distance
-from pocketgan_trainer.evaluate.image_scores import choose_test_digits
-from pocketgan_trainer.evaluate.memorization import look_at_held_out, memorization
-from pocketgan_trainer.evaluate.scores import Evaluation, Plan, SourceScores, evaluate
+from pocketgan_trainer.evaluate import evaluation as evaluations
+from pocketgan_trainer.evaluate.copying import look_at_held_out, memorization
+from pocketgan_trainer.evaluate.distances import frechet_distance
+from pocketgan_trainer.evaluate.evaluation import Evaluation, Plan, SourceScores, evaluate
+from pocketgan_trainer.evaluate.figures import choose_test_digits
 from pocketgan_trainer.evaluate.sources import FixedSource
 
 
@@ -156,13 +156,13 @@ def test_what_is_told_apart_are_as_many_images_of_the_same_classes(monkeypatch: 
         asked.append((first, second, tested))
         return 0.5
 
-    monkeypatch.setattr(trained_scores, "told_apart", remember)
-    monkeypatch.setattr(trained_scores, "TOLD_APART_IMAGES", 700)
+    monkeypatch.setattr(evaluations, "told_apart", remember)
+    monkeypatch.setattr(evaluations, "TOLD_APART_IMAGES", 700)
     label_of = {image.tobytes(): int(label) for image, label in zip(training.images, training.labels, strict=True)}
-    real = trained_scores.shuffled(Digits(training.images[:2_000], training.labels[:2_000]))
+    real = evaluations.shuffled(Digits(training.images[:2_000], training.labels[:2_000]))
     source = FixedSource("digits", training.images[2_000:], training.labels[2_000:].astype(np.int64))
-    trained_scores.told_apart_from_real(source, real, 1, lambda line: None)
-    trained_scores.real_told_apart(real, 1, lambda line: None)
+    evaluations.told_apart_from_real(source, real, 1, lambda line: None)
+    evaluations.real_told_apart(real, 1, lambda line: None)
 
     (drawn, beside, _), (first, second, tested) = asked
     assert len(drawn) == len(beside) == 700
@@ -181,7 +181,7 @@ def test_digits_are_shuffled_before_they_are_halved(monkeypatch: pytest.MonkeyPa
         return 0.5
 
     with quick_measurements():
-        monkeypatch.setattr(trained_scores, "told_apart", remember)
+        monkeypatch.setattr(evaluations, "told_apart", remember)
         evaluate(three_sources()[:1], Plan(COUNT, 1, True, False, 1), training, test, lambda line: None)
     chosen = {image.tobytes() for image in halves[0]}
     first_half = {image.tobytes() for image in training.images[:1_000]}

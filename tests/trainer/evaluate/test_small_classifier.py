@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pocketgan_trainer.evaluate.small_classifier import Recipe, convolution, predict, train_classifier
+from pocketgan_trainer.evaluate.classifiers import Recipe, convolution, predict, train_classifier
 
 RECIPE = Recipe(batch_size=32, peak_learning_rate=1e-2, weight_decay=0.01)
 

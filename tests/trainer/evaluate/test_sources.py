@@ -11,7 +11,7 @@ from PIL import Image
 
 from pocketgan import Generator
 from pocketgan.errors import ModelError, PocketganError
-from pocketgan_trainer.data.mnist import BUNDLED_FOLDER, Digits
+from pocketgan_trainer.data.published import BUNDLED_FOLDER, Digits
 from pocketgan_trainer.errors import DataError
 from pocketgan_trainer.evaluate import sources
 from pocketgan_trainer.evaluate.sources import FixedSource, ModelSource, open_source

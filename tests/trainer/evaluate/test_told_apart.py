@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pocketgan_trainer.errors import DataError
-from pocketgan_trainer.evaluate.told_apart import told_apart
+from pocketgan_trainer.evaluate.classifiers import told_apart
 
 Images = NDArray[np.uint8]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from pocketgan_trainer.data.mnist import Digits, load_mnist
+from pocketgan_trainer.data.published import Digits, load_mnist
 from pocketgan_trainer.errors import DataError
-from pocketgan_trainer.evaluate.train_on_generated import classifier_accuracy, moved
+from pocketgan_trainer.evaluate.classifiers import classifier_accuracy, moved
 
 
 @pytest.fixture(scope="module")

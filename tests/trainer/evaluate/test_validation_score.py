@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.mnist import Digits
-from pocketgan_trainer.data.validation import TrainingSplit
-from pocketgan_trainer.evaluate.frechet import frechet_distance
+from pocketgan_trainer.data.published import Digits
+from pocketgan_trainer.data.split import TrainingSplit
+from pocketgan_trainer.evaluate.distances import frechet_distance
 from pocketgan_trainer.evaluate.judge import Judge, Views
 from pocketgan_trainer.evaluate.validation_score import ValidationScore, validation_score
 

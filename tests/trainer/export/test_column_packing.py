@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
-from pocketgan_trainer.export.column_packing import best_packing, widened
-from pocketgan_trainer.export.integer_weights import largest_neighbour_sum
 from pocketgan_trainer.export.nodes import GraphNotes
+from pocketgan_trainer.export.packing import best_packing, widened
+from pocketgan_trainer.export.weights import largest_neighbour_sum
 
 
 def wide_kernel(values: NDArray[np.int8], columns: int) -> NDArray[np.int8]:

@@ -1,6 +1,6 @@
 """What a convolution costs: products by places, outputs in sixteens, and the copies."""
 
-from pocketgan_trainer.export.convolution_cost import convolution_cost
+from pocketgan_trainer.export.packing import convolution_cost
 
 
 def without_the_call(places: int, outputs: int, inputs: int, rows: int, columns: int) -> int:

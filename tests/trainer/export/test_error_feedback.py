@@ -5,9 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from pocketgan_trainer.export import error_feedback
-from pocketgan_trainer.export.error_feedback import feedback_factors, round_with_feedback
+from pocketgan_trainer.export import weights
 from pocketgan_trainer.export.layers import Array
+from pocketgan_trainer.export.weights import feedback_factors, round_with_feedback
 
 NO_LIMIT = 10**6
 
@@ -96,7 +96,7 @@ def test_weights_that_are_updated_in_blocks_come_out_as_one_by_one(
 ) -> None:
     rows, factors = random.normal(size=(50, 200)) * 80, feedback_factors(related_inputs(random, 200))
     values, cost = round_with_feedback(rows, factors, 127, 128)
-    monkeypatch.setattr(error_feedback, "_BLOCK", block)
+    monkeypatch.setattr(weights, "_BLOCK", block)
     again, cost_again = round_with_feedback(rows, factors, 127, 128)
     np.testing.assert_array_equal(again, values)
     np.testing.assert_allclose(cost_again, cost, rtol=1e-6)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pocketgan.card import ModelCard, ParityFacts, TrainingFacts
+from pocketgan.model.card import ModelCard, ParityFacts, TrainingFacts
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.baselines import Comparison
+from pocketgan_trainer.export.comparison import Comparison, SpeedRatio
 from pocketgan_trainer.export.exporter import ExportReport
 from pocketgan_trainer.export.report import refusal_json, report_json, report_rows, warnings
-from pocketgan_trainer.export.speed import SpeedRatio
 from pocketgan_trainer.export.verify import Check, RefusedExportError
 
 FINE = Check("kernels", "5 integer", None)

@@ -15,17 +15,17 @@ import torch
 from lively_generators import lively_generator, lively_pocket
 
 from pocketgan import Generator
-from pocketgan.card import CARD_KEY, KernelFacts, ModelCard, ParityFacts
 from pocketgan.errors import OutputError, PocketganError
+from pocketgan.model.card import CARD_KEY, KernelFacts, ModelCard, ParityFacts
 from pocketgan_trainer.errors import CheckpointError, ExportError
-from pocketgan_trainer.export import baselines, exporter, integer_weights, naive_quantization, verify
+from pocketgan_trainer.export import comparison, exporter, verify, weights
 from pocketgan_trainer.export.exporter import ExportReport, build_graph, export
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.verify import Check
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, restore_generator
+from pocketgan_trainer.training.drawing import draw
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.run_folder import RunFolder
-from pocketgan_trainer.training.sampling import draw
 
 PRECISIONS = ("int8", "fp16", "fp32")
 
@@ -41,7 +41,7 @@ def checkpoint(trained_run: RunFolder) -> Checkpoint:
 @pytest.fixture(autouse=True)
 def one_round_of_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure the speed only once: nothing here depends on it."""
-    monkeypatch.setattr(baselines, "_ROUNDS", 1)
+    monkeypatch.setattr(comparison, "_ROUNDS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +221,7 @@ def test_a_limit_of_ones_own_goes_before_the_presets(checkpoint: Checkpoint, tmp
 
 
 def test_several_problems_are_told_together(monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint, tmp_path: Path) -> None:
-    monkeypatch.setattr(integer_weights, "LARGEST_NEIGHBOURS", 254)
+    monkeypatch.setattr(weights, "LARGEST_NEIGHBOURS", 254)
     with pytest.raises(ExportError, match=r"pixels differ from torch's.*; .*two neighbours add up to"):
         export(checkpoint, tmp_path / "model.onnx", "int8", least_psnr_db=99.0)
 
@@ -237,7 +237,7 @@ def test_no_room_for_temporary_files_is_told(monkeypatch: pytest.MonkeyPatch, ch
     def full(*arguments: object, **keywords: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(naive_quantization, "quantize_static", full)
+    monkeypatch.setattr(comparison, "quantize_static", full)
     assert_export_fails(checkpoint, tmp_path, OutputError, "cannot write temporary files to .*: No space left on device")
 
 
@@ -251,7 +251,7 @@ def test_kernels_in_floating_point_leave_the_old_file(
 def test_weights_whose_sums_could_saturate_leave_the_old_file(
     monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(integer_weights, "LARGEST_NEIGHBOURS", 254)
+    monkeypatch.setattr(weights, "LARGEST_NEIGHBOURS", 254)
     assert_export_fails(checkpoint, tmp_path, ExportError, "of which two neighbours add up to")
 
 

@@ -27,7 +27,7 @@ from pocketgan_trainer.export.layers import (
     ToImage,
     TransposedConvolution,
 )
-from pocketgan_trainer.training.sampling import draw
+from pocketgan_trainer.training.drawing import draw
 
 PRESETS = ("dcgan", "mlp")
 TYPES: tuple[FloatType, ...] = (np.float32, np.float16)

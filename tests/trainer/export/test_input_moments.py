@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pocketgan_trainer.export.input_moments import input_moments
+from pocketgan_trainer.export.weights import input_moments
 
 
 def samples(values: NDArray[np.float64], kernel_size: int, before: int, after: int) -> NDArray[np.float64]:

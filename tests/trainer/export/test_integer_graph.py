@@ -22,7 +22,6 @@ from pocketgan_trainer.export import calibration
 from pocketgan_trainer.export.calibration import calibrate
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.grids import LATENT_GRID, PIXEL_GRID, Grid
-from pocketgan_trainer.export.integer_weights import largest_neighbour_sum
 from pocketgan_trainer.export.layers import (
     ClassInput,
     Convolution,
@@ -36,8 +35,9 @@ from pocketgan_trainer.export.layers import (
     ToImage,
     TransposedConvolution,
 )
-from pocketgan_trainer.export.optimized import count_kernels, optimized
 from pocketgan_trainer.export.reference import activations
+from pocketgan_trainer.export.verify import count_kernels, optimized
+from pocketgan_trainer.export.weights import largest_neighbour_sum
 
 PRESETS = ("dcgan", "mlp")
 

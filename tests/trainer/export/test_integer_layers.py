@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from pocketgan_trainer.export import integer_layers
-from pocketgan_trainer.export.column_packing import Packing
 from pocketgan_trainer.export.grids import LATENT_GRID, Grid
 from pocketgan_trainer.export.integer_layers import Kernel, Stored
-from pocketgan_trainer.export.integer_weights import IntegerWeights
 from pocketgan_trainer.export.layers import ToImage
 from pocketgan_trainer.export.nodes import GraphNotes
+from pocketgan_trainer.export.packing import Packing
+from pocketgan_trainer.export.weights import IntegerWeights
 
 SUMS = Grid(1 / 32, 128)
 """The latents' own grid: sums of a few small multiples of 1/32 are stored as they are."""

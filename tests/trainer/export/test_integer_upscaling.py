@@ -15,14 +15,14 @@ from transposed_shapes import SHAPES, Shape, folded
 from pocketgan.latents import latents
 from pocketgan_trainer.export import integer_layers, integer_upscaling
 from pocketgan_trainer.export.calibration import calibrate
-from pocketgan_trainer.export.column_packing import Packing
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.grids import LATENT_GRID
-from pocketgan_trainer.export.integer_weights import IntegerWeights
 from pocketgan_trainer.export.layers import ToImage, TransposedConvolution
 from pocketgan_trainer.export.nodes import GraphNotes
+from pocketgan_trainer.export.packing import Packing
 from pocketgan_trainer.export.reference import activations
 from pocketgan_trainer.export.subpixel import rewrite
+from pocketgan_trainer.export.weights import IntegerWeights
 
 
 def enlarging_graph(layer: TransposedConvolution, channels: int, size: int) -> onnx.ModelProto:

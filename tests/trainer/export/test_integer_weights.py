@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.grids import LATENT_GRID, Grid
-from pocketgan_trainer.export.input_moments import InputMoments
-from pocketgan_trainer.export.integer_weights import IntegerWeights, integer_weights, largest_neighbour_sum
 from pocketgan_trainer.export.layers import Array
+from pocketgan_trainer.export.weights import InputMoments, IntegerWeights, integer_weights, largest_neighbour_sum
 
 INT16 = np.iinfo(np.int16)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pocketgan.card import ParityFacts
-from pocketgan_trainer.data.data_facts import DataFacts
-from pocketgan_trainer.export.model_card import model_card
+from pocketgan.model.card import ParityFacts
+from pocketgan_trainer.data.images import DataFacts
+from pocketgan_trainer.export.exporter import model_card
 from pocketgan_trainer.training.checkpoint import Checkpoint
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.progress import Progress

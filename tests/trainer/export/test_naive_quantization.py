@@ -9,10 +9,10 @@ from lively_generators import POCKET_LATENT_SIZE, lively_generator, lively_pocke
 from numpy.typing import NDArray
 
 from pocketgan.latents import latents
+from pocketgan_trainer.export.comparison import naive_int8
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
-from pocketgan_trainer.export.naive_quantization import naive_int8
-from pocketgan_trainer.export.optimized import count_kernels, optimized
+from pocketgan_trainer.export.verify import count_kernels, optimized
 
 
 def test_transposed_convolutions_stay_in_floating_point() -> None:

@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 from lively_generators import lively_generator
 
-from pocketgan.card import KernelFacts
 from pocketgan.errors import OutputError
+from pocketgan.model.card import KernelFacts
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.feeds import draw_feeds
+from pocketgan_trainer.export.comparison import naive_int8
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.grids import LATENT_GRID
-from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToImage
-from pocketgan_trainer.export.naive_quantization import naive_int8
+from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToImage, draw_feeds
 from pocketgan_trainer.export.nodes import GraphNotes
-from pocketgan_trainer.export.optimized import convolution_weights, count_kernels, optimized
+from pocketgan_trainer.export.verify import convolution_weights, count_kernels, optimized
 
 
 def float_model() -> bytes:

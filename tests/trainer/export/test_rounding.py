@@ -11,8 +11,6 @@ from pocketgan_trainer.export import rounding
 from pocketgan_trainer.export.calibration import calibrate, calibration_sample
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.grids import LATENT_GRID, PIXEL_GRID, Grid
-from pocketgan_trainer.export.input_moments import InputMoments
-from pocketgan_trainer.export.integer_weights import IntegerWeights, integer_weights
 from pocketgan_trainer.export.layers import (
     Array,
     Convolution,
@@ -28,6 +26,7 @@ from pocketgan_trainer.export.layers import (
 from pocketgan_trainer.export.reference import activations
 from pocketgan_trainer.export.rounding import round_weights
 from pocketgan_trainer.export.subpixel import rewrite
+from pocketgan_trainer.export.weights import InputMoments, IntegerWeights, integer_weights
 
 
 def without_regard_to_inputs(

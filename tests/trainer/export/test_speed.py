@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from pocketgan.latents import latents
-from pocketgan_trainer.export import speed
+from pocketgan_trainer.export import comparison
+from pocketgan_trainer.export.comparison import speed_ratios
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.layers import Dense, Layer, Tanh, ToImage
-from pocketgan_trainer.export.speed import speed_ratios
 
 
 def test_ratios_are_positive_and_in_order() -> None:
     layers: list[Layer] = [Dense(np.eye(4), np.zeros(4)), Tanh(), ToImage(1, 2, 2)]
     model = float_graph(layers, 4, np.float32).SerializeToString()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(speed, "_ROUND_SECONDS", 0.001)
+        patch.setattr(comparison, "_ROUND_SECONDS", 0.001)
         ratios = speed_ratios(model, [model, model], {"z": latents(0, 0, 8, 4)}, rounds=3)
     assert len(ratios) == 2
     for ratio in ratios:
@@ -43,8 +43,8 @@ def test_ratio_is_how_many_times_as_fast_the_model_is(monkeypatch: pytest.Monkey
         b"baseline": FakeSession(clock, [9.0, 0.3, 0.3, 0.3, 0.5]),
         b"other": FakeSession(clock, [9.0, 0.1, 0.05, 0.1, 0.05]),
     }
-    monkeypatch.setattr(speed, "open_session", lambda contents, *_: SimpleNamespace(session=sessions[contents]))
-    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(comparison, "open_session", lambda contents, *_: SimpleNamespace(session=sessions[contents]))
+    monkeypatch.setattr(comparison, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     ratio, other = speed_ratios(b"model", [b"baseline", b"other"], {"z": np.zeros((1, 4), dtype=np.float32)}, rounds=3)
     assert (ratio.lowest, ratio.median, ratio.highest) == pytest.approx((1.5, 3.0, 5.0))
     assert (other.lowest, other.median, other.highest) == pytest.approx((0.5, 0.5, 0.5))

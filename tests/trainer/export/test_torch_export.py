@@ -14,10 +14,10 @@ from torch_export import torch_export
 
 from pocketgan_trainer.export import calibration
 from pocketgan_trainer.export.calibration import calibrate, calibration_sample
-from pocketgan_trainer.export.feeds import draw_feeds
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
+from pocketgan_trainer.export.layers import draw_feeds
 from pocketgan_trainer.export.rounding import round_weights
 from pocketgan_trainer.training.presets import PRESETS, asked_classes
 

@@ -13,19 +13,16 @@ from lively_generators import lively_generator
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from pocketgan.card import KernelFacts, ParityFacts
 from pocketgan.latents import latents
+from pocketgan.model.card import KernelFacts, ParityFacts
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export import integer_layers
 from pocketgan_trainer.export.calibration import CALIBRATION_SEED
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.grids import LATENT_GRID, PIXEL_GRID
-from pocketgan_trainer.export.integer_weights import IntegerWeights
 from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToImage
-from pocketgan_trainer.export.limits import usual_least_psnr_db
 from pocketgan_trainer.export.nodes import GraphNotes
-from pocketgan_trainer.export.optimized import count_kernels, optimized
 from pocketgan_trainer.export.verify import (
     PARITY_SEED,
     SAME_PIXELS_IMAGES,
@@ -37,9 +34,13 @@ from pocketgan_trainer.export.verify import (
     check_sums,
     check_variety,
     compare,
+    count_kernels,
+    optimized,
+    usual_least_psnr_db,
 )
-from pocketgan_trainer.training.diary import WATCHED_SEED
+from pocketgan_trainer.export.weights import IntegerWeights
 from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.recorder import WATCHED_SEED
 
 BLACK = np.zeros((10, 28, 28), dtype=np.uint8)
 

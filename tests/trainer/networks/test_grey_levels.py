@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pocketgan_trainer.networks.grey_levels import LEAK, MARGIN, GreyLevels
+from pocketgan_trainer.networks.pocket import LEAK, MARGIN, GreyLevels
 
 LEVELS = torch.arange(256)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pocketgan_trainer.training.augment import BACKGROUND, LARGEST_SHIFT_PIXELS, shifted
+from pocketgan_trainer.training.steps import BACKGROUND, LARGEST_SHIFT_PIXELS, shifted
 
 REACH = range(-LARGEST_SHIFT_PIXELS, LARGEST_SHIFT_PIXELS + 1)
 

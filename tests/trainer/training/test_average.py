@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from pocketgan_trainer.training.average import RAMP_SHARE, decay_of, update_average
+from pocketgan_trainer.training.schedule import RAMP_SHARE, decay_of, update_average
 
 LATE = 10**9
 """Images seen when the ramp is long over."""

@@ -22,9 +22,8 @@ from torch import Tensor
 
 from pocketgan.errors import OutputError
 from pocketgan_trainer.errors import CheckpointError
-from pocketgan_trainer.training.build_players import build_players
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, restore_generator, restore_run, save_checkpoint
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import PRESETS, build_players
 from pocketgan_trainer.training.progress import Progress
 from pocketgan_trainer.training.steps import Players
 

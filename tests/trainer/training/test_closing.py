@@ -7,7 +7,7 @@ import pytest
 from observations import class_view, line_of, observation
 
 from pocketgan_trainer.errors import TrainingError
-from pocketgan_trainer.training.closing import closing_lines
+from pocketgan_trainer.training.reports import closing_lines
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.watch.signs import Sign
 

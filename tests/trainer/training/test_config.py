@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, asdict, replace
 
 import pytest
 
-from pocketgan_trainer.data.data_facts import DataFacts
+from pocketgan_trainer.data.images import DataFacts
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.config import TrainingConfig
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.training.estimate import estimate
 from pocketgan_trainer.training.presets import PRESETS
 

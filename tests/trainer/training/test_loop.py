@@ -20,23 +20,20 @@ from silent_report import SilentReport
 from torch import Tensor
 
 from pocketgan.errors import OutputError
-from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import CheckpointError, TrainingError
-from pocketgan_trainer.training import diary, loop, schedule
-from pocketgan_trainer.training.average import decay_of, update_average
-from pocketgan_trainer.training.build_players import build_players
+from pocketgan_trainer.training import loop, recorder, schedule
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, restore_generator, save_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.diary import WATCHED_SEED, Diary, Report, Watch
+from pocketgan_trainer.training.drawing import draw
 from pocketgan_trainer.training.loop import MOST_SKIPPED_STEPS, count_steps, image_order
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import PRESETS, build_players
 from pocketgan_trainer.training.progress import Means, Progress
+from pocketgan_trainer.training.recorder import WATCHED_SEED, Diary, Report, Watch
 from pocketgan_trainer.training.run_folder import RunFolder
-from pocketgan_trainer.training.sampling import draw
-from pocketgan_trainer.training.schedule import gradient_penalty, learning_rate
+from pocketgan_trainer.training.schedule import decay_of, gradient_penalty, learning_rate, update_average
 from pocketgan_trainer.training.steps import Batch, Players, StepStatistics, alternating_step
-from pocketgan_trainer.watch.observation import Observation
-from pocketgan_trainer.watch.signs import Sign
+from pocketgan_trainer.watch.signs import Observation, Sign
 from pocketgan_trainer.watch.validation_watch import Verdicts
 
 CPU = torch.device("cpu")
@@ -75,7 +72,7 @@ def early_frozen_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def small_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw few images for the sheets after an epoch, in every test."""
-    monkeypatch.setattr(diary, "SHEET_IMAGES", 9)
+    monkeypatch.setattr(recorder, "SHEET_IMAGES", 9)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +175,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, digits: Digits, watc
     """Two epochs of the mlp preset in one go."""
     run = RunFolder(tmp_path_factory.mktemp("uninterrupted"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(diary, "SHEET_IMAGES", 9)
+        patch.setattr(recorder, "SHEET_IMAGES", 9)
         assert train(MLP, digits_for(MLP, digits), watch, run, CPU, SilentReport(), never)
     return run
 
@@ -386,7 +383,7 @@ def test_a_kill_between_statistics_and_checkpoint_doubles_nothing(
     scores = [line["frechet_ratio"] for line in statistics(uninterrupted)]
     assert scores[1] < scores[0]  # the second epoch saves twice as well
     with monkeypatch.context() as patch:
-        patch.setattr(diary, "save_checkpoint", save_until_killed)
+        patch.setattr(recorder, "save_checkpoint", save_until_killed)
         with pytest.raises(KeyboardInterrupt):
             train(MLP, digits_for(MLP, digits), watch, run, CPU, SilentReport(), never)
     assert [line["epoch"] for line in statistics(run)] == [1, 2]

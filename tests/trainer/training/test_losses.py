@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pocketgan_trainer.training.losses import cross_entropy_to, pairing_loss, squared_gradient
+from pocketgan_trainer.training.steps import cross_entropy_to, pairing_loss, squared_gradient
 
 TARGETS = [0.0, 0.9, 1.0]
 

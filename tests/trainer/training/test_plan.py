@@ -7,16 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from pocketgan_trainer.data.data_facts import MNIST_FACTS
+from pocketgan_trainer.data.images import MNIST_FACTS
 from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training import plan
-from pocketgan_trainer.training.build_players import build_players
 from pocketgan_trainer.training.checkpoint import load_checkpoint, save_checkpoint
+from pocketgan_trainer.training.config import parse_setting
 from pocketgan_trainer.training.plan import plan_new_run, plan_resumed_run, training_command, training_commands
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import PRESETS, build_players
 from pocketgan_trainer.training.progress import Progress, no_sums
 from pocketgan_trainer.training.run_folder import RunFolder, create_run_folder
-from pocketgan_trainer.training.settings import parse_setting
 
 CPU = torch.device("cpu")
 

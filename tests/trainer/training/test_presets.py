@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pocketgan_trainer.data.data_facts import MNIST_FACTS
+from pocketgan_trainer.data.images import MNIST_FACTS
 from pocketgan_trainer.networks.dcgan import DcganDiscriminator, DcganGenerator
 from pocketgan_trainer.networks.mlp import MlpDiscriminator, MlpGenerator
 from pocketgan_trainer.networks.pocket import PocketDiscriminator, PocketGenerator

@@ -11,9 +11,9 @@ from mean_image_watch import rough_observation
 from rich.console import Console
 from silent_report import SilentReport
 
-from pocketgan_trainer.training import report as report_module
+from pocketgan_trainer.training import reports as report_module
 from pocketgan_trainer.training.progress import Means, Progress
-from pocketgan_trainer.training.report import ConsoleReport, Reports
+from pocketgan_trainer.training.reports import ConsoleReport, Reports
 from pocketgan_trainer.watch.signs import Sign
 
 MEASURED = Means(generator_loss=0.5, discriminator_loss=1.25, real_score=0.75, fake_score=0.125)

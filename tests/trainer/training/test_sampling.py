@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pocketgan.latents import LARGEST_TICK, LATENT_STEP, latent_ticks, latents
 from pocketgan_trainer.networks.mlp import LATENT_SIZE, MlpGenerator
-from pocketgan_trainer.training.sampling import draw, random_latents
+from pocketgan_trainer.training.drawing import draw, random_latents
 
 
 class Mirror(nn.Module):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.training.config import FLAGS, parse_setting, read_settings
 from pocketgan_trainer.training.presets import PRESETS
-from pocketgan_trainer.training.settings import FLAGS, parse_setting, read_settings
 
 
 def test_every_field_without_an_option_of_its_own_can_be_set_to_what_it_is() -> None:

@@ -17,10 +17,9 @@ from torch.utils.tensorboard.writer import SummaryWriter
 from pocketgan.errors import OutputError
 from pocketgan_trainer.errors import TrainExtraMissingError, TrainingError
 from pocketgan_trainer.training.progress import Means, Progress
+from pocketgan_trainer.training.reports import TensorBoardReport, require_tensorboard
 from pocketgan_trainer.training.run_folder import RunFolder
-from pocketgan_trainer.training.tensorboard import TensorBoardReport, require_tensorboard
-from pocketgan_trainer.watch.observation import Observation
-from pocketgan_trainer.watch.signs import Sign
+from pocketgan_trainer.watch.signs import Observation, Sign
 
 MEANS = Means(generator_loss=0.75, discriminator_loss=0.5, real_score=0.625, fake_score=0.25)
 
@@ -188,7 +187,7 @@ def test_the_package_is_asked_for_by_its_extra(monkeypatch: pytest.MonkeyPatch) 
         return None
 
     require_tensorboard(Path("runs"))
-    monkeypatch.setattr("pocketgan_trainer.training.tensorboard.find_spec", find_nothing)
+    monkeypatch.setattr("pocketgan_trainer.training.reports.find_spec", find_nothing)
     with pytest.raises(
         TrainExtraMissingError, match=r"--tensorboard needs the extra 'tensorboard'; .*pip install '\.\[.*tensorboard\]'"
     ):

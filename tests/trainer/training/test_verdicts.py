@@ -10,7 +10,7 @@ from pocketgan_trainer.networks.dcgan import DcganDiscriminator
 from pocketgan_trainer.networks.dropout import UniformDropout
 from pocketgan_trainer.networks.mlp import MlpDiscriminator
 from pocketgan_trainer.networks.pocket import PocketDiscriminator
-from pocketgan_trainer.training.verdicts import verdicts
+from pocketgan_trainer.training.drawing import verdicts
 
 
 def in_training(images: NDArray[np.uint8]) -> Tensor:

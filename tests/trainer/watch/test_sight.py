@@ -5,7 +5,7 @@ import json
 import pytest
 from observations import class_view, line_of, observation
 
-from pocketgan_trainer.watch.sight import sight
+from pocketgan_trainer.watch.signs import sight
 
 
 def test_each_figure_is_told_with_its_worst_class() -> None:

@@ -8,7 +8,6 @@ from math import inf, nextafter
 import pytest
 from observations import DIGITS, class_view, line_of, observation
 
-from pocketgan_trainer.watch.observation import ClassView, Observation
 from pocketgan_trainer.watch.signs import (
     ALL_PAIRS,
     BETTER_FACTOR,
@@ -22,7 +21,9 @@ from pocketgan_trainer.watch.signs import (
     ROUGH_RATIO,
     WORSE_FACTOR,
     YOUNG_EPOCHS,
+    ClassView,
     Line,
+    Observation,
     Remedies,
     Sign,
     called,

@@ -7,14 +7,13 @@ import pytest
 from numpy.typing import NDArray
 from observations import DIGITS
 
-from pocketgan_trainer.data.class_rows import rows_of_classes
-from pocketgan_trainer.data.mnist import Digits, load_mnist
-from pocketgan_trainer.data.validation import TrainingSplit
+from pocketgan_trainer.data.published import Digits, load_mnist
+from pocketgan_trainer.data.split import TrainingSplit, rows_of_classes
 from pocketgan_trainer.evaluate.judge import Judge, load_judge
 from pocketgan_trainer.evaluate.own_judge import PixelJudge
-from pocketgan_trainer.evaluate.pixel_components import fit_pixel_space
+from pocketgan_trainer.evaluate.spaces import fit_pixel_space
 from pocketgan_trainer.evaluate.validation_score import validation_score
-from pocketgan_trainer.watch.observation import ClassView, Observation
+from pocketgan_trainer.watch.signs import ClassView, Observation
 from pocketgan_trainer.watch.validation_watch import LEAST_FOR_VARIETY, PAIRS, ValidationWatch, Verdicts, watch_validation
 
 TRAINING, VALIDATION, FEW = 3_000, 1_200, 300

@@ -13,7 +13,7 @@ from typing import IO
 
 import numpy as np
 
-from pocketgan_trainer.data.data_checks import LARGEST_CONTENTS, check_count
+from pocketgan_trainer.data.source import LARGEST_CONTENTS, check_count
 from pocketgan_trainer.errors import DataError
 
 LARGEST_LABELS = 2**27

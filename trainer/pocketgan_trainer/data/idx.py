@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pocketgan.files import open_regular_file
 from pocketgan_trainer.data.array_files import ArrayHeader, read_contents
-from pocketgan_trainer.data.data_checks import LARGEST_CONTENTS
+from pocketgan_trainer.data.source import LARGEST_CONTENTS
 from pocketgan_trainer.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"

@@ -10,11 +10,18 @@ from numpy.typing import NDArray
 
 from pocketgan.files import open_regular_file
 from pocketgan_trainer.data.array_files import LARGEST_LABELS, WantedImages, check_size
-from pocketgan_trainer.data.class_names import NamedClasses, check_classes, class_names, data_set_name, name_classes, own_labels
 from pocketgan_trainer.data.idx import IdxContents, read_idx, read_idx_header
-from pocketgan_trainer.data.image_source import ImageSource, array_kinds
-from pocketgan_trainer.data.known_data_sets import published_source, recognise
-from pocketgan_trainer.data.published_files import accepted_names, find_named
+from pocketgan_trainer.data.published import accepted_names, find_named, published_source, recognise
+from pocketgan_trainer.data.source import (
+    ImageSource,
+    NamedClasses,
+    array_kinds,
+    check_classes,
+    class_names,
+    data_set_name,
+    name_classes,
+    own_labels,
+)
 from pocketgan_trainer.errors import DataError
 
 _IMAGES_NAMES = ("train-images-idx3-ubyte", "images-idx3-ubyte")

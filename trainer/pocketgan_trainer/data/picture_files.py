@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pocketgan.files import open_regular_file
-from pocketgan_trainer.data.image_source import PictureKind
+from pocketgan_trainer.data.source import PictureKind
 from pocketgan_trainer.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from pocketgan_trainer.data.array_files import WantedImages
-from pocketgan_trainer.data.class_names import class_names, data_set_name, in_order, number_labels, renaming_notes
 from pocketgan_trainer.data.idx_folders import find_idx_images, find_idx_test_images, read_idx_source
-from pocketgan_trainer.data.image_source import ImageSource
 from pocketgan_trainer.data.other_formats import other_format
 from pocketgan_trainer.data.picture_files import DEEP_GREY, FORMATS, SUFFIXES, brightest_pixel, picture_kind, read_grey
+from pocketgan_trainer.data.source import ImageSource, class_names, data_set_name, in_order, number_labels, renaming_notes
 from pocketgan_trainer.errors import DataError
 
 _CLASS_IN_NAME = re.compile(r"[0-9]{8,}_([A-Za-z0-9]{1,32})\.png", re.IGNORECASE)

@@ -15,11 +15,11 @@ from torch import nn
 
 from pocketgan.errors import first_line
 from pocketgan.files import open_regular_file, whole_file
-from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import JudgeError
+from pocketgan_trainer.evaluate.classifiers import Recipe, convolution, train_classifier
 from pocketgan_trainer.evaluate.judge import Views
-from pocketgan_trainer.evaluate.pixel_components import PixelSpace, fit_pixel_space, project
-from pocketgan_trainer.evaluate.small_classifier import Recipe, convolution, train_classifier
+from pocketgan_trainer.evaluate.spaces import PixelSpace, fit_pixel_space, project
 from pocketgan_trainer.tensor_files import check_values, form_of, read_header, read_tensors
 
 FEATURES = 64

@@ -11,9 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.class_rows import rows_of_classes
-from pocketgan_trainer.data.validation import TrainingSplit
-from pocketgan_trainer.evaluate.frechet import frechet_distance
+from pocketgan_trainer.data.split import TrainingSplit, rows_of_classes
+from pocketgan_trainer.evaluate.distances import frechet_distance
 from pocketgan_trainer.evaluate.judge import Views
 
 _SAMPLE_SEED = 0

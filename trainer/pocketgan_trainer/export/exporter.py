@@ -12,22 +12,20 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from pocketgan.card import CARD_KEY, PRECISIONS, ModelCard
 from pocketgan.errors import OutputError
 from pocketgan.files import named_file, whole_file
 from pocketgan.generator import Generator
-from pocketgan.session import Provider, open_session
+from pocketgan.latents import LATENT_STEP
+from pocketgan.model.card import CARD_KEY, PRECISIONS, KernelFacts, ModelCard, ParityFacts, TrainingFacts
+from pocketgan.model.session import Provider, open_session
+from pocketgan.version import VERSION
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.baselines import Comparison, baselines, compared_with
 from pocketgan_trainer.export.calibration import calibrate, calibration_sample
-from pocketgan_trainer.export.feeds import draw_feeds
+from pocketgan_trainer.export.comparison import Comparison, baselines, compared_with
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
-from pocketgan_trainer.export.layers import Layer, classes, labels_in_turn
-from pocketgan_trainer.export.limits import usual_least_psnr_db
-from pocketgan_trainer.export.model_card import model_card
-from pocketgan_trainer.export.optimized import count_kernels, optimized
+from pocketgan_trainer.export.layers import Layer, classes, draw_feeds, labels_in_turn
 from pocketgan_trainer.export.rounding import ROUNDING_IMAGES, round_weights
 from pocketgan_trainer.export.verify import (
     PARITY_IMAGES,
@@ -41,11 +39,14 @@ from pocketgan_trainer.export.verify import (
     check_sums,
     check_variety,
     compare,
+    count_kernels,
+    optimized,
+    usual_least_psnr_db,
 )
 from pocketgan_trainer.leftovers import remove_leftovers
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_generator
-from pocketgan_trainer.training.presets import PRESETS
-from pocketgan_trainer.training.sampling import draw
+from pocketgan_trainer.training.drawing import draw
+from pocketgan_trainer.training.presets import PRESETS, asked_classes
 
 UNSTATED_LICENCE = "NOASSERTION"
 """SPDX's word for weights whose licence nobody has stated."""
@@ -66,7 +67,7 @@ class ExportReport:
     checks: tuple[Check, ...]
     """What was looked at. A problem is left only if the file was written all the same because that was asked for."""
     comparisons: Mapping[str, Comparison]
-    """Other files of the same generator by their names, see baselines.py."""
+    """Other files of the same generator by their names, see comparison.py."""
     card: ModelCard
 
 
@@ -162,3 +163,44 @@ def build_graph(layers: list[Layer], latent_size: int, precision: str) -> onnx.M
     if precision not in PRECISIONS:
         raise ExportError(f"precision {precision!r} is not known: expected one of {', '.join(PRECISIONS)}")
     return float_graph(layers, latent_size, np.float16 if precision == "fp16" else np.float32)
+
+
+def model_card(
+    checkpoint: Checkpoint,
+    image_shape: tuple[int, int],
+    precision: str,
+    parity: ParityFacts,
+    kernels: KernelFacts | None,
+    licence: str,
+    quality: Mapping[str, float],
+) -> ModelCard:
+    """Return the card of a checkpoint's generator, exported in a precision, with what was measured of the file.
+
+    `image_shape` is height and width; `kernels` are None where they differ from processor to processor. `licence`, an SPDX word,
+    and `quality`, figures by their names, come from whoever exports.
+    """
+    config, progress = checkpoint.config, checkpoint.progress
+    classes = asked_classes(config)
+    return ModelCard(
+        name=f"{config.preset}-{config.data.name}",
+        architecture=config.preset,
+        latent_size=PRESETS[config.preset].latent_size,
+        latent_step=LATENT_STEP,
+        classes=classes,
+        image_height=image_shape[0],
+        image_width=image_shape[1],
+        precision=precision,
+        training=TrainingFacts(
+            data_set=config.data.name,
+            images_seen=progress.images_seen,
+            epochs=progress.epoch,
+            seed=config.seed,
+            checkpoint_sha256=checkpoint.sha256,
+        ),
+        parity=parity,
+        kernels=kernels,
+        quality=dict(quality),
+        package_version=VERSION,
+        licence=licence,
+        class_labels=config.data.class_labels if classes else None,
+    )

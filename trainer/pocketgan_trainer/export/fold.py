@@ -23,7 +23,7 @@ from pocketgan_trainer.export.layers import (
     TransposedConvolution,
     Weighted,
 )
-from pocketgan_trainer.networks import grey_levels, pocket
+from pocketgan_trainer.networks import pocket
 from pocketgan_trainer.networks.same_padding import SameConvTranspose2d
 
 _LARGEST_LATENT = LARGEST_TICK * LATENT_STEP
@@ -92,7 +92,7 @@ def _layer(module: nn.Module) -> Layer:
         return LeakyRelu(module.negative_slope)
     if isinstance(module, nn.Tanh):
         return Tanh()
-    if isinstance(module, grey_levels.GreyLevels):
+    if isinstance(module, pocket.GreyLevels):
         return GreyLevels()
     raise ExportError(
         f"cannot export a {type(module).__name__}: expected dense, convolution, transposed convolution, batch norm, ReLU, "

@@ -9,7 +9,6 @@ import onnx
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export import integer_layers, integer_upscaling
 from pocketgan_trainer.export.grids import PIXEL_GRID, Grid
-from pocketgan_trainer.export.integer_weights import IntegerWeights
 from pocketgan_trainer.export.layers import (
     ClassInput,
     Convolution,
@@ -27,6 +26,7 @@ from pocketgan_trainer.export.layers import (
     feeds,
 )
 from pocketgan_trainer.export.nodes import GraphNotes
+from pocketgan_trainer.export.weights import IntegerWeights
 
 
 def integer_graph(

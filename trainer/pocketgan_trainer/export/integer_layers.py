@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.column_packing import best_packing, widened
 from pocketgan_trainer.export.grids import LATENT_GRID, Grid
-from pocketgan_trainer.export.integer_weights import IntegerWeights
 from pocketgan_trainer.export.layers import ClassInput, ToImage
 from pocketgan_trainer.export.nodes import GraphNotes
+from pocketgan_trainer.export.packing import best_packing, widened
+from pocketgan_trainer.export.weights import IntegerWeights
 
 FLAT = 0
 """The height of features that are no image."""

@@ -9,13 +9,13 @@ from dataclasses import replace
 import numpy as np
 
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.column_packing import best_packing
 from pocketgan_trainer.export.grids import Grid
 from pocketgan_trainer.export.integer_layers import Kernel, Stored, convolved, unpacked
-from pocketgan_trainer.export.integer_weights import IntegerWeights
 from pocketgan_trainer.export.layers import Convolution, PixelShuffle, TransposedConvolution
 from pocketgan_trainer.export.nodes import GraphNotes
+from pocketgan_trainer.export.packing import best_packing
 from pocketgan_trainer.export.subpixel import Phase, phases, rewrite
+from pocketgan_trainer.export.weights import IntegerWeights
 
 # onnxruntime's Transpose moves pieces of so many bytes in one step; all others it copies more slowly than Gather does.
 _QUICKLY_TRANSPOSED_BYTES = (1, 2, 4, 8)

@@ -1,4 +1,4 @@
-"""A trained generator as a list of plain layers: numbers in numpy, no torch, no batch normalization, no ONNX yet."""
+"""A trained generator as a list of plain layers: numpy arrays, no torch, no batch normalization, no ONNX yet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pocketgan.latents import latents
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -134,3 +136,9 @@ def image_channels(layers: Sequence[Layer], position: int) -> int | None:
     """Return the channels of the image that the features of layer `position` become at once, None if they do not."""
     following = layers[position + 1] if position + 1 < len(layers) else None
     return following.channels if isinstance(following, ToImage) else None
+
+
+def draw_feeds(latent_size: int, class_count: int, seed: int, count: int) -> dict[str, NDArray[np.generic]]:
+    """Return a model's inputs by name: latents of a seed, and the classes in turn if it has any."""
+    feeds: dict[str, NDArray[np.generic]] = {"z": latents(seed, 0, count, latent_size)}
+    return {**feeds, "label": np.arange(count) % class_count} if class_count else feeds

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.baselines import SPEED_BATCH
+from pocketgan_trainer.export.comparison import SPEED_BATCH
 from pocketgan_trainer.export.exporter import ExportReport
 from pocketgan_trainer.export.verify import RefusedExportError
 

@@ -11,8 +11,6 @@ from torch.nn import functional
 
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.grids import LATENT_GRID, Grid
-from pocketgan_trainer.export.input_moments import InputMoments, input_moments
-from pocketgan_trainer.export.integer_weights import IntegerWeights, integer_weights
 from pocketgan_trainer.export.layers import (
     Convolution,
     Dense,
@@ -24,6 +22,7 @@ from pocketgan_trainer.export.layers import (
 )
 from pocketgan_trainer.export.reference import apply
 from pocketgan_trainer.export.subpixel import SubpixelConvolution, phases, rewrite
+from pocketgan_trainer.export.weights import InputMoments, IntegerWeights, input_moments, integer_weights
 
 ROUNDING_IMAGES = 4096
 """A dense layer of some hundred inputs needs some thousand samples, so that their covariance means something."""

@@ -9,13 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pocketgan_trainer.data.mnist import Digits
-from pocketgan_trainer.threads import choose_threads
-from pocketgan_trainer.training.build_players import build_players
+from pocketgan_trainer.data.published import Digits
+from pocketgan_trainer.devices import choose_threads
 from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.drawing import random_latents
 from pocketgan_trainer.training.loop import count_steps
-from pocketgan_trainer.training.presets import PRESETS, asked_classes
-from pocketgan_trainer.training.sampling import random_latents
+from pocketgan_trainer.training.presets import PRESETS, asked_classes, build_players
 from pocketgan_trainer.training.steps import PENALTY_INTERVAL, Batch, Players
 
 _ROUNDS = 3

@@ -7,23 +7,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.mnist import Digits
+from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.processes import ALONE, Processes
-from pocketgan_trainer.training.average import decay_of, update_average
-from pocketgan_trainer.training.build_players import build_players
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_run
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.diary import Diary
-from pocketgan_trainer.training.presets import PRESETS, asked_classes
+from pocketgan_trainer.training.drawing import random_latents
+from pocketgan_trainer.training.presets import PRESETS, asked_classes, build_players
 from pocketgan_trainer.training.progress import Lap, Progress, add_statistics, no_sums
-from pocketgan_trainer.training.sampling import random_latents
+from pocketgan_trainer.training.recorder import Diary
 from pocketgan_trainer.training.schedule import (
+    decay_of,
     freeze_statistics,
     gradient_penalty,
     learning_rate,
     refines,
     set_learning_rate,
+    update_average,
     uses_batch_statistics,
 )
 from pocketgan_trainer.training.shared_networks import own_network

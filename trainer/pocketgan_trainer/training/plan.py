@@ -8,14 +8,13 @@ from pathlib import Path
 
 import torch
 
-from pocketgan_trainer.data.data_facts import MNIST_FACTS, DataFacts
+from pocketgan_trainer.data.images import MNIST_FACTS, DataFacts
 from pocketgan_trainer.devices import supports_bfloat16
 from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
-from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.config import FLAGS, Setting, TrainingConfig
 from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
 from pocketgan_trainer.training.run_folder import LAST, PREVIOUS, RunFolder, find_run_folder, newer_runs
-from pocketgan_trainer.training.settings import FLAGS, Setting
 
 
 @dataclass(frozen=True)

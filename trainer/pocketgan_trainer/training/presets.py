@@ -1,15 +1,20 @@
-"""The table of complete GAN systems that `gan-train --preset` chooses from."""
+"""The table of complete GAN systems that `gan-train --preset` chooses from, and their networks and optimizers."""
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
+import torch
 from torch import nn
+from torch.optim import Adam
 
 from pocketgan_trainer.networks import dcgan, mlp, pocket
+from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.steps import Step, alternating_step, paired_step, simultaneous_step
+from pocketgan_trainer.training.shared_networks import shared
+from pocketgan_trainer.training.steps import Players, Step, alternating_step, paired_step, simultaneous_step
 
 
 @dataclass(frozen=True)
@@ -117,3 +122,16 @@ def build_discriminator(config: TrainingConfig) -> nn.Module:
 def asked_classes(config: TrainingConfig) -> tuple[str, ...]:
     """Return the names of the classes that a generator of this config can be asked for, by label; none if it has none."""
     return config.data.classes if PRESETS[config.preset].heeds_classes else ()
+
+
+def build_players(config: TrainingConfig, device: torch.device, processes: Processes = ALONE) -> Players:
+    """Return fresh networks of the config's preset on `device`, and their optimizers, from torch's current random state."""
+    generator, discriminator = build_generator(config).to(device), build_discriminator(config).to(device)
+    average = deepcopy(generator).requires_grad_(False) if config.ema_halflife_images else None
+    generator, discriminator = shared(generator, processes), shared(discriminator, processes)
+    return Players(generator, discriminator, _adam(generator, config), _adam(discriminator, config), average)
+
+
+def _adam(network: nn.Module, config: TrainingConfig) -> Adam:
+    # Fused: one pass over all weights, where the networks are so small that many passes take longer than the sums.
+    return Adam(network.parameters(), lr=config.learning_rate, betas=(config.adam_beta1, config.adam_beta2), fused=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pocketgan.errors import OutputError
 from pocketgan.files import open_regular_file, whole_file
 from pocketgan.locking import locked_where_possible
-from pocketgan.pictures import contact_sheet
+from pocketgan.output.sheet import contact_sheet
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.leftovers import remove_leftovers
 from pocketgan_trainer.strict_json import read_json

@@ -1,12 +1,8 @@
-"""What changes while a run goes on, as functions of the images seen.
-
-Learning rate and gradient penalty both fall by the same factor with every image, from their first value to a share of it. That
-the penalty falls as well, and that both end above zero, is after N. Huang et al., "The GAN is dead; long live the GAN! A Modern
-Baseline GAN", 2024, appendix; there along cosines, in the first part of a run.
-"""
+"""What changes while a run goes on, as functions of the images seen; and the moving average of the generator's weights."""
 
 import math
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
@@ -56,3 +52,27 @@ def freeze_statistics(network: nn.Module) -> None:
     for layer in network.modules():
         if isinstance(layer, _BatchNorm):
             layer.eval()
+
+
+RAMP_SHARE = 0.5
+"""The half-life is at most this share of the images seen so far, so that the first weights are soon forgotten.
+
+The idea is that of T. Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, whose code ramps up with
+a share of 0.05: for runs of a few million images that averages too little.
+"""
+
+
+def decay_of(halflife_images: int, images_seen: int, batch_size: int) -> float:
+    """Return the weight that the old average keeps in a step of `batch_size` images, after `images_seen` images."""
+    halflife = min(float(halflife_images), images_seen * RAMP_SHARE)
+    return 0.5 ** (batch_size / halflife) if halflife else 0.0
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move every floating-point tensor of `average` by 1 - decay towards that of `network`, running statistics included."""
+    for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)

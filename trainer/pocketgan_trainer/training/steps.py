@@ -1,4 +1,7 @@
-"""One training step of each system: pure in everything but the networks and optimizers that it moves."""
+"""One training step of each system, with its losses and augmentation.
+
+A step changes nothing but the networks and optimizers that it is given.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,14 +9,74 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn import functional
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from pocketgan_trainer.processes import ALONE, Processes
-from pocketgan_trainer.training.augment import shifted
-from pocketgan_trainer.training.losses import cross_entropy_to, pairing_loss, squared_gradient
 from pocketgan_trainer.training.shared_networks import own_network
+
+
+def cross_entropy_to(logits: Tensor, target: float) -> Tensor:
+    """Return the mean binary cross-entropy of float [N, 1] logits against one target probability, a scalar.
+
+    The generator's loss is that of its fakes against 1, the non-saturating form of I. Goodfellow et al., "Generative Adversarial
+    Nets", 2014, section 3.
+    """
+    return binary_cross_entropy_with_logits(logits.float(), torch.full_like(logits, target, dtype=torch.float32))
+
+
+def pairing_loss(higher: Tensor, lower: Tensor) -> Tensor:
+    """Return how far logits [N, 1] are from all lying above their partners in `lower` [N, 1]: a scalar.
+
+    The discriminator's loss is pairing_loss(real, fake), the generator's pairing_loss(fake, real): A. Jolicoeur-Martineau, "The
+    relativistic discriminator", 2018, section 4.1, in the form of N. Huang et al., "The GAN is dead; long live the GAN! A Modern
+    Baseline GAN", 2024, equation 2.
+    """
+    return softplus(lower.float() - higher.float()).mean()
+
+
+def squared_gradient(logits: Tensor, images: Tensor) -> Tensor:
+    """Return the mean over images [N, C, H, W] of the squared length of the logits' gradient at them: a scalar.
+
+    `images` must require gradients and `logits` [N, 1] come from them; what is returned can be differentiated again. At real
+    images this is R1, at generated ones R2: L. Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018,
+    section 4.1.
+    """
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradient.float().square().sum(dim=(1, 2, 3)).mean()
+
+
+LARGEST_SHIFT_PIXELS = 2
+BACKGROUND = -1.0
+
+
+def shifted(images: Tensor, share: float, processes: Processes = ALONE) -> Tensor:
+    """Return images [N, 1, H, W], about `share` of them moved by up to LARGEST_SHIFT_PIXELS, the others as they are.
+
+    Each is moved on its own, by whole pixels along both axes, all distances alike likely; what leaves the image is lost, and
+    background follows. No pixel's grey level changes, and gradients flow back to where it came from. Draws from torch's random
+    state, for the images of all `processes` that share a batch, unless `share` is 0. This is shown to the discriminator in place
+    of real and of generated images alike. So that the generator cannot learn to draw moved images, one that stays must be more
+    frequent than any one move, which here are 25; so it is for every share below 1. Source: T. Karras et al., "Training
+    Generative Adversarial Networks with Limited Data", 2020, sections 2.2 and 3; S. Zhao et al., "Differentiable Augmentation for
+    Data-Efficient GAN Training", 2020.
+    """
+    if not share:
+        return images
+    count, _, height, width = images.shape
+    reach = LARGEST_SHIFT_PIXELS
+    in_all = processes.count * count
+    moves = processes.own(torch.rand(in_all, 1, device=images.device)) < share
+    distances = processes.own(torch.randint(2 * reach + 1, (in_all, 2), device=images.device))
+    offsets = torch.where(moves, distances, reach)
+    rows = offsets[:, 0, None] + torch.arange(height, device=images.device)  # [N, H]
+    columns = offsets[:, 1, None] + torch.arange(width, device=images.device)  # [N, W]
+    padded = functional.pad(images, (reach, reach, reach, reach), value=BACKGROUND).flatten(1)
+    places = rows[:, :, None] * (width + 2 * reach) + columns[:, None, :]  # [N, H, W]
+    return padded.gather(1, places.flatten(1)).view_as(images)
+
 
 SMOOTHED_REAL = 0.9
 """What the DCGAN's discriminator is told of real images.

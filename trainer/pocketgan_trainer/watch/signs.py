@@ -1,15 +1,70 @@
-"""Signs that a run goes wrong, in words, and what to try.
-
-Each looks at one epoch and at the lines of `stats.jsonl` before it. One epoch is often odd, so a sign counts once it was there in
-two epochs running: it stands then. The limits were set by what healthy and spoilt runs show, see scripts/provoke_failures.py.
-"""
+"""What is observed of a run after an epoch, the signs that it goes wrong, and what to try."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pocketgan_trainer.watch.observation import ClassView, Observation
+
+@dataclass(frozen=True)
+class ClassView:
+    """The generated images of one class, as a judge sees them; of all images, where there are no classes."""
+
+    name: str
+    share: float
+    """Of the generated images: how many the judge takes for this class."""
+    real_share: float
+    """The same of the validation images, by their labels."""
+    real_images: int
+    """How many validation images that are."""
+    coverage: float | None
+    """Share of the class's validation images with a generated one of the class as near as their fifth nearest like.
+
+    0.97 for a sample of the same images; 0.94 on average for training digits of MNIST, whose last digits are by other hands. None
+    if there are too few to tell.
+    """
+    variety: float | None
+    """How far apart two of its generated images are, as a ratio to two of its validation images: 1 for real ones, 0 if all are
+    the same. None if there are too few of either to tell."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What the discriminator says of pairs of a real and a generated image, of the same class if it is told classes."""
+
+    named_training: float
+    """Share of the pairs in which it finds the real image more real, where that is one it trains on: 0.5 if it cannot tell."""
+    named_held_out: float
+    """The same for validation images, which it never meets."""
+    lead_training: float
+    """By how much the logit of the real one is higher, on average, where it trains on that one."""
+    lead_held_out: float
+    """The same for validation images."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen after an epoch."""
+
+    frechet_ratio: float
+    """How far the generated images are from the validation images, as a ratio to real ones; the lower, the better."""
+    classes: tuple[ClassView, ...]
+    """By label; one for all, where there are no classes."""
+    pairs: Pairs
+
+    def to_statistics(self) -> dict[str, object]:
+        """Return it as a line of `stats.jsonl` holds it, where numbers of classes go by their names."""
+        return {
+            "frechet_ratio": self.frechet_ratio,
+            "class_shares": {view.name: round(view.share, 4) for view in self.classes},
+            "coverage": {view.name: None if view.coverage is None else round(view.coverage, 4) for view in self.classes},
+            "variety": {view.name: None if view.variety is None else round(view.variety, 4) for view in self.classes},
+            "pairs_named_training": round(self.pairs.named_training, 4),
+            "pairs_named_held_out": round(self.pairs.named_held_out, 4),
+            "pairs_lead_training": round(self.pairs.lead_training, 4),
+            "pairs_lead_held_out": round(self.pairs.lead_held_out, 4),
+        }
+
 
 Line: TypeAlias = Mapping[str, object]
 """One epoch, as `stats.jsonl` holds it."""
@@ -186,3 +241,24 @@ def _worse(seen: Observation, best_ratio: float, best_epoch: object) -> list[Sig
 def called(name: str) -> str:
     """Return how a class is spoken of: digits as such, others by their names in quotes."""
     return f"digit {name}" if len(name) == 1 and name.isdigit() else f"class {name!r}"
+
+
+def sight(line: Mapping[str, object]) -> str:
+    """Return the figures of an epoch as `stats.jsonl` holds them, each with its worst class; "" if it has none of them."""
+    parts = []
+    shares = line.get("class_shares")
+    if isinstance(shares, dict) and len(shares) > 1:
+        (least, rarest), (most, commonest) = (find((share, name) for name, share in shares.items()) for find in (min, max))
+        parts.append(f"classes {least:.1%} ({called(rarest)}) to {most:.1%} ({called(commonest)})")
+    for figure in ("coverage", "variety"):
+        table = line.get(figure)
+        if not isinstance(table, dict):
+            continue
+        known = [(value, name) for name, value in table.items() if value is not None]
+        if known:
+            worst, name = min(known)
+            parts.append(f"{figure} {worst:.2f}" + (f" at least ({called(name)})" if len(table) > 1 else ""))
+    held_out, trained_on = line.get("pairs_named_held_out"), line.get("pairs_named_training")
+    if isinstance(held_out, float) and isinstance(trained_on, float):
+        parts.append(f"D names {held_out:.0%} of pairs, {trained_on:.0%} of those it trains on")
+    return "  ".join(parts)

@@ -7,11 +7,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.class_rows import rows_of_classes
-from pocketgan_trainer.data.validation import TrainingSplit
-from pocketgan_trainer.evaluate.neighbours import DENSITY_NEIGHBOURS, Crowd, compare_neighbourhoods, look_around
+from pocketgan_trainer.data.split import TrainingSplit, rows_of_classes
+from pocketgan_trainer.evaluate.distances import DENSITY_NEIGHBOURS, Crowd, compare_neighbourhoods, look_around
 from pocketgan_trainer.evaluate.validation_score import Looker, ValidationScore, validation_score
-from pocketgan_trainer.watch.observation import ClassView, Observation, Pairs
+from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs
 
 LEAST_FOR_VARIETY = 10
 """With fewer images of a class the distances among them say little."""

@@ -1,0 +1,1 @@
+"""A model file: checked in one place before anything is made of it."""

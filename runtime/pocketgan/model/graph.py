@@ -1,0 +1,184 @@
+"""The graph of an ONNX file, read without the onnx package: its nodes, constants, inputs and outputs.
+
+ONNX can say far more than gan-export writes: graphs within nodes, functions, sparse tensors, data in other files, text, operators
+of other people. Every field that gan-export does not write is refused here, so nothing of that kind gets to onnxruntime.
+Field numbers: onnx.proto of the ONNX specification.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping
+from math import prod
+from reprlib import repr as shortened
+from typing import NamedTuple, TypeAlias
+
+from pocketgan.model.protobuf import Message, WireReader
+
+Attribute: TypeAlias = int | float | str | tuple[int, ...]
+
+FLOAT, UINT8, INT8, INT32, INT64, FLOAT16 = 1, 2, 3, 6, 7, 10
+"""ONNX's numbers for types of elements."""
+
+ELEMENT_BYTES: Mapping[int, int] = {FLOAT: 4, UINT8: 1, INT8: 1, INT32: 4, INT64: 8, FLOAT16: 2}
+"""All types of elements that gan-export writes."""
+
+FORMAT_VERSION, OPERATOR_SET = 8, 17
+"""The versions of the file format (`ir_version`) and of ONNX's operators that gan-export writes."""
+
+_MOST_DIMENSIONS = 8
+_MOST_VALUES = 16  # of a constant that tells a shape or places
+# Bits of the exponent, whose lowest bit carries into the sign if all are set: then the number is infinite or none.
+_EXPONENTS = {FLOAT: (0x7F800000, 0x00800000, 0x80000000), FLOAT16: (0x7C00, 0x0400, 0x8000)}
+_PIECE = 2**16
+# What an attribute's type says of the field that its value is in: a number, an integer, a text, integers.
+_ATTRIBUTE_FIELDS = {1: "f", 2: "i", 3: "s", 7: "ints"}
+
+
+# Named tuples, unlike dataclasses, take no milliseconds to make at each start.
+class Node(NamedTuple):
+    """One step of the computation."""
+
+    name: str
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Attribute]
+
+
+class Tensor(NamedTuple):
+    """What is known of a tensor without computing it."""
+
+    shape: tuple[int, ...]
+    element_type: int
+    is_constant: bool = False
+    values: tuple[int, ...] | None = None
+    """Of a small constant of int64."""
+
+
+class Graph(NamedTuple):
+    """A whole graph."""
+
+    nodes: tuple[Node, ...]
+    constants: Mapping[str, Tensor]
+    inputs: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor]
+    """As the file declares them."""
+
+
+def read_graph(contents: bytes, batch: int) -> Graph:
+    """Return the graph of an ONNX file, with inputs for `batch` images.
+
+    Raises ValueError if anything in it is not as gan-export writes it.
+    """
+    model = Message(WireReader(), "model", memoryview(contents))
+    if model.integer("ir_version") != FORMAT_VERSION:
+        raise ValueError(f"it is of version {model.integer('ir_version')} of the file format, expected {FORMAT_VERSION}")
+    sets = [
+        (operators.text("domain"), operators.integer("version")) for operators in model.messages("opset_import", "operator set")
+    ]
+    if sets != [("", OPERATOR_SET)]:
+        found = ", ".join(f"version {version} of {domain or 'ONNX'!r}" for domain, version in sets) or "none"
+        raise ValueError(f"it uses these sets of operators: {found}; expected version {OPERATOR_SET} of ONNX's own alone")
+    graph = model.message("graph", "graph")
+    return Graph(
+        nodes=tuple(_node(node) for node in graph.messages("node", "node")),
+        constants=_named((constant.text("name"), _constant(constant)) for constant in graph.messages("initializer", "tensor")),
+        inputs=_named((value.text("name"), _declared(value, batch)) for value in graph.messages("input", "input or output")),
+        outputs=_named((value.text("name"), _declared(value, batch)) for value in graph.messages("output", "input or output")),
+    )
+
+
+def _named(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    named: dict[str, Tensor] = {}
+    for name, tensor in tensors:
+        if not name:  # which stands for an input that is left out
+            raise ValueError("one of its tensors has no name")
+        if name in named:
+            raise ValueError(f"two of its tensors are called {name!r}")
+        named[name] = tensor
+    return named
+
+
+def _constant(message: Message) -> Tensor:
+    name, shape, element_type = message.text("name"), message.integers("dims"), message.integer("data_type")
+    data = message.piece("raw_data")
+    _check_shape(name, shape, element_type)
+    expected = prod(shape) * ELEMENT_BYTES[element_type]
+    if len(data) != expected:
+        raise ValueError(
+            f"its constant {name!r} has {len(data):,} bytes, expected {shortened(expected)} for its shape {list(shape)}"
+        )
+    if element_type in _EXPONENTS and not _are_finite(data, element_type):
+        raise ValueError(f"its constant {name!r} holds numbers that are infinite or not a number")
+    values = None
+    if element_type == INT64 and prod(shape) <= _MOST_VALUES and len(shape) == 1:
+        values = struct.unpack(f"<{len(data) // 8}q", data)
+    return Tensor(shape, element_type, is_constant=True, values=values)
+
+
+def _are_finite(data: memoryview, element_type: int) -> bool:
+    """Return whether all floating-point numbers are finite. Whole pieces are looked at as one long integer each, for speed."""
+    width = ELEMENT_BYTES[element_type]
+    exponent, lowest, carried = (
+        int.from_bytes(bits.to_bytes(width, "little") * (min(_PIECE, len(data)) // width), "little")
+        for bits in _EXPONENTS[element_type]
+    )
+    for start in range(0, len(data), _PIECE):
+        if ((int.from_bytes(data[start : start + _PIECE], "little") & exponent) + lowest) & carried:
+            return False
+    return True
+
+
+def _declared(message: Message, batch: int) -> Tensor:
+    """Return an input or output: the number of images has a name, all other sizes are numbers."""
+    name = message.text("name")
+    tensor_type = message.message("type", "type").message("tensor_type", "tensor type")
+    sizes = []
+    for position, dimension in enumerate(tensor_type.message("shape", "shape").messages("dim", "dimension")):
+        # Both are members of a oneof: if both were there, protocol buffers would take the last one.
+        expected = "dim_value" if position else "dim_param"
+        if dimension.fields != {expected}:
+            found = " and ".join(sorted(dimension.fields)) or "nothing"
+            wanted = "a number" if position else "a name, as the number of images has"
+            raise ValueError(f"its tensor {name!r} has {found} for size {position} of its shape, expected {expected}: {wanted}")
+        sizes.append(dimension.integer("dim_value") if position else batch)
+    shape, element_type = tuple(sizes), tensor_type.integer("elem_type")
+    _check_shape(name, shape, element_type)
+    return Tensor(shape, element_type)
+
+
+def _check_shape(name: str, shape: tuple[int, ...], element_type: int) -> None:
+    if element_type not in ELEMENT_BYTES:
+        raise ValueError(
+            f"its tensor {name!r} has the element type {element_type}, expected one of {', '.join(map(str, ELEMENT_BYTES))}"
+        )
+    if len(shape) > _MOST_DIMENSIONS or any(size < 1 for size in shape):
+        expected = f"at most {_MOST_DIMENSIONS} sizes, each 1 or more"
+        raise ValueError(f"its tensor {name!r} has the shape {shortened(list(shape))}, expected {expected}")
+
+
+def _node(message: Message) -> Node:
+    operator = message.text("op_type")
+    if message.text("domain"):
+        raise ValueError(f"it uses the operator {operator!r} of {message.text('domain')!r}, expected only ONNX's own")
+    attributes: dict[str, Attribute] = {}
+    for attribute in message.messages("attribute", "attribute"):
+        name = attribute.text("name")
+        if name in attributes:
+            raise ValueError(f"its node {message.text('name')!r} has two attributes {name!r}")
+        attributes[name] = _attribute(attribute)
+    return Node(message.text("name"), operator, message.texts("input"), message.texts("output"), attributes)
+
+
+def _attribute(message: Message) -> Attribute:
+    name, kind = message.text("name"), message.integer("type")
+    field = _ATTRIBUTE_FIELDS.get(kind)
+    if field is None:
+        raise ValueError(f"its attribute {name!r} has the type {kind}, expected a number, a text or integers")
+    if message.fields != {"name", "type", field}:
+        raise ValueError(f"its attribute {name!r} has not just one value, of its type {kind}")
+    if field == "f":
+        value: float = struct.unpack("<f", message.piece(field))[0]
+        return value
+    if field == "i":
+        return message.integer(field)
+    return message.text(field) if field == "s" else message.integers(field)

@@ -1,0 +1,250 @@
+"""What each operator makes of its inputs: shape and type of the result, and what it takes to compute that.
+
+These are the operators that gan-export writes, with the attributes that it writes: all others are refused. The rules are those of
+the ONNX specification (https://onnx.ai/onnx/operators), narrowed to what can be told without computing anything.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from reprlib import repr as shortened
+from typing import NamedTuple, TypeAlias
+
+from pocketgan.model.graph import FLOAT, FLOAT16, UINT8, Attribute, Node, Tensor
+
+Attributes: TypeAlias = Mapping[str, Attribute]
+
+LARGEST_INTEGER = 64
+"""Of an attribute: strides, pads, axes. What gan-export writes is smaller; onnxruntime's own sums of larger ones overflow."""
+
+
+class Result(NamedTuple):
+    """What comes out of a node."""
+
+    shape: tuple[int, ...]
+    element_type: int
+    scratch: int = 0
+    """Elements that it needs besides while it computes."""
+    products: int = 0
+    """Multiplications."""
+
+
+Rule: TypeAlias = Callable[[Sequence[Tensor], Attributes], Result]
+
+
+class Operator(NamedTuple):
+    """An operator that is known."""
+
+    rule: Rule
+    fewest_inputs: int
+    most_inputs: int
+    attributes: Mapping[str, type]
+
+
+def result_of(node: Node, inputs: Sequence[Tensor]) -> Result:
+    """Return what a node makes of its inputs. Raises ValueError if it is not known, or cannot work on these inputs."""
+    operator = OPERATORS.get(node.operator)
+    if operator is None:
+        raise ValueError("there is no such operator in its models")
+    for name, value in node.attributes.items():
+        if operator.attributes.get(name) is not type(value):
+            raise ValueError(f"the attribute {name!r} is unknown, or of another type")
+        integers = value if isinstance(value, tuple) else (value,) if isinstance(value, int) else ()
+        if any(not 0 <= integer <= LARGEST_INTEGER for integer in integers):
+            raise ValueError(f"the attribute {name!r} is {shortened(value)}, expected 0 to {LARGEST_INTEGER}")
+    if not operator.fewest_inputs <= len(inputs) <= operator.most_inputs or len(node.outputs) != 1:
+        raise ValueError(f"it has {len(inputs)} inputs and {len(node.outputs)} outputs")
+    result = operator.rule(inputs, node.attributes)
+    if any(size < 1 for size in result.shape):
+        raise ValueError(f"its result would have the shape {list(result.shape)}")
+    return result
+
+
+def _with_type_of_input(place: int) -> Rule:
+    """Return the rule of operators that keep the shape of their first input, and have the type of the one at this place."""
+    return lambda inputs, attributes: Result(inputs[0].shape, inputs[place].element_type)
+
+
+def _cast(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    target = attributes.get("to")
+    if target not in (FLOAT, FLOAT16, UINT8):
+        raise ValueError(f"it converts to the element type {target}")
+    return Result(inputs[0].shape, int(target))
+
+
+def _broadcast(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    rank = max(len(tensor.shape) for tensor in inputs)
+    padded = [(1,) * (rank - len(tensor.shape)) + tensor.shape for tensor in inputs]
+    shape = tuple(max(sizes) for sizes in zip(*padded, strict=True))
+    if any(size not in (1, largest) for sizes in padded for size, largest in zip(sizes, shape, strict=True)):
+        raise ValueError(f"the shapes {[tensor.shape for tensor in inputs]} do not go together")
+    return Result(shape, inputs[0].element_type)
+
+
+def _reshape(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    source, asked = inputs[0].shape, _values(inputs[1])
+    if any(size < -1 or (size == 0 and place >= len(source)) for place, size in enumerate(asked)) or asked.count(-1) > 1:
+        raise ValueError(f"it makes the shape {list(asked)} of {list(source)}")
+    sizes = [size or source[place] for place, size in enumerate(asked)]
+    known = prod(size for size in sizes if size != -1)
+    shape = tuple(prod(source) // known if size == -1 else size for size in sizes)
+    if prod(shape) != prod(source):
+        raise ValueError(f"it makes the shape {list(asked)} of {list(source)}")
+    return Result(shape, inputs[0].element_type)
+
+
+def _transpose(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    shape, order = inputs[0].shape, _integers(attributes, "perm", len(inputs[0].shape), 0)
+    if sorted(order) != list(range(len(shape))):
+        raise ValueError(f"it puts the {len(shape)} axes into the order {list(order)}")
+    return Result(tuple(shape[axis] for axis in order), inputs[0].element_type)
+
+
+def _tile(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    shape, repeats = inputs[0].shape, _values(inputs[1])
+    if len(repeats) != len(shape):
+        raise ValueError(f"it repeats {len(shape)} axes {list(repeats)} times")
+    return Result(tuple(size * times for size, times in zip(shape, repeats, strict=True)), inputs[0].element_type)
+
+
+def _gather(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    shape = inputs[0].shape
+    axis = _axis(attributes, len(shape))
+    return Result(shape[:axis] + inputs[1].shape + shape[axis + 1 :], inputs[0].element_type)
+
+
+def _concat(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    shapes = [tensor.shape for tensor in inputs]
+    axis = _axis(attributes, len(shapes[0]))
+    if len({(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}) > 1 or len({len(shape) for shape in shapes}) > 1:
+        raise ValueError(f"it puts the shapes {shapes} together along axis {axis}")
+    joined = sum(shape[axis] for shape in shapes)
+    return Result((*shapes[0][:axis], joined, *shapes[0][axis + 1 :]), inputs[0].element_type)
+
+
+def _slice(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    shape = list(inputs[0].shape)
+    starts, ends, axes = map(_values, inputs[1:])
+    # Negative ones count from the end: then a smaller batch could have a larger result.
+    if (
+        not len(starts) == len(ends) == len(axes) == len(set(axes))
+        or min(*starts, *ends, *axes, 0) < 0
+        or max(axes) >= len(shape)
+    ):
+        raise ValueError(f"it takes {list(starts)} to {list(ends)} of the axes {list(axes)} of {shape}")
+    for start, end, axis in zip(starts, ends, axes, strict=True):
+        shape[axis] = min(end, shape[axis]) - start
+    return Result(tuple(shape), inputs[0].element_type)
+
+
+def _convolution(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    batch, channels, kernel, strides, pads = _windows(inputs, attributes)
+    outputs, inputs_of_kernel = inputs[1].shape[:2]
+    if channels != inputs_of_kernel:
+        raise ValueError(f"its kernel is for {inputs_of_kernel} channels, its input has {channels}")
+    sizes = [
+        (size + before + after - width) // stride + 1
+        for size, width, stride, before, after in zip(inputs[0].shape[2:], kernel, strides, pads[:2], pads[2:], strict=True)
+    ]
+    places, window = prod(sizes), channels * prod(kernel)
+    # It lays out the windows of one image, and copies the result from its own order of channels.
+    scratch = window * places + batch * outputs * places
+    return Result((batch, outputs, *sizes), inputs[0].element_type, scratch, batch * outputs * places * window)
+
+
+def _transposed_convolution(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    batch, channels, kernel, strides, pads = _windows(inputs, attributes)
+    inputs_of_kernel, outputs = inputs[1].shape[:2]
+    added = _integers(attributes, "output_padding", 2, 0)
+    if channels != inputs_of_kernel:
+        raise ValueError(f"its kernel is for {inputs_of_kernel} channels, its input has {channels}")
+    sizes = [
+        (size - 1) * stride + width - before - after + more
+        for size, width, stride, before, after, more in zip(
+            inputs[0].shape[2:], kernel, strides, pads[:2], pads[2:], added, strict=True
+        )
+    ]
+    places, window = prod(inputs[0].shape[2:]), outputs * prod(kernel)
+    return Result((batch, outputs, *sizes), inputs[0].element_type, window * places, batch * channels * places * window)
+
+
+def _windows(
+    inputs: Sequence[Tensor], attributes: Attributes
+) -> tuple[int, int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Return batch, channels, and the kernel's size, strides and pads, of a convolution of images."""
+    shape, weights = inputs[0].shape, inputs[1].shape
+    if len(shape) != 4 or len(weights) != 4:
+        raise ValueError(f"it convolves the shape {list(shape)} with {list(weights)}, expected four sizes each")
+    strides, pads = _integers(attributes, "strides", 2, 1), _integers(attributes, "pads", 4, 0)
+    kernel = attributes.get("kernel_shape", weights[2:])
+    if kernel != weights[2:] or min(strides) < 1:
+        raise ValueError(f"it has the kernel {kernel} of {list(weights)} and strides {list(strides)}")
+    return shape[0], shape[1], weights[2:], strides, pads
+
+
+def _gemm(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    left, right = inputs[0].shape, inputs[1].shape
+    if len(left) != 2 or len(right) != 2:
+        raise ValueError(f"it multiplies the shapes {list(left)} and {list(right)}, expected two sizes each")
+    inner, columns = right[::-1] if attributes.get("transB") else right
+    if left[1] != inner:
+        raise ValueError(f"it multiplies the shapes {list(left)} and {[inner, columns]}")
+    return Result((left[0], columns), inputs[0].element_type, 0, left[0] * inner * columns)
+
+
+def _depth_to_space(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    shape, block = inputs[0].shape, attributes.get("blocksize")
+    if len(shape) != 4 or not isinstance(block, int) or block < 1 or shape[1] % block**2:
+        raise ValueError(f"it makes blocks of {block} of the shape {list(shape)}")
+    batch, channels, height, width = shape
+    return Result((batch, channels // block**2, height * block, width * block), inputs[0].element_type)
+
+
+def _values(tensor: Tensor) -> tuple[int, ...]:
+    if not tensor.values:
+        raise ValueError("it takes a shape or places from something other than a short constant")
+    return tensor.values
+
+
+def _axis(attributes: Attributes, rank: int) -> int:
+    axis = attributes.get("axis", 0)
+    if not isinstance(axis, int) or not 0 <= axis < rank:
+        raise ValueError(f"it works along axis {axis} of {rank}")
+    return axis
+
+
+def _integers(attributes: Attributes, name: str, count: int, default: int) -> tuple[int, ...]:
+    values = attributes.get(name, (default,) * count)
+    if not isinstance(values, tuple) or len(values) != count:
+        raise ValueError(f"its {name} are {values}, expected {count} integers")
+    return values
+
+
+_same = _with_type_of_input(0)
+_ALIKE = Operator(_same, 1, 1, {})
+_BROADCAST = Operator(_broadcast, 2, 2, {})
+OPERATORS: Mapping[str, Operator] = {
+    "Add": _BROADCAST,
+    "Cast": Operator(_cast, 1, 1, {"to": int}),
+    "Clip": Operator(_same, 3, 3, {}),
+    "Concat": Operator(_concat, 1, 64, {"axis": int}),
+    "Conv": Operator(_convolution, 2, 3, {"kernel_shape": tuple, "strides": tuple, "pads": tuple}),
+    "ConvTranspose": Operator(
+        _transposed_convolution, 2, 3, {"kernel_shape": tuple, "strides": tuple, "pads": tuple, "output_padding": tuple}
+    ),
+    "DepthToSpace": Operator(_depth_to_space, 1, 1, {"blocksize": int, "mode": str}),
+    "DequantizeLinear": Operator(_with_type_of_input(1), 2, 3, {"axis": int}),
+    "Gather": Operator(_gather, 2, 2, {"axis": int}),
+    "Gemm": Operator(_gemm, 2, 3, {"transB": int}),
+    "LeakyRelu": Operator(_same, 1, 1, {"alpha": float}),
+    "Mul": _BROADCAST,
+    "QuantizeLinear": Operator(_with_type_of_input(2), 3, 3, {}),
+    "Relu": _ALIKE,
+    "Reshape": Operator(_reshape, 2, 2, {}),
+    "Round": _ALIKE,
+    "Sigmoid": _ALIKE,
+    "Slice": Operator(_slice, 4, 4, {}),
+    "Tanh": _ALIKE,
+    "Tile": Operator(_tile, 2, 2, {}),
+    "Transpose": Operator(_transpose, 1, 1, {"perm": tuple}),
+}
+"""All that gan-export writes, in any precision."""

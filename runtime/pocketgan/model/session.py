@@ -1,0 +1,142 @@
+"""One onnxruntime session for one model file, on the provider that was asked for and on no other."""
+
+import os
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from enum import StrEnum
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from pocketgan.errors import ModelError, ProviderError, RuntimeMissingError, first_line
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# A file of a hundred bytes can ask for a constant of a gigabyte when the graph is optimized. Known since onnxruntime 1.27.
+_LARGEST_FOLDED_CONSTANT_BYTES = 16 * 2**20
+
+
+class Provider(StrEnum):
+    """Which processor draws."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """A session, and what was chosen for it."""
+
+    session: "InferenceSession"
+    provider: Provider
+    """`cpu` or `cuda`, as it is really live."""
+    reason: str
+    """Why this provider, in a few words."""
+
+
+def open_session(contents: bytes, precision: str, provider: Provider = Provider.auto) -> OpenSession:
+    """Open a model on a provider.
+
+    `auto` takes CUDA for a float model where CUDA is live, else the CPU: CUDA has no integer kernels. Raises RuntimeMissingError
+    if onnxruntime is not installed (or twice), ProviderError if the provider is not live, ModelError if the file does not load.
+    """
+    runtime = import_onnxruntime()
+    if provider is Provider.cpu:
+        return OpenSession(_open(runtime, contents, _CPU), Provider.cpu, "asked for")
+    if provider is Provider.cuda:
+        if precision == "int8":
+            raise ProviderError(
+                "--provider cuda: this model is int8 and CUDA has no integer kernels for it; use --provider cpu, or export "
+                "one with gan-export --precision fp32"
+            )
+        try:
+            return OpenSession(_open_on_cuda(runtime, contents), Provider.cuda, "asked for")
+        except ProviderError as error:
+            raise ProviderError(
+                f"--provider cuda: {error}; use --provider cpu, or make sure that the NVIDIA driver works and that "
+                "onnxruntime-gpu (the extra 'cuda') is installed in place of onnxruntime"
+            ) from error
+    if precision == "int8":
+        return OpenSession(_open(runtime, contents, _CPU), Provider.cpu, "an int8 model")
+    try:
+        return OpenSession(_open_on_cuda(runtime, contents), Provider.cuda, "a float model, and CUDA is live")
+    except ProviderError as error:
+        return OpenSession(_open(runtime, contents, _CPU), Provider.cpu, str(error))
+
+
+def import_onnxruntime() -> ModuleType:
+    """Return the onnxruntime module. Raises RuntimeMissingError if it is absent, or if both its distributions are installed."""
+    if all(_is_installed(name) for name in ("onnxruntime", "onnxruntime_gpu")):
+        raise RuntimeMissingError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run in pocketgan's checkout: "
+            "pip uninstall onnxruntime onnxruntime-gpu, then pip install '.[cpu]' or pip install '.[cuda]'"
+        )
+    try:
+        import onnxruntime
+
+        # A folder that another distribution left behind can be imported, and holds nothing.
+        onnxruntime.InferenceSession  # noqa: B018
+    except ImportError as error:
+        raise RuntimeMissingError(
+            f"onnxruntime cannot be imported ({error}); run in pocketgan's checkout: pip install '.[cpu]', or on a machine with "
+            "CUDA: pip install '.[cuda]'"
+        ) from error
+    except (OSError, AttributeError) as error:
+        raise RuntimeMissingError(
+            f"onnxruntime is damaged ({first_line(error)}); run in pocketgan's checkout: pip uninstall onnxruntime, then pip "
+            "install '.[cpu]' or pip install '.[cuda]'"
+        ) from error
+    module: ModuleType = onnxruntime
+    return module
+
+
+def _is_installed(distribution: str) -> bool:
+    """Say whether pip left what it leaves of a distribution. importlib.metadata would say so too, and takes ten milliseconds."""
+    return any(
+        entry.startswith(f"{distribution}-") and entry.endswith(".dist-info")
+        for folder in sys.path
+        if os.path.isdir(folder)
+        for entry in os.listdir(folder)
+    )
+
+
+def _open_on_cuda(runtime: ModuleType, contents: bytes) -> "InferenceSession":
+    """Open a session whose every node runs on CUDA. Raises ProviderError if that cannot be."""
+    if _CUDA not in runtime.get_available_providers():
+        raise ProviderError("CUDA is not live: this onnxruntime has no CUDA provider")
+    # It tells of libraries that are absent by print: standard output is for data.
+    with redirect_stdout(sys.stderr):
+        runtime.preload_dlls()
+    try:
+        session = _open(runtime, contents, _CUDA)
+    except ModelError as error:
+        raise ProviderError(f"CUDA is not live: {error}") from error
+    if session.get_providers()[0] != _CUDA:
+        raise ProviderError(f"CUDA is not live: onnxruntime took {session.get_providers()[0]}")
+    return session
+
+
+def _open(runtime: ModuleType, contents: bytes, provider: str) -> "InferenceSession":
+    options = runtime.SessionOptions()
+    # One thread in each call: many calls at once, from threads that share the session, are faster than many threads in one.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # Blocks for all tensors of a call at once: no faster here, and up to twice the memory, as calls come from several threads.
+    options.enable_mem_pattern = False
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Else bytes that look like onnxruntime's own format are read as that, which `read_metadata` knows nothing of.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.add_session_config_entry(
+        "optimization.constant_folding_max_output_size_in_bytes", str(_LARGEST_FOLDED_CONSTANT_BYTES)
+    )
+    if provider != _CPU:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    try:
+        return runtime.InferenceSession(contents, options, providers=[provider], enable_fallback=0)
+    except Exception as error:  # onnxruntime's errors have no public root class
+        raise ModelError(f"onnxruntime cannot load it: {first_line(error)}") from error

@@ -1,0 +1,225 @@
+"""Array files: a header, then a fixed number of bytes per image. IDX, NPY and raw files, which a stopped run can continue."""
+
+import io
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgan.drawing import Drawing
+from pocketgan.errors import OutputError
+from pocketgan.files import open_new_file, open_to_continue, output_errors, remove_file
+from pocketgan.generator import Batch
+from pocketgan.request import Existing
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """One such file: what stands in it."""
+
+    name: str
+    header: bytes
+    image_bytes: int
+    """Bytes for each image: its pixels, or its label."""
+    contents: Callable[[Batch], NDArray[Any]]
+    """Returns what is written of a batch: [n, ...], C-contiguous."""
+
+
+@dataclass(frozen=True)
+class ArrayFiles:
+    """Files that belong together, such as images and their labels. They get their names when all are complete.
+
+    Until then each is `.NAME.part`, which a stopped or killed run leaves and a resumed one goes on with.
+    """
+
+    folder: Path
+    indices: range
+    files: tuple[ArrayFile, ...]
+    others: tuple[str, ...] = ()
+    """Names of files that readers would take for part of these, which they are not: they go when these come."""
+    holds_labels: bool = True
+
+    def file_of(self, index: int) -> None:
+        """Return None: all images share the files."""
+
+    def is_ours(self, name: str) -> bool:
+        """Return whether it is one of the names."""
+        return name in self._names()
+
+    def existing(self) -> list[Path]:
+        """Return the files that are there by one of the names."""
+        return [path for name in self._names() if os.path.lexists(path := self.folder / name)]
+
+    def missing(self) -> list[range]:
+        """Return the indices that are not in all of the files yet. Raises OutputError if these cannot be read, or continued."""
+        rest = self.indices[self._images_done() :]
+        return [rest] if rest else []
+
+    def discard_unfinished(self) -> None:
+        """Remove the parts that a stopped run has left. Raises OutputError if that fails."""
+        for name in self._names():
+            remove_file(self.folder / _part_name(name), "a file that a stopped run left unfinished")
+
+    def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
+        """Write the images of the batches, all or those that were missing, and pass the batches on.
+
+        The files appear after the last batch. Memory does not grow with their number. Raises OutputError if a file cannot be
+        written; what was written stays for a resumed run.
+        """
+        done = self._images_done() if existing is Existing.resume else 0
+        is_kept = {file.name: existing is Existing.resume and self._is_complete(file) for file in self.files}
+        unfinished = [file for file in self.files if not is_kept[file.name]]
+        # All are closed, and so known to be complete, before the first gets its name.
+        with ExitStack() as stack:
+            writers = [stack.enter_context(self._continued(file, done)) for file in unfinished]
+            for batch in batches:
+                for file, write in zip(unfinished, writers, strict=True):
+                    write(file.contents(batch).data)
+                yield batch
+        for file in unfinished:
+            with output_errors(self.folder / file.name):
+                self._part(file).replace(self.folder / file.name)
+        for name in self.others:
+            remove_file(self.folder / name, "an older file of other images")
+
+    def _names(self) -> tuple[str, ...]:
+        return (*(file.name for file in self.files), *self.others)
+
+    def _images_done(self) -> int:
+        """Return how many images all of the files hold."""
+        return min(len(self.indices) if self._is_complete(file) else self._images_in_part(file) for file in self.files)
+
+    def _is_complete(self, file: ArrayFile) -> bool:
+        """Return whether a file has its name and size, and no other is begun in its place."""
+        path = self.folder / file.name
+        with output_errors(path, "read"):
+            is_begun, size = os.path.lexists(self._part(file)), os.path.getsize(path) if os.path.exists(path) else 0
+        return not is_begun and size == len(file.header) + len(self.indices) * file.image_bytes
+
+    def _images_in_part(self, file: ArrayFile) -> int:
+        part = self._part(file)
+        with output_errors(part, "continue"):
+            if not os.path.lexists(part):
+                return 0
+            with open_to_continue(part) as contents:
+                if contents.read(len(file.header)) != file.header:
+                    return 0
+                size = contents.seek(0, os.SEEK_END)
+        return min(len(self.indices), (size - len(file.header)) // file.image_bytes)
+
+    def _part(self, file: ArrayFile) -> Path:
+        return self.folder / _part_name(file.name)
+
+    @contextmanager
+    def _continued(self, file: ArrayFile, done: int) -> Iterator[Callable[[memoryview], None]]:
+        """Yield what writes into an unfinished file after its first `done` images; at the end it is complete, on the disk."""
+        part = self._part(file)
+        with output_errors(part), open_to_continue(part) if done else open_new_file(part) as contents:
+            if done:
+                contents.truncate(len(file.header) + done * file.image_bytes)
+                contents.seek(0, os.SEEK_END)
+            else:
+                contents.write(file.header)
+
+            def write(data: memoryview) -> None:
+                with output_errors(part):
+                    contents.write(data)
+
+            yield write
+            contents.flush()
+            os.fsync(contents.fileno())
+
+
+def _part_name(name: str) -> str:
+    return f".{name}.part"
+
+
+def image_pixels(batch: Batch) -> NDArray[np.uint8]:
+    """Return the images of a batch as they lie in a file: uint8 [n, H, W], C-contiguous."""
+    return np.ascontiguousarray(batch.images)
+
+
+LARGEST_COUNT = 2**32 - 1
+_IMAGES_NAME = "images-idx3-ubyte"
+_UINT8, _INT32 = (8, "u1", "ubyte"), (12, ">i4", "int")  # the number of a type, numpy's name of it, and how files are named by it
+
+
+def idx_files(folder: Path, drawing: Drawing) -> ArrayFiles:
+    """Return the files that hold a drawing: images, and labels of images or of rows if the model has classes.
+
+    Labels above 255, which uint8 does not hold, are int32, and the name says so: `labels-idx1-int`. Raises OutputError if the
+    format does not hold that number of images.
+    """
+    count, labels = drawing.selection.count, drawing.generator.card.labels
+    if count > LARGEST_COUNT:
+        raise OutputError(f"{count:,} images do not fit into an IDX file: expected at most {LARGEST_COUNT:,}; use --shard")
+    height, width = drawing.size
+    files = [ArrayFile(_IMAGES_NAME, _header(_UINT8[0], count, height, width), height * width, image_pixels)]
+    if labels:
+        number, dtype, _ = kind = _UINT8 if max(labels) <= np.iinfo(np.uint8).max else _INT32
+        sizes = (count,) if drawing.selection.text is None else (count, drawing.characters)
+        label_bytes = np.dtype(dtype).itemsize * drawing.characters
+        files.append(
+            ArrayFile(_labels_name(len(sizes), kind), _header(number, *sizes), label_bytes, partial(_idx_labels, dtype=dtype))
+        )
+    # Readers take labels for those of the images that they lie beside.
+    others = {_labels_name(dimensions, kind) for dimensions in (1, 2) for kind in (_UINT8, _INT32)} - {
+        file.name for file in files
+    }
+    return ArrayFiles(folder, drawing.selection.indices, tuple(files), tuple(sorted(others)))
+
+
+def _labels_name(dimensions: int, kind: tuple[int, str, str]) -> str:
+    return f"labels-idx{dimensions}-{kind[2]}"
+
+
+def _header(number: int, *sizes: int) -> bytes:
+    return bytes([0, 0, number, len(sizes)]) + np.array(sizes, ">u4").tobytes()
+
+
+def _idx_labels(batch: Batch, dtype: str) -> NDArray[np.integer]:
+    assert batch.labels is not None, "a model with classes has labels"
+    return batch.labels.astype(dtype)
+
+
+_LABELS_NAME = "labels.npy"
+
+
+def npy_files(folder: Path, drawing: Drawing) -> ArrayFiles:
+    """Return the files that hold a drawing: `images.npy` uint8 [count, H, W] and, if the model has classes, `labels.npy`.
+
+    Labels are int64 [count], or int64 [count, characters] for rows of text.
+    """
+    count, (height, width) = drawing.selection.count, drawing.size
+    files = [ArrayFile("images.npy", npy_header("|u1", (count, height, width)), height * width, image_pixels)]
+    if drawing.generator.card.classes:
+        shape = (count,) if drawing.selection.text is None else (count, drawing.characters)
+        files.append(ArrayFile(_LABELS_NAME, npy_header("<i8", shape), 8 * drawing.characters, _npy_labels))
+    # Readers take labels for those of the images that they lie beside.
+    others = {_LABELS_NAME} - {file.name for file in files}
+    return ArrayFiles(folder, drawing.selection.indices, tuple(files), tuple(others))
+
+
+def raw_files(folder: Path, drawing: Drawing) -> ArrayFiles:
+    """Return the file that holds nothing but the pixels of a drawing, image after image, a byte each: `images.raw`."""
+    height, width = drawing.size
+    file = ArrayFile("images.raw", b"", height * width, image_pixels)
+    return ArrayFiles(folder, drawing.selection.indices, (file,), holds_labels=False)
+
+
+def npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    """Return what stands before the data in a file of numpy (numpy.lib.format, version 1.0)."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return header.getvalue()
+
+
+def _npy_labels(batch: Batch) -> NDArray[np.int64]:
+    assert batch.labels is not None, "a model with classes has labels"
+    return np.ascontiguousarray(batch.labels, dtype="<i8")

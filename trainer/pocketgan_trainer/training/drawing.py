@@ -1,0 +1,67 @@
+"""Draws images with a torch generator from the runtime's own addresses, and asks a discriminator about images."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pocketgan.latents import LARGEST_TICK, LATENT_STEP, latents
+
+_BATCH_SIZE = 250
+
+
+def random_latents(count: int, size: int, device: torch.device) -> Tensor:
+    """Return latents to train on, float32 [count, size], from torch's random state: on the grid of those that users draw."""
+    ticks = (torch.randn(count, size, device=device) / LATENT_STEP).round()
+    return ticks.clamp(-LARGEST_TICK, LARGEST_TICK) * LATENT_STEP
+
+
+def draw(
+    generator: nn.Module, latent_size: int, seed: int, start: int, count: int, labels: NDArray[np.int64] | None = None
+) -> NDArray[np.uint8]:
+    """Return images `start` to `start + count - 1` of `seed`, uint8 [count, S, S], 0 = background.
+
+    `labels` are the classes of these images, int64 [count]; None for a generator that takes latents alone.
+    The generator is used in evaluation mode, in float32, on the device where its weights are, and left in the mode it was in;
+    no random state is touched. Its values from -1 to 1 are rounded to the nearest of the 256 grey levels.
+    """
+    device = next(generator.parameters()).device
+    modes = {module: module.training for module in generator.modules()}
+    generator.eval()
+    batches = []
+    with torch.inference_mode():
+        for first in range(start, start + count, _BATCH_SIZE):
+            latent = torch.from_numpy(latents(seed, first, min(_BATCH_SIZE, start + count - first), latent_size)).to(device)
+            if labels is None:
+                image = generator(latent)
+            else:
+                image = generator(latent, torch.from_numpy(labels[first - start :][:_BATCH_SIZE]).to(device))
+            batches.append(((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)[:, 0].cpu().numpy())
+    for module, was_training in modes.items():
+        module.training = was_training
+    return np.concatenate(batches)
+
+
+_LOGITS_BATCH_SIZE = 500
+
+
+def verdicts(discriminator: nn.Module, images: NDArray[np.uint8], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+    """Return the logits, float32 [N], of images uint8 [N, S, S]: the higher, the more real.
+
+    `labels` are their classes, int64 [N]; None for a discriminator that is told none. It is used in evaluation mode, in float32,
+    on the device where its weights are, and left in the mode it was in; no random state is touched.
+    """
+    device = next(discriminator.parameters()).device
+    was_training = discriminator.training
+    discriminator.eval()
+    found = []
+    with torch.inference_mode():
+        for first in range(0, len(images), _LOGITS_BATCH_SIZE):
+            rows = slice(first, first + _LOGITS_BATCH_SIZE)
+            pixels = torch.from_numpy(images[rows]).to(device)[:, None].float() / 127.5 - 1
+            said = discriminator(pixels) if labels is None else discriminator(pixels, torch.from_numpy(labels[rows]).to(device))
+            # One that names classes as well returns two tensors.
+            logits = said[0] if isinstance(said, tuple) else said
+            found.append(logits[:, 0].cpu().numpy())
+    discriminator.train(was_training)
+    return np.concatenate(found)

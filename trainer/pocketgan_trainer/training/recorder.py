@@ -1,0 +1,173 @@
+"""What a run writes and tells: checkpoints, statistics, sheets, curves, and warnings where it goes wrong."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, astuple
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pocketgan.errors import PocketganError, first_line
+from pocketgan_trainer.data.published import Digits
+from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.training.checkpoint import save_checkpoint
+from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.drawing import draw, verdicts
+from pocketgan_trainer.training.presets import PRESETS, asked_classes
+from pocketgan_trainer.training.progress import Lap, Means, Progress, means
+from pocketgan_trainer.training.run_folder import RunFolder
+from pocketgan_trainer.training.shared_networks import own_network
+from pocketgan_trainer.training.steps import Players
+from pocketgan_trainer.watch.curves import write_curves
+from pocketgan_trainer.watch.signs import Observation, Remedies, Sign, signs_of, standing_signs
+from pocketgan_trainer.watch.validation_watch import Verdicts
+
+SHEET_IMAGES = 100
+WATCHED_SEED = 2**32
+"""The watch looks at latents that no sample sheet and no user's small seed shows."""
+_CURVES_SECONDS = 30
+"""Curves are drawn anew after so long at the earliest: drawing them takes about as long as a short epoch."""
+
+
+class Watch(Protocol):
+    """Whoever looks at an epoch's images, of classes that it names."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The classes to draw, one for each image, int64 [N]; a generator without classes draws N images."""
+
+    def observe(self, images: NDArray[np.uint8], verdicts: Verdicts) -> Observation:
+        """Return what is to be seen in images uint8 [N, S, S], and in the discriminator's verdicts about pairs."""
+
+
+class Report(Protocol):
+    """Whoever is told how the run goes."""
+
+    def step(self, progress: Progress, sums: Tensor) -> None:
+        """Take note of a step. `sums` are those of the epoch so far, for `means`: reading them waits for the device."""
+
+    def skipped(self, step: int) -> None:
+        """Take note that a step, counted from 1 over the whole run, had a gradient that was not finite."""
+
+    def trouble(self, message: str) -> None:
+        """Take note of what went wrong without an end to the run, in a line."""
+
+    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
+        """Take note of a finished epoch, and of what has begun to go wrong."""
+
+
+class Diary:
+    """Keeps the records of one run."""
+
+    def __init__(self, config: TrainingConfig, watch: Watch, run: RunFolder, report: Report) -> None:
+        self._config = config
+        self._watch = watch
+        self._run = run
+        self._report = report
+        self._lines: list[dict[str, object]] = []
+        """Of `stats.jsonl`."""
+        self._remedies = Remedies(bool(asked_classes(config)), config.gradient_penalty > 0)
+        self._curves_drawn_at = -math.inf
+
+    def begin(self, digits: Digits, players: Players, progress: Progress, sums: Tensor) -> None:
+        """Write what is known before the first step, and forget what was written after `progress`.
+
+        A run that begins has its first checkpoint now: so it can be resumed whenever it is killed.
+        """
+        self._lines = self._run.drop_statistics_after(progress.epoch)
+        self._run.write_config(self._config)
+        # From the whole set: files often come class by class.
+        reals = digits.images[np.linspace(0, len(digits) - 1, SHEET_IMAGES).astype(int)]
+        self._write_picture(self._run.reals, lambda path: self._run.write_sheet(path, reals))
+        if progress == Progress():
+            self._save(players, progress, sums)
+
+    def step(self, progress: Progress, sums: Tensor) -> None:
+        """Tell of a step."""
+        self._report.step(progress, sums)
+
+    def skipped(self, step: int) -> None:
+        """Tell of a step, counted from 1 over the whole run, that had a gradient that was not finite."""
+        self._report.skipped(step)
+
+    def stop(self, players: Players, progress: Progress, sums: Tensor) -> None:
+        """Write the last checkpoint of a run that is stopped within an epoch, and the curves so far."""
+        self._save(players, progress, sums)
+        self._draw_curves(at_once=True)
+
+    def _save(self, players: Players, progress: Progress, sums: Tensor) -> None:
+        save_checkpoint(self._run.last, self._config, players, progress, sums, self._run.previous)
+
+    def end_epoch(self, players: Players, progress: Progress, sums: Tensor, lap: Lap) -> Progress:
+        """Look at an epoch whose steps are done, write it down and tell; return the position after it.
+
+        Raises TrainingError if what was measured is not finite.
+        """
+        measured, skipped = means(sums), progress.step - int(sums[-1])
+        if skipped == progress.step:
+            raise TrainingError(
+                f"diverged: all {skipped} steps of epoch {progress.epoch + 1} were skipped; start again with a lower --lr"
+            )
+        if not all(math.isfinite(value) for value in astuple(measured)):
+            raise TrainingError(f"diverged in epoch {progress.epoch + 1}: a loss is not finite; start again with a lower --lr")
+        seen = self._observe(players)
+        progress = progress.after_epoch(seen.frechet_ratio, lap.seconds())
+        sheet = self._draw(players, 0, np.arange(SHEET_IMAGES) % max(1, len(asked_classes(self._config))))
+        self._write_picture(self._run.sheet_of_epoch(progress.epoch), lambda path: self._run.write_sheet(path, sheet))
+
+        signs = signs_of(seen, self._lines, self._remedies)
+        before = standing_signs(self._lines)
+        line = {
+            "epoch": progress.epoch,
+            "images_seen": progress.images_seen,
+            "seconds": round(progress.seconds, 2),
+            "planned_epochs": self._config.epochs,
+            **asdict(measured),
+            **seen.to_statistics(),
+            "skipped_steps": skipped,
+            "signs": {sign.key: sign.told for sign in signs},
+        }
+        self._lines.append(line)
+        self._run.append_statistics(line)
+        nothing = torch.zeros_like(sums)
+        if progress.is_best(seen.frechet_ratio):
+            save_checkpoint(self._run.best, self._config, players, progress, nothing)
+        self._save(players, progress, nothing)
+        self._draw_curves(at_once=progress.epoch == self._config.epochs)
+        standing = standing_signs(self._lines)
+        self._report.epoch(progress, measured, seen, [sign for sign in signs if sign.key in standing and sign.key not in before])
+        return progress
+
+    def _observe(self, players: Players) -> Observation:
+        is_told = bool(asked_classes(self._config))
+
+        def say(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+            return verdicts(own_network(players.discriminator), images, labels if is_told else None)
+
+        return self._watch.observe(self._draw(players, WATCHED_SEED, self._watch.labels), say)
+
+    def _draw(self, players: Players, seed: int, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the first images of `seed`, uint8 [N, S, S], of these classes if the generator can be asked for classes."""
+        latent_size = PRESETS[self._config.preset].latent_size
+        return draw(players.drawn_from, latent_size, seed, 0, len(labels), labels if asked_classes(self._config) else None)
+
+    def _draw_curves(self, at_once: bool) -> None:
+        if at_once or time.monotonic() - self._curves_drawn_at > _CURVES_SECONDS:
+            self._write_picture(self._run.curves, lambda path: write_curves(path, self._lines))
+            self._curves_drawn_at = time.monotonic()
+
+    def _write_picture(self, path: Path, write: Callable[[Path], None]) -> None:
+        """Have a picture written; if that fails, report it: no picture is worth a run, and a full disk stops the checkpoint."""
+        try:
+            write(path)
+        except PocketganError as error:
+            self._report.trouble(f"{error}; training goes on without it")
+        except Exception as error:  # whatever a library for pictures raises
+            self._report.trouble(
+                f"{path} was not drawn ({type(error).__name__}: {first_line(error)}); training goes on without it"
+            )

@@ -1,0 +1,266 @@
+"""What a run shows: on the console while it runs and when it ends, and in TensorBoard's event files."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from shlex import quote
+from types import TracebackType
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from torch import Tensor
+
+from pocketgan.errors import OutputError
+from pocketgan_trainer.errors import TrainExtraMissingError, TrainingError
+from pocketgan_trainer.training.progress import Means, Progress, means
+from pocketgan_trainer.training.recorder import Report
+from pocketgan_trainer.training.run_folder import RunFolder
+from pocketgan_trainer.watch.signs import Observation, Sign, merged, sight, standing_signs
+
+_REFRESH_SECONDS = 0.5
+_TOLD_SKIPPED_STEPS = 3
+_SLOWED = 3
+"""Epochs that take so many times as long as the fastest are remarked on: several threads disturb each other on busy CPUs."""
+
+
+class Reports:
+    """Tells several reports the same."""
+
+    def __init__(self, reports: Sequence[Report]) -> None:
+        self._reports = reports
+
+    def step(self, progress: Progress, sums: Tensor) -> None:
+        """Tell of a step."""
+        for report in self._reports:
+            report.step(progress, sums)
+
+    def skipped(self, step: int) -> None:
+        """Tell of a step with a gradient that was not finite."""
+        for report in self._reports:
+            report.skipped(step)
+
+    def trouble(self, message: str) -> None:
+        """Tell of trouble."""
+        for report in self._reports:
+            report.trouble(message)
+
+    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
+        """Tell of an epoch."""
+        for report in self._reports:
+            report.epoch(progress, measured, seen, warnings)
+
+
+class ConsoleReport:
+    """Reports to `console`, a PlainConsole; use it as a context manager around the run."""
+
+    def __init__(self, console: Console, epochs: int, steps_per_epoch: int, cpu_threads: int = 1) -> None:
+        self._console = console
+        self._epochs = epochs
+        self._steps_per_epoch = steps_per_epoch
+        self._cpu_threads = cpu_threads
+        self._shown_at = self._epoch_began_at = time.monotonic()
+        self._shown_images = self._epoch_images = 0
+        self._best_rate = 0.0
+        """Images per second, of the fastest epoch so far."""
+        self._skipped_steps = 0
+        """Of the epoch under way."""
+        self._told_troubles: set[str] = set()
+        self._bar = Bar(
+            # Two lines, so that they fit on a terminal of 80 columns.
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            BarColumn(bar_width=12),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            console=console,
+            disable=not console.is_terminal,
+            speed_estimate_period=120,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "ConsoleReport":
+        """Show the bar, on a terminal."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def step(self, progress: Progress, sums: Tensor) -> None:
+        """Move the bar, at most twice a second."""
+        now = time.monotonic()
+        completed = progress.epoch * self._steps_per_epoch + progress.step
+        if self._task is None:
+            # A resumed run starts in the middle: neither the bar nor the rates may take that for speed.
+            total = self._epochs * self._steps_per_epoch
+            epoch, epochs = progress.epoch + 1, self._epochs
+            self._task = self._bar.add_task("", total=total, completed=completed, epoch=epoch, epochs=epochs, numbers="")
+            self._shown_images = self._epoch_images = progress.images_seen
+            self._shown_at = self._epoch_began_at = now
+        elif self._console.is_terminal and now - self._shown_at > _REFRESH_SECONDS:
+            rate = (progress.images_seen - self._shown_images) / (now - self._shown_at)
+            numbers = f"{rate:,.0f} images/s\n{_numbers(means(sums))}"
+            self._bar.update(self._task, completed=completed, epoch=progress.epoch + 1, numbers=numbers)
+            self._shown_at, self._shown_images = now, progress.images_seen
+
+    def skipped(self, step: int) -> None:
+        """Print that a step had a gradient that was not finite; of more than a few in an epoch, only their number in the end."""
+        self._skipped_steps += 1
+        if self._skipped_steps <= _TOLD_SKIPPED_STEPS:
+            self._console.print(f"warning: NaN in step {step:,}: skipped; if there are many, try a lower --lr")
+
+    def trouble(self, message: str) -> None:
+        """Print a line, but not the same one again."""
+        if message not in self._told_troubles:
+            self._told_troubles.add(message)
+            self._console.print(f"warning: {message}")
+
+    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
+        """Print a finished epoch: how it went, what its images are like, and what has begun to go wrong."""
+        now = time.monotonic()
+        rate = (progress.images_seen - self._epoch_images) / max(now - self._epoch_began_at, 1e-9)
+        # From the rate, because the first epoch after a resumption is a part of one; an epoch of a single step has none.
+        images_to_come = (self._epochs - progress.epoch) * progress.images_seen / progress.epoch
+        remaining = clock(round(images_to_come / rate)) if rate else "unknown"
+        self._console.print(
+            f"epoch {progress.epoch}/{self._epochs}  {rate:,.0f} images/s  ETA {remaining}  {_numbers(measured)}"
+            f"  Frechet ratio {seen.frechet_ratio:.3f}{'  best' if progress.is_best(seen.frechet_ratio) else ''}"
+        )
+        self._console.print(f"    {sight(seen.to_statistics())}")
+        if self._skipped_steps > _TOLD_SKIPPED_STEPS:
+            self._console.print(f"    warning: {self._skipped_steps:,} steps of this epoch were skipped")
+        self._skipped_steps = 0
+        for sign in merged(warnings):
+            self._console.print(f"    warning: {sign.told}; try {sign.advice}")
+        if self._cpu_threads > 1 and _SLOWED * rate < self._best_rate:
+            slowed = f"{self._best_rate / max(rate, 1):.0f} times slower than before, perhaps because other programs use the CPU"
+            self._console.print(f"    warning: {slowed}; try Ctrl-C and --resume --threads 1")
+        self._best_rate = max(self._best_rate, rate)
+        self._epoch_began_at, self._epoch_images = now, progress.images_seen
+
+
+def _numbers(measured: Means) -> str:
+    return (
+        f"loss G {measured.generator_loss:.3f} D {measured.discriminator_loss:.3f}"
+        f"  D(x) {measured.real_score:.2f} D(G(z)) {measured.fake_score:.2f}"
+    )
+
+
+def clock(seconds: int) -> str:
+    """Return a duration as hours, minutes and seconds."""
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def require_tensorboard(folder: Path) -> None:
+    """Raise TrainExtraMissingError unless the package tensorboard is installed, TrainingError if it cannot write to a folder."""
+    if find_spec("tensorboard") is None:
+        raise TrainExtraMissingError(
+            "--tensorboard needs the extra 'tensorboard'; run in pocketgan's checkout: pip install '.[cpu,train,tensorboard]'"
+        )
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise TrainingError(f"{folder} has a name that is not UTF-8, where --tensorboard cannot write: choose another") from error
+
+
+class TensorBoardReport:
+    """Writes what an epoch was like to the folder `tensorboard` of its run; use it as a context manager around the run.
+
+    Raises OutputError if the folder cannot be written.
+    """
+
+    def __init__(self, run: RunFolder, epochs_done: int) -> None:
+        # It is an extra of its own.
+        from torch.utils.tensorboard.writer import SummaryWriter
+
+        self._run = run
+        self._skipped_steps = 0
+        """Since the last epoch ended."""
+        if run.events.is_symlink():  # perhaps to somebody else's folder
+            raise OutputError(f"cannot write {run.events}: it is a symbolic link, expected a folder; move it away")
+        with self._told_errors():
+            # What a killed run wrote after its checkpoint is to be forgotten.
+            self._writer = SummaryWriter(str(run.events), purge_step=epochs_done + 1)
+
+    def __enter__(self) -> "TensorBoardReport":
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Write what is still to be written."""
+        try:
+            self._writer.close()
+        except OSError as failure:
+            if error is None:
+                raise self._error(failure) from failure
+
+    def step(self, progress: Progress, sums: Tensor) -> None:
+        """Take no note: epochs are fine enough."""
+
+    def skipped(self, step: int) -> None:
+        """Count it for the epoch."""
+        self._skipped_steps += 1
+
+    def trouble(self, message: str) -> None:
+        """Take no note: it is said elsewhere."""
+
+    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
+        """Write all figures of the epoch, its warnings and its sheet."""
+        figures = {**asdict(measured), **seen.to_statistics(), "skipped_steps": self._skipped_steps}
+        self._skipped_steps = 0
+        with self._told_errors():
+            self._write(figures, warnings, progress.epoch)
+
+    def _write(self, figures: Mapping[str, object], warnings: Sequence[Sign], epoch: int) -> None:
+        for name, value in figures.items():
+            table = value if isinstance(value, dict) else {"": value}
+            for class_name, number in table.items():
+                if number is not None:
+                    self._writer.add_scalar(f"{name}/{class_name}" if class_name else name, number, epoch)
+        for sign in warnings:
+            self._writer.add_text("warnings", f"{sign.told}. Try {sign.advice}.", epoch)
+        sheet_file = self._run.sheet_of_epoch(epoch)
+        if sheet_file.exists():  # else it could not be drawn
+            with Image.open(sheet_file) as sheet:
+                self._writer.add_image("fakes", np.asarray(sheet), epoch, dataformats="HW")
+        self._writer.flush()
+
+    @contextmanager
+    def _told_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._error(error) from error
+
+    def _error(self, error: OSError) -> OutputError:
+        return OutputError(f"cannot write {self._run.events}: {error.strerror}")
+
+
+def closing_lines(run: RunFolder, epochs: int, best_epoch: int, is_newest: bool) -> list[str]:
+    """Return the lines that end a run of `epochs` epochs: the best one, how good it is, what to look at, what to do next.
+
+    `is_newest` tells whether gan-export finds the run by itself. What statistics do not tell, since someone took them away, is
+    left out. Raises TrainingError if they cannot be read.
+    """
+    lines = run.read_statistics()
+    best = [line for line in lines if line.get("epoch") == best_epoch]
+    told = [f"done: the best epoch is {best_epoch} of {epochs}, its checkpoint {run.best}"]
+    for line in best:
+        ratio = line.get("frechet_ratio")
+        scores = [f"Frechet ratio {ratio:.3f} (real images: 1)"] if isinstance(ratio, float) else []
+        scores += [sight(line)] if sight(line) else []
+        if scores:
+            told.append(f"its scores: {'  '.join(scores)}")
+    told += [f"warning: at the end still: {words}" for words in standing_signs(lines).values()]
+    pictures = [path for path in (run.curves, run.sheet_of_epoch(best_epoch)) if path.exists()]
+    if pictures:
+        told.append(f"look at: {', '.join(map(str, pictures))}")
+    told.append(f"next: gan-export model.onnx{'' if is_newest else f' --checkpoint {quote(str(run.path))}'}")
+    return told
