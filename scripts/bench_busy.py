@@ -112,7 +112,7 @@ def unit(task: str) -> Callable[[], object]:
     from pocketgan_trainer.export.fold import fold
     from pocketgan_trainer.training.estimate import training_steps
     from pocketgan_trainer.training.plan import plan_new_run
-    from pocketgan_trainer.training.presets import PRESETS, build_generator, build_players
+    from pocketgan_trainer.training.presets import PRESETS, build_gan, build_generator
 
     if task == "detector":
         return train_a_little
@@ -125,7 +125,7 @@ def unit(task: str) -> Callable[[], object]:
         return lambda: build_graph(layers, PRESETS["nano"].latent_size, "int8")
     device = torch.device("cpu")
     config = plan_new_run(task, {}, device)
-    take = training_steps(config, Digits(images, np.arange(len(images)) % 10), device, build_players(config, device))
+    take = training_steps(config, Digits(images, np.arange(len(images)) % 10), device, build_gan(config, device))
     return lambda: take(1)
 
 

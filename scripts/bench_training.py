@@ -31,9 +31,9 @@ from pocketgan_trainer.evaluate.judge import load_judge
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.drawing import draw
 from pocketgan_trainer.training.loop import count_steps, train
-from pocketgan_trainer.training.presets import PRESETS, asked_classes
+from pocketgan_trainer.training.presets import PRESETS, generator_classes
 from pocketgan_trainer.training.progress import Means, Progress
-from pocketgan_trainer.training.recorder import WATCHED_SEED, Diary
+from pocketgan_trainer.training.recorder import WATCHED_SEED, Recorder
 from pocketgan_trainer.training.run_folder import create_run_folder
 from pocketgan_trainer.training.steps import PENALTY_INTERVAL
 from pocketgan_trainer.watch.signs import Observation, Sign
@@ -77,7 +77,7 @@ def own_step(config: TrainingConfig, digits: Digits, watch: ValidationWatch, ste
     report = StepTimes()
     with tempfile.TemporaryDirectory() as folder:
         run = create_run_folder(Path(folder), config.preset, "mnist")
-        train(config, digits, _CPU, Diary(config, watch, run, report), lambda: len(report.times) >= steps + _WARM_UP_STEPS)
+        train(config, digits, _CPU, Recorder(config, watch, run, report), lambda: len(report.times) >= steps + _WARM_UP_STEPS)
     return (report.times[-1] - report.times[_WARM_UP_STEPS - 1]) / steps
 
 
@@ -114,14 +114,14 @@ def compare_quality(config: TrainingConfig, digits: Digits, watch: ValidationWat
     """Train by the usual loop and by gan-train, and print the rows of a Markdown table."""
     usual, scores = UsualTraining(replace(config, bfloat16=False), TorchvisionImages(digits)), []
     labels, latent_size = watch.labels, PRESETS[config.preset].latent_size
-    asked = labels if asked_classes(config) else None
+    asked = labels if generator_classes(config) else None
     for _ in range(config.epochs):
         list(usual.epoch())
-        scores.append(watch.score.of(draw(usual.drawn_from, latent_size, WATCHED_SEED, 0, len(labels), asked)))
+        scores.append(watch.score.of(draw(usual.sampling_generator, latent_size, WATCHED_SEED, 0, len(labels), asked)))
     _print_quality(config, "usual loop", scores)
     with tempfile.TemporaryDirectory() as folder:
         run = create_run_folder(Path(folder), config.preset, "mnist")
-        train(config, digits, _CPU, Diary(config, watch, run, StepTimes()), lambda: False)
+        train(config, digits, _CPU, Recorder(config, watch, run, StepTimes()), lambda: False)
         lines = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
     _print_quality(config, "gan-train", [line["frechet_ratio"] for line in lines])
 

@@ -27,8 +27,8 @@ from torch import Tensor
 from pocketgan.errors import PocketganError
 from pocketgan_trainer.training.checkpoint import digest, load_checkpoint, restore_generator, save_checkpoint
 from pocketgan_trainer.training.loop import check_resumable
-from pocketgan_trainer.training.presets import PRESETS, build_players
-from pocketgan_trainer.training.progress import Progress, no_sums
+from pocketgan_trainer.training.presets import PRESETS, build_gan
+from pocketgan_trainer.training.progress import Progress, zero_sums
 from pocketgan_trainer.training.steps import Batch
 
 MOST_SECONDS, MOST_MEGABYTES = 30, 256
@@ -59,10 +59,10 @@ Contents = tuple[dict[str, str], dict[str, Tensor]]
 def sound(path: Path, preset: str) -> Contents:
     """Return the texts and tensors of a checkpoint of a run that has taken a step."""
     config = PRESETS[preset].config
-    players, labels = build_players(config, CPU), (torch.arange(8),) if PRESETS[preset].heeds_classes else ()
+    gan, labels = build_gan(config, CPU), (torch.arange(8),) if PRESETS[preset].is_conditional else ()
     latents = torch.randn(8, PRESETS[preset].latent_size)
-    PRESETS[preset].step(players, Batch(torch.rand(8, 1, 28, 28), latents, labels, 0, 1.0, 1.0, 0.5))
-    save_checkpoint(path, config, players, Progress(step=1, images_seen=config.batch_size), no_sums(CPU))
+    PRESETS[preset].step(gan, Batch(torch.rand(8, 1, 28, 28), latents, labels, 0, 1.0, 1.0, 0.5))
+    save_checkpoint(path, config, gan, Progress(step=1, images_seen=config.batch_size), zero_sums(CPU))
     with safe_open(path, framework="pt") as file:
         return file.metadata(), dict(load_checkpoint(path).tensors)
 

@@ -21,7 +21,7 @@ from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.layers import draw_feeds
 from pocketgan_trainer.export.verify import count_kernels, optimized
-from pocketgan_trainer.training.presets import PRESETS, asked_classes, build_generator
+from pocketgan_trainer.training.presets import PRESETS, build_generator, generator_classes
 
 BASELINE = "onnxruntime, float32"
 
@@ -60,7 +60,7 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
         yield Form("torch.compile, float32", _in_torch(torch.compile(generator, dynamic=False)), None, "")
     else:
         print("torch.compile is left out: there is no C++ compiler", file=sys.stderr)
-    classes = len(asked_classes(preset.config))
+    classes = len(generator_classes(preset.config))
     yield _onnxruntime_form("torch.onnx.export, float32", torch_export(generator, preset.latent_size, classes > 0), threads)
     yield float_form(preset_name, threads)
     float_model = build_graph(fold(generator), preset.latent_size, "fp32")

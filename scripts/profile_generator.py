@@ -23,7 +23,7 @@ from int8_peak import PEAK_MULTIPLY_ADDS, large_convolution
 import pocketgan_models
 from pocketgan_trainer.export.layers import draw_feeds
 from pocketgan_trainer.export.verify import convolution_weights, optimized
-from pocketgan_trainer.training.presets import PRESETS, asked_classes
+from pocketgan_trainer.training.presets import PRESETS, generator_classes
 
 _SUFFIX = "_kernel_time"
 # Kernels that take less of the time are shown together.
@@ -75,7 +75,7 @@ def profile_kernels(name: str, batch: int, rounds: int) -> list[Kernel]:
     products = {
         node: int(np.prod(weights.shape[1:])) for node, weights in convolution_weights(optimized(contents)) if weights is not None
     }
-    feeds = draw_feeds(PRESETS[name].latent_size, len(asked_classes(PRESETS[name].config)), 2, batch)
+    feeds = draw_feeds(PRESETS[name].latent_size, len(generator_classes(PRESETS[name].config)), 2, batch)
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

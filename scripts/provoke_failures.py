@@ -31,9 +31,9 @@ from pocketgan_trainer.training.checkpoint import load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.progress import Means, Progress
-from pocketgan_trainer.training.recorder import Diary
+from pocketgan_trainer.training.recorder import Recorder
 from pocketgan_trainer.training.run_folder import RunFolder
-from pocketgan_trainer.training.steps import Batch, Players, Step, StepStatistics
+from pocketgan_trainer.training.steps import Batch, Gan, Step, StepStatistics
 from pocketgan_trainer.watch.signs import Observation, Sign, merged
 from pocketgan_trainer.watch.validation_watch import ValidationWatch, watch_validation
 
@@ -87,9 +87,9 @@ class Ward:
     def train(self, config: TrainingConfig, digits: Digits | None = None) -> None:
         """Train on digits, all if none are given; go on where the run was left. A run that gives up is noticed, too."""
         checkpoint = load_checkpoint(self.run.last) if self.run.last.exists() else None
-        diary = Diary(config, self.watch, self.run, self.listener)
+        recorder = Recorder(config, self.watch, self.run, self.listener)
         try:
-            loop.train(config, digits or self.split.training, _CPU, diary, lambda: False, checkpoint)
+            loop.train(config, digits or self.split.training, _CPU, recorder, lambda: False, checkpoint)
         except TrainingError as error:
             self.listener.notices.append(Notice(0, "given up", str(error)))
 
@@ -105,13 +105,13 @@ def step_of_mlp(change: Callable[[Step], Step]) -> Iterator[None]:
 def drawn_together(step: Step) -> Step:
     """Return a step that also pulls the generator's images towards their mean."""
 
-    def pulled(players: Players, batch: Batch) -> StepStatistics:
-        measured = step(players, batch)
+    def pulled(gan: Gan, batch: Batch) -> StepStatistics:
+        measured = step(gan, batch)
         for _ in range(2):
-            images = players.generator(batch.latent)
-            players.generator_optimizer.zero_grad()
+            images = gan.generator(batch.latent)
+            gan.generator_optimizer.zero_grad()
             torch.square(images - images.mean(dim=0).detach()).sum(dim=(1, 2, 3)).mean().backward()  # type: ignore[no-untyped-call]
-            players.generator_optimizer.step()
+            gan.generator_optimizer.step()
         return measured
 
     return pulled
@@ -121,12 +121,12 @@ def poisoned(is_ill: Callable[[int], bool]) -> Callable[[Step], Step]:
     """Return a change to a step: in some of the run's steps one gradient of the generator is not a number."""
 
     def change(step: Step) -> Step:
-        def with_poison(players: Players, batch: Batch) -> StepStatistics:
+        def with_poison(gan: Gan, batch: Batch) -> StepStatistics:
             if not is_ill(batch.step):
-                return step(players, batch)
-            weight = next(players.generator.parameters())
+                return step(gan, batch)
+            weight = next(gan.generator.parameters())
             hook = weight.register_hook(lambda gradient: gradient * float("nan"))  # type: ignore[no-untyped-call]
-            measured = step(players, batch)
+            measured = step(gan, batch)
             hook.remove()
             return measured
 

@@ -23,8 +23,8 @@ from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.networks.dropout import UniformDropout
 from pocketgan_trainer.training import schedule
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.presets import PRESETS, asked_classes, build_discriminator, build_generator
-from pocketgan_trainer.training.schedule import decay_of, update_average
+from pocketgan_trainer.training.presets import PRESETS, build_discriminator, build_generator, generator_classes
+from pocketgan_trainer.training.schedule import ema_decay, update_ema
 from pocketgan_trainer.training.steps import SMOOTHED_REAL, alternating_step, shifted, simultaneous_step
 
 
@@ -84,16 +84,16 @@ class UsualTraining:
         self.images_total = config.epochs * len(self.loader) * config.batch_size
         self.latent_size = PRESETS[config.preset].latent_size
         self.generator, self.discriminator = _plain(build_generator(config)), _plain(build_discriminator(config))
-        self.average = deepcopy(self.generator)
+        self.ema_generator = deepcopy(self.generator)
         betas = (config.adam_beta1, config.adam_beta2)
         self.generator_optimizer = Adam(self.generator.parameters(), config.learning_rate, betas)
         self.discriminator_optimizer = Adam(self.discriminator.parameters(), config.learning_rate, betas)
         self.images_seen = 0
 
     @property
-    def drawn_from(self) -> nn.Module:
+    def sampling_generator(self) -> nn.Module:
         """The generator to draw from."""
-        return self.average if self.config.ema_halflife_images else self.generator
+        return self.ema_generator if self.config.ema_halflife_images else self.generator
 
     def epoch(self) -> Iterator[float]:
         """Take the steps of one epoch; yield the time after each, in seconds of `time.perf_counter`."""
@@ -149,8 +149,8 @@ class UsualTraining:
 
     def _paired_step(self, real: Tensor, latent: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         config, seen = self.config, self.images_seen
-        condition = (label,) if asked_classes(config) else ()
-        refining = schedule.refines(config, seen, self.images_total)
+        condition = (label,) if generator_classes(config) else ()
+        refining = schedule.is_refining(config, seen, self.images_total)
         share, class_weight = (config.shifted_share, config.class_weight) if refining else (0.0, 0.0)
         fake = self.generator(latent, *condition)
         shown_real = shifted(real, share).requires_grad_()
@@ -161,7 +161,7 @@ class UsualTraining:
         fake_logits, _ = self.discriminator(shown_fake, *condition)
         naming_loss = cross_entropy(class_logits, label) if condition else torch.zeros(())
         loss = softplus(fake_logits - real_logits).mean() + class_weight * naming_loss
-        gamma = schedule.gradient_penalty(config, seen, self.images_total)
+        gamma = schedule.penalty_weight(config, seen, self.images_total)
         if seen // config.batch_size % self.penalty_interval == 0:
             for images, logits in ((shown_real, real_logits), (shown_fake, fake_logits)):
                 (slopes,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
@@ -182,8 +182,8 @@ class UsualTraining:
 
     def _update_average(self) -> None:
         if self.config.ema_halflife_images:
-            decay = decay_of(self.config.ema_halflife_images, self.images_seen, self.config.batch_size)
-            update_average(self.average, self.generator, decay)
+            decay = ema_decay(self.config.ema_halflife_images, self.images_seen, self.config.batch_size)
+            update_ema(self.ema_generator, self.generator, decay)
 
 
 def _plain(network: nn.Module) -> nn.Module:

@@ -12,21 +12,21 @@ from torch import Tensor
 
 from pocketgan_trainer.training.checkpoint import digest
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.presets import build_players
-from pocketgan_trainer.training.steps import Players
+from pocketgan_trainer.training.presets import build_gan
+from pocketgan_trainer.training.steps import Gan
 
 
-def moved_players(config: TrainingConfig) -> Players:
+def moved_gan(config: TrainingConfig) -> Gan:
     """Return networks that have taken one random step, so that their optimizers hold moments; an average stays behind."""
-    players = build_players(config, torch.device("cpu"))
+    gan = build_gan(config, torch.device("cpu"))
     for network, optimizer in (
-        (players.generator, players.generator_optimizer),
-        (players.discriminator, players.discriminator_optimizer),
+        (gan.generator, gan.generator_optimizer),
+        (gan.discriminator, gan.discriminator_optimizer),
     ):
         for weight in network.parameters():
             weight.grad = torch.randn_like(weight)
         optimizer.step()
-    return players
+    return gan
 
 
 def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

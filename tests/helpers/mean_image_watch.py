@@ -24,9 +24,9 @@ class MeanImageWatch:
     mean: NDArray[np.float64]
     """Of the real digits: [28, 28], from 0 to 255."""
 
-    def observe(self, images: NDArray[np.uint8], verdicts: Verdicts) -> Observation:
+    def observe(self, images: NDArray[np.uint8], discriminator_logits: Verdicts) -> Observation:
         """Return the root of the mean squared difference between the two mean images as ratio, and how D likes the images."""
-        likes = float((verdicts(images, self.labels) > 0).mean())
+        likes = float((discriminator_logits(images, self.labels) > 0).mean())
         return rough_observation(float(np.sqrt(np.square(images.mean(axis=0) - self.mean).mean())), named=1 - likes)
 
 

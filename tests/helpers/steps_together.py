@@ -16,7 +16,7 @@ from torch.optim import SGD
 from pocketgan_trainer.data.published import load_mnist
 from pocketgan_trainer.processes import Processes, processes_of_environment
 from pocketgan_trainer.training.drawing import random_latents
-from pocketgan_trainer.training.presets import PRESETS, build_players
+from pocketgan_trainer.training.presets import PRESETS, build_gan
 from pocketgan_trainer.training.shared_networks import own_network
 from pocketgan_trainer.training.steps import Batch
 
@@ -33,11 +33,11 @@ def losses_of_steps(preset_name: str, processes: Processes) -> dict[str, list[fl
     torch.manual_seed(0)
     device = torch.device("cpu")
     preset, digits = PRESETS[preset_name], load_mnist()
-    players = build_players(replace(preset.config, bfloat16=False), device, processes)
-    players = replace(
-        players,
-        generator_optimizer=SGD(players.generator.parameters(), lr=1e-3),
-        discriminator_optimizer=SGD(players.discriminator.parameters(), lr=1e-3),
+    gan = build_gan(replace(preset.config, bfloat16=False), device, processes)
+    gan = replace(
+        gan,
+        generator_optimizer=SGD(gan.generator.parameters(), lr=1e-3),
+        discriminator_optimizer=SGD(gan.discriminator.parameters(), lr=1e-3),
     )
     losses: dict[str, list[float]] = {"generator": [], "discriminator": [], "variance": []}
     for step in range(STEPS):
@@ -46,18 +46,18 @@ def losses_of_steps(preset_name: str, processes: Processes) -> dict[str, list[fl
         batch = Batch(
             real=processes.own(torch.from_numpy(digits.images[rows, None]).float() / 127.5 - 1),
             latent=processes.own(random_latents(BATCH_SIZE, preset.latent_size, device)),
-            condition=(labels,) if preset.heeds_classes else (),
+            condition=(labels,) if preset.is_conditional else (),
             step=step,
-            gradient_penalty=0.5,
+            penalty_weight=0.5,
             class_weight=0.3,
             shifted_share=0.5,
             processes=processes,
         )
-        statistics = preset.step(players, batch)
+        statistics = preset.step(gan, batch)
         assert statistics.is_sound
         losses["generator"].append(processes.mean(statistics.generator_loss).item())
         losses["discriminator"].append(processes.mean(statistics.discriminator_loss).item())
-    buffers = own_network(players.generator).named_buffers()
+    buffers = own_network(gan.generator).named_buffers()
     losses["variance"] = [buffer.mean().item() for name, buffer in buffers if name.endswith("running_var")]
     return losses
 

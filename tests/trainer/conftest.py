@@ -18,7 +18,7 @@ from silent_report import SilentReport
 from pocketgan_trainer.data.published import Digits, load_mnist
 from pocketgan_trainer.training.loop import train
 from pocketgan_trainer.training.presets import PRESETS
-from pocketgan_trainer.training.recorder import Diary
+from pocketgan_trainer.training.recorder import Recorder
 from pocketgan_trainer.training.run_folder import RunFolder, create_run_folder
 
 torch.set_num_threads(1)
@@ -60,6 +60,6 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory, digits: Digits) -> Run
     run = create_run_folder(tmp_path_factory.mktemp("trained") / "runs", "mlp", "mnist")
     config = replace(PRESETS["mlp"].config, epochs=1)
     few = Digits(digits.images[:320], digits.labels[:320])
-    diary = Diary(config, mean_image_watch(few), run, SilentReport())
-    assert train(config, few, torch.device("cpu"), diary, lambda: False)
+    recorder = Recorder(config, mean_image_watch(few), run, SilentReport())
+    assert train(config, few, torch.device("cpu"), recorder, lambda: False)
     return run

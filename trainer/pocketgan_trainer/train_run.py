@@ -29,7 +29,7 @@ from pocketgan_trainer.training.estimate import estimate, fastest_threads
 from pocketgan_trainer.training.loop import check_resumable, count_steps, train
 from pocketgan_trainer.training.plan import ResumedRun, changed_settings, plan_new_run, plan_resumed_run, refuse_other_data
 from pocketgan_trainer.training.presets import DEFAULT_PRESET
-from pocketgan_trainer.training.recorder import Diary, Report
+from pocketgan_trainer.training.recorder import Recorder, Report
 from pocketgan_trainer.training.reports import (
     ConsoleReport,
     Reports,
@@ -206,9 +206,9 @@ def _train(asked: Asked, plan: Plan, processes: Processes, console: PlainConsole
         told: list[Report] = [reports.enter_context(ConsoleReport(console, config.epochs, steps_per_epoch, cpu_threads))]
         if asked.tensorboard or _goes_on_with_events(run, console):
             told.append(reports.enter_context(TensorBoardReport(run, checkpoint.progress.epoch if checkpoint else 0)))
-        diary = Diary(config, watch, run, Reports(told))
+        recorder = Recorder(config, watch, run, Reports(told))
         try:
-            finished = train(config, plan.split.training, plan.device, diary, stop, checkpoint, processes)
+            finished = train(config, plan.split.training, plan.device, recorder, stop, checkpoint, processes)
         except OutputError as error:
             if not run.last.exists():
                 raise

@@ -19,7 +19,7 @@ from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
 from pocketgan_trainer.export.layers import draw_feeds
 from pocketgan_trainer.export.rounding import round_weights
-from pocketgan_trainer.training.presets import PRESETS, asked_classes
+from pocketgan_trainer.training.presets import PRESETS, generator_classes
 
 IMAGES = 50
 
@@ -35,7 +35,7 @@ def generator(preset: str) -> nn.Module:
 
 def run(contents: bytes, preset: str) -> NDArray[np.float64]:
     """Return what onnxruntime makes of a file on the same latents, and classes if there are any."""
-    feeds = draw_feeds(PRESETS[preset].latent_size, len(asked_classes(PRESETS[preset].config)), 5, IMAGES)
+    feeds = draw_feeds(PRESETS[preset].latent_size, len(generator_classes(PRESETS[preset].config)), 5, IMAGES)
     session = onnxruntime.InferenceSession(contents, providers=["CPUExecutionProvider"])
     (images,) = session.run(["images"], feeds)
     assert isinstance(images, np.ndarray)
@@ -45,14 +45,14 @@ def run(contents: bytes, preset: str) -> NDArray[np.float64]:
 @cache
 def reference(preset: str) -> NDArray[np.float64]:
     """Return the grey levels of torch's own file, not rounded, [N, 28, 28]."""
-    contents = torch_export(generator(preset), PRESETS[preset].latent_size, takes_label=PRESETS[preset].heeds_classes)
+    contents = torch_export(generator(preset), PRESETS[preset].latent_size, takes_label=PRESETS[preset].is_conditional)
     levels: NDArray[np.float64] = (run(contents, preset)[:, 0] + 1) * 127.5
     return levels
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_torchs_file_is_as_torch_left_it(preset: str) -> None:
-    contents = torch_export(generator(preset), PRESETS[preset].latent_size, takes_label=PRESETS[preset].heeds_classes)
+    contents = torch_export(generator(preset), PRESETS[preset].latent_size, takes_label=PRESETS[preset].is_conditional)
     operators = {node.op_type for node in onnx.load_from_string(contents).graph.node}
     assert ("ConvTranspose" in operators) == (preset == "dcgan")
     assert ("BatchNormalization" in operators) == (preset != "mlp")

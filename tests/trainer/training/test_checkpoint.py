@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_files import header_length, moved_players, read, rewrite_json, rewrite_tensors, rewrite_text, with_header_length
+from checkpoint_files import header_length, moved_gan, read, rewrite_json, rewrite_tensors, rewrite_text, with_header_length
 from full_disk import small_files_only
 from safetensors.torch import save_file
 from torch import Tensor
@@ -23,9 +23,9 @@ from torch import Tensor
 from pocketgan.errors import OutputError
 from pocketgan_trainer.errors import CheckpointError
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, restore_generator, restore_run, save_checkpoint
-from pocketgan_trainer.training.presets import PRESETS, build_players
+from pocketgan_trainer.training.presets import PRESETS, build_gan
 from pocketgan_trainer.training.progress import Progress
-from pocketgan_trainer.training.steps import Players
+from pocketgan_trainer.training.steps import Gan
 
 CONFIG = replace(PRESETS["mlp"].config, seed=3)
 AVERAGED = replace(CONFIG, ema_halflife_images=1000)
@@ -38,7 +38,7 @@ CPU = torch.device("cpu")
 def contents(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The bytes of a sound checkpoint."""
     path = tmp_path_factory.mktemp("sound") / "last.safetensors"
-    save_checkpoint(path, CONFIG, moved_players(CONFIG), PROGRESS, SUMS)
+    save_checkpoint(path, CONFIG, moved_gan(CONFIG), PROGRESS, SUMS)
     return path.read_bytes()
 
 
@@ -63,27 +63,27 @@ def refusal(path: Path) -> str:
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_everything_comes_back(tmp_path: Path, preset: str) -> None:
     config = replace(PRESETS[preset].config, seed=3)
-    players, sums = moved_players(config), SUMS.clone()
-    save_checkpoint(tmp_path / "last.safetensors", config, players, PROGRESS, sums)
+    gan, sums = moved_gan(config), SUMS.clone()
+    save_checkpoint(tmp_path / "last.safetensors", config, gan, PROGRESS, sums)
     next_random = torch.rand(5)
 
-    others, other_sums = build_players(replace(config, seed=4), CPU), torch.zeros(5, dtype=torch.float64)
+    others, other_sums = build_gan(replace(config, seed=4), CPU), torch.zeros(5, dtype=torch.float64)
     checkpoint = load_checkpoint(tmp_path / "last.safetensors")
     restore_run(checkpoint, others, other_sums)
     assert (checkpoint.config, checkpoint.progress) == (config, PROGRESS)
     assert torch.equal(other_sums, sums)
     assert torch.equal(torch.rand(5), next_random)
     for network, other in (
-        (players.generator, others.generator),
-        (players.discriminator, others.discriminator),
-        (players.drawn_from, others.drawn_from),
+        (gan.generator, others.generator),
+        (gan.discriminator, others.discriminator),
+        (gan.sampling_generator, others.sampling_generator),
     ):
         assert network.state_dict().keys() == other.state_dict().keys()
         for name, value in network.state_dict().items():
             assert torch.equal(value, other.state_dict()[name]), name
     for optimizer, second in (
-        (players.generator_optimizer, others.generator_optimizer),
-        (players.discriminator_optimizer, others.discriminator_optimizer),
+        (gan.generator_optimizer, others.generator_optimizer),
+        (gan.discriminator_optimizer, others.discriminator_optimizer),
     ):
         expected, found = optimizer.state_dict(), second.state_dict()
         assert expected["param_groups"] == found["param_groups"]
@@ -96,7 +96,7 @@ def test_everything_comes_back(tmp_path: Path, preset: str) -> None:
 
 def test_a_position_before_the_first_score_comes_back(tmp_path: Path) -> None:
     progress = Progress(step=1, images_seen=64)
-    save_checkpoint(tmp_path / "last.safetensors", CONFIG, moved_players(CONFIG), progress, 0 * SUMS)
+    save_checkpoint(tmp_path / "last.safetensors", CONFIG, moved_gan(CONFIG), progress, 0 * SUMS)
     assert load_checkpoint(tmp_path / "last.safetensors").progress == progress
 
 
@@ -117,10 +117,10 @@ def test_a_loaded_checkpoint_does_not_change_with_its_file(path: Path, contents:
 
 
 def test_training_on_does_not_change_the_loaded_checkpoint(path: Path) -> None:
-    checkpoint, players = load_checkpoint(path), build_players(CONFIG, CPU)
+    checkpoint, gan = load_checkpoint(path), build_gan(CONFIG, CPU)
     before = {name: tensor.clone() for name, tensor in checkpoint.tensors.items()}
-    restore_run(checkpoint, players, SUMS.clone())
-    for optimizer in (players.generator_optimizer, players.discriminator_optimizer):
+    restore_run(checkpoint, gan, SUMS.clone())
+    for optimizer in (gan.generator_optimizer, gan.discriminator_optimizer):
         for weight in optimizer.param_groups[0]["params"]:
             weight.grad = torch.ones_like(weight)
         optimizer.step()
@@ -137,44 +137,44 @@ def test_a_restored_generator_is_in_evaluation_mode_and_has_the_weights(path: Pa
 
 
 @pytest.fixture
-def averaged(tmp_path: Path) -> tuple[Checkpoint, Players]:
+def averaged(tmp_path: Path) -> tuple[Checkpoint, Gan]:
     """A checkpoint of networks whose average is not where the generator is, and these networks."""
-    players = moved_players(AVERAGED)
-    save_checkpoint(tmp_path / "averaged.safetensors", AVERAGED, players, PROGRESS, SUMS)
-    return load_checkpoint(tmp_path / "averaged.safetensors"), players
+    gan = moved_gan(AVERAGED)
+    save_checkpoint(tmp_path / "averaged.safetensors", AVERAGED, gan, PROGRESS, SUMS)
+    return load_checkpoint(tmp_path / "averaged.safetensors"), gan
 
 
-def test_a_run_with_an_average_gives_the_averaged_generator(averaged: tuple[Checkpoint, Players]) -> None:
-    checkpoint, players = averaged
-    assert players.average is not None
+def test_a_run_with_an_average_gives_the_averaged_generator(averaged: tuple[Checkpoint, Gan]) -> None:
+    checkpoint, gan = averaged
+    assert gan.ema_generator is not None
     generator = restore_generator(checkpoint)
     assert not generator.training
     for name, value in generator.state_dict().items():
-        assert torch.equal(value, players.average.state_dict()[name]), name
-    assert not torch.equal(generator.state_dict()["0.weight"], players.generator.state_dict()["0.weight"])
+        assert torch.equal(value, gan.ema_generator.state_dict()[name]), name
+    assert not torch.equal(generator.state_dict()["0.weight"], gan.generator.state_dict()["0.weight"])
 
 
-def test_an_average_comes_back_beside_the_generator(averaged: tuple[Checkpoint, Players]) -> None:
-    checkpoint, players = averaged
-    others = build_players(replace(AVERAGED, seed=4), CPU)
+def test_an_average_comes_back_beside_the_generator(averaged: tuple[Checkpoint, Gan]) -> None:
+    checkpoint, gan = averaged
+    others = build_gan(replace(AVERAGED, seed=4), CPU)
     restore_run(checkpoint, others, SUMS.clone())
-    assert players.average is not None
-    assert others.average is not None
-    for network, other in ((players.average, others.average), (players.generator, others.generator)):
+    assert gan.ema_generator is not None
+    assert others.ema_generator is not None
+    for network, other in ((gan.ema_generator, others.ema_generator), (gan.generator, others.generator)):
         for name, value in network.state_dict().items():
             assert torch.equal(value, other.state_dict()[name]), name
-    assert not any(weight.requires_grad for weight in others.average.parameters())
+    assert not any(weight.requires_grad for weight in others.ema_generator.parameters())
 
 
-def test_an_average_that_is_missing_is_refused(averaged: tuple[Checkpoint, Players]) -> None:
-    checkpoint, players = averaged
+def test_an_average_that_is_missing_is_refused(averaged: tuple[Checkpoint, Gan]) -> None:
+    checkpoint, gan = averaged
     tensors = {name: value for name, value in checkpoint.tensors.items() if not name.startswith("average.")}
     assert len(tensors) < len(checkpoint.tensors)
     incomplete = replace(checkpoint, tensors=tensors)
     with pytest.raises(CheckpointError, match="its average does not fit preset 'mlp'"):
         restore_generator(incomplete)
     with pytest.raises(CheckpointError, match="its average does not fit preset 'mlp'"):
-        restore_run(incomplete, players, SUMS.clone())
+        restore_run(incomplete, gan, SUMS.clone())
 
 
 def test_a_checkpoint_of_an_earlier_version_gives_its_generator_and_goes_on(path: Path) -> None:
@@ -185,19 +185,19 @@ def test_a_checkpoint_of_an_earlier_version_gives_its_generator_and_goes_on(path
     checkpoint = load_checkpoint(path)
     assert checkpoint.config == CONFIG
     assert torch.equal(restore_generator(checkpoint).state_dict()["0.weight"], tensors["generator.0.weight"])
-    restore_run(checkpoint, build_players(CONFIG, CPU), SUMS.clone())
+    restore_run(checkpoint, build_gan(CONFIG, CPU), SUMS.clone())
 
 
 def test_a_pocket_that_could_not_name_classes_yet_gives_its_generator_but_does_not_go_on(tmp_path: Path) -> None:
     config = replace(PRESETS["nano"].config, refinement_share=0.0, class_weight=0.0, shifted_share=0.0)
-    save_checkpoint(tmp_path / "last.safetensors", config, moved_players(config), PROGRESS, SUMS)
+    save_checkpoint(tmp_path / "last.safetensors", config, moved_gan(config), PROGRESS, SUMS)
     loaded = load_checkpoint(tmp_path / "last.safetensors")
     earlier = replace(loaded, tensors={name: value for name, value in loaded.tensors.items() if "seen_class" not in name})
     assert len(earlier.tensors) < len(loaded.tensors)
     weights = restore_generator(earlier).state_dict()
     assert all(torch.equal(value, loaded.tensors[f"average.{name}"]) for name, value in weights.items())
     with pytest.raises(CheckpointError, match="its discriminator does not fit preset 'nano'; use the version that wrote it"):
-        restore_run(earlier, build_players(config, CPU), SUMS.clone())
+        restore_run(earlier, build_gan(config, CPU), SUMS.clone())
 
 
 def test_an_absent_checkpoint_is_refused_with_a_way_out(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_a_broken_config_or_position_is_refused(path: Path, name: str, text: str
 
 
 def test_weights_of_another_preset_are_refused(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path / "mixed.safetensors", CONFIG, moved_players(PRESETS["dcgan"].config), PROGRESS, SUMS)
+    save_checkpoint(tmp_path / "mixed.safetensors", CONFIG, moved_gan(PRESETS["dcgan"].config), PROGRESS, SUMS)
     assert "is no sound checkpoint of preset 'mlp': it has" in refusal(tmp_path / "mixed.safetensors")
 
 
@@ -344,7 +344,7 @@ def test_a_discriminator_that_is_missing_is_refused(path: Path) -> None:
     checkpoint = load_checkpoint(path)
     tensors = {name: value for name, value in checkpoint.tensors.items() if not name.startswith("discriminator.")}
     with pytest.raises(CheckpointError, match="its discriminator does not fit preset 'mlp'"):
-        restore_run(replace(checkpoint, tensors=tensors), build_players(CONFIG, CPU), SUMS.clone())
+        restore_run(replace(checkpoint, tensors=tensors), build_gan(CONFIG, CPU), SUMS.clone())
 
 
 @pytest.mark.parametrize("name", ["generator_optimizer.0.exp_avg", "discriminator_optimizer.5.step", "sums", "random.cpu"])
@@ -353,7 +353,7 @@ def test_a_run_that_lacks_a_part_of_its_state_is_refused(path: Path, name: str) 
     tensors = {key: value for key, value in checkpoint.tensors.items() if key != name}
     assert len(tensors) == len(checkpoint.tensors) - 1
     with pytest.raises(CheckpointError, match=r"does not fit|lacks the sums or the random state"):
-        restore_run(replace(checkpoint, tensors=tensors), build_players(CONFIG, CPU), SUMS.clone())
+        restore_run(replace(checkpoint, tensors=tensors), build_gan(CONFIG, CPU), SUMS.clone())
 
 
 NOTHING = torch.tensor(math.nan)
@@ -474,7 +474,7 @@ def test_a_run_of_the_version_before_skipped_steps_goes_on_with_all_its_steps_co
     checkpoint, sums = load_checkpoint(path), SUMS.clone()
     tensors = {**checkpoint.tensors, "sums": torch.tensor([1.0, 2.0, 3.0, 0.1], dtype=torch.float64)}
     earlier = replace(checkpoint, tensors=tensors, progress=replace(checkpoint.progress, step=7))
-    restore_run(earlier, build_players(CONFIG, CPU), sums)
+    restore_run(earlier, build_gan(CONFIG, CPU), sums)
     assert sums.tolist() == [1.0, 2.0, 3.0, 0.1, 7.0]
 
 
@@ -482,12 +482,12 @@ def test_a_run_of_another_kind_of_device_is_refused_with_the_option_that_helps(p
     checkpoint = load_checkpoint(path)
     saved_on_cuda = replace(checkpoint, tensors={**checkpoint.tensors, "random.cuda": torch.zeros(16, dtype=torch.uint8)})
     with pytest.raises(CheckpointError, match="was saved on cuda and cannot go on on cpu: use --device cuda"):
-        restore_run(saved_on_cuda, build_players(CONFIG, CPU), SUMS.clone())
+        restore_run(saved_on_cuda, build_gan(CONFIG, CPU), SUMS.clone())
 
 
 def save_later(path: Path) -> None:
     """Save the state of the same run at a later position."""
-    save_checkpoint(path, CONFIG, moved_players(CONFIG), replace(PROGRESS, epoch=3), SUMS)
+    save_checkpoint(path, CONFIG, moved_gan(CONFIG), replace(PROGRESS, epoch=3), SUMS)
 
 
 def refuse_for_lack_of_space(*_: object) -> None:

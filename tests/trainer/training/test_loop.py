@@ -27,12 +27,12 @@ from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, r
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.drawing import draw
 from pocketgan_trainer.training.loop import MOST_SKIPPED_STEPS, count_steps, image_order
-from pocketgan_trainer.training.presets import PRESETS, build_players
+from pocketgan_trainer.training.presets import PRESETS, build_gan
 from pocketgan_trainer.training.progress import Means, Progress
-from pocketgan_trainer.training.recorder import WATCHED_SEED, Diary, Report, Watch
+from pocketgan_trainer.training.recorder import WATCHED_SEED, Recorder, Report, Watch
 from pocketgan_trainer.training.run_folder import RunFolder
-from pocketgan_trainer.training.schedule import decay_of, gradient_penalty, learning_rate, update_average
-from pocketgan_trainer.training.steps import Batch, Players, StepStatistics, alternating_step
+from pocketgan_trainer.training.schedule import ema_decay, learning_rate, penalty_weight, update_ema
+from pocketgan_trainer.training.steps import Batch, Gan, StepStatistics, alternating_step
 from pocketgan_trainer.watch.signs import Observation, Sign
 from pocketgan_trainer.watch.validation_watch import Verdicts
 
@@ -91,8 +91,8 @@ def train(
     stop_requested: Callable[[], bool],
     resume_from: Checkpoint | None = None,
 ) -> bool:
-    """Train with a diary in `run`."""
-    return loop.train(config, digits, device, Diary(config, watch, run, report), stop_requested, resume_from)
+    """Train and record in `run`."""
+    return loop.train(config, digits, device, Recorder(config, watch, run, report), stop_requested, resume_from)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,7 @@ class ScriptedWatch:
     scores: Iterator[float]
     given: list[NDArray[np.uint8]]
 
-    def observe(self, images: NDArray[np.uint8], verdicts: Verdicts) -> Observation:
+    def observe(self, images: NDArray[np.uint8], discriminator_logits: Verdicts) -> Observation:
         """Return the next score."""
         self.given.append(images)
         return rough_observation(next(self.scores))
@@ -249,7 +249,7 @@ def test_what_is_scored_is_what_the_checkpoints_generator_draws(new_run: NewRun,
     run, scripted = new_run(), ScriptedWatch(np.array([3, 1, 4, 1, 5, 9, 2, 6]), iter([1.0, 0.5]), given=[])
     train(config, digits_for(config, digits), scripted, run, CPU, SilentReport(), never)
     preset = PRESETS[config.preset]
-    labels = scripted.labels if preset.heeds_classes else None
+    labels = scripted.labels if preset.is_conditional else None
     expected = draw(restore_generator(load_checkpoint(run.best)), preset.latent_size, WATCHED_SEED, 0, 8, labels)
     assert np.array_equal(scripted.given[1], expected)
     assert not np.array_equal(scripted.given[0], expected)
@@ -374,11 +374,11 @@ def test_a_kill_between_statistics_and_checkpoint_doubles_nothing(
     run, saves = new_run(), count()
 
     def save_until_killed(
-        path: Path, config: TrainingConfig, players: Players, progress: Progress, sums: Tensor, previous: Path | None = None
+        path: Path, config: TrainingConfig, gan: Gan, progress: Progress, sums: Tensor, previous: Path | None = None
     ) -> None:
         if next(saves) >= saves_before:
             raise KeyboardInterrupt
-        save_checkpoint(path, config, players, progress, sums, previous)
+        save_checkpoint(path, config, gan, progress, sums, previous)
 
     scores = [line["frechet_ratio"] for line in statistics(uninterrupted)]
     assert scores[1] < scores[0]  # the second epoch saves twice as well
@@ -405,8 +405,8 @@ def test_a_run_whose_losses_are_not_finite_ends_and_keeps_its_last_sound_checkpo
 ) -> None:
     steps = count(1)
 
-    def diverge(players: Players, batch: Batch) -> StepStatistics:
-        measured = alternating_step(players, batch)
+    def diverge(gan: Gan, batch: Batch) -> StepStatistics:
+        measured = alternating_step(gan, batch)
         return replace(measured, generator_loss=torch.tensor(torch.inf)) if next(steps) == MLP_STEPS + 2 else measured
 
     monkeypatch.setattr(loop, "PRESETS", MappingProxyType({"mlp": replace(PRESETS["mlp"], step=diverge)}))
@@ -421,12 +421,12 @@ def poison(monkeypatch: pytest.MonkeyPatch, config: TrainingConfig, is_ill: Call
     """Let one gradient of the generator be no number in some of a run's steps, counted from 0."""
     own = PRESETS[config.preset]
 
-    def step(players: Players, batch: Batch) -> StepStatistics:
+    def step(gan: Gan, batch: Batch) -> StepStatistics:
         if not is_ill(batch.step):
-            return own.step(players, batch)
-        weight = next(players.generator.parameters())
+            return own.step(gan, batch)
+        weight = next(gan.generator.parameters())
         hook = weight.register_hook(lambda gradient: gradient * torch.nan)
-        measured = own.step(players, batch)
+        measured = own.step(gan, batch)
         hook.remove()
         return measured
 
@@ -586,10 +586,10 @@ class RecordingStep:
         self.rates: list[tuple[float, float]] = []
         """Learning rates of both optimizers."""
 
-    def __call__(self, players: Players, batch: Batch) -> StepStatistics:
+    def __call__(self, gan: Gan, batch: Batch) -> StepStatistics:
         """Keep it."""
         self.batches.append(batch)
-        optimizers = (players.generator_optimizer, players.discriminator_optimizer)
+        optimizers = (gan.generator_optimizer, gan.discriminator_optimizer)
         first, second = (optimizer.param_groups[0]["lr"] for optimizer in optimizers)
         self.rates.append((first, second))
         return StepStatistics(True, *torch.zeros(4))
@@ -660,8 +660,8 @@ def test_the_gradient_penalty_follows_the_schedule(
     recorded: RecordingStep, new_run: NewRun, digits: Digits, watch: Watch
 ) -> None:
     train(NANO, digits_for(NANO, digits), watch, new_run(), CPU, SilentReport(), never)
-    expected = [gradient_penalty(NANO, 16 * step, 8 * 16) for step in range(8)]
-    assert [batch.gradient_penalty for batch in recorded.batches] == expected
+    expected = [penalty_weight(NANO, 16 * step, 8 * 16) for step in range(8)]
+    assert [batch.penalty_weight for batch in recorded.batches] == expected
     assert expected[0] == 0.5
     assert expected[4] == pytest.approx(0.5 * 0.2**0.5)
 
@@ -679,10 +679,10 @@ class StatisticsRecorder:
     def __init__(self) -> None:
         self.seen: list[tuple[Tensor, Tensor]] = []
 
-    def __call__(self, players: Players, batch: Batch) -> StepStatistics:
+    def __call__(self, gan: Gan, batch: Batch) -> StepStatistics:
         """Take a step."""
-        measured = PRESETS["nano"].step(players, batch)
-        values = players.generator.state_dict()
+        measured = PRESETS["nano"].step(gan, batch)
+        values = gan.generator.state_dict()
         self.seen.append((values["body.2.running_var"].clone(), values["body.2.weight"].clone()))
         return measured
 
@@ -726,9 +726,9 @@ def test_the_average_follows_the_generator_step_by_step(
 ) -> None:
     generators = []
 
-    def remember(players: Players, batch: Batch) -> StepStatistics:
-        measured = PRESETS["nano"].step(players, batch)
-        generators.append(deepcopy(players.generator))
+    def remember(gan: Gan, batch: Batch) -> StepStatistics:
+        measured = PRESETS["nano"].step(gan, batch)
+        generators.append(deepcopy(gan.generator))
         return measured
 
     monkeypatch.setattr(loop, "PRESETS", MappingProxyType({"nano": replace(PRESETS["nano"], step=remember)}))
@@ -736,7 +736,7 @@ def test_the_average_follows_the_generator_step_by_step(
     train(NANO, digits_for(NANO, digits), watch, run, CPU, SilentReport(), never)
     average = deepcopy(generators[0])
     for step, generator in enumerate(generators[1:], start=1):
-        update_average(average, generator, decay_of(1000, 16 * step, 16))
+        update_ema(average, generator, ema_decay(1000, 16 * step, 16))
     tensors = load_checkpoint(run.last).tensors
     for name, value in average.state_dict().items():
         assert torch.equal(value, tensors[f"average.{name}"]), name
@@ -749,16 +749,16 @@ def test_bfloat16_computes_with_the_weights_as_they_are(
     """Autocast keeps bfloat16 copies of weights, which a step that moves a network twice would go on using."""
     batches: list[Batch] = []
 
-    def remember(players: Players, batch: Batch) -> StepStatistics:
+    def remember(gan: Gan, batch: Batch) -> StepStatistics:
         batches.append(batch)
-        return alternating_step(players, batch)
+        return alternating_step(gan, batch)
 
     monkeypatch.setattr(loop, "PRESETS", MappingProxyType({"mlp": replace(PRESETS["mlp"], step=remember)}))
     config, run = replace(MLP, epochs=1, bfloat16=True), new_run()
     train(config, digits_for(MLP, digits), watch, run, CPU, SilentReport(), never)
 
     torch.manual_seed(config.seed)
-    expected = build_players(config, CPU)
+    expected = build_gan(config, CPU)
     for batch in batches:
         with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
             alternating_step(expected, batch)
@@ -809,7 +809,7 @@ def test_every_seed_that_a_config_takes_has_an_order_of_its_own() -> None:
 def test_too_little_memory_is_told_in_a_line(
     new_run: NewRun, digits: Digits, watch: Watch, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def fail(players: Players, batch: Batch) -> StepStatistics:
+    def fail(gan: Gan, batch: Batch) -> StepStatistics:
         raise error
 
     monkeypatch.setattr(loop, "PRESETS", {"mlp": replace(PRESETS["mlp"], step=fail)})

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pocketgan_trainer.training.steps import cross_entropy_to, pairing_loss, squared_gradient
+from pocketgan_trainer.training.steps import cross_entropy_to, gradient_penalty, relativistic_loss
 
 TARGETS = [0.0, 0.9, 1.0]
 
@@ -56,32 +56,34 @@ def test_loss_of_bfloat16_logits_is_computed_in_float32() -> None:
     assert loss.item() == pytest.approx(closed_form(logits, 0.9), rel=1e-5)
 
 
-def test_pairing_loss_is_the_mean_softplus_of_the_lower_ones_lead() -> None:
+def test_relativistic_loss_is_the_mean_softplus_of_the_lower_ones_lead() -> None:
     higher, lower = 3 * torch.randn(50, 1), 3 * torch.randn(50, 1)
     terms = [
         math.log1p(math.exp(low - high)) for high, low in zip(higher.flatten().tolist(), lower.flatten().tolist(), strict=True)
     ]
-    assert pairing_loss(higher, lower).item() == pytest.approx(math.fsum(terms) / 50, rel=1e-5)
+    assert relativistic_loss(higher, lower).item() == pytest.approx(math.fsum(terms) / 50, rel=1e-5)
 
 
 def test_a_discriminator_that_cannot_tell_a_pair_apart_pays_log_two() -> None:
     logits = torch.randn(8, 1)
-    assert pairing_loss(logits, logits).item() == pytest.approx(math.log(2))
+    assert relativistic_loss(logits, logits).item() == pytest.approx(math.log(2))
 
 
-def test_the_two_players_losses_differ_by_the_mean_lead() -> None:
+def test_both_losses_differ_by_the_mean_lead() -> None:
     real, fake = torch.randn(50, 1), torch.randn(50, 1)
-    assert (pairing_loss(fake, real) - pairing_loss(real, fake)).item() == pytest.approx((real - fake).mean().item(), abs=1e-6)
+    assert (relativistic_loss(fake, real) - relativistic_loss(real, fake)).item() == pytest.approx(
+        (real - fake).mean().item(), abs=1e-6
+    )
 
 
 def test_only_the_lead_counts() -> None:
     real, fake = torch.randn(50, 1), torch.randn(50, 1)
-    torch.testing.assert_close(pairing_loss(real + 2, fake + 2), pairing_loss(real, fake))
+    torch.testing.assert_close(relativistic_loss(real + 2, fake + 2), relativistic_loss(real, fake))
 
 
 def test_both_sides_of_a_pair_are_pulled_alike() -> None:
     real, fake = torch.randn(50, 1, requires_grad=True), torch.randn(50, 1, requires_grad=True)
-    pairing_loss(real, fake).backward()
+    relativistic_loss(real, fake).backward()
     pull = (fake.detach() - real.detach()).sigmoid() / 50
     torch.testing.assert_close(real.grad, -pull)
     torch.testing.assert_close(fake.grad, pull)
@@ -89,14 +91,14 @@ def test_both_sides_of_a_pair_are_pulled_alike() -> None:
 
 @pytest.mark.parametrize(("lead", "expected"), [(1000.0, 0.0), (-1000.0, 1000.0)])
 def test_extreme_leads_stay_finite(lead: float, expected: float) -> None:
-    assert pairing_loss(torch.full((2, 1), lead), torch.zeros(2, 1)).item() == expected
+    assert relativistic_loss(torch.full((2, 1), lead), torch.zeros(2, 1)).item() == expected
 
 
-def test_pairing_loss_of_bfloat16_logits_is_computed_in_float32() -> None:
+def test_relativistic_loss_of_bfloat16_logits_is_computed_in_float32() -> None:
     real, fake = torch.randn(50, 1).bfloat16(), torch.randn(50, 1).bfloat16()
-    loss = pairing_loss(real, fake)
+    loss = relativistic_loss(real, fake)
     assert loss.dtype == torch.float32
-    assert torch.equal(loss, pairing_loss(real.float(), fake.float()))
+    assert torch.equal(loss, relativistic_loss(real.float(), fake.float()))
 
 
 def bowl(images: Tensor, steepness: Tensor) -> Tensor:
@@ -104,18 +106,18 @@ def bowl(images: Tensor, steepness: Tensor) -> Tensor:
     return steepness * images.square().sum(dim=(1, 2, 3))[:, None] / 2
 
 
-def test_squared_gradient_of_a_linear_judge_is_that_of_its_weights_at_any_images() -> None:
+def test_gradient_penalty_of_a_linear_judge_is_that_of_its_weights_at_any_images() -> None:
     judge, images = nn.Linear(2 * 3 * 4, 1), torch.randn(5, 2, 3, 4, requires_grad=True)
-    torch.testing.assert_close(squared_gradient(judge(images.flatten(1)), images), judge.weight.square().sum())
+    torch.testing.assert_close(gradient_penalty(judge(images.flatten(1)), images), judge.weight.square().sum())
 
 
-def test_squared_gradient_is_the_mean_over_images() -> None:
+def test_gradient_penalty_is_the_mean_over_images() -> None:
     images = torch.randn(5, 1, 3, 4, requires_grad=True)
     expected = 9 * images.square().sum() / 5
-    torch.testing.assert_close(squared_gradient(bowl(images, torch.tensor(3.0)), images), expected)
+    torch.testing.assert_close(gradient_penalty(bowl(images, torch.tensor(3.0)), images), expected)
 
 
-def test_squared_gradient_is_that_of_finite_differences() -> None:
+def test_gradient_penalty_is_that_of_finite_differences() -> None:
     judge = nn.Sequential(nn.Flatten(), nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1)).double()
     images, step = torch.randn(4, 1, 2, 3, dtype=torch.float64, requires_grad=True), 1e-5
     slopes = []
@@ -123,10 +125,10 @@ def test_squared_gradient_is_that_of_finite_differences() -> None:
         for pixel in torch.eye(6, dtype=torch.float64).reshape(6, 1, 2, 3):
             slopes.append((judge(images + step * pixel) - judge(images - step * pixel)) / (2 * step))
         expected = torch.cat(slopes, dim=1).square().sum(dim=1).mean().item()
-    assert squared_gradient(judge(images), images).item() == pytest.approx(expected, rel=1e-5)
+    assert gradient_penalty(judge(images), images).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_squared_gradient_can_be_differentiated_again() -> None:
+def test_gradient_penalty_can_be_differentiated_again() -> None:
     steepness, images = torch.tensor(3.0, requires_grad=True), torch.randn(5, 1, 3, 4, requires_grad=True)
-    squared_gradient(bowl(images, steepness), images).backward()
+    gradient_penalty(bowl(images, steepness), images).backward()
     torch.testing.assert_close(steepness.grad, 2 * 3 * images.detach().square().sum() / 5)

@@ -13,8 +13,8 @@ from pocketgan_trainer.training import plan
 from pocketgan_trainer.training.checkpoint import load_checkpoint, save_checkpoint
 from pocketgan_trainer.training.config import parse_setting
 from pocketgan_trainer.training.plan import plan_new_run, plan_resumed_run, training_command, training_commands
-from pocketgan_trainer.training.presets import PRESETS, build_players
-from pocketgan_trainer.training.progress import Progress, no_sums
+from pocketgan_trainer.training.presets import PRESETS, build_gan
+from pocketgan_trainer.training.progress import Progress, zero_sums
 from pocketgan_trainer.training.run_folder import RunFolder, create_run_folder
 
 CPU = torch.device("cpu")
@@ -98,7 +98,7 @@ def test_what_more_epochs_change_in_a_run_with_schedules_is_told(tmp_path: Path)
     config = replace(PRESETS["nano"].config, epochs=2)
     run = create_run_folder(tmp_path, config.preset, "mnist")
     run.write_config(config)
-    save_checkpoint(run.last, config, build_players(config, CPU), Progress(), no_sums(CPU))
+    save_checkpoint(run.last, config, build_gan(config, CPU), Progress(), zero_sums(CPU))
     assert plan_resumed_run(run.path, None, {"epochs": 2}).notes == ()
     (note,) = plan_resumed_run(run.path, None, {"epochs": 4}).notes
     assert note.startswith(

@@ -11,7 +11,7 @@ from pocketgan_trainer.networks.dcgan import DcganDiscriminator, DcganGenerator
 from pocketgan_trainer.networks.mlp import MlpDiscriminator, MlpGenerator
 from pocketgan_trainer.networks.pocket import PocketDiscriminator, PocketGenerator
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, asked_classes, build_discriminator, build_generator
+from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, build_discriminator, build_generator, generator_classes
 from pocketgan_trainer.training.steps import SMOOTHED_REAL, alternating_step, paired_step, simultaneous_step
 
 
@@ -19,7 +19,7 @@ def test_dcgan_has_the_numbers_of_the_tutorials() -> None:
     preset = PRESETS["dcgan"]
     assert preset.config == TrainingConfig(preset="dcgan", epochs=50, batch_size=256, learning_rate=1e-4, bfloat16=True, seed=0)
     assert preset.step is simultaneous_step
-    assert (preset.latent_size, preset.heeds_classes) == (100, False)
+    assert (preset.latent_size, preset.is_conditional) == (100, False)
     assert SMOOTHED_REAL == 0.9
 
 
@@ -27,7 +27,7 @@ def test_mlp_has_the_numbers_of_the_tutorials() -> None:
     preset = PRESETS["mlp"]
     assert preset.config == TrainingConfig(preset="mlp", epochs=50, batch_size=64, learning_rate=1e-3, bfloat16=False, seed=0)
     assert preset.step is alternating_step
-    assert (preset.latent_size, preset.heeds_classes) == (100, False)
+    assert (preset.latent_size, preset.is_conditional) == (100, False)
 
 
 def test_networks_are_those_of_the_name() -> None:
@@ -42,7 +42,7 @@ def test_our_own_are_conditional_and_averaged_and_train_by_pairs(name: str) -> N
     preset = PRESETS[name]
     assert isinstance(preset.build_generator(10, 28), PocketGenerator)
     assert isinstance(preset.build_discriminator(10, 28), PocketDiscriminator)
-    assert preset.heeds_classes
+    assert preset.is_conditional
     assert preset.step is paired_step
     assert preset.config.ema_halflife_images > 0
     assert preset.config.gradient_penalty > 0
@@ -58,7 +58,7 @@ def test_the_networks_of_a_preset_fit_together(name: str, image_size: int, class
     preset = PRESETS[name]
     assert preset.config.preset == name
     config = replace(preset.config, data=replace(MNIST_FACTS, image_size=image_size, classes=classes))
-    asked = asked_classes(config)
+    asked = generator_classes(config)
     assert asked == (classes if name in ("pocket", "nano") else ())
     condition = (torch.tensor([0, len(asked) - 1]),) if asked else ()
     images = build_generator(config)(torch.randn(2, preset.latent_size), *condition)

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from pocketgan_trainer.training.progress import Lap, Means, Progress, add_statistics, means, no_sums
+from pocketgan_trainer.training.progress import Means, Progress, Stopwatch, add_statistics, means, zero_sums
 from pocketgan_trainer.training.steps import StepStatistics
 
 
@@ -52,7 +52,7 @@ def test_a_position_that_no_run_can_have_is_refused(wrong: dict[str, object]) ->
 
 
 def test_means_are_over_the_steps_and_keep_their_order() -> None:
-    sums = no_sums(torch.device("cpu"))
+    sums = zero_sums(torch.device("cpu"))
     for factor in (1.0, 3.0):
         add_statistics(sums, StepStatistics(True, *(factor * torch.tensor(value) for value in (1.0, 2.0, 0.25, 0.5))))
     measured = means(sums)
@@ -60,7 +60,7 @@ def test_means_are_over_the_steps_and_keep_their_order() -> None:
 
 
 def test_means_before_the_first_step_are_zero() -> None:
-    assert means(no_sums(torch.device("cpu"))) == Means(0.0, 0.0, 0.0, 0.0)
+    assert means(zero_sums(torch.device("cpu"))) == Means(0.0, 0.0, 0.0, 0.0)
 
 
 def test_sums_do_not_lose_small_steps() -> None:
@@ -72,5 +72,5 @@ def test_sums_do_not_lose_small_steps() -> None:
 def test_a_lap_starts_again_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     readings = iter([10.0, 13.0, 14.5])
     monkeypatch.setattr(time, "monotonic", lambda: next(readings))
-    lap = Lap()
-    assert (lap.seconds(), lap.seconds()) == (3.0, 1.5)
+    stopwatch = Stopwatch()
+    assert (stopwatch.seconds(), stopwatch.seconds()) == (3.0, 1.5)

@@ -10,9 +10,9 @@ from torch.optim import SGD
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.schedule import (
     freeze_statistics,
-    gradient_penalty,
+    is_refining,
     learning_rate,
-    refines,
+    penalty_weight,
     set_learning_rate,
     uses_batch_statistics,
 )
@@ -39,22 +39,22 @@ def test_the_rate_falls_by_equal_factors_to_its_final_share(seen: int, rate: flo
 
 @pytest.mark.parametrize(("seen", "penalty"), [(0, 0.5), (500, 0.2), (1000, 0.08)])
 def test_so_does_the_penalty(seen: int, penalty: float) -> None:
-    assert gradient_penalty(CONFIG, seen, 1000) == pytest.approx(penalty)
+    assert penalty_weight(CONFIG, seen, 1000) == pytest.approx(penalty)
 
 
 @pytest.mark.parametrize(("seen", "refined"), [(0, False), (599, False), (600, True), (1000, True)])
 def test_refinement_is_the_last_share_of_the_run(seen: int, refined: bool) -> None:
-    assert refines(CONFIG, seen, 1000) is refined
+    assert is_refining(CONFIG, seen, 1000) is refined
 
 
 def test_or_nothing_of_it() -> None:
-    assert not refines(replace(CONFIG, refinement_share=0.0), 999, 1000)
+    assert not is_refining(replace(CONFIG, refinement_share=0.0), 999, 1000)
 
 
 @pytest.mark.parametrize("seen", [0, 1, 999, 1000])
 def test_a_final_share_of_all_changes_nothing(seen: int) -> None:
     assert learning_rate(CONSTANT, seen, 1000) == 0.004
-    assert gradient_penalty(CONSTANT, seen, 1000) == 0.5
+    assert penalty_weight(CONSTANT, seen, 1000) == 0.5
 
 
 @pytest.mark.parametrize(("seen", "uses"), [(0, True), (899_999, True), (900_000, False), (3_000_000, False)])

@@ -20,7 +20,7 @@ from pocketgan_trainer.training import steps
 from pocketgan_trainer.training.steps import (
     PENALTY_INTERVAL,
     Batch,
-    Players,
+    Gan,
     Step,
     StepStatistics,
     alternating_step,
@@ -31,7 +31,7 @@ from pocketgan_trainer.training.steps import (
 STEPS = [simultaneous_step, alternating_step, paired_step]
 REAL = torch.linspace(-1, 1, 8 * 5).reshape(8, 1, 1, 5)
 LATENT = torch.linspace(1, -2, 8 * 3).reshape(8, 3)
-BATCH = Batch(REAL, LATENT, condition=(), step=0, gradient_penalty=0.5, class_weight=0.25, shifted_share=0.0)
+BATCH = Batch(REAL, LATENT, condition=(), step=0, penalty_weight=0.5, class_weight=0.25, shifted_share=0.0)
 CLASSES = 4
 LABELS = torch.tensor([2, 0, 1, 1, 3, 0, 2, 2])
 LABELLED = replace(BATCH, condition=(LABELS,))
@@ -74,24 +74,24 @@ class Naming(Conditional):
         return super().forward(values, *condition), self.seen_class(values.flatten(1))
 
 
-def small_players(new_optimizer: NewOptimizer = adam, classes: int = 0, kind: type[Conditional] = Conditional) -> Players:
+def small_gan(new_optimizer: NewOptimizer = adam, classes: int = 0, kind: type[Conditional] = Conditional) -> Gan:
     """Return two tiny networks: latents [N, 3] to images [N, 1, 1, 5], and those to logits [N, 1]."""
     torch.manual_seed(1)
     shape = nn.Unflatten(1, (1, 1, 5))
     generator = Conditional(nn.Linear(3 + classes, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 5), shape)
     discriminator = kind(nn.Linear(5 + classes, 6), nn.LeakyReLU(0.2), nn.Linear(6, 1))
     optimizers = new_optimizer(generator.parameters()), new_optimizer(discriminator.parameters())
-    return Players(generator, discriminator, *optimizers, average=None)
+    return Gan(generator, discriminator, *optimizers, ema_generator=None)
 
 
-def paired_players(new_optimizer: NewOptimizer = adam) -> Players:
+def paired_gan(new_optimizer: NewOptimizer = adam) -> Gan:
     """Return tiny networks for the paired step, whose discriminator names classes."""
-    return small_players(new_optimizer, CLASSES, Naming)
+    return small_gan(new_optimizer, CLASSES, Naming)
 
 
-def game_of(step: Step) -> tuple[Players, Batch]:
+def game_of(step: Step) -> tuple[Gan, Batch]:
     """Return tiny networks and a batch for a step, with classes only where the step needs them."""
-    return (paired_players(), LABELLED) if step is paired_step else (small_players(), BATCH)
+    return (paired_gan(), LABELLED) if step is paired_step else (small_gan(), BATCH)
 
 
 def entropy(logits: Tensor, target: float) -> Tensor:
@@ -99,10 +99,10 @@ def entropy(logits: Tensor, target: float) -> Tensor:
     return binary_cross_entropy_with_logits(logits.float(), torch.full(logits.shape, target))
 
 
-def simultaneous_by_hand(players: Players) -> list[float]:
+def simultaneous_by_hand(gan: Gan) -> list[float]:
     """Move both networks by the gradients at the point where they both are; return the statistics."""
     # Each gradient on a copy of its own, so that neither can see the other's new weights.
-    losing, fooling = deepcopy(players), deepcopy(players)
+    losing, fooling = deepcopy(gan), deepcopy(gan)
     real_logits, fake_logits = losing.discriminator(REAL), losing.discriminator(losing.generator(LATENT))
     discriminator_loss = entropy(real_logits, 0.9) + entropy(fake_logits, 0.0)
     discriminator_loss.backward()
@@ -110,71 +110,71 @@ def simultaneous_by_hand(players: Players) -> list[float]:
     generator_loss = entropy(fooling.discriminator(fooling.generator(LATENT)), 1.0)
     generator_loss.backward()
     fooling.generator_optimizer.step()
-    for moved, network in ((losing.discriminator, players.discriminator), (fooling.generator, players.generator)):
+    for moved, network in ((losing.discriminator, gan.discriminator), (fooling.generator, gan.generator)):
         network.load_state_dict(moved.state_dict())
     # The moments of Adam go with the weights.
-    players.discriminator_optimizer.load_state_dict(losing.discriminator_optimizer.state_dict())
-    players.generator_optimizer.load_state_dict(fooling.generator_optimizer.state_dict())
+    gan.discriminator_optimizer.load_state_dict(losing.discriminator_optimizer.state_dict())
+    gan.generator_optimizer.load_state_dict(fooling.generator_optimizer.state_dict())
     return [value.item() for value in (generator_loss, discriminator_loss, score(real_logits), score(fake_logits))]
 
 
-def alternating_by_hand(players: Players, context: Callable[[], AbstractContextManager[None]] = nullcontext) -> list[float]:
+def alternating_by_hand(gan: Gan, context: Callable[[], AbstractContextManager[None]] = nullcontext) -> list[float]:
     """Move D on the reals, then D on the fakes, then G against the moved D, each network call in a context of its own.
 
     Return the statistics.
     """
     with context():
-        real_logits = players.discriminator(REAL)
+        real_logits = gan.discriminator(REAL)
     real_loss = entropy(real_logits, 1.0)
-    players.discriminator_optimizer.zero_grad()
+    gan.discriminator_optimizer.zero_grad()
     real_loss.backward()
-    players.discriminator_optimizer.step()
+    gan.discriminator_optimizer.step()
 
     with context():
-        fake = players.generator(LATENT)
+        fake = gan.generator(LATENT)
     with context():
-        fake_logits = players.discriminator(fake.detach())
+        fake_logits = gan.discriminator(fake.detach())
     fake_loss = entropy(fake_logits, 0.0)
-    players.discriminator_optimizer.zero_grad()
+    gan.discriminator_optimizer.zero_grad()
     fake_loss.backward()
-    players.discriminator_optimizer.step()
+    gan.discriminator_optimizer.step()
 
     with context():
-        fooled_logits = players.discriminator(fake)
+        fooled_logits = gan.discriminator(fake)
     generator_loss = entropy(fooled_logits, 1.0)
-    players.generator_optimizer.zero_grad()
+    gan.generator_optimizer.zero_grad()
     generator_loss.backward()
-    players.generator_optimizer.step()
+    gan.generator_optimizer.step()
     return [value.item() for value in (generator_loss, real_loss + fake_loss, score(real_logits), score(fake_logits))]
 
 
-def paired_by_hand(players: Players, batch: Batch) -> list[float]:
+def paired_by_hand(gan: Gan, batch: Batch) -> list[float]:
     """Move D by the lead of each real image over its fake and by the classes it names, then G against the moved D.
 
     R1 and R2 are taken image by image. Return the statistics.
     """
     (label,) = batch.condition
-    fake = players.generator(batch.latent, label)
-    real_logits, class_logits = players.discriminator(batch.real, label)
-    lead = real_logits - players.discriminator(fake.detach(), label)[0]
+    fake = gan.generator(batch.latent, label)
+    real_logits, class_logits = gan.discriminator(batch.real, label)
+    lead = real_logits - gan.discriminator(fake.detach(), label)[0]
     discriminator_loss = (1 + (-lead).exp()).log().mean()
     naming_loss = surprise(class_logits, label)
     penalty = torch.zeros(())
     for image, digit in zip([*batch.real, *fake.detach()], [*label, *label], strict=True):
         image.requires_grad_()
-        (slope,) = torch.autograd.grad(players.discriminator(image[None], digit[None])[0], image, create_graph=True)
+        (slope,) = torch.autograd.grad(gan.discriminator(image[None], digit[None])[0], image, create_graph=True)
         penalty = penalty + slope.square().sum() / len(label)
-    weight = PENALTY_INTERVAL * batch.gradient_penalty / 2 if batch.step in (0, PENALTY_INTERVAL) else 0.0
-    players.discriminator_optimizer.zero_grad()
+    weight = PENALTY_INTERVAL * batch.penalty_weight / 2 if batch.step in (0, PENALTY_INTERVAL) else 0.0
+    gan.discriminator_optimizer.zero_grad()
     (discriminator_loss + weight * penalty + batch.class_weight * naming_loss).backward()
-    players.discriminator_optimizer.step()
+    gan.discriminator_optimizer.step()
 
-    fooled_logits, fooled_classes = players.discriminator(fake, label)
-    generator_loss = (1 + (players.discriminator(batch.real, label)[0] - fooled_logits).exp()).log().mean()
+    fooled_logits, fooled_classes = gan.discriminator(fake, label)
+    generator_loss = (1 + (gan.discriminator(batch.real, label)[0] - fooled_logits).exp()).log().mean()
     excess = surprise(fooled_classes, label) - naming_loss.item()
-    players.generator_optimizer.zero_grad()
+    gan.generator_optimizer.zero_grad()
     (generator_loss + (batch.class_weight * excess if excess > 0 else 0)).backward()
-    players.generator_optimizer.step()
+    gan.generator_optimizer.step()
     return [value.item() for value in (generator_loss, discriminator_loss, score(lead), score(-lead))]
 
 
@@ -199,64 +199,64 @@ def measured(statistics: StepStatistics) -> list[float]:
     return [value.item() for value in scalars(statistics)]
 
 
-def assert_equal(players: Players, expected: Players) -> None:
+def assert_equal(gan: Gan, expected: Gan) -> None:
     """Compare both networks, running statistics included, bit for bit."""
-    assert_close(players, expected, tolerance=0.0)
+    assert_close(gan, expected, tolerance=0.0)
 
 
-def assert_close(players: Players, expected: Players, tolerance: float) -> None:
+def assert_close(gan: Gan, expected: Gan, tolerance: float) -> None:
     """Compare both networks, running statistics included."""
-    for network, twin in ((players.generator, expected.generator), (players.discriminator, expected.discriminator)):
+    for network, twin in ((gan.generator, expected.generator), (gan.discriminator, expected.discriminator)):
         for (name, value), other in zip(network.state_dict().items(), twin.state_dict().values(), strict=True):
             torch.testing.assert_close(value, other, rtol=tolerance, atol=tolerance, msg=name)
 
 
 @pytest.mark.parametrize("new_optimizer", [adam, descent])
 def test_simultaneous_step_takes_both_gradients_at_the_same_point(new_optimizer: NewOptimizer) -> None:
-    players, expected = small_players(new_optimizer), small_players(new_optimizer)
+    gan, expected = small_gan(new_optimizer), small_gan(new_optimizer)
     for _ in range(3):
-        simultaneous_step(players, BATCH)
+        simultaneous_step(gan, BATCH)
         simultaneous_by_hand(expected)
-    assert_equal(players, expected)
+    assert_equal(gan, expected)
 
 
 @pytest.mark.parametrize("new_optimizer", [adam, descent])
 def test_alternating_step_moves_d_on_reals_then_on_fakes_then_g_against_the_moved_d(new_optimizer: NewOptimizer) -> None:
-    players, expected = small_players(new_optimizer), small_players(new_optimizer)
+    gan, expected = small_gan(new_optimizer), small_gan(new_optimizer)
     for _ in range(3):
-        alternating_step(players, BATCH)
+        alternating_step(gan, BATCH)
         alternating_by_hand(expected)
-    assert_equal(players, expected)
+    assert_equal(gan, expected)
 
 
 def test_without_a_penalty_its_gradient_is_not_even_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(logits: Tensor, images: Tensor) -> Tensor:
         raise AssertionError
 
-    monkeypatch.setattr(steps, "squared_gradient", refuse)
-    paired_step(paired_players(), replace(LABELLED, gradient_penalty=0.0))
+    monkeypatch.setattr(steps, "gradient_penalty", refuse)
+    paired_step(paired_gan(), replace(LABELLED, penalty_weight=0.0))
     with pytest.raises(AssertionError):
-        paired_step(paired_players(), replace(LABELLED, gradient_penalty=0.1))
+        paired_step(paired_gan(), replace(LABELLED, penalty_weight=0.1))
 
 
 @pytest.mark.parametrize("class_weight", [0.0, 0.5])
 @pytest.mark.parametrize("gamma", [0.0, 0.02, 0.1])
 def test_paired_step_judges_pairs_of_a_class_moves_in_turn_and_penalizes_now_and_then(gamma: float, class_weight: float) -> None:
-    players, expected = paired_players(descent), paired_players(descent)
+    gan, expected = paired_gan(descent), paired_gan(descent)
     for step in range(PENALTY_INTERVAL + 2):
-        batch = replace(LABELLED, step=step, gradient_penalty=gamma, class_weight=class_weight)
-        assert measured(paired_step(players, batch)) == pytest.approx(paired_by_hand(expected, batch), rel=1e-4)
-    assert_close(players, expected, tolerance=1e-4)
+        batch = replace(LABELLED, step=step, penalty_weight=gamma, class_weight=class_weight)
+        assert measured(paired_step(gan, batch)) == pytest.approx(paired_by_hand(expected, batch), rel=1e-4)
+    assert_close(gan, expected, tolerance=1e-4)
 
 
 def test_the_gradient_penalty_makes_the_discriminator_flatter() -> None:
     lengths = []
     for gamma in (0.0, 0.5):
-        players = paired_players()
+        gan = paired_gan()
         for step in range(20):
-            paired_step(players, replace(LABELLED, step=step, gradient_penalty=gamma))
+            paired_step(gan, replace(LABELLED, step=step, penalty_weight=gamma))
         images = REAL.clone().requires_grad_()
-        (slopes,) = torch.autograd.grad(players.discriminator(images, LABELS)[0].sum(), images)
+        (slopes,) = torch.autograd.grad(gan.discriminator(images, LABELS)[0].sum(), images)
         lengths.append(slopes.square().sum().item())
     assert lengths[1] < 0.5 * lengths[0]
 
@@ -264,59 +264,59 @@ def test_the_gradient_penalty_makes_the_discriminator_flatter() -> None:
 def test_the_discriminator_learns_the_classes_of_real_images_and_the_generator_to_draw_them() -> None:
     losses = []
     for weight in (0.0, 2.0):
-        players = paired_players()
+        gan = paired_gan()
         for step in range(100):
-            paired_step(players, replace(LABELLED, step=step, class_weight=weight))
-        drawn = players.generator(LATENT, LABELS)
-        losses.append([surprise(players.discriminator(images, LABELS)[1], LABELS).item() for images in (REAL, drawn)])
+            paired_step(gan, replace(LABELLED, step=step, class_weight=weight))
+        drawn = gan.generator(LATENT, LABELS)
+        losses.append([surprise(gan.discriminator(images, LABELS)[1], LABELS).item() for images in (REAL, drawn)])
     assert losses[1][0] < losses[0][0] - 0.2
     assert losses[1][1] < losses[0][1] - 0.2
 
 
-def naming_players(slope: float) -> Players:
+def naming_gan(slope: float) -> Gan:
     """Return tiny networks whose discriminator names class 0 the surer, the brighter an image; with a negative slope, the darker.
 
     The generator's images are mostly darker than WHITE, so named worse than that if bright is class 0, and else better.
     """
-    players = paired_players(descent)
-    assert isinstance(players.discriminator, Naming)
+    gan = paired_gan(descent)
+    assert isinstance(gan.discriminator, Naming)
     with torch.no_grad():
-        players.discriminator.seen_class.weight.zero_()
-        players.discriminator.seen_class.weight[0] = slope
-    return players
+        gan.discriminator.seen_class.weight.zero_()
+        gan.discriminator.seen_class.weight[0] = slope
+    return gan
 
 
-WHITE = replace(LABELLED, real=torch.ones_like(REAL), condition=(torch.zeros_like(LABELS),), gradient_penalty=0.0)
+WHITE = replace(LABELLED, real=torch.ones_like(REAL), condition=(torch.zeros_like(LABELS),), penalty_weight=0.0)
 
 
 @pytest.mark.parametrize("slope", [0.3, -0.3], ids=["fakes are named worse", "fakes are named better"])
 def test_the_generator_is_moved_by_classes_only_if_real_images_are_named_better(slope: float) -> None:
     moved = {}
     for weight in (0.0, 0.5):
-        players, expected = naming_players(slope), naming_players(slope)
+        gan, expected = naming_gan(slope), naming_gan(slope)
         batch = replace(WHITE, class_weight=weight)
         with torch.no_grad():
-            fake = players.generator(LATENT, *batch.condition)
-        excess = [surprise(players.discriminator(images, *batch.condition)[1], *batch.condition) for images in (fake, batch.real)]
+            fake = gan.generator(LATENT, *batch.condition)
+        excess = [surprise(gan.discriminator(images, *batch.condition)[1], *batch.condition) for images in (fake, batch.real)]
         assert (excess[0] - excess[1]).item() * slope > 0.1
-        players = naming_players(slope)
-        paired_step(players, batch)
+        gan = naming_gan(slope)
+        paired_step(gan, batch)
         paired_by_hand(expected, batch)
-        assert_close(players, expected, tolerance=1e-4)
-        moved[weight] = players.generator.state_dict()["body.3.weight"]
+        assert_close(gan, expected, tolerance=1e-4)
+        moved[weight] = gan.generator.state_dict()["body.3.weight"]
     assert torch.equal(moved[0.0], moved[0.5]) == (slope < 0)
 
 
 def test_the_discriminator_sees_no_image_that_was_not_shifted(monkeypatch: pytest.MonkeyPatch) -> None:
-    players, shares, seen = paired_players(), [], []
+    gan, shares, seen = paired_gan(), [], []
 
     def far_away(images: Tensor, share: float, processes: Processes) -> Tensor:
         shares.append(share)
         return images + 100
 
     monkeypatch.setattr(steps, "shifted", far_away)
-    players.discriminator.register_forward_pre_hook(lambda network, inputs: seen.append(inputs[0].detach().clone()))
-    paired_step(players, replace(LABELLED, shifted_share=0.25))
+    gan.discriminator.register_forward_pre_hook(lambda network, inputs: seen.append(inputs[0].detach().clone()))
+    paired_step(gan, replace(LABELLED, shifted_share=0.25))
     assert set(shares) == {0.25}
     assert len(seen) >= 3
     assert all((images > 90).all() for images in seen)
@@ -326,20 +326,20 @@ def test_a_shifted_step_moves_the_networks_elsewhere_and_the_same_random_state_t
     moved = []
     for share in (1.0, 1.0, 0.0):
         # Sets the random state, too.
-        moved.append(paired_players())
+        moved.append(paired_gan())
         paired_step(moved[-1], replace(LABELLED, shifted_share=share))
     assert_equal(moved[0], moved[1])
     for part in ("generator", "discriminator"):
-        shifted_weights, still_weights = (getattr(players, part).state_dict()["body.0.weight"] for players in moved[1:])
+        shifted_weights, still_weights = (getattr(gan, part).state_dict()["body.0.weight"] for gan in moved[1:])
         assert not torch.equal(shifted_weights, still_weights)
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_both_networks_are_told_the_classes_of_the_real_images(step: Step) -> None:
-    players, told = paired_players() if step is paired_step else small_players(classes=CLASSES), []
-    for network in (players.generator, players.discriminator):
+    gan, told = paired_gan() if step is paired_step else small_gan(classes=CLASSES), []
+    for network in (gan.generator, gan.discriminator):
         network.register_forward_pre_hook(lambda network, inputs: told.append((len(inputs[0]), inputs[1].tolist())))
-    step(players, LABELLED)
+    step(gan, LABELLED)
     assert len(told) >= 3
     for images, labels in told:
         # Reals and fakes may be shown as one batch.
@@ -348,31 +348,31 @@ def test_both_networks_are_told_the_classes_of_the_real_images(step: Step) -> No
 
 @pytest.mark.parametrize("step", STEPS)
 def test_every_weight_of_both_networks_moves(step: Step) -> None:
-    (players, batch), (before, _) = game_of(step), game_of(step)
-    step(players, batch)
-    for network, twin in ((players.generator, before.generator), (players.discriminator, before.discriminator)):
+    (gan, batch), (before, _) = game_of(step), game_of(step)
+    step(gan, batch)
+    for network, twin in ((gan.generator, before.generator), (gan.discriminator, before.discriminator)):
         for (name, weight), old in zip(network.named_parameters(), twin.parameters(), strict=True):
             # Batch normalization takes away whatever bias the layer before it adds, and a pair the last bias of its judge.
-            is_idle = name == "body.0.bias" if network is players.generator else (step, name) == (paired_step, "body.2.bias")
+            is_idle = name == "body.0.bias" if network is gan.generator else (step, name) == (paired_step, "body.2.bias")
             assert is_idle or not torch.equal(weight, old), name
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_one_set_of_fakes_serves_the_whole_step(step: Step) -> None:
-    players, batch = game_of(step)
-    step(players, batch)
-    (norm,) = (module for module in players.generator.modules() if isinstance(module, nn.BatchNorm1d))
+    gan, batch = game_of(step)
+    step(gan, batch)
+    (norm,) = (module for module in gan.generator.modules() if isinstance(module, nn.BatchNorm1d))
     assert norm.num_batches_tracked == 1
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_gradients_of_earlier_steps_are_forgotten(step: Step) -> None:
-    (players, batch), (expected, _) = game_of(step), game_of(step)
-    for weight in (*players.generator.parameters(), *players.discriminator.parameters()):
+    (gan, batch), (expected, _) = game_of(step), game_of(step)
+    for weight in (*gan.generator.parameters(), *gan.discriminator.parameters()):
         weight.grad = torch.full_like(weight, 1000.0)
-    step(players, batch)
+    step(gan, batch)
     step(expected, batch)
-    assert_equal(players, expected)
+    assert_equal(gan, expected)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -384,11 +384,11 @@ def test_the_statistics_are_scalars_without_a_graph(step: Step) -> None:
 
 
 def test_simultaneous_step_measures_before_anyone_moves() -> None:
-    assert measured(simultaneous_step(small_players(), BATCH)) == simultaneous_by_hand(small_players())
+    assert measured(simultaneous_step(small_gan(), BATCH)) == simultaneous_by_hand(small_gan())
 
 
 def test_alternating_step_measures_each_player_just_before_its_move() -> None:
-    assert measured(alternating_step(small_players(), BATCH)) == alternating_by_hand(small_players())
+    assert measured(alternating_step(small_gan(), BATCH)) == alternating_by_hand(small_gan())
 
 
 def bfloat16(cache_enabled: bool = True) -> torch.autocast:
@@ -397,29 +397,29 @@ def bfloat16(cache_enabled: bool = True) -> torch.autocast:
 
 
 def test_alternating_step_in_bfloat16_sees_the_moved_discriminator() -> None:
-    players, expected = small_players(), small_players()
+    gan, expected = small_gan(), small_gan()
     for _ in range(3):
         with bfloat16(cache_enabled=False):
-            alternating_step(players, BATCH)
+            alternating_step(gan, BATCH)
         alternating_by_hand(expected, bfloat16)
-    assert_equal(players, expected)
+    assert_equal(gan, expected)
 
 
 def test_with_autocasts_cache_it_would_see_the_old_one() -> None:
     # Why the loop turns the cache off. Should torch mend this one day, the loop may drop its argument.
-    players, expected = small_players(), small_players()
+    gan, expected = small_gan(), small_gan()
     with bfloat16(cache_enabled=True):
-        alternating_step(players, BATCH)
+        alternating_step(gan, BATCH)
     alternating_by_hand(expected, bfloat16)
     with pytest.raises(AssertionError):
-        assert_equal(players, expected)
+        assert_equal(gan, expected)
 
 
 def test_paired_step_in_bfloat16_comes_near_and_keeps_the_weights_in_float32() -> None:
-    players, expected = paired_players(descent), paired_players(descent)
+    gan, expected = paired_gan(descent), paired_gan(descent)
     with bfloat16(cache_enabled=False):
-        paired_step(players, LABELLED)
+        paired_step(gan, LABELLED)
     paired_step(expected, LABELLED)
-    assert_close(players, expected, tolerance=0.05)
+    assert_close(gan, expected, tolerance=0.05)
     with pytest.raises(AssertionError):
-        assert_equal(players, expected)
+        assert_equal(gan, expected)

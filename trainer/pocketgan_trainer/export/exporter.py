@@ -46,7 +46,7 @@ from pocketgan_trainer.export.verify import (
 from pocketgan_trainer.leftovers import remove_leftovers
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_generator
 from pocketgan_trainer.training.drawing import draw
-from pocketgan_trainer.training.presets import PRESETS, asked_classes
+from pocketgan_trainer.training.presets import PRESETS, generator_classes
 
 UNSTATED_LICENCE = "NOASSERTION"
 """SPDX's word for weights whose licence nobody has stated."""
@@ -180,7 +180,7 @@ def model_card(
     and `quality`, figures by their names, come from whoever exports.
     """
     config, progress = checkpoint.config, checkpoint.progress
-    classes = asked_classes(config)
+    classes = generator_classes(config)
     return ModelCard(
         name=f"{config.preset}-{config.data.name}",
         architecture=config.preset,

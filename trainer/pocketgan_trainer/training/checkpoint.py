@@ -35,7 +35,7 @@ from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.presets import PRESETS, build_generator
 from pocketgan_trainer.training.progress import Progress
 from pocketgan_trainer.training.shared_networks import own_network
-from pocketgan_trainer.training.steps import Players
+from pocketgan_trainer.training.steps import Gan
 
 _FORMAT = "pocketgan checkpoint 1"
 _LONGEST_REMARK = 300
@@ -56,7 +56,7 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    path: Path, config: TrainingConfig, players: Players, progress: Progress, sums: Tensor, previous: Path | None = None
+    path: Path, config: TrainingConfig, gan: Gan, progress: Progress, sums: Tensor, previous: Path | None = None
 ) -> None:
     """Write the whole state of a run to `path`, which holds the old checkpoint until the new one is complete.
 
@@ -66,9 +66,9 @@ def save_checkpoint(
     tensors = {SUMS: sums, RANDOM: torch.get_rng_state()}
     if sums.is_cuda:
         tensors[RANDOM_OF_CUDA] = torch.cuda.get_rng_state(sums.device)
-    for name, network in _networks(players).items():
+    for name, network in _networks(gan).items():
         tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
-    for name, optimizer in _optimizers(players).items():
+    for name, optimizer in _optimizers(gan).items():
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"{name}.{index}.{key}": value for key, value in moments.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -161,14 +161,14 @@ def restore_generator(checkpoint: Checkpoint) -> nn.Module:
     return generator.eval()
 
 
-def restore_run(checkpoint: Checkpoint, players: Players, sums: Tensor) -> None:
+def restore_run(checkpoint: Checkpoint, gan: Gan, sums: Tensor) -> None:
     """Bring networks, optimizers, sums and the random state to where the checkpoint was saved.
 
     Raises CheckpointError if the weights do not fit the networks, or the state was saved on another kind of device.
     """
-    for name, network in _networks(players).items():
+    for name, network in _networks(gan).items():
         _load_network(network, name, checkpoint)
-    for name, optimizer in _optimizers(players).items():
+    for name, optimizer in _optimizers(gan).items():
         _load_moments(optimizer, name, checkpoint)
     saved_sums = checkpoint.tensors.get(SUMS)
     if saved_sums is None or RANDOM not in checkpoint.tensors:
@@ -191,15 +191,15 @@ def _set_random_state_of_cuda(device: torch.device, checkpoint: Checkpoint) -> N
         raise CheckpointError(f"{checkpoint.path} has a random state that is none of CUDA's; use another checkpoint") from error
 
 
-def _networks(players: Players) -> dict[str, nn.Module]:
-    networks = {"generator": own_network(players.generator), "discriminator": own_network(players.discriminator)}
-    return networks if players.average is None else {**networks, AVERAGE: players.average}
+def _networks(gan: Gan) -> dict[str, nn.Module]:
+    networks = {"generator": own_network(gan.generator), "discriminator": own_network(gan.discriminator)}
+    return networks if gan.ema_generator is None else {**networks, AVERAGE: gan.ema_generator}
 
 
-def _optimizers(players: Players) -> dict[str, Optimizer]:
+def _optimizers(gan: Gan) -> dict[str, Optimizer]:
     return {
-        "generator_optimizer": players.generator_optimizer,
-        "discriminator_optimizer": players.discriminator_optimizer,
+        "generator_optimizer": gan.generator_optimizer,
+        "discriminator_optimizer": gan.discriminator_optimizer,
     }
 
 

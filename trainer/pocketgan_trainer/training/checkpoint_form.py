@@ -9,7 +9,7 @@ from pocketgan_trainer.strict_json import read_json
 from pocketgan_trainer.tensor_files import Form, UnfitTensorError, check_values, form_of
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.presets import build_discriminator, build_generator
-from pocketgan_trainer.training.progress import Progress, no_sums
+from pocketgan_trainer.training.progress import Progress, zero_sums
 
 AVERAGE = "average"
 SUMS = "sums"
@@ -31,7 +31,7 @@ def tensor_forms(config: TrainingConfig) -> dict[str, frozenset[Form]]:
     forms: dict[str, frozenset[Form]] = {
         RANDOM: frozenset({form_of(torch.get_rng_state())}),
         RANDOM_OF_CUDA: frozenset({(torch.uint8, (_BYTES_OF_CUDA_STATE,))}),
-        SUMS: frozenset({form_of(no_sums(torch.device("cpu"))), (torch.float64, (EARLIER_SUMS,))}),
+        SUMS: frozenset({form_of(zero_sums(torch.device("cpu"))), (torch.float64, (EARLIER_SUMS,))}),
     }
     for name, network in networks.items():
         forms |= {f"{name}.{key}": frozenset({form_of(value)}) for key, value in network.state_dict().items()}

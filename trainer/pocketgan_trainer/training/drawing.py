@@ -45,7 +45,9 @@ def draw(
 _LOGITS_BATCH_SIZE = 500
 
 
-def verdicts(discriminator: nn.Module, images: NDArray[np.uint8], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+def discriminator_logits(
+    discriminator: nn.Module, images: NDArray[np.uint8], labels: NDArray[np.int64] | None = None
+) -> NDArray[np.float32]:
     """Return the logits, float32 [N], of images uint8 [N, S, S]: the higher, the more real.
 
     `labels` are their classes, int64 [N]; None for a discriminator that is told none. It is used in evaluation mode, in float32,

@@ -14,8 +14,8 @@ from pocketgan_trainer.devices import choose_threads
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.drawing import random_latents
 from pocketgan_trainer.training.loop import count_steps
-from pocketgan_trainer.training.presets import PRESETS, asked_classes, build_players
-from pocketgan_trainer.training.steps import PENALTY_INTERVAL, Batch, Players
+from pocketgan_trainer.training.presets import PRESETS, build_gan, generator_classes
+from pocketgan_trainer.training.steps import PENALTY_INTERVAL, Batch, Gan
 
 _ROUNDS = 3
 """Of timed steps: the one in the middle counts, so that what other processes do for a moment does not."""
@@ -44,8 +44,8 @@ class Estimate:
 
 def estimate(config: TrainingConfig, digits: Digits, device: torch.device) -> Estimate:
     """Return what a run on these images is going to take; some steps are taken with networks of no further use."""
-    players = build_players(config, device)
-    take = training_steps(config, digits, device, players)
+    gan = build_gan(config, device)
+    take = training_steps(config, digits, device, gan)
     take(0)  # the first one is slower
     rounds = []
     for _ in range(_ROUNDS):
@@ -56,10 +56,10 @@ def estimate(config: TrainingConfig, digits: Digits, device: torch.device) -> Es
     steps = config.epochs * count_steps(config, len(digits))
     latent = torch.zeros(1, PRESETS[config.preset].latent_size, device=device)
     real = torch.zeros(1, 1, *digits.images.shape[1:], device=device)
-    one = (torch.zeros(1, dtype=torch.int64, device=device),) if asked_classes(config) else ()
+    one = (torch.zeros(1, dtype=torch.int64, device=device),) if generator_classes(config) else ()
     return Estimate(
-        generator=_size(players.generator, latent, *one),
-        discriminator=_size(players.discriminator, real, *one),
+        generator=_size(gan.generator, latent, *one),
+        discriminator=_size(gan.discriminator, real, *one),
         images=steps * config.batch_size,
         seconds=steps * median(rounds),
     )
@@ -68,22 +68,22 @@ def estimate(config: TrainingConfig, digits: Digits, device: torch.device) -> Es
 def fastest_threads(config: TrainingConfig, digits: Digits, most: int) -> int:
     """Return with how many CPU threads, 1 or `most`, training steps are faster here and now, see `choose_threads`."""
     device = torch.device("cpu")
-    take = training_steps(config, digits, device, build_players(config, device))
+    take = training_steps(config, digits, device, build_gan(config, device))
     return choose_threads(lambda: take(1), most)
 
 
-def training_steps(config: TrainingConfig, digits: Digits, device: torch.device, players: Players) -> Callable[[int], None]:
+def training_steps(config: TrainingConfig, digits: Digits, device: torch.device, gan: Gan) -> Callable[[int], None]:
     """Return what takes the training step of a number, always with the same images."""
     preset = PRESETS[config.preset]
     real = torch.from_numpy(digits.images[: config.batch_size, None]).to(device).float() / 127.5 - 1
     labels = torch.from_numpy(digits.labels[: config.batch_size].astype(np.int64)).to(device)
-    condition = (labels,) if asked_classes(config) else ()
+    condition = (labels,) if generator_classes(config) else ()
 
     def take(step: int) -> None:
         latent = random_latents(config.batch_size, preset.latent_size, device)
         batch = Batch(real, latent, condition, step, config.gradient_penalty, config.class_weight, config.shifted_share)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):
-            preset.step(players, batch).generator_loss.item()
+            preset.step(gan, batch).generator_loss.item()
 
     return take
 

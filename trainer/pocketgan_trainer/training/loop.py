@@ -13,21 +13,21 @@ from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_run
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.drawing import random_latents
-from pocketgan_trainer.training.presets import PRESETS, asked_classes, build_players
-from pocketgan_trainer.training.progress import Lap, Progress, add_statistics, no_sums
-from pocketgan_trainer.training.recorder import Diary
+from pocketgan_trainer.training.presets import PRESETS, build_gan, generator_classes
+from pocketgan_trainer.training.progress import Progress, Stopwatch, add_statistics, zero_sums
+from pocketgan_trainer.training.recorder import Recorder
 from pocketgan_trainer.training.schedule import (
-    decay_of,
+    ema_decay,
     freeze_statistics,
-    gradient_penalty,
+    is_refining,
     learning_rate,
-    refines,
+    penalty_weight,
     set_learning_rate,
-    update_average,
+    update_ema,
     uses_batch_statistics,
 )
 from pocketgan_trainer.training.shared_networks import own_network
-from pocketgan_trainer.training.steps import Batch, Players, Step, StepStatistics
+from pocketgan_trainer.training.steps import Batch, Gan, Step, StepStatistics
 
 MOST_SKIPPED_STEPS = 20
 """So many steps in a row without finite gradients, and the networks are beyond mending."""
@@ -37,18 +37,18 @@ def train(
     config: TrainingConfig,
     digits: Digits,
     device: torch.device,
-    diary: Diary | None,
+    recorder: Recorder | None,
     stop_requested: Callable[[], bool],
     resume_from: Checkpoint | None = None,
     processes: Processes = ALONE,
 ) -> bool:
-    """Train on images uint8 [N, S, S] and their labels, and have `diary` leave checkpoints, statistics and pictures.
+    """Train on images uint8 [N, S, S] and their labels, and have `recorder` write checkpoints, statistics and pictures.
 
     Every epoch shows the images in a new order; a last batch that would be smaller than the others is left out. The last epoch
     whose Frechet ratio is the lowest, but for its noise, becomes the best checkpoint. A network whose gradients are not finite is
     not moved. Return True when all epochs are done, False if `stop_requested` said so between two steps; the state is saved then
     too, and resuming from it equals never having stopped. Of several `processes`, which must all call this with the same
-    arguments, the first alone has a diary.
+    arguments, the first alone has a recorder.
 
     Raises TrainingError if there are fewer images than a batch, the processes cannot divide it, gradients stay not finite or
     memory runs out, OutputError if the run folder cannot be written, CheckpointError if `resume_from` does not fit.
@@ -58,73 +58,75 @@ def train(
     images_total = config.epochs * steps_per_epoch * config.batch_size
 
     torch.manual_seed(config.seed)
-    players = build_players(config, device, processes)
-    progress, sums = Progress(), no_sums(device)
+    gan = build_gan(config, device, processes)
+    progress, sums = Progress(), zero_sums(device)
     if resume_from is not None:
-        restore_run(resume_from, players, sums)
+        restore_run(resume_from, gan, sums)
         progress = resume_from.progress
-    if diary:
-        diary.begin(digits, players, progress, sums)
+    if recorder:
+        recorder.begin(digits, gan, progress, sums)
 
     pixels = torch.from_numpy(digits.images).to(device)
     labels = torch.from_numpy(digits.labels.astype(np.int64)).to(device)
-    lap, skipped = Lap(), 0
+    stopwatch, skipped = Stopwatch(), 0
     while progress.epoch < config.epochs:
         order = torch.from_numpy(image_order(config.seed, progress.epoch, len(digits))).to(device)
         while progress.step < steps_per_epoch:
             chosen = processes.own(order[progress.step * config.batch_size :][: config.batch_size])
-            refining = refines(config, progress.images_seen, images_total)
+            refining = is_refining(config, progress.images_seen, images_total)
             batch = Batch(
                 real=pixels[chosen, None].float() / 127.5 - 1,
                 latent=processes.own(random_latents(config.batch_size, preset.latent_size, device)),
-                condition=(labels[chosen],) if asked_classes(config) else (),
+                condition=(labels[chosen],) if generator_classes(config) else (),
                 step=progress.epoch * steps_per_epoch + progress.step,
-                gradient_penalty=gradient_penalty(config, progress.images_seen, images_total),
+                penalty_weight=penalty_weight(config, progress.images_seen, images_total),
                 class_weight=config.class_weight if refining else 0.0,
                 shifted_share=config.shifted_share if refining else 0.0,
                 processes=processes,
             )
-            for optimizer in (players.generator_optimizer, players.discriminator_optimizer):
+            for optimizer in (gan.generator_optimizer, gan.discriminator_optimizer):
                 set_learning_rate(optimizer, learning_rate(config, progress.images_seen, images_total))
             if progress.statistics_frozen or not uses_batch_statistics(config, progress.images_seen, images_total):
                 # At every step, because one that was restored is not frozen yet.
-                freeze_statistics(players.generator)
+                freeze_statistics(gan.generator)
                 progress = replace(progress, statistics_frozen=True)
             # Without its cache: a step may move a network's weights between two uses of them.
             with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):
-                statistics = _step_within_memory(preset.step, players, batch)
+                statistics = _step_within_memory(preset.step, gan, batch)
             if statistics.is_sound:
                 skipped = 0
-                if players.average is not None:
-                    decay = decay_of(config.ema_halflife_images, progress.images_seen, config.batch_size)
-                    update_average(players.average, own_network(players.generator), decay)
+                if gan.ema_generator is not None:
+                    decay = ema_decay(config.ema_halflife_images, progress.images_seen, config.batch_size)
+                    update_ema(gan.ema_generator, own_network(gan.generator), decay)
                 add_statistics(sums, statistics, processes)
             else:
                 skipped += 1
-                _note_skipped(batch.step + 1, skipped, config, diary)
-            progress = progress.after_step(config.batch_size, lap.seconds())
-            if diary:
-                diary.step(progress, sums)
+                _note_skipped(batch.step + 1, skipped, config, recorder)
+            progress = progress.after_step(config.batch_size, stopwatch.seconds())
+            if recorder:
+                recorder.step(progress, sums)
             if processes.agree(stop_requested()) and progress.step < steps_per_epoch:
-                if diary:
-                    diary.stop(players, progress, sums)
+                if recorder:
+                    recorder.stop(gan, progress, sums)
                 return False
 
-        progress = diary.end_epoch(players, progress, sums, lap) if diary else progress.after_epoch(None, lap.seconds())
+        progress = (
+            recorder.end_epoch(gan, progress, sums, stopwatch) if recorder else progress.after_epoch(None, stopwatch.seconds())
+        )
         sums.zero_()
         if processes.agree(stop_requested()) and progress.epoch < config.epochs:
             return False
     return True
 
 
-def _step_within_memory(step: Step, players: Players, batch: Batch) -> StepStatistics:
+def _step_within_memory(step: Step, gan: Gan, batch: Batch) -> StepStatistics:
     """Take a step; raise TrainingError if the device's memory does not suffice, which torch tells in several ways.
 
     One that is not sound leaves the generator's running statistics as they were.
     """
-    running = [(buffer, buffer.clone()) for buffer in players.generator.buffers()]
+    running = [(buffer, buffer.clone()) for buffer in gan.generator.buffers()]
     try:
-        statistics = step(players, batch)
+        statistics = step(gan, batch)
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
             raise
@@ -136,10 +138,10 @@ def _step_within_memory(step: Step, players: Players, batch: Batch) -> StepStati
     return statistics
 
 
-def _note_skipped(step: int, in_a_row: int, config: TrainingConfig, diary: Diary | None) -> None:
+def _note_skipped(step: int, in_a_row: int, config: TrainingConfig, recorder: Recorder | None) -> None:
     """Tell of a step that was skipped; raise TrainingError if that happens all the time."""
-    if diary:
-        diary.skipped(step)
+    if recorder:
+        recorder.skipped(step)
     if in_a_row == MOST_SKIPPED_STEPS:
         narrow = " or with --set bfloat16=false" if config.bfloat16 else ""
         raise TrainingError(
@@ -169,4 +171,4 @@ def image_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
 
 def check_resumable(checkpoint: Checkpoint, device: torch.device) -> None:
     """Raise CheckpointError if a run cannot go on from `checkpoint` on `device`; torch's random state is then another."""
-    restore_run(checkpoint, build_players(checkpoint.config, device), no_sums(device))
+    restore_run(checkpoint, build_gan(checkpoint.config, device), zero_sums(device))

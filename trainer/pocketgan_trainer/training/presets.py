@@ -14,7 +14,7 @@ from pocketgan_trainer.networks import dcgan, mlp, pocket
 from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.shared_networks import shared
-from pocketgan_trainer.training.steps import Players, Step, alternating_step, paired_step, simultaneous_step
+from pocketgan_trainer.training.steps import Gan, Step, alternating_step, paired_step, simultaneous_step
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Preset:
     build_discriminator: Callable[[int, int], nn.Module]
     """Makes a discriminator with fresh weights, likewise: float [N, 1, S, S] to what `step` expects of one."""
     latent_size: int
-    heeds_classes: bool
+    is_conditional: bool
     """Whether the networks are told the classes of images, where these have any."""
     step: Step
     ignores: frozenset[str]
@@ -67,7 +67,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             build_generator=partial(pocket.PocketGenerator, latent_size=64, channels=(48, 24, 12), detail_channels=8),
             build_discriminator=partial(pocket.PocketDiscriminator, channels=(48, 96, 192), features=128),
             latent_size=64,
-            heeds_classes=True,
+            is_conditional=True,
             step=paired_step,
             ignores=frozenset(),
             least_psnr_db=40,
@@ -77,7 +77,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             build_generator=partial(pocket.PocketGenerator, latent_size=24, channels=(20, 12, 6), detail_channels=4),
             build_discriminator=partial(pocket.PocketDiscriminator, channels=(48, 96, 192), features=128),
             latent_size=24,
-            heeds_classes=True,
+            is_conditional=True,
             step=paired_step,
             ignores=frozenset(),
             least_psnr_db=38,
@@ -87,7 +87,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             build_generator=lambda classes, image_size: dcgan.DcganGenerator(image_size),
             build_discriminator=lambda classes, image_size: dcgan.DcganDiscriminator(image_size),
             latent_size=dcgan.LATENT_SIZE,
-            heeds_classes=False,
+            is_conditional=False,
             step=simultaneous_step,
             ignores=_OF_PAIRS_ALONE,
             least_psnr_db=40,
@@ -97,7 +97,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             build_generator=lambda classes, image_size: mlp.MlpGenerator(image_size),
             build_discriminator=lambda classes, image_size: mlp.MlpDiscriminator(image_size),
             latent_size=mlp.LATENT_SIZE,
-            heeds_classes=False,
+            is_conditional=False,
             step=alternating_step,
             ignores=_OF_PAIRS_ALONE | _OF_NORMALIZATION,
             least_psnr_db=36,
@@ -119,17 +119,17 @@ def build_discriminator(config: TrainingConfig) -> nn.Module:
     return PRESETS[config.preset].build_discriminator(len(config.data.classes), config.data.image_size)
 
 
-def asked_classes(config: TrainingConfig) -> tuple[str, ...]:
+def generator_classes(config: TrainingConfig) -> tuple[str, ...]:
     """Return the names of the classes that a generator of this config can be asked for, by label; none if it has none."""
-    return config.data.classes if PRESETS[config.preset].heeds_classes else ()
+    return config.data.classes if PRESETS[config.preset].is_conditional else ()
 
 
-def build_players(config: TrainingConfig, device: torch.device, processes: Processes = ALONE) -> Players:
+def build_gan(config: TrainingConfig, device: torch.device, processes: Processes = ALONE) -> Gan:
     """Return fresh networks of the config's preset on `device`, and their optimizers, from torch's current random state."""
     generator, discriminator = build_generator(config).to(device), build_discriminator(config).to(device)
     average = deepcopy(generator).requires_grad_(False) if config.ema_halflife_images else None
     generator, discriminator = shared(generator, processes), shared(discriminator, processes)
-    return Players(generator, discriminator, _adam(generator, config), _adam(discriminator, config), average)
+    return Gan(generator, discriminator, _adam(generator, config), _adam(discriminator, config), average)
 
 
 def _adam(network: nn.Module, config: TrainingConfig) -> Adam:

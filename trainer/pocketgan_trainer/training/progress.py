@@ -76,7 +76,7 @@ class Means:
     fake_score: float
 
 
-class Lap:
+class Stopwatch:
     """A stopwatch that starts again whenever it is read."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Lap:
         return self._began_at - began_at
 
 
-def no_sums(device: torch.device) -> Tensor:
+def zero_sums(device: torch.device) -> Tensor:
     """Return the sums of an epoch that has not begun, float64 [5]: of the fields of Means, and the number of steps."""
     return torch.zeros(5, dtype=torch.float64, device=device)
 

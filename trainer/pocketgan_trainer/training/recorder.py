@@ -17,12 +17,12 @@ from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.checkpoint import save_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.drawing import draw, verdicts
-from pocketgan_trainer.training.presets import PRESETS, asked_classes
-from pocketgan_trainer.training.progress import Lap, Means, Progress, means
+from pocketgan_trainer.training.drawing import discriminator_logits, draw
+from pocketgan_trainer.training.presets import PRESETS, generator_classes
+from pocketgan_trainer.training.progress import Means, Progress, Stopwatch, means
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.shared_networks import own_network
-from pocketgan_trainer.training.steps import Players
+from pocketgan_trainer.training.steps import Gan
 from pocketgan_trainer.watch.curves import write_curves
 from pocketgan_trainer.watch.signs import Observation, Remedies, Sign, signs_of, standing_signs
 from pocketgan_trainer.watch.validation_watch import Verdicts
@@ -41,7 +41,7 @@ class Watch(Protocol):
     def labels(self) -> NDArray[np.int64]:
         """The classes to draw, one for each image, int64 [N]; a generator without classes draws N images."""
 
-    def observe(self, images: NDArray[np.uint8], verdicts: Verdicts) -> Observation:
+    def observe(self, images: NDArray[np.uint8], discriminator_logits: Verdicts) -> Observation:
         """Return what is to be seen in images uint8 [N, S, S], and in the discriminator's verdicts about pairs."""
 
 
@@ -61,7 +61,7 @@ class Report(Protocol):
         """Take note of a finished epoch, and of what has begun to go wrong."""
 
 
-class Diary:
+class Recorder:
     """Keeps the records of one run."""
 
     def __init__(self, config: TrainingConfig, watch: Watch, run: RunFolder, report: Report) -> None:
@@ -71,10 +71,10 @@ class Diary:
         self._report = report
         self._lines: list[dict[str, object]] = []
         """Of `stats.jsonl`."""
-        self._remedies = Remedies(bool(asked_classes(config)), config.gradient_penalty > 0)
+        self._remedies = Remedies(bool(generator_classes(config)), config.gradient_penalty > 0)
         self._curves_drawn_at = -math.inf
 
-    def begin(self, digits: Digits, players: Players, progress: Progress, sums: Tensor) -> None:
+    def begin(self, digits: Digits, gan: Gan, progress: Progress, sums: Tensor) -> None:
         """Write what is known before the first step, and forget what was written after `progress`.
 
         A run that begins has its first checkpoint now: so it can be resumed whenever it is killed.
@@ -85,7 +85,7 @@ class Diary:
         reals = digits.images[np.linspace(0, len(digits) - 1, SHEET_IMAGES).astype(int)]
         self._write_picture(self._run.reals, lambda path: self._run.write_sheet(path, reals))
         if progress == Progress():
-            self._save(players, progress, sums)
+            self._save(gan, progress, sums)
 
     def step(self, progress: Progress, sums: Tensor) -> None:
         """Tell of a step."""
@@ -95,15 +95,15 @@ class Diary:
         """Tell of a step, counted from 1 over the whole run, that had a gradient that was not finite."""
         self._report.skipped(step)
 
-    def stop(self, players: Players, progress: Progress, sums: Tensor) -> None:
+    def stop(self, gan: Gan, progress: Progress, sums: Tensor) -> None:
         """Write the last checkpoint of a run that is stopped within an epoch, and the curves so far."""
-        self._save(players, progress, sums)
+        self._save(gan, progress, sums)
         self._draw_curves(at_once=True)
 
-    def _save(self, players: Players, progress: Progress, sums: Tensor) -> None:
-        save_checkpoint(self._run.last, self._config, players, progress, sums, self._run.previous)
+    def _save(self, gan: Gan, progress: Progress, sums: Tensor) -> None:
+        save_checkpoint(self._run.last, self._config, gan, progress, sums, self._run.previous)
 
-    def end_epoch(self, players: Players, progress: Progress, sums: Tensor, lap: Lap) -> Progress:
+    def end_epoch(self, gan: Gan, progress: Progress, sums: Tensor, stopwatch: Stopwatch) -> Progress:
         """Look at an epoch whose steps are done, write it down and tell; return the position after it.
 
         Raises TrainingError if what was measured is not finite.
@@ -115,9 +115,9 @@ class Diary:
             )
         if not all(math.isfinite(value) for value in astuple(measured)):
             raise TrainingError(f"diverged in epoch {progress.epoch + 1}: a loss is not finite; start again with a lower --lr")
-        seen = self._observe(players)
-        progress = progress.after_epoch(seen.frechet_ratio, lap.seconds())
-        sheet = self._draw(players, 0, np.arange(SHEET_IMAGES) % max(1, len(asked_classes(self._config))))
+        seen = self._observe(gan)
+        progress = progress.after_epoch(seen.frechet_ratio, stopwatch.seconds())
+        sheet = self._draw(gan, 0, np.arange(SHEET_IMAGES) % max(1, len(generator_classes(self._config))))
         self._write_picture(self._run.sheet_of_epoch(progress.epoch), lambda path: self._run.write_sheet(path, sheet))
 
         signs = signs_of(seen, self._lines, self._remedies)
@@ -136,25 +136,27 @@ class Diary:
         self._run.append_statistics(line)
         nothing = torch.zeros_like(sums)
         if progress.is_best(seen.frechet_ratio):
-            save_checkpoint(self._run.best, self._config, players, progress, nothing)
-        self._save(players, progress, nothing)
+            save_checkpoint(self._run.best, self._config, gan, progress, nothing)
+        self._save(gan, progress, nothing)
         self._draw_curves(at_once=progress.epoch == self._config.epochs)
         standing = standing_signs(self._lines)
         self._report.epoch(progress, measured, seen, [sign for sign in signs if sign.key in standing and sign.key not in before])
         return progress
 
-    def _observe(self, players: Players) -> Observation:
-        is_told = bool(asked_classes(self._config))
+    def _observe(self, gan: Gan) -> Observation:
+        is_told = bool(generator_classes(self._config))
 
         def say(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-            return verdicts(own_network(players.discriminator), images, labels if is_told else None)
+            return discriminator_logits(own_network(gan.discriminator), images, labels if is_told else None)
 
-        return self._watch.observe(self._draw(players, WATCHED_SEED, self._watch.labels), say)
+        return self._watch.observe(self._draw(gan, WATCHED_SEED, self._watch.labels), say)
 
-    def _draw(self, players: Players, seed: int, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _draw(self, gan: Gan, seed: int, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the first images of `seed`, uint8 [N, S, S], of these classes if the generator can be asked for classes."""
         latent_size = PRESETS[self._config.preset].latent_size
-        return draw(players.drawn_from, latent_size, seed, 0, len(labels), labels if asked_classes(self._config) else None)
+        return draw(
+            gan.sampling_generator, latent_size, seed, 0, len(labels), labels if generator_classes(self._config) else None
+        )
 
     def _draw_curves(self, at_once: bool) -> None:
         if at_once or time.monotonic() - self._curves_drawn_at > _CURVES_SECONDS:

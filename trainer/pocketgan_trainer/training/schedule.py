@@ -22,12 +22,12 @@ def learning_rate(config: TrainingConfig, images_seen: int, images_total: int) -
     return config.learning_rate * math.pow(config.final_rate_share, images_seen / images_total)
 
 
-def gradient_penalty(config: TrainingConfig, images_seen: int, images_total: int) -> float:
+def penalty_weight(config: TrainingConfig, images_seen: int, images_total: int) -> float:
     """Return gamma, the weight of the gradient penalty, after `images_seen` of a run's `images_total`."""
     return config.gradient_penalty * math.pow(config.final_penalty_share, images_seen / images_total)
 
 
-def refines(config: TrainingConfig, images_seen: int, images_total: int) -> bool:
+def is_refining(config: TrainingConfig, images_seen: int, images_total: int) -> bool:
     """Return whether the last part of the run has begun, in which classes are named and images shifted.
 
     By then the discriminator knows details of the training images by heart, so it helps to shift them. Named from the start,
@@ -62,16 +62,16 @@ a share of 0.05: for runs of a few million images that averages too little.
 """
 
 
-def decay_of(halflife_images: int, images_seen: int, batch_size: int) -> float:
+def ema_decay(halflife_images: int, images_seen: int, batch_size: int) -> float:
     """Return the weight that the old average keeps in a step of `batch_size` images, after `images_seen` images."""
     halflife = min(float(halflife_images), images_seen * RAMP_SHARE)
     return 0.5 ** (batch_size / halflife) if halflife else 0.0
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move every floating-point tensor of `average` by 1 - decay towards that of `network`, running statistics included."""
-    for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+def update_ema(ema: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move every floating-point tensor of `ema` by 1 - decay towards that of `network`, running statistics included."""
+    for mean, value in zip(ema.state_dict().values(), network.state_dict().values(), strict=True):
         if mean.is_floating_point():
             mean.lerp_(value, 1 - decay)
         else:

@@ -27,17 +27,17 @@ def cross_entropy_to(logits: Tensor, target: float) -> Tensor:
     return binary_cross_entropy_with_logits(logits.float(), torch.full_like(logits, target, dtype=torch.float32))
 
 
-def pairing_loss(higher: Tensor, lower: Tensor) -> Tensor:
+def relativistic_loss(higher: Tensor, lower: Tensor) -> Tensor:
     """Return how far logits [N, 1] are from all lying above their partners in `lower` [N, 1]: a scalar.
 
-    The discriminator's loss is pairing_loss(real, fake), the generator's pairing_loss(fake, real): A. Jolicoeur-Martineau, "The
+    The discriminator's loss is relativistic_loss(real, fake), the generator's relativistic_loss(fake, real): A. Jolicoeur-Martineau, "The
     relativistic discriminator", 2018, section 4.1, in the form of N. Huang et al., "The GAN is dead; long live the GAN! A Modern
     Baseline GAN", 2024, equation 2.
     """
     return softplus(lower.float() - higher.float()).mean()
 
 
-def squared_gradient(logits: Tensor, images: Tensor) -> Tensor:
+def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """Return the mean over images [N, C, H, W] of the squared length of the logits' gradient at them: a scalar.
 
     `images` must require gradients and `logits` [N, 1] come from them; what is returned can be differentiated again. At real
@@ -92,20 +92,20 @@ Source: T. Karras et al., "Analyzing and Improving the Image Quality of StyleGAN
 
 
 @dataclass(frozen=True)
-class Players:
+class Gan:
     """The two networks and the optimizers that move them."""
 
     generator: nn.Module
     discriminator: nn.Module
     generator_optimizer: Optimizer
     discriminator_optimizer: Optimizer
-    average: nn.Module | None
+    ema_generator: nn.Module | None
     """The moving average of the generator, which no step touches; None in a run without."""
 
     @property
-    def drawn_from(self) -> nn.Module:
+    def sampling_generator(self) -> nn.Module:
         """The generator whose images are shown, scored and exported."""
-        return own_network(self.generator) if self.average is None else self.average
+        return own_network(self.generator) if self.ema_generator is None else self.ema_generator
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Batch:
     """What both networks are told besides: (labels int64 [N],) of the real images and of the fakes alike, or nothing."""
     step: int
     """How many steps the run has taken before."""
-    gradient_penalty: float
+    penalty_weight: float
     """Gamma: what the discriminator's squared gradients weigh, in a step that penalizes them."""
     class_weight: float
     """What naming the right class weighs in both losses, in a step whose discriminator does."""
@@ -150,43 +150,43 @@ class StepStatistics:
     """D(G(z)): the same for generated ones, before the generator moved."""
 
 
-Step: TypeAlias = Callable[[Players, Batch], StepStatistics]
+Step: TypeAlias = Callable[[Gan, Batch], StepStatistics]
 """Moves both networks once."""
 
 
-def simultaneous_step(players: Players, batch: Batch) -> StepStatistics:
+def simultaneous_step(gan: Gan, batch: Batch) -> StepStatistics:
     """Move both networks from one batch and one set of fakes, each by its gradient at the same point."""
-    fake = players.generator(batch.latent, *batch.condition)
-    real_logits = players.discriminator(batch.real, *batch.condition)
-    fake_logits = players.discriminator(fake, *batch.condition)
+    fake = gan.generator(batch.latent, *batch.condition)
+    real_logits = gan.discriminator(batch.real, *batch.condition)
+    fake_logits = gan.discriminator(fake, *batch.condition)
     discriminator_loss = cross_entropy_to(real_logits, SMOOTHED_REAL) + cross_entropy_to(fake_logits, 0.0)
     generator_loss = cross_entropy_to(fake_logits, 1.0)
     # Both gradients before either step: the two losses share one graph, and neither may see the other's new weights.
-    is_sound = _set_gradients(players.discriminator_optimizer, discriminator_loss, retain_graph=True)
-    is_sound &= _set_gradients(players.generator_optimizer, generator_loss)
+    is_sound = _set_gradients(gan.discriminator_optimizer, discriminator_loss, retain_graph=True)
+    is_sound &= _set_gradients(gan.generator_optimizer, generator_loss)
     if is_sound:
-        players.discriminator_optimizer.step()
-        players.generator_optimizer.step()
+        gan.discriminator_optimizer.step()
+        gan.generator_optimizer.step()
     return _statistics(is_sound, generator_loss, discriminator_loss, real_logits, fake_logits)
 
 
-def alternating_step(players: Players, batch: Batch) -> StepStatistics:
+def alternating_step(gan: Gan, batch: Batch) -> StepStatistics:
     """Move the discriminator on a real batch, then on a fake one, then the generator against the moved discriminator."""
-    real_logits = players.discriminator(batch.real, *batch.condition)
+    real_logits = gan.discriminator(batch.real, *batch.condition)
     real_loss = cross_entropy_to(real_logits, 1.0)
-    is_sound = _move(players.discriminator_optimizer, real_loss)
+    is_sound = _move(gan.discriminator_optimizer, real_loss)
 
-    fake = players.generator(batch.latent, *batch.condition)
-    fake_logits = players.discriminator(fake.detach(), *batch.condition)
+    fake = gan.generator(batch.latent, *batch.condition)
+    fake_logits = gan.discriminator(fake.detach(), *batch.condition)
     fake_loss = cross_entropy_to(fake_logits, 0.0)
-    is_sound &= _move(players.discriminator_optimizer, fake_loss)
+    is_sound &= _move(gan.discriminator_optimizer, fake_loss)
 
-    generator_loss = cross_entropy_to(players.discriminator(fake, *batch.condition), 1.0)
-    is_sound &= _move(players.generator_optimizer, generator_loss)
+    generator_loss = cross_entropy_to(gan.discriminator(fake, *batch.condition), 1.0)
+    is_sound &= _move(gan.generator_optimizer, generator_loss)
     return _statistics(is_sound, generator_loss, real_loss + fake_loss, real_logits, fake_logits)
 
 
-def paired_step(players: Players, batch: Batch) -> StepStatistics:
+def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
     """Move the discriminator, then the generator against it, both by the relativistic pairing loss.
 
     Pairs are of a real image and a fake of the same class, drawn from the same latents for both moves; the discriminator sees a
@@ -199,30 +199,30 @@ def paired_step(players: Players, batch: Batch) -> StepStatistics:
     where the penalties are taken at every step. Naming classes is after A. Odena et al., "Conditional Image Synthesis with
     Auxiliary Classifier GANs", 2017, section 4; to stop where real images are named no better is our own.
     """
-    fake = players.generator(batch.latent, *batch.condition)
+    fake = gan.generator(batch.latent, *batch.condition)
     seen = [shifted(images, batch.shifted_share, batch.processes) for images in (batch.real, fake.detach())]
     images = torch.cat(seen)
-    penalized = batch.gradient_penalty > 0 and batch.step % PENALTY_INTERVAL == 0
+    penalized = batch.penalty_weight > 0 and batch.step % PENALTY_INTERVAL == 0
     both_conditions = [torch.cat([label, label]) for label in batch.condition]
-    logits, class_logits = players.discriminator(images.requires_grad_(penalized), *both_conditions)
+    logits, class_logits = gan.discriminator(images.requires_grad_(penalized), *both_conditions)
     real_logits, fake_logits = logits.chunk(2)
-    discriminator_loss = pairing_loss(real_logits, fake_logits)
+    discriminator_loss = relativistic_loss(real_logits, fake_logits)
     # At a weight of 0 the layer that names gets gradients of 0; Adam's first steps with it in earnest are a few times as long.
     naming_loss = _naming_loss(class_logits, batch.condition)
     loss = discriminator_loss + batch.class_weight * naming_loss
     if penalized:
         # The mean over reals and fakes together is half the sum of R1 and R2, and gamma / 2 its weight.
-        loss = loss + PENALTY_INTERVAL * batch.gradient_penalty * squared_gradient(logits, images)
-    is_sound = _move(players.discriminator_optimizer, loss)
+        loss = loss + PENALTY_INTERVAL * batch.penalty_weight * gradient_penalty(logits, images)
+    is_sound = _move(gan.discriminator_optimizer, loss)
 
     with torch.no_grad():
-        moved_real_logits, _ = players.discriminator(images[: len(batch.real)], *batch.condition)
-    fooled_logits, fooled_classes = players.discriminator(shifted(fake, batch.shifted_share, batch.processes), *batch.condition)
-    generator_loss = pairing_loss(fooled_logits, moved_real_logits)
+        moved_real_logits, _ = gan.discriminator(images[: len(batch.real)], *batch.condition)
+    fooled_logits, fooled_classes = gan.discriminator(shifted(fake, batch.shifted_share, batch.processes), *batch.condition)
+    generator_loss = relativistic_loss(fooled_logits, moved_real_logits)
     excess_naming_loss = _naming_loss(fooled_classes, batch.condition) - naming_loss.detach()
     counts = batch.processes.mean(excess_naming_loss.detach()) > 0
     loss = generator_loss + batch.class_weight * torch.where(counts, excess_naming_loss, 0.0)
-    is_sound &= _move(players.generator_optimizer, loss)
+    is_sound &= _move(gan.generator_optimizer, loss)
     lead = real_logits - fake_logits
     return _statistics(is_sound, generator_loss, discriminator_loss, lead, -lead)
 
