@@ -9,12 +9,10 @@ import typer
 from pocketgan.address import FULL_VARIETY, INDEX_LIMIT, SEED_LIMIT, parse_shard, shard_range, truncation_units
 from pocketgan.console import cli_errors, command_line, complete_model, run_and_exit, show_version, usage_errors
 from pocketgan.model.session import Provider
+from pocketgan.output.formats import STREAMED, Format
 from pocketgan.request import (
     LARGEST_HEIGHT,
-    STREAMED,
-    DrawingRun,
     Existing,
-    Format,
     Grid,
     Selection,
     parse_digit,
@@ -29,6 +27,7 @@ MOST_IMAGES = 100_000_000
 DEFAULT_COUNT = 10
 DEFAULT_FOLDER = "digits"
 STDOUT = "-"
+_STREAMED = " or ".join(STREAMED)
 
 app = command_line()
 
@@ -44,7 +43,7 @@ def generate(
     out: Annotated[
         str | None,
         typer.Option(
-            help="Folder for the files, made if it is not there; - for standard output, which takes --format png or raw.",
+            help=f"Folder for the files, made if it does not exist; - for standard output, which takes --format {_STREAMED}.",
             show_default=f"{DEFAULT_FOLDER}; none with --show",
         ),
     ] = None,
@@ -75,11 +74,7 @@ def generate(
     ] = None,
     file_format: Annotated[
         Format,
-        typer.Option(
-            "--format",
-            help="PNG files, in one folder or in one a class; MNIST's IDX files; one NPZ file; NPY files; tar files for "
-            "WebDataset; or pixels alone.",
-        ),
+        typer.Option("--format", help=f"{'; '.join(f'{member}: {member.row.about}' for member in Format)}."),
     ] = Format.png,
     height: Annotated[
         int | None,
@@ -138,7 +133,7 @@ def generate(
         )
     has_folder = out != STDOUT and not (out is None and show)
     with cli_errors():
-        from pocketgan.gen_run import draw
+        from pocketgan.gen_run import DrawingRun, draw
 
         draw(
             DrawingRun(
@@ -184,9 +179,8 @@ def _refuse(option: str, others: Mapping[str, bool], told: str) -> None:
 def _refuse_beside_stdout(file_format: Format, others: Mapping[str, bool]) -> None:
     """Raise typer.BadParameter for what cannot go to standard output, or would go there too."""
     if file_format not in STREAMED:
-        streamed = " or ".join(STREAMED)
         raise typer.BadParameter(
-            f"standard output takes --format {streamed}, not {file_format.value}: choose a folder", param_hint="--out -"
+            f"standard output takes --format {_STREAMED}, not {file_format.value}: choose a folder", param_hint="--out -"
         )
     _refuse("--out -", others, "it cannot be used together with {}")
 

@@ -5,10 +5,11 @@ import os
 import sys
 import time
 from collections import abc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,22 +23,49 @@ from pocketgan.errors import OutputError
 from pocketgan.files import made_folder, refuse_overwriting, remove_temporaries
 from pocketgan.generator import Batch, Generator
 from pocketgan.locking import locked_where_possible
+from pocketgan.model.session import Provider
 from pocketgan.output import manifest as manifests
-from pocketgan.output.formats import Files, files_of
-from pocketgan.output.manifest import remove_labels, write_labels
+from pocketgan.output.formats import Files, Format
 from pocketgan.output.sheet import check_sheet, write_sheet
 from pocketgan.output.walk import write_walk
-from pocketgan.request import NAMED_BY_INDEX, DrawingRun, Existing
+from pocketgan.request import Existing, Grid, Selection
 
 MOST_SHOWN = 100
 """Images that are shown in a terminal, the first ones."""
 
 
+@dataclass(frozen=True)
+class DrawingRun:
+    """A selection of images, who draws them, and what becomes of them."""
+
+    model: str | None
+    """A name or a path; None for `model.onnx` here, else the bundled default."""
+    provider: Provider
+    threads: int | None
+    """None for the CPUs that this process may use."""
+    selection: Selection
+    folder: Path | None
+    """Where the files go, made if it does not exist; None for no files."""
+    file_format: Format
+    existing: Existing
+    grid: Grid | None
+    """The first images on a sheet beside the files."""
+    has_walk: bool
+    """Whether an animation of the first images is made beside the files."""
+    to_stdout: bool
+    """Whether the images go to standard output, which is only for `folder` None."""
+    is_shown: bool
+    """Whether the first images are shown in the terminal."""
+    is_quiet: bool
+    has_report: bool
+    """Whether a report for programs goes to standard output at the end."""
+
+
 def draw(run: DrawingRun) -> None:
-    """Draw what is asked for, and say on stderr what was used and done.
+    """Draw what is asked for, and report on stderr what was used and done.
 
     Raises ModelError, ProviderError or RuntimeMissingError if the model cannot be used, RequestError if it cannot draw that, and
-    OutputError if something cannot be written or would be overwritten without leave.
+    OutputError if something cannot be written, or would be overwritten without `--overwrite`.
     """
     generator = Generator.load(run.model, run.provider)
     if not run.is_quiet:
@@ -48,50 +76,27 @@ def draw(run: DrawingRun) -> None:
     if not run.is_quiet and run.threads is not None and drawing.threads < run.threads:
         tell(f"using {drawing.threads} threads instead of {run.threads} to limit memory")
 
-    def watched(batches: Iterable[Batch], done_before: int = 0) -> Iterator[Batch]:
-        if run.is_quiet or sys.stderr is None or not sys.stderr.isatty():
-            return iter(batches)
-
-        return with_progress_bar(batches, run.selection.count, done_before)
-
     drawn, where = run.selection.count, "on standard output"
     if run.folder is not None:
-        drawn, where = draw_files(run, run.folder, drawing, watched), f"in {run.folder}"
+        drawn, where = _write_folder(run, run.folder, drawing), f"in {run.folder}"
     elif run.to_stdout:
-        from pocketgan.output.standard_output import write_to_stdout
-
-        with (
-            closing(drawing.batches(run.selection.indices)) as batches,
-            closing(write_to_stdout(batches, drawing, run.file_format)) as written,
-        ):
-            for _ in watched(written):
-                pass
+        _write_to_stdout(run, drawing)
     if run.is_shown:
-        from pocketgan.output.terminal import show_images
+        _show(drawing)
 
-        if sys.stdout is None:
-            raise OutputError("cannot write to standard output: it is closed")
-        first = run.selection.indices[:MOST_SHOWN]
-        show_images(np.concatenate([batch.images for batch in drawing.batches(first)]), sys.stdout)
     seconds = time.monotonic() - began
     if run.has_report:
-        put(json.dumps(_report(run, drawing, drawn, seconds), indent=2))
+        report = {
+            **_manifest(run, drawing),
+            "folder": None if run.folder is None else str(run.folder),
+            "provider": generator.provider.value,
+            "threads": drawing.threads,
+            "drawn": drawn,
+            "seconds": round(seconds, 6),
+        }
+        put(json.dumps(report, indent=2))
     if not run.is_quiet and (run.folder is not None or run.to_stdout):
         tell(f"{_what_was_drawn(drawing, drawn)} {where} after {seconds:.2f} s")
-
-
-def _report(run: DrawingRun, drawing: Drawing, drawn: int, seconds: float) -> dict[str, object]:
-    """Return what programs may want to know of a run: its manifest, where it is, and how it went."""
-    from pocketgan.output.manifest import manifest_of
-
-    return {
-        **manifest_of(run, drawing),
-        "folder": None if run.folder is None else str(run.folder),
-        "provider": drawing.generator.provider.value,
-        "threads": drawing.threads,
-        "drawn": drawn,
-        "seconds": round(seconds, 6),
-    }
 
 
 def _what_was_drawn(drawing: Drawing, drawn: int) -> str:
@@ -102,8 +107,50 @@ def _what_was_drawn(drawing: Drawing, drawn: int) -> str:
     return f"{selection.count:,} {what} of seed {selection.seed} from index {selection.start}{how}{new}"
 
 
+def _write_to_stdout(run: DrawingRun, drawing: Drawing) -> None:
+    from pocketgan.output.standard_output import write_to_stdout
+
+    with (
+        closing(drawing.batches(run.selection.indices)) as batches,
+        closing(write_to_stdout(batches, drawing, run.file_format)) as written,
+    ):
+        for _ in _with_progress(run, written):
+            pass
+
+
+def _show(drawing: Drawing) -> None:
+    """Show the first images in the terminal."""
+    from pocketgan.output.terminal import show_images
+
+    if sys.stdout is None:
+        raise OutputError("cannot write to standard output: it is closed")
+    first = drawing.selection.indices[:MOST_SHOWN]
+    show_images(np.concatenate([batch.images for batch in drawing.batches(first)]), sys.stdout)
+
+
+def _with_progress(run: DrawingRun, batches: Iterable[Batch], done_before: int = 0) -> Iterator[Batch]:
+    """Pass batches on; on a terminal, show how many images are done, how fast, and how long the rest will take.
+
+    A resumed run begins with those that were `done_before`.
+    """
+    if run.is_quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield from batches
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]} images/s"), TimeRemainingColumn()
+    began, done = time.monotonic(), 0
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("images", total=run.selection.count, completed=done_before, rate="")
+        for batch in batches:
+            yield batch
+            done += len(batch.images)
+            progress.update(task, completed=done_before + done, rate=f"{done / (time.monotonic() - began):,.0f}")
+
+
 class _Beside(NamedTuple):
-    """What lies beside the images."""
+    """The files beside the images: one of each in a folder, unless runs of several ranges may share it."""
 
     manifest: Path
     labels: Path
@@ -111,52 +158,49 @@ class _Beside(NamedTuple):
     walk: Path
 
 
-Watch = Callable[[Iterable[Batch], int], Iterator[Batch]]
-"""Passes batches on and shows how far they have come; the number is of images that were there before."""
-
-
-def draw_files(run: DrawingRun, folder: Path, drawing: Drawing, watched: Watch) -> int:
-    """Draw the files that are asked for into a folder, with manifest and labels, sheet and animation; return how many images.
+def _write_folder(run: DrawingRun, folder: Path, drawing: Drawing) -> int:
+    """Draw the files that are asked for, with manifest and labels, sheet and animation; return how many images were drawn.
 
     Nothing is written before the model has drawn its first images, so a bad one leaves nothing behind. Raises OutputError if
     files exist that may not be replaced, are of another run than the one to resume, or cannot be written.
     """
-    files = files_of(run.file_format, folder, drawing)
+    files = run.file_format.row.files(folder, drawing)
+    has_labels = bool(drawing.generator.card.classes) and not files.holds_labels
     if run.grid is not None:
         check_sheet(drawing, run.grid)
-    manifest, beside = manifests.manifest_of(run, drawing), _beside(run, folder)
-    path = beside.manifest
-    # Nobody else may write between looking what is there and writing.
-    with made_folder(folder), _alone_with(path, run.is_quiet), ExitStack() as stack:
-        existing = _what_to_do(run, files, beside, manifest, _needs_labels(drawing, files))
+    manifest, beside = _manifest(run, drawing), _beside(run, folder)
+    # Nobody else may write between finding out which files exist and writing.
+    with made_folder(folder), _alone_with(beside.manifest, run.is_quiet), ExitStack() as stack:
+        existing = _what_to_do(run, files, beside, manifest, has_labels)
         missing = files.missing() if existing is Existing.resume else [drawing.selection.indices]
         left = sum(map(len, missing))
-        batches = _drawn_from(drawing, missing)
-        # Closed before the lock is given up: threads that draw and write must have ended by then.
+        batches = _batches(drawing, missing)
+        # Closed before the lock is released: threads that draw and write must have ended by then.
         stack.callback(batches.close)
-        first = list(islice(batches, 1))  # a model that cannot draw shall leave nothing behind
+        first = list(islice(batches, 1))  # a model that cannot draw must leave nothing behind
         names = {file.name for file in beside}
-        remove_temporaries(folder, lambda name: name in names or files.is_ours(name))
+        remove_temporaries(folder, lambda name: name in names or files.is_ours(name), is_alone=True)
         if existing is not Existing.resume:
             files.discard_unfinished()  # before a manifest says that they are of this run
-        # Where the images themselves may be lost in a power cut, it need not be safer.
-        write_manifest = partial(manifests.write_manifest, path, manifest, run.file_format not in NAMED_BY_INDEX)
+        # Where a power cut may lose the images themselves, the manifest need not be safer.
+        is_on_disk_at_once = not run.file_format.row.is_named_by_index
+        write_manifest = partial(manifests.write_manifest, beside.manifest, manifest, is_on_disk_at_once)
         write_manifest(is_replacing=existing is Existing.overwrite)
         try:
             with closing(files.write(chain(first, batches), existing)) as written:
-                for _ in watched(written, drawing.selection.count - left):
+                for _ in _with_progress(run, written, drawing.selection.count - left):
                     pass
         except KeyboardInterrupt:
-            _tell_of_a_stop(run, folder, files, existing)
+            _report_a_stop(run, files, existing)
             raise
         except OutputError as error:
             raise OutputError(f"{error}; when that is mended, {_how_to_go_on(run)}") from error
         if existing is Existing.overwrite:
             write_manifest(is_replacing=False)
-        if _needs_labels(drawing, files):
-            write_labels(beside.labels, drawing, files.file_of)
+        if has_labels:
+            manifests.write_labels(beside.labels, drawing, files.file_of)
         elif existing is Existing.overwrite:
-            remove_labels(beside.labels)
+            manifests.remove_labels(beside.labels)
         if run.grid is not None:
             write_sheet(beside.sheet, drawing, run.grid)
         if run.has_walk:
@@ -164,16 +208,35 @@ def draw_files(run: DrawingRun, folder: Path, drawing: Drawing, watched: Watch) 
     return left
 
 
+def _manifest(run: DrawingRun, drawing: Drawing) -> dict[str, object]:
+    return manifests.manifest_of(drawing, run.file_format, run.grid, run.has_walk)
+
+
 def _beside(run: DrawingRun, folder: Path) -> _Beside:
-    """Return where what lies beside the images is: one of each in a folder, unless runs of several ranges may share it."""
     start = run.selection.start
-    part = f"_{start:08d}" if start and run.file_format in NAMED_BY_INDEX else ""
+    part = f"_{start:08d}" if start and run.file_format.row.is_named_by_index else ""
     names = ("manifest", ".json"), ("labels", ".csv"), ("grid", ".png"), ("walk", ".gif")
     return _Beside(*(folder / f"{name}{part}{ending}" for name, ending in names))
 
 
-def _what_to_do(run: DrawingRun, files: Files, beside: _Beside, manifest: dict[str, object], has_labels: bool) -> Existing:
-    """Return what is really done about files that exist: there may be nothing to resume, or it must be replaced.
+@contextmanager
+def _alone_with(manifest: Path, is_quiet: bool) -> Iterator[None]:
+    """Hold a lock on a run, where the file system has locks. Raises OutputError if another process is drawing the same."""
+    folder = manifest.parent
+    with ExitStack() as stack:
+        try:
+            is_locked = stack.enter_context(locked_where_possible(manifest.with_name(f".{manifest.name}.lock")))
+        except BlockingIOError as error:
+            raise OutputError(f"another gan-gen is writing into {folder}: wait for it, or choose another --out") from error
+        except OSError as error:
+            raise OutputError(f"cannot write into {folder}: {error.strerror}; choose another --out") from error
+        if not is_locked and not is_quiet:
+            tell(f"{folder} is on a file system without locks: let no other gan-gen write into it meanwhile")
+        yield
+
+
+def _what_to_do(run: DrawingRun, files: Files, beside: _Beside, manifest: Mapping[str, object], has_labels: bool) -> Existing:
+    """Return what to do about existing files: there may be nothing to resume, or a stopped replacement to begin again.
 
     Raises OutputError if there are files that may not be replaced, or those of another run than the one to resume.
     """
@@ -183,73 +246,28 @@ def _what_to_do(run: DrawingRun, files: Files, beside: _Beside, manifest: dict[s
     if found is not None:
         manifests.refuse_another_run(beside.manifest, found, manifest)
         return Existing.overwrite if manifests.is_replacing(found) else Existing.resume
-    written = (
-        [beside.manifest] + [beside.labels] * has_labels + [beside.sheet] * (run.grid is not None) + [beside.walk] * run.has_walk
-    )
-    in_the_way = chain(files.existing(), (file for file in written if os.path.lexists(file)))
-    refuse_overwriting(in_the_way, can_resume=os.path.exists(beside.manifest))
+    is_written = (True, has_labels, run.grid is not None, run.has_walk)
+    in_the_way = (path for path in compress(beside, is_written) if os.path.lexists(path))
+    refuse_overwriting(chain(files.existing(), in_the_way), can_resume=os.path.exists(beside.manifest))
     return Existing.refuse
 
 
-def _drawn_from(drawing: Drawing, missing: Iterable[range]) -> abc.Generator[Batch, None, None]:
+def _batches(drawing: Drawing, missing: Iterable[range]) -> abc.Generator[Batch, None, None]:
     for indices in missing:
         yield from drawing.batches(indices)
 
 
-@contextmanager
-def _alone_with(path: Path, is_quiet: bool) -> Iterator[None]:
-    """Hold a lock on a run, where the file system knows locks. Raises OutputError if another process is drawing the same."""
-    with ExitStack() as stack:
-        try:
-            is_locked = stack.enter_context(locked_where_possible(path.with_name(f".{path.name}.lock")))
-        except BlockingIOError as error:
-            raise OutputError(f"another gan-gen is writing into {path.parent}: wait for it, or choose another --out") from error
-        except OSError as error:
-            raise OutputError(f"cannot write into {path.parent}: {error.strerror}; choose another --out") from error
-        if not is_locked and not is_quiet:
-            tell(f"{path.parent} is on a file system without locks: let no other gan-gen write into it meanwhile")
-        yield
-
-
-def _needs_labels(drawing: Drawing, files: Files) -> bool:
-    return bool(drawing.generator.card.classes) and not files.holds_labels
-
-
-def _tell_of_a_stop(run: DrawingRun, folder: Path, files: Files, existing: Existing) -> None:
-    """Say how far it came when a user stops it, and how to go on."""
+def _report_a_stop(run: DrawingRun, files: Files, existing: Existing) -> None:
+    """Report how far a run came that the user stops, and how to go on."""
     if run.is_quiet:
         return
     count, done = run.selection.count, 0
     if existing is not Existing.overwrite:
-        with suppress(OutputError):  # the folder that was written to just now; there is nothing better to say than 0
+        with suppress(OutputError):  # the folder was written to just now; if it cannot be read, 0 is the safe answer
             done = count - sum(map(len, files.missing()))
-    tell(f"stopped: {done:,} of {count:,} images are in {folder}; {_how_to_go_on(run)}")
+    tell(f"stopped: {done:,} of {count:,} images are in {run.folder}; {_how_to_go_on(run)}")
 
 
 def _how_to_go_on(run: DrawingRun) -> str:
     how = "--resume in place of --overwrite" if run.existing is Existing.overwrite else "--resume"
     return f"the same command with {how} draws the rest"
-
-
-def with_progress_bar(batches: Iterable[Batch], count: int, done_before: int = 0) -> Iterator[Batch]:
-    """Pass batches on, and show on the terminal how many of `count` images have come, how fast, and how long the rest will take.
-
-    A run that is resumed begins with those that were there before.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]} images/s"),
-        TimeRemainingColumn(),
-    )
-    began = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("images", total=count, completed=done_before, rate="")
-        done = 0
-        for batch in batches:
-            yield batch
-            done += len(batch.images)
-            progress.update(task, completed=done_before + done, rate=f"{done / (time.monotonic() - began):,.0f}")

@@ -1,4 +1,7 @@
-"""A lock between processes that dies with its holder, so that no crash leaves one behind."""
+"""A lock between processes that the operating system releases when its holder ends, so that a crash leaves none behind.
+
+It is written here because importing filelock would take 40 of the 180 milliseconds in which gan-gen starts and draws.
+"""
 
 import errno
 import os
@@ -37,7 +40,7 @@ else:
         except BlockingIOError:
             return False
         except OSError as error:
-            if error.errno == errno.EBADF:  # NFS wants to write to what it locks (flock(2))
+            if error.errno == errno.EBADF:  # NFS locks only files opened for writing (flock(2))
                 raise _is_another_users(file.name) from error
             raise
         return True
@@ -45,10 +48,10 @@ else:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path`, created if need be, for the length of a `with` block; wait while someone else holds it.
+    """Hold the lock file at `path`, created if needed, during a `with` block; wait while someone else holds it.
 
-    The empty file stays: whoever waits for it would otherwise wait for a file that is gone. Raises OSError if the file cannot be
-    opened, is a link or no file at all, or its file system knows no locks.
+    The empty file stays: others may be waiting for it already. Raises OSError if the file cannot be opened, is a link or not a
+    file at all, or its file system has no locks.
     """
     with open(path, "ab", opener=_opened) as file:
         while not _is_lock_taken_now(file):
@@ -58,7 +61,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked_or_refused(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path` for the length of a `with` block, and remove it then; nobody ever waits for it.
+    """Hold the lock file at `path` during a `with` block, and remove it afterwards; nobody ever waits for it.
 
     Raises BlockingIOError if someone else holds it, and OSError as `locked` does.
     """
@@ -80,13 +83,13 @@ def locked_or_refused(path: Path) -> Iterator[None]:
         finally:
             if sys.platform == "win32":  # which removes no open file
                 file.close()
-            with suppress(OSError):  # it is empty and harms nobody
+            with suppress(OSError):  # it is empty and does no harm
                 path.unlink()
 
 
 @contextmanager
 def locked_where_possible(path: Path) -> Iterator[bool]:
-    """Do as `locked_or_refused` does, and yield True; where the file system knows no locks, yield False without one."""
+    """Do as `locked_or_refused` does and yield True; where the file system has no locks, yield False without one."""
     with ExitStack() as stack:
         try:
             stack.enter_context(locked_or_refused(path))
@@ -99,10 +102,10 @@ def locked_where_possible(path: Path) -> Iterator[bool]:
 
 
 def _opened(name: str, flags: int) -> int:
-    """Open a lock file, which is made if need be, but never where a link leads.
+    """Open a lock file, which is made if needed, but never through a link.
 
-    Another user's is opened for reading, which is enough to lock it. Raises PermissionError if that is not allowed either, and
-    OSError if something else than a file is there.
+    Another user's file is opened for reading, which is enough to lock it. Raises PermissionError if that is not allowed either,
+    and OSError if something else than a file is there.
     """
     try:
         descriptor = open_descriptor(name, flags, follows_link=False)

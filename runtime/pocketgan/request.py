@@ -7,12 +7,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from reprlib import repr as shortened
 from typing import TYPE_CHECKING
 
 from pocketgan.errors import RequestError
-from pocketgan.model.session import Provider
 
 if TYPE_CHECKING:
     from pocketgan.model.card import ModelCard
@@ -20,27 +18,6 @@ if TYPE_CHECKING:
 
 LARGEST_HEIGHT = 512
 """Pixels that images may be enlarged to: batches of larger ones would take too much memory."""
-
-
-class Format(StrEnum):
-    """What the images are written as."""
-
-    png = "png"
-    imagefolder = "imagefolder"
-    idx = "idx"
-    idx_gz = "idx.gz"
-    npz = "npz"
-    npy = "npy"
-    webdataset = "webdataset"
-    raw = "raw"
-
-
-STREAMED = (Format.png, Format.raw)
-"""The formats that can be written to standard output."""
-
-
-NAMED_BY_INDEX = (Format.png, Format.imagefolder)
-"""The formats whose file names tell the images' indices, so that runs of several ranges may share a folder."""
 
 
 class Existing(StrEnum):
@@ -95,33 +72,6 @@ def parse_grid(spec: str) -> Grid:
     if not match:
         raise RequestError(f"{shortened(spec)} is no grid: expected columns and rows of 1 to 9999 each, such as 10x10")
     return Grid(int(match[1]), int(match[2]))
-
-
-@dataclass(frozen=True)
-class DrawingRun:
-    """A selection of images, who draws them, and what becomes of them."""
-
-    model: str | None
-    """A name or a path; None for `model.onnx` here, else the bundled default."""
-    provider: Provider
-    threads: int | None
-    """None for the CPUs that this process may use."""
-    selection: Selection
-    folder: Path | None
-    """Where the files go, made if it is not there; None for no files."""
-    file_format: Format
-    existing: Existing
-    grid: Grid | None
-    """The first images on a sheet beside the files."""
-    has_walk: bool
-    """Whether an animation of the first images is made beside the files."""
-    to_stdout: bool
-    """Whether the images go to standard output, which is only for `folder` None."""
-    is_shown: bool
-    """Whether the first images are shown in the terminal."""
-    is_quiet: bool
-    has_report: bool
-    """Whether a report for programs goes to standard output at the end."""
 
 
 MOST_ENTRIES = 1000

@@ -466,7 +466,7 @@ def test_wrong_usage_is_exit_code_2_and_names_the_option(gan_gen: GanGen, argume
 def test_a_file_as_output_folder_is_refused(gan_gen: GanGen) -> None:
     Path("taken").write_bytes(b"mine")
     assert gan_gen.refusal("--out", "taken").endswith(
-        "error: output taken is a file, expected a folder or a name that is free: choose another --out\n"
+        "error: output taken is a file, expected a folder or a free name: choose another --out\n"
     )
     assert Path("taken").read_bytes() == b"mine"
 

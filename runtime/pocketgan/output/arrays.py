@@ -1,4 +1,4 @@
-"""Array files: a header, then a fixed number of bytes per image. IDX, NPY and raw files, which a stopped run can continue."""
+"""IDX, NPY and raw files: a header, then a fixed number of bytes per image, so a stopped run can be continued."""
 
 import io
 import os
@@ -21,28 +21,28 @@ from pocketgan.request import Existing
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """One such file: what stands in it."""
+    """What one file contains."""
 
     name: str
     header: bytes
     image_bytes: int
-    """Bytes for each image: its pixels, or its label."""
+    """Bytes of each image: its pixels, or its label."""
     contents: Callable[[Batch], NDArray[Any]]
-    """Returns what is written of a batch: [n, ...], C-contiguous."""
+    """Returns what is written for a batch: [n, ...], C-contiguous."""
 
 
 @dataclass(frozen=True)
 class ArrayFiles:
     """Files that belong together, such as images and their labels. They get their names when all are complete.
 
-    Until then each is `.NAME.part`, which a stopped or killed run leaves and a resumed one goes on with.
+    Until then each is `.NAME.part`, which a stopped or killed run leaves and a resumed one continues.
     """
 
     folder: Path
     indices: range
     files: tuple[ArrayFile, ...]
     others: tuple[str, ...] = ()
-    """Names of files that readers would take for part of these, which they are not: they go when these come."""
+    """Names of files that readers would take for part of these; they are removed when these are complete."""
     holds_labels: bool = True
 
     def file_of(self, index: int) -> None:
@@ -53,11 +53,11 @@ class ArrayFiles:
         return name in self._names()
 
     def existing(self) -> list[Path]:
-        """Return the files that are there by one of the names."""
+        """Return the files that exist by one of the names."""
         return [path for name in self._names() if os.path.lexists(path := self.folder / name)]
 
     def missing(self) -> list[range]:
-        """Return the indices that are not in all of the files yet. Raises OutputError if these cannot be read, or continued."""
+        """Return the indices that are not in all of the files yet. Raises OutputError if a file cannot be read or continued."""
         rest = self.indices[self._images_done() :]
         return [rest] if rest else []
 
@@ -67,7 +67,7 @@ class ArrayFiles:
             remove_file(self.folder / _part_name(name), "a file that a stopped run left unfinished")
 
     def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
-        """Write the images of the batches, all or those that were missing, and pass the batches on.
+        """Write the images of the batches, of all indices or of the missing ones, and pass the batches on.
 
         The files appear after the last batch. Memory does not grow with their number. Raises OutputError if a file cannot be
         written; what was written stays for a resumed run.
@@ -75,7 +75,7 @@ class ArrayFiles:
         done = self._images_done() if existing is Existing.resume else 0
         is_kept = {file.name: existing is Existing.resume and self._is_complete(file) for file in self.files}
         unfinished = [file for file in self.files if not is_kept[file.name]]
-        # All are closed, and so known to be complete, before the first gets its name.
+        # All are closed and on the disk, and so known to be complete, before the first gets its name.
         with ExitStack() as stack:
             writers = [stack.enter_context(self._continued(file, done)) for file in unfinished]
             for batch in batches:
@@ -96,7 +96,7 @@ class ArrayFiles:
         return min(len(self.indices) if self._is_complete(file) else self._images_in_part(file) for file in self.files)
 
     def _is_complete(self, file: ArrayFile) -> bool:
-        """Return whether a file has its name and size, and no other is begun in its place."""
+        """Return whether a file has its name and size, and no part of a new one exists."""
         path = self.folder / file.name
         with output_errors(path, "read"):
             is_begun, size = os.path.lexists(self._part(file)), os.path.getsize(path) if os.path.exists(path) else 0
@@ -118,7 +118,7 @@ class ArrayFiles:
 
     @contextmanager
     def _continued(self, file: ArrayFile, done: int) -> Iterator[Callable[[memoryview], None]]:
-        """Yield what writes into an unfinished file after its first `done` images; at the end it is complete, on the disk."""
+        """Yield a function that appends to an unfinished file after its first `done` images; at the end it is on the disk."""
         part = self._part(file)
         with output_errors(part), open_to_continue(part) if done else open_new_file(part) as contents:
             if done:
@@ -141,26 +141,25 @@ def _part_name(name: str) -> str:
 
 
 def image_pixels(batch: Batch) -> NDArray[np.uint8]:
-    """Return the images of a batch as they lie in a file: uint8 [n, H, W], C-contiguous."""
+    """Return the images of a batch as a file holds them: uint8 [n, H, W], C-contiguous."""
     return np.ascontiguousarray(batch.images)
 
 
 LARGEST_COUNT = 2**32 - 1
-_IMAGES_NAME = "images-idx3-ubyte"
-_UINT8, _INT32 = (8, "u1", "ubyte"), (12, ">i4", "int")  # the number of a type, numpy's name of it, and how files are named by it
+_UINT8, _INT32 = (8, "u1", "ubyte"), (12, ">i4", "int")  # a type's number in the header, numpy's name, and that in file names
 
 
 def idx_files(folder: Path, drawing: Drawing) -> ArrayFiles:
-    """Return the files that hold a drawing: images, and labels of images or of rows if the model has classes.
+    """Return the files `images-idx3-ubyte` uint8 [count, H, W] and, if the model has classes, `labels-idx1-ubyte` uint8 [count].
 
-    Labels above 255, which uint8 does not hold, are int32, and the name says so: `labels-idx1-int`. Raises OutputError if the
-    format does not hold that number of images.
+    Rows of text have `labels-idx2-ubyte` uint8 [count, characters]. If a label is above 255, labels are int32 and the name ends
+    with `-int`. Raises OutputError if the format cannot hold this number of images.
     """
     count, labels = drawing.selection.count, drawing.generator.card.labels
     if count > LARGEST_COUNT:
         raise OutputError(f"{count:,} images do not fit into an IDX file: expected at most {LARGEST_COUNT:,}; use --shard")
     height, width = drawing.size
-    files = [ArrayFile(_IMAGES_NAME, _header(_UINT8[0], count, height, width), height * width, image_pixels)]
+    files = [ArrayFile("images-idx3-ubyte", _header(_UINT8[0], count, height, width), height * width, image_pixels)]
     if labels:
         number, dtype, _ = kind = _UINT8 if max(labels) <= np.iinfo(np.uint8).max else _INT32
         sizes = (count,) if drawing.selection.text is None else (count, drawing.characters)
@@ -168,7 +167,7 @@ def idx_files(folder: Path, drawing: Drawing) -> ArrayFiles:
         files.append(
             ArrayFile(_labels_name(len(sizes), kind), _header(number, *sizes), label_bytes, partial(_idx_labels, dtype=dtype))
         )
-    # Readers take labels for those of the images that they lie beside.
+    # Readers would take other labels in the folder for those of these images.
     others = {_labels_name(dimensions, kind) for dimensions in (1, 2) for kind in (_UINT8, _INT32)} - {
         file.name for file in files
     }
@@ -192,7 +191,7 @@ _LABELS_NAME = "labels.npy"
 
 
 def npy_files(folder: Path, drawing: Drawing) -> ArrayFiles:
-    """Return the files that hold a drawing: `images.npy` uint8 [count, H, W] and, if the model has classes, `labels.npy`.
+    """Return the files `images.npy` uint8 [count, H, W] and, if the model has classes, `labels.npy`.
 
     Labels are int64 [count], or int64 [count, characters] for rows of text.
     """
@@ -201,20 +200,20 @@ def npy_files(folder: Path, drawing: Drawing) -> ArrayFiles:
     if drawing.generator.card.classes:
         shape = (count,) if drawing.selection.text is None else (count, drawing.characters)
         files.append(ArrayFile(_LABELS_NAME, npy_header("<i8", shape), 8 * drawing.characters, _npy_labels))
-    # Readers take labels for those of the images that they lie beside.
+    # Readers would take other labels in the folder for those of these images.
     others = {_LABELS_NAME} - {file.name for file in files}
     return ArrayFiles(folder, drawing.selection.indices, tuple(files), tuple(others))
 
 
 def raw_files(folder: Path, drawing: Drawing) -> ArrayFiles:
-    """Return the file that holds nothing but the pixels of a drawing, image after image, a byte each: `images.raw`."""
+    """Return the file `images.raw`, which holds nothing but pixels: image after image, row by row, a byte each."""
     height, width = drawing.size
     file = ArrayFile("images.raw", b"", height * width, image_pixels)
     return ArrayFiles(folder, drawing.selection.indices, (file,), holds_labels=False)
 
 
 def npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
-    """Return what stands before the data in a file of numpy (numpy.lib.format, version 1.0)."""
+    """Return the header of an NPY file (numpy.lib.format, version 1.0)."""
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": dtype, "fortran_order": False, "shape": shape})
     return header.getvalue()

@@ -1,12 +1,20 @@
-"""Which files each format stands for, and what all of them can do."""
+"""The output formats: one row for each, from which the choices of `--format`, its help and its files follow.
 
-from collections.abc import Generator, Iterable
+Only the standard library is imported at the top, because gan-gen reads this table before it knows what to do; the code that
+writes a format is imported when it is asked for. To add one, add a row, and a file with a function that returns its `Files`.
+"""
+
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
-from pocketgan.drawing import Drawing
-from pocketgan.generator import Batch
-from pocketgan.request import Existing, Format
+from pocketgan.request import Existing
+
+if TYPE_CHECKING:
+    from pocketgan.drawing import Drawing
+    from pocketgan.generator import Batch
 
 
 class Files(Protocol):
@@ -14,7 +22,7 @@ class Files(Protocol):
 
     @property
     def holds_labels(self) -> bool:
-        """Whether labels stand in these files, so that no others need tell them."""
+        """Whether these files contain the labels, so that no `labels.csv` is needed."""
 
     def file_of(self, index: int) -> str | None:
         """Return the path within the folder of the file that is one image; None if images share files."""
@@ -23,53 +31,125 @@ class Files(Protocol):
         """Return whether a file in the folder itself that has this name would be one of these."""
 
     def existing(self) -> Iterable[Path]:
-        """Return the files that are there already and would be replaced. Raises OutputError if it cannot look."""
+        """Return the files that exist already and would be replaced. Raises OutputError if the folder cannot be read."""
 
     def missing(self) -> list[range]:
-        """Return the indices that a resumed run has yet to draw, in order. Raises OutputError if it cannot look."""
+        """Return the indices that a resumed run has yet to draw, in order. Raises OutputError if a file cannot be read."""
 
     def discard_unfinished(self) -> None:
         """Remove what a stopped run has written of files that are not complete. Raises OutputError if that fails."""
 
-    def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
-        """Write batches, of all indices or of those missing, into the folder, which is there, and pass them on.
+    def write(self, batches: Iterable["Batch"], existing: Existing) -> Generator["Batch", None, None]:
+        """Write batches, of all indices or of the missing ones, into the folder, which exists, and pass them on.
 
-        Whoever does not take all of them closes the generator. Raises OutputError if that fails.
+        A caller that does not take all of them closes the generator. Raises OutputError if a file cannot be written.
         """
 
 
-def files_of(file_format: Format, folder: Path, drawing: Drawing) -> Files:
-    """Return the files that a drawing becomes in a folder. Raises OutputError if the format does not hold it.
+def _png(folder: Path, drawing: "Drawing") -> Files:
+    from pocketgan.output.png import PngFiles
 
-    Each format is imported when it is asked for: ten PNG files should not wait for what writes archives.
-    """
-    match file_format:
-        case Format.png | Format.imagefolder:
-            from pocketgan.output.png import PngFiles
+    return PngFiles(folder, drawing)
 
-            return PngFiles(folder, drawing, has_class_folders=file_format is Format.imagefolder)
-        case Format.idx:
-            from pocketgan.output.arrays import idx_files
 
-            return idx_files(folder, drawing)
-        case Format.idx_gz:
-            from pocketgan.output.archives import GzipFiles
-            from pocketgan.output.arrays import idx_files
+def _png_bytes(drawing: "Drawing", batch: "Batch") -> bytes:
+    from pocketgan.output.png import png_bytes
 
-            return GzipFiles(idx_files(folder, drawing))
-        case Format.npz:
-            from pocketgan.output.archives import NpzFile
+    return b"".join(png_bytes(drawing, batch))
 
-            return NpzFile(folder, drawing)
-        case Format.npy:
-            from pocketgan.output.arrays import npy_files
 
-            return npy_files(folder, drawing)
-        case Format.raw:
-            from pocketgan.output.arrays import raw_files
+def _imagefolder(folder: Path, drawing: "Drawing") -> Files:
+    from pocketgan.output.png import PngFiles
 
-            return raw_files(folder, drawing)
-        case Format.webdataset:
-            from pocketgan.output.archives import TarShards
+    return PngFiles(folder, drawing, has_class_folders=True)
 
-            return TarShards(folder, drawing)
+
+def _idx(folder: Path, drawing: "Drawing") -> Files:
+    from pocketgan.output.arrays import idx_files
+
+    return idx_files(folder, drawing)
+
+
+def _idx_gz(folder: Path, drawing: "Drawing") -> Files:
+    from pocketgan.output.archives import gzip_files
+    from pocketgan.output.arrays import idx_files
+
+    return gzip_files(idx_files(folder, drawing))
+
+
+def _npy(folder: Path, drawing: "Drawing") -> Files:
+    from pocketgan.output.arrays import npy_files
+
+    return npy_files(folder, drawing)
+
+
+def _npz(folder: Path, drawing: "Drawing") -> Files:
+    from pocketgan.output.archives import npz_file
+
+    return npz_file(folder, drawing)
+
+
+def _webdataset(folder: Path, drawing: "Drawing") -> Files:
+    from pocketgan.output.shards import tar_shards
+
+    return tar_shards(folder, drawing)
+
+
+def _parquet(folder: Path, drawing: "Drawing") -> Files:
+    from pocketgan.output.parquet import parquet_shards
+
+    return parquet_shards(folder, drawing)
+
+
+def _raw(folder: Path, drawing: "Drawing") -> Files:
+    from pocketgan.output.arrays import raw_files
+
+    return raw_files(folder, drawing)
+
+
+def _raw_bytes(drawing: "Drawing", batch: "Batch") -> bytes:
+    from pocketgan.output.arrays import image_pixels
+
+    return image_pixels(batch).tobytes()
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known of one format."""
+
+    name: str
+    about: str
+    """What it is, in a few words for `--help`."""
+    files: Callable[[Path, "Drawing"], Files]
+    """Returns the files that a drawing becomes in a folder. Raises OutputError if the format cannot hold it."""
+    is_named_by_index: bool = False
+    """Whether the file names contain the images' indices, so that runs of several ranges may share a folder."""
+    to_bytes: Callable[["Drawing", "Batch"], bytes] | None = None
+    """Returns what standard output gets for a batch; None if the format cannot be written there."""
+
+
+class Format(StrEnum):
+    """What the images are written as: the table of formats."""
+
+    png = Row("png", "a PNG file for each image", _png, is_named_by_index=True, to_bytes=_png_bytes)
+    imagefolder = Row("imagefolder", "the same in a folder for each class", _imagefolder, is_named_by_index=True)
+    idx = Row("idx", "MNIST's IDX files", _idx)
+    idx_gz = Row("idx.gz", "the same, compressed", _idx_gz)
+    npy = Row("npy", "NPY files", _npy)
+    npz = Row("npz", "one NPZ file", _npz)
+    webdataset = Row("webdataset", "tar files for WebDataset", _webdataset)
+    parquet = Row("parquet", "Parquet files for Hugging Face datasets", _parquet)
+    raw = Row("raw", "pixels alone", _raw, to_bytes=_raw_bytes)
+
+    row: Row
+
+    def __new__(cls, row: Row) -> Self:
+        """Return a member that has the name of its row, as it is written on a command line."""
+        member = str.__new__(cls, row.name)
+        member._value_ = row.name
+        member.row = row
+        return member
+
+
+STREAMED = tuple(member for member in Format if member.row.to_bytes is not None)
+"""The formats that can be written to standard output."""

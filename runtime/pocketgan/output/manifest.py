@@ -1,4 +1,4 @@
-"""The files beside the images: `manifest.json`, from which all can be drawn again, and `labels.csv`."""
+"""The files beside the images: `manifest.json`, which holds all that is needed to draw them again, and `labels.csv`."""
 
 import json
 import os
@@ -11,19 +11,20 @@ from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError
 from pocketgan.files import open_regular_file, output_errors, remove_file, whole_file
 from pocketgan.model.card import labels_in_names
-from pocketgan.request import DrawingRun
+from pocketgan.output.formats import Format
+from pocketgan.request import Grid
 from pocketgan.version import VERSION
 
-# Facts that tell people more, but on which no pixel and no file depends.
+# Facts for people, on which no pixel and no file depends.
 _NOT_COMPARED = ("pocketgan", "model_name", "command", "model_classes")
-# Stands in the manifest only as long as older files are being replaced: any of them may still be there.
+# Stands in the manifest only while older files are being replaced: any of them may still be there.
 _IS_REPLACING = "is_replacing_older_files"
 _LARGEST = 2**20
 
 
-def manifest_of(run: DrawingRun, drawing: Drawing) -> dict[str, object]:
-    """Return all that the files of a run depend on, and the command that draws them."""
-    selection, card = run.selection, drawing.generator.card
+def manifest_of(drawing: Drawing, file_format: Format, grid: Grid | None, has_walk: bool) -> dict[str, object]:
+    """Return everything that the files of a run depend on, and the command that draws them."""
+    selection, card = drawing.selection, drawing.generator.card
     table: dict[str, object] = {}
     if labels_in_names(card.classes) is None:
         table["model_classes"] = list(card.classes)
@@ -31,7 +32,7 @@ def manifest_of(run: DrawingRun, drawing: Drawing) -> dict[str, object]:
         table["labels"] = list(card.labels)
     return {
         "pocketgan": VERSION,
-        "command": command_of(run, drawing),
+        "command": _command(drawing, file_format, grid, has_walk),
         "model": drawing.generator.sha256,
         "model_name": card.name,
         "seed": selection.seed,
@@ -44,15 +45,15 @@ def manifest_of(run: DrawingRun, drawing: Drawing) -> dict[str, object]:
         "height": selection.height,
         "inverted": selection.is_inverted,
         "image_shape": list(drawing.size),
-        "format": run.file_format.value,
-        "grid": None if run.grid is None else str(run.grid),
-        "gif": run.has_walk,
+        "format": file_format.value,
+        "grid": None if grid is None else str(grid),
+        "gif": has_walk,
     }
 
 
-def command_of(run: DrawingRun, drawing: Drawing) -> str:
-    """Return the command that draws the same files again, into the folder `digits`, as a shell takes it."""
-    selection, path = run.selection, drawing.generator.path
+def _command(drawing: Drawing, file_format: Format, grid: Grid | None, has_walk: bool) -> str:
+    """Return the command that draws the same files again, into the folder `digits`, quoted for a shell."""
+    selection, path = drawing.selection, drawing.generator.path
     bundled = (name for name in pocketgan_models.names() if pocketgan_models.path(name) == path)
     options: list[tuple[str, object]] = [
         ("--model", next(bundled, path)),
@@ -67,27 +68,27 @@ def command_of(run: DrawingRun, drawing: Drawing) -> str:
     options.append(("--truncation", drawing.truncation))
     if selection.height is not None:
         options.append(("--size", selection.height))
-    options.append(("--format", run.file_format.value))
-    if run.grid is not None:
-        options.append(("--grid", run.grid))
-    flags = ["--invert"] * selection.is_inverted + ["--gif"] * run.has_walk
+    options.append(("--format", file_format.value))
+    if grid is not None:
+        options.append(("--grid", grid))
+    flags = ["--invert"] * selection.is_inverted + ["--gif"] * has_walk
     return shlex.join(["gan-gen", *(str(word) for option in options for word in option), *flags])
 
 
 def write_manifest(path: Path, manifest: Mapping[str, object], is_on_disk_at_once: bool, is_replacing: bool) -> None:
-    """Write a manifest, whole; `is_replacing` while older files are being replaced. Raises OutputError if that fails.
+    """Write a manifest, whole; `is_replacing` says that older files are being replaced. Raises OutputError if that fails.
 
-    If it must be on the disk at once, no power cut loses it afterwards, which takes some milliseconds.
+    With `is_on_disk_at_once` a power cut afterwards does not lose it, which takes some milliseconds.
     """
     contents = {**manifest, _IS_REPLACING: True} if is_replacing else manifest
-    # A fact a line, lists too.
+    # One fact a line, lists included.
     lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in contents.items())
     with whole_file(path, is_on_disk_at_once) as temporary:
         temporary.write_text(f"{{\n{lines}\n}}\n")
 
 
 def read_manifest(path: Path) -> dict[str, object] | None:
-    """Return a manifest, None if there is none. Raises OutputError if it cannot be read."""
+    """Return a manifest, or None if the file does not exist. Raises OutputError if it cannot be read."""
     try:
         with open_regular_file(path) as file:
             contents = json.loads(file.read(_LARGEST))
@@ -96,9 +97,9 @@ def read_manifest(path: Path) -> dict[str, object] | None:
     except OSError as error:
         raise OutputError(f"cannot read {path}: {error.strerror}; choose another --out") from error
     except (ValueError, RecursionError) as error:
-        raise OutputError(f"{path} is no manifest of gan-gen ({error}): use --overwrite, or another --out") from error
+        raise OutputError(f"{path} is not a manifest of gan-gen ({error}): use --overwrite, or another --out") from error
     if not isinstance(contents, dict):
-        raise OutputError(f"{path} is no manifest of gan-gen (it holds no object): use --overwrite, or another --out")
+        raise OutputError(f"{path} is not a manifest of gan-gen (it holds no object): use --overwrite, or another --out")
     return contents
 
 
@@ -108,7 +109,7 @@ def is_replacing(manifest: Mapping[str, object]) -> bool:
 
 
 def refuse_another_run(path: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> None:
-    """Raise OutputError, which lists the differences, unless the manifest found is of the run that is wanted."""
+    """Raise OutputError, which lists the differences, unless the manifest found is that of the run that is wanted."""
     differences = [
         f"{name} is {json.dumps(found.get(name))} there, {json.dumps(value)} asked for"
         for name, value in wanted.items()
@@ -116,7 +117,7 @@ def refuse_another_run(path: Path, found: Mapping[str, object], wanted: Mapping[
     ]
     if differences:
         raise OutputError(
-            f"cannot resume: {path} tells of another run, {'; '.join(differences)}: give the same options, or another --out"
+            f"cannot resume: {path} is of another run, {'; '.join(differences)}: give the same options, or another --out"
         )
 
 
@@ -127,8 +128,8 @@ _COLUMNS_OF_FILES = "file_name,index,label\n"
 def write_labels(target: Path, drawing: Drawing, file_of: Callable[[int], str | None]) -> None:
     """Write the labels of all images, whole: the class of each by its name, or the row's text.
 
-    `file_of` tells the path of an image's own file within the folder; where there is none, the column is left out. Memory does
-    not grow with their number. Raises OutputError if the file cannot be written.
+    `file_of` returns the path of an image's own file within the folder; for formats without such files it returns None and the
+    column is left out. Memory does not grow with the number of images. Raises OutputError if the file cannot be written.
     """
     indices = drawing.selection.indices
     # The fields are letters and digits, which need no quotes.
@@ -144,7 +145,7 @@ def write_labels(target: Path, drawing: Drawing, file_of: Callable[[int], str | 
 
 
 def remove_labels(target: Path) -> None:
-    """Remove labels of older images, if there are any that `write_labels` wrote. Raises OutputError if that fails."""
+    """Remove the labels of older images, if `write_labels` wrote them. Raises OutputError if that fails."""
     if not os.path.exists(target):
         return
     with output_errors(target, "read"), open_regular_file(target) as file:

@@ -1,6 +1,6 @@
 """PNG files of drawn images, one per image, in one folder or in one folder per class.
 
-The encoder is our own because it is 2.2 to 2.8 times as fast as Pillow's for images of this size.
+The encoder is our own because it is 2.2 to 2.8 times as fast as Pillow for images of this size (scripts/bench_endless.py).
 """
 
 import json
@@ -34,17 +34,17 @@ from pocketgan.threads import ordered_map
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _BITS, _GREY = 8, 0
 _DEFLATE, _ADAPTIVE_FILTERS, _NOT_INTERLACED = 0, 0, 0
-# Small images get no smaller by trying harder; it would take three times as long.
+# Higher levels take three times as long and make small images no smaller.
 _COMPRESSION_LEVEL = 1
 
 
 def encode_png(image: NDArray[np.uint8], keyword: str = "", text: str = "") -> bytes:
-    """Return a PNG file of an image, uint8 [H, W], 0 = black; with a `keyword`, of 1 to 79 Latin letters, and its Latin `text`.
+    """Return a PNG file of an image, uint8 [H, W], 0 = black, and if there is a `keyword`, with a text chunk of that name.
 
-    Equal arguments give equal bytes with the same zlib.
+    The keyword has 1 to 79 characters; it and the text are Latin-1. Equal arguments give equal bytes with the same zlib.
     """
     height, width = image.shape
-    # Each row after a byte that says how it is filtered: not at all.
+    # Before each row stands its filter: 0 for none.
     rows = np.zeros((height, width + 1), np.uint8)
     rows[:, 1:] = image
     header = struct.pack(">IIBBBBB", width, height, _BITS, _GREY, _DEFLATE, _ADAPTIVE_FILTERS, _NOT_INTERLACED)
@@ -62,20 +62,19 @@ PNG_END = _chunk(b"IEND", b"")
 """The last chunk of every PNG file."""
 
 
-KEYWORD = "pocketgan"
-"""Of the text in each file."""
+_KEYWORD = "pocketgan"
 
 
 def png_bytes(drawing: Drawing, batch: Batch) -> list[bytes]:
-    """Return each image of a batch as a PNG file, whose text `pocketgan` says in JSON what it was drawn from.
+    """Return each image of a batch as a PNG file, whose text chunk `pocketgan` says in JSON what it was drawn from.
 
     That is all of `Drawing.about`, the index, and the class or the row's text.
     """
-    return [encode_png(image, KEYWORD, text_of(drawing, index)) for index, image in enumerate(batch.images, batch.start)]
+    return [encode_png(image, _KEYWORD, text_of(drawing, index)) for index, image in enumerate(batch.images, batch.start)]
 
 
 def text_of(drawing: Drawing, index: int) -> str:
-    """Return what an image's file says in its text, as JSON."""
+    """Return the text of an image's file, JSON."""
     kind, name = "class" if drawing.selection.text is None else "text", drawing.name(index)
     return json.dumps({**drawing.about, "index": index, **({} if name is None else {kind: name})})
 
@@ -89,22 +88,20 @@ def encoded(drawing: Drawing, batches: Iterable[Batch]) -> Generator[tuple[Batch
     yield from ordered_map(encode, batches, drawing.threads)
 
 
-_PNG_NAME = re.compile(r"([0-9]{8,})(?:_([A-Za-z0-9]+))?\.png")
-_CLASS_NAME = re.compile(r"[A-Za-z0-9]+")
-# Of a PNG file: far more than what comes before the pixels, and far less than a large picture.
-_HEAD_BYTES = 8192
-
-
 def png_name(index: int, class_name: str | None) -> str:
     """Return the file name of an image: `00000007.png`, or with its class or text `00000007_3.png`."""
     return f"{index:08d}.png" if class_name is None else f"{index:08d}_{class_name}.png"
 
 
+_PNG_NAME = re.compile(r"([0-9]{8,})(?:_([A-Za-z0-9]+))?\.png")
+_CLASS_NAME = re.compile(r"[A-Za-z0-9]+")
+
+
 @dataclass(frozen=True)
 class PngFiles:
-    """The PNG files of a drawing. Each is named by its index and class, or by the row's index and its text.
+    """The PNG files of a drawing. Each is named by its index and its class or text.
 
-    With folders by class these stand in the folder, as torchvision's ImageFolder and others read them: `7/00000007_7.png`.
+    With `has_class_folders` they lie in one folder per class, as torchvision's ImageFolder reads them: `7/00000007_7.png`.
     """
 
     folder: Path
@@ -113,20 +110,19 @@ class PngFiles:
     holds_labels: bool = False
 
     def __post_init__(self) -> None:
-        """Raise OutputError for class folders of a model that has no classes, and for one that is a link."""
+        """Raise OutputError for class folders of a model without classes, and for a class folder that is a link."""
         if not self.has_class_folders:
             return
         if not self.drawing.generator.card.classes:
             raise OutputError(
-                f"model {self.drawing.generator.card.name} has no classes to make a folder for each: use --format png, "
-                "or another model"
+                f"model {self.drawing.generator.card.name} has no classes to make folders for: use --format png, or another model"
             )
         for folder in self._folders():
             if os.path.islink(folder):  # to files that are not this run's to write or replace
                 raise OutputError(f"{folder} is a symbolic link, expected a folder: move it away, or choose another --out")
 
     def file_of(self, index: int) -> str:
-        """Return the path of an image's file within the folder, as `7/00000007_7.png` or without the first part."""
+        """Return the path of an image's file within the folder: `00000007_7.png`, or with class folders `7/00000007_7.png`."""
         class_name = self.drawing.name(index)
         file_name = png_name(index, class_name)
         return f"{class_name}/{file_name}" if self.has_class_folders else file_name
@@ -136,16 +132,16 @@ class PngFiles:
         return self._index(name) is not None
 
     def existing(self) -> Iterator[Path]:
-        """Yield the PNG files that are there of images of these indices, of any class. Raises OutputError if it cannot look."""
+        """Yield the existing PNG files of these indices, of any class. Raises OutputError if a folder cannot be read."""
         return (path for _, path in self._found())
 
     def missing(self) -> list[range]:
-        """Return the indices of the images that are not there as whole files.
+        """Return the indices of the images that do not exist as whole files.
 
-        Raises OutputError if it cannot look, or if an image is there that some other run drew.
+        Raises OutputError if a file or folder cannot be read, or if one of the images was drawn by another run.
         """
         indices = self.drawing.selection.indices
-        # With one more at each end, so that every gap has a beginning and an end.
+        # One more at each end, so that every gap has a beginning and an end.
         is_there = np.ones(len(indices) + 2, bool)
         is_there[1:-1] = False
         for index, path in self._found():
@@ -158,19 +154,19 @@ class PngFiles:
         """Do nothing: what is not complete is a temporary file."""
 
     def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
-        """Write images, by as many threads as draw, and pass the batches on, whose files are complete then.
+        """Write images with as many threads as draw, and pass each batch on when its files are complete.
 
-        A kill leaves whole files only, and hidden others that a resumed run removes. Where older files are replaced, those of
-        another class go once the image of the same index is there: an index has one image. Raises OutputError if a file cannot be
-        written or removed.
+        A kill leaves whole files and hidden temporary ones, which a resumed run removes. When older files are replaced, an image
+        of the same index and another class is removed once the new one exists. Raises OutputError if a file cannot be written or
+        removed.
         """
         folders = self._folders()
         if self.has_class_folders:
             for folder in folders:
                 prepare_folder(folder)
-                remove_temporaries(folder, self.is_ours)
+                remove_temporaries(folder, self.is_ours, is_alone=True)
         older = self._older() if existing is Existing.overwrite else {}
-        # Threads that would have no batch to write take milliseconds to start.
+        # No more threads than batches: each takes milliseconds to start.
         batches_of_all = -(-self.drawing.selection.count * self.drawing.characters // self.drawing.calls.batch_size)
         threads = min(self.drawing.threads, batches_of_all)
 
@@ -182,18 +178,18 @@ class PngFiles:
         if self.has_class_folders and existing is Existing.overwrite:
             of_classes = {self.folder / name for name in self.drawing.generator.card.classes}
             for folder in (of_classes | {path.parent for paths in older.values() for path in paths}) - folders:
-                with suppress(OSError):  # it is not there, or there are other files in it
+                with suppress(OSError):  # it does not exist, or holds other files
                     folder.rmdir()
 
     def _folders(self) -> set[Path]:
-        """Return the folders that get files, none besides: torchvision's ImageFolder refuses an empty one."""
+        """Return the folders that get files, and no others: torchvision's ImageFolder refuses an empty one."""
         return {(self.folder / self.file_of(index)).parent for index in self.drawing.one_of_each_class}
 
     def _older(self) -> dict[int, list[Path]]:
-        """Return images of these indices that another run drew, under names that this one does not use, by index."""
+        """Return the images that another run drew of these indices under names that this run does not use, by index."""
         older: dict[int, list[Path]] = {}
         for index, path in self._found():
-            if path != self.folder / self.file_of(index) and f"tEXt{KEYWORD}\0".encode() in _ends(path)[0]:
+            if path != self.folder / self.file_of(index) and f"tEXt{_KEYWORD}\0".encode() in _ends(path)[0]:
                 older.setdefault(index, []).append(path)
         return older
 
@@ -204,7 +200,7 @@ class PngFiles:
                 remove_file(other, "an older image of the same index")
 
     def _found(self) -> Iterator[tuple[int, Path]]:
-        """Yield index and path of each PNG file that is there of these indices, of any class."""
+        """Yield index and path of each existing PNG file of these indices, of any class."""
         if not self.has_class_folders:
             yield from (
                 (index, self.folder / name) for name in file_names(self.folder) if (index := self._index(name)) is not None
@@ -215,21 +211,21 @@ class PngFiles:
                 continue
             for name in file_names(self.folder / class_name):
                 index = self._index(name)
-                # Files that are not named by their folder are somebody else's.
+                # Files whose class is not that of their folder are not ours.
                 if index is not None and name == png_name(index, class_name):
                     yield index, self.folder / class_name / name
 
     def _index(self, name: str) -> int | None:
-        """Return which of these images a file name is of, or None."""
+        """Return the index in a file name, or None if it is not the name of one of these images."""
         match = _PNG_NAME.fullmatch(name)
         if not match or name != png_name(int(match[1]), match[2]):
             return None
         return int(match[1]) if int(match[1]) in self.drawing.selection.indices else None
 
     def _is_there(self, path: Path, index: int) -> bool:
-        """Return whether a file is whole: one that a power cut took the end of lacks its last chunk.
+        """Return whether a file is whole: after a power cut it may lack its last chunk.
 
-        Raises OutputError if it says that it is another image than that of this index.
+        Raises OutputError if its text says that it is another image than that of this index.
         """
         head, tail = _ends(path)
         if tail != PNG_END:
@@ -239,8 +235,12 @@ class PngFiles:
         return True
 
 
+# Far more than what comes before the pixels, and far less than a large picture.
+_HEAD_BYTES = 8192
+
+
 def _ends(file: Path) -> tuple[bytes, bytes]:
-    """Return the first bytes of a file, and as many of the last ones as the last chunk of a PNG file has."""
+    """Return the first bytes of a file, and from its end as many as the last chunk of a PNG file has."""
     with output_errors(file, "read"), open_regular_file(file) as contents:
         head = contents.read(_HEAD_BYTES)
         size = contents.seek(0, os.SEEK_END)

@@ -15,7 +15,7 @@ from pocketgan.request import Grid
 if TYPE_CHECKING:
     from PIL.Image import Image  # Pillow is imported where it is used: PNG files of single images do without
 
-# Small images are enlarged to about this height, large ones are shown as they are.
+# Small images are enlarged to about this height; large ones keep their size.
 _SHOWN_HEIGHT = 112
 _LARGEST_SCALE = 4
 _MOST_PIXELS = 2**26
@@ -23,7 +23,7 @@ _GAP = 2
 
 
 def shown_scale(height: int) -> int:
-    """Return how many times as large images of a height are shown to people: 1 to 4."""
+    """Return by which factor images of a height are enlarged for people to look at: 1 to 4."""
     return max(1, min(_LARGEST_SCALE, _SHOWN_HEIGHT // height))
 
 
@@ -47,7 +47,7 @@ def write_sheet(target: Path, drawing: Drawing, grid: Grid) -> None:
 
 
 def write_grid(target: Path, images: NDArray[np.uint8], columns: int) -> None:
-    """Write images uint8 [N, H, W] as one sheet of so many columns, a PNG file. Raises OutputError if that fails."""
+    """Write images uint8 [N, H, W] as one PNG sheet with this number of columns. Raises OutputError if that fails."""
     count, height, width = images.shape
     fitting = math.isqrt(_MOST_PIXELS // (count * (height + _GAP) * (width + _GAP))) or 1
     with whole_file(target) as temporary:

@@ -1,4 +1,4 @@
-"""Images on standard output, for the program at the other end of a pipe: pixels alone, or PNG files one after the other."""
+"""Images on standard output, for the program at the other end of a pipe."""
 
 import os
 import sys
@@ -9,34 +9,33 @@ from functools import partial
 from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError
 from pocketgan.generator import Batch
-from pocketgan.output.arrays import image_pixels
-from pocketgan.output.png import encoded
-from pocketgan.request import Format
+from pocketgan.output.formats import Format
+from pocketgan.threads import ordered_map
 
 _STDOUT, _STDERR = 1, 2
 
 
 def write_to_stdout(batches: Iterable[Batch], drawing: Drawing, file_format: Format) -> Generator[Batch, None, None]:
-    """Write the images of batches to standard output and pass the batches on.
+    """Write the images of batches to standard output, in a format of STREAMED, and pass the batches on.
 
-    As `raw`, each image is H*W bytes, a byte for each pixel, row by row; as `png`, each is a PNG file. Until the end nothing else
-    in this process can write there. Raises OutputError if standard output is a terminal or cannot be written.
+    Images are encoded by as many threads as draw. Until the end nothing else in this process can write there. Raises OutputError
+    if standard output is a terminal or cannot be written.
     """
-    with _only_for_images() as write:
-        if file_format is Format.raw:
-            for batch in batches:
-                write(image_pixels(batch).tobytes())
-                yield batch
-        else:
-            with closing(encoded(drawing, batches)) as files_of_batches:
-                for batch, files in files_of_batches:
-                    write(b"".join(files))
-                    yield batch
+    to_bytes = file_format.row.to_bytes
+    assert to_bytes is not None, f"{file_format} cannot be written to standard output"
+
+    def encode(batch: Batch) -> tuple[Batch, bytes]:
+        return batch, to_bytes(drawing, batch)
+
+    with _only_for_images() as write, closing(ordered_map(encode, batches, drawing.threads)) as encoded:
+        for batch, data in encoded:
+            write(data)
+            yield batch
 
 
 @contextmanager
 def _only_for_images() -> Iterator[Callable[[bytes], None]]:
-    """Yield what writes to standard output, while all else that is printed in this process goes to standard error."""
+    """Yield a function that writes to standard output, while everything else that this process prints goes to standard error."""
     if sys.stdout is None:
         raise OutputError("cannot write to standard output: it is closed")
     try:
@@ -47,7 +46,7 @@ def _only_for_images() -> Iterator[Callable[[bytes], None]]:
     except OSError as error:
         raise OutputError(f"cannot write to standard output: {error.strerror}") from error
     try:
-        # A closed standard error takes nothing; then what is printed is lost, but never among the images.
+        # If standard error is closed, what others print is lost, but it never gets among the images.
         try:
             os.dup2(_STDERR, _STDOUT)
         except OSError:
@@ -62,7 +61,7 @@ def _only_for_images() -> Iterator[Callable[[bytes], None]]:
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    """Write to a descriptor at once, a pipe's share at a time. Raises OutputError if that fails."""
+    """Write all data to a descriptor, of which a pipe may take only a part at a time. Raises OutputError if that fails."""
     rest = memoryview(data)
     try:
         while rest:

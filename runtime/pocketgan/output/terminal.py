@@ -1,4 +1,4 @@
-"""Images as a picture on a terminal: by a graphics protocol, or by characters with two pixels in each.
+"""Images on a terminal: by a graphics protocol, or by characters that show two pixels each.
 
 Sources: "Terminal graphics protocol" in kitty's documentation; "Inline Images Protocol" in iTerm2's documentation; no-color.org,
 which asks for no colours and so forbids no graphics.
@@ -19,34 +19,34 @@ from pocketgan.output.png import encode_png
 if TYPE_CHECKING:
     from rich.console import Console
 
-# By which half of a character is light: none, the lower, the upper, both.
+# Indexed by which half of a character is light: none, the lower, the upper, both.
 _HALF_BLOCKS = " ▄▀█"
 _LIGHT = 128
 _ASCII_RAMP = " .:-=+*#%@"
 _UNKNOWN_WIDTH = 80
 _MULTIPLEXERS = "TMUX", "STY", "ZELLIJ"
 _TERMS_WITHOUT_GRAPHICS = "tmux", "screen", "dumb", "unknown"
-# A PNG file (f=100) to be shown at once (a=T) and not answered (q=2): the shell would take an answer for typed.
+# A PNG file (f=100), shown at once (a=T) and without a response (q=2), which the shell would take for typed text.
 _KITTY_KEYS = "a=T,f=100,q=2,"
 _CHUNK = 4096
 # Few characters are narrower, and kitty cuts off what does not fit.
 _CHARACTER_WIDTH = 8
 _SHEET_COLUMNS, _SHEET_GAP = 10, 2
 _ENLARGED_HEIGHT = 112
-# iTerm2 takes no escape sequence of more than a megabyte.
+# iTerm2 accepts no escape sequence of more than a megabyte.
 _SHEET_HEIGHT = 1000
 
 
 def show_images(images: NDArray[np.uint8], file: TextIO, environment: Mapping[str, str] = os.environ) -> None:
-    """Draw images, uint8 [N, H, W] with N >= 1, 0 = black, as many abreast as fit; a wider one is reduced.
+    """Draw images, uint8 [N, H, W] with N >= 1, 0 = black, as many side by side as fit; one that is wider is reduced.
 
-    A terminal with a graphics protocol gets contact sheets, another one half blocks in greys. Where there are no colours, or
-    `file` is no terminal, they are black and white without escape sequences; where half blocks cannot be encoded, ASCII. Raises
-    OutputError if the file cannot be written.
+    A terminal with a graphics protocol gets contact sheets, another one half blocks in greys. Without colours, or if `file`
+    is not a terminal, half blocks are black and white without escape sequences; where they cannot be encoded, ASCII is used.
+    Raises OutputError if the file cannot be written.
     """
     from rich.console import Console
 
-    # What is no terminal gets no escape sequences, whatever FORCE_COLOR says.
+    # Only a terminal gets escape sequences, whatever FORCE_COLOR says.
     console = Console(file=file, force_terminal=file.isatty(), force_jupyter=False, _environ=environment)
     width = console.width = console.width if console.width > 0 else _UNKNOWN_WIDTH
     protocol = _graphics_protocol(environment) if console.is_terminal else None
@@ -61,13 +61,13 @@ def show_images(images: NDArray[np.uint8], file: TextIO, environment: Mapping[st
 
 
 def _graphics_protocol(environment: Mapping[str, str]) -> Callable[[bytes], str] | None:
-    """Return what makes escape sequences of a PNG file for this terminal, None if it would not show them."""
+    """Return the function that turns a PNG file into escape sequences for this terminal; None if it would not show them."""
     term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
     if any(map(environment.get, _MULTIPLEXERS)) or term.startswith(_TERMS_WITHOUT_GRAPHICS):
         return None
     if term in ("xterm-kitty", "xterm-ghostty"):
         return _kitty_sequences
-    # The other variables may be those of a terminal that this one was started from.
+    # The other variables may be inherited from the terminal in which this one was started.
     if program:
         return {"ghostty": _kitty_sequences, "iTerm.app": _iterm2_sequence, "WezTerm": _iterm2_sequence}.get(program)
     if environment.get("KITTY_WINDOW_ID"):
@@ -88,7 +88,7 @@ def _iterm2_sequence(png: bytes) -> str:
 
 
 def _sheets(images: NDArray[np.uint8], pixels: int) -> Iterator[bytes]:
-    """Yield contact sheets as PNG files, no wider than so many pixels, with small images enlarged as far as that allows."""
+    """Yield contact sheets as PNG files, at most `pixels` wide, with small images enlarged as far as that allows."""
     from pocketgan.output.sheet import contact_sheet
 
     images = _no_wider(images, pixels - 2 * _SHEET_GAP)
@@ -103,7 +103,7 @@ def _sheets(images: NDArray[np.uint8], pixels: int) -> Iterator[bytes]:
 
 
 def _no_wider(images: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    """Return images that are wider than so many pixels reduced to that width, with Lanczos's filter, others as they are."""
+    """Return images at most `width` pixels wide: wider ones are reduced with Lanczos's filter."""
     if images.shape[2] <= width:
         return images
     from PIL import Image
@@ -113,7 +113,7 @@ def _no_wider(images: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 
 
 def _draw_characters(images: NDArray[np.uint8], console: "Console", file: TextIO, width: int) -> None:
-    """Write two pixels of the images, uint8 [N, H, W], as each character, in the best way that the file allows."""
+    """Write images, uint8 [N, H, W], with two pixels in each character, in the best way that the file allows."""
     count, height, columns = images.shape
     # Each character's upper pixel and lower one: [N, ceil(H / 2), W, 2].
     cells = np.pad(images, ((0, 0), (0, height % 2), (0, 0))).reshape(count, -1, 2, columns).swapaxes(2, 3)
@@ -141,7 +141,7 @@ def _print_greys(cells: NDArray[np.uint8], console: "Console", width: int) -> No
 
 
 def _lines(cells: NDArray[Any], width: int) -> Iterator[NDArray[Any]]:
-    """Yield the images' parts of each line, [as many as fit, W, ...], and none for the empty line between two rows of images."""
+    """Yield the cells of each line, [images side by side, W, ...]; an empty line stands between two rows of images."""
     fitting = max(1, (width + 1) // (cells.shape[2] + 1))
     for start in range(0, len(cells), fitting):
         if start:

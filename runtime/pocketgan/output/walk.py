@@ -1,6 +1,6 @@
 """An animation that walks through the latents from each of the first images to the next, as a looping GIF file.
 
-The GIF container is written here, because Pillow keeps all frames in memory.
+Pillow compresses the frames; the GIF container around them is written here, because Pillow keeps all frames in memory.
 """
 
 import struct
@@ -19,6 +19,34 @@ from pocketgan.generator import Generator
 from pocketgan.latents import LARGEST_TICK, LATENT_STEP, latent_ticks
 from pocketgan.output.sheet import shown_scale
 
+MOST_STATIONS = 100
+"""Images that a walk goes through, the first ones."""
+
+_STEPS = 16
+_FRAME_MILLISECONDS = 60  # about a second from one image to the next
+
+
+def write_walk(target: Path, drawing: Drawing) -> None:
+    """Write a walk through the first images or rows of a drawing, which are among its frames, pixel for pixel.
+
+    Images of the model's own size are enlarged up to four times. Raises RequestError for a single image, and OutputError if the
+    file cannot be written.
+    """
+    selection, stations = drawing.selection, drawing.selection.indices[:MOST_STATIONS]
+    labels = drawing.labels(stations)
+    frames = walk(
+        drawing.generator,
+        stations,
+        drawing.characters,
+        None if labels is None else labels.reshape(len(stations), drawing.characters),
+        selection.seed,
+        selection.truncation,
+        _STEPS,
+    )
+    scale = shown_scale(drawing.size[0]) if selection.height is None else 1
+    shown = (finished_image(frame, selection.height, selection.is_inverted) for frame in frames)
+    write_gif(target, shown, scale, _FRAME_MILLISECONDS)
+
 
 def walk(
     generator: Generator,
@@ -29,22 +57,22 @@ def walk(
     truncation: float,
     steps: int,
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield `len(rows) * steps` frames uint8 [H, length * W], 0 = background; after the last, the first comes again.
+    """Yield `len(rows) * steps` frames uint8 [H, length * W], 0 = background; the last leads back to the first.
 
-    Frame `k * steps` is row `rows[k]`: the images from index `rows[k] * length` side by side, as `text_rows` has them, or with a
-    `length` of 1 one image, as `Generator.generate` has it. `labels` are their classes, int64 [len(rows), length], or None for a
-    model without. The frames between lead to the next row, those after the last row to the first: see `latents_between`. Where
+    Frame `k * steps` is row `rows[k]`: the images from index `rows[k] * length` side by side, as `text_rows` draws them, or with
+    a `length` of 1 one image, as `Generator.generate` draws it. `labels` are their classes, int64 [len(rows), length]; None for
+    a model without. The frames between lead to the next row, those after the last row to the first: see `latents_between`. Where
     the class changes, images of both, of the same latents, fade into each other during the middle half of the way.
 
     Memory grows neither with the rows nor with `steps`. Raises RequestError, before anything is drawn, if an argument is out of
-    its range, labels are not those of the rows, or there is only one row, from which no way leads.
+    its range, labels do not fit the rows, or there is only one row, from which a walk leads nowhere.
     """
     check_address(seed, rows.start * length, len(rows) * length)
     if len(rows) < 2:
         raise RequestError("a walk from an image to itself does not move: expected a count of at least 2")
     if steps < 1:
         raise RequestError(f"steps {steps} is out of range: expected at least 1")
-    truncation_units(truncation)  # only to refuse one that is out of range
+    truncation_units(truncation)  # raises if it is out of range
     _check_labels(generator, labels, (len(rows), length))
 
     def frames() -> Iterator[NDArray[np.uint8]]:
@@ -68,12 +96,12 @@ def walk(
 def latents_between(here: NDArray[np.int8], there: NDArray[np.int8], taken: NDArray[np.int64], steps: int) -> NDArray[np.float32]:
     """Return the latents after each number of steps `taken`, int64 [n], of `steps` from `here` to `there`: float32 [n, ...].
 
-    `here` and `there` are ticks, see `latent_ticks`, of one shape, which the result has after its first axis. It is on their
-    grid. After j of s steps it is ((s - j) * here + j * there) / sqrt((s - j)^2 + j^2): the variance of independent normal
-    latents stays what it is on a straight way of equal steps, without the divisor, only at its ends.
+    `here` and `there` are ticks, see `latent_ticks`, of one shape, which the result has after its first axis; it is on the same
+    grid. After j of s steps it is ((s - j) * here + j * there) / sqrt((s - j)^2 + j^2): the divisor keeps the variance of
+    independent normal latents, which plain linear interpolation keeps only at the ends.
 
-    A spherical way (T. White, "Sampling Generative Networks", 2016) is much the same, but takes sines, which differ from one C
-    library to another. Sums, products, quotients and square roots are rounded alike on every machine (IEEE 754, clause 5.4.1).
+    Spherical interpolation (T. White, "Sampling Generative Networks", 2016) gives much the same, but takes sines, which differ
+    from one C library to another. Sums, products, quotients and square roots are rounded alike everywhere (IEEE 754, 5.4.1).
     """
     ahead = taken.astype(np.float64).reshape(-1, *(1 for _ in here.shape))
     behind = steps - ahead
@@ -84,14 +112,14 @@ def latents_between(here: NDArray[np.int8], there: NDArray[np.int8], taken: NDAr
 
 
 def _check_labels(generator: Generator, labels: NDArray[np.int64] | None, shape: tuple[int, int]) -> None:
-    """Raise RequestError unless these are classes of the model for rows and images of such a number."""
+    """Raise RequestError unless these are labels of the model for rows and images of this shape."""
     if labels is None:
         if generator.card.classes:
             raise RequestError(f"model {generator.card.name} has {len(generator.card.classes)} classes: expected labels")
     elif labels.shape != shape or labels.dtype != np.int64:
         raise RequestError(f"labels of shape {labels.shape} and type {labels.dtype}: expected int64 of shape {shape}")
     else:
-        generator.labels(0, 1, labels.ravel())  # only to refuse those that the model does not have
+        generator.labels(0, 1, labels.ravel())  # raises for those that the model does not have
 
 
 def _cross_faded(
@@ -108,7 +136,7 @@ def _cross_faded(
     `taken` is int64 [n], as in `latents_between`.
     """
     before, after = np.tile(here, len(taken)), np.tile(there, len(taken))
-    # Two classes through each other look like neither, so not for long: a quarter of the way shows one, a quarter the other.
+    # A mixture of two classes looks like neither, so it lasts half of the way: a quarter shows one class, a quarter the other.
     whole = 2 * steps
     share = (4 * taken - steps).clip(0, whole).repeat(len(here))  # of the class after, in parts of `whole`
     images = generator.draw_latents(z, np.where(share < whole, before, after))
@@ -125,15 +153,15 @@ _LONGEST_DELAY = 2**16 - 1
 _BITS = 8
 _GREYS = bytes(grey for grey in range(2**_BITS) for _ in "rgb")
 _HAS_COLOURS = 0x80 | (_BITS - 1) << 4 | (_BITS - 1)
-_FOR_EVER = 0
+_FOREVER = 0
 _STAYS = 1 << 2  # a frame lies on those before it
 
 
 def write_gif(target: Path, frames: Iterable[NDArray[np.uint8]], scale: int, frame_milliseconds: int) -> None:
-    """Write frames as a GIF file that repeats them for ever, each pixel as `scale` by `scale` pixels.
+    """Write frames as a GIF file that repeats them forever, each pixel as `scale` by `scale` pixels.
 
     They are uint8 [H, W], 0 = black, at least one and all of one shape, and can be read back exactly. Each is shown for
-    `frame_milliseconds`, rounded to hundredths of a second, of which it is at least one; browsers take less than two for ten.
+    `frame_milliseconds`, rounded to hundredths of a second, at least one; browsers show those of under two hundredths for ten.
     Only two frames are kept at a time. Equal frames give equal bytes with the same Pillow. Raises OutputError if the file cannot
     be written or the frames are larger than a GIF can be.
     """
@@ -149,58 +177,29 @@ def write_gif(target: Path, frames: Iterable[NDArray[np.uint8]], scale: int, fra
 
 
 def _beginning(target: Path, width: int, height: int) -> bytes:
-    """Return what comes before the first frame: the size, the 256 greys, and that all is to be repeated."""
+    """Return what comes before the first frame: the size, the 256 greys, and the instruction to repeat all frames."""
     if max(width, height) > _LARGEST_SIDE:
         raise OutputError(f"cannot write {target}: {width}x{height} pixels, but a GIF has at most {_LARGEST_SIDE} each way")
     screen = struct.pack("<HHBBB", width, height, _HAS_COLOURS, 0, 0)
-    return b"GIF89a" + screen + _GREYS + b"!\xff\x0bNETSCAPE2.0" + struct.pack("<BBHB", 3, 1, _FOR_EVER, 0)
+    return b"GIF89a" + screen + _GREYS + b"!\xff\x0bNETSCAPE2.0" + struct.pack("<BBHB", 3, 1, _FOREVER, 0)
 
 
 def _frame(frame: NDArray[np.uint8], before: NDArray[np.uint8] | None, scale: int, delay: int) -> bytes:
     """Return one frame: the smallest rectangle that holds all pixels that differ from the frame before."""
-    from PIL import Image  # some milliseconds, which no other format need wait for
+    from PIL import Image  # takes some milliseconds, and only this needs it
 
     top, bottom, left, right = (0, frame.shape[0], 0, frame.shape[1]) if before is None else _changed(frame != before)
     enlarged = frame[top:bottom, left:right].repeat(scale, axis=0).repeat(scale, axis=1)
     control = b"!\xf9\x04" + struct.pack("<BHBB", _STAYS, delay, 0, 0)
     place = b"," + struct.pack("<HHHHB", left * scale, top * scale, enlarged.shape[1], enlarged.shape[0], 0)
-    # Arguments of Pillow's encoder: the pixels' kind, their bits, and 0 for rows in their order.
+    # Arguments of Pillow's encoder: the kind of the pixels, their bits, and 0 for rows that are not interlaced.
     data = Image.fromarray(enlarged).tobytes("gif", "L", _BITS, 0)
     return control + place + bytes([_BITS]) + data + b"\0"
 
 
 def _changed(differs: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """Return top, bottom, left and right of the smallest rectangle around all that is true; of one pixel if nothing is."""
+    """Return top, bottom, left and right of the smallest rectangle around all true values; one pixel if there are none."""
     rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
     if not len(rows):
-        return 0, 1, 0, 1  # a frame of no size is not allowed
+        return 0, 1, 0, 1  # a frame must not be empty
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-
-
-MOST_STATIONS = 100
-"""Images that a walk goes through, the first ones."""
-
-_STEPS = 16
-_FRAME_MILLISECONDS = 60  # a step of a second, about
-
-
-def write_walk(target: Path, drawing: Drawing) -> None:
-    """Write a walk through the first images or rows of a drawing, which are among its frames pixel for pixel.
-
-    Images of the model's own size are shown up to four times as large. Raises RequestError for a single image, and OutputError if
-    the file cannot be written.
-    """
-    selection, stations = drawing.selection, drawing.selection.indices[:MOST_STATIONS]
-    labels = drawing.labels(stations)
-    frames = walk(
-        drawing.generator,
-        stations,
-        drawing.characters,
-        None if labels is None else labels.reshape(len(stations), drawing.characters),
-        selection.seed,
-        selection.truncation,
-        _STEPS,
-    )
-    scale = shown_scale(drawing.size[0]) if selection.height is None else 1
-    shown = (finished_image(frame, selection.height, selection.is_inverted) for frame in frames)
-    write_gif(target, shown, scale, _FRAME_MILLISECONDS)

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -70,8 +69,9 @@ def identities(folder: Path) -> dict[str, tuple[int, int]]:
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
-@each_format
-@pytest.mark.parametrize("existing", Existing)
+@pytest.mark.parametrize(
+    ("file_format", "existing"), [("idx", Existing.refuse), ("npy", Existing.resume), ("raw", Existing.overwrite)]
+)
 def test_files_appear_after_the_last_batch_and_nothing_else_stays(
     tmp_path: Path, drawing: Drawing, file_format: str, existing: Existing
 ) -> None:
@@ -85,7 +85,7 @@ def test_files_appear_after_the_last_batch_and_nothing_else_stays(
     assert (files.existing(), files.missing()) == ([files.folder / file.name for file in files.files], [])
 
 
-@each_format
+@pytest.mark.parametrize("file_format", ["idx", "raw"])
 def test_all_files_are_on_the_disk_before_the_first_gets_its_name(
     tmp_path: Path, drawing: Drawing, monkeypatch: pytest.MonkeyPatch, file_format: str
 ) -> None:
@@ -102,10 +102,9 @@ def test_all_files_are_on_the_disk_before_the_first_gets_its_name(
     assert sorted(synced) == sorted(map(len, whole.values()))
 
 
-@each_format
-def test_batches_are_passed_on_as_they_are(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
+def test_batches_are_passed_on_as_they_are(tmp_path: Path, drawing: Drawing) -> None:
     batches = list(drawing.batches(drawing.selection.indices))
-    passed_on = list(FILES[file_format](tmp_path, drawing).write(batches, Existing.refuse))
+    passed_on = list(idx_files(tmp_path, drawing).write(batches, Existing.refuse))
     assert [id(batch) for batch in passed_on] == [id(batch) for batch in batches]
 
 
@@ -135,8 +134,9 @@ def test_what_an_iterator_closed_early_wrote_stays_and_is_continued(tmp_path: Pa
     assert contents(files.folder) == whole
 
 
-@each_format
-@pytest.mark.parametrize("error", [ModelError("model x.onnx failed to draw"), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize(
+    ("file_format", "error"), [("idx", ModelError("model x.onnx failed to draw")), ("npy", KeyboardInterrupt())], ids=repr
+)
 def test_what_was_written_before_the_model_fails_stays_and_is_continued(
     tmp_path: Path, drawing: Drawing, file_format: str, error: BaseException
 ) -> None:
@@ -170,8 +170,7 @@ def test_what_fits_on_a_disk_that_is_full_stays_and_is_continued(tmp_path: Path,
     assert contents(files.folder) == whole
 
 
-@each_format
-@pytest.mark.parametrize("count", [20, COUNT])
+@pytest.mark.parametrize(("file_format", "count"), [("idx", 20), ("npy", COUNT)])
 def test_a_full_disk_leaves_older_files_that_belong_together(
     tmp_path: Path, conditional: Generator, file_format: str, count: int
 ) -> None:
@@ -200,63 +199,65 @@ def test_all_that_lies_on_the_disk_on_the_way_can_be_continued(tmp_path: Path, d
         assert contents(killed.folder) == whole
 
 
-class Cut(NamedTuple):
-    """Where a file that is being written ends: after so many images and bytes."""
-
-    images: int
-    more_bytes: int
-    kept: int
-    """How many images can be kept of it."""
-
-    def of(self, data: bytes, header: int, image_bytes: int) -> bytes:
-        size = max(0, header + self.images * image_bytes + self.more_bytes)
-        return (data + b"more" * 50)[:size]
-
-
+# Sizes of a header, in parts of images: how many images a part has, how many bytes more, and how many images can be kept of it.
 CUTS = {
-    "empty": Cut(0, -1000, 0),
-    "in the header": Cut(0, -3, 0),
-    "after the header": Cut(0, 0, 0),
-    "in the first image": Cut(0, 1, 0),
-    "after an image": Cut(1, 0, 1),
-    "after a batch": Cut(64, 0, 64),
-    "in an image": Cut(100, 5, 100),
-    "before the last byte of an image": Cut(101, -1, 100),
-    "before the last byte": Cut(COUNT, -1, COUNT - 1),
-    "nowhere": Cut(COUNT, 0, COUNT),
-    "after more than all": Cut(COUNT, 200, COUNT),
+    "empty": (0, -1000, 0),
+    "in the header": (0, -3, 0),
+    "after the header": (0, 0, 0),
+    "after an image": (1, 0, 1),
+    "in an image": (100, 5, 100),
+    "before the last byte of an image": (101, -1, 100),
+    "before the last byte": (COUNT, -1, COUNT - 1),
+    "nowhere": (COUNT, 0, COUNT),
+    "after more than all": (COUNT, 200, COUNT),
 }
 
 
-@pytest.mark.parametrize("labels_cut", CUTS.values(), ids=CUTS)
-@pytest.mark.parametrize("images_cut", CUTS.values(), ids=CUTS)
+def cut(where: str, data: bytes, header: int, image_bytes: int) -> bytes:
+    images, more_bytes, _ = CUTS[where]
+    return (data + b"more" * 50)[: max(0, header + images * image_bytes + more_bytes)]
+
+
+@pytest.mark.parametrize(
+    ("images_cut", "labels_cut"),
+    [*((where, "nowhere") for where in CUTS), ("nowhere", "in an image"), ("in an image", "after an image")],
+)
 def test_images_and_labels_cut_at_different_places_become_those_of_an_unbroken_run(
-    tmp_path: Path, drawing: Drawing, images_cut: Cut, labels_cut: Cut
+    tmp_path: Path, drawing: Drawing, images_cut: str, labels_cut: str
 ) -> None:
     whole = unbroken(tmp_path / "whole", "npy", drawing)
     parts = {
-        ".images.npy.part": images_cut.of(whole["images.npy"], 128, 64),
-        ".labels.npy.part": labels_cut.of(whole["labels.npy"], 128, 8),
+        ".images.npy.part": cut(images_cut, whole["images.npy"], 128, 64),
+        ".labels.npy.part": cut(labels_cut, whole["labels.npy"], 128, 8),
     }
     lay_out(tmp_path / "digits", parts)
-    kept = min(images_cut.kept, labels_cut.kept)
+    kept = min(CUTS[images_cut][2], CUTS[labels_cut][2])
     assert resume(npy_files(tmp_path / "digits", drawing), drawing) == ([range(START + kept, STOP)] if kept < COUNT else [])
     assert contents(tmp_path / "digits") == whole
 
 
-@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
-@pytest.mark.parametrize(("file_format", "header"), [("idx", 16), ("raw", 0)])
+@pytest.mark.parametrize(
+    ("file_format", "header", "where"),
+    [
+        ("idx", 16, "in the header"),
+        ("idx", 16, "in an image"),
+        ("raw", 0, "in an image"),
+        ("raw", 0, "after more than all"),
+    ],
+)
 def test_images_cut_anywhere_become_those_of_an_unbroken_run(
-    tmp_path: Path, tiny: Generator, file_format: str, header: int, cut: Cut
+    tmp_path: Path, tiny: Generator, file_format: str, header: int, where: str
 ) -> None:
     drawing = drawing_of(tiny, COUNT, START)
     ((name, data),) = unbroken(tmp_path / "whole", file_format, drawing).items()
-    lay_out(tmp_path / "digits", as_parts({name: cut.of(data, header, 64)}))
+    lay_out(tmp_path / "digits", as_parts({name: cut(where, data, header, 64)}))
+    kept = CUTS[where][2]
     missing = resume(FILES[file_format](tmp_path / "digits", drawing), drawing)
-    assert missing == ([range(START + cut.kept, STOP)] if cut.kept < COUNT else [])
+    assert missing == ([range(START + kept, STOP)] if kept < COUNT else [])
     assert contents(tmp_path / "digits") == {name: data}
 
 
+@pytest.mark.slow
 @each_format
 @pytest.mark.parametrize("text", [None, "31"])
 def test_whatever_a_killed_run_left_becomes_the_files_of_an_unbroken_one(
@@ -281,8 +282,7 @@ def test_whatever_a_killed_run_left_becomes_the_files_of_an_unbroken_one(
         assert files.missing() == []
 
 
-@pytest.mark.parametrize("file_format", ["idx", "npy"])
-@pytest.mark.parametrize("size", [None, 50_000])
+@pytest.mark.parametrize(("file_format", "size"), [("idx", None), ("npy", 50_000)])
 def test_a_part_with_another_header_is_begun_anew(
     tmp_path: Path, conditional: Generator, drawing: Drawing, file_format: str, size: int | None
 ) -> None:
@@ -295,8 +295,7 @@ def test_a_part_with_another_header_is_begun_anew(
     assert contents(tmp_path / "digits") == whole
 
 
-@pytest.mark.parametrize("file_format", ["idx", "npy"])
-@pytest.mark.parametrize("renamed", [0, 1])
+@pytest.mark.parametrize(("file_format", "renamed"), [("idx", 0), ("npy", 1)])
 def test_a_run_that_is_killed_between_renames_is_completed_without_drawing(
     tmp_path: Path, drawing: Drawing, monkeypatch: pytest.MonkeyPatch, file_format: str, renamed: int
 ) -> None:
@@ -341,8 +340,7 @@ def test_files_that_are_there_are_not_written_again(tmp_path: Path, drawing: Dra
     assert identities(tmp_path) == before
 
 
-@each_format
-@pytest.mark.parametrize("difference", [-64, -1, 1, 64, None])
+@pytest.mark.parametrize(("file_format", "difference"), [("idx", -1), ("npy", -64), ("npy", 64), ("raw", 1), ("raw", None)])
 def test_a_file_of_another_size_is_not_taken_for_complete(
     tmp_path: Path, drawing: Drawing, file_format: str, difference: int | None
 ) -> None:
@@ -355,9 +353,10 @@ def test_a_file_of_another_size_is_not_taken_for_complete(
     assert contents(files.folder) == whole
 
 
-@each_format
-@pytest.mark.parametrize("existing", [Existing.refuse, Existing.overwrite])
-@pytest.mark.parametrize("left", ["parts", "files", "both"])
+@pytest.mark.parametrize("file_format", ["idx", "raw"])
+@pytest.mark.parametrize(
+    ("existing", "left"), [(Existing.refuse, "parts"), (Existing.overwrite, "files"), (Existing.overwrite, "both")]
+)
 def test_a_run_that_resumes_nothing_takes_nothing_of_an_older_one(
     tmp_path: Path, conditional: Generator, drawing: Drawing, file_format: str, existing: Existing, left: str
 ) -> None:
@@ -373,18 +372,15 @@ def test_a_run_that_resumes_nothing_takes_nothing_of_an_older_one(
     assert contents(files.folder) == whole
 
 
-@each_format
-def test_files_of_which_others_are_begun_are_not_complete(
-    tmp_path: Path, conditional: Generator, drawing: Drawing, file_format: str
-) -> None:
-    older = unbroken(tmp_path / "digits", file_format, drawing_of(conditional, COUNT, START, seed=4))
-    files = FILES[file_format](tmp_path / "digits", drawing)
+def test_files_of_which_others_are_begun_are_not_complete(tmp_path: Path, conditional: Generator, drawing: Drawing) -> None:
+    older = unbroken(tmp_path / "digits", "npy", drawing_of(conditional, COUNT, START, seed=4))
+    files = npy_files(tmp_path / "digits", drawing)
     written = write(files, drawing, Existing.overwrite)
     next(written)
     written.close()  # type: ignore[attr-defined]
     assert visible(files.folder) == older
     assert resume(files, drawing) == [range(START + 64, STOP)]
-    assert contents(files.folder) == unbroken(tmp_path / "whole", file_format, drawing)
+    assert contents(files.folder) == unbroken(tmp_path / "whole", "npy", drawing)
 
 
 def test_files_of_other_images_go_when_these_have_come(tmp_path: Path, tiny: Generator) -> None:
@@ -404,9 +400,8 @@ def test_a_file_of_other_images_that_cannot_be_removed_is_an_output_error(tmp_pa
         drain(write(npy_files(tmp_path, drawing), drawing, Existing.overwrite))
 
 
-@each_format
-def test_a_folder_in_the_place_of_a_part_is_an_output_error(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
-    files = FILES[file_format](tmp_path, drawing)
+def test_a_folder_in_the_place_of_a_part_is_an_output_error(tmp_path: Path, drawing: Drawing) -> None:
+    files = npy_files(tmp_path, drawing)
     part = tmp_path / f".{files.files[0].name}.part"
     part.mkdir()
     with pytest.raises(OutputError) as caught:
@@ -427,12 +422,9 @@ def outside(tmp_path: Path) -> Path:
     return tmp_path / "outside"
 
 
-@each_format
 @pytest.mark.parametrize("kind", LINKS)
-def test_a_part_that_is_a_link_is_not_continued(
-    tmp_path: Path, outside: Path, drawing: Drawing, file_format: str, kind: str
-) -> None:
-    files = FILES[file_format](made(tmp_path / "digits"), drawing)
+def test_a_part_that_is_a_link_is_not_continued(tmp_path: Path, outside: Path, drawing: Drawing, kind: str) -> None:
+    files = npy_files(made(tmp_path / "digits"), drawing)
     part = files.folder / f".{files.files[0].name}.part"
     put(kind, part, outside / "letter")
     said = f"^cannot continue {re.escape(str(part))}: it {'has another hard' if kind == 'hard link' else 'is a symbolic'} link"
@@ -443,31 +435,24 @@ def test_a_part_that_is_a_link_is_not_continued(
     assert contents(outside) == {"letter": bytes(10_000)}
 
 
-@each_format
 @pytest.mark.parametrize("kind", LINKS)
-def test_nothing_is_written_where_the_link_of_a_part_leads(
-    tmp_path: Path, outside: Path, drawing: Drawing, file_format: str, kind: str
-) -> None:
-    files = FILES[file_format](made(tmp_path / "digits"), drawing)
+def test_nothing_is_written_where_the_link_of_a_part_leads(tmp_path: Path, outside: Path, drawing: Drawing, kind: str) -> None:
+    files = npy_files(made(tmp_path / "digits"), drawing)
     put(kind, files.folder / f".{files.files[0].name}.part", outside / "letter")
     drain(write(files, drawing))
-    assert contents(files.folder) == unbroken(tmp_path / "other", file_format, drawing)
+    assert contents(files.folder) == unbroken(tmp_path / "other", "npy", drawing)
     assert contents(outside) == {"letter": bytes(10_000)}
     assert not any(path.is_symlink() for path in files.folder.iterdir())
 
 
-@each_format
-def test_a_link_that_has_the_name_of_a_file_is_there_already(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
-    files = FILES[file_format](tmp_path, drawing)
+def test_a_link_that_has_the_name_of_a_file_is_there_already(tmp_path: Path, drawing: Drawing) -> None:
+    files = npy_files(tmp_path, drawing)
     (tmp_path / files.files[0].name).symlink_to("absent")
     assert files.existing() == [tmp_path / files.files[0].name]
 
 
-@each_format
-def test_a_folder_in_the_place_of_a_file_is_an_output_error_and_what_was_drawn_stays(
-    tmp_path: Path, drawing: Drawing, file_format: str
-) -> None:
-    files = FILES[file_format](tmp_path, drawing)
+def test_a_folder_in_the_place_of_a_file_is_an_output_error_and_what_was_drawn_stays(tmp_path: Path, drawing: Drawing) -> None:
+    files = idx_files(tmp_path, drawing)
     file = tmp_path / files.files[0].name
     file.mkdir()
     assert files.existing() == [file]
@@ -476,11 +461,10 @@ def test_a_folder_in_the_place_of_a_file_is_an_output_error_and_what_was_drawn_s
     assert str(caught.value) == f"cannot write {file}: Is a directory"
     file.rmdir()
     assert resume(files, drawing) == []
-    assert contents(tmp_path) == unbroken(tmp_path / "whole", file_format, drawing)
+    assert contents(tmp_path) == unbroken(tmp_path / "whole", "idx", drawing)
 
 
-@each_format
-@pytest.mark.parametrize("place", ["file", "absent"])
+@pytest.mark.parametrize(("file_format", "place"), [("npy", "file"), ("raw", "absent")])
 def test_a_folder_that_is_not_there_is_an_output_error_and_is_not_made(
     tmp_path: Path, drawing: Drawing, file_format: str, place: str
 ) -> None:
@@ -493,12 +477,9 @@ def test_a_folder_that_is_not_there_is_an_output_error_and_is_not_made(
     assert os.listdir(tmp_path) == ["file"]
 
 
-@each_format
-def test_what_a_stopped_run_left_unfinished_is_discarded_and_nothing_else(
-    tmp_path: Path, drawing: Drawing, file_format: str
-) -> None:
-    whole = unbroken(tmp_path, file_format, drawing)
-    files = FILES[file_format](tmp_path, drawing)
+def test_what_a_stopped_run_left_unfinished_is_discarded_and_nothing_else(tmp_path: Path, drawing: Drawing) -> None:
+    whole = unbroken(tmp_path, "npy", drawing)
+    files = npy_files(tmp_path, drawing)
     others = {".notes.part": b"mine", f"{files.files[0].name}.part": b"mine", f".{files.files[0].name}.parts": b"mine"}
     lay_out(tmp_path, as_parts(whole) | others)
     files.discard_unfinished()

@@ -140,7 +140,7 @@ def test_rows_of_text_have_one_class_folder(tmp_path: Path, conditional: Generat
 def test_class_folders_of_a_model_without_classes_are_refused(tmp_path: Path, tiny: Generator) -> None:
     with pytest.raises(OutputError) as caught:
         PngFiles(tmp_path, drawing_of(tiny), has_class_folders=True)
-    assert str(caught.value) == ("model tiny has no classes to make a folder for each: use --format png, or another model")
+    assert str(caught.value) == "model tiny has no classes to make folders for: use --format png, or another model"
 
 
 @pytest.mark.parametrize(

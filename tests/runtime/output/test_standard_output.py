@@ -70,13 +70,13 @@ def test_quiet_says_nothing_beside_the_images(models: Path) -> None:
 def test_what_others_print_meanwhile_is_not_among_the_images(models: Path, conditional: Generator) -> None:
     script = """if True:
         import os
-        from pocketgan import output
-        from pocketgan.output import npy_files, standard_output
+        from pocketgan.output import arrays
+        pixels = arrays.image_pixels
         def talkative(batch):
             print("from Python", flush=True)
             os.write(1, b"from a library\\n")
-            return npy_files.image_pixels(batch)
-        standard_output.image_pixels = talkative
+            return pixels(batch)
+        arrays.image_pixels = talkative
         from pocketgan.gen_cli import main
         main()
     """

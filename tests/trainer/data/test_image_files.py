@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pocketgan import Generator
-from pocketgan.output.archives import NpzFile
+from pocketgan.output.archives import npz_file
 from pocketgan.output.png import PngFiles
 from pocketgan.output.sheet import write_grid
 from pocketgan.request import Existing
@@ -118,7 +118,7 @@ def test_a_folder_without_images_or_with_classes_for_some_is_refused(tmp_path: P
 
 def test_an_npz_file_of_gan_gen_comes_back(tmp_path: Path) -> None:
     model = Generator.load("mlp")
-    drain(NpzFile(tmp_path, drawing_of(model, 70)).write(model.stream(70), Existing.refuse))
+    drain(npz_file(tmp_path, drawing_of(model, 70)).write(model.stream(70), Existing.refuse))
     files = read_npz(tmp_path / "digits.npz")
     np.testing.assert_array_equal(files.images, model.generate(70))
     assert files.labels is None

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 
 from pocketgan.errors import OutputError
-from pocketgan.files import named_file, whole_file
+from pocketgan.files import named_file, remove_temporaries, whole_file
 from pocketgan.generator import Generator
 from pocketgan.latents import LATENT_STEP
 from pocketgan.model.card import CARD_KEY, PRECISIONS, KernelFacts, ModelCard, ParityFacts, TrainingFacts
@@ -43,7 +44,6 @@ from pocketgan_trainer.export.verify import (
     optimized,
     usual_least_psnr_db,
 )
-from pocketgan_trainer.leftovers import remove_leftovers
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_generator
 from pocketgan_trainer.training.drawing import draw
 from pocketgan_trainer.training.presets import PRESETS, generator_classes
@@ -113,7 +113,8 @@ def export(
         checks += [check_sums(as_run), check_batches(without_card, feeds, images)]
     if not force and any(check.problem is not None for check in checks):
         raise RefusedExportError(checks)
-    remove_leftovers(file.parent, lambda name: name == file.name)
+    with suppress(OutputError):  # they take up space, and do no harm
+        remove_temporaries(file.parent, lambda name: name == file.name, is_alone=False)
     float_model = build_graph(layers, preset.latent_size, "fp32")
     others = compared_with(baselines(float_model, precision, layers, preset.latent_size), without_card, feeds, reference)
 

@@ -5,7 +5,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.errors import OutputError
-from pocketgan.files import open_regular_file, whole_file
+from pocketgan.files import open_regular_file, remove_temporaries, whole_file
 from pocketgan.locking import locked_where_possible
 from pocketgan.output.sheet import contact_sheet
 from pocketgan_trainer.errors import TrainingError
-from pocketgan_trainer.leftovers import remove_leftovers
 from pocketgan_trainer.strict_json import read_json
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.presets import PRESETS
@@ -99,11 +98,9 @@ class RunFolder:
             yield
 
     def remove_leftovers(self) -> None:
-        """Remove what killed processes left of files of this run; call it while it is `held`.
-
-        Raises OutputError if the folder cannot be read.
-        """
-        remove_leftovers(self.path, lambda name: _OF_A_RUN.fullmatch(name) is not None)
+        """Remove the temporary files that killed processes left of this run, as far as possible; call it while it is `held`."""
+        with suppress(OutputError):  # they take up space, and do no harm
+            remove_temporaries(self.path, lambda name: _OF_A_RUN.fullmatch(name) is not None, is_alone=False)
 
     def write_config(self, config: TrainingConfig) -> None:
         """Write `config.json`. Raises OutputError if that fails."""

@@ -18,19 +18,19 @@ from pocketgan.address import INDEX_LIMIT
 from pocketgan.drawing import Drawing
 from pocketgan.errors import ModelError, OutputError
 from pocketgan.generator import Batch, Generator
-from pocketgan.output import archives
-from pocketgan.output.archives import TarShards
+from pocketgan.output import shards
 from pocketgan.output.png import PngFiles
+from pocketgan.output.shards import Shards, tar_shards
 from pocketgan.request import Existing
 
 
 @pytest.fixture(autouse=True)
 def _ten_images_in_a_shard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "IMAGES_IN_SHARD", 10)
+    monkeypatch.setattr(shards, "IMAGES_IN_SHARD", 10)
 
 
 def write(folder: Path, drawing: Drawing, existing: Existing = Existing.refuse) -> Iterator[Batch]:
-    return TarShards(made(folder), drawing).write(drawing.batches(drawing.selection.indices), existing)
+    return tar_shards(made(folder), drawing).write(drawing.batches(drawing.selection.indices), existing)
 
 
 def written(folder: Path, drawing: Drawing) -> dict[str, bytes]:
@@ -39,7 +39,7 @@ def written(folder: Path, drawing: Drawing) -> dict[str, bytes]:
     return contents(folder)
 
 
-def resume(files: TarShards, drawing: Drawing) -> list[range]:
+def resume(files: Shards, drawing: Drawing) -> list[range]:
     """Do what a resumed run does, and return what was missing."""
     missing = files.missing()
     drain(files.write(chain.from_iterable(map(drawing.batches, missing)), Existing.resume))
@@ -118,7 +118,7 @@ def test_entries_are_plain_files_without_owner_or_time_of_day(tmp_path: Path, co
         assert tar.pax_headers == {}
 
 
-@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("threads", [2, 5])
 def test_the_bytes_are_the_same_from_any_number_of_threads(tmp_path: Path, conditional: Generator, threads: int) -> None:
     alone = written(tmp_path / "alone", drawing_of(conditional, 300, start=5))
     assert written(tmp_path / "together", drawing_of(conditional, 300, start=5, threads=threads)) == alone
@@ -126,7 +126,7 @@ def test_the_bytes_are_the_same_from_any_number_of_threads(tmp_path: Path, condi
 
 
 @pytest.mark.parametrize(
-    ("start", "count", "shards"),
+    ("start", "count", "expected"),
     [
         (0, 10, {0: range(10)}),
         (0, 11, {0: range(10), 1: range(10, 11)}),
@@ -139,17 +139,17 @@ def test_the_bytes_are_the_same_from_any_number_of_threads(tmp_path: Path, condi
     ],
 )
 def test_a_shard_holds_what_there_is_of_its_indices(
-    tmp_path: Path, tiny: Generator, start: int, count: int, shards: dict[int, list[int]]
+    tmp_path: Path, tiny: Generator, start: int, count: int, expected: dict[int, list[int]]
 ) -> None:
     drawing = drawing_of(tiny, count, start)
-    files = TarShards(tmp_path / "digits", drawing)
+    files = tar_shards(tmp_path / "digits", drawing)
     assert files.existing() == []
-    assert [list(indices) for indices in files.missing()] == [list(indices) for indices in shards.values()]
+    assert [list(indices) for indices in files.missing()] == [list(indices) for indices in expected.values()]
     written(files.folder, drawing)
-    assert sorted(os.listdir(files.folder)) == sorted(map(tar_name, shards))
-    for number, indices in shards.items():
+    assert sorted(os.listdir(files.folder)) == sorted(map(tar_name, expected))
+    for number, indices in expected.items():
         assert list(unpacked(files.folder / tar_name(number))) == [f"{index:08d}.png" for index in indices]
-    assert files.existing() == [files.folder / tar_name(number) for number in shards]
+    assert files.existing() == [files.folder / tar_name(number) for number in expected]
     assert files.missing() == []
 
 
@@ -163,7 +163,7 @@ def test_runs_that_part_where_a_shard_ends_make_the_same_shards(tmp_path: Path, 
 def test_batches_are_passed_on_as_they_are_in_order(tmp_path: Path, conditional: Generator, threads: int) -> None:
     drawing = drawing_of(conditional, 300, start=5, threads=threads)
     batches = list(drawing.batches(range(5, 305)))
-    passed_on = list(TarShards(tmp_path, drawing).write(batches, Existing.refuse))
+    passed_on = list(tar_shards(tmp_path, drawing).write(batches, Existing.refuse))
     assert [id(batch) for batch in passed_on] == [id(batch) for batch in batches]
 
 
@@ -176,7 +176,7 @@ def test_what_an_iterator_closed_early_leaves_are_whole_shards(tmp_path: Path, c
     begun.close()  # type: ignore[attr-defined]
     # The first batch ends in the seventh shard.
     assert contents(tmp_path / "digits") == {tar_name(number): whole[tar_name(number)] for number in range(6)}
-    missing = resume(TarShards(tmp_path / "digits", drawing), drawing)
+    missing = resume(tar_shards(tmp_path / "digits", drawing), drawing)
     assert missing == [range(first, first + 10) for first in range(60, 150, 10)]
     assert contents(tmp_path / "digits") == whole
 
@@ -189,7 +189,7 @@ def test_shards_before_a_model_failed_are_whole(tmp_path: Path, conditional: Gen
     drawing = drawing_of(conditional, 100, start=5)
     whole = written(tmp_path / "whole", drawing)
     with pytest.raises(ModelError):
-        drain(TarShards(made(tmp_path / "digits"), drawing).write(failing(), Existing.refuse))
+        drain(tar_shards(made(tmp_path / "digits"), drawing).write(failing(), Existing.refuse))
     assert contents(tmp_path / "digits") == {tar_name(number): whole[tar_name(number)] for number in range(3)}
 
 
@@ -205,13 +205,13 @@ def test_a_full_disk_leaves_the_shards_before_it_and_older_ones_behind_it(tmp_pa
     assert contents(tmp_path / "digits") == older | {"digits-000000.tar": new["digits-000000.tar"]}
 
 
-@pytest.mark.parametrize("absent", [{0}, {1}, {0, 2}, {1, 2, 4}, {3}, {4}, set(range(5)), set()], ids=str)
+@pytest.mark.parametrize("absent", [{0}, {1, 2, 4}, {4}, set(range(5)), set()], ids=str)
 def test_shards_that_a_killed_run_did_not_complete_are_drawn_again_and_no_others(
     tmp_path: Path, conditional: Generator, absent: set[int]
 ) -> None:
     drawing = drawing_of(conditional, 42, start=5)
     whole = written(tmp_path / "whole", drawing)
-    files = TarShards(tmp_path / "digits", drawing)
+    files = tar_shards(tmp_path / "digits", drawing)
     files.folder.mkdir()
     for name in map(tar_name, set(range(5)) - absent):
         (files.folder / name).write_bytes(whole[name])
@@ -226,7 +226,7 @@ def test_shards_that_a_killed_run_did_not_complete_are_drawn_again_and_no_others
 
 
 def test_our_shards_are_those_of_these_indices(tmp_path: Path, conditional: Generator) -> None:
-    files = TarShards(tmp_path, drawing_of(conditional, 15, start=10))
+    files = tar_shards(tmp_path, drawing_of(conditional, 15, start=10))
     others = [
         "digits-000000.tar",
         "digits-000003.tar",
@@ -245,8 +245,8 @@ def test_other_files_stay_whatever_is_drawn(tmp_path: Path, conditional: Generat
     others = [".digits-000001.tar.99.tmp", "digits-000001.tar.99.tmp", "digits-000000.tar", "x.tar"]
     for name in others:
         (tmp_path / name).write_bytes(b"half")
-    TarShards(tmp_path, drawing).discard_unfinished()
-    assert resume(TarShards(tmp_path, drawing), drawing) == [range(10, 20), range(20, 25)]
+    tar_shards(tmp_path, drawing).discard_unfinished()
+    assert resume(tar_shards(tmp_path, drawing), drawing) == [range(10, 20), range(20, 25)]
     assert contents(tmp_path).keys() == {*others, "digits-000001.tar", "digits-000002.tar"}
     assert {contents(tmp_path)[name] for name in others} == {b"half"}
 

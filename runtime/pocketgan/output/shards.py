@@ -1,0 +1,122 @@
+"""Shards: numbered files of 10,000 images each, of which a resumed run draws those that are missing; and WebDataset's tar files.
+
+Equal images give equal bytes.
+"""
+
+import os
+import tarfile
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import groupby
+from pathlib import Path
+
+from pocketgan.drawing import Drawing
+from pocketgan.files import whole_file
+from pocketgan.generator import Batch
+from pocketgan.output.png import encoded
+from pocketgan.request import Existing
+
+IMAGES_IN_SHARD = 10_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image or row of text."""
+
+    index: int
+    png: bytes
+    label: int | None
+    """The label of an image; None for rows of text and for models without classes."""
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The shards of a drawing. Number n holds those of its images whose indices begin at n times IMAGES_IN_SHARD."""
+
+    folder: Path
+    drawing: Drawing
+    suffix: str
+    open_shard: Callable[[Path], AbstractContextManager[Callable[[Sample], None]]]
+    """Opens a new file and yields a function that adds samples to it; at the end the file is complete."""
+    holds_labels: bool = True
+
+    def file_of(self, index: int) -> None:
+        """Return None: images share files."""
+
+    def is_ours(self, name: str) -> bool:
+        """Return whether it is the name of a shard of these indices."""
+        return name in {self._path(number).name for number in self._numbers()}
+
+    def existing(self) -> list[Path]:
+        """Return the existing shards of these indices."""
+        return [path for number in self._numbers() if os.path.lexists(path := self._path(number))]
+
+    def missing(self) -> list[range]:
+        """Return the indices of the shards that do not exist; each gets its name when it is complete."""
+        return [self._indices(number) for number in self._numbers() if not os.path.exists(self._path(number))]
+
+    def discard_unfinished(self) -> None:
+        """Do nothing: what is not complete is a temporary file."""
+
+    def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
+        """Write images into the shards that they belong to and pass the batches on.
+
+        The batches are of whole shards, as `missing` returns them, and a batch may reach from one shard into the next. Images are
+        encoded by as many threads as draw. Raises OutputError if a shard cannot be written: those before it are complete.
+        """
+        with closing(self._samples(batches)) as samples:
+            for number, of_shard in groupby(samples, lambda pair: pair[0].index // IMAGES_IN_SHARD):
+                with whole_file(self._path(number)) as temporary, self.open_shard(temporary) as add:
+                    for sample, complete in of_shard:
+                        add(sample)
+                        if complete is not None:
+                            yield complete
+
+    def _samples(self, batches: Iterable[Batch]) -> Generator[tuple[Sample, Batch | None], None, None]:
+        """Yield the samples of batches, and with the last one of each batch the batch."""
+        has_label = self.drawing.selection.text is None
+        with closing(encoded(self.drawing, batches)) as pngs_of_batches:
+            for batch, pngs in pngs_of_batches:
+                for offset, png in enumerate(pngs):
+                    label = int(batch.labels[offset]) if has_label and batch.labels is not None else None
+                    yield Sample(batch.start + offset, png, label), batch if offset == len(pngs) - 1 else None
+
+    def _numbers(self) -> range:
+        indices = self.drawing.selection.indices
+        return range(indices[0] // IMAGES_IN_SHARD, indices[-1] // IMAGES_IN_SHARD + 1)
+
+    def _indices(self, number: int) -> range:
+        """Return which of these indices belong to a shard."""
+        indices = self.drawing.selection.indices
+        first, stop = number * IMAGES_IN_SHARD, (number + 1) * IMAGES_IN_SHARD
+        return range(max(first, indices.start), min(stop, indices.stop))
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"digits-{number:06d}.{self.suffix}"
+
+
+def tar_shards(folder: Path, drawing: Drawing) -> Shards:
+    """Return the tar files of a drawing: `00000007.png` for each image, and its label as `.cls` or its text as `.txt`."""
+
+    @contextmanager
+    def open_shard(temporary: Path) -> Iterator[Callable[[Sample], None]]:
+        with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
+
+            def add(sample: Sample) -> None:
+                _add(tar, f"{sample.index:08d}.png", sample.png)
+                if drawing.selection.text is not None:
+                    _add(tar, f"{sample.index:08d}.txt", drawing.selection.text.encode())
+                elif sample.label is not None:
+                    _add(tar, f"{sample.index:08d}.cls", str(sample.label).encode())
+
+            yield add
+
+    return Shards(folder, drawing, "tar", open_shard)
+
+
+def _add(tar: tarfile.TarFile, name: str, contents: bytes) -> None:
+    entry = tarfile.TarInfo(name)  # with neither owner nor time of day
+    entry.size = len(contents)
+    tar.addfile(entry, BytesIO(contents))
