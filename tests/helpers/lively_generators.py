@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pocketgan_trainer.networks.pocket import ONE_HOT_VALUE, GreyLevels, PocketGenerator
+from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE
+from pocketgan_trainer.networks.pocket import GreyLevels, PocketGenerator
 from pocketgan_trainer.training.presets import PRESETS
 
 POCKET_LATENT_SIZE = 16

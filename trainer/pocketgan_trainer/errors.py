@@ -5,10 +5,10 @@ PocketganError
         DownloadError   it could not be fetched
     CheckpointError     a checkpoint is absent, damaged, unsafe or of another preset
     TrainingError       a run cannot start or go on
-        OtherProcessError   since another process of it has failed
+        OtherProcessError   another process of the run has failed
     TrainExtraMissingError  a package of the extra `train` is not installed
-    JudgeError          a judge's file is absent or damaged, or it was given what is not an image
-    ExportError         a model cannot be exported, or what was exported does not hold what it says
+    JudgeError          a judge's file is absent or damaged, or its input is not an image
+    ExportError         a model cannot be exported, or the exported file fails a check
         RefusedExportError  (in export/verify.py) the same, with what each check found
 """
 
@@ -40,7 +40,7 @@ class ExportError(PocketganError):
 
 
 class JudgeError(PocketganError):
-    """A judge's file is absent or not the published one, or it was given what it cannot judge."""
+    """A judge's file is absent or not the published one, or its input is not images that it can judge."""
 
 
 class TrainExtraMissingError(PocketganError):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, run_and_exit, show_version, usage_errors
+from pocketgan.console import cli_errors, command_line, put, run_and_exit, show_version, usage_errors
 
 app = command_line()
 
@@ -24,7 +24,9 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the training images.", show_default="the preset's")
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="The GAN system: pocket, nano, dcgan or mlp.", show_default="pocket")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help='The GAN system; "--preset list" prints them all.', show_default="pocket")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Images in a step.", show_default="the preset's")] = None,
     lr: Annotated[float | None, typer.Option(help="Adam's learning rate.", show_default="the preset's")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything random.", show_default="0")] = None,
@@ -33,14 +35,14 @@ def train(
         typer.Option("--set", metavar="NAME=VALUE", help="Any other hyper-parameter of config.json; repeatable."),
     ] = None,
     config_file: Annotated[
-        Path | None, typer.Option("--config", help="A TOML file with lines NAME = VALUE; options given besides go first.")
+        Path | None, typer.Option("--config", help="A TOML file with lines NAME = VALUE; options override it.")
     ] = None,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
     data: Annotated[
         str | None,
         typer.Option(
-            help="mnist, fashion-mnist or kmnist; a folder of pictures, in one folder a class or not; a folder of IDX files; an "
-            "NPZ file.",
+            help="mnist, fashion-mnist or kmnist; a folder of pictures, with or without a folder for each class; a folder of IDX "
+            "files; an NPZ file.",
             show_default="mnist",
         ),
     ] = None,
@@ -66,12 +68,12 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write event files for TensorBoard into the run folder, too.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """Train a GAN on the handwritten digits of MNIST, or on other small grey images.
 
-    Of MNIST's digits 55,000 are learned from, and by 5,000 the best epoch is chosen; of other data, by a tenth.
+    It trains on 55,000 of MNIST's digits and chooses the best epoch by the other 5,000; of other data, by a tenth.
     Everything goes into a numbered run folder: checkpoints, statistics, sheets of generated digits. Ctrl-C saves and ends;
     --resume goes on from there as if nothing had happened. Several processes share a run when torchrun starts them:
     torchrun --nproc-per-node N -m pocketgan_trainer.train_cli, then the same options.
@@ -81,7 +83,7 @@ def train(
 
     with cli_errors():
         require_training_extra()
-    # Only now: reading settings needs packages of the extra, too.
+    # Only now: they import packages of the extra.
     from pocketgan_trainer.training.config import parse_setting, read_settings
 
     with usage_errors("--set"):
@@ -89,21 +91,24 @@ def train(
         chosen = dict(parsed)
         if len(chosen) < len(parsed):
             raise TrainingError("the same name is set twice: leave one out")
-    with cli_errors():
-        own_preset, filed = (None, {}) if config_file is None else read_settings(config_file)
-        options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": lr, "seed": seed}
-        given = {**filed, **chosen, **{name: value for name, value in options.items() if value is not None}}
-        from pocketgan_trainer.train_run import Asked, train_as_asked
-        from pocketgan_trainer.training.presets import PRESETS
+    from pocketgan_trainer.train_run import TrainOptions, run_training
+    from pocketgan_trainer.training.presets import PRESETS
 
-        preset = preset or own_preset
+    if preset == "list":
+        put("\n".join(f"{name:8}{row.description}" for name, row in PRESETS.items()))
+        return
+    with cli_errors():
+        preset_of_file, settings_of_file = (None, {}) if config_file is None else read_settings(config_file)
+        options = {"epochs": epochs, "batch_size": batch_size, "learning_rate": lr, "seed": seed}
+        given = {name: value for name, value in options.items() if value is not None}
+        hint = "--preset" if preset else "--config"
+        preset = preset or preset_of_file
         if preset is not None and preset not in PRESETS:
-            hint = "--preset" if preset != own_preset else "--config"
             raise typer.BadParameter(f"{preset!r} is not a preset: expected one of {', '.join(PRESETS)}", param_hint=hint)
-        status = train_as_asked(
-            Asked(
+        status = run_training(
+            TrainOptions(
                 preset=preset,
-                settings=given,
+                settings={**settings_of_file, **chosen, **given},
                 device=device.value,
                 data=data,
                 image_size=image_size,

@@ -22,7 +22,7 @@ from pocketgan_trainer.export.layers import (
     TransposedConvolution,
 )
 from pocketgan_trainer.export.reference import activations
-from pocketgan_trainer.networks import pocket
+from pocketgan_trainer.networks import conditional
 from pocketgan_trainer.networks.same_padding import SameConvTranspose2d
 
 
@@ -64,7 +64,8 @@ def test_folded_pocket_generators_draw_what_torch_draws(activation: nn.Module, i
 
 
 def test_what_stands_for_the_class_in_training_need_not_be_a_latent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pocket, "ONE_HOT_VALUE", 1.2345)
+    monkeypatch.setattr(conditional, "ONE_HOT_VALUE", 1.2345)
+    monkeypatch.setattr("pocketgan_trainer.export.fold.ONE_HOT_VALUE", 1.2345)
     generator = lively_pocket().double()
     latent, label = torch.randn(20, POCKET_LATENT_SIZE).double(), torch.arange(20) % 10
     layers = fold(generator)

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pocketgan_trainer.networks.pocket import ONE_HOT_VALUE, PocketDiscriminator, PocketGenerator
+from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE
+from pocketgan_trainer.networks.pocket import PocketDiscriminator, PocketGenerator
 from pocketgan_trainer.training.presets import PRESETS
 
 LATENT_SIZE = 8

@@ -379,7 +379,7 @@ NOTHING = torch.tensor(math.nan)
         ("sums", torch.full((5,), 0.5, dtype=torch.float64), "its sums count 0.5 steps"),
         ("random.cpu", torch.zeros(8, dtype=torch.uint8), "'random.cpu' is torch.uint8"),
         ("random.cpu", torch.zeros(1264), "'random.cpu' is torch.float32"),
-        ("random.cpu", torch.full((5056,), 255, dtype=torch.uint8), "its random state is none of torch's"),
+        ("random.cpu", torch.full((5056,), 255, dtype=torch.uint8), "its random state is not torch's"),
         ("random.cuda", torch.zeros(8, dtype=torch.uint8), "'random.cuda' is torch.uint8"),
         ("x", torch.zeros(2**63 - 1, 0), "expected no such tensor"),
     ],

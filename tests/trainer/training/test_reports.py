@@ -9,11 +9,10 @@ import pytest
 import torch
 from mean_image_watch import rough_observation
 from rich.console import Console
-from silent_report import SilentReport
 
 from pocketgan_trainer.training import reports as report_module
 from pocketgan_trainer.training.progress import Means, Progress
-from pocketgan_trainer.training.reports import ConsoleReport, Reports
+from pocketgan_trainer.training.reports import ConsoleReport
 from pocketgan_trainer.watch.signs import Sign
 
 MEASURED = Means(generator_loss=0.5, discriminator_loss=1.25, real_score=0.75, fake_score=0.125)
@@ -204,19 +203,6 @@ def test_of_skipped_steps_the_first_few_are_told_and_then_their_number(skipped: 
     assert "warning: NaN in step 1,000: skipped; if there are many, try a lower --lr" in text
     assert "warning: NaN in step 2,000: skipped" in text
     assert text.count(f"    warning: {skipped} steps of this epoch were skipped") == 2 * counted
-
-
-def test_several_reports_are_told_the_same() -> None:
-    listeners = [SilentReport(), SilentReport()]
-    reports, seen = Reports(listeners), rough_observation(2.0)
-    reports.step(Progress(epoch=1, step=2), torch.zeros(5))
-    reports.skipped(7)
-    reports.epoch(Progress(epoch=2), MEASURED, seen, [Sign("won", None, "", "")])
-    for listener in listeners:
-        assert listener.steps == [(1, 2)]
-        assert listener.skipped_steps == [7]
-        assert listener.epochs == [(Progress(epoch=2), MEASURED, seen)]
-        assert listener.warnings == [(2, "won")]
 
 
 @pytest.mark.parametrize(("threads", "seconds", "is_said"), [(2, 3.5, True), (2, 2.5, False), (1, 9.0, False)])

@@ -32,7 +32,13 @@ from pocketgan_trainer.watch.signs import (
     standing_signs,
 )
 
-CLASSIC = Remedies(is_told_classes=False, has_penalty=False)
+CLASSIC = Remedies(
+    is_conditional=False,
+    has_penalty=False,
+    conditional_presets=("pocket", "nano"),
+    penalized_presets=("pocket", "nano"),
+    shifting_presets=("pocket", "nano"),
+)
 """What the classic GANs have."""
 GREY = Sign("grey", None, "all is grey", "more contrast")
 
@@ -261,7 +267,7 @@ def test_images_too_few_to_tell_are_not_said_to_be_alike() -> None:
 
 
 def test_what_a_run_has_already_is_not_advised() -> None:
-    told, held = Remedies(is_told_classes=True, has_penalty=False), Remedies(is_told_classes=False, has_penalty=True)
+    told, held = replace(CLASSIC, is_conditional=True), replace(CLASSIC, has_penalty=True)
     missing, won = observation(changed=[class_view("3", share=0.0)]), observation(named_training=1.0, named_held_out=1.0)
     advice = [signs_of(missing, grown_up(), remedies)[0].advice for remedies in (CLASSIC, told)]
     assert ["told which class" in words for words in advice] == [True, False]

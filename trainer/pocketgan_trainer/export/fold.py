@@ -23,7 +23,8 @@ from pocketgan_trainer.export.layers import (
     TransposedConvolution,
     Weighted,
 )
-from pocketgan_trainer.networks import pocket
+from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE, ConditionalGenerator
+from pocketgan_trainer.networks.pocket import GreyLevels as TrainedGreyLevels
 from pocketgan_trainer.networks.same_padding import SameConvTranspose2d
 
 _LARGEST_LATENT = LARGEST_TICK * LATENT_STEP
@@ -32,13 +33,13 @@ _LARGEST_LATENT = LARGEST_TICK * LATENT_STEP
 def fold(generator: nn.Module) -> list[Layer]:
     """Return the layers of a generator in evaluation mode, all arithmetic in float64.
 
-    The generator must be a PocketGenerator, or a chain (nested nn.Sequential) of Linear, Conv2d, ConvTranspose2d, BatchNorm,
-    ReLU, LeakyReLU, Unflatten, PixelShuffle, Tanh and GreyLevels. Raises ExportError if it holds anything else, a batch
-    normalization that does not follow weights, or weights that are not finite.
+    The generator must be a chain (nested nn.Sequential) of Linear, Conv2d, ConvTranspose2d, BatchNorm, ReLU, LeakyReLU,
+    Unflatten, PixelShuffle, Tanh and GreyLevels, or a ConditionalGenerator whose body is one. Raises ExportError if it holds
+    anything else, a batch normalization that does not follow weights, or weights that are not finite.
     """
-    if isinstance(generator, pocket.PocketGenerator):
+    if isinstance(generator, ConditionalGenerator):
         layers = fold(generator.body)
-        return _with_class_input(layers, generator.classes, pocket.ONE_HOT_VALUE) if generator.classes else layers
+        return _with_class_input(layers, generator.classes, ONE_HOT_VALUE) if generator.classes else layers
     layers = []
     for module in _chain(generator):
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -92,7 +93,7 @@ def _layer(module: nn.Module) -> Layer:
         return LeakyRelu(module.negative_slope)
     if isinstance(module, nn.Tanh):
         return Tanh()
-    if isinstance(module, pocket.GreyLevels):
+    if isinstance(module, TrainedGreyLevels):
         return GreyLevels()
     raise ExportError(
         f"cannot export a {type(module).__name__}: expected dense, convolution, transposed convolution, batch norm, ReLU, "

@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
-from torch.nn import functional
+
+from pocketgan_trainer.networks.conditional import ConditionalGenerator
 
 LEAK = 0.1
 """What is left of the gradient where a value lies outside the range."""
@@ -43,12 +44,10 @@ class _RoundedClip(torch.autograd.Function):
         return 2 * torch.where(is_outside, LEAK * gradient, gradient).masked_fill(runs_away, 0)
 
 
-ONE_HOT_VALUE = 2.0
-"""What stands for the asked class among the inputs, beside zeros for the others."""
 LEAKY_SLOPE = 0.2
 
 
-class PocketGenerator(nn.Module):
+class PocketGenerator(ConditionalGenerator):
     """Draws images of a class: latents float [N, latent_size] and labels int64 [N] to float [N, 1, S, S] in [-1, 1].
 
     With 0 `classes` it takes latents alone. S is `image_size`, a multiple of 4. `channels` are those of the features at a quarter
@@ -60,11 +59,9 @@ class PocketGenerator(nn.Module):
     def __init__(
         self, classes: int, image_size: int, latent_size: int, channels: tuple[int, int, int], detail_channels: int
     ) -> None:
-        super().__init__()
-        self.classes = classes
         coarse, middle, fine = channels
         quarter = image_size // 4
-        self.body = nn.Sequential(
+        body = nn.Sequential(
             nn.Linear(latent_size + classes, coarse * quarter * quarter, bias=False),
             nn.Unflatten(1, (coarse, quarter, quarter)),
             nn.BatchNorm2d(coarse),
@@ -83,16 +80,9 @@ class PocketGenerator(nn.Module):
             nn.Conv2d(detail_channels, 1, 3, padding=1),
             GreyLevels(),
         )
+        super().__init__(classes, body)
         # The layout in which a CPU trains these narrow convolutions fastest.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return one image for each latent and, with classes, its label."""
-        if label is not None:
-            asked = functional.one_hot(label, self.classes).to(latent.dtype) * ONE_HOT_VALUE
-            latent = torch.cat([latent, asked], dim=1)
-        images: Tensor = self.body(latent)
-        return images
 
 
 class PocketDiscriminator(nn.Module):

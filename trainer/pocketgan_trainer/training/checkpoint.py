@@ -1,6 +1,6 @@
 """Checkpoints: everything that a run needs to go on, in one safetensors file that cannot run code.
 
-The file holds the weights, the optimizers' moments, the random state and the sums of the epoch under way as tensors, and the
+The file holds the weights, the optimizers' moments, the random state and the sums of the current epoch as tensors, and the
 config, the position and a SHA-256 over the tensors as text.
 """
 
@@ -43,7 +43,7 @@ _LONGEST_REMARK = 300
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was read from a checkpoint file, its tensors on the CPU."""
+    """The contents of a checkpoint file, its tensors on the CPU."""
 
     path: Path
     sha256: str
@@ -51,7 +51,7 @@ class Checkpoint:
     config: TrainingConfig
     progress: Progress
     threads: int | None
-    """CPU threads that the run computed with, which its last bits depend on; None if an earlier version saved it."""
+    """CPU threads that the run used, on which its last bits depend; None if an earlier version saved it."""
     tensors: Mapping[str, Tensor]
 
 
@@ -60,8 +60,8 @@ def save_checkpoint(
 ) -> None:
     """Write the whole state of a run to `path`, which holds the old checkpoint until the new one is complete.
 
-    The old one is kept as `previous`, if that is given: should the new one ever turn out to be damaged, it is still there.
-    `sums` are those of `progress.no_sums`. Raises OutputError if the file cannot be written.
+    The old one is kept as `previous`, if that is given, in case the new one is damaged later. `sums` are those of
+    `progress.zero_sums`. Raises OutputError if the file cannot be written.
     """
     tensors = {SUMS: sums, RANDOM: torch.get_rng_state()}
     if sums.is_cuda:
@@ -83,16 +83,16 @@ def save_checkpoint(
         file.write(save(tensors, metadata=text))
         file.flush()
         os.fsync(file.fileno())
-        # Only now that the new one is complete and on the disk.
+        # Only now: the new one is complete and on the disk.
         if previous is not None and path.exists():
             path.replace(previous)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read and check a checkpoint: whatever is in it is such as a run saves, so that restoring can but lack a part.
+    """Read and check a checkpoint. Whatever it holds is then such as a run saves; only parts of it may be missing.
 
-    Raises CheckpointError if the file is absent, a pickle, damaged, of another program, of a preset that is not known here, or
-    holds values that no run has.
+    Raises CheckpointError if the file is absent, a pickle, damaged, of another program, of an unknown preset, or holds values
+    that no run can have.
     """
     try:
         with open_regular_file(path) as file:
@@ -105,7 +105,7 @@ def _read(path: Path, file: BinaryIO) -> Checkpoint:
     try:
         header = read_header(file)
     except ValueError as error:
-        # Only now: the length at the head of a sound file may begin with the same bytes.
+        # Only now: the header length of a sound file may begin with the same bytes.
         file.seek(0)
         if (head := file.read(2))[:1] == b"\x80" or head == b"PK":
             raise CheckpointError(
@@ -147,12 +147,12 @@ def _damaged(path: Path, error: ValueError) -> CheckpointError:
 
 
 def _remark(error: Exception) -> str:
-    """Return what an error says, of which a stranger's file may make a long text."""
+    """Return an error's message in one line, cut short: a crafted file may make it very long."""
     return " ".join(str(error)[:_LONGEST_REMARK].split())
 
 
 def restore_generator(checkpoint: Checkpoint) -> nn.Module:
-    """Return the generator that the checkpoint's run draws from, averaged if it averages: on the CPU, in evaluation mode.
+    """Return the generator that the run draws from, the averaged one if it has one: on the CPU, in evaluation mode.
 
     Raises CheckpointError if its weights do not fit.
     """
@@ -162,7 +162,7 @@ def restore_generator(checkpoint: Checkpoint) -> nn.Module:
 
 
 def restore_run(checkpoint: Checkpoint, gan: Gan, sums: Tensor) -> None:
-    """Bring networks, optimizers, sums and the random state to where the checkpoint was saved.
+    """Set networks, optimizers, sums and the random state to what the checkpoint holds.
 
     Raises CheckpointError if the weights do not fit the networks, or the state was saved on another kind of device.
     """
@@ -187,8 +187,8 @@ def restore_run(checkpoint: Checkpoint, gan: Gan, sums: Tensor) -> None:
 def _set_random_state_of_cuda(device: torch.device, checkpoint: Checkpoint) -> None:
     try:
         torch.cuda.set_rng_state(checkpoint.tensors[RANDOM_OF_CUDA], device)
-    except RuntimeError as error:  # what a sound one is, only CUDA knows
-        raise CheckpointError(f"{checkpoint.path} has a random state that is none of CUDA's; use another checkpoint") from error
+    except RuntimeError as error:  # only CUDA can check it
+        raise CheckpointError(f"{checkpoint.path} has a random state that is not CUDA's; use another checkpoint") from error
 
 
 def _networks(gan: Gan) -> dict[str, nn.Module]:
@@ -217,9 +217,9 @@ def _load_network(network: nn.Module, name: str, checkpoint: Checkpoint) -> None
 
 
 def _load_moments(optimizer: Optimizer, name: str, checkpoint: Checkpoint) -> None:
-    """Give an Adam optimizer its moments back. Raises CheckpointError unless each weight has its own.
+    """Restore the moments of an Adam optimizer; one that has not moved yet has none.
 
-    An optimizer that has not moved yet has none.
+    Raises CheckpointError if some weights have moments and others have none.
     """
     if not _below(name, checkpoint):
         return
@@ -232,7 +232,7 @@ def _load_moments(optimizer: Optimizer, name: str, checkpoint: Checkpoint) -> No
                 raise CheckpointError(
                     f"{checkpoint.path}: its {name} does not fit preset {checkpoint.config.preset!r}; use another one"
                 )
-            # The optimizer keeps and changes it; a fused one takes it to lie in memory as the weight does.
+            # A copy, which the optimizer changes; a fused one expects the memory layout of the weight.
             own = torch.empty_like(weight) if tensor.dim() else torch.empty(())
             moments.setdefault(index, {})[moment] = own.copy_(tensor)
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})

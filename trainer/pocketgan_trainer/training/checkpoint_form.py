@@ -1,4 +1,4 @@
-"""What a checkpoint must look like: its tensors by the config, and its position and threads by themselves."""
+"""What a checkpoint may hold: which tensors, by its config, and which position and threads."""
 
 from collections.abc import Mapping
 
@@ -15,10 +15,10 @@ AVERAGE = "average"
 SUMS = "sums"
 RANDOM, RANDOM_OF_CUDA = "random.cpu", "random.cuda"
 EARLIER_SUMS = 4
-"""So many were kept before steps could be skipped, and counted: then all did count."""
+"""The number of sums that earlier versions kept, which skipped no steps and did not count them."""
 MOST_THREADS = 1024
 _BYTES_OF_CUDA_STATE = 16
-"""A seed and an offset."""
+"""Eight bytes each for a seed and an offset."""
 
 
 def tensor_forms(config: TrainingConfig) -> dict[str, frozenset[Form]]:
@@ -50,9 +50,9 @@ def _forms_of_moments(name: str, network: nn.Module) -> dict[str, frozenset[Form
 
 
 def read_position(text: Mapping[str, str], config: TrainingConfig) -> tuple[Progress, int | None]:
-    """Return the position and the threads that a checkpoint's text tells; no threads if an earlier version wrote it.
+    """Return the position and the threads from a checkpoint's text; None for the threads if an earlier version wrote it.
 
-    Raises ValueError, KeyError or TypeError if they are absent, or none that a run of this config can have.
+    Raises ValueError, KeyError or TypeError if they are absent, or a run of this config cannot have them.
     """
     values = read_json(text["progress"])
     if not isinstance(values, dict):
@@ -67,7 +67,7 @@ def read_position(text: Mapping[str, str], config: TrainingConfig) -> tuple[Prog
 
 
 def check_state(tensors: Mapping[str, Tensor], progress: Progress) -> None:
-    """Raise UnfitTensorError if a checkpoint's tensors, of sound forms, are none that a run can have at this position."""
+    """Raise UnfitTensorError if a run cannot have these tensors, whose forms have been checked, at this position."""
     check_values(tensors)
     sums, state = tensors.get(SUMS), tensors.get(RANDOM)
     if sums is not None and len(sums) > EARLIER_SUMS:
@@ -78,4 +78,4 @@ def check_state(tensors: Mapping[str, Tensor], progress: Progress) -> None:
         try:
             torch.Generator().set_state(state)
         except RuntimeError as error:
-            raise UnfitTensorError("its random state is none of torch's") from error
+            raise UnfitTensorError("its random state is not torch's") from error

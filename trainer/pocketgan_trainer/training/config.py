@@ -16,14 +16,14 @@ from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.strict_json import read_json
 
 LARGEST_COUNT = 2**31 - 1
-"""No run has more epochs, images in a step or images in a half-life."""
+"""The largest number of epochs, of images in a step, and of images in a half-life."""
 
 _DATA_SET = re.compile(f"(my-)?[a-z0-9-]{{1,{LONGEST_DATA_SET}}}")
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The hyper-parameters of one run. Presets hold the defaults; nothing else does."""
+    """The hyper-parameters of one run. The defaults of each preset are in `presets.PRESETS` and nowhere else."""
 
     preset: str
     """Name of the GAN system: a key of `presets.PRESETS`."""
@@ -34,7 +34,7 @@ class TrainingConfig:
     learning_rate: float
     """Adam's step size, for both networks."""
     bfloat16: bool
-    """Compute the networks in bfloat16 (the weights stay float32), where the device does so natively."""
+    """Whether to compute the networks in bfloat16 (the weights stay float32), on devices with native support."""
     seed: int = 0
     """Seed of the first weights, the latents, the dropout masks and the order of the images."""
     adam_beta1: float = 0.9
@@ -44,26 +44,25 @@ class TrainingConfig:
     final_rate_share: float = 1.0
     """Share of the learning rate that is left at the end of the run."""
     gradient_penalty: float = 0.0
-    """Gamma: weight of the discriminator's squared gradients at real and at generated images; a step may do without."""
+    """Gamma: weight of the gradient penalty at real and at generated images, for steps that have one."""
     final_penalty_share: float = 1.0
-    """Share of gamma that is left at the end of the run: the less, the finer are the details that count."""
+    """Share of gamma that is left at the end of the run: the smaller it is, the finer the details that count."""
     refinement_share: float = 0.0
-    """Share of the run's images, its last ones, in which `class_weight` and `shifted_share` hold; before, both are 0."""
+    """Share of the run's images, at its end, in which `class_weight` and `shifted_share` apply; before, both are 0."""
     class_weight: float = 0.0
-    """Weight of naming the right class in both networks' losses, beside that of telling real from generated; a step may do
-    without."""
+    """Weight of the classification loss in both networks' losses, for steps that classify."""
     shifted_share: float = 0.0
-    """Which share of the images, real and generated, the discriminator is shown moved by a few pixels; a step may do without."""
+    """Share of the images, real and generated, that the discriminator sees moved by a few pixels, for steps that move images."""
     batch_statistics_share: float = 1.0
-    """Share of the run's images in which the generator's normalization goes by each batch, see `schedule` for the least number;
-    from then on it goes by the running statistics of that moment, so that it trains as it draws."""
+    """Share of the run's images in which the generator's normalization uses the statistics of each batch (`schedule` has the
+    least number); from then on it uses the running statistics of that moment, so that it trains as it draws."""
     ema_halflife_images: int = 0
-    """Images after which a weight counts half in the exponential moving average that is drawn from; 0 = no average."""
+    """Half-life, in images, of a weight in the exponential moving average that images are drawn from; 0 = no average."""
     data: DataFacts = MNIST_FACTS
-    """What the run learns from."""
+    """The data set that the run trains on."""
 
     def __post_init__(self) -> None:
-        """Raise TrainingError if a value makes no sense."""
+        """Raise TrainingError if a value is out of range."""
         for name, value, least, most in (
             ("epochs", self.epochs, 1, LARGEST_COUNT),
             ("batch size", self.batch_size, 2, LARGEST_COUNT),
@@ -103,7 +102,7 @@ class TrainingConfig:
         _check_data(self.data)
 
     def to_json(self) -> str:
-        """Return the config as a JSON object of its fields, but for numbers of classes that are not known."""
+        """Return the config as a JSON object of its fields; class labels that are not known are left out."""
         values = asdict(self)
         if self.data.class_labels is None:
             del values["data"]["class_labels"]
@@ -111,7 +110,7 @@ class TrainingConfig:
 
     @classmethod
     def from_json(cls, text: str) -> "TrainingConfig":
-        """Read back what `to_json` wrote; a field that an earlier version did not have takes its default.
+        """Return the config that `to_json` wrote; a field that an earlier version did not have takes its default.
 
         Raises TrainingError if fields are missing, unknown or of a wrong type.
         """
@@ -137,7 +136,7 @@ class TrainingConfig:
 
 
 def _check_data(data: DataFacts) -> None:
-    """Raise TrainingError if names of a data set and its classes are none that data gets here, see `data.class_names`."""
+    """Raise TrainingError if the name of a data set or of a class is not such as `data.source` gives."""
     if not _DATA_SET.fullmatch(data.name):
         raise TrainingError(f"data set name {shortened(data.name)} is out of range: expected lower-case letters, digits, hyphens")
     classes = data.classes
@@ -151,7 +150,7 @@ def _check_data(data: DataFacts) -> None:
 
 
 def _read_data(values: object) -> DataFacts:
-    """Return what a run learned from. Raises TrainingError if fields are missing, unknown or of a wrong type."""
+    """Return the data set that a run trained on. Raises TrainingError if fields are missing, unknown or of a wrong type."""
     types = {field.name: field.type for field in fields(DataFacts)}
     if not isinstance(values, dict) or {"class_labels", *values} != types.keys():
         raise TrainingError(f"training config has other data than expected: expected an object of {', '.join(types)}")
@@ -169,6 +168,8 @@ def _read_data(values: object) -> DataFacts:
 Setting = bool | int | float
 """A value that the user chose for a field of TrainingConfig."""
 
+_EXPECTED: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
 FLAGS = {
     "preset": "preset",
     "epochs": "epochs",
@@ -179,18 +180,12 @@ FLAGS = {
 }
 """The fields of TrainingConfig that have a command line option of their own, and its name."""
 
-_MOST_BYTES = 2**20
-_LARGEST_AS_FLOAT = 2**53
-_LARGEST_WHOLE = 2**64
-
-_TRUTH = {"true": True, "false": False}
-
 
 def parse_setting(text: str) -> tuple[str, Setting]:
-    """Return the field of TrainingConfig and the value that `NAME=VALUE` stands for, the value in the field's own type.
+    """Return the field of TrainingConfig and the value that `NAME=VALUE` sets, the value in the field's own type.
 
     Raises TrainingError if there is no such field, it has an option of its own (see FLAGS), or the value is not of its type.
-    Whether the value makes sense is for TrainingConfig to say.
+    TrainingConfig itself checks ranges.
     """
     types = {field.name: field.type for field in fields(TrainingConfig) if field.name not in FLAGS}
     name, equals, value = text.partition("=")
@@ -201,18 +196,22 @@ def parse_setting(text: str) -> tuple[str, Setting]:
     kind = types[name]
     try:
         if kind is bool:
-            return name, _TRUTH[value]
+            return name, {"true": True, "false": False}[value]
         return name, int(value) if kind is int else float(value)
     except (KeyError, ValueError) as error:
-        expected = {bool: "true or false", int: "a whole number", float: "a number"}
-        raise TrainingError(f"{text!r} is not a setting: expected {expected[kind]} after {name}=") from error  # type: ignore[index]
+        raise TrainingError(f"{text!r} is not a setting: expected {_EXPECTED[kind]} after {name}=") from error
+
+
+_MOST_BYTES = 2**20
+_LARGEST_AS_FLOAT = 2**53
+_LARGEST_WHOLE = 2**64
 
 
 def read_settings(path: Path) -> tuple[str | None, dict[str, Setting]]:
     """Return the preset that a TOML file names, if any, and the other fields of TrainingConfig that it sets, in their types.
 
-    A file is a list of lines `name = value`. Raises TrainingError if it cannot be read, or sets what is no field or not of its
-    type.
+    Each line of the file is `name = value`. Raises TrainingError if the file cannot be read, or a name is not a field, or a value
+    is not of the field's type.
     """
     types = {field.name: field.type for field in fields(TrainingConfig) if field.name != "data"}
     try:
@@ -224,7 +223,7 @@ def read_settings(path: Path) -> tuple[str | None, dict[str, Setting]]:
         raise TrainingError(f"{path} is no file of settings: it has more than {_MOST_BYTES:,} bytes")
     try:
         values = tomllib.loads(text.decode())
-    except (ValueError, RecursionError) as error:  # also of what is no UTF-8, and of a number with thousands of digits
+    except (ValueError, RecursionError) as error:  # also for text that is not UTF-8, and numbers with thousands of digits
         raise TrainingError(f"{path} is no TOML file ({error}): expected lines such as epochs = 50") from error
     for name, value in values.items():
         if name not in types:
@@ -232,13 +231,12 @@ def read_settings(path: Path) -> tuple[str | None, dict[str, Setting]]:
         if types[name] is float and type(value) is int and abs(value) < _LARGEST_AS_FLOAT:
             values[name] = float(value)
         elif type(value) is not types[name] or (type(value) is int and abs(value) >= _LARGEST_WHOLE):
-            expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[types[name]]  # type: ignore[index]
-            raise TrainingError(f"{path} sets {name} to {_shown(value)}: expected {expected}")
+            raise TrainingError(f"{path} sets {name} to {_shown(value)}: expected {_EXPECTED[types[name]]}")
     return values.pop("preset", None), values
 
 
 def _shown(value: object) -> str:
     try:
         return shortened(value)
-    except ValueError:  # Python writes no number that long
+    except ValueError:  # Python refuses to print a number that long
         return "a number of thousands of digits"

@@ -1,4 +1,4 @@
-"""Draws images with a torch generator from the runtime's own addresses, and asks a discriminator about images."""
+"""Draws images with a torch generator at the runtime's addresses, and computes a discriminator's logits of images."""
 
 import numpy as np
 import torch
@@ -7,13 +7,14 @@ from torch import Tensor, nn
 
 from pocketgan.latents import LARGEST_TICK, LATENT_STEP, latents
 
-_BATCH_SIZE = 250
-
 
 def random_latents(count: int, size: int, device: torch.device) -> Tensor:
-    """Return latents to train on, float32 [count, size], from torch's random state: on the grid of those that users draw."""
+    """Return latents to train on, float32 [count, size], from torch's random state, rounded to the grid of the runtime's."""
     ticks = (torch.randn(count, size, device=device) / LATENT_STEP).round()
     return ticks.clamp(-LARGEST_TICK, LARGEST_TICK) * LATENT_STEP
+
+
+_BATCH_SIZE = 250
 
 
 def draw(
@@ -22,8 +23,8 @@ def draw(
     """Return images `start` to `start + count - 1` of `seed`, uint8 [count, S, S], 0 = background.
 
     `labels` are the classes of these images, int64 [count]; None for a generator that takes latents alone.
-    The generator is used in evaluation mode, in float32, on the device where its weights are, and left in the mode it was in;
-    no random state is touched. Its values from -1 to 1 are rounded to the nearest of the 256 grey levels.
+    Runs the generator in evaluation mode, in float32, on the device of its weights, and restores its mode; no random state
+    changes. Its values from -1 to 1 are rounded to the nearest of the 256 grey levels.
     """
     device = next(generator.parameters()).device
     modes = {module: module.training for module in generator.modules()}
@@ -32,10 +33,9 @@ def draw(
     with torch.inference_mode():
         for first in range(start, start + count, _BATCH_SIZE):
             latent = torch.from_numpy(latents(seed, first, min(_BATCH_SIZE, start + count - first), latent_size)).to(device)
-            if labels is None:
-                image = generator(latent)
-            else:
-                image = generator(latent, torch.from_numpy(labels[first - start :][:_BATCH_SIZE]).to(device))
+            rows = slice(first - start, first - start + _BATCH_SIZE)
+            condition = () if labels is None else (torch.from_numpy(labels[rows]).to(device),)
+            image = generator(latent, *condition)
             batches.append(((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)[:, 0].cpu().numpy())
     for module, was_training in modes.items():
         module.training = was_training
@@ -50,20 +50,21 @@ def discriminator_logits(
 ) -> NDArray[np.float32]:
     """Return the logits, float32 [N], of images uint8 [N, S, S]: the higher, the more real.
 
-    `labels` are their classes, int64 [N]; None for a discriminator that is told none. It is used in evaluation mode, in float32,
-    on the device where its weights are, and left in the mode it was in; no random state is touched.
+    `labels` are their classes, int64 [N]; None for a discriminator that takes images alone. Runs it in evaluation mode, in
+    float32, on the device of its weights, and restores its mode; no random state changes.
     """
     device = next(discriminator.parameters()).device
     was_training = discriminator.training
     discriminator.eval()
-    found = []
+    batches = []
     with torch.inference_mode():
         for first in range(0, len(images), _LOGITS_BATCH_SIZE):
             rows = slice(first, first + _LOGITS_BATCH_SIZE)
             pixels = torch.from_numpy(images[rows]).to(device)[:, None].float() / 127.5 - 1
-            said = discriminator(pixels) if labels is None else discriminator(pixels, torch.from_numpy(labels[rows]).to(device))
-            # One that names classes as well returns two tensors.
-            logits = said[0] if isinstance(said, tuple) else said
-            found.append(logits[:, 0].cpu().numpy())
+            condition = () if labels is None else (torch.from_numpy(labels[rows]).to(device),)
+            output = discriminator(pixels, *condition)
+            # One that also classifies returns two tensors.
+            logits = output[0] if isinstance(output, tuple) else output
+            batches.append(logits[:, 0].cpu().numpy())
     discriminator.train(was_training)
-    return np.concatenate(found)
+    return np.concatenate(batches)

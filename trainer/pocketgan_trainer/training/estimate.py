@@ -1,4 +1,4 @@
-"""What a run is going to take, before it begins: the size of its networks, and the time from a few steps."""
+"""Estimates of a run before it begins: the size of its networks, its time from a few steps, and the fastest number of threads."""
 
 import time
 from collections.abc import Callable
@@ -18,32 +18,32 @@ from pocketgan_trainer.training.presets import PRESETS, build_gan, generator_cla
 from pocketgan_trainer.training.steps import PENALTY_INTERVAL, Batch, Gan
 
 _ROUNDS = 3
-"""Of timed steps: the one in the middle counts, so that what other processes do for a moment does not."""
+"""Rounds of timed steps, of which the median counts, so that a moment's work of other processes does not."""
 
 
 @dataclass(frozen=True)
 class NetworkSize:
-    """How large one network is."""
+    """The size of one network."""
 
     weights: int
     multiply_adds: int
-    """Products that its dense layers and convolutions sum up for one image."""
+    """Multiply-adds of its dense layers and convolutions for one image."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run is going to take."""
+    """The cost of a run."""
 
     generator: NetworkSize
     discriminator: NetworkSize
     images: int
-    """Real images that are going to be shown, with repetitions."""
+    """Real images shown, with repetitions."""
     seconds: float
-    """From a few steps on this machine as it is now, without scores, sheets and checkpoints."""
+    """Extrapolated from a few steps on this machine as it is now, without scores, sheets and checkpoints."""
 
 
 def estimate(config: TrainingConfig, digits: Digits, device: torch.device) -> Estimate:
-    """Return what a run on these images is going to take; some steps are taken with networks of no further use."""
+    """Return the estimated cost of a run on these images; takes some steps with networks that are thrown away."""
     gan = build_gan(config, device)
     take = training_steps(config, digits, device, gan)
     take(0)  # the first one is slower
@@ -66,14 +66,14 @@ def estimate(config: TrainingConfig, digits: Digits, device: torch.device) -> Es
 
 
 def fastest_threads(config: TrainingConfig, digits: Digits, most: int) -> int:
-    """Return with how many CPU threads, 1 or `most`, training steps are faster here and now, see `choose_threads`."""
+    """Return the number of CPU threads, 1 or `most`, with which training steps are faster here and now, see `choose_threads`."""
     device = torch.device("cpu")
     take = training_steps(config, digits, device, build_gan(config, device))
     return choose_threads(lambda: take(1), most)
 
 
 def training_steps(config: TrainingConfig, digits: Digits, device: torch.device, gan: Gan) -> Callable[[int], None]:
-    """Return what takes the training step of a number, always with the same images."""
+    """Return a function that takes the training step of a given number, always with the same images."""
     preset = PRESETS[config.preset]
     real = torch.from_numpy(digits.images[: config.batch_size, None]).to(device).float() / 127.5 - 1
     labels = torch.from_numpy(digits.labels[: config.batch_size].astype(np.int64)).to(device)

@@ -30,7 +30,7 @@ from pocketgan_trainer.training.shared_networks import own_network
 from pocketgan_trainer.training.steps import Batch, Gan, Step, StepStatistics
 
 MOST_SKIPPED_STEPS = 20
-"""So many steps in a row without finite gradients, and the networks are beyond mending."""
+"""After this number of steps in a row without finite gradients the run ends: the networks will not recover."""
 
 
 def train(
@@ -42,16 +42,18 @@ def train(
     resume_from: Checkpoint | None = None,
     processes: Processes = ALONE,
 ) -> bool:
-    """Train on images uint8 [N, S, S] and their labels, and have `recorder` write checkpoints, statistics and pictures.
+    """Train on images uint8 [N, S, S] and their labels; `recorder` writes checkpoints, statistics and pictures.
 
     Every epoch shows the images in a new order; a last batch that would be smaller than the others is left out. The last epoch
-    whose Frechet ratio is the lowest, but for its noise, becomes the best checkpoint. A network whose gradients are not finite is
-    not moved. Return True when all epochs are done, False if `stop_requested` said so between two steps; the state is saved then
-    too, and resuming from it equals never having stopped. Of several `processes`, which must all call this with the same
-    arguments, the first alone has a recorder.
+    whose Frechet ratio is the lowest, within its noise, becomes the best checkpoint. A network whose gradients are not finite is
+    not moved in that step.
+
+    Returns True when all epochs are done, False if `stop_requested` returned True between two steps; the state is saved then
+    too, and a run resumed from it ends as if it had never stopped. Several `processes` must all call this with the same
+    arguments; only the first has a recorder.
 
     Raises TrainingError if there are fewer images than a batch, the processes cannot divide it, gradients stay not finite or
-    memory runs out, OutputError if the run folder cannot be written, CheckpointError if `resume_from` does not fit.
+    memory runs out; OutputError if the run folder cannot be written; CheckpointError if `resume_from` does not fit.
     """
     preset = PRESETS[config.preset]
     steps_per_epoch = count_steps(config, len(digits), processes)
@@ -87,7 +89,7 @@ def train(
             for optimizer in (gan.generator_optimizer, gan.discriminator_optimizer):
                 set_learning_rate(optimizer, learning_rate(config, progress.images_seen, images_total))
             if progress.statistics_frozen or not uses_batch_statistics(config, progress.images_seen, images_total):
-                # At every step, because one that was restored is not frozen yet.
+                # At every step: networks that were restored are not frozen yet.
                 freeze_statistics(gan.generator)
                 progress = replace(progress, statistics_frozen=True)
             # Without its cache: a step may move a network's weights between two uses of them.
@@ -120,9 +122,9 @@ def train(
 
 
 def _step_within_memory(step: Step, gan: Gan, batch: Batch) -> StepStatistics:
-    """Take a step; raise TrainingError if the device's memory does not suffice, which torch tells in several ways.
+    """Take a step; raise TrainingError if the device's memory does not suffice, which torch reports in several ways.
 
-    One that is not sound leaves the generator's running statistics as they were.
+    A step that is not sound leaves the generator's running statistics as they were.
     """
     running = [(buffer, buffer.clone()) for buffer in gan.generator.buffers()]
     try:
@@ -139,7 +141,7 @@ def _step_within_memory(step: Step, gan: Gan, batch: Batch) -> StepStatistics:
 
 
 def _note_skipped(step: int, in_a_row: int, config: TrainingConfig, recorder: Recorder | None) -> None:
-    """Tell of a step that was skipped; raise TrainingError if that happens all the time."""
+    """Report a step that was skipped; raise TrainingError after MOST_SKIPPED_STEPS of them in a row."""
     if recorder:
         recorder.skipped(step)
     if in_a_row == MOST_SKIPPED_STEPS:
@@ -151,7 +153,7 @@ def _note_skipped(step: int, in_a_row: int, config: TrainingConfig, recorder: Re
 
 
 def count_steps(config: TrainingConfig, images: int, processes: Processes = ALONE) -> int:
-    """Return the steps in an epoch of `images` images.
+    """Return the number of steps in an epoch of `images` images.
 
     Raises TrainingError if they do not fill one batch, or the processes cannot divide one into equal parts.
     """
@@ -170,5 +172,5 @@ def image_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
 
 
 def check_resumable(checkpoint: Checkpoint, device: torch.device) -> None:
-    """Raise CheckpointError if a run cannot go on from `checkpoint` on `device`; torch's random state is then another."""
+    """Raise CheckpointError if a run cannot go on from `checkpoint` on `device`. Changes torch's random state."""
     restore_run(checkpoint, build_gan(checkpoint.config, device), zero_sums(device))

@@ -1,4 +1,4 @@
-"""What a run is going to be, decided before anything is written."""
+"""The config of a new run, and the run to resume: decided before anything is written, as gan-train commands in both ways."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -13,21 +13,8 @@ from pocketgan_trainer.devices import supports_bfloat16
 from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import FLAGS, Setting, TrainingConfig
-from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS
+from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, presets_that_use
 from pocketgan_trainer.training.run_folder import LAST, PREVIOUS, RunFolder, find_run_folder, newer_runs
-
-
-@dataclass(frozen=True)
-class ResumedRun:
-    """A run to go on with."""
-
-    run: RunFolder
-    checkpoint: Checkpoint
-    config: TrainingConfig
-    is_last_damaged: bool
-    """Whether the last checkpoint could not be used, so that the one before was taken."""
-    notes: tuple[str, ...]
-    """What the user should know of it."""
 
 
 def plan_new_run(
@@ -35,63 +22,38 @@ def plan_new_run(
 ) -> TrainingConfig:
     """Return the preset's config for this data, with the user's options in place of its own values.
 
-    `options` goes by the names of TrainingConfig's fields. Raises TrainingError if a value is out of its range, or would have no
+    The keys of `options` are names of TrainingConfig's fields. Raises TrainingError if a value is out of range, or would have no
     effect on this preset.
     """
     config = PRESETS[preset].config
     idle = sorted(name for name in PRESETS[preset].ignores & options.keys() if options[name] != getattr(config, name))
     if idle:
-        heeding = " or ".join(name for name, other in PRESETS.items() if not other.ignores.intersection(idle))
-        raise TrainingError(f"{', '.join(idle)} has no effect on preset {preset}: leave it out, or choose {heeding}")
+        others = " or ".join(presets_that_use(*idle))
+        raise TrainingError(f"{', '.join(idle)} has no effect on preset {preset}: leave it out, or choose {others}")
     own = {"bfloat16": config.bfloat16 and supports_bfloat16(device)}
     return replace(config, data=data, **{**own, **options})  # type: ignore[arg-type]
 
 
-def changed_settings(config: TrainingConfig) -> dict[str, Setting]:
-    """Return the fields without an option of their own, see FLAGS, in which a config is not its preset's."""
-    own = asdict(PRESETS[config.preset].config)
-    return {name: value for name, value in asdict(config).items() if name not in FLAGS and value != own[name]}
+@dataclass(frozen=True)
+class ResumedRun:
+    """A run to resume."""
 
-
-def as_option(name: str, value: str | Setting) -> str:
-    """Return how the command line gives a field of TrainingConfig this value."""
-    if name in FLAGS:
-        return f"--{FLAGS[name]} {value}"
-    return f"--set {name}={str(value).lower()}"
-
-
-def training_command(config: TrainingConfig) -> str:
-    """Return the gan-train command that starts a run with this config."""
-    own = {**asdict(PRESETS[config.preset].config), "preset": DEFAULT_PRESET, "epochs": None}
-    options = [as_option(name, value) for name, value in asdict(config).items() if name != "data" and value != own[name]]
-    return shlex.join(["gan-train", *_data_options(config.data), *" ".join(options).split()])
-
-
-def _data_options(data: DataFacts) -> list[str]:
-    if data == MNIST_FACTS:
-        return []
-    like_mnist = ["--like-mnist"] if data.is_like_mnist else []
-    return ["--data", data.source, "--image-size", str(data.image_size), *like_mnist]
-
-
-def training_commands(config: TrainingConfig, planned_epochs: Sequence[int]) -> list[str]:
-    """Return the gan-train commands of a run that was made longer on its way, or not.
-
-    `planned_epochs` are how many the run was to have as each of its epochs ended, at least one number. Interruptions that changed
-    nothing do not show.
-    """
-    commands = [training_command(replace(config, epochs=planned_epochs[0]))]
-    longer = [after for before, after in pairwise(planned_epochs) if after != before]
-    return commands + [f"gan-train --resume --epochs {epochs}" for epochs in longer]
+    run: RunFolder
+    checkpoint: Checkpoint
+    config: TrainingConfig
+    is_last_damaged: bool
+    """Whether the last checkpoint could not be used, so that the one before is taken."""
+    notes: tuple[str, ...]
+    """One line each for the user."""
 
 
 def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Setting]) -> ResumedRun:
-    """Return how to go on with the newest run in `folder`, or with the run that `folder` is.
+    """Return how to resume the newest run in `folder`, or the run whose folder it is.
 
-    More epochs than the run had planned are a longer run of the same kind; any other change would make it another run. What
-    changes over a run goes on from where it would be in the longer one: pocket's learning rate takes a step up, and refinement
-    pauses where the longer run's last part has not begun yet.
-    Raises TrainingError if there is no run or an option differs, CheckpointError if its last checkpoint cannot be used.
+    `options` may ask for more epochs than were planned, but not for any other change, which would make it a different run.
+    Schedules continue as in the longer run: a falling learning rate takes a step up, and refinement pauses if the longer run's
+    last part has not begun yet. Raises TrainingError if there is no run or an option differs, CheckpointError if its last
+    checkpoint cannot be used.
     """
     run = find_run_folder(folder, LAST, PREVIOUS)
     checkpoint, trouble = _last_sound_checkpoint(run)
@@ -128,7 +90,7 @@ def _notes_on_newer_runs(folder: Path, run: RunFolder) -> tuple[str, ...]:
 
 
 def _notes_on_more_epochs(planned: int, config: TrainingConfig) -> tuple[str, ...]:
-    """Tell what more epochs than the run had planned change in a run whose rate falls and whose last part refines."""
+    """Return a note if more epochs than planned change the learning rate or the refinement of a run."""
     changing = [
         words
         for words, is_so in (
@@ -145,7 +107,7 @@ def _notes_on_more_epochs(planned: int, config: TrainingConfig) -> tuple[str, ..
 
 
 def _last_sound_checkpoint(run: RunFolder) -> tuple[Checkpoint, str | None]:
-    """Return the last checkpoint, or the one before with a note why. Raises CheckpointError if neither can be used."""
+    """Return the last checkpoint, or the one before and the reason. Raises CheckpointError if neither can be used."""
     if not run.last.exists() and run.previous.exists():
         return load_checkpoint(run.previous), f"{run.last} is absent, as after a kill while it was saved; taking {run.previous}"
     try:
@@ -157,9 +119,9 @@ def _last_sound_checkpoint(run: RunFolder) -> tuple[Checkpoint, str | None]:
 
 
 def refuse_other_data(resumed: ResumedRun, found: DataFacts) -> None:
-    """Raise TrainingError unless the data found is what a run to go on with has learned from so far."""
+    """Raise TrainingError unless the data found is what the resumed run has trained on so far."""
     had = resumed.config.data
-    # A folder may have got another name or place: the images are what counts.
+    # The images must agree; the folder may have another name or place.
     layouts = {True: "laid out like MNIST's", False: "laid out as they come"}
     aspects = (
         ("images", f"{found.image_size}x{found.image_size}", f"{had.image_size}x{had.image_size}"),
@@ -174,3 +136,41 @@ def refuse_other_data(resumed: ResumedRun, found: DataFacts) -> None:
         f"{had.name} at {had.source}: {', '.join(differing) or 'other pixels or labels'}; put these back, leave out what "
         "differs, or start a new run"
     )
+
+
+def changed_settings(config: TrainingConfig) -> dict[str, Setting]:
+    """Return the fields without an option of their own, see FLAGS, in which a config differs from its preset's."""
+    own = asdict(PRESETS[config.preset].config)
+    return {name: value for name, value in asdict(config).items() if name not in FLAGS and value != own[name]}
+
+
+def as_option(name: str, value: str | Setting) -> str:
+    """Return the gan-train option that sets a field of TrainingConfig to this value."""
+    if name in FLAGS:
+        return f"--{FLAGS[name]} {value}"
+    return f"--set {name}={str(value).lower()}"
+
+
+def training_command(config: TrainingConfig) -> str:
+    """Return the gan-train command that starts a run with this config."""
+    own = {**asdict(PRESETS[config.preset].config), "preset": DEFAULT_PRESET, "epochs": None}
+    options = [as_option(name, value) for name, value in asdict(config).items() if name != "data" and value != own[name]]
+    return shlex.join(["gan-train", *_data_options(config.data), *" ".join(options).split()])
+
+
+def _data_options(data: DataFacts) -> list[str]:
+    if data == MNIST_FACTS:
+        return []
+    like_mnist = ["--like-mnist"] if data.is_like_mnist else []
+    return ["--data", data.source, "--image-size", str(data.image_size), *like_mnist]
+
+
+def training_commands(config: TrainingConfig, planned_epochs: Sequence[int]) -> list[str]:
+    """Return the gan-train commands that repeat a run: the first one, and one for each time that it was made longer.
+
+    `planned_epochs` are the numbers of epochs that were planned when each of its epochs ended, at least one number. Interruptions
+    that changed nothing are left out.
+    """
+    commands = [training_command(replace(config, epochs=planned_epochs[0]))]
+    longer = [after for before, after in pairwise(planned_epochs) if after != before]
+    return commands + [f"gan-train --resume --epochs {epochs}" for epochs in longer]

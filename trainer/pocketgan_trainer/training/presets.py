@@ -1,4 +1,8 @@
-"""The table of complete GAN systems that `gan-train --preset` chooses from, and their networks and optimizers."""
+"""The table of complete GAN systems that `gan-train --preset` chooses from, and their networks and optimizers.
+
+A new preset is a row of PRESETS, and a file in `networks/` if its networks are new. Its generator is exported if it is a chain
+of layers that `export.fold` knows, or a `ConditionalGenerator` with such a chain as its body.
+"""
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -21,27 +25,29 @@ from pocketgan_trainer.training.steps import Gan, Step, alternating_step, paired
 class Preset:
     """One complete system: its two networks, its training step, and its own hyper-parameters."""
 
+    description: str
+    """What it is, in a few words: `gan-train --preset list` prints it."""
     build_generator: Callable[[int, int], nn.Module]
     """Makes a generator with fresh weights for a number of classes and an image size S: float [N, latent_size] to float
     [N, 1, S, S] in [-1, 1].
 
-    If there are classes and the preset heeds them, it takes labels int64 [N] as well, and so does the discriminator.
+    If there are classes and the preset is conditional, it also takes labels int64 [N], and so does the discriminator.
     """
     build_discriminator: Callable[[int, int], nn.Module]
     """Makes a discriminator with fresh weights, likewise: float [N, 1, S, S] to what `step` expects of one."""
     latent_size: int
     is_conditional: bool
-    """Whether the networks are told the classes of images, where these have any."""
+    """Whether the networks also take the classes of the images, if these have classes."""
     step: Step
     ignores: frozenset[str]
-    """Fields of TrainingConfig that its networks and its step have no use for."""
+    """Fields of TrainingConfig that have no effect on its networks and its step."""
     least_psnr_db: float
-    """What an int8 file's pixels must reach beside torch's. The smaller a network, the less do its errors level out."""
+    """What an int8 file's pixels must reach beside torch's. The smaller a network, the less its rounding errors average out."""
     config: TrainingConfig
 
 
-_OF_PAIRS_ALONE = frozenset({"gradient_penalty", "final_penalty_share", "refinement_share", "class_weight", "shifted_share"})
-_OF_NORMALIZATION = frozenset({"batch_statistics_share"})
+_PAIRED_STEP_ONLY = frozenset({"gradient_penalty", "final_penalty_share", "refinement_share", "class_weight", "shifted_share"})
+_NORMALIZATION_ONLY = frozenset({"batch_statistics_share"})
 
 _POCKET_CONFIG = TrainingConfig(
     preset="pocket",
@@ -64,6 +70,7 @@ _POCKET_CONFIG = TrainingConfig(
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "pocket": Preset(
+            description="the project's own: draws the class that is asked for",
             build_generator=partial(pocket.PocketGenerator, latent_size=64, channels=(48, 24, 12), detail_channels=8),
             build_discriminator=partial(pocket.PocketDiscriminator, channels=(48, 96, 192), features=128),
             latent_size=64,
@@ -74,6 +81,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             config=_POCKET_CONFIG,
         ),
         "nano": Preset(
+            description="the same with a generator a fraction of its size",
             build_generator=partial(pocket.PocketGenerator, latent_size=24, channels=(20, 12, 6), detail_channels=4),
             build_discriminator=partial(pocket.PocketDiscriminator, channels=(48, 96, 192), features=128),
             latent_size=24,
@@ -84,22 +92,24 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             config=replace(_POCKET_CONFIG, preset="nano"),
         ),
         "dcgan": Preset(
+            description="the classic convolutional GAN of the tutorials, without classes",
             build_generator=lambda classes, image_size: dcgan.DcganGenerator(image_size),
             build_discriminator=lambda classes, image_size: dcgan.DcganDiscriminator(image_size),
             latent_size=dcgan.LATENT_SIZE,
             is_conditional=False,
             step=simultaneous_step,
-            ignores=_OF_PAIRS_ALONE,
+            ignores=_PAIRED_STEP_ONLY,
             least_psnr_db=40,
             config=TrainingConfig(preset="dcgan", epochs=50, batch_size=256, learning_rate=1e-4, bfloat16=True),
         ),
         "mlp": Preset(
+            description="the plain GAN of fully connected layers, without classes",
             build_generator=lambda classes, image_size: mlp.MlpGenerator(image_size),
             build_discriminator=lambda classes, image_size: mlp.MlpDiscriminator(image_size),
             latent_size=mlp.LATENT_SIZE,
             is_conditional=False,
             step=alternating_step,
-            ignores=_OF_PAIRS_ALONE | _OF_NORMALIZATION,
+            ignores=_PAIRED_STEP_ONLY | _NORMALIZATION_ONLY,
             least_psnr_db=36,
             config=TrainingConfig(preset="mlp", epochs=50, batch_size=64, learning_rate=1e-3, bfloat16=False),
         ),
@@ -107,6 +117,11 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 )
 
 DEFAULT_PRESET = "pocket"
+
+
+def presets_that_use(*fields: str) -> tuple[str, ...]:
+    """Return the names of the presets on which all these fields of TrainingConfig have an effect."""
+    return tuple(name for name, preset in PRESETS.items() if not preset.ignores.intersection(fields))
 
 
 def build_generator(config: TrainingConfig) -> nn.Module:
@@ -127,11 +142,11 @@ def generator_classes(config: TrainingConfig) -> tuple[str, ...]:
 def build_gan(config: TrainingConfig, device: torch.device, processes: Processes = ALONE) -> Gan:
     """Return fresh networks of the config's preset on `device`, and their optimizers, from torch's current random state."""
     generator, discriminator = build_generator(config).to(device), build_discriminator(config).to(device)
-    average = deepcopy(generator).requires_grad_(False) if config.ema_halflife_images else None
+    ema_generator = deepcopy(generator).requires_grad_(False) if config.ema_halflife_images else None
     generator, discriminator = shared(generator, processes), shared(discriminator, processes)
-    return Gan(generator, discriminator, _adam(generator, config), _adam(discriminator, config), average)
+    return Gan(generator, discriminator, _adam(generator, config), _adam(discriminator, config), ema_generator)
 
 
 def _adam(network: nn.Module, config: TrainingConfig) -> Adam:
-    # Fused: one pass over all weights, where the networks are so small that many passes take longer than the sums.
+    # Fused: one pass over all weights. In networks this small, many passes take longer than the arithmetic.
     return Adam(network.parameters(), lr=config.learning_rate, betas=(config.adam_beta1, config.adam_beta2), fused=True)

@@ -1,4 +1,4 @@
-"""How far a run has come, and what it measured since its current epoch began."""
+"""How far a run has come, and what it has measured since its current epoch began."""
 
 import time
 from dataclasses import dataclass, replace
@@ -11,13 +11,13 @@ from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.steps import StepStatistics
 
 SCORE_NOISE = 0.1
-"""By how much of itself an epoch's score changes with other latents and other validation digits, see docs/experiments.md.
+"""The share by which an epoch's score varies with other latents and other validation digits, see docs/experiments.md.
 
-Within that, the later epoch is to be preferred: it has learned more, and where the rate falls, it also lies nearer to its end.
+Of two scores within that, the later epoch is preferred: it has learned more and, where the rate falls, has settled more.
 """
 
 _LARGEST = 2**60
-"""No count, time or score of a run comes near to it."""
+"""No count, time or score of a run comes near it."""
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,18 @@ class Progress:
     epoch: int = 0
     """Epochs completed."""
     step: int = 0
-    """Steps done in the epoch that is under way."""
+    """Steps done in the current epoch."""
     images_seen: int = 0
     """Real images shown to the discriminator since the run began."""
     seconds: float = 0.0
-    """Time spent training, over all the processes that worked on this run."""
+    """Time spent training, from the start through all resumptions."""
     best_score: float | None = None
     """Lowest score of any epoch so far, None before the first."""
     statistics_frozen: bool = False
-    """Whether the generator's normalization goes by fixed statistics; once it does, it does to the end of the run."""
+    """Whether the generator's normalization uses fixed statistics; once it does, it does so to the end of the run."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError if this is no position that a run can have."""
+        """Raise ValueError if no run can have this position."""
         counts = (self.epoch, self.step, self.images_seen)
         times = (self.seconds,) if self.best_score is None else (self.seconds, self.best_score)
         if not all(type(count) is int and 0 <= count <= _LARGEST for count in counts):
@@ -49,7 +49,7 @@ class Progress:
             raise ValueError(f"statistics_frozen is {shortened(self.statistics_frozen)}, expected true or false")
 
     def is_best(self, score: float) -> bool:
-        """Return whether an epoch's score lies so near to the lowest one that the later epoch is to be preferred."""
+        """Return whether an epoch with this score is to be preferred to all before: it may exceed the lowest by SCORE_NOISE."""
         return self.best_score is None or score <= self.best_score * (1 + SCORE_NOISE)
 
     def after_step(self, images: int, seconds: float) -> "Progress":
@@ -57,13 +57,25 @@ class Progress:
         return replace(self, step=self.step + 1, images_seen=self.images_seen + images, seconds=self.seconds + seconds)
 
     def after_epoch(self, score: float | None, seconds: float) -> "Progress":
-        """Return the position after the last step of an epoch that scored `score`, `seconds` later.
+        """Return the position after the last step of an epoch with this score, `seconds` later.
 
-        A process that does not look at images knows no score, and of no best one.
+        A process that does not look at images passes None.
         """
         known = [value for value in (score, self.best_score) if value is not None]
         best_score = min(known) if known else None
         return replace(self, epoch=self.epoch + 1, step=0, best_score=best_score, seconds=self.seconds + seconds)
+
+
+class Stopwatch:
+    """A stopwatch that restarts whenever it is read."""
+
+    def __init__(self) -> None:
+        self._began_at = time.monotonic()
+
+    def seconds(self) -> float:
+        """Return the seconds since the last reading, or since the start."""
+        began_at, self._began_at = self._began_at, time.monotonic()
+        return self._began_at - began_at
 
 
 @dataclass(frozen=True)
@@ -76,25 +88,13 @@ class Means:
     fake_score: float
 
 
-class Stopwatch:
-    """A stopwatch that starts again whenever it is read."""
-
-    def __init__(self) -> None:
-        self._began_at = time.monotonic()
-
-    def seconds(self) -> float:
-        """Return the seconds since the last reading, or since the start."""
-        began_at, self._began_at = self._began_at, time.monotonic()
-        return self._began_at - began_at
-
-
 def zero_sums(device: torch.device) -> Tensor:
     """Return the sums of an epoch that has not begun, float64 [5]: of the fields of Means, and the number of steps."""
     return torch.zeros(5, dtype=torch.float64, device=device)
 
 
 def add_statistics(sums: Tensor, statistics: StepStatistics, processes: Processes = ALONE) -> None:
-    """Add one step of all `processes` to `sums`, see `no_sums`, without waiting for the device."""
+    """Add one step of all `processes` to `sums`, see `zero_sums`, without waiting for the device."""
     one = torch.ones((), device=sums.device)
     step = torch.stack(
         [statistics.generator_loss, statistics.discriminator_loss, statistics.real_score, statistics.fake_score, one]
@@ -103,6 +103,6 @@ def add_statistics(sums: Tensor, statistics: StepStatistics, processes: Processe
 
 
 def means(sums: Tensor) -> Means:
-    """Return the means over the steps of their sums, see `no_sums`."""
+    """Return the means over the steps from their sums, see `zero_sums`."""
     *totals, steps = sums.tolist()
     return Means(*(total / max(steps, 1) for total in totals))

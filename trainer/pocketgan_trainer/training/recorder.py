@@ -1,4 +1,4 @@
-"""What a run writes and tells: checkpoints, statistics, sheets, curves, and warnings where it goes wrong."""
+"""Records one run: checkpoints, statistics, sheets and curves in its folder, and reports with warnings to whoever shows them."""
 
 import math
 import time
@@ -18,7 +18,7 @@ from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.checkpoint import save_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.drawing import discriminator_logits, draw
-from pocketgan_trainer.training.presets import PRESETS, generator_classes
+from pocketgan_trainer.training.presets import PRESETS, generator_classes, presets_that_use
 from pocketgan_trainer.training.progress import Means, Progress, Stopwatch, means
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.shared_networks import own_network
@@ -29,55 +29,61 @@ from pocketgan_trainer.watch.validation_watch import Verdicts
 
 SHEET_IMAGES = 100
 WATCHED_SEED = 2**32
-"""The watch looks at latents that no sample sheet and no user's small seed shows."""
+"""The watch looks at latents that appear on no sample sheet and that no small seed of a user draws."""
 _CURVES_SECONDS = 30
-"""Curves are drawn anew after so long at the earliest: drawing them takes about as long as a short epoch."""
+"""The least time between two drawings of the curves: each takes about as long as a short epoch."""
 
 
 class Watch(Protocol):
-    """Whoever looks at an epoch's images, of classes that it names."""
+    """Looks at the images of an epoch, of the classes that it asks for."""
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """The classes to draw, one for each image, int64 [N]; a generator without classes draws N images."""
+        """The class of each image to draw, int64 [N]; a generator without classes draws N images."""
 
-    def observe(self, images: NDArray[np.uint8], discriminator_logits: Verdicts) -> Observation:
-        """Return what is to be seen in images uint8 [N, S, S], and in the discriminator's verdicts about pairs."""
+    def observe(self, images: NDArray[np.uint8], verdicts: Verdicts) -> Observation:
+        """Return what is seen in images uint8 [N, S, S], and in the discriminator's logits."""
 
 
 class Report(Protocol):
-    """Whoever is told how the run goes."""
+    """Shows how the run goes, on the console or elsewhere."""
 
     def step(self, progress: Progress, sums: Tensor) -> None:
-        """Take note of a step. `sums` are those of the epoch so far, for `means`: reading them waits for the device."""
+        """Show a step. `sums` are those of the epoch so far, for `means`: reading them waits for the device."""
 
     def skipped(self, step: int) -> None:
-        """Take note that a step, counted from 1 over the whole run, had a gradient that was not finite."""
+        """Show that a step, counted from 1 over the whole run, had a gradient that was not finite."""
 
     def trouble(self, message: str) -> None:
-        """Take note of what went wrong without an end to the run, in a line."""
+        """Show one line about something that went wrong without ending the run."""
 
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
-        """Take note of a finished epoch, and of what has begun to go wrong."""
+        """Show a finished epoch, and what has begun to go wrong."""
 
 
 class Recorder:
-    """Keeps the records of one run."""
+    """Writes the records of one run into its folder, and passes on to `reports` what happens."""
 
-    def __init__(self, config: TrainingConfig, watch: Watch, run: RunFolder, report: Report) -> None:
+    def __init__(self, config: TrainingConfig, watch: Watch, run: RunFolder, *reports: Report) -> None:
         self._config = config
         self._watch = watch
         self._run = run
-        self._report = report
+        self._reports = reports
         self._lines: list[dict[str, object]] = []
-        """Of `stats.jsonl`."""
-        self._remedies = Remedies(bool(generator_classes(config)), config.gradient_penalty > 0)
+        """The lines of `stats.jsonl`."""
+        self._remedies = Remedies(
+            is_conditional=bool(generator_classes(config)),
+            has_penalty=config.gradient_penalty > 0,
+            conditional_presets=tuple(name for name, preset in PRESETS.items() if preset.is_conditional),
+            penalized_presets=tuple(name for name, preset in PRESETS.items() if preset.config.gradient_penalty > 0),
+            shifting_presets=presets_that_use("shifted_share"),
+        )
         self._curves_drawn_at = -math.inf
 
     def begin(self, digits: Digits, gan: Gan, progress: Progress, sums: Tensor) -> None:
-        """Write what is known before the first step, and forget what was written after `progress`.
+        """Write what is known before the first step, and drop the statistics of epochs after `progress`.
 
-        A run that begins has its first checkpoint now: so it can be resumed whenever it is killed.
+        A new run gets its first checkpoint here, so that it can be resumed whenever it is killed.
         """
         self._lines = self._run.drop_statistics_after(progress.epoch)
         self._run.write_config(self._config)
@@ -88,23 +94,22 @@ class Recorder:
             self._save(gan, progress, sums)
 
     def step(self, progress: Progress, sums: Tensor) -> None:
-        """Tell of a step."""
-        self._report.step(progress, sums)
+        """Report a step."""
+        for report in self._reports:
+            report.step(progress, sums)
 
     def skipped(self, step: int) -> None:
-        """Tell of a step, counted from 1 over the whole run, that had a gradient that was not finite."""
-        self._report.skipped(step)
+        """Report a step, counted from 1 over the whole run, that had a gradient that was not finite."""
+        for report in self._reports:
+            report.skipped(step)
 
     def stop(self, gan: Gan, progress: Progress, sums: Tensor) -> None:
         """Write the last checkpoint of a run that is stopped within an epoch, and the curves so far."""
         self._save(gan, progress, sums)
         self._draw_curves(at_once=True)
 
-    def _save(self, gan: Gan, progress: Progress, sums: Tensor) -> None:
-        save_checkpoint(self._run.last, self._config, gan, progress, sums, self._run.previous)
-
     def end_epoch(self, gan: Gan, progress: Progress, sums: Tensor, stopwatch: Stopwatch) -> Progress:
-        """Look at an epoch whose steps are done, write it down and tell; return the position after it.
+        """Look at the images of an epoch whose steps are done, record and report it; return the position after it.
 
         Raises TrainingError if what was measured is not finite.
         """
@@ -134,29 +139,33 @@ class Recorder:
         }
         self._lines.append(line)
         self._run.append_statistics(line)
-        nothing = torch.zeros_like(sums)
+        no_sums = torch.zeros_like(sums)  # the next epoch has not begun
         if progress.is_best(seen.frechet_ratio):
-            save_checkpoint(self._run.best, self._config, gan, progress, nothing)
-        self._save(gan, progress, nothing)
+            save_checkpoint(self._run.best, self._config, gan, progress, no_sums)
+        self._save(gan, progress, no_sums)
         self._draw_curves(at_once=progress.epoch == self._config.epochs)
         standing = standing_signs(self._lines)
-        self._report.epoch(progress, measured, seen, [sign for sign in signs if sign.key in standing and sign.key not in before])
+        warnings = [sign for sign in signs if sign.key in standing and sign.key not in before]
+        for report in self._reports:
+            report.epoch(progress, measured, seen, warnings)
         return progress
 
+    def _save(self, gan: Gan, progress: Progress, sums: Tensor) -> None:
+        save_checkpoint(self._run.last, self._config, gan, progress, sums, self._run.previous)
+
     def _observe(self, gan: Gan) -> Observation:
-        is_told = bool(generator_classes(self._config))
+        is_conditional = bool(generator_classes(self._config))
 
-        def say(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-            return discriminator_logits(own_network(gan.discriminator), images, labels if is_told else None)
+        def logits(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+            return discriminator_logits(own_network(gan.discriminator), images, labels if is_conditional else None)
 
-        return self._watch.observe(self._draw(gan, WATCHED_SEED, self._watch.labels), say)
+        return self._watch.observe(self._draw(gan, WATCHED_SEED, self._watch.labels), logits)
 
     def _draw(self, gan: Gan, seed: int, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the first images of `seed`, uint8 [N, S, S], of these classes if the generator can be asked for classes."""
         latent_size = PRESETS[self._config.preset].latent_size
-        return draw(
-            gan.sampling_generator, latent_size, seed, 0, len(labels), labels if generator_classes(self._config) else None
-        )
+        asked = labels if generator_classes(self._config) else None
+        return draw(gan.sampling_generator, latent_size, seed, 0, len(labels), asked)
 
     def _draw_curves(self, at_once: bool) -> None:
         if at_once or time.monotonic() - self._curves_drawn_at > _CURVES_SECONDS:
@@ -164,12 +173,14 @@ class Recorder:
             self._curves_drawn_at = time.monotonic()
 
     def _write_picture(self, path: Path, write: Callable[[Path], None]) -> None:
-        """Have a picture written; if that fails, report it: no picture is worth a run, and a full disk stops the checkpoint."""
+        """Write a picture; if that fails, report it and go on: a full disk still stops the run at its checkpoint."""
         try:
             write(path)
         except PocketganError as error:
-            self._report.trouble(f"{error}; training goes on without it")
+            self._trouble(f"{error}; training goes on without it")
         except Exception as error:  # whatever a library for pictures raises
-            self._report.trouble(
-                f"{path} was not drawn ({type(error).__name__}: {first_line(error)}); training goes on without it"
-            )
+            self._trouble(f"{path} was not drawn ({type(error).__name__}: {first_line(error)}); training goes on without it")
+
+    def _trouble(self, message: str) -> None:
+        for report in self._reports:
+            report.trouble(message)

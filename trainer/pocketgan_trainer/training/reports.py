@@ -19,45 +19,18 @@ from torch import Tensor
 from pocketgan.errors import OutputError
 from pocketgan_trainer.errors import TrainExtraMissingError, TrainingError
 from pocketgan_trainer.training.progress import Means, Progress, means
-from pocketgan_trainer.training.recorder import Report
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.watch.signs import Observation, Sign, merged, sight, standing_signs
 
 _REFRESH_SECONDS = 0.5
-_TOLD_SKIPPED_STEPS = 3
+_SHOWN_SKIPPED_STEPS = 3
+"""Of an epoch with more skipped steps only their number is printed."""
 _SLOWED = 3
-"""Epochs that take so many times as long as the fastest are remarked on: several threads disturb each other on busy CPUs."""
-
-
-class Reports:
-    """Tells several reports the same."""
-
-    def __init__(self, reports: Sequence[Report]) -> None:
-        self._reports = reports
-
-    def step(self, progress: Progress, sums: Tensor) -> None:
-        """Tell of a step."""
-        for report in self._reports:
-            report.step(progress, sums)
-
-    def skipped(self, step: int) -> None:
-        """Tell of a step with a gradient that was not finite."""
-        for report in self._reports:
-            report.skipped(step)
-
-    def trouble(self, message: str) -> None:
-        """Tell of trouble."""
-        for report in self._reports:
-            report.trouble(message)
-
-    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
-        """Tell of an epoch."""
-        for report in self._reports:
-            report.epoch(progress, measured, seen, warnings)
+"""An epoch that takes this many times as long as the fastest gets a warning: on busy CPUs threads wait for each other."""
 
 
 class ConsoleReport:
-    """Reports to `console`, a PlainConsole; use it as a context manager around the run."""
+    """Prints to `console`, a PlainConsole; use it as a context manager around the run."""
 
     def __init__(self, console: Console, epochs: int, steps_per_epoch: int, cpu_threads: int = 1) -> None:
         self._console = console
@@ -69,8 +42,8 @@ class ConsoleReport:
         self._best_rate = 0.0
         """Images per second, of the fastest epoch so far."""
         self._skipped_steps = 0
-        """Of the epoch under way."""
-        self._told_troubles: set[str] = set()
+        """Of the current epoch."""
+        self._shown_troubles: set[str] = set()
         self._bar = Bar(
             # Two lines, so that they fit on a terminal of 80 columns.
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -98,7 +71,7 @@ class ConsoleReport:
         now = time.monotonic()
         completed = progress.epoch * self._steps_per_epoch + progress.step
         if self._task is None:
-            # A resumed run starts in the middle: neither the bar nor the rates may take that for speed.
+            # A resumed run starts in the middle, which must not count as speed in the bar or the rates.
             total = self._epochs * self._steps_per_epoch
             epoch, epochs = progress.epoch + 1, self._epochs
             self._task = self._bar.add_task("", total=total, completed=completed, epoch=epoch, epochs=epochs, numbers="")
@@ -111,22 +84,22 @@ class ConsoleReport:
             self._shown_at, self._shown_images = now, progress.images_seen
 
     def skipped(self, step: int) -> None:
-        """Print that a step had a gradient that was not finite; of more than a few in an epoch, only their number in the end."""
+        """Print that a step had a gradient that was not finite, for the first few in an epoch."""
         self._skipped_steps += 1
-        if self._skipped_steps <= _TOLD_SKIPPED_STEPS:
+        if self._skipped_steps <= _SHOWN_SKIPPED_STEPS:
             self._console.print(f"warning: NaN in step {step:,}: skipped; if there are many, try a lower --lr")
 
     def trouble(self, message: str) -> None:
-        """Print a line, but not the same one again."""
-        if message not in self._told_troubles:
-            self._told_troubles.add(message)
+        """Print a line once, however often it is reported."""
+        if message not in self._shown_troubles:
+            self._shown_troubles.add(message)
             self._console.print(f"warning: {message}")
 
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
-        """Print a finished epoch: how it went, what its images are like, and what has begun to go wrong."""
+        """Print a finished epoch: its figures, what its images look like, and what has begun to go wrong."""
         now = time.monotonic()
         rate = (progress.images_seen - self._epoch_images) / max(now - self._epoch_began_at, 1e-9)
-        # From the rate, because the first epoch after a resumption is a part of one; an epoch of a single step has none.
+        # From the rate, since the first epoch after a resumption is only part of one; an epoch of a single step has no rate.
         images_to_come = (self._epochs - progress.epoch) * progress.images_seen / progress.epoch
         remaining = clock(round(images_to_come / rate)) if rate else "unknown"
         self._console.print(
@@ -134,7 +107,7 @@ class ConsoleReport:
             f"  Frechet ratio {seen.frechet_ratio:.3f}{'  best' if progress.is_best(seen.frechet_ratio) else ''}"
         )
         self._console.print(f"    {sight(seen.to_statistics())}")
-        if self._skipped_steps > _TOLD_SKIPPED_STEPS:
+        if self._skipped_steps > _SHOWN_SKIPPED_STEPS:
             self._console.print(f"    warning: {self._skipped_steps:,} steps of this epoch were skipped")
         self._skipped_steps = 0
         for sign in merged(warnings):
@@ -171,22 +144,22 @@ def require_tensorboard(folder: Path) -> None:
 
 
 class TensorBoardReport:
-    """Writes what an epoch was like to the folder `tensorboard` of its run; use it as a context manager around the run.
+    """Writes the figures of each epoch to the folder `tensorboard` of its run; use it as a context manager around the run.
 
     Raises OutputError if the folder cannot be written.
     """
 
     def __init__(self, run: RunFolder, epochs_done: int) -> None:
-        # It is an extra of its own.
+        # Only now: the package is an extra of its own.
         from torch.utils.tensorboard.writer import SummaryWriter
 
         self._run = run
         self._skipped_steps = 0
         """Since the last epoch ended."""
-        if run.events.is_symlink():  # perhaps to somebody else's folder
+        if run.events.is_symlink():  # perhaps to another user's folder
             raise OutputError(f"cannot write {run.events}: it is a symbolic link, expected a folder; move it away")
-        with self._told_errors():
-            # What a killed run wrote after its checkpoint is to be forgotten.
+        with self._output_errors():
+            # Events that a killed run wrote after its checkpoint are dropped.
             self._writer = SummaryWriter(str(run.events), purge_step=epochs_done + 1)
 
     def __enter__(self) -> "TensorBoardReport":
@@ -194,7 +167,7 @@ class TensorBoardReport:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Write what is still to be written."""
+        """Write what is left in the buffer."""
         try:
             self._writer.close()
         except OSError as failure:
@@ -202,20 +175,20 @@ class TensorBoardReport:
                 raise self._error(failure) from failure
 
     def step(self, progress: Progress, sums: Tensor) -> None:
-        """Take no note: epochs are fine enough."""
+        """Do nothing: epochs are fine enough."""
 
     def skipped(self, step: int) -> None:
-        """Count it for the epoch."""
+        """Count it."""
         self._skipped_steps += 1
 
     def trouble(self, message: str) -> None:
-        """Take no note: it is said elsewhere."""
+        """Do nothing: the console shows it."""
 
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
         """Write all figures of the epoch, its warnings and its sheet."""
         figures = {**asdict(measured), **seen.to_statistics(), "skipped_steps": self._skipped_steps}
         self._skipped_steps = 0
-        with self._told_errors():
+        with self._output_errors():
             self._write(figures, warnings, progress.epoch)
 
     def _write(self, figures: Mapping[str, object], warnings: Sequence[Sign], epoch: int) -> None:
@@ -233,7 +206,7 @@ class TensorBoardReport:
         self._writer.flush()
 
     @contextmanager
-    def _told_errors(self) -> Iterator[None]:
+    def _output_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -244,23 +217,24 @@ class TensorBoardReport:
 
 
 def closing_lines(run: RunFolder, epochs: int, best_epoch: int, is_newest: bool) -> list[str]:
-    """Return the lines that end a run of `epochs` epochs: the best one, how good it is, what to look at, what to do next.
+    """Return the lines that end a run of `epochs` epochs: the best one and its scores, what to look at, what to do next.
 
-    `is_newest` tells whether gan-export finds the run by itself. What statistics do not tell, since someone took them away, is
-    left out. Raises TrainingError if they cannot be read.
+    `is_newest` is whether gan-export finds the run by itself. Scores are left out if the statistics are gone. Raises
+    TrainingError if they cannot be read.
     """
-    lines = run.read_statistics()
-    best = [line for line in lines if line.get("epoch") == best_epoch]
-    told = [f"done: the best epoch is {best_epoch} of {epochs}, its checkpoint {run.best}"]
-    for line in best:
+    statistics = run.read_statistics()
+    lines = [f"done: the best epoch is {best_epoch} of {epochs}, its checkpoint {run.best}"]
+    for line in statistics:
+        if line.get("epoch") != best_epoch:
+            continue
         ratio = line.get("frechet_ratio")
         scores = [f"Frechet ratio {ratio:.3f} (real images: 1)"] if isinstance(ratio, float) else []
         scores += [sight(line)] if sight(line) else []
         if scores:
-            told.append(f"its scores: {'  '.join(scores)}")
-    told += [f"warning: at the end still: {words}" for words in standing_signs(lines).values()]
+            lines.append(f"its scores: {'  '.join(scores)}")
+    lines += [f"warning: at the end still: {words}" for words in standing_signs(statistics).values()]
     pictures = [path for path in (run.curves, run.sheet_of_epoch(best_epoch)) if path.exists()]
     if pictures:
-        told.append(f"look at: {', '.join(map(str, pictures))}")
-    told.append(f"next: gan-export model.onnx{'' if is_newest else f' --checkpoint {quote(str(run.path))}'}")
-    return told
+        lines.append(f"look at: {', '.join(map(str, pictures))}")
+    lines.append(f"next: gan-export model.onnx{'' if is_newest else f' --checkpoint {quote(str(run.path))}'}")
+    return lines

@@ -1,4 +1,4 @@
-"""The numbered folder that holds everything one training run leaves behind."""
+"""The numbered folder that holds everything one training run writes."""
 
 import io
 import json
@@ -22,7 +22,7 @@ from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.presets import PRESETS
 
 RUNS = Path("runs")
-"""Where runs are kept unless the user says otherwise, relative to the working folder."""
+"""The default folder of the run folders, relative to the working folder."""
 
 LAST = "last.safetensors"
 PREVIOUS = "previous.safetensors"
@@ -31,7 +31,7 @@ BEST = "best.safetensors"
 _MOST_BYTES_OF_STATISTICS = 2**26
 _LARGEST_NUMBER = 2**53
 
-_OF_A_RUN = re.compile(r"(last|previous|best|judge)\.safetensors|config\.json|stats\.jsonl|(reals|curves|fakes_epoch_\d+)\.png")
+_FILES = re.compile(r"(last|previous|best|judge)\.safetensors|config\.json|stats\.jsonl|(reals|curves|fakes_epoch_\d+)\.png")
 _NAME = re.compile(r"(\d{4,})-.+")
 
 
@@ -48,7 +48,7 @@ class RunFolder:
 
     @property
     def previous(self) -> Path:
-        """The one before the last, to resume from should the last be damaged."""
+        """The checkpoint before the last, to resume from if the last is damaged."""
         return self.path / PREVIOUS
 
     @property
@@ -58,12 +58,12 @@ class RunFolder:
 
     @property
     def reals(self) -> Path:
-        """The sheet of some of the real images."""
+        """The sheet of some real images."""
         return self.path / "reals.png"
 
     @property
     def judge(self) -> Path:
-        """The judge of a user's own images, where the run needs one."""
+        """The judge of the user's own images, if the run needs one."""
         return self.path / "judge.safetensors"
 
     @property
@@ -73,18 +73,18 @@ class RunFolder:
 
     @property
     def events(self) -> Path:
-        """The folder of event files for TensorBoard, where the run writes them."""
+        """The folder of event files for TensorBoard, if the run writes them."""
         return self.path / "tensorboard"
 
     def sheet_of_epoch(self, epoch: int) -> Path:
-        """Return where the sheet of an epoch's images lies."""
+        """The sheet of an epoch's images."""
         return self.path / f"fakes_epoch_{epoch:04d}.png"
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes from training this run, where the file system knows locks, for the length of a `with` block.
+        """Lock this run for the length of a `with` block, if the file system has locks.
 
-        Raises TrainingError if one does already, OutputError if the folder cannot be written.
+        Raises TrainingError if another process trains it, OutputError if the folder cannot be written.
         """
         with ExitStack() as stack:
             try:
@@ -98,9 +98,9 @@ class RunFolder:
             yield
 
     def remove_leftovers(self) -> None:
-        """Remove the temporary files that killed processes left of this run, as far as possible; call it while it is `held`."""
+        """Remove temporary files of this run that killed processes left, as far as possible; call it while the run is `held`."""
         with suppress(OutputError):  # they take up space, and do no harm
-            remove_temporaries(self.path, lambda name: _OF_A_RUN.fullmatch(name) is not None, is_alone=False)
+            remove_temporaries(self.path, lambda name: _FILES.fullmatch(name) is not None, is_alone=False)
 
     def write_config(self, config: TrainingConfig) -> None:
         """Write `config.json`. Raises OutputError if that fails."""
@@ -115,18 +115,19 @@ class RunFolder:
             temporary.write_bytes(encoded.getvalue())
 
     def append_statistics(self, statistics: Mapping[str, object]) -> None:
-        """Append one epoch to `stats.jsonl`, which is written whole. Raises OutputError if that fails."""
+        """Append one epoch to `stats.jsonl`, which is written anew as a whole. Raises OutputError if that fails."""
         before = self._statistics()
-        end_of_half_a_line = b"\n" if before and not before.endswith(b"\n") else b""
-        self._write_statistics(before + end_of_half_a_line + f"{json.dumps(statistics)}\n".encode())
+        end_of_half_line = b"\n" if before and not before.endswith(b"\n") else b""
+        self._write_statistics(before + end_of_half_line + f"{json.dumps(statistics)}\n".encode())
 
     def drop_statistics_after(self, epoch: int) -> list[dict[str, object]]:
         """Keep the lines of `stats.jsonl` up to `epoch`, and return them.
 
-        A killed run may have written one that its checkpoint does not know. Raises TrainingError if the file cannot be read.
+        A killed run may have written the line of an epoch that its checkpoint has not completed. Raises TrainingError if the file
+        cannot be read.
         """
         contents = self._statistics()
-        # Also lines that only a later version understands, but no half ones.
+        # Keeps lines that only a later version understands, but not half lines.
         lines = [line for line in contents.splitlines() if (found := _line_of_epoch(line)) is not None and found[0] <= epoch]
         if contents:
             self._write_statistics(b"".join(line + b"\n" for line in lines))
@@ -135,8 +136,8 @@ class RunFolder:
     def read_statistics(self) -> list[dict[str, object]]:
         """Return the lines of `stats.jsonl`, oldest first; none if there is no such file.
 
-        A killed run may have written half a line, which is left out, as is all else that no run writes. Raises TrainingError if
-        the file cannot be read, or is larger than that of any run.
+        Leaves out half lines, which killed runs may have written, and everything else that no run writes. Raises TrainingError if
+        the file cannot be read, or is too large.
         """
         return [read for line in self._statistics().splitlines() if (read := _read_line(line)) is not None]
 
@@ -178,11 +179,11 @@ def create_run_folder(parent: Path, preset: str, data_set: str) -> RunFolder:
 
 
 def find_run_folder(path: Path, *checkpoints: str) -> RunFolder:
-    """Return `path` itself if it is a run folder, else the newest run in it that has one of these files: LAST or BEST.
+    """Return `path` itself if it is a run folder, else the newest run in it that has one of the files `checkpoints`.
 
-    A run has its first BEST at the end of its first epoch; LAST also when it is stopped before; PREVIOUS without LAST, if it was
-    killed while it saved. Newer runs without them are passed over, see `newer_runs`. Raises TrainingError if there is no such
-    run, or the folder cannot be read.
+    These are names such as LAST. A run has its first BEST at the end of its first epoch, LAST from its beginning, and PREVIOUS
+    without LAST if it was killed while it saved. Newer runs without them are skipped, see `newer_runs`. Raises TrainingError if
+    there is no such run, or the folder cannot be read.
     """
     if os.path.isfile(path / "config.json"):
         return RunFolder(path)
@@ -194,7 +195,7 @@ def find_run_folder(path: Path, *checkpoints: str) -> RunFolder:
 
 
 def newer_runs(path: Path, run: RunFolder) -> list[RunFolder]:
-    """Return the runs in `path` that are newer than the one that `find_run_folder` found there, the newest first.
+    """Return the runs in `path` that are newer than `run`, which `find_run_folder` found there, the newest first.
 
     Raises TrainingError if the folder cannot be read.
     """
@@ -204,7 +205,7 @@ def newer_runs(path: Path, run: RunFolder) -> list[RunFolder]:
 
 
 def _in_order(path: Path) -> list[Path]:
-    """Return all in a folder that is named like runs, the oldest first; nothing if there is no folder."""
+    """Return everything in a folder that is named like a run, the oldest first; nothing if there is no folder."""
     try:
         return [run for _, run in sorted(_numbered(path))] if os.path.isdir(path) else []
     except OSError as error:
@@ -212,19 +213,19 @@ def _in_order(path: Path) -> list[Path]:
 
 
 def _looks_like_a_run(path: Path) -> bool:
-    """Return whether a numbered folder is a run's, even if it was killed before it wrote anything."""
+    """Return whether a numbered folder is that of a run, even of one that was killed before it wrote anything."""
     preset = path.name.split("-")[1]
     return os.path.isdir(path) and (preset in PRESETS or os.path.isfile(path / "config.json"))
 
 
 def _read_line(line: bytes) -> dict[str, object] | None:
-    """Return what a line of statistics says; None if it is not whole, or says what no run writes."""
+    """Return the fields of a line of statistics; None if the line is not whole, or has what no run writes."""
     read = _line_of_epoch(line)
     return read[1] if read and all(_is_sound(name, value) for name, value in read[1].items()) else None
 
 
 def _line_of_epoch(line: bytes) -> tuple[int, dict[str, object]] | None:
-    """Return the epoch of a whole line of statistics and all that it says; None if it is no such line."""
+    """Return the epoch and all fields of a line of statistics; None if the line is not whole or names no epoch."""
     try:
         read = read_json(line)
     except ValueError:
@@ -237,7 +238,7 @@ def _is_sound(name: str, value: object) -> bool:
         return value is None or isinstance(value, str | bool) or _is_number(value)
     if name == "signs":
         return all(isinstance(words, str) for words in value.values())
-    # Coverage and variety of a class may not be known, see Observation.
+    # Coverage and variety of a class may be unknown, see Observation.
     return all(_is_number(figure) or (figure is None and name != "class_shares") for figure in value.values())
 
 
@@ -246,6 +247,6 @@ def _is_number(value: object) -> bool:
 
 
 def _numbered(parent: Path) -> list[tuple[int, Path]]:
-    """Return the numbers and paths of all in `parent` that is named like runs, also of a file that takes the name of one."""
+    """Return the numbers and paths of everything in `parent` that is named like a run, files included."""
     matches = [(_NAME.fullmatch(child.name), child) for child in parent.iterdir()]
     return [(int(match[1]), child) for match, child in matches if match]

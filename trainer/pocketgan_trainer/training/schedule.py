@@ -1,4 +1,4 @@
-"""What changes while a run goes on, as functions of the images seen; and the moving average of the generator's weights."""
+"""What changes during a run, as functions of the images seen, and how it is applied to optimizers and networks."""
 
 import math
 
@@ -9,17 +9,16 @@ from torch.optim import Optimizer
 
 from pocketgan_trainer.training.config import TrainingConfig
 
-LEAST_IMAGES_OF_BATCH_STATISTICS = 400_000
-"""Until so many images were seen normalization goes by batches, however short the run.
-
-Statistics that are frozen while the weights still change fast are soon those of other weights: a run of 6 epochs of 10,000 digits
-that froze them after 18,000 images got worse from there on, see docs/experiments.md.
-"""
-
 
 def learning_rate(config: TrainingConfig, images_seen: int, images_total: int) -> float:
     """Return Adam's step size after `images_seen` of a run's `images_total`."""
     return config.learning_rate * math.pow(config.final_rate_share, images_seen / images_total)
+
+
+def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
+    """Set the size of all following steps of `optimizer`."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
 
 def penalty_weight(config: TrainingConfig, images_seen: int, images_total: int) -> float:
@@ -30,25 +29,27 @@ def penalty_weight(config: TrainingConfig, images_seen: int, images_total: int) 
 def is_refining(config: TrainingConfig, images_seen: int, images_total: int) -> bool:
     """Return whether the last part of the run has begun, in which classes are named and images shifted.
 
-    By then the discriminator knows details of the training images by heart, so it helps to shift them. Named from the start,
-    the classes make it so strong that the generator falls behind.
+    By then the discriminator has memorized details of the training images, so shifting them helps. If classes were named from
+    the start, the discriminator would become so strong that the generator falls behind.
     """
     return images_seen >= (1 - config.refinement_share) * images_total
 
 
-def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    """Let all following steps of `optimizer` be of this size."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+LEAST_IMAGES_OF_BATCH_STATISTICS = 400_000
+"""Normalization uses the statistics of each batch for at least this number of images, however short the run.
+
+Statistics that are frozen while the weights still change fast soon belong to other weights: a run of 6 epochs of 10,000 digits
+that froze them after 18,000 images got worse from there on, see docs/experiments.md.
+"""
 
 
 def uses_batch_statistics(config: TrainingConfig, images_seen: int, images_total: int) -> bool:
-    """Return whether the generator's normalization still goes by each batch, and not yet by its running statistics."""
+    """Return whether the generator's normalization still uses the statistics of each batch, not yet its running statistics."""
     return images_seen < max(config.batch_statistics_share * images_total, LEAST_IMAGES_OF_BATCH_STATISTICS)
 
 
 def freeze_statistics(network: nn.Module) -> None:
-    """Let batch normalization go by its running statistics and leave them as they are; the rest of `network` trains on."""
+    """Make batch normalization use its running statistics and leave them unchanged; the rest of `network` trains on."""
     for layer in network.modules():
         if isinstance(layer, _BatchNorm):
             layer.eval()
@@ -63,7 +64,7 @@ a share of 0.05: for runs of a few million images that averages too little.
 
 
 def ema_decay(halflife_images: int, images_seen: int, batch_size: int) -> float:
-    """Return the weight that the old average keeps in a step of `batch_size` images, after `images_seen` images."""
+    """Return the weight that the moving average keeps in a step of `batch_size` images, after `images_seen` images."""
     halflife = min(float(halflife_images), images_seen * RAMP_SHARE)
     return 0.5 ** (batch_size / halflife) if halflife else 0.0
 

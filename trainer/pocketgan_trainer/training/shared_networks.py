@@ -1,4 +1,4 @@
-"""Networks that several processes train together: their gradients, normalization and dropout are those of the whole batch."""
+"""Networks that several processes train together, with gradients, normalization and dropout of the whole batch."""
 
 import warnings
 
@@ -13,9 +13,9 @@ from pocketgan_trainer.processes import Processes
 
 
 class SharedBatchNorm(_BatchNorm):
-    """Batch normalization over the rows of all processes; its state is that of the layer that it takes the place of.
+    """Batch normalization over the rows of all processes; it takes over the state of the layer that it replaces.
 
-    It is what `nn.SyncBatchNorm` does, which works on GPUs only.
+    `nn.SyncBatchNorm` does the same, but only on GPUs.
     """
 
     def __init__(self, layer: _BatchNorm, processes: Processes) -> None:
@@ -25,7 +25,7 @@ class SharedBatchNorm(_BatchNorm):
         self._processes = processes
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 - torch's name
-        """Take any shape [N, C, ...]."""
+        """Accept any shape [N, C, ...]."""
 
     def forward(self, values: Tensor) -> Tensor:
         """Return values [N, C, ...] normalized, in their own type; in training by the mean and variance of all processes'."""
@@ -53,7 +53,7 @@ class SharedBatchNorm(_BatchNorm):
 
 
 class _SumOfAll(torch.autograd.Function):
-    """Adds up a tensor over all processes; each one's gradient is the sum of all gradients of the sum."""
+    """Sums a tensor over all processes; the gradient in each is the sum of the gradients in all."""
 
     @staticmethod
     def forward(context: FunctionCtx, value: Tensor) -> Tensor:
@@ -69,10 +69,10 @@ class _SumOfAll(torch.autograd.Function):
 
 
 def shared(network: nn.Module, processes: Processes) -> nn.Module:
-    """Return `network` as all processes train it together: itself, if there is but one. Call it before optimizers are made.
+    """Return `network` as all processes train it together; if there is only one, the network itself.
 
-    Its layers of normalization and dropout are replaced or told; the weights are those of the first process. What is returned
-    reduces gradients in `backward`, so that each process gets their mean.
+    Call it before the optimizers are made. It replaces layers of normalization and sets up dropout; the weights are those of the
+    first process. The returned network averages gradients over the processes in `backward`.
     """
     if processes.count == 1:
         return network
@@ -82,11 +82,11 @@ def shared(network: nn.Module, processes: Processes) -> nn.Module:
         for name, child in layer.named_children():
             if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
                 setattr(layer, name, SharedBatchNorm(child, processes))
-    # A matrix of one row has its own idea of strides, and torch a remark about that at each start.
+    # torch warns about the strides of matrices of one row, which do no harm.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     return DistributedDataParallel(network)
 
 
 def own_network(network: nn.Module) -> nn.Module:
-    """Return the network itself of one that `shared` has returned, with its plain names of weights."""
+    """Return the network that was passed to `shared`, whose weights have their plain names."""
     return network.module if isinstance(network, DistributedDataParallel) else network

@@ -28,11 +28,11 @@ def cross_entropy_to(logits: Tensor, target: float) -> Tensor:
 
 
 def relativistic_loss(higher: Tensor, lower: Tensor) -> Tensor:
-    """Return how far logits [N, 1] are from all lying above their partners in `lower` [N, 1]: a scalar.
+    """Return the mean of softplus(lower - higher) over pairs of logits, each float [N, 1]: a scalar.
 
-    The discriminator's loss is relativistic_loss(real, fake), the generator's relativistic_loss(fake, real): A. Jolicoeur-Martineau, "The
-    relativistic discriminator", 2018, section 4.1, in the form of N. Huang et al., "The GAN is dead; long live the GAN! A Modern
-    Baseline GAN", 2024, equation 2.
+    The discriminator's loss is relativistic_loss(real, fake), the generator's relativistic_loss(fake, real). Source:
+    A. Jolicoeur-Martineau, "The relativistic discriminator", 2018, section 4.1, in the form of N. Huang et al., "The GAN is dead;
+    long live the GAN! A Modern Baseline GAN", 2024, equation 2.
     """
     return softplus(lower.float() - higher.float()).mean()
 
@@ -40,9 +40,9 @@ def relativistic_loss(higher: Tensor, lower: Tensor) -> Tensor:
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """Return the mean over images [N, C, H, W] of the squared length of the logits' gradient at them: a scalar.
 
-    `images` must require gradients and `logits` [N, 1] come from them; what is returned can be differentiated again. At real
-    images this is R1, at generated ones R2: L. Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018,
-    section 4.1.
+    `images` must require gradients, and `logits` [N, 1] must be computed from them; the result can be differentiated again. At
+    real images this is R1, at generated ones R2. Source: L. Mescheder et al., "Which Training Methods for GANs do actually
+    Converge?", 2018, section 4.1.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.float().square().sum(dim=(1, 2, 3)).mean()
@@ -53,23 +53,24 @@ BACKGROUND = -1.0
 
 
 def shifted(images: Tensor, share: float, processes: Processes = ALONE) -> Tensor:
-    """Return images [N, 1, H, W], about `share` of them moved by up to LARGEST_SHIFT_PIXELS, the others as they are.
+    """Return images [N, 1, H, W], about `share` of them moved by up to LARGEST_SHIFT_PIXELS, the others unchanged.
 
-    Each is moved on its own, by whole pixels along both axes, all distances alike likely; what leaves the image is lost, and
-    background follows. No pixel's grey level changes, and gradients flow back to where it came from. Draws from torch's random
-    state, for the images of all `processes` that share a batch, unless `share` is 0. This is shown to the discriminator in place
-    of real and of generated images alike. So that the generator cannot learn to draw moved images, one that stays must be more
-    frequent than any one move, which here are 25; so it is for every share below 1. Source: T. Karras et al., "Training
-    Generative Adversarial Networks with Limited Data", 2020, sections 2.2 and 3; S. Zhao et al., "Differentiable Augmentation for
-    Data-Efficient GAN Training", 2020.
+    Each image is moved by its own whole number of pixels along both axes, all distances equally likely; what leaves the image is
+    lost, and background fills the gap. No pixel's grey level changes, and gradients flow back to where it came from. Unless
+    `share` is 0, draws from torch's random state, for the images of all `processes` that share a batch.
+
+    The discriminator sees this in place of both real and generated images. The generator does not learn to draw moved images as
+    long as unmoved ones are more frequent than any one of the 25 moves, which holds for every share below 1. Source: T. Karras et
+    al., "Training Generative Adversarial Networks with Limited Data", 2020, sections 2.2 and 3; S. Zhao et al., "Differentiable
+    Augmentation for Data-Efficient GAN Training", 2020.
     """
     if not share:
         return images
     count, _, height, width = images.shape
     reach = LARGEST_SHIFT_PIXELS
-    in_all = processes.count * count
-    moves = processes.own(torch.rand(in_all, 1, device=images.device)) < share
-    distances = processes.own(torch.randint(2 * reach + 1, (in_all, 2), device=images.device))
+    batch_size = processes.count * count
+    moves = processes.own(torch.rand(batch_size, 1, device=images.device)) < share
+    distances = processes.own(torch.randint(2 * reach + 1, (batch_size, 2), device=images.device))
     offsets = torch.where(moves, distances, reach)
     rows = offsets[:, 0, None] + torch.arange(height, device=images.device)  # [N, H]
     columns = offsets[:, 1, None] + torch.arange(width, device=images.device)  # [N, W]
@@ -79,13 +80,13 @@ def shifted(images: Tensor, share: float, processes: Processes = ALONE) -> Tenso
 
 
 SMOOTHED_REAL = 0.9
-"""What the DCGAN's discriminator is told of real images.
+"""The DCGAN's target for real images (one-sided label smoothing).
 
 Source: T. Salimans et al., "Improved Techniques for Training GANs", 2016, section 3.4.
 """
 
 PENALTY_INTERVAL = 4
-"""The gradient penalties are taken every so many steps, and count so many times as much then: they cost more than the rest.
+"""The gradient penalty is computed every 4th step, with 4 times the weight (lazy regularization): it costs more than the rest.
 
 Source: T. Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, appendix B, there of R1 alone.
 """
@@ -93,14 +94,14 @@ Source: T. Karras et al., "Analyzing and Improving the Image Quality of StyleGAN
 
 @dataclass(frozen=True)
 class Gan:
-    """The two networks and the optimizers that move them."""
+    """The two networks, the optimizers that move them, and the moving average of the generator."""
 
     generator: nn.Module
     discriminator: nn.Module
     generator_optimizer: Optimizer
     discriminator_optimizer: Optimizer
     ema_generator: nn.Module | None
-    """The moving average of the generator, which no step touches; None in a run without."""
+    """The exponential moving average of the generator, which no step touches; None in a run without it."""
 
     @property
     def sampling_generator(self) -> nn.Module:
@@ -115,39 +116,39 @@ class Batch:
     real: Tensor
     """Real images, float [N, 1, H, W] in [-1, 1]."""
     latent: Tensor
-    """What the fakes are drawn from, float [N, size]."""
+    """The latents of the fakes, float [N, size]."""
     condition: tuple[Tensor, ...]
-    """What both networks are told besides: (labels int64 [N],) of the real images and of the fakes alike, or nothing."""
+    """The further input of both networks: (labels int64 [N],) of the real images and of the fakes alike, or nothing."""
     step: int
-    """How many steps the run has taken before."""
+    """The number of steps that the run has taken before."""
     penalty_weight: float
-    """Gamma: what the discriminator's squared gradients weigh, in a step that penalizes them."""
+    """Gamma, the weight of the gradient penalty, for steps that have one."""
     class_weight: float
-    """What naming the right class weighs in both losses, in a step whose discriminator does."""
+    """The weight of classification in both losses, for steps whose discriminator classifies."""
     shifted_share: float
-    """Share of the images that the discriminator is shown moved, in a step that moves any."""
+    """Share of the images that the discriminator sees moved, for steps that move images."""
     processes: Processes = ALONE
-    """Those whose batches make up the step's."""
+    """The processes whose batches make up the step's."""
 
 
 @dataclass(frozen=True)
 class StepStatistics:
-    """What one step measured, its figures as detached scalars on the training device, so that reading them can wait."""
+    """What one step measured: detached scalars on the training device, so that reading them can wait."""
 
     is_sound: bool
-    """Whether all gradients were finite, for which the device was waited for.
+    """Whether all gradients were finite; to know it, the step has waited for the device.
 
-    A network with others was not moved, and the rest is not to be relied on.
+    If not, the network with other gradients was not moved, and the other figures mean nothing.
     """
     generator_loss: Tensor
     discriminator_loss: Tensor
     real_score: Tensor
     """D(x): the mean probability of being real that the discriminator gave to real images.
 
-    Where it judges pairs of a real and a generated image, that of being the real one of the pair.
+    In `paired_step`, the probability of being the real image of a pair.
     """
     fake_score: Tensor
-    """D(G(z)): the same for generated ones, before the generator moved."""
+    """D(G(z)): the same for generated images, before the generator moved."""
 
 
 Step: TypeAlias = Callable[[Gan, Batch], StepStatistics]
@@ -187,17 +188,17 @@ def alternating_step(gan: Gan, batch: Batch) -> StepStatistics:
 
 
 def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
-    """Move the discriminator, then the generator against it, both by the relativistic pairing loss.
+    """Move the discriminator, then the generator against it, both by the relativistic loss.
 
-    Pairs are of a real image and a fake of the same class, drawn from the same latents for both moves; the discriminator sees a
-    share of both kinds shifted. It is held back by its squared gradients at real images (R1) and at fakes (R2). Besides, where
-    images have classes, it learns to name those of real images. The generator is drawn towards classes that it names rightly in
-    those steps alone in which it names the fakes worse than the real images: always, and the generator would shun what is odd.
+    A pair is a real image and a fake of the same class, drawn from the same latents for both moves; the discriminator sees a
+    share of both shifted. A gradient penalty at real images (R1) and at fakes (R2) holds it back. Where images have classes, it
+    also learns to classify real images. The generator is trained towards fakes that it classifies correctly, but only in steps in
+    which it classifies the fakes worse than the real images: otherwise the generator would avoid unusual shapes.
     Needs a discriminator that returns logits [N, 1] and those of the classes [N, K], or None.
 
     Source of loss and penalties: N. Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN", 2024, section 2,
-    where the penalties are taken at every step. Naming classes is after A. Odena et al., "Conditional Image Synthesis with
-    Auxiliary Classifier GANs", 2017, section 4; to stop where real images are named no better is our own.
+    with the penalties at every step. Classification follows A. Odena et al., "Conditional Image Synthesis with Auxiliary
+    Classifier GANs", 2017, section 4; to stop where real images are classified no better is our own.
     """
     fake = gan.generator(batch.latent, *batch.condition)
     seen = [shifted(images, batch.shifted_share, batch.processes) for images in (batch.real, fake.detach())]
@@ -207,9 +208,9 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
     logits, class_logits = gan.discriminator(images.requires_grad_(penalized), *both_conditions)
     real_logits, fake_logits = logits.chunk(2)
     discriminator_loss = relativistic_loss(real_logits, fake_logits)
-    # At a weight of 0 the layer that names gets gradients of 0; Adam's first steps with it in earnest are a few times as long.
-    naming_loss = _naming_loss(class_logits, batch.condition)
-    loss = discriminator_loss + batch.class_weight * naming_loss
+    # At a weight of 0 the classifying layer gets gradients of 0; Adam's first steps with others are a few times as long then.
+    class_loss = _class_loss(class_logits, batch.condition)
+    loss = discriminator_loss + batch.class_weight * class_loss
     if penalized:
         # The mean over reals and fakes together is half the sum of R1 and R2, and gamma / 2 its weight.
         loss = loss + PENALTY_INTERVAL * batch.penalty_weight * gradient_penalty(logits, images)
@@ -219,16 +220,16 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
         moved_real_logits, _ = gan.discriminator(images[: len(batch.real)], *batch.condition)
     fooled_logits, fooled_classes = gan.discriminator(shifted(fake, batch.shifted_share, batch.processes), *batch.condition)
     generator_loss = relativistic_loss(fooled_logits, moved_real_logits)
-    excess_naming_loss = _naming_loss(fooled_classes, batch.condition) - naming_loss.detach()
-    counts = batch.processes.mean(excess_naming_loss.detach()) > 0
-    loss = generator_loss + batch.class_weight * torch.where(counts, excess_naming_loss, 0.0)
+    excess_class_loss = _class_loss(fooled_classes, batch.condition) - class_loss.detach()
+    counts = batch.processes.mean(excess_class_loss.detach()) > 0
+    loss = generator_loss + batch.class_weight * torch.where(counts, excess_class_loss, 0.0)
     is_sound &= _move(gan.generator_optimizer, loss)
     lead = real_logits - fake_logits
     return _statistics(is_sound, generator_loss, discriminator_loss, lead, -lead)
 
 
-def _naming_loss(class_logits: Tensor | None, condition: tuple[Tensor, ...]) -> Tensor:
-    """Return how badly the first images of a batch were named, whose labels `condition` holds; 0 where there are none."""
+def _class_loss(class_logits: Tensor | None, condition: tuple[Tensor, ...]) -> Tensor:
+    """Return the cross-entropy of the first images of a batch, whose labels `condition` holds; 0 without classes."""
     if class_logits is None:
         return torch.zeros(())
     (label,) = condition
@@ -239,7 +240,7 @@ def _set_gradients(optimizer: Optimizer, loss: Tensor, retain_graph: bool = Fals
     """Replace the gradients of the optimizer's weights, and of no others, by those of `loss`; return whether all are finite."""
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     optimizer.zero_grad()
-    # Not autograd.grad, which networks that several processes train would not hear of.
+    # Not autograd.grad: DistributedDataParallel averages gradients over processes only in backward.
     loss.backward(inputs=weights, retain_graph=retain_graph)  # type: ignore[no-untyped-call]
     return bool(get_total_norm(weight.grad for weight in weights).isfinite())
 

@@ -107,12 +107,17 @@ class Sign:
 
 @dataclass(frozen=True)
 class Remedies:
-    """What a run has already that would help others."""
+    """What can be advised to a run: what it has already, and which presets have what it lacks."""
 
-    is_told_classes: bool
-    """Whether its networks are told the classes."""
+    is_conditional: bool
+    """Whether its networks take the classes of the images."""
     has_penalty: bool
     """Whether a gradient penalty holds its discriminator back."""
+    conditional_presets: tuple[str, ...]
+    penalized_presets: tuple[str, ...]
+    """Those with a gradient penalty."""
+    shifting_presets: tuple[str, ...]
+    """Those that can show their discriminator shifted images."""
 
 
 def signs_of(seen: Observation, before: Sequence[Line], remedies: Remedies) -> list[Sign]:
@@ -130,7 +135,7 @@ def signs_of(seen: Observation, before: Sequence[Line], remedies: Remedies) -> l
         lambda: _classes_all_alike(seen.classes),
         lambda: _won(seen, is_better, remedies),
         lambda: _lost(seen),
-        lambda: _known_by_heart(seen),
+        lambda: _known_by_heart(seen, remedies),
         lambda: _worse(seen, best_ratio, best_epoch),
     )
     return [sign for look in looks for sign in look()]
@@ -165,8 +170,8 @@ def _signs_in(line: Line) -> dict[str, str]:
 
 def _missing_classes(classes: Sequence[ClassView], before: Sequence[Line], remedies: Remedies) -> list[Sign]:
     advice = "a lower --lr, a larger --batch-size or another --seed"
-    if not remedies.is_told_classes:
-        advice += "; pocket and nano are told which class to draw"
+    if not remedies.is_conditional:
+        advice += f"; {' and '.join(remedies.conditional_presets)} are told which class to draw"
     signs = []
     for view in classes:
         if view.real_images < LEAST_REAL_IMAGES or view.share >= MISSING_SHARE * view.real_share:
@@ -208,7 +213,9 @@ def _won(seen: Observation, is_better: bool, remedies: Remedies) -> list[Sign]:
     if named < ALL_PAIRS or is_better:
         return []
     told = f"the discriminator has won: it names the real one of {named:.1%} of pairs, and the images get no better"
-    help_from_penalty = "more --set gradient_penalty=..." if remedies.has_penalty else "pocket or nano, which hold it back"
+    help_from_penalty = "more --set gradient_penalty=..."
+    if not remedies.has_penalty:
+        help_from_penalty = f"{' or '.join(remedies.penalized_presets)}, which hold it back"
     return [Sign("won", None, told, f"a lower --lr, or {help_from_penalty}")]
 
 
@@ -220,7 +227,7 @@ def _lost(seen: Observation) -> list[Sign]:
     return [Sign("lost", None, told, "another --lr, or a lower --set gradient_penalty=... where there is one")]
 
 
-def _known_by_heart(seen: Observation) -> list[Sign]:
+def _known_by_heart(seen: Observation, remedies: Remedies) -> list[Sign]:
     pairs = seen.pairs
     if pairs.named_training - pairs.named_held_out < BY_HEART_GAP:
         return []
@@ -228,7 +235,8 @@ def _known_by_heart(seen: Observation) -> list[Sign]:
         f"the discriminator knows its training images by heart: it names the real one of {pairs.named_training:.1%} of pairs "
         f"with those, but of {pairs.named_held_out:.1%} with images that it never saw"
     )
-    return [Sign("by heart", None, told, "more images, fewer --epochs, or in pocket and nano more --set shifted_share=...")]
+    shifting = " and ".join(remedies.shifting_presets)
+    return [Sign("by heart", None, told, f"more images, fewer --epochs, or in {shifting} more --set shifted_share=...")]
 
 
 def _worse(seen: Observation, best_ratio: float, best_epoch: object) -> list[Sign]:
