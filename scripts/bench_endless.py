@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pocketgan_models
-from pocketgan.address import FULL_VARIETY
+from pocketgan.address import TRUNCATION_UNITS
 from pocketgan.cpus import usable_cpus
 from pocketgan.drawing import Drawing
-from pocketgan.generator import BATCH_SIZE, Generator
+from pocketgan.generator import Generator
 from pocketgan.latents import latents
+from pocketgan.model.limits import BATCH_SIZE
 from pocketgan.model.session import Provider, open_session
 from pocketgan.output.arrays import idx_files
 from pocketgan.output.formats import Files
@@ -81,7 +82,7 @@ def main() -> None:
 def drawing_of(generator: Generator, count: int, threads: int) -> Drawing:
     """Return the first so many digits of seed 0."""
     selection = Selection(
-        seed=0, start=0, count=count, names=None, text=None, truncation=FULL_VARIETY, height=None, is_inverted=False
+        seed=0, start=0, count=count, names=None, text=None, truncation_units=TRUNCATION_UNITS, height=None, is_inverted=False
     )
     return Drawing(generator, selection, threads)
 

@@ -14,8 +14,7 @@ import time
 from pathlib import Path
 
 import pocketgan_models
-from pocketgan.model.card import CARD_KEY, ModelCard
-from pocketgan.model.checked import read_metadata
+from pocketgan.model.checked import read_card
 
 _MODEL = "pocket"
 _BARE = Path(__file__).with_name("bare_minimum.py")
@@ -27,7 +26,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     rounds = parser.parse_args().rounds
     path = pocketgan_models.path(_MODEL)
-    latent_size = ModelCard.from_json(read_metadata(path.read_bytes())[CARD_KEY]).latent_size
+    latent_size = read_card(path.read_bytes()).latent_size
     gan_gen = str(Path(sys.executable).with_name("gan-gen"))
     with tempfile.TemporaryDirectory() as folder:
         commands = {

@@ -48,7 +48,7 @@ class Tree:
 
 
 def parse(contents: bytes, kind: str = "model") -> Tree:
-    """Take a message apart. Raises ValueError if it is none."""
+    """Take a message apart. Raises ModelError if the bytes are not one."""
     children = _CHILDREN.get(kind, {})
     fields = []
     for number, wire_type, value in WireReader().fields(memoryview(contents)):

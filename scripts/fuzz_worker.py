@@ -19,8 +19,7 @@ from fuzz_mutations import damaged_file
 from PIL import Image
 
 from pocketgan import gen_cli
-from pocketgan.model.card import CARD_KEY, ModelCard
-from pocketgan.model.checked import read_metadata
+from pocketgan.model.checked import read_card
 
 TRIED = "tried.onnx"
 DREW, REFUSED, FAILED = "drew", "refused", "failed"
@@ -85,7 +84,7 @@ def attempt(folder: Path) -> tuple[str, str]:
 
 def are_images(folder: Path, written: list[str]) -> bool:
     """Return whether the files written are the images that the model's card promises."""
-    card = ModelCard.from_json(read_metadata((folder / TRIED).read_bytes())[CARD_KEY])
+    card = read_card((folder / TRIED).read_bytes())
     kinds = set()
     images = [name for name in written if name.endswith(".png")]
     for name in images:

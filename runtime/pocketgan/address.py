@@ -1,4 +1,4 @@
-"""Checks the numbers that name an image: seed, index and truncation, and how a range of indices is split into shards."""
+"""The numbers that name images: seed, indices and truncation, checked; and how a range of indices is split into shards."""
 
 import re
 from numbers import Real
@@ -13,14 +13,30 @@ SEED_LIMIT = 2**64
 INDEX_LIMIT = 2**48
 """Indices of images are 0 <= index < INDEX_LIMIT, far inside Philox's 256-bit counter."""
 
+FULL_VARIETY = 1.0
+"""The truncation that leaves latents as they are."""
+
+TRUNCATION_UNITS = 256
+"""Truncations are whole numbers of units of 1/256, so that latents are scaled in integers, alike on every machine."""
+
 LARGEST_ARRAY_BYTES = 2**30
-"""What is returned as one array takes this at most: 1.3 million images of 28x28."""
+"""The most that is returned as one array: 1.3 million images of 28x28."""
 
 
-def check_address(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex) -> tuple[int, int, int]:
-    """Return the three as plain integers, which do not overflow as numpy's do.
+class ImageRange(NamedTuple):
+    """Consecutive images of a seed. Made by `image_range`, or as a part of a range from there, it need not be checked again."""
 
-    Raises RequestError unless `seed` and the indices from `start` to `start + count - 1` name images.
+    seed: int
+    indices: range
+    """In steps of 1."""
+    truncation_units: int
+    """1 to TRUNCATION_UNITS: see `truncation_units`."""
+
+
+def image_range(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex, truncation: float = FULL_VARIETY) -> ImageRange:
+    """Return the images `start` to `start + count - 1` of a seed, as plain integers, which do not overflow as numpy's do.
+
+    Raises RequestError unless there are such images and the truncation is in range.
     """
     for name, value in (("seed", seed), ("start", start), ("count", count)):
         if isinstance(value, bool) or not hasattr(value, "__index__"):
@@ -32,7 +48,31 @@ def check_address(seed: SupportsIndex, start: SupportsIndex, count: SupportsInde
         raise RequestError(f"count {count} is out of range: expected at least 1")
     if start < 0 or start + count > INDEX_LIMIT:
         raise RequestError(f"images {start} to {start + count - 1} are out of range: expected indices 0 to {INDEX_LIMIT - 1}")
-    return seed, start, count
+    return ImageRange(seed, range(start, start + count), truncation_units(truncation))
+
+
+def images_of_rows(rows: ImageRange, length: int) -> ImageRange:
+    """Return the images that rows of `length` images each consist of. Raises RequestError if there are none so far out."""
+    start, stop, most = rows.indices.start, rows.indices.stop, INDEX_LIMIT // length
+    if stop > most:
+        raise RequestError(
+            f"rows {start} to {stop - 1} of {length} characters are out of range: expected indices 0 to {most - 1}"
+        )
+    return rows._replace(indices=range(start * length, stop * length))
+
+
+def truncation_units(truncation: float) -> int:
+    """Return a truncation as a whole number of units, 1 to TRUNCATION_UNITS: the nearest (a tie goes to the even one), never 0.
+
+    A truncation psi multiplies each latent: 1 is full variety, less gives images nearer to the average one (T. Karras et al., "A
+    Style-Based Generator Architecture for Generative Adversarial Networks", 2019, appendix B; here of z, whose mean is 0).
+    Raises RequestError unless it is above 0 and at most 1.
+    """
+    if isinstance(truncation, bool) or not isinstance(truncation, Real):
+        raise RequestError(f"truncation {truncation!r} is not a number")
+    if not 0 < truncation <= 1:  # nor is nan
+        raise RequestError(f"truncation {truncation} is out of range: expected above 0, at most 1")
+    return max(1, round(float(truncation) * TRUNCATION_UNITS))
 
 
 def check_array(what: str, size_bytes: int, remedy: str) -> None:
@@ -69,24 +109,3 @@ def shard_range(start: int, count: int, shard: Shard) -> tuple[int, int]:
         raise RequestError(f"{shard.of} shards are too many for a count of {count}: expected at most one for each image or row")
     first, stop = (count * number // shard.of for number in (shard.number, shard.number + 1))
     return start + first, stop - first
-
-
-FULL_VARIETY = 1.0
-"""The truncation that leaves latents as they are."""
-
-TRUNCATION_UNITS = 256
-"""Truncations are whole numbers of units of 1/256, so that latents are scaled in integers, alike on every machine."""
-
-
-def truncation_units(truncation: float) -> int:
-    """Return a truncation as a whole number of units, 1 to TRUNCATION_UNITS: the nearest (a tie goes to the even one), never 0.
-
-    A truncation psi multiplies each latent: 1 is full variety, less gives images nearer to the average one (T. Karras et al., "A
-    Style-Based Generator Architecture for Generative Adversarial Networks", 2019, appendix B; here of z, whose mean is 0).
-    Raises RequestError unless it is above 0 and at most 1.
-    """
-    if isinstance(truncation, bool) or not isinstance(truncation, Real):
-        raise RequestError(f"truncation {truncation!r} is not a number")
-    if not 0 < truncation <= 1:  # nor is nan
-        raise RequestError(f"truncation {truncation} is out of range: expected above 0, at most 1")
-    return max(1, round(float(truncation) * TRUNCATION_UNITS))

@@ -103,7 +103,7 @@ def generate(
     """
     names = _class_names(digit, digits, text)
     with usage_errors("--truncation"):
-        truncation_units(truncation)
+        units = truncation_units(truncation)
     sheet = None
     if grid is not None:
         with usage_errors("--grid"):
@@ -146,7 +146,7 @@ def generate(
                     count=count,
                     names=names,
                     text=text,
-                    truncation=truncation,
+                    truncation_units=units,
                     height=height,
                     is_inverted=invert,
                 ),

@@ -102,7 +102,7 @@ def draw(run: DrawingRun) -> None:
 def _what_was_drawn(drawing: Drawing, drawn: int) -> str:
     selection = drawing.selection
     what = ("image" if selection.count == 1 else "images") + ("" if selection.text is None else f" of {selection.text}")
-    how = "" if drawing.truncation == FULL_VARIETY else f" at truncation {drawing.truncation:.3g}"
+    how = "" if drawing.selection.truncation == FULL_VARIETY else f" at truncation {drawing.selection.truncation:.3g}"
     new = "" if drawn == selection.count else f" ({drawn:,} of them drawn now)"
     return f"{selection.count:,} {what} of seed {selection.seed} from index {selection.start}{how}{new}"
 

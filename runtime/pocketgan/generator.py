@@ -1,6 +1,5 @@
 """Generator: an opened model that draws images by address."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,22 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import pocketgan_models
-from pocketgan.address import FULL_VARIETY, check_address, check_array, truncation_units
+from pocketgan.address import FULL_VARIETY, ImageRange, check_array, image_range
 from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, first_line
-from pocketgan.latents import LATENT_STEP, latents
+from pocketgan.latents import LATENT_STEP, latents_of
 from pocketgan.model.card import ModelCard
-from pocketgan.model.checked import (
-    IMAGES_AT_ONCE,
-    Calls,
-    Cost,
-    Location,
-    check_graph,
-    locate_model,
-    plan_calls,
-    read_card,
-    read_model_file,
-)
-from pocketgan.model.session import OpenSession, Provider, open_session
+from pocketgan.model.checked import CheckedModel, read_model
+from pocketgan.model.limits import BATCH_SIZE, Batching, plan_batching
+from pocketgan.model.session import Provider, open_session
 from pocketgan.threads import ordered_map
 
 if TYPE_CHECKING:
@@ -36,15 +26,15 @@ if TYPE_CHECKING:
 Digits: TypeAlias = int | np.integer[Any] | Sequence[int] | NDArray[np.integer[Any]]
 """One class or several, by their labels: see `ModelCard.labels`."""
 
-BATCH_SIZE = IMAGES_AT_ONCE
-"""Images in one call of onnxruntime at most: larger batches are no faster and take more memory."""
+ClassCycle: TypeAlias = NDArray[np.int64] | None
+"""Labels int64 [n] that indices run through again and again: index i has entry `i % n`. None for a model without classes."""
 
 _MOST_SHOWN = 20
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some consecutive images, or rows of text (see `text_rows`)."""
+    """Consecutive images, or rows of text (see `text_rows`)."""
 
     start: int
     """Index of the first image or row."""
@@ -61,34 +51,35 @@ class Generator:
     can be pickled, by name or path and digest: whoever unpickles it loads the same file.
     """
 
-    def __init__(
-        self, location: Location, sha256: str, card: ModelCard, cost: Cost, opened: OpenSession, asked_provider: Provider
-    ) -> None:
-        self.path = location.path
+    def __init__(self, model: CheckedModel, provider: Provider) -> None:
+        """Open a model. Raises the errors of `load` but those of a file that cannot be read."""
+        self.path = model.location.path
         """The model file."""
-        self.reason = location.reason
+        self.reason = model.location.reason
         """Why this file was taken."""
-        self.sha256 = sha256
+        self.sha256 = model.sha256
         """Digest of the model file, in hexadecimal."""
-        self.card = card
-        self.cost = cost
+        self.card = model.card
+        self.cost = model.cost
         """The memory that a call of the model takes."""
+        with model.location.named_in_errors():
+            opened = open_session(model.contents, self.card.precision, provider)
+            _check_tensors(self.card, opened.session)
         self.provider = opened.provider
         """Where it really runs."""
         self.provider_reason = opened.reason
         self._session = opened.session
-        self._asked_provider = asked_provider
+        self._requested_provider = provider
         # When it is pickled, the working folder may be another one, and bundled models have other paths on other machines.
-        bundled = (name for name in pocketgan_models.names() if pocketgan_models.path(name) == location.path)
-        self._name = next(bundled, Path(os.path.abspath(location.path)))
-        self._index_of_label = {label: index for index, label in enumerate(card.labels)}
-        _check_tensors(card, self._session)
+        bundled = (name for name in pocketgan_models.names() if pocketgan_models.path(name) == self.path)
+        self._name = next(bundled, Path(os.path.abspath(self.path)))
+        self._index_of_label = {label: index for index, label in enumerate(self.card.labels)}
 
     def __repr__(self) -> str:
         return f"<Generator {self.card.name} ({self.path}) on {self.provider.value}>"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _load_again, (self._name, self._asked_provider.value, self.sha256)
+        return _load_again, (self._name, self._requested_provider.value, self.sha256)
 
     @classmethod
     def load(cls, model: str | Path | None = None, provider: Provider | str = Provider.auto) -> "Generator":
@@ -99,18 +90,12 @@ class Generator:
         """
         if provider not in set(Provider):
             raise ProviderError(f"provider {provider!r} is not known: expected one of {', '.join(Provider)}")
-        provider = Provider(provider)
-        location = locate_model(model)
-        with location.explained():
-            contents = read_model_file(location.path)
-            card, cost = read_card(contents), check_graph(contents)
-            opened = open_session(contents, card.precision, provider)
-            return cls(location, hashlib.sha256(contents).hexdigest(), card, cost, opened, provider)
+        return cls(read_model(model), Provider(provider))
 
     @property
     def batch_size(self) -> int:
-        """Images in one call of the model at most, where nothing else is drawn at the same time."""
-        return plan_calls(self.cost, 1, self._image_bytes).batch_size
+        """The most images in one call of the model, if nothing else is drawn at the same time."""
+        return plan_batching(self.cost, 1, self._image_bytes).batch_size
 
     @property
     def _image_bytes(self) -> int:
@@ -131,12 +116,11 @@ class Generator:
         see `latents.latent_ticks`. Raises RequestError if an argument is out of its range, or the images would take more than
         `address.LARGEST_ARRAY_BYTES`.
         """
-        seed, start, count = check_address(seed, start, count)
-        batches = self.stream(count, digits, seed, start, truncation=truncation)
-        check_array(f"{count} images", count * self._image_bytes, "draw them with stream, or fewer at once")
-        images = np.empty((count, self.card.image_height, self.card.image_width), np.uint8)
-        for batch in batches:
-            images[batch.start - start :][: len(batch.images)] = batch.images
+        chosen, cycle = image_range(seed, start, count, truncation), self.class_cycle(digits)
+        check_array(f"{count} images", len(chosen.indices) * self._image_bytes, "draw them with stream, or fewer at once")
+        images = np.empty((len(chosen.indices), self.card.image_height, self.card.image_width), np.uint8)
+        for batch in self.batches(chosen, cycle, Batching(1, self.batch_size)):
+            images[batch.start - chosen.indices.start :][: len(batch.images)] = batch.images
         return images
 
     def stream(
@@ -152,18 +136,27 @@ class Generator:
     ) -> Iterator[Batch]:
         """Yield the same images in order, in batches of `batch_size` at most, drawn by `threads` threads a few batches ahead.
 
-        Memory does not grow with `count`: a model that takes much of it gets smaller batches, or fewer threads, see `plan_calls`.
-        Raises RequestError if an argument is out of its range, before anything is drawn.
+        Memory does not grow with `count`: a model that takes much of it gets smaller batches, or fewer threads, see
+        `plan_batching`. Raises RequestError if an argument is out of its range, before anything is drawn.
         """
-        seed, start, count = check_address(seed, start, count)
-        cycle = self._class_cycle(digits)
+        images, cycle = image_range(seed, start, count, truncation), self.class_cycle(digits)
         for name, value in (("threads", threads), ("batch_size", batch_size)):
             if not isinstance(value, int | np.integer) or value < 1:
                 raise RequestError(f"{name} {value!r} is out of range: expected a whole number from 1 on")
-        truncation_units(truncation)  # only to refuse one that is out of range
-        calls = plan_calls(self.cost, threads, self._image_bytes)
-        calls = calls._replace(batch_size=min(batch_size, calls.batch_size))
-        return self._stream(count, cycle, seed, start, calls, truncation)
+        batching = plan_batching(self.cost, int(threads), self._image_bytes)
+        return self.batches(images, cycle, batching._replace(batch_size=min(int(batch_size), batching.batch_size)))
+
+    def batches(self, images: ImageRange, cycle: ClassCycle, batching: Batching) -> Iterator[Batch]:
+        """Yield images as `stream` does, by a `batching` of `plan_batching`; nothing is checked again."""
+        indices, (threads, batch_size) = images.indices, batching
+
+        def draw(first: int) -> Batch:
+            part = indices[first : first + batch_size]
+            labels = labels_in_turn(cycle, part)
+            return Batch(part.start, self._run(latents_of(images._replace(indices=part), self.card.latent_size), labels), labels)
+
+        # A few images should not have to wait for threads to start.
+        return ordered_map(draw, range(0, len(indices), batch_size), 1 if len(indices) <= batch_size else threads)
 
     def labels(self, start: int, count: int, digits: Digits | None = None) -> NDArray[np.int64] | None:
         """Return the labels of images from index `start`, int64 [count], or None if the model has no classes.
@@ -172,9 +165,9 @@ class Generator:
         that the indices run through again and again (index i takes entry `i % len(digits)`), or None for all classes in turn.
         Raises RequestError for a label that the model does not have or if the indices name no images.
         """
-        _, start, count = check_address(0, start, count)
-        check_array(f"{count} labels", count * np.dtype(np.int64).itemsize, "ask for fewer at once")
-        return _labels(self._class_cycle(digits), start, count)
+        images = image_range(0, start, count)
+        check_array(f"{count} labels", len(images.indices) * np.dtype(np.int64).itemsize, "ask for fewer at once")
+        return labels_in_turn(self.class_cycle(digits), images.indices)
 
     def draw_latents(self, z: ArrayLike, labels: Digits | None = None) -> NDArray[np.uint8]:
         """Return the images of latents of your own, such as a point between two of `latents.latents`: uint8 [n, H, W].
@@ -194,15 +187,15 @@ class Generator:
             raise RequestError("latents that are not finite: expected numbers around 0")
         if labels is None and count:
             raise RequestError(f"model {self.card.name} has {count} classes: expected labels {self._known_labels()}")
-        classes = None if labels is None else self._class_cycle(labels)
+        classes = self.class_cycle(labels)
         if classes is not None and len(classes) not in (1, len(points)):
             raise RequestError(f"{len(classes)} labels for {len(points)} rows of latents: expected one for each, or one for all")
-        each = None if classes is None else np.broadcast_to(classes, len(points))
+        each = labels_in_turn(classes, range(len(points)))
         parts = [slice(first, first + self.batch_size) for first in range(0, len(points), self.batch_size)]
         return np.concatenate([self._run(points[part], None if each is None else each[part]) for part in parts])
 
-    def _class_cycle(self, digits: Digits | None) -> NDArray[np.int64] | None:
-        """Return the labels that the indices run through, int64 [n], or None if the model has no classes; see `labels`."""
+    def class_cycle(self, digits: Digits | None) -> ClassCycle:
+        """Return the labels that the indices run through. Raises RequestError for labels that the model does not have."""
         if not self.card.classes:
             if digits is not None:
                 raise RequestError(f"model {self.card.name} has no classes to choose from: leave digits out")
@@ -228,25 +221,6 @@ class Generator:
             return f"0 to {len(labels) - 1}"
         return f"{', '.join(map(str, labels[:_MOST_SHOWN]))}{', ...' if len(labels) > _MOST_SHOWN else ''}"
 
-    def _stream(
-        self, count: int, cycle: NDArray[np.int64] | None, seed: int, start: int, calls: Calls, truncation: float
-    ) -> Iterator[Batch]:
-        if count <= calls.batch_size:
-            # A few images should not have to wait for threads to start.
-            yield self._draw(start, count, cycle, seed, truncation)
-            return
-        stop = start + count
-        yield from ordered_map(
-            lambda first: self._draw(first, min(calls.batch_size, stop - first), cycle, seed, truncation),
-            range(start, stop, calls.batch_size),
-            calls.threads,
-        )
-
-    def _draw(self, start: int, count: int, cycle: NDArray[np.int64] | None, seed: int, truncation: float) -> Batch:
-        z = latents(seed, start, count, self.card.latent_size, truncation)
-        labels = _labels(cycle, start, count)
-        return Batch(start, self._run(z, labels), labels)
-
     def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.uint8]:
         feeds: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {"z": z}
         if labels is not None:
@@ -264,7 +238,7 @@ class Generator:
 
 
 def _load_again(model: str | Path, provider: str, sha256: str) -> Generator:
-    """Return a generator that was pickled. Raises ModelError, besides what `Generator.load` does, if the file is another now."""
+    """Return a generator that was pickled. Raises the errors of `Generator.load`, and ModelError if the file has changed."""
     generator = Generator.load(model, provider)
     if generator.sha256 != sha256:
         raise ModelError(
@@ -274,13 +248,13 @@ def _load_again(model: str | Path, provider: str, sha256: str) -> Generator:
     return generator
 
 
-def _labels(cycle: NDArray[np.int64] | None, start: int, count: int) -> NDArray[np.int64] | None:
-    """Return the labels of images from index `start`, int64 [count]: index i has entry `i % len(cycle)`."""
-    return None if cycle is None else cycle[np.arange(start, start + count) % len(cycle)]
+def labels_in_turn(cycle: ClassCycle, indices: range) -> NDArray[np.int64] | None:
+    """Return the labels of images: int64 [n], or None if there are no classes."""
+    return None if cycle is None else cycle[np.arange(indices.start, indices.stop) % len(cycle)]
 
 
 def _check_tensors(card: ModelCard, session: "InferenceSession") -> None:
-    """Raise ModelError unless the model's inputs and outputs are those that its card promises, and the sampler fits."""
+    """Raise ModelError unless the model has the inputs and outputs that its card promises, and draws from our latents."""
     if card.latent_step != LATENT_STEP:
         raise CardError(f"it expects latents in steps of {card.latent_step}, this version draws steps of {LATENT_STEP}")
     inputs: dict[str, tuple[str, list[object]]] = {"z": ("tensor(float)", ["N", card.latent_size])}

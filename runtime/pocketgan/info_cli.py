@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pocketgan.cpus import Cpu
     from pocketgan.installation import Installation
     from pocketgan.model.card import ModelCard
-    from pocketgan.model_check import Drawing, ModelFile
+    from pocketgan.model_check import DrawingCheck, ModelFacts
 
 Rows: TypeAlias = list[tuple[str, str]]
 """Lines of the table: what is told, and what is told of it."""
@@ -56,20 +56,22 @@ def info(
 def _print_facts(model: str | None, provider: Provider, as_json: bool) -> list[str]:
     """Print all facts, and return what is wrong: the cause first."""
     from pocketgan.installation import find_installation
-    from pocketgan.model_check import check_drawing, inspect_model
+    from pocketgan.model.checked import CheckedModel, inspect_model
+    from pocketgan.model_check import check_drawing, facts_of
 
     # Piece by piece: a model may be slow or even crash the process, and what is known by then should be there to paste.
     show: Callable[[Rows], None] = _print_rows if not as_json else lambda rows: None
     installation = find_installation()
     show(_installation_rows(installation))
-    file = inspect_model(model)
+    found = inspect_model(model)
+    file = facts_of(found)
     show([_SPACE, *_model_rows(file)])
     drawing = None
-    if not installation.problems and file.problem is None:
-        drawing = check_drawing(file, provider)
+    if not installation.problems and isinstance(found, CheckedModel):
+        drawing = check_drawing(found, file.bundled, provider)
         show([_SPACE, *_drawing_rows(drawing)])
-    found = [*installation.problems, file.problem, None if drawing is None else drawing.problem]
-    problems = [problem for problem in found if problem is not None]
+    possible = [*installation.problems, file.problem, None if drawing is None else drawing.problem]
+    problems = [problem for problem in possible if problem is not None]
     show([("problem", problem) for problem in problems])
     if as_json:
         put(_as_json(installation, file, drawing, problems))
@@ -107,7 +109,7 @@ def _features(cpu: "Cpu") -> str:
     return (present or "none") + (f"; not {absent}" if absent else "")
 
 
-def _model_rows(file: "ModelFile") -> Rows:
+def _model_rows(file: "ModelFacts") -> Rows:
     rows = [("model", "none" if file.path is None else f"{file.path} ({file.reason})")]
     if file.size_bytes is not None:
         rows += [("size", f"{file.size_bytes:,} bytes"), ("sha256", str(file.sha256)), ("bundled", file.bundled or "no")]
@@ -147,7 +149,7 @@ def _classes(card: "ModelCard") -> list[str]:
     return [f"{name} ({label})" for name, label in zip(card.classes, card.class_labels, strict=True)]
 
 
-def _drawing_rows(drawing: "Drawing") -> Rows:
+def _drawing_rows(drawing: "DrawingCheck") -> Rows:
     rows = [("drawn on", f"{drawing.provider.value} ({drawing.provider_reason})")] if drawing.provider is not None else []
     if drawing.golden is not None:
         golden = drawing.golden.expected
@@ -159,7 +161,7 @@ def _drawing_rows(drawing: "Drawing") -> Rows:
     return rows
 
 
-def _as_json(installation: "Installation", file: "ModelFile", drawing: "Drawing | None", problems: list[str]) -> str:
+def _as_json(installation: "Installation", file: "ModelFacts", drawing: "DrawingCheck | None", problems: list[str]) -> str:
     card = None if file.card is None else json.loads(file.card.to_json())
     facts = {
         "installation": asdict(installation),

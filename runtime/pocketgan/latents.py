@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.address import FULL_VARIETY, TRUNCATION_UNITS, check_address, check_array, truncation_units
+from pocketgan.address import FULL_VARIETY, TRUNCATION_UNITS, ImageRange, check_array, image_range
 
 LATENT_STEP = 1 / 32
 """Distance between two neighbouring latents. Latents are `tick * LATENT_STEP` with integer ticks up to LARGEST_TICK."""
@@ -20,9 +20,9 @@ LARGEST_TICK = 127
 
 _WORDS_PER_BLOCK = 16  # one Philox4x64 block is 256 bits, or sixteen 16-bit words
 
-# Of the 65,536 words, how many stand for tick 0, 1, 2, ... 127; the negative ticks mirror them. Entry k is the standard normal
+# How many of the 65,536 words stand for tick 0, 1, 2, ... 127; the negative ticks mirror them. Entry k is the standard normal
 # probability of ((k - 0.5) / 32, (k + 0.5) / 32), times 65,536, by rounding the cumulative counts; the last takes the whole tail.
-# Written out, because a cumulative distribution computed on the spot could differ by a rounding between two C libraries.
+# Written out, because the cumulative distribution could be rounded differently by another C library.
 # fmt: off
 _WORDS_PER_TICK = (
     818, 816, 816, 813, 811, 807, 802, 798, 792, 785, 778, 771, 761, 752, 743, 732, 721, 709, 698, 685, 672, 658, 646,
@@ -41,20 +41,26 @@ def latents(seed: int, start: int, count: int, size: int, truncation: float = FU
     only. A `truncation` below 1 pulls them towards 0, see `latent_ticks`. Raises RequestError if the seed, an index or the
     truncation is out of range, or the array would take more than `LARGEST_ARRAY_BYTES`.
     """
-    return latent_ticks(seed, start, count, size, truncation).astype(np.float32) * np.float32(LATENT_STEP)
+    return latents_of(image_range(seed, start, count, truncation), size)
 
 
-def latent_ticks(seed: int, start: int, count: int, size: int, truncation: float = FULL_VARIETY) -> NDArray[np.int8]:
-    """Return the same latents as integers, in units of LATENT_STEP: int8 [count, size] from -127 to 127.
+def latents_of(images: ImageRange, size: int) -> NDArray[np.float32]:
+    """Return the latents of images: float32 [count, size], as `latents` does. Raises RequestError if the array is too large."""
+    return latent_ticks(images, size).astype(np.float32) * np.float32(LATENT_STEP)
 
-    With a `truncation` of k/256 (see `truncation_units`) each is k/256 times the one of full variety, rounded to the nearest
-    integer, a half to the even one. So it stays on the grid, which small truncations feel: at 1/256 all are 0.
+
+def latent_ticks(images: ImageRange, size: int) -> NDArray[np.int8]:
+    """Return the latents of images as integers, in units of LATENT_STEP: int8 [count, size] from -127 to 127.
+
+    With a truncation of k/256 each is k/256 times the one of full variety, rounded to the nearest integer, a half to the even
+    one. So latents stay on the grid, which is coarse for small truncations: at 1/256 all are 0. Raises RequestError if the
+    latents, as float32, would take more than LARGEST_ARRAY_BYTES.
     """
-    seed, start, count = check_address(seed, start, count)
-    units = truncation_units(truncation)
+    seed, indices, units = images
+    count = len(indices)
     check_array(f"{count} latents of {size}", count * size * np.dtype(np.float32).itemsize, "ask for fewer at once")
     blocks_per_image = -(-size // _WORDS_PER_BLOCK)
-    stream = np.random.Philox(key=seed, counter=start * blocks_per_image)
+    stream = np.random.Philox(key=seed, counter=indices.start * blocks_per_image)
     raw = stream.random_raw(count * blocks_per_image * 4)
     # Little-endian on every machine: the low 16 bits of a 64-bit number come first.
     words = raw.astype("<u8").view("<u2").reshape(count, blocks_per_image * _WORDS_PER_BLOCK)

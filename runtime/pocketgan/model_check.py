@@ -1,4 +1,4 @@
-"""What a model file is, and whether it draws here as it should: its facts, its golden pixels, its time for an image."""
+"""Whether a model file can be used and draws here as it should: its facts, its golden pixels, its time for an image."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pocketgan_models
 from pocketgan.errors import ModelError, PocketganError, first_line
 from pocketgan.model.card import ModelCard
-from pocketgan.model.checked import check_graph, locate_model, read_card, read_model_file
+from pocketgan.model.checked import CheckedModel, UnusableModel
 from pocketgan.model.session import Provider, open_session
 
 if TYPE_CHECKING:
@@ -23,19 +23,19 @@ _LONGEST_TIMING_NANOSECONDS = 10**9
 
 
 @dataclass(frozen=True)
-class ModelFile:
-    """A model file as it lies there. What could not be found out is None, and then `problem` says why."""
+class ModelFacts:
+    """The facts of a model file, usable or not. What could not be found out is None, and then `problem` says why."""
 
-    path: Path | None = None
-    reason: str | None = None
+    path: Path | None
+    reason: str | None
     """Why this file is taken."""
-    size_bytes: int | None = None
-    sha256: str | None = None
+    size_bytes: int | None
+    sha256: str | None
     """Digest of the file, in hexadecimal."""
-    bundled: str | None = None
+    bundled: str | None
     """Name of the bundled model that this file is, or is a copy of."""
-    card: ModelCard | None = None
-    problem: str | None = None
+    card: ModelCard | None
+    problem: str | None
     """Why it cannot be used and what to do, in one line."""
 
 
@@ -74,8 +74,8 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """What came of drawing with a model. What could not be found out is None or empty, and then `problem` says why."""
+class DrawingCheck:
+    """The result of drawing with a model. What could not be found out is None or empty, and then `problem` says why."""
 
     provider: Provider | None = None
     provider_reason: str | None = None
@@ -86,51 +86,38 @@ class Drawing:
     """What is wrong and what to do, in one line."""
 
 
-def inspect_model(model: str | Path | None = None) -> ModelFile:
-    """Return the facts of the file that `model` stands for, as for `Generator.load`: of a file that cannot be used, too.
-
-    It takes neither numpy nor onnxruntime.
-    """
-    file = ModelFile()
-    try:
-        location = locate_model(model)
-        file = replace(file, path=location.path, reason=location.reason)
-        with location.explained():
-            contents = read_model_file(location.path)
-            digest = hashlib.sha256(contents).hexdigest()
-            file = replace(file, size_bytes=len(contents), sha256=digest, bundled=_bundled_name(contents))
-            file = replace(file, card=read_card(contents))
-            check_graph(contents)
-    except ModelError as error:
-        return replace(file, problem=str(error))
-    return file
+def facts_of(model: CheckedModel | UnusableModel) -> ModelFacts:
+    """Return the facts of what `inspect_model` found. It needs neither numpy nor onnxruntime."""
+    location, contents = model.location, model.contents
+    return ModelFacts(
+        path=None if location is None else location.path,
+        reason=None if location is None else location.reason,
+        size_bytes=None if contents is None else len(contents),
+        sha256=model.sha256,
+        bundled=None if contents is None else _bundled_name(contents),
+        card=model.card,
+        problem=str(model.error) if isinstance(model, UnusableModel) else None,
+    )
 
 
-def check_drawing(file: ModelFile, provider: Provider = Provider.auto) -> Drawing:
-    """Draw with a model that `inspect_model` found no problem in, and compare and time what it draws.
+def check_drawing(model: CheckedModel, bundled: str | None, provider: Provider = Provider.auto) -> DrawingCheck:
+    """Draw with a model, compare with the golden pixels of the bundled model that it is, if any, and time it.
 
     Takes about a second at most for a model that is as fast as the bundled ones. It needs an installation without problems.
     """
-    assert file.path is not None
-    assert file.card is not None
-    drawing = Drawing()
+    check = DrawingCheck()
     try:
         from pocketgan.generator import Generator
 
-        generator = Generator.load(file.path, provider)
-        drawing = replace(drawing, provider=generator.provider, provider_reason=generator.provider_reason)
-        golden = None if file.bundled is None else golden_pixels(file.bundled)
-        if file.bundled is not None and golden is None:
-            drawing = replace(
-                drawing, problem=f"{pocketgan_models.golden()} does not tell of {file.bundled}: install pocketgan again"
-            )
-        if golden is not None:
-            check = _check_golden(generator, golden)
-            drawing = replace(drawing, golden=check, problem=None if check.holds else _deviation(file, check))
+        generator = Generator(model, provider)
+        check = replace(check, provider=generator.provider, provider_reason=generator.provider_reason)
+        if bundled is not None:
+            golden = _check_golden(generator, bundled)
+            check = replace(check, golden=golden, problem=_golden_problem(generator, bundled, golden))
         # As few images as can be in a call, and as many as gan-gen draws at once.
-        return replace(drawing, timings=tuple(_time(generator, file.path, size) for size in (1, generator.batch_size)))
+        return replace(check, timings=tuple(_time(generator, model.contents, size) for size in (1, generator.batch_size)))
     except PocketganError as error:
-        return replace(drawing, problem=str(error))
+        return replace(check, problem=str(error))
 
 
 def golden_pixels(name: str) -> GoldenPixels | None:
@@ -153,31 +140,38 @@ def _bundled_name(contents: bytes) -> str | None:
         try:
             if path.stat().st_size == len(contents) and path.read_bytes() == contents:
                 return name
-        except OSError:  # this one cannot be read, which says nothing of the file in question
+        except OSError:  # this one cannot be read, which says nothing about the file in question
             continue
     return None
 
 
-def _check_golden(generator: "Generator", golden: GoldenPixels) -> GoldenCheck:
+def _check_golden(generator: "Generator", name: str) -> GoldenCheck | None:
+    """Return how the pixels compare with the golden ones of a bundled model, None if it has none."""
+    golden = golden_pixels(name)
+    if golden is None:
+        return None
     digest = hashlib.sha256(generator.generate(golden.count, seed=golden.seed).tobytes()).hexdigest()
     return GoldenCheck(golden, digest, digest == golden.sha256)
 
 
-def _deviation(file: ModelFile, check: GoldenCheck) -> str:
-    """Say what golden pixels that differ mean."""
+def _golden_problem(generator: "Generator", name: str, check: GoldenCheck | None) -> str | None:
+    if check is None:
+        return f"{pocketgan_models.golden()} has no golden pixels of {name}: install pocketgan again"
+    if check.holds:
+        return None
     return (
-        f"model {file.path} draws other pixels than {file.bundled} did when it was released (SHA-256 "
+        f"model {generator.path} draws other pixels than {name} did when it was released (SHA-256 "
         f"{check.drawn_sha256[:12]}..., expected {check.expected.sha256[:12]}...): install pocketgan and onnxruntime again, "
         "and if that does not help, report it with all of this output"
     )
 
 
-def _time(generator: "Generator", path: Path, batch_size: int) -> Timing:
-    """Time a session of its own. Raises ModelError if it does not draw."""
+def _time(generator: "Generator", contents: bytes, batch_size: int) -> Timing:
+    """Time a session of its own, so that its first call can be timed. Raises ModelError if the model does not draw."""
     from pocketgan.latents import latents
 
     generator.generate(batch_size)  # raises if the model does not draw, or not so many
-    opened = open_session(read_model_file(path), generator.card.precision, generator.provider)
+    opened = open_session(contents, generator.card.precision, generator.provider)
     feeds: dict[str, object] = {"z": latents(0, 0, batch_size, generator.card.latent_size)}
     labels = generator.labels(0, batch_size)
     if labels is not None:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from reprlib import repr as shortened
 from typing import TYPE_CHECKING
 
+from pocketgan.address import TRUNCATION_UNITS, ImageRange, image_range, images_of_rows
 from pocketgan.errors import RequestError
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ class Existing(StrEnum):
 
 @dataclass(frozen=True)
 class Selection:
-    """Which images, or rows of text, and what they look like: with the model, all that their pixels depend on."""
+    """Which images, or rows of text, and what they look like: with the model, all that their pixels depend on.
+
+    The texts in it are those that the parsers below take.
+    """
 
     seed: int
     start: int
@@ -41,15 +45,39 @@ class Selection:
     """Names of the classes that are drawn in turn; None for all of them."""
     text: str | None
     """What each row shows, one image a character; None for images."""
-    truncation: float
+    truncation_units: int
+    """As `address.truncation_units` returns it."""
     height: int | None
     """Pixels that images are enlarged or reduced to; None for the model's own."""
     is_inverted: bool
+
+    def __post_init__(self) -> None:
+        """Raise RequestError if there are no such images or rows."""
+        images_of_rows(image_range(self.seed, self.start, self.count), self.row_length)
 
     @property
     def indices(self) -> range:
         """The indices of all images or rows."""
         return range(self.start, self.start + self.count)
+
+    @property
+    def truncation(self) -> float:
+        """The truncation that is really used: the nearest that latents can be scaled by exactly."""
+        return self.truncation_units / TRUNCATION_UNITS
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names of the classes that the model's images have in turn, in rows too; None for all of them."""
+        return self.names if self.text is None else parse_text(self.text)
+
+    @property
+    def row_length(self) -> int:
+        """How many of the model's images stand side by side in one that is drawn."""
+        return 1 if self.text is None else len(self.text)
+
+    def images(self, indices: range) -> ImageRange:
+        """Return the model's images that consecutive indices of this selection stand for."""
+        return images_of_rows(ImageRange(self.seed, indices, self.truncation_units), self.row_length)
 
 
 @dataclass(frozen=True)

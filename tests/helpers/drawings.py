@@ -6,6 +6,7 @@ from pathlib import Path
 
 from protobuf_bytes import metadata_entry
 
+from pocketgan.address import truncation_units
 from pocketgan.drawing import Drawing
 from pocketgan.generator import Batch, Generator
 from pocketgan.model.card import CARD_KEY
@@ -31,7 +32,7 @@ def drawing_of(
         count=count,
         names=names,
         text=text,
-        truncation=truncation,
+        truncation_units=truncation_units(truncation),
         height=height,
         is_inverted=is_inverted,
     )

@@ -16,7 +16,8 @@ from drawings import contents
 from PIL import Image
 
 from pocketgan.gen_cli import main
-from pocketgan.generator import BATCH_SIZE, Generator
+from pocketgan.generator import Generator
+from pocketgan.model.limits import BATCH_SIZE
 
 GAN_GEN = [sys.executable, "-m", "pocketgan.gen_cli"]
 PATIENCE = 60

@@ -498,9 +498,6 @@ def test_an_output_folder_that_takes_no_files_is_refused(gan_gen: GanGen, file_f
     [
         ("absent", "no model {path}: expected a file, or the name of a bundled model ("),
         ("external_initializer", "model {path}: it keeps weights in another file (external data)"),
-        ("external_subgraph", "model {path}: it keeps weights in another file (external data)"),
-        ("external_attribute", "model {path}: it keeps weights in another file (external data)"),
-        ("external_function", "model {path}: it keeps weights in another file (external data)"),
         ("no_card", "model {path}: it has no pocketgan model card: expected a file made by gan-export"),
         ("card_of_schema_2", "model {path}: the model card has schema 2, this version reads up to 1: upgrade pocketgan"),
         ("card_lies_about_image_size", "model {path}: it has the outputs "),

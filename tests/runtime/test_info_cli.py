@@ -203,7 +203,7 @@ def test_without_numpy_it_says_so_as_a_process_of_its_own(somewhere: Path) -> No
         ("absent", "no model {path}: expected a file, or the name of a bundled model ("),
         ("no_card", "model {path}: it has no pocketgan model card: expected a file made by gan-export"),
         ("card_of_schema_2", "model {path}: the model card has schema 2, this version reads up to 1: upgrade pocketgan"),
-        ("external_function", "model {path}: it keeps weights in another file (external data)"),
+        ("external_initializer", "model {path}: it keeps weights in another file (external data)"),
         ("float_output", "model {path}"),
         ("fails_when_drawing", "model {path}"),
     ],

@@ -9,12 +9,23 @@ import pytest
 import pocketgan_models
 from pocketgan.errors import ModelError
 from pocketgan.generator import Generator
-from pocketgan.model.checked import DEFAULT_MODEL
+from pocketgan.model.checked import DEFAULT_MODEL, CheckedModel, inspect_model
 from pocketgan.model.session import Provider
-from pocketgan.model_check import GoldenPixels, ModelFile, check_drawing, golden_pixels, inspect_model
+from pocketgan.model_check import DrawingCheck, GoldenPixels, ModelFacts, check_drawing, facts_of, golden_pixels
 
 NOT_DRAWN = hashlib.sha256(bytes(8)).hexdigest()
 """A digest that no model's pixels have."""
+
+
+def facts(model: str | Path | None = None) -> ModelFacts:
+    return facts_of(inspect_model(model))
+
+
+def checked_drawing(model: str | Path | None = None, provider: Provider = Provider.auto) -> DrawingCheck:
+    """Draw with a model that has no problem before."""
+    found = inspect_model(model)
+    assert isinstance(found, CheckedModel)
+    return check_drawing(found, facts_of(found).bundled, provider)
 
 
 @pytest.fixture
@@ -28,9 +39,9 @@ def tiny_golden(bundled_folder: Path, tiny: Generator) -> Path:
 
 @pytest.mark.parametrize("name", pocketgan_models.names())
 def test_a_bundled_model_draws_its_golden_pixels(name: str) -> None:
-    file = inspect_model(name)
+    file = facts(name)
     assert (file.path, file.reason, file.bundled, file.problem) == (pocketgan_models.path(name), "bundled", name, None)
-    drawing = check_drawing(file)
+    drawing = checked_drawing(name)
     assert (drawing.provider, drawing.provider_reason, drawing.problem) == (Provider.cpu, "an int8 model", None)
     assert drawing.golden is not None
     assert drawing.golden.holds
@@ -48,7 +59,7 @@ def test_every_bundled_model_has_golden_pixels_and_no_other_has() -> None:
 def test_a_file_is_told_by_size_digest_and_card(models: Path, tiny: Generator) -> None:
     path = models / "tiny.onnx"
     contents = path.read_bytes()
-    assert inspect_model(path) == ModelFile(
+    assert facts(path) == ModelFacts(
         path=path,
         reason="as named",
         size_bytes=len(contents),
@@ -60,24 +71,24 @@ def test_a_file_is_told_by_size_digest_and_card(models: Path, tiny: Generator) -
 
 
 def test_nothing_means_what_gan_gen_would_take(models: Path, empty_folder: Path) -> None:
-    assert inspect_model().bundled == DEFAULT_MODEL
+    assert facts().bundled == DEFAULT_MODEL
     (empty_folder / "model.onnx").write_bytes((models / "tiny.onnx").read_bytes())
-    file = inspect_model()
+    file = facts()
     assert (file.path, file.reason) == (Path("model.onnx"), "found in this folder")
 
 
 def test_a_copy_of_a_bundled_model_is_known_as_such_and_checked(empty_folder: Path) -> None:
     (empty_folder / "model.onnx").write_bytes(pocketgan_models.path("nano").read_bytes())
-    file = inspect_model()
+    file = facts()
     assert (file.reason, file.bundled) == ("found in this folder", "nano")
-    golden = check_drawing(file).golden
+    golden = checked_drawing().golden
     assert golden is not None
     assert golden.holds
 
 
 def test_a_bundled_model_that_is_absent_is_a_problem(bundled_folder: Path) -> None:
     (bundled_folder / f"{DEFAULT_MODEL}.onnx").unlink()
-    file = inspect_model()
+    file = facts()
     assert file.path == bundled_folder / f"{DEFAULT_MODEL}.onnx"
     assert file.problem is not None
     assert "No such file" in file.problem
@@ -85,7 +96,7 @@ def test_a_bundled_model_that_is_absent_is_a_problem(bundled_folder: Path) -> No
 
 @pytest.mark.usefixtures("tiny_golden")
 def test_golden_pixels_come_with_the_seed_and_count_that_they_are_of(bundled_folder: Path) -> None:
-    drawing = check_drawing(inspect_model())
+    drawing = checked_drawing()
     assert drawing.golden is not None
     assert (drawing.golden.expected.seed, drawing.golden.expected.count) == (3, 10)
     assert (drawing.golden.holds, drawing.problem) == (True, None)
@@ -94,7 +105,7 @@ def test_golden_pixels_come_with_the_seed_and_count_that_they_are_of(bundled_fol
 def test_other_pixels_than_the_golden_ones_are_a_problem_and_the_time_is_taken_all_the_same(tiny_golden: Path) -> None:
     expected = GoldenPixels(3, 10, NOT_DRAWN)
     tiny_golden.write_text(json.dumps({"seed": 3, "count": 10, "pixels_sha256": {DEFAULT_MODEL: NOT_DRAWN}}))
-    drawing = check_drawing(inspect_model())
+    drawing = checked_drawing()
     assert drawing.golden is not None
     assert (drawing.golden.expected, drawing.golden.holds) == (expected, False)
     assert drawing.problem is not None
@@ -104,9 +115,9 @@ def test_other_pixels_than_the_golden_ones_are_a_problem_and_the_time_is_taken_a
 
 
 def test_a_list_of_golden_pixels_that_is_not_there_is_a_problem(bundled_folder: Path) -> None:
-    drawing = check_drawing(inspect_model())
+    drawing = checked_drawing()
     assert drawing.golden is None
-    assert (drawing.problem or "").endswith(f"golden.json does not tell of {DEFAULT_MODEL}: install pocketgan again")
+    assert (drawing.problem or "").endswith(f"golden.json has no golden pixels of {DEFAULT_MODEL}: install pocketgan again")
     assert drawing.timings
 
 
@@ -117,7 +128,7 @@ def test_a_damaged_list_of_golden_pixels_is_a_problem(tiny_golden: Path, content
     tiny_golden.write_text(contents)
     with pytest.raises(ModelError, match=r"golden\.json is damaged \(.*\): install pocketgan again$"):
         golden_pixels(DEFAULT_MODEL)
-    drawing = check_drawing(inspect_model())
+    drawing = checked_drawing()
     assert drawing.problem is not None
     assert "golden.json is damaged" in drawing.problem
     assert drawing.provider is Provider.cpu
@@ -125,7 +136,7 @@ def test_a_damaged_list_of_golden_pixels_is_a_problem(tiny_golden: Path, content
 
 @pytest.mark.parametrize("name", ["tiny", "tiny_conditional", "tiny_float"])
 def test_a_model_of_ones_own_has_nothing_golden_and_is_timed(models: Path, name: str) -> None:
-    drawing = check_drawing(inspect_model(models / f"{name}.onnx"), Provider.cpu)
+    drawing = checked_drawing(models / f"{name}.onnx", Provider.cpu)
     assert (drawing.provider, drawing.provider_reason, drawing.golden) == (Provider.cpu, "asked for", None)
     assert [timing.batch_size for timing in drawing.timings] == [1, 64]
     for timing in drawing.timings:
@@ -139,12 +150,11 @@ def test_a_model_of_ones_own_has_nothing_golden_and_is_timed(models: Path, name:
     [
         ("no_card", "it has no pocketgan model card: expected a file made by gan-export"),
         ("card_of_schema_2", "the model card has schema 2, this version reads up to 1: upgrade pocketgan"),
-        ("external_initializer", "it keeps weights in another file (external data)"),
     ],
 )
 def test_a_file_without_a_card_that_can_be_read_is_a_problem_and_its_digest_is_told(models: Path, name: str, said: str) -> None:
     path = models / f"{name}.onnx"
-    file = inspect_model(path)
+    file = facts(path)
     assert file.problem is not None
     assert file.problem.startswith(f"model {path}: {said}")
     assert (file.path, file.card) == (path, None)
@@ -157,8 +167,8 @@ def test_a_file_without_a_card_that_can_be_read_is_a_problem_and_its_digest_is_t
 )
 def test_a_file_that_breaks_its_promises_is_a_problem_when_it_is_read_or_else_when_it_draws(models: Path, name: str) -> None:
     path = models / f"{name}.onnx"
-    file = inspect_model(path)
-    problem = file.problem or check_drawing(file).problem
+    file = facts(path)
+    problem = file.problem or checked_drawing(path).problem
     assert problem is not None
     assert problem.startswith(f"model {path}")
 
@@ -168,7 +178,7 @@ def test_a_model_that_fails_when_it_draws_is_a_problem_without_times(models: Pat
         raise ModelError("model x.onnx failed to draw: out of memory")
 
     monkeypatch.setattr(Generator, "generate", fail)
-    drawing = check_drawing(inspect_model(models / "tiny.onnx"))
+    drawing = checked_drawing(models / "tiny.onnx")
     assert (drawing.provider, drawing.timings) == (Provider.cpu, ())
     assert drawing.problem == "model x.onnx failed to draw: out of memory"
 
@@ -176,7 +186,7 @@ def test_a_model_that_fails_when_it_draws_is_a_problem_without_times(models: Pat
 @pytest.mark.parametrize("contents", [b"", b"\x89PNG\r\n\x1a\n", bytes(1000)], ids=["empty", "picture", "zeros"])
 def test_a_file_that_is_not_onnx_is_a_problem(empty_folder: Path, contents: bytes) -> None:
     Path("picture.onnx").write_bytes(contents)
-    file = inspect_model("picture.onnx")
+    file = facts("picture.onnx")
     assert file.path == Path("picture.onnx")
     assert file.problem is not None
     assert file.problem.startswith("model picture.onnx")
@@ -184,14 +194,14 @@ def test_a_file_that_is_not_onnx_is_a_problem(empty_folder: Path, contents: byte
 
 @pytest.mark.parametrize("model", ["absent", "x" * 5000, "nul\0byte"])
 def test_what_is_not_there_is_a_problem_and_nothing_else_is_known(empty_folder: Path, model: str) -> None:
-    file = inspect_model(model)
-    assert file == ModelFile(problem=file.problem)
+    file = facts(model)
+    assert file == ModelFacts(None, None, None, None, None, None, file.problem)
     assert file.problem is not None
     assert file.problem.startswith(f"no model {model}: expected a file, or the name of a bundled model (")
 
 
 def test_a_provider_that_is_refused_is_a_problem(models: Path) -> None:
-    drawing = check_drawing(inspect_model(models / "tiny.onnx"), Provider.cuda)
+    drawing = checked_drawing(models / "tiny.onnx", Provider.cuda)
     assert (drawing.provider, drawing.timings) == (None, ())
     assert drawing.problem is not None
     assert drawing.problem.startswith("--provider cuda: this model is int8 and CUDA has no integer kernels")

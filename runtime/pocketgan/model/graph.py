@@ -1,7 +1,7 @@
 """The graph of an ONNX file, read without the onnx package: its nodes, constants, inputs and outputs.
 
-ONNX can say far more than gan-export writes: graphs within nodes, functions, sparse tensors, data in other files, text, operators
-of other people. Every field that gan-export does not write is refused here, so nothing of that kind gets to onnxruntime.
+ONNX allows far more than gan-export writes: graphs within nodes, functions, sparse tensors, data in other files, text, operators
+of other vendors. Every field that gan-export does not write is refused, so nothing of that kind gets to onnxruntime.
 Field numbers: onnx.proto of the ONNX specification.
 """
 
@@ -25,11 +25,12 @@ FORMAT_VERSION, OPERATOR_SET = 8, 17
 """The versions of the file format (`ir_version`) and of ONNX's operators that gan-export writes."""
 
 _MOST_DIMENSIONS = 8
-_MOST_VALUES = 16  # of a constant that tells a shape or places
-# Bits of the exponent, whose lowest bit carries into the sign if all are set: then the number is infinite or none.
+_MOST_VALUES = 16  # of a constant that holds a shape or positions
+# By type: the bits of the exponent, its lowest bit, and the sign bit. If all bits of the exponent are set, the number is infinite
+# or not a number, and adding the lowest bit carries into the sign.
 _EXPONENTS = {FLOAT: (0x7F800000, 0x00800000, 0x80000000), FLOAT16: (0x7C00, 0x0400, 0x8000)}
 _PIECE = 2**16
-# What an attribute's type says of the field that its value is in: a number, an integer, a text, integers.
+# The field that holds an attribute's value, by the attribute's type: a number, an integer, a text, integers.
 _ATTRIBUTE_FIELDS = {1: "f", 2: "i", 3: "s", 7: "ints"}
 
 
@@ -45,13 +46,13 @@ class Node(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """What is known of a tensor without computing it."""
+    """What is known about a tensor without computing it."""
 
     shape: tuple[int, ...]
     element_type: int
     is_constant: bool = False
     values: tuple[int, ...] | None = None
-    """Of a small constant of int64."""
+    """The values of a small int64 constant, None for any other tensor."""
 
 
 class Graph(NamedTuple):
@@ -61,13 +62,13 @@ class Graph(NamedTuple):
     constants: Mapping[str, Tensor]
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
-    """As the file declares them."""
+    """As the file declares them, which may not be as its nodes compute them."""
 
 
 def read_graph(contents: bytes, batch: int) -> Graph:
     """Return the graph of an ONNX file, with inputs for `batch` images.
 
-    Raises ValueError if anything in it is not as gan-export writes it.
+    Raises ValueError if anything in it is not as gan-export writes it, ModelError if it is damaged or keeps data in another file.
     """
     model = Message(WireReader(), "model", memoryview(contents))
     if model.integer("ir_version") != FORMAT_VERSION:
@@ -90,7 +91,7 @@ def read_graph(contents: bytes, batch: int) -> Graph:
 def _named(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
     named: dict[str, Tensor] = {}
     for name, tensor in tensors:
-        if not name:  # which stands for an input that is left out
+        if not name:  # ONNX's sign for an optional input that is absent
             raise ValueError("one of its tensors has no name")
         if name in named:
             raise ValueError(f"two of its tensors are called {name!r}")
@@ -116,7 +117,7 @@ def _constant(message: Message) -> Tensor:
 
 
 def _are_finite(data: memoryview, element_type: int) -> bool:
-    """Return whether all floating-point numbers are finite. Whole pieces are looked at as one long integer each, for speed."""
+    """Return whether all floating-point numbers are finite. Each piece is checked as one long integer, which is fast."""
     width = ELEMENT_BYTES[element_type]
     exponent, lowest, carried = (
         int.from_bytes(bits.to_bytes(width, "little") * (min(_PIECE, len(data)) // width), "little")
@@ -134,7 +135,7 @@ def _declared(message: Message, batch: int) -> Tensor:
     tensor_type = message.message("type", "type").message("tensor_type", "tensor type")
     sizes = []
     for position, dimension in enumerate(tensor_type.message("shape", "shape").messages("dim", "dimension")):
-        # Both are members of a oneof: if both were there, protocol buffers would take the last one.
+        # Both are members of a oneof: of two, protocol buffers would take the last one.
         expected = "dim_value" if position else "dim_param"
         if dimension.fields != {expected}:
             found = " and ".join(sorted(dimension.fields)) or "nothing"

@@ -1,7 +1,7 @@
 """What each operator makes of its inputs: shape and type of the result, and what it takes to compute that.
 
 These are the operators that gan-export writes, with the attributes that it writes: all others are refused. The rules are those of
-the ONNX specification (https://onnx.ai/onnx/operators), narrowed to what can be told without computing anything.
+the ONNX specification (https://onnx.ai/onnx/operators), narrowed to what follows without computing anything.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,16 +14,17 @@ from pocketgan.model.graph import FLOAT, FLOAT16, UINT8, Attribute, Node, Tensor
 Attributes: TypeAlias = Mapping[str, Attribute]
 
 LARGEST_INTEGER = 64
-"""Of an attribute: strides, pads, axes. What gan-export writes is smaller; onnxruntime's own sums of larger ones overflow."""
+"""The largest integer in an attribute (strides, pads, axes). gan-export writes smaller ones; with larger ones, sums within
+onnxruntime overflow."""
 
 
 class Result(NamedTuple):
-    """What comes out of a node."""
+    """The result of a node."""
 
     shape: tuple[int, ...]
     element_type: int
     scratch: int = 0
-    """Elements that it needs besides while it computes."""
+    """Elements of temporary memory that the node needs while it computes."""
     products: int = 0
     """Multiplications."""
 
@@ -32,7 +33,7 @@ Rule: TypeAlias = Callable[[Sequence[Tensor], Attributes], Result]
 
 
 class Operator(NamedTuple):
-    """An operator that is known."""
+    """An operator that gan-export writes."""
 
     rule: Rule
     fewest_inputs: int
@@ -41,7 +42,7 @@ class Operator(NamedTuple):
 
 
 def result_of(node: Node, inputs: Sequence[Tensor]) -> Result:
-    """Return what a node makes of its inputs. Raises ValueError if it is not known, or cannot work on these inputs."""
+    """Return the result of a node. Raises ValueError if its operator is not known, or cannot work on these inputs."""
     operator = OPERATORS.get(node.operator)
     if operator is None:
         raise ValueError("there is no such operator in its models")

@@ -1,4 +1,4 @@
-"""Reads protocol buffers, the encoding of ONNX files: first plain fields, then messages by the names of their fields.
+"""Reads protocol buffers, the encoding of ONNX files: WireReader their plain fields, Message fields by name.
 
 Written here rather than with the protobuf package because model files are untrusted: every length is checked before anything is
 read or kept, and only the fields that gan-export writes are accepted, each once and in the form in which it writes them.
@@ -7,8 +7,10 @@ read or kept, and only the fields that gan-export writes are accepted, each once
 from collections.abc import Iterator, Mapping, Set
 from typing import TypeAlias
 
+from pocketgan.errors import ModelError
+
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""Wire types: how a value is written. An integer of variable length, eight bytes, so many bytes as a length says, four bytes."""
+"""Wire types: how a value is written. An integer of variable length, eight bytes, a length and its bytes, four bytes."""
 
 MOST_FIELDS = 200_000
 """In one file. Those of gan-export have about two thousand; a file of nothing but tiny fields would take minutes."""
@@ -20,7 +22,7 @@ _FIELD_LIMIT = 2**29
 
 
 class WireReader:
-    """Reads the messages of one file, and counts what it reads. Its methods raise ValueError for bytes that are no message."""
+    """Reads the messages of one file. Raises ModelError for bytes that are not a message, and after MOST_FIELDS fields."""
 
     def __init__(self) -> None:
         self._left = MOST_FIELDS
@@ -34,7 +36,7 @@ class WireReader:
             number, wire_type = key >> 3, key & 7
             # Protocol buffers' own reader cuts keys to 32 bits: a longer one would be another field there than here.
             if not 0 < number < _FIELD_LIMIT:
-                raise ValueError(f"field number {number} at byte {position}")
+                raise _damaged(f"field number {number} at byte {position}")
             if wire_type == VARINT:
                 value, position = _varint(message, position)
                 yield number, wire_type, value
@@ -44,9 +46,9 @@ class WireReader:
             elif wire_type in (FIXED64, FIXED32):
                 length = 8 if wire_type == FIXED64 else 4
             else:
-                raise ValueError(f"wire type {wire_type} at byte {position}")
+                raise _damaged(f"wire type {wire_type} at byte {position}")
             if position + length > end:
-                raise ValueError(f"a field at byte {position} runs past the end")
+                raise _damaged(f"a field at byte {position} runs past the end")
             yield number, wire_type, message[position : position + length]
             position += length
 
@@ -61,7 +63,11 @@ class WireReader:
     def _count(self) -> None:
         self._left -= 1
         if self._left < 0:
-            raise ValueError(f"it has more than {MOST_FIELDS:,} fields")
+            raise _damaged(f"it has more than {MOST_FIELDS:,} fields")
+
+
+def _damaged(problem: str) -> ModelError:
+    return ModelError(f"not an ONNX file, or a damaged one: {problem}")
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
@@ -69,21 +75,21 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if position >= len(message):
-            raise ValueError("it ends in the middle of a number")
+            raise _damaged("it ends in the middle of a number")
         byte = message[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             if not byte and shift:
-                raise ValueError(f"a number that ends at byte {position} is written longer than it has to be")
+                raise _damaged(f"a number that ends at byte {position} is written longer than it has to be")
             return value, position
-    raise ValueError(f"a number at byte {position} is too long")
+    raise _damaged(f"a number at byte {position} is too long")
 
 
 _INTEGERS = -1  # integers, each in a field of its own or all in one
 _ONCE, _OFTEN = False, True
-# {kind of message: {field: its name, how it is written, whether it may come more than once}}. Of several values, protocol buffers
-# take the last, and they merge several messages: what is to come once is refused if it comes twice, so nothing is left to judge.
+# {kind of message: {field: its name, how it is written, whether it may come more than once}}. Other readers take the last of
+# several values and merge several messages. Here a field of _ONCE that comes twice is refused, so no two readers can disagree.
 _LAYOUT: Mapping[str, Mapping[int, tuple[str, int, bool]]] = {
     "model": {
         1: ("ir_version", VARINT, _ONCE),
@@ -128,11 +134,16 @@ _LAYOUT: Mapping[str, Mapping[int, tuple[str, int, bool]]] = {
     "shape": {1: ("dim", BYTES, _OFTEN)},
     "dimension": {1: ("dim_value", VARINT, _ONCE), 2: ("dim_param", BYTES, _ONCE)},
 }
+_TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 13, 14
 _LONGEST_TEXT = 512
 
 
 class Message:
-    """One message. What is absent counts as 0 or empty; all methods raise ValueError if it is not as gan-export writes it."""
+    """One message. A field that is absent counts as 0 or empty.
+
+    All methods raise ValueError if the message is not as gan-export writes it, and ModelError as WireReader does, or if it is a
+    tensor whose data is in another file.
+    """
 
     def __init__(self, reader: WireReader, kind: str, contents: memoryview) -> None:
         self._reader = reader
@@ -143,7 +154,9 @@ class Message:
         for number, wire_type, value in reader.fields(contents):
             name, expected, may_repeat = layout.get(number, ("", None, False))
             is_as_expected = wire_type == expected or (expected == _INTEGERS and wire_type in (VARINT, BYTES))
-            if not is_as_expected or (not may_repeat and self.has(name)):
+            if not is_as_expected or (not may_repeat and (name in self._numbers or name in self._pieces)):
+                if kind == "tensor" and (number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and value != 0)):
+                    raise ModelError("it keeps weights in another file (external data): expected one file with everything inside")
                 raise ValueError(f"its {kind} has a field {number} that gan-export does not write, or not so")
             if isinstance(value, int):
                 self._numbers.setdefault(name, []).append(_signed(value))
@@ -154,39 +167,35 @@ class Message:
 
     @property
     def fields(self) -> Set[str]:
-        """Names of the fields that are there."""
+        """Names of the fields that are present."""
         return self._numbers.keys() | self._pieces.keys()
 
-    def has(self, name: str) -> bool:
-        """Return whether a field is there."""
-        return name in self._numbers or name in self._pieces
-
     def integer(self, name: str) -> int:
-        """Return an integer."""
+        """Return the integer of a field."""
         return self._numbers.get(name, [0])[0]
 
     def integers(self, name: str) -> tuple[int, ...]:
-        """Return integers."""
+        """Return the integers of a field."""
         return tuple(self._numbers.get(name, ()))
 
     def piece(self, name: str) -> memoryview:
-        """Return bytes."""
+        """Return the bytes of a field."""
         return self._pieces[name][0] if name in self._pieces else memoryview(b"")
 
     def text(self, name: str) -> str:
-        """Return a text."""
+        """Return the text of a field."""
         return self._decoded(self.piece(name))
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """Return texts."""
+        """Return the texts of a field that may come more than once."""
         return tuple(map(self._decoded, self._pieces.get(name, ())))
 
     def message(self, name: str, kind: str) -> "Message":
-        """Return a message within this one."""
+        """Return the message of a field."""
         return Message(self._reader, kind, self.piece(name))
 
     def messages(self, name: str, kind: str) -> Iterator["Message"]:
-        """Yield the messages within this one that a field holds."""
+        """Yield the messages of a field that may come more than once."""
         for piece in self._pieces.get(name, ()):
             yield Message(self._reader, kind, piece)
 
@@ -194,14 +203,14 @@ class Message:
         if len(piece) > _LONGEST_TEXT:
             raise ValueError(f"its {self._kind} has a text of {len(piece):,} bytes, expected at most {_LONGEST_TEXT}")
         text = bytes(piece).decode(errors="replace")
-        # Nor are a NUL, at which C ends a name, and what could command a terminal.
+        # Not printable are also a NUL, where C ends a name, and the characters that command a terminal.
         if not text.isprintable() or "\N{REPLACEMENT CHARACTER}" in text:
             raise ValueError(f"its {self._kind} has a name that is not printable text")
         return text
 
 
 def _signed(value: int) -> int:
-    """Return the 64 bits of an integer as a signed one."""
+    """Return an unsigned integer of 64 bits as the signed one of the same bits."""
     if value >= 2**64:
         raise ValueError(f"the number {value} has more than 64 bits")
     return value - 2**64 if value >= 2**63 else value

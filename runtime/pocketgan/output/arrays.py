@@ -162,8 +162,8 @@ def idx_files(folder: Path, drawing: Drawing) -> ArrayFiles:
     files = [ArrayFile("images-idx3-ubyte", _header(_UINT8[0], count, height, width), height * width, image_pixels)]
     if labels:
         number, dtype, _ = kind = _UINT8 if max(labels) <= np.iinfo(np.uint8).max else _INT32
-        sizes = (count,) if drawing.selection.text is None else (count, drawing.characters)
-        label_bytes = np.dtype(dtype).itemsize * drawing.characters
+        sizes = (count,) if drawing.selection.text is None else (count, drawing.selection.row_length)
+        label_bytes = np.dtype(dtype).itemsize * drawing.selection.row_length
         files.append(
             ArrayFile(_labels_name(len(sizes), kind), _header(number, *sizes), label_bytes, partial(_idx_labels, dtype=dtype))
         )
@@ -198,8 +198,8 @@ def npy_files(folder: Path, drawing: Drawing) -> ArrayFiles:
     count, (height, width) = drawing.selection.count, drawing.size
     files = [ArrayFile("images.npy", npy_header("|u1", (count, height, width)), height * width, image_pixels)]
     if drawing.generator.card.classes:
-        shape = (count,) if drawing.selection.text is None else (count, drawing.characters)
-        files.append(ArrayFile(_LABELS_NAME, npy_header("<i8", shape), 8 * drawing.characters, _npy_labels))
+        shape = (count,) if drawing.selection.text is None else (count, drawing.selection.row_length)
+        files.append(ArrayFile(_LABELS_NAME, npy_header("<i8", shape), 8 * drawing.selection.row_length, _npy_labels))
     # Readers would take other labels in the folder for those of these images.
     others = {_LABELS_NAME} - {file.name for file in files}
     return ArrayFiles(folder, drawing.selection.indices, tuple(files), tuple(others))

@@ -41,7 +41,7 @@ def manifest_of(drawing: Drawing, file_format: Format, grid: Grid | None, has_wa
         "classes": None if selection.text is not None else list(selection.names or card.classes),
         **table,
         "text": selection.text,
-        "truncation": drawing.truncation,
+        "truncation": selection.truncation,
         "height": selection.height,
         "inverted": selection.is_inverted,
         "image_shape": list(drawing.size),
@@ -65,7 +65,7 @@ def _command(drawing: Drawing, file_format: Format, grid: Grid | None, has_walk:
         options.append(("--text", selection.text))
     elif selection.names is not None:
         options.append(("--digits", ",".join(selection.names)))
-    options.append(("--truncation", drawing.truncation))
+    options.append(("--truncation", selection.truncation))
     if selection.height is not None:
         options.append(("--size", selection.height))
     options.append(("--format", file_format.value))

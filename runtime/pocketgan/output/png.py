@@ -167,7 +167,7 @@ class PngFiles:
                 remove_temporaries(folder, self.is_ours, is_alone=True)
         older = self._older() if existing is Existing.overwrite else {}
         # No more threads than batches: each takes milliseconds to start.
-        batches_of_all = -(-self.drawing.selection.count * self.drawing.characters // self.drawing.calls.batch_size)
+        batches_of_all = -(-self.drawing.selection.count * self.drawing.selection.row_length // self.drawing.batching.batch_size)
         threads = min(self.drawing.threads, batches_of_all)
 
         def write(batch: Batch) -> Batch:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.address import check_address, truncation_units
+from pocketgan.address import image_range
 from pocketgan.drawing import Drawing, finished_image
 from pocketgan.errors import OutputError, RequestError
 from pocketgan.files import whole_file
@@ -37,8 +37,8 @@ def write_walk(target: Path, drawing: Drawing) -> None:
     frames = walk(
         drawing.generator,
         stations,
-        drawing.characters,
-        None if labels is None else labels.reshape(len(stations), drawing.characters),
+        drawing.selection.row_length,
+        None if labels is None else labels.reshape(len(stations), drawing.selection.row_length),
         selection.seed,
         selection.truncation,
         _STEPS,
@@ -67,18 +67,18 @@ def walk(
     Memory grows neither with the rows nor with `steps`. Raises RequestError, before anything is drawn, if an argument is out of
     its range, labels do not fit the rows, or there is only one row, from which a walk leads nowhere.
     """
-    check_address(seed, rows.start * length, len(rows) * length)
+    walked = image_range(seed, rows.start * length, len(rows) * length, truncation)
     if len(rows) < 2:
         raise RequestError("a walk from an image to itself does not move: expected a count of at least 2")
     if steps < 1:
         raise RequestError(f"steps {steps} is out of range: expected at least 1")
-    truncation_units(truncation)  # raises if it is out of range
     _check_labels(generator, labels, (len(rows), length))
 
     def frames() -> Iterator[NDArray[np.uint8]]:
         size, height, width = generator.card.latent_size, generator.card.image_height, generator.card.image_width
         at_once = max(1, generator.batch_size // length)
-        stations = (latent_ticks(seed, row * length, length, size, truncation) for row in chain(rows, rows[:1]))
+        parts = (walked._replace(indices=range(row * length, (row + 1) * length)) for row in chain(rows, rows[:1]))
+        stations = (latent_ticks(part, size) for part in parts)
         for place, (here, there) in enumerate(pairwise(stations)):
             for first in range(0, steps, at_once):
                 taken = np.arange(first, min(first + at_once, steps))

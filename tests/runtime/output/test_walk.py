@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketgan.address import INDEX_LIMIT
-from pocketgan.drawing import text_labels, text_rows
+from pocketgan.address import INDEX_LIMIT, image_range
+from pocketgan.drawing import text_rows
 from pocketgan.errors import RequestError
 from pocketgan.generator import Generator
 from pocketgan.latents import LATENT_STEP, latent_ticks, latents
@@ -29,7 +29,7 @@ def plain(generator: Generator, rows: range, steps: int, seed: int = 0, truncati
 
 
 def of_text(generator: Generator, text: str, rows: range, steps: int) -> NDArray[np.uint8]:
-    labels = text_labels(generator, text, rows.start, len(rows))
+    labels = np.tile([int(character) for character in text], (len(rows), 1))
     return np.stack(list(walk(generator, rows, len(text), labels, 0, 1, steps)))
 
 
@@ -58,14 +58,14 @@ def test_a_walk_passes_the_rows_of_a_text(conditional: Generator, text: str) -> 
 
 def test_each_character_of_a_text_walks_by_itself(conditional: Generator) -> None:
     frames = of_text(conditional, "26", range(3), 8)
-    here, there = (latent_ticks(0, index, 1, 16) for index in (3, 5))  # the second characters of rows 1 and 2
+    here, there = (latent_ticks(image_range(0, index, 1), 16) for index in (3, 5))  # the second characters of rows 1 and 2
     z = latents_between(here, there, np.arange(8), 8)[:, 0]
     np.testing.assert_array_equal(frames[8:16, :, 8:], conditional.draw_latents(z, np.full(8, 6)))
 
 
 def test_from_the_last_image_the_walk_leads_back_to_the_first(tiny: Generator) -> None:
     frames = plain(tiny, range(4, 7), 10)
-    last, first = latent_ticks(0, 6, 1, 16)[0], latent_ticks(0, 4, 1, 16)[0]
+    last, first = latent_ticks(image_range(0, 6, 1), 16)[0], latent_ticks(image_range(0, 4, 1), 16)[0]
     np.testing.assert_array_equal(frames[20:], tiny.draw_latents(latents_between(last, first, np.arange(10), 10)))
 
 
@@ -87,7 +87,7 @@ def test_frames_of_a_text_change_little_by_little(pocket: Generator) -> None:
 def test_halfway_between_two_classes_is_the_mean_of_both(conditional: Generator) -> None:
     frames = plain(conditional, range(10), 8)
     for place in range(10):
-        here, there = (latent_ticks(0, index, 1, 16)[0] for index in (place, (place + 1) % 10))
+        here, there = (latent_ticks(image_range(0, index, 1), 16)[0] for index in (place, (place + 1) % 10))
         z = latents_between(here, there, np.array([4]), 8)
         both = [conditional.draw_latents(z, np.array([label % 10]))[0].astype(int) for label in (place, place + 1)]
         np.testing.assert_array_equal(frames[8 * place + 4], (both[0] + both[1] + 1) // 2)
@@ -95,7 +95,7 @@ def test_halfway_between_two_classes_is_the_mean_of_both(conditional: Generator)
 
 def test_classes_fade_during_the_middle_half_only(conditional: Generator) -> None:
     frames = np.stack(list(walk(conditional, range(2), 1, np.array([[3], [8]]), 0, 1, 16)))[:16]
-    z = latents_between(latent_ticks(0, 0, 1, 16)[0], latent_ticks(0, 1, 1, 16)[0], np.arange(16), 16)
+    z = latents_between(latent_ticks(image_range(0, 0, 1), 16)[0], latent_ticks(image_range(0, 1, 1), 16)[0], np.arange(16), 16)
     before, after = (conditional.draw_latents(z, np.full(16, label)) for label in (3, 8))
     np.testing.assert_array_equal(frames[:5], before[:5])
     np.testing.assert_array_equal(frames[12:], after[12:])
@@ -164,7 +164,7 @@ def test_latents_between_are_whole_ticks_from_one_end_towards_the_other(here: in
 
 
 def test_the_way_back_passes_the_same_latents() -> None:
-    here, there = latent_ticks(0, 0, 2, 50)
+    here, there = latent_ticks(image_range(0, 0, 2), 50)
     forth = latents_between(here, there, np.arange(21), 20)
     np.testing.assert_array_equal(forth, latents_between(there, here, np.arange(20, -1, -1), 20))
     np.testing.assert_array_equal(forth[[0, 20]], latents(0, 0, 2, 50))
@@ -173,7 +173,7 @@ def test_the_way_back_passes_the_same_latents() -> None:
 @pytest.mark.parametrize("truncation", [1, 0.5])
 @pytest.mark.parametrize("taken", [3, 8, 13])
 def test_latents_between_stay_on_the_grid_and_vary_as_those_at_the_ends(taken: int, truncation: float) -> None:
-    here, there = (latent_ticks(0, start, 1000, 64, truncation) for start in (0, 1000))
+    here, there = (latent_ticks(image_range(0, start, 1000, truncation), 64) for start in (0, 1000))
     (ticks,) = latents_between(here, there, np.array([taken]), 16) / LATENT_STEP
     assert ticks.shape == (1000, 64)
     np.testing.assert_array_equal(ticks, np.rint(ticks))

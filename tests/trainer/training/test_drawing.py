@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pocketgan.address import image_range
 from pocketgan.latents import LARGEST_TICK, LATENT_STEP, latent_ticks, latents
 from pocketgan_trainer.networks.mlp import LATENT_SIZE, MlpGenerator
 from pocketgan_trainer.training.drawing import draw, random_latents
@@ -53,7 +54,7 @@ def test_latents_to_train_on_are_from_the_set_that_users_draw_from() -> None:
 
 def test_latents_to_train_on_are_distributed_as_those_that_users_draw() -> None:
     trained = (random_latents(2000, 100, CPU) / LATENT_STEP).numpy()
-    drawn = latent_ticks(seed=0, start=0, count=2000, size=100)
+    drawn = latent_ticks(image_range(0, 0, 2000), 100)
     edges = [-128, -64.5, -32.5, -16.5, -8.5, -1.5, -0.5, 0.5, 1.5, 8.5, 16.5, 32.5, 64.5, 128]
     shares, expected = (np.histogram(ticks, edges)[0] / ticks.size for ticks in (trained, drawn))
     # Five standard errors of the difference of two shares of 200,000.

@@ -1,7 +1,7 @@
 """The model card: what is written comes back, and what is wrong is refused by name."""
 
 import json
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import replace
 from reprlib import repr as shortened
 from typing import Any
 
@@ -27,12 +27,6 @@ CARD = ModelCard(
     licence="MIT",
 )
 
-PARTS = {"training": TrainingFacts, "parity": ParityFacts, "kernels": KernelFacts}
-NAMES = [
-    ("schema",),
-    *((field.name,) for field in fields(ModelCard) if field.name != "class_labels"),
-    *((part, field.name) for part, facts in PARTS.items() for field in fields(facts)),
-]
 OF_EVERY_TYPE: dict[str, object] = {
     "null": None,
     "true": True,
@@ -41,34 +35,6 @@ OF_EVERY_TYPE: dict[str, object] = {
     "text": "3",
     "array": ["3"],
     "object": {"a": 3.5},
-}
-FITTING_TYPE = {
-    "schema": "integer",
-    "name": "text",
-    "architecture": "text",
-    "latent_size": "integer",
-    "latent_step": "fraction",
-    "classes": "array",
-    "image_height": "integer",
-    "image_width": "integer",
-    "precision": "text",
-    "training": "object",
-    "parity": "object",
-    "kernels": "object",
-    "quality": "object",
-    "package_version": "text",
-    "licence": "text",
-    "data_set": "text",
-    "images_seen": "integer",
-    "epochs": "integer",
-    "seed": "integer",
-    "checkpoint_sha256": "text",
-    "images": "integer",
-    "psnr_db": "fraction",
-    "mean_error": "fraction",
-    "largest_error": "integer",
-    "integer": "integer",
-    "floating_point": "array",
 }
 
 
@@ -114,11 +80,6 @@ def test_the_json_is_what_it_is() -> None:
     )
 
 
-def test_a_card_cannot_be_changed() -> None:
-    with pytest.raises(FrozenInstanceError):
-        CARD.name = "other"  # type: ignore[misc]
-
-
 def test_fields_that_are_not_known_are_ignored() -> None:
     contents = values() | {"colour": "grey"}
     contents["training"]["weather"] = ["rain"]
@@ -138,30 +99,37 @@ def test_a_card_of_an_older_exporter_lacks_the_kernels() -> None:
     assert json.loads(older.to_json()) == contents
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != ("kernels",)], ids=".".join)
-def test_a_missing_field_is_named(name: tuple[str, ...]) -> None:
-    contents = values()
-    part = contents if len(name) == 1 else contents[name[0]]
-    del part[name[-1]]
-    assert refusal(json.dumps(contents)) == f"the model card lacks {name[-1]!r}: export the model again"
+def test_a_missing_field_is_named() -> None:
+    parts: list[tuple[str, ...]] = [(), ("training",), ("parity",), ("kernels",)]
+    for path in parts:
+        for name in values() if not path else values()[path[0]]:
+            contents = values()
+            part = contents if not path else contents[path[0]]
+            del part[name]
+            if name != "kernels":  # which older exporters did not write
+                assert refusal(json.dumps(contents)) == f"the model card lacks {name!r}: export the model again"
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("part", "name", "fitting"),
     [
-        pytest.param(name, kind, id=f"{'.'.join(name)}-{kind}")
-        for name in NAMES
-        for kind in OF_EVERY_TYPE
-        if (FITTING_TYPE[name[-1]], kind) not in {(fits, fits) for fits in OF_EVERY_TYPE} | {("fraction", "integer")}
+        (None, "schema", {"integer"}),
+        (None, "name", {"text"}),
+        (None, "latent_step", {"integer", "fraction"}),
+        (None, "classes", {"array"}),
+        (None, "quality", {"object"}),
+        ("training", "seed", {"integer"}),
+        ("parity", "psnr_db", {"integer", "fraction"}),
+        ("kernels", "floating_point", {"array"}),
     ],
 )
-def test_a_field_of_another_type_is_named(name: tuple[str, ...], kind: str) -> None:
-    contents = values()
-    part = contents if len(name) == 1 else contents[name[0]]
-    part[name[-1]] = OF_EVERY_TYPE[kind]
-    message = refusal(json.dumps(contents))
-    assert f"the model card's {name[-1]} is " in message
-    assert "expected" in message
+def test_a_field_of_another_type_is_named(part: str | None, name: str, fitting: set[str]) -> None:
+    for kind in OF_EVERY_TYPE.keys() - fitting:
+        contents = values()
+        (contents if part is None else contents[part])[name] = OF_EVERY_TYPE[kind]
+        message = refusal(json.dumps(contents))
+        assert message.startswith(f"the model card's {name} is ")
+        assert "expected " in message
 
 
 @pytest.mark.parametrize(
@@ -193,14 +161,14 @@ def test_labels_that_are_not_a_number_for_each_class_are_refused(labels: object)
     assert "the model card's class_labels is " in refusal(json.dumps(values() | {"class_labels": labels}))
 
 
-@pytest.mark.parametrize("kind", ["null", "true", "text", "array", "object"])
+@pytest.mark.parametrize("kind", ["null", "true", "text"])
 def test_a_quality_that_is_not_a_number_is_named(kind: str) -> None:
     contents = values()
     contents["quality"]["frechet"] = OF_EVERY_TYPE[kind]
     assert "the model card's quality frechet is " in refusal(json.dumps(contents))
 
 
-@pytest.mark.parametrize("kind", ["null", "true", "integer", "fraction", "array", "object"])
+@pytest.mark.parametrize("kind", ["null", "integer", "array"])
 def test_a_class_name_that_is_not_text_is_refused(kind: str) -> None:
     contents = values()
     contents["classes"][1] = OF_EVERY_TYPE[kind]
@@ -251,9 +219,7 @@ def test_the_ends_of_the_ranges_are_taken(name: str, value: object) -> None:
     ModelCard.from_json(json.dumps(values() | {name: value}))
 
 
-@pytest.mark.parametrize(
-    "name", ["", "../../etc/passwd", "a/b", "a\\b", "a.b", ".", "..", "a b", "a\0", "a\n", "-a", "_", "é", "٣", "a" * 33, "C:"]
-)
+@pytest.mark.parametrize("name", ["", "../../etc/passwd", "a\\b", "a.b", "a b", "a\0", "a\n", "_", "é", "٣", "a" * 33])
 def test_a_class_name_that_does_not_belong_in_a_file_name_is_refused(name: str) -> None:
     message = refusal(json.dumps(values() | {"classes": ["0", name]}))
     assert message == (
@@ -271,7 +237,7 @@ def test_too_many_classes_are_refused() -> None:
     assert message == "the model card's classes is 1001, expected at most 1000: export the model again"
 
 
-@pytest.mark.parametrize("text", ["", " ", "{", "{'schema': 1}", "schema: 1", '{"schema": 1', "\0", "﻿{}", "\ud800"])
+@pytest.mark.parametrize("text", ["", "{'schema': 1}", '{"schema": 1', "\0", "\ud800"])
 def test_what_is_not_json_is_refused(text: str) -> None:
     assert refusal(text).startswith("the model card is not JSON (")
 
@@ -291,7 +257,7 @@ def test_deep_nesting_is_refused(depth: int) -> None:
     refusal('{"a":' * depth + "1" + "}" * depth)
 
 
-@pytest.mark.parametrize("depth", [*range(900, 1000, 7), 5000, 100_000])
+@pytest.mark.parametrize("depth", [900, 970, 990, 5000, 100_000])
 def test_deep_nesting_inside_a_field_is_refused(depth: int) -> None:
     contents = json.dumps(values() | {"name": "NESTED"})
     with pytest.raises(CardError):

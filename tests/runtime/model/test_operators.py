@@ -10,8 +10,8 @@ from onnx_bytes import FLOAT, FLOAT16, INT8, INT32, INT64, UINT8, AttributeValue
 from protobuf_bytes import bytes_field
 
 import pocketgan_models
-from pocketgan.model.checked import IMAGES_AT_ONCE
 from pocketgan.model.graph import read_graph
+from pocketgan.model.limits import BATCH_SIZE
 from pocketgan.model.operators import OPERATORS, result_of
 
 TYPES = {np.dtype(np.float32): FLOAT, np.dtype(np.float16): FLOAT16, np.dtype(np.uint8): UINT8, np.dtype(np.int8): INT8}
@@ -174,7 +174,7 @@ def test_whatever_is_worked_out_is_what_onnxruntime_computes_if_it_computes_anyt
 @pytest.mark.parametrize("name", pocketgan_models.names())
 def test_all_tensors_of_the_bundled_models_have_the_shapes_that_are_worked_out(name: str) -> None:
     contents = pocketgan_models.path(name).read_bytes()
-    graph = read_graph(contents, IMAGES_AT_ONCE)
+    graph = read_graph(contents, BATCH_SIZE)
     tensors = {**graph.constants, **graph.inputs}
     for one in graph.nodes:
         result = result_of(one, [tensors[name] for name in one.inputs])

@@ -8,8 +8,8 @@ from onnx_bytes import constant, integers, model, node
 
 import pocketgan_models
 from pocketgan.errors import ModelError
-from pocketgan.model import checked
-from pocketgan.model.checked import IMAGES_AT_ONCE, MOST_CALL_BYTES, MOST_DERIVED_BYTES, Calls, Cost, check_graph, plan_calls
+from pocketgan.model import limits
+from pocketgan.model.limits import BATCH_SIZE, MOST_CALL_BYTES, MOST_DERIVED_BYTES, Batching, Cost, check_graph, plan_batching
 
 
 def refusal(contents: bytes) -> str:
@@ -28,11 +28,11 @@ def cost(nodes: list[bytes], constants: list[bytes], rank: int = 2) -> Cost:
 @pytest.mark.parametrize("name", pocketgan_models.names())
 def test_the_bundled_models_stay_well_below_the_limits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for limit, part in (("MOST_DERIVED_BYTES", 4), ("MOST_CALL_BYTES", 5), ("MOST_PRODUCTS", 50)):
-        monkeypatch.setattr(checked, limit, getattr(checked, limit) // part)
+        monkeypatch.setattr(limits, limit, getattr(limits, limit) // part)
     found = check_graph(pocketgan_models.path(name).read_bytes())
     monkeypatch.undo()
-    assert plan_calls(found, 4, 3 * 28 * 28).threads == 4
-    assert plan_calls(found, 1, 3 * 28 * 28).batch_size == IMAGES_AT_ONCE
+    assert plan_batching(found, 4, 3 * 28 * 28).threads == 4
+    assert plan_batching(found, 1, 3 * 28 * 28).batch_size == BATCH_SIZE
 
 
 @pytest.mark.parametrize("name", ["tiny", "tiny_conditional", "tiny_float", "no_card"])
@@ -72,7 +72,7 @@ def test_what_comes_after_a_bottleneck_does_not_add_to_what_was_before_it() -> N
 
     def image_bytes(*nodes: bytes) -> int:
         tail = [node("Slice", ["big", "from", "to", "axis"], "few"), node("Gemm", ["few", "weights"], "grey"), *NODES[1:]]
-        return check_graph(model([*nodes, *tail], constants, [Z], [IMAGES], "{}")).image
+        return check_graph(model([*nodes, *tail], constants, [Z], [IMAGES], "{}")).image_bytes
 
     def steps(count: int) -> list[bytes]:
         return [node("Tanh", [f"t{step}"], f"t{step + 1}") for step in range(count)]
@@ -92,8 +92,8 @@ def test_what_a_node_needs_besides_counts_once_for_all_images() -> None:
         nodes = [node("Reshape", ["z", "image"], "x"), node("Conv", ["x", "kernel"], "big", pads=[40] * 4)]
         return cost(nodes, [integers("image", [-1, 1, 4, 4]), constant("kernel", [1, 1, size, size])], rank=4)
 
-    assert with_kernel(84).fixed < with_kernel(42).fixed
-    assert with_kernel(42).fixed >= 43 * 43 * 42 * 42 * 4
+    assert with_kernel(84).fixed_bytes < with_kernel(42).fixed_bytes
+    assert with_kernel(42).fixed_bytes >= 43 * 43 * 42 * 42 * 4
 
 
 def test_channels_count_as_onnxruntime_fills_them_up() -> None:
@@ -103,15 +103,15 @@ def test_channels_count_as_onnxruntime_fills_them_up() -> None:
         return cost(nodes, constants, rank=4)
 
     # A convolution needs a copy of its result besides, which is not filled up.
-    assert with_channels(16).image - with_channels(2).image == 14 * 16 * 4
-    assert with_channels(17).image - with_channels(16).image == (2 * 16 + 1) * 16 * 4
+    assert with_channels(16).image_bytes - with_channels(2).image_bytes == 14 * 16 * 4
+    assert with_channels(17).image_bytes - with_channels(16).image_bytes == (2 * 16 + 1) * 16 * 4
 
 
-def test_calls_are_as_many_and_as_large_as_memory_allows() -> None:
-    assert plan_calls(Cost(0, 1), 16, 1) == Calls(16, IMAGES_AT_ONCE)
-    assert plan_calls(Cost(0, 2**20), 1, 0) == Calls(1, 48)
-    assert plan_calls(Cost(0, 2**20), 4, 0) == Calls(4, 28)
-    assert plan_calls(Cost(0, 2**20), 10**9, 0) == Calls(14, 8)
-    assert plan_calls(Cost(2**24, 2**24), 8, 0) == Calls(1, 2)
-    assert plan_calls(Cost(0, 1), 4, 2**20) == Calls(4, 11)
-    assert plan_calls(Cost(MOST_CALL_BYTES, 2**30), 9, 2**30) == Calls(1, 1)
+def test_threads_and_batches_are_as_many_and_as_large_as_memory_allows() -> None:
+    assert plan_batching(Cost(0, 1), 16, 1) == Batching(16, BATCH_SIZE)
+    assert plan_batching(Cost(0, 2**20), 1, 0) == Batching(1, 48)
+    assert plan_batching(Cost(0, 2**20), 4, 0) == Batching(4, 28)
+    assert plan_batching(Cost(0, 2**20), 10**9, 0) == Batching(14, 8)
+    assert plan_batching(Cost(2**24, 2**24), 8, 0) == Batching(1, 2)
+    assert plan_batching(Cost(0, 1), 4, 2**20) == Batching(4, 11)
+    assert plan_batching(Cost(MOST_CALL_BYTES, 2**30), 9, 2**30) == Batching(1, 1)

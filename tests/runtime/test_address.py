@@ -1,0 +1,133 @@
+"""The numbers that name images: seeds, indices and truncations that there are, and parts of a run."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from pocketgan.address import (
+    FULL_VARIETY,
+    INDEX_LIMIT,
+    SEED_LIMIT,
+    TRUNCATION_UNITS,
+    ImageRange,
+    Shard,
+    image_range,
+    images_of_rows,
+    parse_shard,
+    shard_range,
+    truncation_units,
+)
+from pocketgan.errors import RequestError
+
+
+@pytest.mark.parametrize(
+    ("truncation", "units"),
+    [
+        (1, 256),
+        (1.0, 256),
+        (0.999, 256),
+        (0.7, 179),
+        (0.5, 128),
+        (1 / 256, 1),
+        (2.5 / 256, 2),
+        (3.5 / 256, 4),
+        (1e-300, 1),
+        (5e-324, 1),
+        (np.float32(0.7), 179),
+        (Fraction(1, 2), 128),
+    ],
+)
+def test_a_truncation_is_the_nearest_number_of_units_but_never_0(truncation: float, units: int) -> None:
+    assert truncation_units(truncation) == units
+
+
+def test_full_variety_is_all_units() -> None:
+    assert truncation_units(FULL_VARIETY) == TRUNCATION_UNITS
+
+
+@pytest.mark.parametrize("truncation", [0, -0.0, -1, 1.0000001, float("inf"), float("nan")])
+def test_a_truncation_out_of_range_is_refused(truncation: float) -> None:
+    with pytest.raises(RequestError) as caught:
+        truncation_units(truncation)
+    assert str(caught.value) == f"truncation {truncation} is out of range: expected above 0, at most 1"
+
+
+@pytest.mark.parametrize("truncation", ["0.7", None, True, 1j, [0.7]])
+def test_what_is_not_a_number_is_refused(truncation: object) -> None:
+    with pytest.raises(RequestError) as caught:
+        truncation_units(truncation)  # type: ignore[arg-type]
+    assert str(caught.value) == f"truncation {truncation!r} is not a number"
+
+
+@pytest.mark.parametrize(
+    ("seed", "start", "count", "named"),
+    [
+        (-1, 0, 1, "seed -1"),
+        (SEED_LIMIT, 0, 1, f"seed {SEED_LIMIT}"),
+        (0, 0, 0, "count 0"),
+        (0, 0, -5, "count -5"),
+        (0, -1, 1, "images -1 to -1"),
+        (0, INDEX_LIMIT, 1, f"images {INDEX_LIMIT} to {INDEX_LIMIT}"),
+        (0, INDEX_LIMIT - 1, 2, f"images {INDEX_LIMIT - 1} to {INDEX_LIMIT}"),
+        (0, 0, INDEX_LIMIT + 1, f"images 0 to {INDEX_LIMIT}"),
+    ],
+)
+def test_an_address_out_of_range_is_refused(seed: int, start: int, count: int, named: str) -> None:
+    with pytest.raises(RequestError, match=rf"^{named} (is|are) out of range: expected "):
+        image_range(seed, start, count)
+
+
+def test_the_first_and_the_last_address_are_in_range() -> None:
+    assert image_range(0, 0, 1) == ImageRange(0, range(1), 256)
+    last = ImageRange(SEED_LIMIT - 1, range(INDEX_LIMIT - 1, INDEX_LIMIT), 128)
+    assert image_range(SEED_LIMIT - 1, INDEX_LIMIT - 1, 1, 0.5) == last
+    assert len(image_range(0, 0, INDEX_LIMIT).indices) == INDEX_LIMIT
+
+
+@pytest.mark.parametrize("value", [1.0, "1", None, True])
+def test_what_is_not_a_whole_number_is_no_address(value: object) -> None:
+    for name, arguments in (("seed", (value, 0, 1)), ("start", (0, value, 1)), ("count", (0, 0, value))):
+        with pytest.raises(RequestError, match=rf"^{name} {value!r} is not a whole number$"):
+            image_range(*arguments)
+
+
+def test_rows_are_the_images_of_their_characters() -> None:
+    rows = image_range(3, 5, 2, 0.5)
+    assert images_of_rows(rows, 4) == ImageRange(3, range(20, 28), 128)
+    assert images_of_rows(rows, 1) == rows
+    most = INDEX_LIMIT // 3
+    assert images_of_rows(image_range(0, most - 1, 1), 3).indices.stop == 3 * most
+    with pytest.raises(RequestError, match=f"^rows {most - 1} to {most} of 3 characters are out of range: expected indices 0 to"):
+        images_of_rows(image_range(0, most - 1, 2), 3)
+
+
+@pytest.mark.parametrize(("start", "count", "of"), [(0, 97, 1), (5, 100, 3), (0, 97, 97), (2**40, 1000, 16), (0, 10**8, 7)])
+def test_all_shards_in_turn_are_the_run(start: int, count: int, of: int) -> None:
+    ranges = [shard_range(start, count, Shard(number, of)) for number in range(of)]
+    expected = start
+    for first, length in ranges:
+        assert first == expected
+        expected += length
+    assert expected == start + count
+    lengths = {length for _, length in ranges}
+    assert max(lengths) - min(lengths) <= 1
+    assert min(lengths) >= 1
+
+
+def test_more_shards_than_images_are_refused() -> None:
+    with pytest.raises(
+        RequestError, match="11 shards are too many for a count of 10: expected at most one for each image or row"
+    ):
+        shard_range(0, 10, Shard(3, 11))
+
+
+@pytest.mark.parametrize(("spec", "shard"), [("0/1", Shard(0, 1)), ("3/16", Shard(3, 16)), ("15/16", Shard(15, 16))])
+def test_shards_are_written_from_0_on(spec: str, shard: Shard) -> None:
+    assert parse_shard(spec) == shard
+
+
+@pytest.mark.parametrize("spec", ["", "3", "16/16", "-1/16", "0/0", "1/", "1/2/3", "1/2 ", "1.0/2", "٣/٤", "9" * 40])
+def test_what_is_no_shard_is_refused(spec: str) -> None:
+    with pytest.raises(RequestError, match=r"is no shard: expected K/N with K below N, such as 0/16 to 15/16"):
+        parse_shard(spec)
