@@ -9,7 +9,7 @@ from fuzz_tree import Field, Tree, serialize
 from pocketgan.model.protobuf import BYTES, VARINT
 
 INTEGERS = (0, 1, 2, 3, 7, 64, 255, 1000, 2**16, 2**20, 2**27, 2**31 - 1, 2**31, 2**32, 2**32 + 1, 2**40, 2**62, 2**63 - 1, 2**63)
-"""Numbers at which readers go wrong, besides those near to what was there."""
+"""Numbers at which readers go wrong; those near to the old value are tried too."""
 
 FLOATS = (0.0, -1.0, 1e-45, 1e-30, 1e30, 3.4e38, float("inf"), float("-inf"), float("nan"))
 

@@ -1,4 +1,4 @@
-"""One process of scripts/fuzz_models.py: tries damaged files, one after the other, as gan-gen would, and tells how each ended.
+"""One process of scripts/fuzz_models.py: tries damaged files, one after the other, as gan-gen would, and reports how each ended.
 
     python scripts/fuzz_worker.py SEED FOLDER MODEL ...
 

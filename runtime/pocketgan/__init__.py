@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pocketgan.model.card import ModelCard as ModelCard
     from pocketgan.model.session import Provider as Provider
 
-# onnxruntime 1.29 and later report to their makers: a device id in the user's home, and a database, from the moment they are
-# imported. A thread of that also keeps forked processes from ending. Whoever wants it sets the variable to 0.
+# onnxruntime 1.29 and later send telemetry: from their import on they keep a device id and a database in the user's home, and
+# their thread keeps forked processes from ending. A user who wants that sets the variable to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _MODULE_OF = {
@@ -46,7 +46,7 @@ __all__ = sorted(_MODULE_OF)
 
 
 def __dir__() -> list[str]:
-    """Return the public names, for whoever completes what is typed."""
+    """Return the public names, for completion in an interactive Python."""
     return [*__all__, "__version__"]
 
 

@@ -1,4 +1,4 @@
-"""What the command lines share: how they are set up, how errors end them, and `--version`."""
+"""What all commands share: their set-up, how errors end them, printing, and `--version`."""
 
 import os
 import sys
@@ -14,9 +14,9 @@ from pocketgan.version import VERSION
 
 
 def command_line() -> typer.Typer:
-    """Return a fresh command line, which completes what is typed in shells that were told so by `--install-completion`.
+    """Return a new typer application, with completion in shells that `--install-completion` has set up.
 
-    It is without rich's help pages and tracebacks, which would be imported at every start.
+    It has no rich help pages and tracebacks: rich would be imported at every start.
     """
     return typer.Typer(
         rich_markup_mode=None,
@@ -30,7 +30,7 @@ class StandardOutputError(OSError):
 
 
 class _StandardOutput(TextIOWrapper):
-    """Standard output whose errors are known from those of files."""
+    """Standard output whose errors can be told from errors of files."""
 
     def write(self, text: str, /) -> int:
         with _standard_output_errors():
@@ -52,7 +52,7 @@ def _standard_output_errors() -> Iterator[None]:
 def run_and_exit(app: typer.Typer) -> NoReturn:
     """Run a command line and end the process with its exit code, at once.
 
-    Taking numpy's and onnxruntime's modules apart first, as Python does, takes twenty milliseconds and changes nothing.
+    Python's own way to exit unloads the modules of numpy and onnxruntime first, which takes twenty milliseconds.
     """
     stdout = sys.stdout
     if isinstance(stdout, TextIOWrapper):
@@ -76,14 +76,14 @@ def run_and_exit(app: typer.Typer) -> NoReturn:
     except StandardOutputError as error:  # where typer prints help
         tell(f"error: cannot write to standard output: {error.strerror}")
         code = 1
-    except OSError as error:  # expected ones are PocketganErrors by now, so all there is to say is what the system says
+    except OSError as error:  # expected ones are PocketganErrors by now, so this one has only the system's message
         tell(f"error: {'' if error.filename is None else f'{error.filename}: '}{error.strerror or error}")
         code = 1
     if isinstance(code, str):
         tell(code)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
-            with suppress(OSError):  # there is nowhere left to complain
+            with suppress(OSError):  # nobody can read a message any more
                 stream.flush()
     os._exit(code if isinstance(code, int) else int(code is not None))
 
@@ -100,7 +100,7 @@ def cli_errors() -> Iterator[None]:
 
 @contextmanager
 def usage_errors(option: str) -> Iterator[None]:
-    """Turn an error of whoever reads an option's value into a usage error of that option, and so into exit code 2."""
+    """Turn an error about an option's value into a usage error of that option, which has exit code 2."""
     try:
         yield
     except PocketganError as error:
@@ -108,7 +108,7 @@ def usage_errors(option: str) -> Iterator[None]:
 
 
 def put(text: str) -> None:
-    """Print to stdout, at once; where that cannot be written, end the command with one line on stderr and exit code 1."""
+    """Print to stdout and flush; if that fails, end the command with one line on stderr and exit code 1."""
     if sys.stdout is None:
         tell("error: cannot write to standard output: it is closed")
         raise typer.Exit(1)
@@ -122,27 +122,27 @@ def put(text: str) -> None:
 def tell(message: str) -> None:
     """Print a line to stderr, unless that is closed.
 
-    It may quote a model file, which must not get to command the terminal with an escape sequence.
+    It may quote a model file, whose escape sequences must not reach the terminal.
     """
     if sys.stderr is not None:
-        with suppress(OSError):  # a terminal that has gone: what is being done goes on
+        with suppress(OSError):  # the terminal is gone, but the work goes on
             print(printable(message), file=sys.stderr)
 
 
 def printable(text: str) -> str:
-    """Return a text with a question mark for each character that could command a terminal."""
+    """Return a text with a question mark for each character that is not printable, such as those of escape sequences."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Return the bundled models whose names begin so, for shells that complete what is typed."""
+    """Return the names of bundled models that begin with `incomplete`, for completion in a shell."""
     import pocketgan_models
 
     return [name for name in pocketgan_models.names() if name.startswith(incomplete)]
 
 
 def show_version(asked: bool) -> None:
-    """Print the package's version and end the command, if `--version` was given."""
+    """Print the package's version and end the command if `asked`: the callback of `--version`."""
     if asked:
         put(VERSION)
         raise typer.Exit

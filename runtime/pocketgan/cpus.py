@@ -7,11 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_CGROUP = Path("/sys/fs/cgroup")
-_MEMBERSHIP = Path("/proc/self/cgroup")
 
-
-def usable_cpus(cgroup: Path = _CGROUP, membership: Path = _MEMBERSHIP) -> int:
+def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int:
     """Return the number of CPUs, at least 1: those of the process's affinity, or fewer under a container's CPU quota.
 
     `os.cpu_count` knows neither; a container limited to one CPU of 64 would start 64 threads.
@@ -54,11 +51,9 @@ def _words(file: Path) -> list[str]:
         return []
 
 
-_CPUINFO = Path("/proc/cpuinfo")
-_SYSCTL = Path("/usr/sbin/sysctl")
 _SYSCTL_PATIENCE_SECONDS = 5
 
-# By the names of the Linux kernel: where /proc/cpuinfo lists them, and those that onnxruntime has integer kernels for.
+# Where /proc/cpuinfo lists features, and those that onnxruntime has integer kernels for, as the Linux kernel names them.
 _LISTED_UNDER = {"x86_64": "flags", "aarch64": "Features"}
 _FEATURES = {"x86_64": ("avx2", "avx_vnni", "avx512_vnni", "amx_int8"), "aarch64": ("asimddp", "i8mm")}
 _OTHER_NAMES_OF_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -74,19 +69,20 @@ class Cpu:
     machine: str
     """The architecture, such as x86_64 or aarch64."""
     name: str | None
-    """What the system calls this CPU or board, None if that is not known."""
+    """The system's name of this CPU or board, None if it is not known."""
     features: Mapping[str, bool] | None
-    """Whether the CPU has each feature that matters to integer kernels, by the Linux kernel's name of it (`asimddp` is the dot
-    product of arm); None if that is not known."""
+    """Whether the CPU has each feature that matters to integer kernels, by the Linux kernel's name (`asimddp` is arm's dot
+    product); None if that is not known."""
 
 
-def read_cpu(cpuinfo: Path = _CPUINFO, machine: str | None = None, sysctl: Path = _SYSCTL) -> Cpu:
+def read_cpu(cpuinfo: Path = Path("/proc/cpuinfo"), machine: str | None = None, sysctl: Path = Path("/usr/sbin/sysctl")) -> Cpu:
     """Return what is known of this machine's CPU: from `cpuinfo` (Linux), or by the program `sysctl` where the system is macOS.
 
-    `machine` is the architecture, as `platform.machine()` tells it unless given. An emulator may show the CPU below it.
+    `machine` is the architecture, that of `platform.machine()` unless given. Under an emulator, /proc/cpuinfo may describe the
+    real CPU.
     """
-    told = (machine or platform.machine()).lower()
-    machine = _OTHER_NAMES_OF_MACHINES.get(told, told)
+    machine = (machine or platform.machine()).lower()
+    machine = _OTHER_NAMES_OF_MACHINES.get(machine, machine)
     if platform.system() == "Darwin":
         return _cpu_in_macos(machine, sysctl)
     try:

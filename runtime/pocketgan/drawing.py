@@ -36,7 +36,7 @@ class Drawing:
             )
         self._cycle = generator.class_cycle(None if names is None else labels_of_names(card, names))
         self._names = names or card.classes
-        # Drawn by the model, resized, and written, each image waits up to three times.
+        # An image may wait three times: when the model has drawn it, when it is resized, and when it is encoded.
         waiting_bytes = card.image_height * card.image_width + 2 * -(-height * width // length)
         self.batching = plan_batching(generator.cost, most_threads, waiting_bytes)
         """How the model is called: as its memory and that of waiting images allow."""
@@ -67,12 +67,12 @@ class Drawing:
 
     @property
     def one_of_each_class(self) -> range:
-        """Indices among which each class or text that is drawn comes at least once."""
+        """The first indices, as many as show each class or text at least once."""
         return self.selection.indices[: 1 if self.selection.text is not None else max(1, len(self._names))]
 
     @cached_property
     def about(self) -> dict[str, str | int | float | bool]:
-        """What can be said of every image: with index and class or text, all that is needed to draw it again."""
+        """The facts that all images share: with index and class or text, all that is needed to draw one again."""
         about: dict[str, str | int | float | bool] = {
             "model": self.generator.sha256,
             "seed": self.selection.seed,

@@ -13,12 +13,12 @@ The trainer adds its own below the same root. A library function raises; only a 
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what a foreign error says, or its name if it says nothing."""
+    """Return the first line of a foreign error's message, or the error's name if it has no message."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 class PocketganError(Exception):
-    """Root of all errors here. Its message is one line: what was found, what was expected, what to do."""
+    """The root of all errors here. A message is one line: what was found, what was expected, what to do."""
 
 
 class ModelError(PocketganError):

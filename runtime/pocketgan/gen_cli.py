@@ -169,11 +169,11 @@ def _default_count(sheet: Grid | None, has_one_row: bool) -> int:
     return 1 if has_one_row else DEFAULT_COUNT
 
 
-def _refuse(option: str, others: Mapping[str, bool], told: str) -> None:
+def _refuse(option: str, others: Mapping[str, bool], message: str) -> None:
     """Raise typer.BadParameter if one of the other options is given, which cannot be used with this one."""
     for other, is_given in others.items():
         if is_given:
-            raise typer.BadParameter(told.format(other), param_hint=option)
+            raise typer.BadParameter(message.format(other), param_hint=option)
 
 
 def _refuse_beside_stdout(file_format: Format, others: Mapping[str, bool]) -> None:

@@ -134,7 +134,7 @@ class Generator:
         truncation: float = FULL_VARIETY,
         batch_size: int = BATCH_SIZE,
     ) -> Iterator[Batch]:
-        """Yield the same images in order, in batches of `batch_size` at most, drawn by `threads` threads a few batches ahead.
+        """Yield the same images in order, in batches of at most `batch_size`, drawn by `threads` threads a few batches ahead.
 
         Memory does not grow with `count`: a model that takes much of it gets smaller batches, or fewer threads, see
         `plan_batching`. Raises RequestError if an argument is out of its range, before anything is drawn.

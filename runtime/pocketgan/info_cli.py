@@ -1,4 +1,4 @@
-"""`gan-info`: say what is installed, what will be used and whether it works. It is what a bug report pastes."""
+"""`gan-info`: shows what is installed, what will be used and whether it works, for bug reports."""
 
 import json
 import math
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pocketgan.model_check import DrawingCheck, ModelFacts
 
 Rows: TypeAlias = list[tuple[str, str]]
-"""Lines of the table: what is told, and what is told of it."""
+"""Lines of the table: label and value."""
 
 _SPACE = ("", "")
 _LABEL_WIDTH = 18
@@ -43,9 +43,9 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
-    """Say what is installed, what will be used and whether it works: paste this into a bug report.
+    """Show what is installed, what will be used and whether it works: paste this into a bug report.
 
-    It opens sessions, reads the model's card, draws with it and takes the time. The exit code is 1 if something is broken.
+    It opens sessions, reads the model's card, draws and measures the time. The exit code is 1 if something is broken.
     """
     with cli_errors():
         problems = _print_facts(model, provider, as_json)
@@ -54,12 +54,12 @@ def info(
 
 
 def _print_facts(model: str | None, provider: Provider, as_json: bool) -> list[str]:
-    """Print all facts, and return what is wrong: the cause first."""
+    """Print all facts, and return the problems, the cause first."""
     from pocketgan.installation import find_installation
     from pocketgan.model.checked import CheckedModel, inspect_model
     from pocketgan.model_check import check_drawing, facts_of
 
-    # Piece by piece: a model may be slow or even crash the process, and what is known by then should be there to paste.
+    # Piece by piece: a model may be slow or even crash the process, and then what is known so far should be on the screen.
     show: Callable[[Rows], None] = _print_rows if not as_json else lambda rows: None
     installation = find_installation()
     show(_installation_rows(installation))
@@ -118,9 +118,9 @@ def _model_rows(file: "ModelFacts") -> Rows:
 
 def _card_rows(card: "ModelCard") -> Rows:
     training, parity, kernels = card.training, card.parity, card.kernels
-    told_kernels = _NOT_KNOWN
+    kernel_counts = _NOT_KNOWN
     if kernels is not None:
-        told_kernels = f"{kernels.integer} integer; in floating point: {', '.join(kernels.floating_point) or 'none'}"
+        kernel_counts = f"{kernels.integer} integer; in floating point: {', '.join(kernels.floating_point) or 'none'}"
     return [
         ("name", card.name),
         ("architecture", card.architecture),
@@ -135,7 +135,7 @@ def _card_rows(card: "ModelCard") -> Rows:
             f"PSNR {parity.psnr_db:.2f} dB over {parity.images:,} images; mean error {parity.mean_error:.2f}, "
             f"largest {parity.largest_error} of 255 grey levels",
         ),
-        ("kernels", told_kernels),
+        ("kernels", kernel_counts),
         ("quality", ", ".join(f"{name} {value:.4g}" for name, value in card.quality.items()) or _NOT_KNOWN),
         ("exported by", f"pocketgan {card.package_version}"),
         ("licence", card.licence),
@@ -143,7 +143,7 @@ def _card_rows(card: "ModelCard") -> Rows:
 
 
 def _classes(card: "ModelCard") -> list[str]:
-    """Return the name of each class, with its label in brackets where the name does not say it."""
+    """Return the name of each class, with its label in brackets where the name does not imply it."""
     if card.class_labels is None:
         return list(card.classes)
     return [f"{name} ({label})" for name, label in zip(card.classes, card.class_labels, strict=True)]
@@ -156,8 +156,8 @@ def _drawing_rows(drawing: "DrawingCheck") -> Rows:
         which = f"images 0 to {golden.count - 1} of seed {golden.seed}"
         rows.append(("golden pixels", f"{which} are {'as released' if drawing.golden.holds else 'NOT as released'}"))
     for timing in drawing.timings:
-        told = f"{timing.median_microseconds:.4g} microseconds an image, one thread, median of {timing.runs}"
-        rows.append((f"in batches of {timing.batch_size}", f"{told}; the first {timing.first_microseconds:.4g}"))
+        usual = f"{timing.median_microseconds:.4g} microseconds an image, one thread, median of {timing.runs}"
+        rows.append((f"in batches of {timing.batch_size}", f"{usual}; the first {timing.first_microseconds:.4g}"))
     return rows
 
 
@@ -173,7 +173,7 @@ def _as_json(installation: "Installation", file: "ModelFacts", drawing: "Drawing
 
 
 def _plain(value: object) -> object:
-    """Return a value as JSON has it: a path is text, and a number that is not finite, which a card may hold, is null."""
+    """Return a value as JSON can hold it: a path as text, and null for a number that is not finite, as cards may have."""
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -186,14 +186,14 @@ def _plain(value: object) -> object:
 
 
 def _print_rows(rows: Rows) -> None:
-    """Print lines of the table, in each whatever a model file may say only as far as it is printable."""
+    """Print lines of the table; long values are cut, and characters that are not printable replaced."""
     for label, value in rows:
         shown = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}... ({len(value):,} characters)"
         _put_encoded(f"{label:<{_LABEL_WIDTH}}{printable(shown)}".rstrip())
 
 
 def _put_encoded(text: str) -> None:
-    """Print to stdout, also where its encoding lacks some of the characters."""
+    """Print to stdout, with question marks for characters that its encoding lacks."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     put(text.encode(encoding, "replace").decode(encoding))
 

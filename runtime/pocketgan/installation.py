@@ -1,6 +1,6 @@
 """What is installed here and what of it works: versions, onnxruntime and its providers, the CPU and how much of it may be used.
 
-People ask for these facts where something is broken, so what fails is told in a field and not raised.
+People ask for these facts when something is broken, so a failure becomes a field and is not raised.
 """
 
 import io
@@ -16,7 +16,7 @@ from pocketgan.errors import RuntimeMissingError, first_line
 from pocketgan.model.session import Provider, import_onnxruntime, open_session
 from pocketgan.version import VERSION
 
-# Each of these brings a folder onnxruntime/ of its own, and the last one installed overwrites the others'.
+# Each of these installs a folder onnxruntime/, and the last one overwrites those of the others.
 _DISTRIBUTIONS = (
     "onnxruntime",
     "onnxruntime-gpu",
@@ -34,7 +34,8 @@ _DISTRIBUTIONS = (
 _ASKED_FOR_BY = {"CPUExecutionProvider": Provider.cpu, "CUDAExecutionProvider": Provider.auto}
 
 # A model of one node to open sessions with, in floating point since CUDA has no integer kernels: y = Relu(x), float32 [2].
-# Written out as the protocol buffer that an ONNX file is.
+# Its 59 bytes stand here and not in a file: a file would have to be made by a script with onnx, packed into the wheel and read
+# from within zip archives too, and a file that is absent would be one more failure to report.
 _PROBE = (
     b"\x08\x08"  # version 8 of the format
     b"\x3a\x33"  # the graph, of 51 bytes: its node, its name, x and y
@@ -72,7 +73,7 @@ class OnnxRuntime:
     distributions: tuple[Distribution, ...]
     """Those found of the distributions that bring a folder `onnxruntime`: there should be one."""
     version: str | None
-    """What the module says; None if it cannot be imported, or was not because there is no numpy."""
+    """The module's version; None if it cannot be imported, or was not because numpy cannot be imported."""
     providers: tuple[ProviderState, ...]
     problem: str | None
     """Why it cannot be used and what to do, in one line."""
@@ -92,7 +93,7 @@ class Cpus:
     """How many CPUs there are."""
 
     usable: int
-    """Those that this process may use, by its affinity and its container's quota: the threads that draw unless told otherwise."""
+    """Those that this process may use, by its affinity and its container's quota: the default number of threads."""
     affinity: int | None
     """Those of the affinity alone; None where the system has none."""
     machine: int | None
@@ -115,7 +116,7 @@ class Installation:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What keeps this installation from drawing, each in one line that says what to do: the cause first."""
+        """Why this installation cannot draw: each in one line that says what to do, the cause first."""
         return tuple(problem for problem in (self.numpy.problem, self.onnxruntime.problem) if problem is not None)
 
 
@@ -141,14 +142,13 @@ def _find_numpy() -> Numpy:
     try:
         import numpy
     except Exception as error:  # a damaged one raises anything
-        told = f"numpy cannot be imported ({first_line(error)}); run: pip install --force-reinstall numpy"
-        return Numpy(None, told)
+        return Numpy(None, f"numpy cannot be imported ({first_line(error)}); run: pip install --force-reinstall numpy")
     return Numpy(numpy.__version__, None)
 
 
 def _find_onnxruntime(has_numpy: bool) -> OnnxRuntime:
     distributions = tuple(found for name in _DISTRIBUTIONS for found in _installed(name))
-    if not has_numpy:  # onnxruntime would complain of it at length on stderr
+    if not has_numpy:  # onnxruntime would print a long complaint on stderr
         return OnnxRuntime(distributions, None, (), None)
     version: str | None = None
     providers: tuple[ProviderState, ...] = ()
@@ -159,7 +159,7 @@ def _find_onnxruntime(has_numpy: bool) -> OnnxRuntime:
         problem = _problem(distributions, providers)
     except RuntimeMissingError as error:
         problem = str(error)
-    except Exception as error:  # one that is half overwritten or half uninstalled raises anything
+    except Exception as error:  # a module that is half overwritten or half uninstalled raises anything
         problem = f"onnxruntime is damaged ({first_line(error)}); {_reinstalling(distributions)}"
     return OnnxRuntime(distributions, version, providers, problem)
 
@@ -181,7 +181,7 @@ def _state(provider: str) -> ProviderState:
         return ProviderState(provider, None, None)
     printed = io.StringIO()
     try:
-        # Which of CUDA's libraries are absent is told on stderr: that is a part of the reason.
+        # onnxruntime prints on stderr which of CUDA's libraries are absent: that is a part of the reason.
         with redirect_stderr(printed):
             opened = open_session(_PROBE, "fp32", _ASKED_FOR_BY[provider])
         if opened.session.get_providers()[0] != provider:
@@ -196,7 +196,7 @@ def _state(provider: str) -> ProviderState:
 
 
 def _problem(distributions: Sequence[Distribution], providers: Sequence[ProviderState]) -> str | None:
-    """Return what is wrong with an onnxruntime that can be imported."""
+    """Return the problem of an onnxruntime that can be imported, None if there is none."""
     if len(distributions) > 1:
         names = " and ".join(found.name for found in distributions)
         return f"{names} are installed together and overwrite each other; {_reinstalling(distributions)}"
@@ -207,6 +207,6 @@ def _problem(distributions: Sequence[Distribution], providers: Sequence[Provider
 
 
 def _reinstalling(distributions: Sequence[Distribution]) -> str:
-    """Say how to install onnxruntime anew."""
+    """Return the advice to reinstall onnxruntime."""
     names = " ".join(found.name for found in distributions) or "onnxruntime"
     return f"run in pocketgan's checkout: pip uninstall {names}, then pip install '.[cpu]' or pip install '.[cuda]'"

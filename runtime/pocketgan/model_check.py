@@ -66,7 +66,7 @@ class Timing:
 
     batch_size: int
     first_microseconds: float
-    """The first call of a new session for so many images, in microseconds an image."""
+    """The first call of a new session with a batch of this size, in microseconds an image."""
     median_microseconds: float
     """The median of the calls after it, in microseconds an image."""
     runs: int
@@ -170,7 +170,7 @@ def _time(generator: "Generator", contents: bytes, batch_size: int) -> Timing:
     """Time a session of its own, so that its first call can be timed. Raises ModelError if the model does not draw."""
     from pocketgan.latents import latents
 
-    generator.generate(batch_size)  # raises if the model does not draw, or not so many
+    generator.generate(batch_size)  # raises if the model does not draw, or not as many images
     opened = open_session(contents, generator.card.precision, generator.provider)
     feeds: dict[str, object] = {"z": latents(0, 0, batch_size, generator.card.latent_size)}
     labels = generator.labels(0, batch_size)

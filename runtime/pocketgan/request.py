@@ -34,7 +34,7 @@ class Existing(StrEnum):
 class Selection:
     """Which images, or rows of text, and what they look like: with the model, all that their pixels depend on.
 
-    The texts in it are those that the parsers below take.
+    Names and text are as the parsers below return and accept them.
     """
 
     seed: int

@@ -13,16 +13,16 @@ from pocketgan.errors import RequestError
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
-# Pieces that each thread may be ahead of whoever takes the results: enough that none waits long, few enough to keep.
+# Pieces of each thread that may wait for the caller to take them: enough that no thread idles, few enough for memory.
 _AHEAD = 2
 
 
 def ordered_map(work: Callable[[Piece], Result], pieces: Iterable[Piece], threads: int) -> Generator[Result, None, None]:
-    """Yield `work(piece)` for each piece in order, done by so many threads; one is whoever takes the results.
+    """Yield `work(piece)` for each piece in order, done by `threads` threads, or by the caller's own if that is one.
 
-    At most `2 * threads + 1` pieces are taken before their results are. What `work` or `pieces` raises is raised here, in its
-    turn. When the iterator ends or is closed early, `pieces` is closed too if it is a generator, work that has begun is waited
-    for, and no more begins. Raises RequestError if so many threads cannot be started.
+    At most `2 * threads + 1` pieces are taken ahead of the results. What `work` or `pieces` raises is raised here, in its turn.
+    When the iterator ends or is closed early, no more work begins, begun work is waited for, and `pieces` is closed if it
+    is a generator. Raises RequestError if the threads cannot be started.
     """
     if threads == 1:
         try:
@@ -44,14 +44,14 @@ def ordered_map(work: Callable[[Piece], Result], pieces: Iterable[Piece], thread
     finally:
         begun = [future for future in ahead if not future.cancel()]
         pool.shutdown(wait=False)
-        # Python may collect an iterator that nobody closed in any thread, even one of the pool's own: that must wait for nothing.
+        # Python may collect an unclosed iterator in any thread, even one of the pool, which must not wait for itself.
         if get_ident() == taker:
             wait(begun)
             close(pieces)
 
 
 def close(pieces: Iterable[object]) -> None:
-    """End a generator where it stands; anything else is left alone."""
+    """Close `pieces` if it is a generator."""
     if isinstance(pieces, Generator):
         pieces.close()
 

@@ -25,7 +25,7 @@ def drawing_of(
     is_inverted: bool = False,
     threads: int = 1,
 ) -> Drawing:
-    """Return a drawing, of images of all classes in turn unless told otherwise."""
+    """Return a drawing, by default of images of all classes in turn."""
     selection = Selection(
         seed=seed,
         start=start,

@@ -1,4 +1,4 @@
-"""Shell completion: what a shell is told when a user asks it to complete a command."""
+"""Shell completion: what a shell offers when a user asks it to complete a command."""
 
 import os
 import subprocess

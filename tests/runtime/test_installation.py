@@ -1,4 +1,4 @@
-"""What is installed: told where all is well, and told where onnxruntime or numpy is absent, twice or broken."""
+"""What is installed: the facts where all is well, and where onnxruntime or numpy is absent, installed twice or broken."""
 
 import os
 import sys

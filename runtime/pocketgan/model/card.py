@@ -1,6 +1,6 @@
-"""The model card: what a model file says of itself, as JSON in its ONNX metadata.
+"""The model card: the facts of a model, as JSON in the ONNX metadata of its file.
 
-This is the only module that knows the format. The exporter writes it, the runtime trusts nothing else.
+This is the only module that knows the format: the exporter writes cards with it, the runtime reads and checks them.
 """
 
 import json
@@ -33,7 +33,7 @@ _MOST_CLASSES = 1000
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """How the weights came to be."""
+    """How the weights were trained."""
 
     data_set: str
     """Name of the training images."""
@@ -62,7 +62,7 @@ class ParityFacts:
 
 @dataclass(frozen=True)
 class KernelFacts:
-    """What onnxruntime made of a file on the CPU, counted in its optimized graph."""
+    """The kernels that onnxruntime runs for a file on the CPU, counted in its optimized graph."""
 
     integer: int
     """Nodes that compute with integers."""
@@ -72,7 +72,7 @@ class KernelFacts:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """The facts of one exported model. Options of a call, such as count and seed, are not among them."""
+    """The facts of one exported model."""
 
     name: str
     architecture: str
@@ -98,7 +98,7 @@ class ModelCard:
     licence: str
     """Licence of the weights, as an SPDX identifier."""
     class_labels: tuple[int, ...] | None = None
-    """The numbers that the training data gives the classes, where their names do not say them: see `labels`."""
+    """The numbers of the classes in the training data, where they do not follow from the names: see `labels`."""
 
     def __post_init__(self) -> None:
         """Raise CardError if a value is out of its range."""
@@ -125,21 +125,20 @@ class ModelCard:
     def labels(self) -> tuple[int, ...]:
         """The label of each class, in the order of `classes`: its number in the training data.
 
-        Where the data has numbers for named classes they are `class_labels`; names that are whole numbers are labels themselves;
-        other names are counted from 0 on.
+        That is `class_labels` if given; else the names themselves if all are whole numbers; else 0, 1, 2 and so on.
         """
         if self.class_labels is not None:
             return self.class_labels
         return labels_in_names(self.classes) or tuple(range(len(self.classes)))
 
     def to_json(self) -> str:
-        """Return the card as JSON with sorted keys: equal cards give equal text. What is not known is left out."""
+        """Return the card as JSON with sorted keys, so that equal cards give equal text; fields that are None are left out."""
         known = {name: value for name, value in asdict(self).items() if value is not None}
         return json.dumps({"schema": SCHEMA, **known}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "ModelCard":
-        """Read a card. Raises CardError if it is malformed or of a newer schema; fields that are not known are ignored."""
+        """Return the card in a JSON text. Raises CardError if it is malformed or of a newer schema; ignores unknown fields."""
         if len(text) > _LONGEST_TEXT:
             raise CardError(
                 f"the model card has {len(text):,} characters, expected at most {_LONGEST_TEXT:,}: export the model again"
@@ -186,7 +185,7 @@ class ModelCard:
 
 
 def labels_in_names(names: Sequence[str]) -> tuple[int, ...] | None:
-    """Return the numbers that names of classes are, or None unless all are whole numbers as Python writes them."""
+    """Return class names as numbers, or None unless all are whole numbers as Python writes them."""
     if not all(name.isascii() and name.isdecimal() and len(name) <= len(str(LARGEST_LABEL)) for name in names):
         return None
     numbers = tuple(map(int, names))

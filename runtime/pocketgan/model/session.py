@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-# A file of a hundred bytes can ask for a constant of a gigabyte when the graph is optimized. Known since onnxruntime 1.27.
+# A file of a hundred bytes can ask for a constant of a gigabyte when the graph is optimized. onnxruntime obeys this since 1.27.
 _LARGEST_FOLDED_CONSTANT_BYTES = 16 * 2**20
 
 
 class Provider(StrEnum):
-    """Which processor draws."""
+    """The processor that draws, as the option --provider names it."""
 
     auto = "auto"
     cpu = "cpu"
@@ -33,7 +33,7 @@ class OpenSession:
 
     session: "InferenceSession"
     provider: Provider
-    """`cpu` or `cuda`, as it is really live."""
+    """`cpu` or `cuda`: the one that the session really runs on."""
     reason: str
     """Why this provider, in a few words."""
 
@@ -95,7 +95,7 @@ def import_onnxruntime() -> ModuleType:
 
 
 def _is_installed(distribution: str) -> bool:
-    """Say whether pip left what it leaves of a distribution. importlib.metadata would say so too, and takes ten milliseconds."""
+    """Return whether pip installed a distribution. importlib.metadata would know it too, but takes ten milliseconds."""
     return any(
         entry.startswith(f"{distribution}-") and entry.endswith(".dist-info")
         for folder in sys.path
@@ -108,7 +108,7 @@ def _open_on_cuda(runtime: ModuleType, contents: bytes) -> "InferenceSession":
     """Open a session whose every node runs on CUDA. Raises ProviderError if that cannot be."""
     if _CUDA not in runtime.get_available_providers():
         raise ProviderError("CUDA is not live: this onnxruntime has no CUDA provider")
-    # It tells of libraries that are absent by print: standard output is for data.
+    # It reports absent libraries by print, but standard output is for data.
     with redirect_stdout(sys.stderr):
         runtime.preload_dlls()
     try:
@@ -125,11 +125,11 @@ def _open(runtime: ModuleType, contents: bytes, provider: str) -> "InferenceSess
     # One thread in each call: many calls at once, from threads that share the session, are faster than many threads in one.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    # Blocks for all tensors of a call at once: no faster here, and up to twice the memory, as calls come from several threads.
+    # It allocates one block for all tensors of a call: no faster here, and up to twice the memory with several threads.
     options.enable_mem_pattern = False
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Else bytes that look like onnxruntime's own format are read as that, which `read_metadata` knows nothing of.
+    # Otherwise bytes that begin like onnxruntime's own format are read as that, past all checks of `model.checked`.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     options.add_session_config_entry(
         "optimization.constant_folding_max_output_size_in_bytes", str(_LARGEST_FOLDED_CONSTANT_BYTES)

@@ -102,7 +102,7 @@ def test_channels_count_as_onnxruntime_fills_them_up() -> None:
         constants = [integers("image", [-1, 1, 4, 4]), constant("kernel", [channels, 1, 1, 1])]
         return cost(nodes, constants, rank=4)
 
-    # A convolution needs a copy of its result besides, which is not filled up.
+    # A convolution also needs a copy of its result, which is not padded.
     assert with_channels(16).image_bytes - with_channels(2).image_bytes == 14 * 16 * 4
     assert with_channels(17).image_bytes - with_channels(16).image_bytes == (2 * 16 + 1) * 16 * 4
 
