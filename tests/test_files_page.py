@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from pocketgan import Generator
+from pocketgan.output.formats import Format
 
 _ROOT = Path(__file__).parents[1]
 _PAGES = ("README.md", "docs/files.md")
@@ -28,6 +29,11 @@ def commands() -> list[str]:
 
 def test_the_pages_show_commands() -> None:
     assert len(commands()) >= 12
+
+
+def test_the_page_describes_every_format_in_the_order_of_the_help() -> None:
+    rows = re.findall(r"^\| `([a-z.]+)` \|", (_ROOT / "docs" / "files.md").read_text(), flags=re.MULTILINE)
+    assert rows == list(Format)
 
 
 @pytest.mark.parametrize("command", commands())

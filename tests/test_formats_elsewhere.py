@@ -3,10 +3,11 @@
 import csv
 import gc
 import gzip
+import io
 import json
 import warnings
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import idx2numpy
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import webdataset
 from numpy.typing import NDArray
 from PIL import Image
+from pyarrow import parquet
 from typer.testing import CliRunner
 
 from pocketgan import Generator
@@ -46,13 +48,6 @@ def test_idx_files_are_read_by_idx2numpy(tmp_path: Path, images: NDArray[np.uint
             arrays.append(idx2numpy.convert_from_file(file))
     np.testing.assert_array_equal(arrays[0], images)
     np.testing.assert_array_equal(arrays[1], np.arange(COUNT) % 10)
-
-
-@pytest.mark.parametrize("mode", [None, "r"])
-def test_npy_files_are_read_by_numpy(tmp_path: Path, images: NDArray[np.uint8], mode: Literal["r"] | None) -> None:
-    draw(tmp_path, "npy")
-    np.testing.assert_array_equal(np.load(tmp_path / "images.npy", mmap_mode=mode), images)
-    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy", mmap_mode=mode), np.arange(COUNT) % 10)
 
 
 def read_by_webdataset(shards: str, decoder: str) -> list[dict[str, Any]]:
@@ -97,9 +92,35 @@ def test_class_folders_are_read_as_torchvision_reads_an_image_folder(tmp_path: P
             np.testing.assert_array_equal(np.asarray(image.convert("RGB")), np.stack([images[index]] * 3, axis=-1))
 
 
-@pytest.mark.parametrize("file_format", ["png", "imagefolder"])
-@pytest.mark.parametrize(("options", "kind", "labels"), [([], "class", "0123456789"), (["--digits", "7,2"], "class", "72")])
-def test_labels_are_read_by_the_csv_module(tmp_path: Path, file_format: str, options: list[str], kind: str, labels: str) -> None:
+def test_parquet_files_are_read_as_hugging_face_datasets_reads_them(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    draw(tmp_path, "parquet")
+    table = parquet.read_table(tmp_path / "digits-000000.parquet")
+    features = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
+    # datasets.Image.decode_example takes the bytes of a struct, and datasets.ClassLabel.int2str the name at a label's place.
+    assert {name: feature["_type"] for name, feature in features.items()} == {
+        "image": "Image",
+        "index": "Value",
+        "label": "ClassLabel",
+    }
+    for index, row in enumerate(table.to_pylist()):
+        assert (row["index"], features["label"]["names"][row["label"]]) == (index, str(index % 10))
+        with Image.open(io.BytesIO(row["image"]["bytes"])) as image:
+            np.testing.assert_array_equal(np.asarray(image), images[index])
+
+
+def test_parquet_files_are_read_by_hugging_face_datasets(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    datasets = pytest.importorskip("datasets", reason="Hugging Face datasets is not installed")
+    draw(tmp_path / "drawn", "parquet")
+    loaded = datasets.load_dataset(str(tmp_path / "drawn"), cache_dir=str(tmp_path / "cache"), split="train")
+    assert loaded.features["label"].names == list("0123456789")
+    assert loaded["label"] == [index % 10 for index in range(COUNT)]
+    np.testing.assert_array_equal([np.asarray(image) for image in loaded["image"]], images)
+
+
+@pytest.mark.parametrize(
+    ("file_format", "options", "labels"), [("png", ["--digits", "7,2"], "72"), ("imagefolder", [], "0123456789")]
+)
+def test_labels_are_read_by_the_csv_module(tmp_path: Path, file_format: str, options: list[str], labels: str) -> None:
     draw(tmp_path, file_format, *options)
     with (tmp_path / "labels.csv").open(newline="") as file:
         rows = list(csv.DictReader(file, strict=True))
@@ -109,5 +130,5 @@ def test_labels_are_read_by_the_csv_module(tmp_path: Path, file_format: str, opt
         assert row["label"] == labels[index % len(labels)]
         with Image.open(tmp_path / row["file_name"]) as image:
             about = json.loads(image.info["pocketgan"])
-        assert (about["index"], about[kind]) == (index, row["label"])
+        assert (about["index"], about["class"]) == (index, row["label"])
     assert {row["file_name"] for row in rows} == {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png")}

@@ -186,19 +186,6 @@ def test_a_full_disk_leaves_older_files_that_belong_together(
     assert contents(files.folder) == unbroken(tmp_path / "new", file_format, drawing)
 
 
-@each_format
-def test_all_that_lies_on_the_disk_on_the_way_can_be_continued(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
-    whole = unbroken(tmp_path / "whole", file_format, drawing)
-    files = FILES[file_format](tmp_path / "digits", drawing)
-    states = [contents(files.folder) for _ in write(files, drawing)]
-    assert len(states) == 3
-    for number, state in enumerate(states):
-        killed = FILES[file_format](tmp_path / f"killed{number}", drawing)
-        lay_out(killed.folder, state)
-        resume(killed, drawing)
-        assert contents(killed.folder) == whole
-
-
 # Sizes of a header, in parts of images: how many images a part has, how many bytes more, and how many images can be kept of it.
 CUTS = {
     "empty": (0, -1000, 0),

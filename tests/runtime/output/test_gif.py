@@ -41,8 +41,9 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "digits.gif"
 
 
-@pytest.mark.parametrize("scale", [1, 4])
-@pytest.mark.parametrize(("count", "height", "width"), [(1, 28, 28), (5, 28, 112), (3, 1, 1), (2, 100, 7), (2, 300, 300)])
+@pytest.mark.parametrize(
+    ("count", "height", "width", "scale"), [(1, 28, 28, 4), (5, 28, 112, 4), (3, 1, 1, 1), (2, 100, 7, 1), (2, 300, 300, 1)]
+)
 def test_frames_can_be_read_back_exactly(target: Path, count: int, height: int, width: int, scale: int) -> None:
     frames = noise(count, height, width)
     write_gif(target, frames, scale, 80)
@@ -92,9 +93,7 @@ def test_equal_frames_in_a_row_keep_their_number_and_their_time(target: Path) ->
     assert times == [80] * 6
 
 
-@pytest.mark.parametrize(
-    ("asked", "shown"), [(40, 40), (84, 80), (85, 90), (1000, 1000), (20, 20), (3, 10), (0, 10), (10**6, 655350)]
-)
+@pytest.mark.parametrize(("asked", "shown"), [(84, 80), (85, 90), (20, 20), (0, 10), (10**6, 655350)])
 def test_times_are_rounded_to_what_a_gif_can_hold(target: Path, asked: int, shown: int) -> None:
     write_gif(target, noise(2, 5, 5), 1, asked)
     assert read(target)[1] == [shown] * 2

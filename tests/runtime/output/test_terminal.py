@@ -119,7 +119,7 @@ def grey_pixels(text: str) -> NDArray[np.int_]:
     "environment",
     [
         {"TERM": "xterm-kitty"},
-        {"TERM": "xterm-ghostty", "TERM_PROGRAM": "ghostty"},
+        {"TERM": "xterm-ghostty"},
         {"TERM": "xterm-256color", "TERM_PROGRAM": "ghostty"},
         {"TERM": "xterm-256color", "KITTY_WINDOW_ID": "1"},
         {"TERM": "xterm-kitty", "NO_COLOR": "1"},
@@ -153,7 +153,7 @@ def test_iterm2_and_its_like_show_one_sheet(tiny: Generator, environment: dict[s
     np.testing.assert_array_equal(sheet, np.asarray(contact_sheet(images, 10, scale=7)))
 
 
-@pytest.mark.parametrize(("count", "columns", "scale"), [(1, 1, 4), (5, 5, 4), (7, 7, 3), (10, 10, 2), (25, 10, 2)])
+@pytest.mark.parametrize(("count", "columns", "scale"), [(1, 1, 4), (7, 7, 3), (25, 10, 2)])
 def test_digits_are_enlarged_as_far_as_the_width_allows(count: int, columns: int, scale: int) -> None:
     images = noise(count, 28, 28)
     (sheet,) = kitty_sheets(shown(images, KITTY))
@@ -192,10 +192,9 @@ def test_graphics_are_for_terminals_only(is_terminal: bool) -> None:
         assert ("\x1b" in shown(noise(1, 8, 8), environment, is_terminal)) == is_terminal
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_graphics_need_no_more_than_ascii(encoding: str) -> None:
-    assert len(kitty_sheets(shown(noise(1, 8, 8), KITTY, encoding=encoding))) == 1
-    assert len(iterm2_sheets(shown(noise(1, 8, 8), ITERM2, encoding=encoding))) == 1
+def test_graphics_need_no_more_than_ascii() -> None:
+    assert len(kitty_sheets(shown(noise(1, 8, 8), KITTY, encoding="ascii"))) == 1
+    assert len(iterm2_sheets(shown(noise(1, 8, 8), ITERM2, encoding="ascii"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -212,11 +211,11 @@ def test_graphics_need_no_more_than_ascii(encoding: str) -> None:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("outer", [KITTY | {"KITTY_WINDOW_ID": "1"}, ITERM2 | {"LC_TERMINAL": "iTerm2"}], ids=str)
-def test_what_hides_graphics_gets_half_blocks(outer: dict[str, str], within: dict[str, str]) -> None:
+def test_a_terminal_that_hides_graphics_gets_half_blocks(within: dict[str, str]) -> None:
     images = noise(1, 8, 8)
-    pixels = grey_pixels(shown(images, outer | {"COLORTERM": "truecolor"} | within))
-    np.testing.assert_array_equal(pixels, images[0])
+    for outer in (KITTY | {"KITTY_WINDOW_ID": "1"}, ITERM2 | {"LC_TERMINAL": "iTerm2"}):
+        pixels = grey_pixels(shown(images, outer | {"COLORTERM": "truecolor"} | within))
+        np.testing.assert_array_equal(pixels, images[0])
 
 
 def test_half_blocks_show_the_very_pixels(tiny: Generator) -> None:
@@ -224,7 +223,7 @@ def test_half_blocks_show_the_very_pixels(tiny: Generator) -> None:
     np.testing.assert_array_equal(grey_pixels(shown(image[np.newaxis], GREY)), image)
 
 
-@pytest.mark.parametrize(("width", "fitting"), [(8, 1), (16, 1), (17, 2), (25, 2), (26, 3), (80, 5)])
+@pytest.mark.parametrize(("width", "fitting"), [(8, 1), (16, 1), (17, 2), (80, 5)])
 def test_as_many_half_blocks_abreast_as_fit(width: int, fitting: int) -> None:
     images = noise(5, 8, 8)
     pixels = grey_pixels(shown(images, GREY | {"COLUMNS": str(width)}))
@@ -290,11 +289,8 @@ BLACK_AND_WHITE = """\
     ("environment", "is_terminal"),
     [
         (GREY | {"NO_COLOR": "1"}, True),
-        (GREY | {"TERM": "dumb"}, True),
         (ITERM2 | {"TERM": "dumb"}, True),
-        (GREY, False),
         (KITTY, False),
-        (ITERM2, False),
         (GREY | {"FORCE_COLOR": "1"}, False),
         (GREY | {"TTY_COMPATIBLE": "1"}, False),
         ({}, False),
@@ -313,13 +309,11 @@ def test_an_empty_no_color_forbids_nothing() -> None:
     assert "\x1b" in shown(noise(1, 8, 8), GREY | {"NO_COLOR": ""})
 
 
-@pytest.mark.parametrize("encoding", ["cp437", "utf-16"])
-def test_an_encoding_that_has_half_blocks_gets_them(encoding: str) -> None:
-    assert shown(SLOPE, {"COLUMNS": "11"}, is_terminal=False, encoding=encoding) == BLACK_AND_WHITE
+def test_an_encoding_that_has_half_blocks_gets_them() -> None:
+    assert shown(SLOPE, {"COLUMNS": "11"}, is_terminal=False, encoding="cp437") == BLACK_AND_WHITE
 
 
-@pytest.mark.parametrize("is_terminal", [True, False])
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
+@pytest.mark.parametrize(("encoding", "is_terminal"), [("ascii", True), ("cp1252", False)])
 def test_an_encoding_without_half_blocks_gets_ascii(encoding: str, is_terminal: bool) -> None:
     images = np.zeros((3, 3, 10), np.uint8)
     images[0, :2] = np.linspace(0, 255, 10)
@@ -337,7 +331,7 @@ def test_a_file_that_keeps_its_encoding_secret_gets_half_blocks() -> None:
 
 
 @pytest.mark.parametrize("columns", ["0", "", "many"])
-def test_a_width_that_is_none_is_not_heeded(columns: str) -> None:
+def test_a_width_that_is_not_a_number_of_columns_is_ignored(columns: str) -> None:
     images = noise(1, 8, 8)
     np.testing.assert_array_equal(grey_pixels(shown(images, GREY | {"COLUMNS": columns})), images[0])
     for environment in (KITTY, ITERM2):
@@ -367,9 +361,15 @@ class Unflushable(TextFile):
         raise OSError("gone")
 
 
-@pytest.mark.parametrize("environment", [GREY, KITTY, ITERM2, GREY | {"NO_COLOR": "1"}], ids=str)
-@pytest.mark.parametrize(("kind", "reason"), [(Unwritable, "No space left on device"), (Unflushable, "gone")])
-def test_a_file_that_cannot_be_written_is_an_output_error(environment: dict[str, str], kind: type[TextFile], reason: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "reason", "environment"),
+    [
+        (Unwritable, "No space left on device", GREY),
+        (Unwritable, "No space left on device", KITTY),
+        (Unflushable, "gone", ITERM2),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_an_output_error(kind: type[TextFile], reason: str, environment: dict[str, str]) -> None:
     with pytest.raises(OutputError, match=f"^cannot write to standard output: {reason}$"):
         show_images(noise(1, 8, 8), kind(is_terminal=True), environment)
 
