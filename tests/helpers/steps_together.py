@@ -6,6 +6,7 @@ Each process leaves FOLDER/RANK.json: for each preset the losses of its steps, a
 """
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from pocketgan_trainer.training.steps import Batch
 
 STEPS = 5
 """Two of them with gradient penalties."""
-BATCH_SIZE = 16
+BATCH_SIZE = 8
 
 
 def losses_of_steps(preset_name: str, processes: Processes) -> dict[str, list[float]]:
@@ -69,6 +70,8 @@ def main() -> None:
     with processes.joined():
         found = {name: losses_of_steps(name, processes) for name in PRESETS}
     (Path(sys.argv[1]) / f"{processes.rank}.json").write_text(json.dumps(found))
+    # At once, as gan-train ends: a thread of gloo may still run, which the interpreter's own way out aborts.
+    os._exit(0)
 
 
 if __name__ == "__main__":

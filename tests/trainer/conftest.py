@@ -1,6 +1,7 @@
-"""What all tests of the trainer share: one thread for torch, real digits, and one short run."""
+"""What all tests of the trainer share: one thread for torch, real digits, one short run, and gan-train in this process."""
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +11,19 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
+import short_runs
 import torch
 from mean_image_watch import mean_image_watch
 from numpy.typing import NDArray
-from silent_report import SilentReport
+from train_command import Command
+from typer.testing import CliRunner
 
+from pocketgan_trainer import train_cli, train_run
+from pocketgan_trainer.data.images import MNIST_FACTS, TrainingImages
 from pocketgan_trainer.data.published import Digits, load_mnist
-from pocketgan_trainer.training.loop import train
+from pocketgan_trainer.training import recorder
+from pocketgan_trainer.training.estimate import Estimate, NetworkSize
 from pocketgan_trainer.training.presets import PRESETS
-from pocketgan_trainer.training.recorder import Recorder
 from pocketgan_trainer.training.run_folder import RunFolder, create_run_folder
 
 torch.set_num_threads(1)
@@ -58,8 +63,41 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def trained_run(tmp_path_factory: pytest.TempPathFactory, digits: Digits) -> RunFolder:
     """A finished run of the mlp preset, one epoch of 320 digits. Shared by all tests: copy it before you change it."""
     run = create_run_folder(tmp_path_factory.mktemp("trained") / "runs", "mlp", "mnist")
-    config = replace(PRESETS["mlp"].config, epochs=1)
     few = Digits(digits.images[:320], digits.labels[:320])
-    recorder = Recorder(config, mean_image_watch(few), run, SilentReport())
-    assert train(config, few, torch.device("cpu"), recorder, lambda: False)
+    assert short_runs.train(replace(PRESETS["mlp"].config, epochs=1), run, watch=mean_image_watch(few), digits=few)
     return run
+
+
+@pytest.fixture
+def restored_process() -> Iterator[None]:
+    """Take back what gan-train does to its process: its signal handlers and torch's threads."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in handlers:
+        signal.signal(number, signal.default_int_handler)  # a signal that the command misses must not end the tests
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def gan_train(folder: Path, monkeypatch: pytest.MonkeyPatch, restored_process: None) -> Command:
+    """Runs gan-train in this process, in an empty folder, on one CPU."""
+    monkeypatch.setattr(train_run, "usable_cpus", lambda: 1)
+    return lambda *arguments: CliRunner().invoke(train_cli.app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def few_digits(monkeypatch: pytest.MonkeyPatch, digits: Digits) -> None:
+    """Make gan-train find 320 digits instead of 55,000 and 60 instead of 5,000, and need no judge, curves or time estimate."""
+    labels = digits.labels[:380].astype(np.int64)
+    few = TrainingImages("mnist", MNIST_FACTS.classes, digits.images[:380], labels, notes=())
+    size = NetworkSize(weights=1_000, multiply_adds=2_000)
+    monkeypatch.setattr(train_run, "load_training_images", lambda *asked: few)
+    monkeypatch.setattr("pocketgan_trainer.data.split.VALIDATION_DIGITS", 60)
+    monkeypatch.setattr(train_run, "load_judge", lambda which: which)
+    monkeypatch.setattr(train_run, "watch_validation", lambda judge, split, classes: mean_image_watch(split.validation))
+    monkeypatch.setattr(train_run, "estimate", lambda config, digits, device: Estimate(size, size, images=3_000, seconds=60.0))
+    monkeypatch.setattr(recorder, "write_curves", short_runs.quick_curves)
+    monkeypatch.setattr(recorder, "SHEET_IMAGES", short_runs.SHEET_IMAGES)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.errors import OtherProcessError, TrainingError
 from pocketgan_trainer.processes import ALONE, Processes, processes_of_environment
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
@@ -78,6 +78,27 @@ def test_one_process_owns_everything_and_asks_nobody() -> None:
     assert (ALONE.agree(True), ALONE.agree(False)) == (True, False)
     with ALONE.joined(), ALONE.first_goes_first():
         assert ALONE.agree(True)
+
+
+def test_the_others_begin_after_the_first_process_and_not_at_all_if_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[bool] = []
+
+    def agree(processes: Processes, is_so: bool) -> bool:
+        answers.append(is_so)
+        return has_failed
+
+    monkeypatch.setattr(Processes, "agree", agree)
+    has_failed = False
+    for rank in (0, 1):
+        with of_four(rank).first_goes_first():
+            assert len(answers) == 2 * rank  # the first answers after its block, the others before theirs
+    assert answers == [False, False]
+    has_failed = True
+    with pytest.raises(KeyError), of_four(0).first_goes_first():
+        raise KeyError
+    with pytest.raises(OtherProcessError, match="the first process failed"), of_four(1).first_goes_first():
+        pytest.fail("begun")
+    assert answers == [False, False, True, False]
 
 
 def test_only_rank_0_is_first() -> None:

@@ -25,6 +25,7 @@ def provocation(do: Callable[[Ward], None]) -> Provocation:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("do", [provoke_failures.collapse, provoke_failures.winning_discriminator])
 def test_the_watch_notices_what_was_done_to_a_run(few: TrainingSplit, tmp_path: Path, do: Callable[[Ward], None]) -> None:
     expected = provocation(do)
@@ -32,6 +33,7 @@ def test_the_watch_notices_what_was_done_to_a_run(few: TrainingSplit, tmp_path: 
     assert is_caught(expected, notices), notices
 
 
+@pytest.mark.slow
 def test_nans_are_skipped_and_the_run_goes_on_to_its_end(few: TrainingSplit, tmp_path: Path) -> None:
     notices = notices_of(provocation(provoke_failures.poison_now_and_then), few, tmp_path)
     assert [notice.told for notice in notices if notice.kind == "skipped"] == [
@@ -41,6 +43,7 @@ def test_nans_are_skipped_and_the_run_goes_on_to_its_end(few: TrainingSplit, tmp
     assert load_checkpoint(tmp_path / "last.safetensors").progress.epoch == 2
 
 
+@pytest.mark.slow
 def test_nans_for_good_end_the_run_with_its_last_checkpoint_sound(few: TrainingSplit, tmp_path: Path) -> None:
     notices = notices_of(provocation(provoke_failures.poison_for_good), few, tmp_path)
     assert notices[-1].kind == "given up"

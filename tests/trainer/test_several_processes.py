@@ -73,6 +73,7 @@ def assert_near(found: Checkpoint, expected: Checkpoint) -> None:
             torch.testing.assert_close(found.tensors[name], tensor, rtol=0, atol=1e-4, msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_digits")
 def test_a_run_can_change_between_one_process_and_two_and_ends_alike(folder: Path) -> None:
     assert run(folder, *ALONE_COMMAND, *GAN_TRAIN, *PLAN, "3", "--out", "alone")[0] == 0
@@ -95,6 +96,7 @@ def test_a_run_can_change_between_one_process_and_two_and_ends_alike(folder: Pat
     assert [line["epoch"] for line in lines] == [1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_digits")
 def test_a_signal_to_torchrun_stops_both_after_the_same_step_and_saves(folder: Path) -> None:
     command = [*TORCHRUN, *GAN_TRAIN, *PLAN, "100000"]
@@ -111,6 +113,7 @@ def test_a_signal_to_torchrun_stops_both_after_the_same_step_and_saves(folder: P
     assert progress.images_seen == 450 * progress.epoch + 50 * progress.step >= 900
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_digits")
 def test_a_batch_that_cannot_be_divided_is_refused_and_nothing_is_left(folder: Path) -> None:
     plan = ("--data", "digits.npz", "--preset", "mlp", "--batch-size", "51", "--epochs", "1")
@@ -121,6 +124,7 @@ def test_a_batch_that_cannot_be_divided_is_refused_and_nothing_is_left(folder: P
     assert [path.name for path in folder.iterdir()] == ["digits.npz"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_digits")
 def test_an_error_of_the_first_process_alone_is_told_once_and_ends_both(folder: Path) -> None:
     (folder / "runs").write_text("a file in the way")

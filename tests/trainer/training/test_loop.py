@@ -30,6 +30,7 @@ from torch import Tensor
 
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.processes import Processes
 from pocketgan_trainer.training import loop
 from pocketgan_trainer.training.checkpoint import load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
@@ -342,6 +343,16 @@ def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(new_
 @pytest.mark.parametrize(("images", "steps"), [(64, 1), (127, 1), (128, 2), (60_000, 937)])
 def test_an_epoch_has_as_many_steps_as_there_are_whole_batches(images: int, steps: int) -> None:
     assert count_steps(MLP, images) == steps
+
+
+@pytest.mark.parametrize(("processes", "is_whole"), [(2, True), (3, False)])
+def test_a_batch_that_processes_cannot_divide_is_refused(processes: int, is_whole: bool) -> None:
+    several = Processes(0, processes, 0, processes)
+    if is_whole:
+        assert count_steps(MLP, 330, several) == MLP_STEPS
+    else:
+        with pytest.raises(TrainingError, match="batch size 64 cannot be divided among 3 processes: expected a multiple"):
+            count_steps(MLP, 330, several)
 
 
 @pytest.mark.parametrize("count", [1, 1000])

@@ -1,0 +1,166 @@
+"""`gan-train --resume`: with which run, threads, options and data it goes on, and what it refuses."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from checkpoint_files import rewrite_json, rewrite_text
+from short_runs import assert_same_state
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from train_command import Command, assert_fails
+
+from pocketgan.errors import OutputError
+from pocketgan_trainer import train_run
+from pocketgan_trainer.training import recorder
+from pocketgan_trainer.training.checkpoint import load_checkpoint
+from pocketgan_trainer.training.run_folder import RunFolder
+
+pytestmark = pytest.mark.usefixtures("few_digits")
+
+
+@pytest.fixture
+def finished_run(folder: Path, trained_run: RunFolder) -> RunFolder:
+    """A copy of a finished run in ./runs: mlp, 1 epoch, batch 64, learning rate 0.001, seed 0."""
+    shutil.copytree(trained_run.path, folder / "runs" / "0001-mlp-mnist")
+    return RunFolder(Path("runs/0001-mlp-mnist"))
+
+
+def contents(run: RunFolder) -> dict[str, bytes]:
+    """Return all that lies in a run folder."""
+    return {path.name: path.read_bytes() for path in run.path.iterdir()}
+
+
+def test_more_epochs_go_on_as_if_they_had_been_planned_from_the_start(gan_train: Command) -> None:
+    assert gan_train("--preset", "mlp", "--epochs", 2, "--out", "whole").exit_code == 0
+    assert gan_train("--preset", "mlp", "--epochs", 1).exit_code == 0
+    result = gan_train("--resume", "--epochs", 2)
+    assert result.exit_code == 0, result.output
+    assert "going on in runs/0001-mlp-mnist after 320 images" in result.stderr
+    assert "epoch 2/2" in result.stderr
+    assert [path.name for path in Path("runs").iterdir()] == ["0001-mlp-mnist"]
+    pieces, whole = (Path(parent) / "0001-mlp-mnist" / "last.safetensors" for parent in ("runs", "whole"))
+    assert_same_state(load_checkpoint(pieces), load_checkpoint(whole))
+
+
+def test_resuming_with_other_options_lists_the_differences_and_changes_nothing(
+    gan_train: Command, finished_run: RunFolder
+) -> None:
+    before = contents(finished_run)
+    result = gan_train("--resume", "--preset", "dcgan", "--batch-size", 32, "--lr", 0.5, "--seed", 9, "--epochs", 3)
+    for told in (
+        "error: cannot resume runs/0001-mlp-mnist with",
+        r"--preset dcgan \(the run has mlp\)",
+        r"--batch-size 32 \(the run has 64\)",
+        r"--lr 0.5 \(the run has 0.001\)",
+        r"--seed 9 \(the run has 0\)",
+    ):
+        assert_fails(result, 1, told)
+    assert contents(finished_run) == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--out", "runs"], ["--out", "runs/0001-mlp-mnist"], ["--batch-size", "64", "--seed", "0"]]
+)
+def test_resuming_a_finished_run_is_done_at_once(gan_train: Command, finished_run: RunFolder, arguments: list[str]) -> None:
+    before = contents(finished_run)
+    result = gan_train("--resume", *arguments)
+    assert result.exit_code == 0, result.output
+    assert "done: the best epoch is 1 of 1, its checkpoint runs/0001-mlp-mnist/best.safetensors" in result.stderr
+    assert contents(finished_run) == before
+
+
+def test_a_dry_run_of_resuming_changes_nothing(gan_train: Command, finished_run: RunFolder) -> None:
+    before = contents(finished_run)
+    result = gan_train("--resume", "--epochs", 9, "--dry-run")
+    assert result.exit_code == 0
+    assert "going on in runs/0001-mlp-mnist after 320 images" in result.stderr
+    assert contents(finished_run) == before
+
+
+@pytest.mark.parametrize("options", [["--dry-run"], []], ids=["dry run", "in earnest"])
+def test_resuming_with_other_networks_ends_with_1_before_anything_is_announced(
+    gan_train: Command, finished_run: RunFolder, options: list[str]
+) -> None:
+    finished_run.previous.unlink()
+    rewrite_json(finished_run.last, "config", {"preset": "dcgan"})
+    told = "error: runs/0001-mlp-mnist/last.safetensors is no sound checkpoint of preset 'dcgan': 'discriminator.*expected"
+    assert_fails(gan_train("--resume", "--epochs", 9, *options), 1, told)
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(gan_train: Command, finished_run: RunFolder) -> None:
+    with finished_run.held():
+        before = contents(finished_run)
+        told = r"error: runs/0001-mlp-mnist is being trained by another gan-train: wait for it, or stop it first"
+        assert_fails(gan_train("--resume", "--epochs", 9), 1, told, lines=4)
+        assert contents(finished_run) == before
+    assert gan_train("--resume", "--epochs", 2).exit_code == 0
+
+
+def test_a_run_goes_on_with_as_many_threads_as_it_had(
+    gan_train: Command, finished_run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_run, "usable_cpus", lambda: 4)
+    rewrite_text(finished_run.last, threads="2")
+    went_on = gan_train("--resume", "--epochs", 2, "--dry-run").stderr
+    assert "CPU threads: 2" in went_on
+    assert "note" not in went_on
+    note = "note: CPU threads were 2 before: the run will end a little different from one never stopped"
+    assert note in gan_train("--resume", "--epochs", 2, "--dry-run", "--threads", 1).stderr
+    monkeypatch.setattr(train_run, "usable_cpus", lambda: 1)  # no more than there are
+    assert "CPU threads: 1" in gan_train("--resume", "--epochs", 2, "--dry-run").stderr
+
+
+def test_a_newer_run_without_a_checkpoint_is_passed_over_and_named(gan_train: Command, finished_run: RunFolder) -> None:
+    Path("runs/0002-nano-mnist").mkdir()
+    told = (
+        "note: runs/0002-nano-mnist is newer, but has no checkpoint, as after a kill before the first step; taking "
+        "runs/0001-mlp-mnist; to train the newer one, start it again without --resume"
+    )
+    assert told in gan_train("--resume").stderr.splitlines()
+    assert_fails(gan_train("--resume", "--preset", "nano"), 1, f"cannot resume .*{told.removeprefix('note: ')}")
+
+
+def test_what_a_killed_process_left_of_a_run_is_removed_when_it_goes_on(gan_train: Command, finished_run: RunFolder) -> None:
+    gone = "99999999999999999999"
+    names = [f".{name}.{gone}.tmp" for name in ("last.safetensors", "stats.jsonl", "fakes_epoch_0001.png", "config.json")]
+    for name in (*names, f".notes.{gone}.tmp", f".last.safetensors.{os.getppid()}.tmp"):
+        (finished_run.path / name).write_text("")
+    before = set(contents(finished_run))
+    assert gan_train("--resume").exit_code == 0
+    assert before - set(contents(finished_run)) == set(names)
+
+
+def test_a_folder_whose_name_is_no_utf8_holds_a_run_like_any_other(gan_train: Command) -> None:
+    parent = os.fsdecode(b"runs\xff")
+    assert gan_train("--preset", "mlp", "--epochs", 1, "--out", parent).exit_code == 0
+    result = gan_train("--resume", "--out", parent, "--epochs", 2)
+    assert result.exit_code == 0, result.output
+    assert "going on in runs?/0001-mlp-mnist" in result.stderr
+    assert_fails(gan_train("--out", parent, "--tensorboard"), 1, r"runs\? has a name that is not UTF-8")
+
+
+def test_a_full_disk_ends_with_1_and_says_that_the_run_can_go_on(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gan_train("--preset", "mlp", "--epochs", 1).exit_code == 0
+
+    def fill(*asked: object) -> None:
+        raise OutputError("cannot write x: No space left on device")
+
+    monkeypatch.setattr(recorder, "save_checkpoint", fill)
+    told = "No space left on device; what was saved before is whole: gan-train --resume goes on from there"
+    assert_fails(gan_train("--resume", "--epochs", 2), 1, told, lines=5)
+
+
+def test_event_files_go_on_without_being_asked_for_again(gan_train: Command) -> None:
+    events = Path("runs/0001-mlp-mnist/tensorboard")
+    assert gan_train("--preset", "mlp", "--epochs", 1, "--tensorboard").exit_code == 0
+    assert gan_train("--resume", "--epochs", 3).exit_code == 0
+    read = EventAccumulator(str(events))
+    read.Reload()
+    assert [event.step for event in read.Scalars("frechet_ratio")] == [1, 2, 3]
+
+
+def test_resuming_from_a_damaged_checkpoint_ends_with_1(gan_train: Command, finished_run: RunFolder) -> None:
+    finished_run.previous.unlink()
+    finished_run.last.write_bytes(finished_run.last.read_bytes()[:-100])
+    assert_fails(gan_train("--resume", "--epochs", 2), 1, r"error: runs/0001-mlp-mnist/last.safetensors is damaged")
