@@ -24,7 +24,7 @@ from pocketgan.cpus import usable_cpus
 from pocketgan_trainer.export.comparison import side_by_side
 from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.fold import fold
-from pocketgan_trainer.export.layers import draw_feeds
+from pocketgan_trainer.export.layers import model_inputs
 from pocketgan_trainer.training.presets import PRESETS, build_generator, generator_classes
 
 _CLASSIC = "dcgan"
@@ -83,7 +83,7 @@ def _cell(baseline: Sequence[float], own: Sequence[float], batch: int) -> str:
 def _timed(preset_name: str, entries: Sequence[Form], batch: int, threads: int, rounds: int) -> dict[str, list[float]]:
     """Return the seconds of each round for each form by its name, for the float32 _CLASSIC and for the large convolution."""
     own, classic = (
-        draw_feeds(PRESETS[name].latent_size, len(generator_classes(PRESETS[name].config)), 2, batch)
+        model_inputs(PRESETS[name].latent_size, len(generator_classes(PRESETS[name].config)), 2, batch)
         for name in (preset_name, _CLASSIC)
     )
     tasks: dict[str, Callable[[], object]] = {form.name: partial(form.draw, own) for form in entries}

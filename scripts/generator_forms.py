@@ -19,7 +19,7 @@ from pocketgan.model.card import CARD_KEY, ModelCard
 from pocketgan_trainer.export.comparison import NAIVE_IMAGES, naive_int8
 from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.fold import fold
-from pocketgan_trainer.export.layers import draw_feeds
+from pocketgan_trainer.export.layers import model_inputs
 from pocketgan_trainer.export.verify import count_kernels, optimized
 from pocketgan_trainer.training.presets import PRESETS, build_generator, generator_classes
 
@@ -64,7 +64,7 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
     yield _onnxruntime_form("torch.onnx.export, float32", torch_export(generator, preset.latent_size, classes > 0), threads)
     yield float_form(preset_name, threads)
     float_model = build_graph(fold(generator), preset.latent_size, "fp32")
-    measured_on = draw_feeds(preset.latent_size, classes, 1, NAIVE_IMAGES)
+    measured_on = model_inputs(preset.latent_size, classes, 1, NAIVE_IMAGES)
     yield _onnxruntime_form("onnxruntime quantize_static", naive_int8(float_model, measured_on), threads)
     bundled = pocketgan_models.path(preset_name).read_bytes()
     yield _onnxruntime_form(own_file(preset_name), bundled, threads)
@@ -84,9 +84,9 @@ def _fresh(preset_name: str) -> nn.Module:
 
 
 def _in_torch(generator: Callable[..., object]) -> Callable[[Feeds], object]:
-    def draw(feeds: Feeds) -> object:
+    def draw(inputs: Feeds) -> object:
         with torch.no_grad():
-            return generator(*map(torch.from_numpy, feeds.values()))
+            return generator(*map(torch.from_numpy, inputs.values()))
 
     return draw
 
@@ -105,7 +105,7 @@ def _onnxruntime_form(name: str, contents: bytes, threads: int) -> Form:
     card = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
     if card is not None:
         remark += f"; PSNR {ModelCard.from_json(card).parity.psnr_db:.1f} dB"
-    return Form(name, lambda feeds: session.run(["images"], dict(feeds)), len(contents), remark)
+    return Form(name, lambda inputs: session.run(["images"], dict(inputs)), len(contents), remark)
 
 
 def _openvino_form(name: str, contents: bytes, threads: int) -> Form:
@@ -113,4 +113,4 @@ def _openvino_form(name: str, contents: bytes, threads: int) -> Form:
 
     core = openvino.Core()
     model = core.compile_model(core.read_model(contents, b""), "CPU", {"INFERENCE_NUM_THREADS": threads})
-    return Form(name, lambda feeds: model(dict(feeds)), len(contents), "")
+    return Form(name, lambda inputs: model(dict(inputs)), len(contents), "")

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from cpu_session import cpu_session
 
-from pocketgan_trainer.export.grids import Grid
-from pocketgan_trainer.export.nodes import GraphNotes
+from pocketgan_trainer.export.calibration import Quantization
+from pocketgan_trainer.export.graph_builder import GraphBuilder
 
 _CHANNELS, _SIZE = 256, 28
 PEAK_MULTIPLY_ADDS = _CHANNELS * _CHANNELS * 9 * _SIZE * _SIZE
@@ -16,19 +16,25 @@ PEAK_MULTIPLY_ADDS = _CHANNELS * _CHANNELS * 9 * _SIZE * _SIZE
 
 def large_convolution(threads: int) -> Callable[[], object]:
     """Return a run of one integer convolution so large that little but multiplying is left to do."""
-    random, notes, grid = np.random.default_rng(0), GraphNotes(), Grid(0.05, 128)
+    random, graph, grid = np.random.default_rng(0), GraphBuilder(), Quantization(0.05, 128)
     weight = random.integers(-63, 64, size=(_CHANNELS, _CHANNELS, 3, 3)).astype(np.int8)
     scales = np.full(_CHANNELS, 1e-3, np.float32)
     # As the exporter's convolutions: channels last outside, so that the kernel's own transposes cancel.
-    pixels = notes.reshape("pixels", notes.store("stored", "z", grid), [-1, _SIZE, _SIZE, _CHANNELS])
-    image = notes.load("image", notes.transpose("first", pixels, [0, 3, 1, 2]), grid)
-    product = notes.node("Conv", "product", image, notes.load_weights("weight", weight, scales), pads=[1, 1, 1, 1])
-    last = notes.transpose("last", notes.store("result", product, grid), [0, 2, 3, 1])
-    notes.reshape("images", last, [-1, _SIZE, _SIZE * _CHANNELS])
+    pixels = graph.reshape("pixels", graph.quantize("stored", "z", grid), [-1, _SIZE, _SIZE, _CHANNELS])
+    image = graph.dequantize("image", graph.transpose("first", pixels, [0, 3, 1, 2]), grid)
+    product = graph.node(
+        "Conv",
+        "product",
+        image,
+        graph.dequantize_rows("weight", graph.constant("weight.integers", weight), _CHANNELS, scales),
+        pads=[1, 1, 1, 1],
+    )
+    last = graph.transpose("last", graph.quantize("result", product, grid), [0, 2, 3, 1])
+    graph.reshape("images", last, [-1, _SIZE, _SIZE * _CHANNELS])
     numbers = _SIZE * _SIZE * _CHANNELS
-    session = cpu_session(notes.model(numbers, _SIZE, _SIZE * _CHANNELS).SerializeToString(), threads)
-    feeds = {"z": random.normal(size=(1, numbers)).astype(np.float32)}
-    return lambda: session.run(["images"], feeds)
+    session = cpu_session(graph.model(numbers, _SIZE, _SIZE * _CHANNELS).SerializeToString(), threads)
+    inputs = {"z": random.normal(size=(1, numbers)).astype(np.float32)}
+    return lambda: session.run(["images"], inputs)
 
 
 def multiply_adds(model: onnx.ModelProto) -> int:

@@ -21,7 +21,7 @@ import onnxruntime
 from int8_peak import PEAK_MULTIPLY_ADDS, large_convolution
 
 import pocketgan_models
-from pocketgan_trainer.export.layers import draw_feeds
+from pocketgan_trainer.export.layers import model_inputs
 from pocketgan_trainer.export.verify import convolution_weights, optimized
 from pocketgan_trainer.training.presets import PRESETS, generator_classes
 
@@ -75,7 +75,7 @@ def profile_kernels(name: str, batch: int, rounds: int) -> list[Kernel]:
     products = {
         node: int(np.prod(weights.shape[1:])) for node, weights in convolution_weights(optimized(contents)) if weights is not None
     }
-    feeds = draw_feeds(PRESETS[name].latent_size, len(generator_classes(PRESETS[name].config)), 2, batch)
+    inputs = model_inputs(PRESETS[name].latent_size, len(generator_classes(PRESETS[name].config)), 2, batch)
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -83,7 +83,7 @@ def profile_kernels(name: str, batch: int, rounds: int) -> list[Kernel]:
         options.profile_file_prefix = str(Path(folder) / "profile")
         session = onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
         for _ in range(rounds):
-            session.run(["images"], feeds)
+            session.run(["images"], inputs)
         events = json.loads(Path(session.end_profiling()).read_text())
     durations, facts = defaultdict(list), {}
     for event in events:

@@ -27,8 +27,7 @@ from pocketgan_trainer.data.split import VALIDATION_DIGITS
 from pocketgan_trainer.evaluate.evaluation import Plan, evaluate
 from pocketgan_trainer.evaluate.figures import ImageScores
 from pocketgan_trainer.evaluate.sources import open_source
-from pocketgan_trainer.export.exporter import ExportReport, export
-from pocketgan_trainer.export.report import report_rows
+from pocketgan_trainer.export.exporter import ExportReport, export, report_rows
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.plan import training_commands

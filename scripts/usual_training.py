@@ -20,7 +20,7 @@ from torch.optim import Adam
 from torch.utils.data import DataLoader, Dataset
 
 from pocketgan_trainer.data.published import Digits
-from pocketgan_trainer.networks.dropout import UniformDropout
+from pocketgan_trainer.networks.dcgan import UniformDropout
 from pocketgan_trainer.training import schedule
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.presets import PRESETS, build_discriminator, build_generator, generator_classes

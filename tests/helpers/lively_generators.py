@@ -1,4 +1,4 @@
-"""Generators that were never trained but use their whole range: what exporting has to cope with, without the training."""
+"""Generators with random weights that use their whole range, as trained ones do: something to export without training."""
 
 from collections.abc import Iterable
 
@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pocketgan_trainer.networks import dcgan
 from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE
-from pocketgan_trainer.networks.pocket import GreyLevels, PocketGenerator
+from pocketgan_trainer.networks.pocket import GreyLevelRounding, PocketGenerator
 from pocketgan_trainer.training.presets import PRESETS
 
 POCKET_LATENT_SIZE = 16
@@ -19,13 +20,23 @@ def lively_generator(preset: str, seed: int = 0) -> nn.Module:
     """Return the generator of a preset without classes in evaluation mode, whose images show all grey levels.
 
     Its weights are random, and so are the running statistics of its batch normalizations: they are near those of its activations,
-    but not the same, as after a training.
+    but not the same, as after a training. `narrow-dcgan` is the DCGAN with far fewer channels.
     """
     random = np.random.default_rng(seed)
-    latent = torch.from_numpy(random.normal(size=(64, PRESETS[preset].latent_size))).float()
-    generator = PRESETS[preset].build_generator(10, 28)
+    generator = _narrow_dcgan() if preset == "narrow-dcgan" else PRESETS[preset].build_generator(10, 28)
+    latent = torch.from_numpy(random.normal(size=(64, dcgan.LATENT_SIZE))).float()
     _enliven(generator.modules(), latent, random)
     return generator.eval()
+
+
+def _narrow_dcgan() -> nn.Module:
+    generator = dcgan.DcganGenerator(28)
+    generator[0], generator[1] = nn.Linear(dcgan.LATENT_SIZE, 7 * 7 * 16, bias=False), nn.BatchNorm1d(7 * 7 * 16)
+    generator[3] = nn.Unflatten(1, (16, 7, 7))
+    for position, (channels_in, channels_out, stride) in {4: (16, 12, 2), 7: (12, 8, 1), 10: (8, 1, 2)}.items():
+        generator[position] = dcgan.SameConvTranspose2d(channels_in, channels_out, kernel_size=3, stride=stride)
+    generator[5], generator[8] = nn.BatchNorm2d(12), nn.BatchNorm2d(8)
+    return generator
 
 
 def lively_pocket(
@@ -36,7 +47,7 @@ def lively_pocket(
     is_normalized: bool = True,
     seed: int = 0,
 ) -> PocketGenerator:
-    """Return a PocketGenerator of the same kind, small unless told otherwise, with many pixels black or white altogether.
+    """Return a PocketGenerator of the same kind, small by default, many of whose pixels are fully black or white.
 
     `activation` takes the place of its ReLUs; if it is not `is_normalized`, it has no batch normalizations.
     """
@@ -50,8 +61,8 @@ def lively_pocket(
         )
     )
     latent = random.normal(size=(60, latent_size))
-    asked = ONE_HOT_VALUE * np.tile(np.eye(CLASSES), (6, 1))
-    _enliven(generator.body, torch.from_numpy(np.hstack([latent, asked])).float(), random)
+    one_hot = ONE_HOT_VALUE * np.tile(np.eye(CLASSES), (6, 1))
+    _enliven(generator.body, torch.from_numpy(np.hstack([latent, one_hot])).float(), random)
     return generator.eval()
 
 
@@ -67,8 +78,8 @@ def _enliven(modules: Iterable[nn.Module], values: torch.Tensor, random: np.rand
                 _normalize_roughly(module, values, random)
             elif isinstance(module, nn.Tanh):
                 assert last is not None
-                last.weight.div_(values.std())  # then the tanh meets values of standard deviation 1
-            elif isinstance(module, GreyLevels):
+                last.weight.div_(values.std())  # then the tanh gets values of standard deviation 1
+            elif isinstance(module, GreyLevelRounding):
                 assert last is not None
                 assert last.bias is not None
                 gain = 0.35 / values.std()

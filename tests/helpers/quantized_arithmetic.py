@@ -1,6 +1,6 @@
 """What an int8 file means, in plain numpy: the arithmetic of the ONNX specification, without onnxruntime and without torch.
 
-Only what the files of the exporter use is here. Numbers are float64, integers are those of the file.
+It has only the operators that the exporter writes. Numbers are float64, integers are those of the file.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""All kinds of transposed convolutions that torch and Keras make: kernels, strides and paddings."""
+"""Transposed convolutions as torch and Keras make them: kernels smaller and larger than the stride, with all paddings."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from torch import nn
 
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.layers import TransposedConvolution
-from pocketgan_trainer.networks.same_padding import SameConvTranspose2d
+from pocketgan_trainer.networks.dcgan import SameConvTranspose2d
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Shape:
         return f"k{self.kernel_size}s{self.stride}{padding}"
 
     def fits(self, size: int) -> bool:
-        """Say whether anything is left of the output for an input of this size."""
+        """Return whether the output for an input of this size has any pixels."""
         return self.padding is None or (size - 1) * self.stride + self.kernel_size - 2 * self.padding + self.output_padding > 0
 
     def layer(self, channels_in: int, channels_out: int) -> nn.ConvTranspose2d:
@@ -44,8 +44,24 @@ class Shape:
 
 
 SHAPES = [
-    *(Shape(k, s, p, op) for k in range(2, 6) for s in (1, 2, 3) for p in range(k // 2 + 1) for op in range(s)),
-    *(Shape(k, s, None) for k in range(2, 6) for s in (1, 2, 3) if k >= s),
+    # Kernels smaller than the stride leave gaps.
+    Shape(2, 3, 0),
+    Shape(2, 3, 1, 2),
+    Shape(2, 2, 0),
+    Shape(3, 3, 0, 1),
+    Shape(2, 1, 1),
+    Shape(3, 1, 1),
+    Shape(5, 1, 0),
+    Shape(3, 2, 0, 1),
+    Shape(3, 2, 1, 1),
+    Shape(4, 2, 1),
+    Shape(4, 2, 2),
+    Shape(5, 2, 2, 1),
+    Shape(5, 3, 1, 2),
+    Shape(3, 1, None),
+    Shape(3, 2, None),
+    Shape(5, 2, None),
+    Shape(4, 3, None),
 ]
 
 

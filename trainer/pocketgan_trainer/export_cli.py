@@ -1,4 +1,4 @@
-"""`gan-export`: turn a checkpoint into one ONNX file."""
+"""`gan-export`: turns a checkpoint into one ONNX file."""
 
 import math
 import os
@@ -20,7 +20,7 @@ app = command_line()
 
 
 class Precision(StrEnum):
-    """The numbers that the file computes with."""
+    """The type of numbers that the file computes with."""
 
     int8 = "int8"
     fp16 = "fp16"
@@ -43,22 +43,22 @@ def export(
             min=0,
             max=100,
             help="Refuse a file whose pixels are further from torch's (PSNR).",
-            show_default="goes by preset and precision",
+            show_default="depends on preset and precision",
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Write the file whatever the checks find, and say what is wrong.")
+        bool, typer.Option("--force", help="Write the file whatever the checks find, and print what is wrong.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what was measured as JSON, of a refused file too.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was measured as JSON, also for a refused file.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """Export a trained generator to one self-describing ONNX file.
 
-    The file is checked before it appears, or replaces the one that is there: its kernels, whether its sums could overflow on any
-    processor, its pixels against torch's, and whether they depend on the batch.
+    The file is checked before it appears or replaces an older one: its kernels, whether its sums could overflow on any processor,
+    its pixels against torch's, and whether they depend on the batch.
     """
     if target.suffix != ".onnx":
-        message = f"{target} does not end in .onnx: PATH is the file to write; a checkpoint is named with --checkpoint"
+        message = f"{target} does not end in .onnx: PATH is the file to write; name a checkpoint with --checkpoint"
         raise typer.BadParameter(printable(message), param_hint="PATH")
     if least_psnr_db is not None and math.isnan(least_psnr_db):
         raise typer.BadParameter("nan is not in the range from 0 to 100", param_hint="--min-psnr")
@@ -76,7 +76,7 @@ def _export(
     import_onnxruntime()
     from pocketgan_trainer.errors import ExportError
     from pocketgan_trainer.export.exporter import export as run_export
-    from pocketgan_trainer.export.report import refusal_json, report_json
+    from pocketgan_trainer.export.exporter import refusal_json, report_json
     from pocketgan_trainer.training.checkpoint import load_checkpoint
     from pocketgan_trainer.training.run_folder import BEST, RUNS, find_run_folder, newer_runs
 
@@ -109,7 +109,7 @@ def _note_on_newer_run(newer: "RunFolder", run: "RunFolder") -> str:
 def _print_report(report: "ExportReport", checkpoint: "Checkpoint") -> None:
     from rich.table import Column, Table
 
-    from pocketgan_trainer.export.report import report_rows, warnings
+    from pocketgan_trainer.export.exporter import report_rows, report_warnings
     from pocketgan_trainer.plain_console import PlainConsole
 
     title = f"{report.target}: {report.card.name}, {report.card.precision}"
@@ -120,7 +120,7 @@ def _print_report(report: "ExportReport", checkpoint: "Checkpoint") -> None:
     console = PlainConsole(stderr=True)
     console.print(table)
     console.print(f"sha256 {report.sha256}", soft_wrap=True)
-    for warning in warnings(report):
+    for warning in report_warnings(report):
         console.print(f"warning: {warning}", soft_wrap=True)
     console.print(f"next: gan-gen --model {quote(str(report.target))} --count 10 --out drawn/", soft_wrap=True)
 

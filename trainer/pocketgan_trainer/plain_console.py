@@ -1,4 +1,4 @@
-"""The door through which all text of the trainer's commands gets to a terminal by way of rich."""
+"""The console through which the trainer's commands print with rich."""
 
 from rich.console import Console, HighlighterType, JustifyMethod, OverflowMethod
 from rich.style import Style
@@ -8,10 +8,10 @@ from pocketgan.console import printable
 
 
 class PlainConsole(Console):
-    """A console that shows text as it is, also in tables: without markup, emoji codes and colours of its own.
+    """A console that prints text as it is, also in tables: without markup, emoji codes or colours of its own.
 
-    Names come from data and files of strangers: a question mark stands for each character that could command the terminal or
-    begin a line of its own. Give it a `str` for each line and each cell; what is a rich `Text` already is not looked at.
+    Names may come from strangers' data and files, so a question mark replaces each character that could control the terminal or
+    start a new line. Pass a `str` for each line and each cell: a rich `Text` is printed unchecked.
     """
 
     def __init__(self, stderr: bool = False, soft_wrap: bool = False, quiet: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Whether what the trainer's commands need is there."""
+"""Checks that the packages that the trainer's commands need are installed."""
 
 import os
 from importlib.util import find_spec
@@ -7,9 +7,9 @@ from pocketgan_trainer.errors import TrainExtraMissingError, TrainingError
 
 
 def require_training_extra() -> None:
-    """Raise TrainExtraMissingError, naming the command that helps, unless torch, onnx and the rest are installed.
+    """Raise TrainExtraMissingError, with the command to run, unless torch, onnx and the other packages are installed.
 
-    Raises TrainingError where the working folder is gone: torch's libraries would end the process.
+    Raises TrainingError if the working folder no longer exists: torch's libraries would end the process.
     """
     try:
         os.getcwd()

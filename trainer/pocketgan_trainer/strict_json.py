@@ -1,15 +1,15 @@
-"""JSON from files that anybody may have written."""
+"""Reads JSON from files that are not trusted."""
 
 import json
 
 
 def read_json(text: str | bytes) -> object:
-    """Return what a JSON text says. Raises ValueError, in a line, if it is none, nests too deeply, or names a field twice."""
+    """Return the value of a JSON text. Raises ValueError, in one line, if it is not JSON, nests too deeply or repeats a name."""
     try:
         return json.loads(text, object_pairs_hook=_without_duplicates)
     except RecursionError as error:
         raise ValueError("it nests too deeply") from error
-    # Others are ValueErrors: JSONDecodeError, UnicodeDecodeError, and that of a number with thousands of digits.
+    # All other errors are ValueErrors already: JSONDecodeError, UnicodeDecodeError, and that of a number with too many digits.
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:

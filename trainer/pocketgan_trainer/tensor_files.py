@@ -1,4 +1,4 @@
-"""Safetensors files, looked at before they are read: what a file must hold is known, and nothing else gets into memory."""
+"""Reads safetensors files that are not trusted: the expected tensors are known, and no other bytes get into memory."""
 
 import os
 import struct
@@ -18,11 +18,11 @@ Form: TypeAlias = tuple[torch.dtype, tuple[int, ...]]
 
 _LONGEST_HEADER = 2**20
 _NEVER_NEGATIVE = ("running_var", "num_batches_tracked", "exp_avg_sq", "step")
-"""Last parts of the names of tensors that hold variances and counts."""
+"""Last parts of the names of tensors that hold variances or counts."""
 
 
 class UnfitTensorError(ValueError):
-    """A tensor in a file, or all of them together, is none that it should hold."""
+    """A file holds a tensor that it should not, or is too large."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,16 @@ class Header:
 
     raw: bytes
     text: Mapping[str, str]
-    """What the file says besides its tensors."""
+    """The file's metadata."""
 
 
 def form_of(tensor: Tensor) -> Form:
-    """Return a tensor's form."""
+    """Return the type and the shape of a tensor."""
     return tensor.dtype, tuple(tensor.shape)
 
 
 def read_header(file: BinaryIO) -> Header:
-    """Read the header of a safetensors file that is open at its beginning. Raises ValueError, in a line, if it has none."""
+    """Read the header of a safetensors file that is open at its beginning. Raises ValueError, in one line, if it has none."""
     length = file.read(8)
     (count,) = struct.unpack("<Q", length) if len(length) == 8 else (0,)
     raw = file.read(count) if 0 < count <= _LONGEST_HEADER else b""
@@ -57,11 +57,11 @@ def read_header(file: BinaryIO) -> Header:
 
 
 def read_tensors(file: BinaryIO, header: Header, forms: Mapping[str, frozenset[Form]]) -> tuple[bytes, dict[str, Tensor]]:
-    """Read the rest of a file; return its whole contents, and its tensors, on the CPU.
+    """Read the rest of a file and return its whole contents and its tensors, on the CPU.
 
-    `forms` are the tensors that it may hold, each with the forms that it may have there. A file with more bytes than all of
-    these take is not read. Raises ValueError, in a line, if the file is damaged, and UnfitTensorError if it holds another tensor
-    or is too large.
+    `forms` maps the name of each tensor that the file may hold to the forms that the tensor may have. A file with more bytes than
+    these tensors take is not read. Raises ValueError, in one line, if the file is damaged, and UnfitTensorError if it holds
+    another tensor or is too large.
     """
     most = len(header.raw) + sum(max(map(_bytes_of, choices)) for choices in forms.values())
     found = os.fstat(file.fileno()).st_size
@@ -69,14 +69,9 @@ def read_tensors(file: BinaryIO, header: Header, forms: Mapping[str, frozenset[F
         raise UnfitTensorError(f"it has {found:,} bytes, expected at most {most:,}")
     contents = header.raw + file.read(most)
     try:
-        tensors = dict(sorted(load(contents).items()))  # in an order of its own, or errors would differ from time to time
-    except (
-        SafetensorError,
-        KeyError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-    ) as error:  # of types and sizes that torch does not know
+        tensors = dict(sorted(load(contents).items()))  # sorted, so that the same file gives the same error
+    # Other than SafetensorError for types and sizes that torch does not know.
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(" ".join(str(error).split())) from error
     for name, tensor in tensors.items():
         if form_of(tensor) not in forms.get(name, ()):
@@ -86,7 +81,7 @@ def read_tensors(file: BinaryIO, header: Header, forms: Mapping[str, frozenset[F
 
 
 def check_values(tensors: Mapping[str, Tensor]) -> None:
-    """Raise UnfitTensorError, in a line, if a tensor holds numbers that are not finite, or negative variances or counts."""
+    """Raise UnfitTensorError, in one line, if a tensor holds numbers that are not finite, or negative variances or counts."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise UnfitTensorError(f"{name!r} has values that are no finite numbers")

@@ -1,4 +1,4 @@
-"""Calibration: each layer's output gets a grid of its kind, wide enough for what the layer puts out."""
+"""Quantization loses at most half a step, and calibration gives each layer's output the range that it needs."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,19 @@ import torch
 from lively_generators import POCKET_LATENT_SIZE, lively_generator, lively_pocket
 from torch import nn
 
-from pocketgan.latents import latents
+from pocketgan.latents import LATENT_STEP, latents
 from pocketgan_trainer.export import calibration
-from pocketgan_trainer.export.calibration import calibrate
+from pocketgan_trainer.export.calibration import (
+    LATENT_QUANTIZATION,
+    LOGIT_QUANTIZATION,
+    PIXEL_QUANTIZATION,
+    Quantization,
+    best_quantization,
+    calibrate,
+)
 from pocketgan_trainer.export.fold import fold
-from pocketgan_trainer.export.grids import LATENT_GRID, LOGIT_GRID, PIXEL_GRID
 from pocketgan_trainer.export.layers import (
+    Array,
     ClassInput,
     Convolution,
     Dense,
@@ -23,80 +30,166 @@ from pocketgan_trainer.export.layers import (
     ToImage,
 )
 
+ALL_INTEGERS = np.arange(256, dtype=np.uint8)
+ENDS = np.array([0, 255], dtype=np.uint8)
 
-@pytest.fixture
+
+@pytest.mark.parametrize(
+    "quantization", [Quantization(0.1, 0), Quantization(0.1, 255), Quantization(0.013, 77), LATENT_QUANTIZATION], ids=str
+)
+def test_integers_come_back_and_numbers_lose_at_most_half_a_step(quantization: Quantization) -> None:
+    np.testing.assert_array_equal(quantization.quantize(quantization.dequantize(ALL_INTEGERS)), ALL_INTEGERS)
+    low, high = quantization.dequantize(ENDS)
+    values = np.linspace(low, high, 10_001)
+    error = np.abs(quantization.dequantize(quantization.quantize(values)) - values)
+    assert error.max() <= quantization.scale / 2 * (1 + 1e-9)
+    # Padding with zeros must add nothing.
+    assert quantization.dequantize(quantization.quantize(np.zeros(1)))[0] == 0
+
+
+def test_numbers_beyond_the_range_are_stored_as_its_nearest_end() -> None:
+    quantization = Quantization(0.5, 10)
+    np.testing.assert_array_equal(quantization.quantize(np.array([-500, -5.5, 123, 1000])), [0, 0, 255, 255])
+
+
+def test_ties_go_to_the_even_integer_as_in_onnx() -> None:
+    np.testing.assert_array_equal(Quantization(1.0, 100).quantize(np.array([0.5, 1.5, 2.5, -0.5])), [100, 102, 102, 100])
+
+
+def test_latents_are_stored_exactly() -> None:
+    latent = latents(seed=0, start=0, count=2000, size=100).astype(np.float64)
+    assert (latent.min(), latent.max()) == (-127 * LATENT_STEP, 127 * LATENT_STEP)
+    np.testing.assert_array_equal(LATENT_QUANTIZATION.dequantize(LATENT_QUANTIZATION.quantize(latent)), latent)
+
+
+def pixels(doubled_logits: Array) -> Array:
+    """Return 255 * sigmoid, rounded."""
+    return np.rint(255 / (1 + np.exp(-doubled_logits)))
+
+
+def test_the_range_of_logits_ends_where_pixels_become_black_or_white() -> None:
+    low, high = LOGIT_QUANTIZATION.dequantize(ENDS)
+    assert set(pixels(np.linspace(high, high + 30, 1000))) == {255}
+    assert set(pixels(np.linspace(low - 30, low, 1000))) == {0}
+    # Two steps further in there are grey levels; the integer below the lowest is not used.
+    assert pixels(high - 2 * LOGIT_QUANTIZATION.scale) < 255
+    assert pixels(low + 3 * LOGIT_QUANTIZATION.scale) > 0
+
+
+def test_stored_pixels_are_the_grey_levels() -> None:
+    np.testing.assert_array_equal(PIXEL_QUANTIZATION.quantize(np.arange(256) / 255), ALL_INTEGERS)
+
+
+def test_constant_scales_are_float32_numbers() -> None:
+    # The file holds float32: another number would not be the one that was calibrated with.
+    for quantization in (LATENT_QUANTIZATION, LOGIT_QUANTIZATION, PIXEL_QUANTIZATION):
+        assert float(np.float32(quantization.scale)) == quantization.scale
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(-1.0, 3.0), (0.5, 3.0), (-3.0, -0.5), (-1e-6, 1e-6), (0.0, 0.0), (-1e4, 1e5)], ids=str
+)
+def test_the_best_quantization_spans_the_values_and_zero(low: float, high: float) -> None:
+    values = np.linspace(low, high, 1000)
+    best = best_quantization(values)
+    assert best.scale > 0
+    assert 0 <= best.zero_point <= 255
+    # Evenly spread values have no tails to cut off.
+    step = (max(high, 0) - min(low, 0)) / 255
+    assert np.abs(best.dequantize(best.quantize(values)) - values).max() <= 0.501 * step + 0.001 * (high - low)
+    assert float(np.float32(best.scale)) == best.scale
+
+
+def mean_square_error(quantization: Quantization, values: Array) -> float:
+    """Return the mean square error of stored values."""
+    return float(np.mean((quantization.dequantize(quantization.quantize(values)) - values) ** 2))
+
+
+def of_whole_range(values: Array) -> Quantization:
+    """Return the quantization that spans all values."""
+    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+    scale = float(np.float32((high - low) / 255))
+    return Quantization(scale, round(-low / scale))
+
+
+def test_the_best_quantization_leaves_outliers_out_and_is_never_worse_than_the_whole_range() -> None:
+    random = np.random.default_rng(0)
+    values = np.concatenate([random.normal(size=1_000_000), [10.0, -10.0]])
+    best, whole = best_quantization(values), of_whole_range(values)
+    assert best.scale < whole.scale
+    assert mean_square_error(best, values) < 0.5 * mean_square_error(whole, values)
+    for values in (random.normal(size=5000), random.uniform(size=5000), random.exponential(size=5000), np.array([-3.0, 7.0])):
+        error = mean_square_error(best_quantization(values), values)
+        assert error <= mean_square_error(of_whole_range(values), values) * (1 + 1e-9)
+
+
+@pytest.fixture(autouse=True)
 def few_calibration_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calibrate on 32 images instead of 512."""
     monkeypatch.setattr(calibration, "CALIBRATION_IMAGES", 32)
 
 
-@pytest.mark.parametrize("preset", ["dcgan", "mlp"])
-@pytest.mark.usefixtures("few_calibration_images")
-def test_calibration_gives_each_layer_the_grid_of_its_kind(preset: str) -> None:
+@pytest.mark.parametrize("preset", ["narrow-dcgan", "mlp"])
+def test_calibration_gives_each_layer_the_quantization_of_its_kind(preset: str) -> None:
     layers = fold(lively_generator(preset))
-    grids = calibrate(layers, 100)
-    for position, (layer, grid) in enumerate(zip(layers, grids, strict=True)):
+    quantizations = calibrate(layers, 100)
+    for position, (layer, quantization) in enumerate(zip(layers, quantizations, strict=True)):
         if isinstance(layer, Tanh):
-            assert grid == PIXEL_GRID
-            assert grids[position - 1] == LOGIT_GRID
+            assert quantization == PIXEL_QUANTIZATION
+            assert quantizations[position - 1] == LOGIT_QUANTIZATION
         elif isinstance(layer, ToImage):
-            assert grid is None
+            assert quantization is None
         else:
-            assert grid is not None
-            assert grid.scale > 0
+            assert quantization is not None
+            assert quantization.scale > 0
 
 
 @pytest.mark.parametrize("activation", [nn.ReLU(), nn.LeakyReLU(0.2)], ids=str)
-@pytest.mark.usefixtures("few_calibration_images")
 def test_calibration_of_a_pocket_generator_stores_relus_from_zero_and_the_pixel_last(activation: nn.Module) -> None:
     layers = fold(lively_pocket(activation=activation))
-    grids = calibrate(layers, POCKET_LATENT_SIZE)
-    assert grids[0] == LATENT_GRID
-    (*_, last_convolution, grey_levels) = grids
-    assert (last_convolution, grey_levels) == (PIXEL_GRID, None)
-    for position, (layer, grid) in enumerate(zip(layers[:-2], grids, strict=False)):
+    quantizations = calibrate(layers, POCKET_LATENT_SIZE)
+    assert quantizations[0] == LATENT_QUANTIZATION
+    (*_, last_convolution, grey_levels) = quantizations
+    assert (last_convolution, grey_levels) == (PIXEL_QUANTIZATION, None)
+    for position, (layer, quantization) in enumerate(zip(layers[:-2], quantizations, strict=False)):
         if isinstance(layer, ToImage | PixelShuffle | Relu):
-            assert grid is None
+            assert quantization is None
         elif isinstance(layer, Dense | Convolution):
-            assert grid is not None
-            assert (grid.zero_point == 0) == isinstance(activation, nn.ReLU), position
+            assert quantization is not None
+            assert (quantization.zero_point == 0) == isinstance(activation, nn.ReLU), position
 
 
-@pytest.mark.usefixtures("few_calibration_images")
 def test_the_range_before_a_relu_is_that_of_its_positive_values() -> None:
     dense = Dense(np.diag([1.0, 100.0]), np.array([0.0, -400.0]))  # the second is always negative
-    grid, of_relu = calibrate([dense, Relu()], 2)
+    quantization, of_relu = calibrate([dense, Relu()], 2)
     assert of_relu is None
-    assert grid is not None
-    assert grid.zero_point == 0
-    assert 1 < 255 * grid.scale < 4
+    assert quantization is not None
+    assert quantization.zero_point == 0
+    assert 1 < 255 * quantization.scale < 4
 
 
-@pytest.mark.usefixtures("few_calibration_images")
 def test_calibration_sees_all_classes() -> None:
-    # Each class puts out its own number; the latent counts for nothing.
+    # The output is a number of the class; the latent does not matter.
     weight = np.hstack([np.zeros((1, 4)), np.arange(1.0, 11.0)[None] / 2])
-    _, grid, *_ = calibrate([ClassInput(10, 2.0), Dense(weight, np.zeros(1)), ToImage(1, 1, 1), Relu(), GreyLevels()], 4)
-    assert grid is not None
-    assert 255 * grid.scale == pytest.approx(10.0, rel=1e-3)
+    _, quantization, *_ = calibrate([ClassInput(10, 2.0), Dense(weight, np.zeros(1)), ToImage(1, 1, 1), Relu(), GreyLevels()], 4)
+    assert quantization is not None
+    assert 255 * quantization.scale == pytest.approx(10.0, rel=1e-3)
 
 
-@pytest.mark.usefixtures("few_calibration_images")
-def test_calibration_covers_what_the_layers_put_out() -> None:
+def test_ranges_cover_what_the_layers_output() -> None:
     weight = np.random.default_rng(1).normal(size=(20, 100))
     dense, relu = Dense(weight, np.full(20, 3.0)), LeakyRelu(0.2)
     first, second = calibrate([dense, relu], 100)
     assert first is not None
     assert second is not None
     outputs = latents(7, 0, 500, 100) @ weight.T + 3
-    for grid, values in ((first, outputs), (second, np.where(outputs > 0, outputs, 0.2 * outputs))):
-        low, high = grid.load(np.array([0, 255], dtype=np.uint8))
+    for quantization, values in ((first, outputs), (second, np.where(outputs > 0, outputs, 0.2 * outputs))):
+        low, high = quantization.dequantize(np.array([0, 255], dtype=np.uint8))
         inside = (values >= low) & (values <= high)
         assert inside.mean() > 0.99
         assert high - low < 2 * (values.max() - values.min())
 
 
-@pytest.mark.usefixtures("few_calibration_images")
 def test_calibration_is_the_same_every_time_and_leaves_the_random_state() -> None:
     layers, state = fold(lively_generator("mlp")), torch.get_rng_state()
     assert calibrate(layers, 100) == calibrate(layers, 100)

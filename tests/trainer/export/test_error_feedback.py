@@ -1,4 +1,4 @@
-"""Error feedback: later weights make up for the errors of earlier ones, and the limits hold."""
+"""Error feedback: later weights make up for the errors of earlier ones, within the limits."""
 
 from itertools import product
 
@@ -18,8 +18,8 @@ def random() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def related_inputs(random: np.random.Generator, products: int) -> Array:
-    """Return the covariance of inputs that go up and down together a good deal."""
+def correlated_inputs(random: np.random.Generator, products: int) -> Array:
+    """Return the covariance of strongly correlated inputs."""
     mixing = random.normal(size=(products, products)) + 2
     covariance: Array = mixing @ mixing.T / products + np.eye(products) / 10
     return covariance
@@ -31,15 +31,17 @@ def variance(errors: Array, covariance: Array) -> Array:
     return spread
 
 
-@pytest.mark.parametrize("products", [1, 5, 63, 64, 65, 200])
+@pytest.mark.parametrize("products", [1, 63, 64, 65, 200])
 def test_the_cost_is_the_variance_of_the_outputs_errors(random: np.random.Generator, products: int) -> None:
-    covariance, rows = related_inputs(random, products), random.normal(size=(7, products)) * 30
+    covariance, rows = correlated_inputs(random, products), random.normal(size=(7, products)) * 30
+    before = rows.copy()
     values, cost = round_with_feedback(rows, feedback_factors(covariance), 127, 128)
     np.testing.assert_allclose(cost, variance(values - rows, covariance), rtol=1e-6)
+    np.testing.assert_array_equal(rows, before)
 
 
-def test_related_inputs_make_up_for_each_others_errors(random: np.random.Generator) -> None:
-    covariance, rows = related_inputs(random, 100), random.normal(size=(20, 100)) * 10
+def test_corcorrelated_inputs_make_up_for_each_others_errors(random: np.random.Generator) -> None:
+    covariance, rows = correlated_inputs(random, 100), random.normal(size=(20, 100)) * 10
     _, cost = round_with_feedback(rows, feedback_factors(covariance), NO_LIMIT, NO_LIMIT)
     nearest = variance(np.rint(rows) - rows, covariance)
     assert (cost < nearest).all()
@@ -47,7 +49,7 @@ def test_related_inputs_make_up_for_each_others_errors(random: np.random.Generat
 
 
 def test_few_weights_are_rounded_nearly_as_well_as_by_trying_everything(random: np.random.Generator) -> None:
-    covariance, rows = related_inputs(random, 6), random.normal(size=(30, 6)) * 10
+    covariance, rows = correlated_inputs(random, 6), random.normal(size=(30, 6)) * 10
     _, cost = round_with_feedback(rows, feedback_factors(covariance), NO_LIMIT, NO_LIMIT)
     steps = np.array(list(product((-1, 0, 1, 2), repeat=6)))
     best = [variance(np.floor(row) + steps - row, covariance).min() for row in rows]
@@ -56,7 +58,7 @@ def test_few_weights_are_rounded_nearly_as_well_as_by_trying_everything(random: 
     assert cost.sum() - np.sum(best) < (nearest.sum() - np.sum(best)) / 4
 
 
-def test_unrelated_inputs_round_to_the_nearest(random: np.random.Generator) -> None:
+def test_uncorrelated_inputs_round_to_the_nearest(random: np.random.Generator) -> None:
     rows = random.normal(size=(5, 150)) * 30
     values, cost = round_with_feedback(rows, feedback_factors(np.eye(150)), NO_LIMIT, NO_LIMIT)
     np.testing.assert_array_equal(values, np.rint(rows))
@@ -65,14 +67,14 @@ def test_unrelated_inputs_round_to_the_nearest(random: np.random.Generator) -> N
 
 def test_whole_numbers_stay_as_they_are(random: np.random.Generator) -> None:
     rows = random.integers(-60, 61, size=(5, 100)).astype(np.float64)
-    values, cost = round_with_feedback(rows, feedback_factors(related_inputs(random, 100)), 127, 128)
+    values, cost = round_with_feedback(rows, feedback_factors(correlated_inputs(random, 100)), 127, 128)
     np.testing.assert_array_equal(values, rows)
     assert (cost == 0).all()
 
 
 @pytest.mark.parametrize("size", [30, 100, 1000])
 def test_neither_a_number_nor_two_neighbours_are_above_the_limits(random: np.random.Generator, size: int) -> None:
-    covariance = related_inputs(random, 130)
+    covariance = correlated_inputs(random, 130)
     for rows in (random.normal(size=(20, 130)) * size, np.full((1, 130), size), np.full((1, 130), -size)):
         values, _ = round_with_feedback(rows.astype(np.float64), feedback_factors(covariance), 127, 128)
         assert np.abs(values).max() <= 127
@@ -80,7 +82,7 @@ def test_neither_a_number_nor_two_neighbours_are_above_the_limits(random: np.ran
         np.testing.assert_array_equal(values, np.rint(values))
 
 
-def test_what_the_limit_for_neighbours_takes_is_made_up_for() -> None:
+def test_later_weights_make_up_for_the_limit_for_neighbours() -> None:
     # All inputs go up and down together, so only the sum of a row's weights counts.
     covariance = np.ones((6, 6)) + np.eye(6) * 1e-3
     rows = np.array([[127.0, 100.0, 0.0, 0.0, 0.0, 0.0]])
@@ -90,20 +92,13 @@ def test_what_the_limit_for_neighbours_takes_is_made_up_for() -> None:
     assert cost.item() < 0.01 * 99**2
 
 
-@pytest.mark.parametrize("block", [1, 7, 64, 200])
+@pytest.mark.parametrize("block", [1, 7, 200])
 def test_weights_that_are_updated_in_blocks_come_out_as_one_by_one(
     monkeypatch: pytest.MonkeyPatch, random: np.random.Generator, block: int
 ) -> None:
-    rows, factors = random.normal(size=(50, 200)) * 80, feedback_factors(related_inputs(random, 200))
+    rows, factors = random.normal(size=(50, 200)) * 80, feedback_factors(correlated_inputs(random, 200))
     values, cost = round_with_feedback(rows, factors, 127, 128)
     monkeypatch.setattr(weights, "_BLOCK", block)
     again, cost_again = round_with_feedback(rows, factors, 127, 128)
     np.testing.assert_array_equal(again, values)
     np.testing.assert_allclose(cost_again, cost, rtol=1e-6)
-
-
-def test_the_rows_given_are_left_alone(random: np.random.Generator) -> None:
-    rows = random.normal(size=(3, 10))
-    before = rows.copy()
-    round_with_feedback(rows, feedback_factors(np.eye(10)), 127, 128)
-    np.testing.assert_array_equal(rows, before)

@@ -29,7 +29,7 @@ from pocketgan_trainer.export.layers import (
 )
 from pocketgan_trainer.training.drawing import draw
 
-PRESETS = ("dcgan", "mlp")
+PRESETS = ("narrow-dcgan", "mlp")
 TYPES: tuple[FloatType, ...] = (np.float32, np.float16)
 
 
@@ -48,28 +48,17 @@ def drawn(model: onnx.ModelProto, latent: NDArray[np.float32], label: NDArray[np
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("dtype", TYPES)
-def test_graph_passes_onnxs_own_checks_and_is_old_enough(preset: str, dtype: FloatType) -> None:
+def test_a_graph_is_valid_and_old_enough_with_weights_of_its_type(preset: str, dtype: FloatType) -> None:
     model = built(preset, dtype)
     onnx.checker.check_model(model, full_check=True)
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 17)]
     assert model.ir_version == 8
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("dtype", TYPES)
-def test_input_and_output_are_those_of_the_contract(preset: str, dtype: FloatType) -> None:
-    graph = built(preset, dtype).graph
     found = {
         value.name: (value.type.tensor_type.elem_type, [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim])
-        for value in (*graph.input, *graph.output)
+        for value in (*model.graph.input, *model.graph.output)
     }
     assert found == {"z": (TensorProto.FLOAT, ["N", 100]), "images": (TensorProto.UINT8, ["N", 28, 28])}
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("dtype", TYPES)
-def test_all_weights_are_of_the_named_type(preset: str, dtype: FloatType) -> None:
-    arrays = [numpy_helper.to_array(entry) for entry in built(preset, dtype).graph.initializer]
+    arrays = [numpy_helper.to_array(entry) for entry in model.graph.initializer]
     assert {array.dtype for array in arrays if array.size > 4} == {np.dtype(dtype)}
 
 
@@ -98,12 +87,6 @@ def test_a_pocket_generators_pixels_are_those_of_torch(
     assert expected.std() > 50
     assert difference.max() <= largest
     assert (difference > 0).mean() < share
-
-
-def test_the_label_alone_changes_the_image() -> None:
-    model = float_graph(fold(lively_pocket()), POCKET_LATENT_SIZE, np.float32)
-    images = drawn(model, latents(1, 0, 1, POCKET_LATENT_SIZE).repeat(10, axis=0), np.arange(10))
-    assert all((images[i] != images[j]).mean() > 0.3 for i in range(10) for j in range(i))
 
 
 def test_a_class_input_adds_its_value_at_the_place_of_the_label() -> None:

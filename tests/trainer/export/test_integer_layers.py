@@ -7,20 +7,20 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from pocketgan.latents import LATENT_STEP
 from pocketgan_trainer.export import integer_layers
-from pocketgan_trainer.export.grids import LATENT_GRID, Grid
-from pocketgan_trainer.export.integer_layers import Kernel, Stored
+from pocketgan_trainer.export.calibration import Quantization
+from pocketgan_trainer.export.graph_builder import GraphBuilder
+from pocketgan_trainer.export.integer_layers import Kernel, Packing, QuantizedTensor
 from pocketgan_trainer.export.layers import ToImage
-from pocketgan_trainer.export.nodes import GraphNotes
-from pocketgan_trainer.export.packing import Packing
 from pocketgan_trainer.export.weights import IntegerWeights
 
-SUMS = Grid(1 / 32, 128)
-"""The latents' own grid: sums of a few small multiples of 1/32 are stored as they are."""
+SUMS = Quantization(1 / 32, 128)
+"""That of latents: sums of a few small multiples of 1/32 are stored exactly."""
 
 
 def small_weights(outputs: int, inputs: int, rows: int, columns: int) -> IntegerWeights:
-    """Return weights of which no image of small numbers makes sums beyond the grid, with different scales."""
+    """Return weights of which no image of small numbers makes sums beyond the range, with different scales."""
     random = np.random.default_rng(0)
     values = np.zeros((outputs, inputs * rows * columns), np.int8)
     for row in values:
@@ -41,20 +41,20 @@ def ticks(count: int, *shape: int) -> NDArray[np.float32]:
     return (np.random.default_rng(1).integers(-1, 2, size=(count, *shape)) * 2 / 32).astype(np.float32)
 
 
-def run(notes: GraphNotes, result: Stored, latent: NDArray[np.float32]) -> NDArray[np.float64]:
+def run(graph: GraphBuilder, result: QuantizedTensor, latent: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the numbers of an image, [N, H, W, C], that a graph makes of latents."""
     height, width = result.height, result.width * result.channels
-    notes.reshape("images", result.name, [-1, height, width])
-    contents = notes.model(latent.shape[1], height, width).SerializeToString()
+    graph.reshape("images", result.name, [-1, height, width])
+    contents = graph.model(latent.shape[1], height, width).SerializeToString()
     (stored,) = onnxruntime.InferenceSession(contents, providers=["CPUExecutionProvider"]).run(["images"], {"z": latent})
-    return result.grid.load(stored).reshape(len(latent), height, result.width, result.channels)
+    return result.quantization.dequantize(stored).reshape(len(latent), height, result.width, result.channels)
 
 
 def expected(image: NDArray[np.float32], weights: IntegerWeights, pads: tuple[int, int, int, int]) -> NDArray[np.float64]:
     """Return torch's convolution of an image [N, H, W, C]."""
     top, left, bottom, right = pads
     padded = functional.pad(torch.from_numpy(image).double().permute(0, 3, 1, 2), (left, right, top, bottom))
-    kernel, bias = torch.from_numpy(weights.dequantized()), torch.from_numpy(weights.dequantized_bias(LATENT_GRID))
+    kernel, bias = torch.from_numpy(weights.dequantized()), torch.from_numpy(weights.dequantized_bias(LATENT_STEP))
     result: NDArray[np.float64] = functional.conv2d(padded, kernel, bias).permute(0, 2, 3, 1).numpy()
     return result
 
@@ -70,14 +70,14 @@ def test_a_convolution_is_torchs_however_many_columns_are_made_at_once(
 ) -> None:
     monkeypatch.setattr(integer_layers, "best_packing", lambda *_: Packing(columns, 0))
     weights, image = small_weights(5, 3, rows, size), ticks(4, 5, 6, 3)
-    notes = GraphNotes()
-    rows_of_latents = integer_layers.latent(notes, 90)
-    pixels = integer_layers.to_image(notes, "image", ToImage(3, 5, 6), rows_of_latents)
-    result = integer_layers.convolved(notes, "convolved", kernel(weights), 1.0, pads, pixels, SUMS)
+    graph = GraphBuilder()
+    rows_of_latents = integer_layers.latent(graph, 90)
+    pixels = integer_layers.to_image(graph, "image", ToImage(3, 5, 6), rows_of_latents)
+    result = integer_layers.convolve(graph, "convolved", kernel(weights), 1.0, pads, pixels, SUMS)
     assert result.columns == columns
     wanted = expected(image, weights, pads)
     assert np.abs(wanted).max() < 127 / 32
-    np.testing.assert_array_equal(run(notes, result, image.reshape(4, -1)), wanted)
+    np.testing.assert_array_equal(run(graph, result, image.reshape(4, -1)), wanted)
 
 
 def test_a_convolution_after_a_packed_one_sees_the_same_image(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,11 +86,11 @@ def test_a_convolution_after_a_packed_one_sees_the_same_image(monkeypatch: pytes
     for columns in ((1, 1), (3, 1), (2, 6), (6, 2)):
         chosen = iter(columns)
         monkeypatch.setattr(integer_layers, "best_packing", lambda *_, chosen=chosen: Packing(next(chosen), 0))
-        notes = GraphNotes()
-        pixels = integer_layers.to_image(notes, "image", ToImage(3, 4, 6), integer_layers.latent(notes, 72))
-        middle = integer_layers.convolved(notes, "first", kernel(first), 1.0, (1, 1, 1, 1), pixels, SUMS)
-        result = integer_layers.convolved(notes, "second", kernel(second), 1.0, (1, 1, 1, 1), middle, SUMS)
-        images.append(run(notes, result, image.reshape(3, -1)))
+        graph = GraphBuilder()
+        pixels = integer_layers.to_image(graph, "image", ToImage(3, 4, 6), integer_layers.latent(graph, 72))
+        middle = integer_layers.convolve(graph, "first", kernel(first), 1.0, (1, 1, 1, 1), pixels, SUMS)
+        result = integer_layers.convolve(graph, "second", kernel(second), 1.0, (1, 1, 1, 1), middle, SUMS)
+        images.append(run(graph, result, image.reshape(3, -1)))
     assert images[0].std() > 0
     for other in images[1:]:
         np.testing.assert_array_equal(other, images[0])
@@ -100,19 +100,19 @@ def test_a_convolution_after_a_packed_one_sees_the_same_image(monkeypatch: pytes
 def test_a_dense_layer_takes_the_images_of_a_batch_one_by_one(count: int) -> None:
     weights = small_weights(6, 10, 1, 1)
     flat = IntegerWeights(weights.values[:, :, 0, 0], weights.scales, weights.bias)
-    latent, notes = ticks(count, 10), GraphNotes()
-    features = integer_layers.dense(notes, "dense", flat, None, 1.0, integer_layers.latent(notes, 10), SUMS)
+    latent, graph = ticks(count, 10), GraphBuilder()
+    features = integer_layers.dense(graph, "dense", flat, None, 1.0, integer_layers.latent(graph, 10), SUMS)
     assert (features.height, features.channels) == (integer_layers.FLAT, 6)
-    result = integer_layers.to_image(notes, "image", ToImage(1, 2, 3), features)
-    wanted = latent.astype(np.float64) @ flat.dequantized().T + flat.dequantized_bias(LATENT_GRID)
-    np.testing.assert_array_equal(run(notes, result, latent).reshape(count, 6), wanted)
+    result = integer_layers.to_image(graph, "image", ToImage(1, 2, 3), features)
+    wanted = latent.astype(np.float64) @ flat.dequantized().T + flat.dequantized_bias(LATENT_STEP)
+    np.testing.assert_array_equal(run(graph, result, latent).reshape(count, 6), wanted)
 
 
 def test_the_cost_decides_how_a_convolution_is_packed() -> None:
-    notes = GraphNotes()
-    pixels = integer_layers.to_image(notes, "image", ToImage(8, 28, 28), integer_layers.latent(notes, 8 * 28 * 28))
+    graph = GraphBuilder()
+    pixels = integer_layers.to_image(graph, "image", ToImage(8, 28, 28), integer_layers.latent(graph, 8 * 28 * 28))
     assert (
-        integer_layers.convolved(notes, "last", kernel(small_weights(1, 8, 3, 3)), 1.0, (1, 1, 1, 1), pixels, SUMS).columns == 14
+        integer_layers.convolve(graph, "last", kernel(small_weights(1, 8, 3, 3)), 1.0, (1, 1, 1, 1), pixels, SUMS).columns == 14
     )
 
 
@@ -121,10 +121,10 @@ def test_outputs_may_share_scales_in_turn(monkeypatch: pytest.MonkeyPatch, colum
     monkeypatch.setattr(integer_layers, "best_packing", lambda *_: Packing(columns, 0))
     weights, image = small_weights(4, 3, 3, 3), ticks(2, 4, 6, 3)
     shared = np.array([0.5, 2.0], np.float32)
-    notes = GraphNotes()
-    pixels = integer_layers.to_image(notes, "image", ToImage(3, 4, 6), integer_layers.latent(notes, 72))
+    graph = GraphBuilder()
+    pixels = integer_layers.to_image(graph, "image", ToImage(3, 4, 6), integer_layers.latent(graph, 72))
     layer = Kernel(weights.values, shared, weights.bias)
-    result = integer_layers.convolved(notes, "convolved", layer, 1.0, (1, 1, 1, 1), pixels, SUMS)
+    result = integer_layers.convolve(graph, "convolved", layer, 1.0, (1, 1, 1, 1), pixels, SUMS)
     wanted = expected(image, IntegerWeights(weights.values, np.tile(shared, 2), weights.bias), (1, 1, 1, 1))
     assert np.abs(wanted).max() < 127 / 32
-    np.testing.assert_array_equal(run(notes, result, image.reshape(2, -1)), wanted)
+    np.testing.assert_array_equal(run(graph, result, image.reshape(2, -1)), wanted)

@@ -6,9 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pocketgan_trainer.networks.dcgan import LATENT_SIZE, DcganDiscriminator, DcganGenerator
-from pocketgan_trainer.networks.dropout import UniformDropout
-from pocketgan_trainer.networks.same_padding import SameConvTranspose2d
+from pocketgan_trainer.networks.dcgan import LATENT_SIZE, DcganDiscriminator, DcganGenerator, SameConvTranspose2d, UniformDropout
 
 
 def shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pocketgan_trainer.networks.dropout import UniformDropout
+from pocketgan_trainer.networks.dcgan import UniformDropout
 
 
 def test_evaluation_changes_nothing() -> None:

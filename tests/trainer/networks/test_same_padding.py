@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pocketgan_trainer.networks.same_padding import SameConvTranspose2d, same_convolution
+from pocketgan_trainer.networks.dcgan import SameConvTranspose2d, same_convolution
 
 KERNELS_AND_STRIDES = [(2, 1), (2, 2), (3, 1), (3, 2), (3, 3), (4, 1), (4, 2), (5, 1), (5, 2), (5, 3)]
 

@@ -6,8 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pocketgan_trainer.networks.dcgan import DcganDiscriminator
-from pocketgan_trainer.networks.dropout import UniformDropout
+from pocketgan_trainer.networks.dcgan import DcganDiscriminator, UniformDropout
 from pocketgan_trainer.networks.mlp import MlpDiscriminator
 from pocketgan_trainer.networks.pocket import PocketDiscriminator
 from pocketgan_trainer.training.drawing import discriminator_logits

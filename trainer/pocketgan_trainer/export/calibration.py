@@ -1,11 +1,15 @@
-"""Which range each activation gets: calibration on latents of the runtime's own sampler."""
+"""How activations become 8-bit integers, and calibration: which scale and zero point the output of each layer gets."""
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from pocketgan.latents import latents
-from pocketgan_trainer.export.grids import LATENT_GRID, LOGIT_GRID, PIXEL_GRID, Grid, best_grid
+from pocketgan.latents import LATENT_STEP, latents
 from pocketgan_trainer.export.layers import (
+    Array,
     ClassInput,
     GreyLevels,
     Layer,
@@ -13,46 +17,96 @@ from pocketgan_trainer.export.layers import (
     Relu,
     Tanh,
     ToImage,
-    feeds,
+    activations,
+    class_count,
+    is_followed_by,
     labels_in_turn,
 )
-from pocketgan_trainer.export.reference import activations
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How ONNX's QuantizeLinear stores a number x: as the uint8 round(x / scale) + zero_point, clipped to 0..255."""
+
+    scale: float
+    zero_point: int
+
+    def quantize(self, values: Array) -> NDArray[np.uint8]:
+        """Return the integers for `values`, any shape."""
+        integers: NDArray[np.uint8] = np.clip(np.rint(values / self.scale) + self.zero_point, 0, 255).astype(np.uint8)
+        return integers
+
+    def dequantize(self, integers: NDArray[np.uint8]) -> Array:
+        """Return the numbers that integers stand for, any shape."""
+        return (integers.astype(np.float64) - self.zero_point) * self.scale
+
+
+LATENT_QUANTIZATION = Quantization(scale=LATENT_STEP, zero_point=128)
+"""Latents are multiples of this scale within its range, so nothing is lost."""
+
+# Beyond this, 255 * sigmoid(x) rounds to 0 or 255, so a logit's range never needs to be wider.
+_LARGEST_LOGIT = 6.24
+LOGIT_QUANTIZATION = Quantization(scale=float(np.float32(_LARGEST_LOGIT / 127)), zero_point=128)
+"""For twice the input of the last tanh, since (tanh(x) + 1) / 2 = sigmoid(2x)."""
+
+PIXEL_QUANTIZATION = Quantization(scale=float(np.float32(1 / 255)), zero_point=0)
+"""For grey levels from 0 to 1: the stored integer is the pixel."""
 
 CALIBRATION_IMAGES = 512
 CALIBRATION_SEED = 2**32 + 1
-"""Calibration sees latents that neither the score of an epoch nor a user's small seed uses."""
+"""A seed whose latents neither the validation score of an epoch nor the small seeds of users draw."""
 
 
-def calibrate(layers: list[Layer], latent_size: int) -> list[Grid | None]:
-    """Return the grid for each layer's output, None where a layer leaves the stored integers as they are.
+def calibrate(layers: list[Layer], latent_size: int) -> list[Quantization | None]:
+    """Return the quantization of each layer's output, None for layers that do not change the stored integers.
 
-    The ranges come from CALIBRATION_IMAGES latents of the runtime's own sampler, with the classes in turn. What goes into the
-    last tanh or becomes a grey level needs none. What goes into a ReLU is stored from 0 up: storing it is the ReLU.
+    The ranges are measured on CALIBRATION_IMAGES latents of the runtime's own sampler, with the classes in turn. The input of the
+    last tanh and what becomes a grey level have fixed ranges. The input of a ReLU is stored from 0 up: storing it is the ReLU.
     """
     latent, label = calibration_sample(layers, latent_size, CALIBRATION_IMAGES)
     with torch.inference_mode():
         outputs = activations(layers, latent, label)
-    grids: list[Grid | None] = []
+    quantizations: list[Quantization | None] = []
     for position, (layer, output) in enumerate(zip(layers, outputs, strict=True)):
         if isinstance(layer, ToImage | PixelShuffle | Relu | GreyLevels):
-            grids.append(None)
+            quantizations.append(None)
         elif isinstance(layer, ClassInput):
-            grids.append(LATENT_GRID)
-        elif isinstance(layer, Tanh) or feeds(layers, position, GreyLevels):
-            grids.append(PIXEL_GRID)
-        elif feeds(layers, position, Tanh):
-            grids.append(LOGIT_GRID)
-        elif feeds(layers, position, Relu):
-            grids.append(best_grid(output.clamp(min=0).numpy().ravel()))
+            quantizations.append(LATENT_QUANTIZATION)
+        elif isinstance(layer, Tanh) or is_followed_by(layers, position, GreyLevels):
+            quantizations.append(PIXEL_QUANTIZATION)
+        elif is_followed_by(layers, position, Tanh):
+            quantizations.append(LOGIT_QUANTIZATION)
+        elif is_followed_by(layers, position, Relu):
+            quantizations.append(best_quantization(output.clamp(min=0).numpy().ravel()))
         else:
-            grids.append(best_grid(output.numpy().ravel()))
-    return grids
+            quantizations.append(best_quantization(output.numpy().ravel()))
+    return quantizations
 
 
 def calibration_sample(
     layers: list[Layer], latent_size: int, count: int, seed: int = CALIBRATION_SEED
 ) -> tuple[Tensor, Tensor | None]:
-    """Return latents float64 [count, latent_size] to measure on, and the classes in turn, int64 [count], if there are any."""
+    """Return latents float64 [count, latent_size] to measure on and, with classes, the labels in turn, int64 [count]."""
     latent = torch.from_numpy(latents(seed, 0, count, latent_size)).double()
-    label = labels_in_turn(layers, count)
+    label = labels_in_turn(class_count(layers), count)
     return latent, None if label is None else torch.from_numpy(label)
+
+
+# Candidates for the share of the values that may be clipped on each side.
+_TAILS = (0.0, 1e-6, 1e-5, 1e-4, 5e-4)
+
+
+def best_quantization(values: Array) -> Quantization:
+    """Return the quantization with the least mean squared error for a sample of values, among a few ways to clip the tails."""
+    candidates = [_without_tails(values, tail) for tail in _TAILS]
+    errors = [float(np.mean((one.dequantize(one.quantize(values)) - values) ** 2)) for one in candidates]
+    return candidates[int(np.argmin(errors))]
+
+
+def _without_tails(values: Array, tail: float) -> Quantization:
+    """Return a quantization that spans all but a share `tail` of the values on each side, and 0, which must be exact."""
+    low, high = (float(limit) for limit in np.quantile(values, [tail, 1 - tail]))
+    low, high = min(low, 0.0), max(high, 0.0)
+    # In float32, the type in which the file holds it.
+    scale = float(np.float32((high - low) / 255)) or 1.0
+    return Quantization(scale, round(-low / scale))

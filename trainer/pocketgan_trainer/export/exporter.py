@@ -1,11 +1,12 @@
-"""From a checkpoint to one verified ONNX file, step by step."""
+"""From a checkpoint to one verified ONNX file, and the report of what was measured on the way."""
 
 import errno
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,11 +23,11 @@ from pocketgan.model.session import Provider, open_session
 from pocketgan.version import VERSION
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.calibration import calibrate, calibration_sample
-from pocketgan_trainer.export.comparison import Comparison, baselines, compared_with
+from pocketgan_trainer.export.comparison import SPEED_BATCH, Baseline, baseline_files, measure_baselines
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
-from pocketgan_trainer.export.layers import Layer, classes, draw_feeds, labels_in_turn
+from pocketgan_trainer.export.layers import Layer, class_count, labels_in_turn, model_inputs
 from pocketgan_trainer.export.rounding import ROUNDING_IMAGES, round_weights
 from pocketgan_trainer.export.verify import (
     PARITY_IMAGES,
@@ -34,14 +35,14 @@ from pocketgan_trainer.export.verify import (
     SAME_PIXELS_IMAGES,
     Check,
     RefusedExportError,
-    check_batches,
     check_kernels,
+    check_overflow,
     check_parity,
-    check_sums,
-    check_variety,
-    compare,
+    check_same_pixels,
     count_kernels,
+    measure_parity,
     optimized,
+    require_variety,
     usual_least_psnr_db,
 )
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_generator
@@ -49,14 +50,14 @@ from pocketgan_trainer.training.drawing import draw
 from pocketgan_trainer.training.presets import PRESETS, generator_classes
 
 UNSTATED_LICENCE = "NOASSERTION"
-"""SPDX's word for weights whose licence nobody has stated."""
+"""SPDX's word for weights whose licence is not stated."""
 UNMEASURED: Mapping[str, float] = MappingProxyType({})
-"""The quality of a model that nobody has scored."""
+"""The quality of a model that has not been evaluated."""
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export made and measured."""
+    """What an export wrote and measured."""
 
     target: Path
     size_bytes: int
@@ -65,9 +66,9 @@ class ExportReport:
     sha256: str
     """Digest of the file."""
     checks: tuple[Check, ...]
-    """What was looked at. A problem is left only if the file was written all the same because that was asked for."""
-    comparisons: Mapping[str, Comparison]
-    """Other files of the same generator by their names, see comparison.py."""
+    """A check with a problem is among them only if the file was written with `force`."""
+    baselines: Mapping[str, Baseline]
+    """Other files of the same generator by name, see comparison.py."""
     card: ModelCard
 
 
@@ -82,13 +83,14 @@ def export(
 ) -> ExportReport:
     """Write the checkpoint's generator to `target` as `int8`, `fp16` or `fp32`, and return what was measured on the way.
 
-    The file appears only after it has been checked: by onnx.checker, by the kernels that onnxruntime makes of it, by the sums
-    that its weights can reach, by its pixels, which must be near to torch's on PARITY_IMAGES latents with the classes in turn
-    and the same in any batch, and by opening it with the runtime. `least_psnr_db` goes before the preset's own limit; `force`
-    writes a file with whatever `verify.Check`s find; its card holds the figures, not that they were too low. `licence`, an SPDX
-    word, and `quality`, figures by their names, go into the card. Raises CheckpointError if the weights do not fit,
-    RefusedExportError if a check fails, ExportError if the layers cannot be exported or all images are the same, OutputError if
-    the file cannot be written.
+    The file appears only after these checks: onnx.checker; the kernels that onnxruntime makes of it; the sums that its weights
+    can reach; its pixels, which must be near to torch's on PARITY_IMAGES latents with the classes in turn, and the same in any
+    batch; and opening it with the runtime. `least_psnr_db` replaces the preset's own limit. `force` writes the file whatever
+    problems the `verify.Check`s find; its card then holds the figures, but not that they were too low. `licence`, an SPDX
+    identifier, and `quality`, figures by name, go into the card.
+
+    Raises CheckpointError if the weights do not fit, RefusedExportError if a check fails, ExportError if the layers cannot be
+    exported or all images are the same, OutputError if the file cannot be written.
     """
     file = _file_to_write(target)
     preset = PRESETS[checkpoint.config.preset]
@@ -100,25 +102,26 @@ def export(
     as_run = optimized(without_card)
     kernels = count_kernels(as_run)
 
-    feeds = draw_feeds(preset.latent_size, classes(layers), PARITY_SEED, PARITY_IMAGES)
-    (images,) = open_session(without_card, precision, Provider.cpu).session.run(["images"], feeds)
-    check_variety(images, classes(layers))
-    labels = labels_in_turn(layers, PARITY_IMAGES)
-    reference = draw(generator, preset.latent_size, PARITY_SEED, 0, PARITY_IMAGES, labels)
-    parity = compare(images, reference)
+    classes = class_count(layers)
+    inputs = model_inputs(preset.latent_size, classes, PARITY_SEED, PARITY_IMAGES)
+    (images,) = open_session(without_card, precision, Provider.cpu).session.run(["images"], inputs)
+    require_variety(images, classes)
+    reference = draw(generator, preset.latent_size, PARITY_SEED, 0, PARITY_IMAGES, labels_in_turn(classes, PARITY_IMAGES))
+    parity = measure_parity(images, reference)
 
     limit = usual_least_psnr_db(preset, precision) if least_psnr_db is None else least_psnr_db
     checks = [check_kernels(kernels, precision), check_parity(parity, limit)]
     if precision == "int8":
-        checks += [check_sums(as_run), check_batches(without_card, feeds, images)]
+        checks += [check_overflow(as_run), check_same_pixels(without_card, inputs, images)]
     if not force and any(check.problem is not None for check in checks):
         raise RefusedExportError(checks)
     with suppress(OutputError):  # they take up space, and do no harm
         remove_temporaries(file.parent, lambda name: name == file.name, is_alone=False)
     float_model = build_graph(layers, preset.latent_size, "fp32")
-    others = compared_with(baselines(float_model, precision, layers, preset.latent_size), without_card, feeds, reference)
+    others = baseline_files(float_model, precision, classes, preset.latent_size)
+    baselines = measure_baselines(others, without_card, inputs, reference)
 
-    # What onnxruntime makes of a float graph differs from processor to processor, and the file must not.
+    # onnxruntime turns a float graph into other kernels on other processors, and the file must be the same on all of them.
     in_card = kernels if precision == "int8" else None
     card = model_card(checkpoint, images.shape[1:], precision, parity, in_card, licence, quality)
     entry = model.metadata_props.add()
@@ -126,13 +129,13 @@ def export(
     contents = model.SerializeToString(deterministic=True)
     _write(contents, file, images[:SAME_PIXELS_IMAGES])
     sha256 = hashlib.sha256(contents).hexdigest()
-    return ExportReport(target, len(contents), float_model.ByteSize(), sha256, tuple(checks), MappingProxyType(others), card)
+    return ExportReport(target, len(contents), float_model.ByteSize(), sha256, tuple(checks), MappingProxyType(baselines), card)
 
 
 def _file_to_write(target: Path) -> Path:
-    """Return the file that a target stands for, which is another one if it is a link.
+    """Return the file that a target names, which is another one if the target is a link.
 
-    Raises OutputError if it can be no file, before minutes of work are spent on it.
+    Raises OutputError if it cannot be a file, before minutes of work are spent on it.
     """
     if os.path.isdir(target):
         raise OutputError(f"cannot write {target}: it is a folder; expected a file name such as {target / 'model.onnx'}")
@@ -143,24 +146,15 @@ def _file_to_write(target: Path) -> Path:
     return file
 
 
-def _write(contents: bytes, file: Path, images: NDArray[np.uint8]) -> None:
-    """Write the finished file, if the runtime draws these `images` of PARITY_SEED from it."""
-    with whole_file(file) as temporary:
-        temporary.write_bytes(contents)
-        drawn = Generator.load(temporary, Provider.cpu).generate(len(images), seed=PARITY_SEED)
-        if not np.array_equal(drawn, images):
-            raise ExportError("the runtime draws other pixels from the finished file than were measured")
-
-
 def build_graph(layers: list[Layer], latent_size: int, precision: str) -> onnx.ModelProto:
     """Return the ONNX model of a generator's layers in one of the precisions of `card.PRECISIONS`, without a card.
 
     Raises ExportError if the precision is not known, or the layers cannot be written in ONNX.
     """
     if precision == "int8":
-        grids = calibrate(layers, latent_size)
-        weights = round_weights(layers, grids, *calibration_sample(layers, latent_size, ROUNDING_IMAGES))
-        return integer_graph(layers, grids, weights, latent_size)
+        quantizations = calibrate(layers, latent_size)
+        weights = round_weights(layers, quantizations, *calibration_sample(layers, latent_size, ROUNDING_IMAGES))
+        return integer_graph(layers, quantizations, weights, latent_size)
     if precision not in PRECISIONS:
         raise ExportError(f"precision {precision!r} is not known: expected one of {', '.join(PRECISIONS)}")
     return float_graph(layers, latent_size, np.float16 if precision == "fp16" else np.float32)
@@ -177,8 +171,8 @@ def model_card(
 ) -> ModelCard:
     """Return the card of a checkpoint's generator, exported in a precision, with what was measured of the file.
 
-    `image_shape` is height and width; `kernels` are None where they differ from processor to processor. `licence`, an SPDX word,
-    and `quality`, figures by their names, come from whoever exports.
+    `image_shape` is height and width; `kernels` is None if they depend on the processor. `licence`, an SPDX identifier, and
+    `quality`, figures by name, are up to the caller.
     """
     config, progress = checkpoint.config, checkpoint.progress
     classes = generator_classes(config)
@@ -205,3 +199,59 @@ def model_card(
         licence=licence,
         class_labels=config.data.class_labels if classes else None,
     )
+
+
+def _write(contents: bytes, file: Path, images: NDArray[np.uint8]) -> None:
+    """Write the finished file, if the runtime draws these `images` of PARITY_SEED from it."""
+    with whole_file(file) as temporary:
+        temporary.write_bytes(contents)
+        from_file = Generator.load(temporary, Provider.cpu).generate(len(images), seed=PARITY_SEED)
+        if not np.array_equal(from_file, images):
+            raise ExportError("the runtime draws other pixels from the finished file than were measured")
+
+
+def report_rows(report: ExportReport) -> list[tuple[str, str]]:
+    """Return the rows of the table for people: a name, and what was found."""
+    rows = [("size", f"{report.size_bytes:,} bytes, {report.size_bytes / report.float_size_bytes:.0%} of float32")]
+    rows += [(check.name, check.found) for check in report.checks]
+    for name, other in report.baselines.items():
+        speed = f"{other.speed.median:.2f} times as fast ({other.speed.lowest:.2f} to {other.speed.highest:.2f})"
+        its = f"has {other.size_bytes:,} bytes, {other.psnr_db:.2f} dB"
+        rows.append((f"beside {name}", f"{speed} at batch {SPEED_BATCH}, one thread; {its}"))
+    return rows
+
+
+def report_warnings(report: ExportReport) -> list[str]:
+    """Return what a user should know that did not stop the export: forced problems, and an int8 file that is slower."""
+    problems = [check.problem for check in report.checks if check.problem is not None]
+    return problems + [
+        f"this int8 file is slower than {name} here: {other.speed.median:.3f} times as fast "
+        f"({other.speed.lowest:.2f} to {other.speed.highest:.2f})"
+        for name, other in report.baselines.items()
+        if report.card.precision == "int8" and other.speed.median < 1
+    ]
+
+
+def report_json(report: ExportReport) -> str:
+    """Return everything that was measured, and the card, as JSON."""
+    return json.dumps(
+        {
+            "written": True,
+            "path": str(report.target.absolute()),
+            "size_bytes": report.size_bytes,
+            "float_size_bytes": report.float_size_bytes,
+            "sha256": report.sha256,
+            "checks": [asdict(check) for check in report.checks],
+            "comparisons": {name: asdict(other) for name, other in report.baselines.items()},
+            "speed_batch": SPEED_BATCH,
+            "warnings": report_warnings(report),
+            "card": json.loads(report.card.to_json()),
+        },
+        indent=2,
+    )
+
+
+def refusal_json(error: ExportError) -> str:
+    """Return as JSON why a file was not written, and what each check found if the export came that far."""
+    checks = [asdict(check) for check in error.checks] if isinstance(error, RefusedExportError) else []
+    return json.dumps({"written": False, "error": str(error), "checks": checks}, indent=2)

@@ -1,4 +1,4 @@
-"""From a torch generator to plain layers: batch normalization is folded into the weights before it."""
+"""Turns a torch generator into plain layers, with each batch normalization folded into the weights before it."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,8 +24,8 @@ from pocketgan_trainer.export.layers import (
     Weighted,
 )
 from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE, ConditionalGenerator
-from pocketgan_trainer.networks.pocket import GreyLevels as TrainedGreyLevels
-from pocketgan_trainer.networks.same_padding import SameConvTranspose2d
+from pocketgan_trainer.networks.dcgan import SameConvTranspose2d
+from pocketgan_trainer.networks.pocket import GreyLevelRounding
 
 _LARGEST_LATENT = LARGEST_TICK * LATENT_STEP
 
@@ -34,8 +34,8 @@ def fold(generator: nn.Module) -> list[Layer]:
     """Return the layers of a generator in evaluation mode, all arithmetic in float64.
 
     The generator must be a chain (nested nn.Sequential) of Linear, Conv2d, ConvTranspose2d, BatchNorm, ReLU, LeakyReLU,
-    Unflatten, PixelShuffle, Tanh and GreyLevels, or a ConditionalGenerator whose body is one. Raises ExportError if it holds
-    anything else, a batch normalization that does not follow weights, or weights that are not finite.
+    Unflatten, PixelShuffle, Tanh and GreyLevelRounding, or a ConditionalGenerator whose body is one. Raises ExportError if it has
+    another module, a batch normalization that does not follow weights, or weights that are not finite.
     """
     if isinstance(generator, ConditionalGenerator):
         layers = fold(generator.body)
@@ -62,10 +62,10 @@ def _chain(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _with_class_input(layers: list[Layer], classes: int, value: float) -> list[Layer]:
-    """Return layers that take the class beside the latent; the largest latent stands for it in place of `value`.
+    """Return layers that take the class as well as the latent, marked by the largest latent in place of `value`.
 
-    The weights for it shrink accordingly, and nothing else changes. But integer weights of one output share a scale, which mostly
-    these weights would set: in a trained generator that is worth a decibel.
+    The weights of the class shrink by the same factor, so the result is the same. But the integer weights of one output share a
+    scale, which these weights, being the largest, would set: in a trained generator that makes a difference of one decibel.
     """
     dense, *others = layers
     if not isinstance(dense, Dense):
@@ -93,7 +93,7 @@ def _layer(module: nn.Module) -> Layer:
         return LeakyRelu(module.negative_slope)
     if isinstance(module, nn.Tanh):
         return Tanh()
-    if isinstance(module, TrainedGreyLevels):
+    if isinstance(module, GreyLevelRounding):
         return GreyLevels()
     raise ExportError(
         f"cannot export a {type(module).__name__}: expected dense, convolution, transposed convolution, batch norm, ReLU, "
@@ -114,8 +114,8 @@ def _convolution(module: nn.Conv2d) -> Convolution:
 
 
 def _transposed_convolution(module: nn.ConvTranspose2d) -> TransposedConvolution:
-    square = all(len(set(pair)) == 1 for pair in (module.kernel_size, module.stride, module.padding, module.output_padding))
-    if not square or module.groups != 1 or set(module.dilation) != {1} or not isinstance(module.padding[0], int):
+    is_square = all(len(set(pair)) == 1 for pair in (module.kernel_size, module.stride, module.padding, module.output_padding))
+    if not is_square or module.groups != 1 or set(module.dilation) != {1} or not isinstance(module.padding[0], int):
         raise ExportError(f"cannot export {module}: expected square kernels and strides, one group, no dilation")
     extra_cut = module.crop_after if isinstance(module, SameConvTranspose2d) else 0
     return TransposedConvolution(
@@ -128,7 +128,7 @@ def _transposed_convolution(module: nn.ConvTranspose2d) -> TransposedConvolution
 
 
 def _fold_batch_norm(layers: list[Layer], norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
-    """Put a normalization with its running statistics into the last weights of `layers`, which a change of shape may follow."""
+    """Fold a normalization, with its running statistics, into the last weights of `layers`; a change of shape may lie between."""
     position = len(layers) - 1
     if isinstance(norm, nn.BatchNorm2d) and position > 0 and isinstance(layers[position], ToImage | PixelShuffle):
         position -= 1
@@ -137,7 +137,7 @@ def _fold_batch_norm(layers: list[Layer], norm: nn.BatchNorm1d | nn.BatchNorm2d)
         raise ExportError("cannot export a batch normalization that does not directly follow a dense or convolution layer")
     if norm.running_mean is None or norm.running_var is None or not norm.affine:
         raise ExportError("cannot export a batch normalization without running statistics or without weights of its own")
-    # Several features before a change of shape, one after the other, are one channel after it.
+    # Several consecutive features before a change of shape are one channel after it.
     repeats = len(layer.bias) // norm.num_features
     mean, variance, weight, offset = (
         np.repeat(_array(tensor), repeats) for tensor in (norm.running_mean, norm.running_var, norm.weight, norm.bias)

@@ -1,9 +1,9 @@
-"""How each layer is written with integers: what goes in and comes out is a stored tensor, uint8 on a grid.
+"""How each layer is written with integers: a uint8 tensor goes in, and a uint8 tensor comes out.
 
-Every layer with weights becomes a convolution between a step from integers to numbers and one back (the QDQ form), a pattern that
-onnxruntime fuses into one integer kernel, and so does a function of one number. All that merely moves pixels works on the uint8
-tensors themselves. Between the layers, images lie in memory channels last, as onnxruntime's integer convolutions want them: its
-own transposes cancel against the ones written here.
+Every layer with weights becomes a convolution between a DequantizeLinear and a QuantizeLinear node (the QDQ form), a pattern that
+onnxruntime fuses into one integer kernel, and so does a function of one number. Layers that merely move pixels work on the uint8
+tensors themselves. Between the layers, images are stored channels last, as onnxruntime's integer convolutions want them: its own
+transposes cancel against the ones written here.
 """
 
 from dataclasses import dataclass, replace
@@ -12,35 +12,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.grids import LATENT_GRID, Grid
+from pocketgan_trainer.export.calibration import LATENT_QUANTIZATION, Quantization
+from pocketgan_trainer.export.graph_builder import GraphBuilder
 from pocketgan_trainer.export.layers import ClassInput, ToImage
-from pocketgan_trainer.export.nodes import GraphNotes
-from pocketgan_trainer.export.packing import best_packing, widened
 from pocketgan_trainer.export.weights import IntegerWeights
 
 FLAT = 0
-"""The height of features that are no image."""
+"""The height of features that are not an image."""
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A tensor of integers in the graph that is being written."""
+class QuantizedTensor:
+    """A uint8 tensor in the graph, and what its integers stand for."""
 
     name: str
-    grid: Grid
+    quantization: Quantization
     height: int
-    """FLAT while the features are no image: then the tensor is [1, N, 1, C], one row of it for each image of the batch."""
+    """FLAT while the features are not an image: then the tensor is [1, N, 1, C], with one row for each image of the batch."""
     width: int
     channels: int
     stride: int = 1
-    """Above 1: channel (a*stride + b)*C + c is channel c of rows a and columns b, modulo stride, of an image so much larger."""
+    """If above 1, the channels are the phases of an image `stride` times as large: channel (a*stride + b)*C + c is channel c of
+    rows a and columns b, modulo stride."""
     columns: int = 1
     """The tensor of an image is [N, height, width/columns, columns*channels]: byte for byte [N, height, width, channels]."""
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """Integer weights in the order in which they are written."""
+    """Integer weights of a convolution, in the order in which they are written."""
 
     values: NDArray[np.int8]
     """[out, in, k, l]"""
@@ -50,72 +50,85 @@ class Kernel:
     """[out], in units of the input's scale times `scales`."""
 
 
-def latent(notes: GraphNotes, latent_size: int) -> Stored:
+def latent(graph: GraphBuilder, latent_size: int) -> QuantizedTensor:
     """Emit the latents' integers."""
-    rows = notes.reshape("z.rows", "z", [1, -1, 1, latent_size])
-    return Stored(notes.store("z.stored", rows, LATENT_GRID), LATENT_GRID, FLAT, width=1, channels=latent_size)
+    rows = graph.reshape("z.rows", "z", [1, -1, 1, latent_size])
+    name = graph.quantize("z.stored", rows, LATENT_QUANTIZATION)
+    return QuantizedTensor(name, LATENT_QUANTIZATION, FLAT, width=1, channels=latent_size)
 
 
-def class_input(notes: GraphNotes, name: str, layer: ClassInput, current: Stored) -> Stored:
-    """Emit the asked class, looked up in a table of stored integers, beside the latent.
+def class_input(graph: GraphBuilder, name: str, layer: ClassInput, current: QuantizedTensor) -> QuantizedTensor:
+    """Emit the class beside the latent, as a row of a table of integers.
 
     Raises ExportError if the table would not be exact.
     """
-    asked = np.eye(layer.classes) * layer.value
-    table = LATENT_GRID.store(asked)
-    if not np.array_equal(LATENT_GRID.load(table), asked):
+    one_hot = np.eye(layer.classes) * layer.value
+    table = LATENT_QUANTIZATION.quantize(one_hot)
+    if not np.array_equal(LATENT_QUANTIZATION.dequantize(table), one_hot):
         raise ExportError(
-            f"cannot export a class input of {layer.value}: expected a multiple of the latents' step {LATENT_GRID.scale} within "
-            "their range, so that storing it is exact"
+            f"cannot export a class input of {layer.value}: expected a multiple of the latents' step {LATENT_QUANTIZATION.scale} "
+            "within their range, so that storing it is exact"
         )
-    rows = notes.constant(f"{name}.table", table.reshape(1, layer.classes, 1, layer.classes))
-    asked_rows = notes.node("Gather", f"{name}.asked", rows, "label", axis=1)
+    rows = graph.constant(f"{name}.table", table.reshape(1, layer.classes, 1, layer.classes))
+    chosen = graph.node("Gather", f"{name}.asked", rows, "label", axis=1)
     return replace(
-        current,
-        name=notes.node("Concat", name, current.name, asked_rows, axis=3),
-        channels=current.channels + layer.classes,
+        current, name=graph.node("Concat", name, current.name, chosen, axis=3), channels=current.channels + layer.classes
     )
 
 
 def dense(
-    notes: GraphNotes, name: str, weights: IntegerWeights, image: ToImage | None, factor: float, current: Stored, grid: Grid
-) -> Stored:
-    """Emit `factor` times a dense layer; if its features become an `image`, in the order that this has in memory.
+    graph: GraphBuilder,
+    name: str,
+    weights: IntegerWeights,
+    image: ToImage | None,
+    factor: float,
+    current: QuantizedTensor,
+    output: Quantization,
+) -> QuantizedTensor:
+    """Emit `factor` times a dense layer; if its features become an `image`, in the order of that image in memory.
 
-    It is written as a convolution of one place, to which the images of the batch are rows: with a scale for each output,
-    onnxruntime's integer convolution is faster than its integer product of matrices, most of all for one image at a time.
-    If the pixels of the image share one scale for each channel, these are the scales of the features in turn.
+    It is written as a 1x1 convolution whose pixels are the images of the batch: with a scale for each output, onnxruntime's
+    integer convolution is faster than its integer matrix product, above all for one image at a time. The scales are one for each
+    feature, or one for each channel of the image.
     """
     values, scales, bias = weights.values, weights.scales, weights.bias
     if image is not None:
         order = np.arange(len(bias)).reshape(image.channels, image.height, image.width).transpose(1, 2, 0).ravel()
         values, bias = values[order], bias[order]
         scales = scales[order] if len(scales) == len(order) else scales
-    return convolved(notes, name, Kernel(values[:, :, None, None], scales, bias), factor, (0, 0, 0, 0), current, grid)
+    return convolve(graph, name, Kernel(values[:, :, None, None], scales, bias), factor, (0, 0, 0, 0), current, output)
 
 
-def to_image(notes: GraphNotes, name: str, layer: ToImage, current: Stored) -> Stored:
-    """Emit the change of shape of features whose dense layer has its rows in this order already."""
+def to_image(graph: GraphBuilder, name: str, layer: ToImage, current: QuantizedTensor) -> QuantizedTensor:
+    """Emit the change of shape of features that `dense` has put into the image's order."""
     shape = [-1, layer.height, layer.width, layer.channels]
-    return Stored(notes.reshape(name, current.name, shape), current.grid, layer.height, layer.width, layer.channels)
+    image = graph.reshape(name, current.name, shape)
+    return QuantizedTensor(image, current.quantization, layer.height, layer.width, layer.channels)
 
 
-def table(notes: GraphNotes, name: str, operator: str, attributes: dict[str, float], current: Stored, grid: Grid) -> Stored:
+def lookup_table(
+    graph: GraphBuilder,
+    name: str,
+    operator: str,
+    attributes: dict[str, float],
+    current: QuantizedTensor,
+    output: Quantization,
+) -> QuantizedTensor:
     """Emit a function of one number, for which onnxruntime makes a table of 256 entries."""
-    numbers = notes.load(f"{name}.input", current.name, current.grid)
-    result = notes.node(operator, f"{name}.result", numbers, **attributes)
-    return replace(current, name=notes.store(name, result, grid), grid=grid)
+    numbers = graph.dequantize(f"{name}.input", current.name, current.quantization)
+    result = graph.node(operator, f"{name}.result", numbers, **attributes)
+    return replace(current, name=graph.quantize(name, result, output), quantization=output)
 
 
-def convolved(
-    notes: GraphNotes,
+def convolve(
+    graph: GraphBuilder,
     name: str,
     kernel: Kernel,
     factor: float,
     pads: tuple[int, int, int, int],
-    current: Stored,
-    grid: Grid,
-) -> Stored:
+    current: QuantizedTensor,
+    output: Quantization,
+) -> QuantizedTensor:
     """Emit `factor` times a convolution of stride 1; `pads` are rows and columns of zeros at the top, left, bottom and right.
 
     Flat features are taken as an image of one column.
@@ -125,30 +138,88 @@ def convolved(
     top, left, bottom, right = pads
     height = current.height + top + bottom - rows + 1 if current.height != FLAT else FLAT
     width = current.width + left + right - size + 1
-    packing = best_packing(kernel.values.shape, height or 1, width)
-    if packing.columns == 1:
-        integers = notes.constant(f"{name}.weight.integers", kernel.values)
+    columns = best_packing(kernel.values.shape, height or 1, width).columns
+    if columns == 1:
+        integers = graph.constant(f"{name}.weight.integers", kernel.values)
     else:
-        integers = widened(notes, f"{name}.weight", kernel.values, packing.columns)
-    bias = notes.constant(f"{name}.bias.integers", np.tile(kernel.bias, packing.columns))
-    channels_first = notes.transpose(f"{name}.channels_first", unpacked(notes, name, current).name, [0, 3, 1, 2])
-    product = notes.node(
+        integers = widen_kernel(graph, f"{name}.weight", kernel.values, columns)
+    bias = graph.constant(f"{name}.bias.integers", np.tile(kernel.bias, columns))
+    channels_first = graph.transpose(f"{name}.channels_first", unpack_columns(graph, name, current).name, [0, 3, 1, 2])
+    product = graph.node(
         "Conv",
         f"{name}.product",
-        notes.load(f"{name}.input", channels_first, current.grid),
-        notes.load_channels(f"{name}.weight", integers, packing.columns * outputs, scales),
-        notes.load_channels(f"{name}.bias", bias, packing.columns * outputs, scales * np.float32(current.grid.scale)),
-        kernel_shape=[rows, size + packing.columns - 1],
-        strides=[1, packing.columns],
+        graph.dequantize(f"{name}.input", channels_first, current.quantization),
+        graph.dequantize_rows(f"{name}.weight", integers, columns * outputs, scales),
+        graph.dequantize_rows(f"{name}.bias", bias, columns * outputs, scales * np.float32(current.quantization.scale)),
+        kernel_shape=[rows, size + columns - 1],
+        strides=[1, columns],
         pads=list(pads),
     )
-    channels_last = notes.transpose(name, notes.store(f"{name}.stored", product, grid), [0, 2, 3, 1])
-    return Stored(channels_last, grid, height, width, outputs, columns=packing.columns)
+    channels_last = graph.transpose(name, graph.quantize(f"{name}.stored", product, output), [0, 2, 3, 1])
+    return QuantizedTensor(channels_last, output, height, width, outputs, columns=columns)
 
 
-def unpacked(notes: GraphNotes, name: str, current: Stored) -> Stored:
-    """Emit the change of shape after which each column is one again."""
+def unpack_columns(graph: GraphBuilder, name: str, current: QuantizedTensor) -> QuantizedTensor:
+    """Emit the change of shape of an image to [N, height, width, channels], if it has packed columns."""
     if current.columns == 1:
         return current
     shape = [-1, current.height, current.width, current.channels]
-    return replace(current, name=notes.reshape(f"{name}.columns", current.name, shape), columns=1)
+    return replace(current, name=graph.reshape(f"{name}.columns", current.name, shape), columns=1)
+
+
+# Packing: with few channels, moving data would cost more than the products, so a convolution makes several columns at once.
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How many columns of its result a convolution makes at once, and what it then costs."""
+
+    columns: int
+    """The width of the result is a multiple of it."""
+    cost: int
+    """For one image, see `convolution_cost`."""
+
+
+def best_packing(kernel_shape: tuple[int, ...], height: int, width: int) -> Packing:
+    """Return the packing that costs least for a kernel [out, in, k, l] and a result of `height` x `width`."""
+    outputs, inputs, rows, size = kernel_shape
+    packings = [
+        Packing(columns, convolution_cost(height * width // columns, columns * outputs, inputs, rows, size + columns - 1))
+        for columns in range(1, width + 1)
+        if width % columns == 0
+    ]
+    return min(packings, key=lambda packing: packing.cost)
+
+
+def widen_kernel(graph: GraphBuilder, name: str, values: NDArray[np.int8], columns: int) -> str:
+    """Emit the kernel that makes `columns` columns at once, given the one that makes a single column, `values` [out, in, k, l].
+
+    Its shape is [columns*out, in, k, l + columns - 1]; neighbouring weights stay neighbours, or get zeros between them.
+    """
+    outputs, inputs, rows, size = values.shape
+    narrow = graph.constant(f"{name}.narrow", np.pad(values, ((0, 0), (0, 0), (0, 0), (0, 1))))
+    step = np.arange(size + columns - 1) - np.arange(columns)[:, None]
+    # [columns, l + columns - 1]: the column of the narrow kernel to take; column l, added above, is zero.
+    chosen = np.where((step >= 0) & (step < size), step, size).astype(np.int32)
+    gathered = graph.node("Gather", f"{name}.gathered", narrow, graph.constant(f"{name}.chosen", chosen), axis=3)
+    wide = graph.transpose(f"{name}.wide", gathered, [3, 0, 1, 2, 4])
+    return graph.reshape(f"{name}.integers", wide, [columns * outputs, inputs, rows, size + columns - 1])
+
+
+_OUTPUTS_AT_A_TIME = 16
+# The multiply-adds that take about as long as one copy, and as calling one kernel: measured on a Zen 5 with AVX512-VNNI, on the
+# layers of pocket and nano, and on transposed convolutions of several sizes.
+_COPY = 1500
+_CALL = 400_000
+
+
+def convolution_cost(positions: int, outputs: int, inputs: int, kernel_rows: int, kernel_columns: int) -> int:
+    """Return roughly what a convolution costs for one image, in multiply-adds.
+
+    `positions` is how often the kernel is applied; `outputs` and `inputs` are channels.
+    """
+    products = inputs * kernel_rows * kernel_columns
+    multiplied = -(-outputs // _OUTPUTS_AT_A_TIME) * _OUTPUTS_AT_A_TIME * products
+    # A 1x1 kernel needs no surroundings.
+    copied = 0 if kernel_rows == kernel_columns == 1 else kernel_rows * _COPY
+    return _CALL + positions * (multiplied + copied)

@@ -1,11 +1,18 @@
-"""A trained generator as a list of plain layers: numpy arrays, no torch, no batch normalization, no ONNX yet."""
+"""The plain layers that a trained generator is folded into, and what each of them computes.
+
+Weights are float64 arrays. There is no batch normalization left, and nothing of ONNX yet: the float graph, the integer graph and
+the calibration all start from these layers.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 
 from pocketgan.latents import latents
 
@@ -14,7 +21,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ClassInput:
-    """Appends the asked class to the latent: [N, size] to [N, size + classes], `value` at the label's place, else zeros."""
+    """Appends the class to the latent: [N, size] to [N, size + classes], `value` at the label's place and zeros elsewhere."""
 
     classes: int
     value: float
@@ -57,9 +64,9 @@ class Convolution:
 
 @dataclass(frozen=True)
 class PixelShuffle:
-    """Makes an image of factor**2 times as many channels `factor` times as large: [N, C*f*f, H, W] to [N, C, f*H, f*W].
+    """Rearranges channels into an image `factor` times as large: [N, C*f*f, H, W] to [N, C, f*H, f*W].
 
-    Input channel (c*f + a)*f + b goes to channel c of rows a and columns b modulo f, torch's order.
+    As in torch, input channel (c*f + a)*f + b becomes the pixels of channel c in rows a and columns b modulo f.
     """
 
     factor: int
@@ -77,17 +84,17 @@ class TransposedConvolution:
     cut_before: int
     """Rows and columns of the full result that are cut off at the top and the left."""
     cut_after: int
-    """The same at the bottom and the right; negative where zeros (plus bias) are added, as torch's output_padding does."""
+    """The same at the bottom and the right; if negative, zeros (plus bias) are added there, as torch's output_padding does."""
 
     def output_size(self, input_size: int) -> int:
-        """Return the output's height for the input's, or width for width."""
+        """Return the height of the output for that of the input, or the width for the width."""
         kernel_size: int = self.weight.shape[2]
         return (input_size - 1) * self.stride + kernel_size - self.cut_before - self.cut_after
 
 
 @dataclass(frozen=True)
 class Relu:
-    """x where x is positive, else 0."""
+    """max(x, 0)."""
 
 
 @dataclass(frozen=True)
@@ -99,46 +106,83 @@ class LeakyRelu:
 
 @dataclass(frozen=True)
 class Tanh:
-    """The last step of a classic generator: values from -1 to 1, of which 256 grey levels are made."""
+    """The last layer of a classic generator: values from -1 to 1, which are then rounded to 256 grey levels."""
 
 
 @dataclass(frozen=True)
 class GreyLevels:
-    """The last step of a generator whose pixels are exact: brightness, cut off at 0 and 1, to the nearest of 256 grey levels."""
+    """The last layer of a generator with exact pixels: clips brightness to 0..1 and rounds it to one of 256 grey levels."""
 
 
 Weighted: TypeAlias = Dense | Convolution | TransposedConvolution
 Layer: TypeAlias = ClassInput | Weighted | ToImage | PixelShuffle | Relu | LeakyRelu | Tanh | GreyLevels
 
 
-def feeds(layers: Sequence[Layer], position: int, kind: type[Layer]) -> bool:
-    """Say whether what layer `position` puts out goes into a layer of a kind, with at most changes of shape between."""
-    following = (layer for layer in layers[position + 1 :] if not isinstance(layer, ToImage | PixelShuffle))
-    return isinstance(next(following, None), kind)
+def activations(layers: Sequence[Layer], latent: Tensor, label: Tensor | None = None) -> list[Tensor]:
+    """Return the output of every layer for latents [N, size], computed in the latents' floating-point type.
+
+    `label` int64 [N] is required if there is a ClassInput.
+    """
+    outputs = []
+    values = latent
+    for layer in layers:
+        values = apply(layer, values, label)
+        outputs.append(values)
+    return outputs
 
 
-def classes(layers: Sequence[Layer]) -> int:
-    """Return how many classes the generator can be asked for: 0 if it takes latents alone."""
+def apply(layer: Layer, values: Tensor, label: Tensor | None = None) -> Tensor:
+    """Return the output of one layer for the input `values`; `label` int64 [N] is required by a ClassInput."""
+    if isinstance(layer, ClassInput):
+        assert label is not None
+        one_hot = functional.one_hot(label, layer.classes).to(values.dtype) * layer.value
+        return torch.cat([values, one_hot], dim=1)
+    if isinstance(layer, Weighted):
+        return _apply_weights(layer, values)
+    if isinstance(layer, ToImage):
+        return values.reshape(-1, layer.channels, layer.height, layer.width)
+    if isinstance(layer, PixelShuffle):
+        return functional.pixel_shuffle(values, layer.factor)
+    if isinstance(layer, Relu):
+        return functional.relu(values)
+    if isinstance(layer, LeakyRelu):
+        return functional.leaky_relu(values, layer.slope)
+    if isinstance(layer, GreyLevels):
+        return (values.clamp(0, 1) * 255).round() / 127.5 - 1
+    if isinstance(layer, Tanh):
+        return torch.tanh(values)
+    raise TypeError(f"cannot compute a layer of type {type(layer).__name__}")
+
+
+def _apply_weights(layer: Weighted, values: Tensor) -> Tensor:
+    weight, bias = (torch.from_numpy(array).to(values.dtype) for array in (layer.weight, layer.bias))
+    if isinstance(layer, Dense):
+        return functional.linear(values, weight, bias)
+    if isinstance(layer, Convolution):
+        return functional.conv2d(values, weight, bias, padding=layer.padding)
+    full = functional.conv_transpose2d(values, weight, stride=layer.stride)
+    cuts = (-layer.cut_before, -layer.cut_after)
+    return functional.pad(full, cuts + cuts) + bias[:, None, None]
+
+
+def class_count(layers: Sequence[Layer]) -> int:
+    """Return the number of classes that the generator is conditioned on, 0 if it takes latents alone."""
     return sum(layer.classes for layer in layers if isinstance(layer, ClassInput))
 
 
-def labels_in_turn(layers: Sequence[Layer], count: int) -> NDArray[np.int64] | None:
-    """Return the classes 0, 1, ... again and again, int64 [count], as the runtime asks for them; None if there are none."""
-    return np.arange(count) % classes(layers) if classes(layers) else None
+def labels_in_turn(classes: int, count: int) -> NDArray[np.int64] | None:
+    """Return the labels 0, 1, ... in turn, int64 [count], as the runtime draws them by default; None if there are 0 classes."""
+    return np.arange(count) % classes if classes else None
 
 
-def next_weighted(layers: Sequence[Layer], position: int) -> Layer | None:
-    """Return the first layer with weights after `position`, None if there is none."""
-    return next((layer for layer in layers[position + 1 :] if isinstance(layer, Weighted)), None)
+def model_inputs(latent_size: int, classes: int, seed: int, count: int) -> dict[str, NDArray[np.generic]]:
+    """Return the inputs of an exported model by name: the latents of a seed and, with classes, the labels in turn."""
+    latent: dict[str, NDArray[np.generic]] = {"z": latents(seed, 0, count, latent_size)}
+    label = labels_in_turn(classes, count)
+    return latent if label is None else {**latent, "label": label}
 
 
-def image_channels(layers: Sequence[Layer], position: int) -> int | None:
-    """Return the channels of the image that the features of layer `position` become at once, None if they do not."""
-    following = layers[position + 1] if position + 1 < len(layers) else None
-    return following.channels if isinstance(following, ToImage) else None
-
-
-def draw_feeds(latent_size: int, class_count: int, seed: int, count: int) -> dict[str, NDArray[np.generic]]:
-    """Return a model's inputs by name: latents of a seed, and the classes in turn if it has any."""
-    feeds: dict[str, NDArray[np.generic]] = {"z": latents(seed, 0, count, latent_size)}
-    return {**feeds, "label": np.arange(count) % class_count} if class_count else feeds
+def is_followed_by(layers: Sequence[Layer], position: int, kind: type[Layer]) -> bool:
+    """Return whether the next layer after `position` is of a kind, not counting layers that only change the shape."""
+    following = (layer for layer in layers[position + 1 :] if not isinstance(layer, ToImage | PixelShuffle))
+    return isinstance(next(following, None), kind)

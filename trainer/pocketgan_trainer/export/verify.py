@@ -1,4 +1,4 @@
-"""Checks an exported model: the kernels that onnxruntime really runs, and its pixels beside torch's."""
+"""Checks an exported model: the kernels that onnxruntime really runs, its sums, and its pixels compared with torch's."""
 
 import tempfile
 from collections import Counter
@@ -19,19 +19,36 @@ from pocketgan_trainer.export.weights import LARGEST_NEIGHBOURS, LARGEST_WEIGHT,
 from pocketgan_trainer.training.presets import Preset
 
 
-def usual_least_psnr_db(preset: Preset, precision: str) -> float:
-    """Return the limit for a file in one of the precisions of `card.PRECISIONS`; only int8 is a matter of the preset."""
-    return {"int8": preset.least_psnr_db, "fp16": 50.0, "fp32": 60.0}[precision]
+@dataclass(frozen=True)
+class Check:
+    """The result of one check of a model."""
 
+    name: str
+    found: str
+    """In words for people."""
+    problem: str | None
+    """What is wrong, None if nothing is."""
+
+
+class RefusedExportError(ExportError):
+    """Nothing was written, because of what the checks found."""
+
+    def __init__(self, checks: Sequence[Check]) -> None:
+        problems = "; ".join(check.problem for check in checks if check.problem is not None)
+        super().__init__(f"{problems}. Nothing was written; take another checkpoint, or force it (gan-export --force)")
+        self.checks = tuple(checks)
+
+
+# The optimized graph: the kernels that onnxruntime runs, and their weights.
 
 _CONVOLUTION = "QLinearConv"
 _INTEGER_KERNELS = {_CONVOLUTION, "QGemm", "QLinearLeakyRelu", "QLinearSigmoid"}
-# All that may stand beside them in an int8 model: moving pixels about, and storing the latent at the very beginning.
+# The only other operators that an int8 model may have: they move pixels, or store the latent at the very beginning.
 _MOVING = {"Reshape", "Transpose", "Slice", "Identity", "Gather", "Concat", "QuantizeLinear"}
 
 
 def optimized(contents: bytes) -> onnx.ModelProto:
-    """Return a model as onnxruntime runs it on this CPU, constants worked out.
+    """Return a model as onnxruntime runs it on this CPU, with constants computed.
 
     Raises ExportError if onnxruntime does not load the model, OutputError if there is no room for a temporary file.
     """
@@ -59,9 +76,9 @@ def count_kernels(model: onnx.ModelProto) -> KernelFacts:
 
 
 def convolution_weights(model: onnx.ModelProto) -> Iterator[tuple[str, NDArray[np.generic] | None]]:
-    """Yield name and weights, [out, in, k, l], of each integer convolution of an optimized model, by the order of its nodes.
+    """Yield the node's name and the weights, [out, in, k, l], of each integer convolution of an optimized model, in node order.
 
-    The name is the node's; the weights are None where they are no constant.
+    The weights are None if they are not a constant.
     """
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
@@ -70,54 +87,23 @@ def convolution_weights(model: onnx.ModelProto) -> Iterator[tuple[str, NDArray[n
             yield node.name, None if weights is None else numpy_helper.to_array(weights)
 
 
-def other_int8_constants(model: onnx.ModelProto) -> list[str]:
-    """Return the names of an optimized model's int8 constants of two or more dimensions that no integer convolution has."""
+def _other_int8_constants(model: onnx.ModelProto) -> list[str]:
+    """Return the names of an optimized model's int8 constants of two or more dimensions that no integer convolution uses."""
     known = {node.input[3] for node in model.graph.node if node.op_type == _CONVOLUTION}
     tensors = (tensor for tensor in model.graph.initializer if tensor.name not in known)
     return [tensor.name for tensor in tensors if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1]
 
 
-PARITY_IMAGES = 1000
-PARITY_SEED = 2**32 + 2
-"""Parity is measured on latents that calibration has not seen."""
-
-SAME_PIXELS_IMAGES = 64
-_BATCH_SIZES = (1, 16, 64)
-_THREADS = (1, 2)
-
-_EQUAL_PSNR_DB = 100.0
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at before a file was written."""
-
-    name: str
-    found: str
-    """In words for people."""
-    problem: str | None
-    """What is wrong, None if nothing is."""
-
-
-class RefusedExportError(ExportError):
-    """Nothing was written, for what the checks found."""
-
-    def __init__(self, checks: Sequence[Check]) -> None:
-        problems = "; ".join(check.problem for check in checks if check.problem is not None)
-        super().__init__(f"{problems}. Nothing was written; take another checkpoint, or force it (gan-export --force)")
-        self.checks = tuple(checks)
-
-
 def check_kernels(kernels: KernelFacts, precision: str) -> Check:
-    """Look whether a model that is called int8 computes in floating point, or not at all."""
+    """Check that a model that is called int8 computes with integers only."""
     in_float = ", ".join(f"{operator} x{count}" for operator, count in Counter(kernels.floating_point).items()) or "none"
     found = f"{kernels.integer} integer; in floating point: {in_float}"
     is_wrong = precision == "int8" and (kernels.floating_point or not kernels.integer)
     return Check("kernels", found, f"not int8: kernels are {found}; expected integers only" if is_wrong else None)
 
 
-def check_sums(model: onnx.ModelProto) -> Check:
-    """Look whether a processor's 16-bit sum of two products could saturate in an optimized model, see weights.py."""
+def check_overflow(model: onnx.ModelProto) -> Check:
+    """Check that no processor's 16-bit sum of two products can saturate in an optimized model, see weights.py."""
     name = "overflow"
     largest = []
     for kernel, weights in convolution_weights(model):
@@ -130,24 +116,50 @@ def check_sums(model: onnx.ModelProto) -> Check:
             found = f"{kernel}: weights from {integers.min()}, of which two neighbours add up to {largest[-1]}"
             expected = f"expected from -{LARGEST_WEIGHT}, and at most {LARGEST_NEIGHBOURS}"
             return Check(name, found, f"{found}; {expected}: some processors would draw other pixels")
-    missed = other_int8_constants(model)
+    missed = _other_int8_constants(model)
     if missed or not largest:
         return Check(name, "not known", f"weights in unknown places: {', '.join(missed) or 'none were found'}")
     return Check(name, f"none: neighbouring weights add up to {max(largest)} at most, limit {LARGEST_NEIGHBOURS}", None)
 
 
+# The pixels.
+
+PARITY_IMAGES = 1000
+PARITY_SEED = 2**32 + 2
+"""Parity is measured on latents that calibration has not seen."""
+_EQUAL_PSNR_DB = 100.0
+
+
+def measure_parity(images: NDArray[np.uint8], reference: NDArray[np.uint8]) -> ParityFacts:
+    """Return how far `images` are from `reference`, both uint8 [N, H, W]."""
+    difference = np.abs(images.astype(np.int64) - reference)
+    mean_square = float(np.mean(difference**2))
+    psnr_db = min(_EQUAL_PSNR_DB, 10 * float(np.log10(255**2 / mean_square))) if mean_square else _EQUAL_PSNR_DB
+    return ParityFacts(len(images), round(psnr_db, 2), round(float(difference.mean()), 4), int(difference.max()))
+
+
+def usual_least_psnr_db(preset: Preset, precision: str) -> float:
+    """Return the limit for a file in one of the precisions of `card.PRECISIONS`; only that for int8 depends on the preset."""
+    return {"int8": preset.least_psnr_db, "fp16": 50.0, "fp32": 60.0}[precision]
+
+
 def check_parity(parity: ParityFacts, least_psnr_db: float) -> Check:
-    """Look whether pixels are nearer to torch's than the limit."""
+    """Check that the pixels are as near to torch's as the limit demands."""
     found = f"PSNR {parity.psnr_db:.2f} dB (limit {least_psnr_db:g}) over {parity.images:,} images; mean error "
     found += f"{parity.mean_error:.2f}, largest {parity.largest_error} of 255 grey levels"
     problem = f"pixels differ from torch's: {parity.psnr_db:.2f} dB, expected at least {least_psnr_db:g}"
     return Check("against torch", found, problem if parity.psnr_db < least_psnr_db else None)
 
 
-def check_batches(contents: bytes, feeds: Mapping[str, NDArray[np.generic]], images: NDArray[np.uint8]) -> Check:
-    """Look whether the first SAME_PIXELS_IMAGES images depend on their batch or the number of threads.
+SAME_PIXELS_IMAGES = 64
+_BATCH_SIZES = (1, 16, 64)
+_THREADS = (1, 2)
 
-    `feeds` are the model's inputs by name, at least so many; `images` uint8 [N, H, W] what it drew of them.
+
+def check_same_pixels(contents: bytes, inputs: Mapping[str, NDArray[np.generic]], images: NDArray[np.uint8]) -> Check:
+    """Check that the first SAME_PIXELS_IMAGES images depend neither on their batch nor on the number of threads.
+
+    `inputs` are the model's inputs by name, for at least that many images; `images` uint8 [N, H, W] is what it drew from them.
     """
     name = "same pixels"
     for threads in _THREADS:
@@ -157,7 +169,7 @@ def check_batches(contents: bytes, feeds: Mapping[str, NDArray[np.generic]], ima
         session = onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
         for size in _BATCH_SIZES:
             for start in range(0, SAME_PIXELS_IMAGES, size):
-                batch = {key: values[start : start + size] for key, values in feeds.items()}
+                batch = {key: values[start : start + size] for key, values in inputs.items()}
                 if not np.array_equal(session.run(["images"], batch)[0], images[start : start + size]):
                     problem = f"other pixels from image {start} on in batches of {size}, number of threads: {threads}"
                     return Check(name, "no", problem)
@@ -165,19 +177,11 @@ def check_batches(contents: bytes, feeds: Mapping[str, NDArray[np.generic]], ima
     return Check(name, f"in batches of {sizes}; number of threads: {threads_tried}", None)
 
 
-def check_variety(images: NDArray[np.uint8], class_count: int) -> None:
-    """Raise ExportError if all images, of which the classes come in turn, are the same, or all of a class."""
-    firsts = images[: max(1, class_count)]
+def require_variety(images: NDArray[np.uint8], classes: int) -> None:
+    """Raise ExportError if all images are the same or, where `classes` come in turn, all images of each class."""
+    firsts = images[: max(1, classes)]
     if (images == firsts[np.arange(len(images)) % len(firsts)]).all():
-        of_class = " of a class" if class_count else ""
+        of_class = " of a class" if classes else ""
         raise ExportError(
             f"all images{of_class} among {len(images):,} are the same: the training has collapsed; take another checkpoint"
         )
-
-
-def compare(images: NDArray[np.uint8], reference: NDArray[np.uint8]) -> ParityFacts:
-    """Return how far `images` are from `reference`, both uint8 [N, H, W]."""
-    difference = np.abs(images.astype(np.int64) - reference)
-    mean_square = float(np.mean(difference**2))
-    psnr_db = min(_EQUAL_PSNR_DB, 10 * float(np.log10(255**2 / mean_square))) if mean_square else _EQUAL_PSNR_DB
-    return ParityFacts(len(images), round(psnr_db, 2), round(float(difference.mean()), 4), int(difference.max()))

@@ -9,18 +9,19 @@ from torch.autograd.function import FunctionCtx
 from pocketgan_trainer.networks.conditional import ConditionalGenerator
 
 LEAK = 0.1
-"""What is left of the gradient where a value lies outside the range."""
+"""The share of the gradient that is kept where a value lies outside the range."""
 MARGIN = 0.25
-"""How far outside the range values may be pushed."""
+"""How far values may be pushed outside the range."""
 
 
-class GreyLevels(nn.Module):
+class GreyLevelRounding(nn.Module):
     """Rounds brightness, 0 black to 1 white, to the nearest of 256 grey levels and maps them to -1 to 1; any shape.
 
-    In training as in evaluation, so that the discriminator sees what will be saved, exact zeros included. The gradient is that of
-    no rounding, and outside the range LEAK of it: a value that is clipped can come back, and may settle a little outside, safe
-    from noise. Beyond MARGIN only what pulls inwards is left of it, so that values cannot run away to where a tenth of the
-    gradient is all they ever get. The barrier stands off the range, so that what hovers there is black and not a haze around it.
+    It does so in training too, so that the discriminator sees the images that will be saved, exact zeros included. The gradient
+    ignores the rounding (a straight-through estimator). Outside the range, LEAK of it is kept: a clipped value can come back, or
+    settle a little outside, where noise does not make it visible. Beyond MARGIN, only a gradient that pulls inwards is kept, so
+    that values cannot run away to where they only ever get a tenth of the gradient. MARGIN is well above 0 so that the values
+    that hover there are black, rather than a haze around it.
     """
 
     def forward(self, brightness: Tensor) -> Tensor:
@@ -39,9 +40,9 @@ class _RoundedClip(torch.autograd.Function):
     def backward(context: FunctionCtx, *gradients: Tensor) -> Tensor:
         (brightness,), (gradient,) = context.saved_tensors, gradients  # type: ignore[attr-defined]
         # Descent moves against the gradient.
-        runs_away = ((brightness < -MARGIN) & (gradient > 0)) | ((brightness > 1 + MARGIN) & (gradient < 0))
+        moves_away = ((brightness < -MARGIN) & (gradient > 0)) | ((brightness > 1 + MARGIN) & (gradient < 0))
         is_outside = (brightness < 0) | (brightness > 1)
-        return 2 * torch.where(is_outside, LEAK * gradient, gradient).masked_fill(runs_away, 0)
+        return 2 * torch.where(is_outside, LEAK * gradient, gradient).masked_fill(moves_away, 0)
 
 
 LEAKY_SLOPE = 0.2
@@ -50,8 +51,8 @@ LEAKY_SLOPE = 0.2
 class PocketGenerator(ConditionalGenerator):
     """Draws images of a class: latents float [N, latent_size] and labels int64 [N] to float [N, 1, S, S] in [-1, 1].
 
-    With 0 `classes` it takes latents alone. S is `image_size`, a multiple of 4. `channels` are those of the features at a quarter
-    of it, half of it and all of it, `detail_channels` those of one more layer at full size. Both enlargements are sub-pixel
+    With 0 `classes` it takes latents alone. S is `image_size`, a multiple of 4. `channels` are those of the features at a
+    quarter, half and all of that size, `detail_channels` those of one more layer at full size. Both enlargements are sub-pixel
     convolutions, after W. Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
     Convolutional Neural Network", 2016.
     """
@@ -78,7 +79,7 @@ class PocketGenerator(ConditionalGenerator):
             nn.BatchNorm2d(detail_channels),
             nn.ReLU(),
             nn.Conv2d(detail_channels, 1, 3, padding=1),
-            GreyLevels(),
+            GreyLevelRounding(),
         )
         super().__init__(classes, body)
         # The layout in which a CPU trains these narrow convolutions fastest.
@@ -86,11 +87,11 @@ class PocketGenerator(ConditionalGenerator):
 
 
 class PocketDiscriminator(nn.Module):
-    """Judges images of a class, float [N, 1, S, S] in [-1, 1] with labels int64 [N], and names the class that it sees.
+    """Judges images of a class, float [N, 1, S, S] in [-1, 1] with labels int64 [N], and classifies them.
 
-    With 0 `classes` it judges images alone and names nothing. S is `image_size`.
-    The class enters the verdict as a projection: T. Miyato, M. Koyama, "cGANs with Projection Discriminator", 2018, equation 4.
-    That it also names the class is after A. Odena et al., "Conditional Image Synthesis with Auxiliary Classifier GANs", 2017.
+    With 0 `classes` it judges images alone and does not classify. S is `image_size`. The class enters the logit as a projection:
+    T. Miyato, M. Koyama, "cGANs with Projection Discriminator", 2018, equation 4. The classifier beside it is that of A. Odena
+    et al., "Conditional Image Synthesis with Auxiliary Classifier GANs", 2017.
     """
 
     def __init__(self, classes: int, image_size: int, channels: tuple[int, int, int], features: int) -> None:
@@ -113,9 +114,9 @@ class PocketDiscriminator(nn.Module):
         self.seen_class = nn.Linear(features, classes) if classes else None
 
     def forward(self, images: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Return a logit for each image, float32 [N, 1], above another's if more real; and those of the classes, [N, classes]."""
+        """Return a logit for each image, float32 [N, 1], the higher the more real, and the classifier's logits, [N, classes]."""
         features = self.body(images).float()
-        # Not in bfloat16: the loss looks at small differences of logits.
+        # Not in bfloat16: the loss depends on small differences between logits.
         with torch.autocast(images.device.type, enabled=False):
             if self.of_class is None or self.seen_class is None:
                 return self.realism(features), None

@@ -8,7 +8,7 @@ from torch.autograd.function import FunctionCtx
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from pocketgan_trainer.networks.dropout import UniformDropout
+from pocketgan_trainer.networks.dcgan import UniformDropout
 from pocketgan_trainer.processes import Processes
 
 

@@ -1,15 +1,20 @@
-"""Speed beside a baseline: the arithmetic of the ratio, with a clock that the test moves."""
+"""Comparisons: the arithmetic of speed ratios, with a clock that the test moves, and onnxruntime's own quantizer."""
 
+import logging
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import pytest
+from lively_generators import POCKET_LATENT_SIZE, lively_generator, lively_pocket
 
 from pocketgan.latents import latents
 from pocketgan_trainer.export import comparison
-from pocketgan_trainer.export.comparison import speed_ratios
+from pocketgan_trainer.export.comparison import naive_int8, speed_ratios
 from pocketgan_trainer.export.float_graph import float_graph
-from pocketgan_trainer.export.layers import Dense, Layer, Tanh, ToImage
+from pocketgan_trainer.export.fold import fold
+from pocketgan_trainer.export.layers import Dense, Layer, Tanh, ToImage, model_inputs
+from pocketgan_trainer.export.verify import count_kernels, optimized
 
 
 def test_ratios_are_positive_and_in_order() -> None:
@@ -24,13 +29,13 @@ def test_ratios_are_positive_and_in_order() -> None:
 
 
 class FakeSession:
-    """Takes a set time for each run, on the test's own clock."""
+    """Takes a given time for each run, on the test's own clock."""
 
     def __init__(self, clock: list[float], seconds: list[float]) -> None:
         self._clock = clock
         self._seconds = seconds
 
-    def run(self, outputs: list[str], feeds: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]) -> None:
+    def run(self, outputs: list[str], inputs: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]) -> None:
         """Let time pass: the next entry of the list, or its last again."""
         self._clock[0] += self._seconds.pop(0) if len(self._seconds) > 1 else self._seconds[0]
 
@@ -48,3 +53,24 @@ def test_ratio_is_how_many_times_as_fast_the_model_is(monkeypatch: pytest.Monkey
     ratio, other = speed_ratios(b"model", [b"baseline", b"other"], {"z": np.zeros((1, 4), dtype=np.float32)}, rounds=3)
     assert (ratio.lowest, ratio.median, ratio.highest) == pytest.approx((1.5, 3.0, 5.0))
     assert (other.lowest, other.median, other.highest) == pytest.approx((0.5, 0.5, 0.5))
+
+
+def test_quantize_static_leaves_transposed_convolutions_in_floating_point() -> None:
+    model = float_graph(fold(lively_generator("dcgan")), 100, np.float32)
+    contents = naive_int8(model, model_inputs(100, 0, 0, 4))
+    assert len(contents) < 0.5 * len(model.SerializeToString())
+    kernels = count_kernels(optimized(contents))
+    assert kernels.integer > 0
+    assert kernels.floating_point.count("ConvTranspose") == 3
+
+
+def test_quantize_static_quantizes_a_model_with_classes_and_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    model = float_graph(fold(lively_pocket()), POCKET_LATENT_SIZE, np.float32)
+    before = onnx.ModelProto.FromString(model.SerializeToString())
+    with caplog.at_level(logging.WARNING):
+        contents = naive_int8(model, model_inputs(POCKET_LATENT_SIZE, 10, 0, 4))
+    assert count_kernels(optimized(contents)).integer > 0
+    assert model == before
+    assert not caplog.records
+    logging.getLogger().warning("logged again")
+    assert [record.message for record in caplog.records] == ["logged again"]

@@ -1,4 +1,4 @@
-"""A notepad for one ONNX graph: nodes and constants, with names that tell where they belong."""
+"""Builds one ONNX graph: nodes and constants whose names show which layer they belong to."""
 
 from collections.abc import Sequence
 
@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.grids import Grid
+from pocketgan_trainer.export.calibration import Quantization
 
 OPSET, IR_VERSION = 17, 8
-"""Old enough for onnxruntime on boards that are not updated any more."""
+"""Old enough for onnxruntime on boards that are no longer updated."""
 
 
-class GraphNotes:
-    """Collects the parts of a graph; each method adds something and returns the name of the tensor that comes out."""
+class GraphBuilder:
+    """Collects the parts of a graph. Each method adds nodes or constants and returns the name of the resulting tensor."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
-        self._grids: dict[Grid, tuple[str, str]] = {}
+        self._quantizations: dict[Quantization, tuple[str, str]] = {}
         self._names: set[str] = set()
 
     def constant(self, name: str, values: NDArray[np.generic]) -> str:
@@ -30,7 +30,7 @@ class GraphNotes:
         return name
 
     def node(self, operator: str, name: str, *inputs: str, **attributes: int | float | str | list[int]) -> str:
-        """Add a node of the standard operator set with one output, which bears the node's name; keywords are its attributes.
+        """Add a node of the standard operator set with one output, called `name`; keywords are the node's attributes.
 
         Raises ExportError if the name is taken.
         """
@@ -48,35 +48,31 @@ class GraphNotes:
         """Add a permutation of the axes."""
         return self.node("Transpose", name, tensor, perm=order)
 
-    def store(self, name: str, tensor: str, grid: Grid) -> str:
-        """Add the step from numbers to integers of `grid`."""
-        return self.node("QuantizeLinear", name, tensor, *self._grid(grid))
+    def quantize(self, name: str, tensor: str, quantization: Quantization) -> str:
+        """Add the step from numbers to uint8."""
+        return self.node("QuantizeLinear", name, tensor, *self._parameters(quantization))
 
-    def load(self, name: str, tensor: str, grid: Grid) -> str:
-        """Add the step from integers of `grid` to numbers."""
-        return self.node("DequantizeLinear", name, tensor, *self._grid(grid))
+    def dequantize(self, name: str, tensor: str, quantization: Quantization) -> str:
+        """Add the step from uint8 to numbers."""
+        return self.node("DequantizeLinear", name, tensor, *self._parameters(quantization))
 
-    def load_weights(self, name: str, values: NDArray[np.generic], scales: NDArray[np.float32]) -> str:
-        """Add constant integers as numbers, see `load_channels`."""
-        return self.load_channels(name, self.constant(f"{name}.integers", values), len(values), scales)
+    def dequantize_rows(self, name: str, integers: str, rows: int, scales: NDArray[np.float32]) -> str:
+        """Add the step from integers [rows, ...] to numbers, in which row r has scale r modulo the number of scales.
 
-    def load_channels(self, name: str, integers: str, entries: int, scales: NDArray[np.float32]) -> str:
-        """Add the step from integers to numbers, of which entry r of the first axis has scale r modulo the number of scales.
-
-        If there are more `entries` than scales, the repetition is left to whoever loads the model, to keep the file small.
+        If there are fewer scales than rows, a Tile node repeats them, to keep the file small.
         """
         scale = self.constant(f"{name}.scale", scales)
-        if entries > len(scales):
-            repeats = self.constant(f"{name}.repeats", np.asarray([entries // len(scales)], dtype=np.int64))
+        if rows > len(scales):
+            repeats = self.constant(f"{name}.repeats", np.asarray([rows // len(scales)], dtype=np.int64))
             scale = self.node("Tile", f"{name}.scales", scale, repeats)
-        # Without a zero point: that is 0, as ONNX says.
+        # Without a zero point, which ONNX then takes as 0.
         return self.node("DequantizeLinear", name, integers, scale, axis=0)
 
     def model(self, latent_size: int, height: int, width: int, takes_label: bool = False) -> onnx.ModelProto:
         """Return the model with input `z` float32 [N, latent_size] and output `images` uint8 [N, height, width], N at least 1.
 
-        If it `takes_label`, there is the input `label` int64 [N] too. Nodes that use and make tensors of these names must have
-        been added.
+        If it `takes_label`, there is an input `label` int64 [N] too. The nodes that read and write tensors of these names must
+        have been added.
         """
         inputs = [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", latent_size])]
         if takes_label:
@@ -97,12 +93,12 @@ class GraphNotes:
             raise ExportError(f"cannot export: two tensors would be called {name}; report this with the layers")
         self._names.add(name)
 
-    def _grid(self, grid: Grid) -> tuple[str, str]:
-        """Return the names of a grid's scale and zero point, which are added once."""
-        if grid not in self._grids:
-            name = f"grid{len(self._grids)}"
-            self._grids[grid] = (
-                self.constant(f"{name}.scale", np.asarray(grid.scale, dtype=np.float32)),
-                self.constant(f"{name}.zero_point", np.asarray(grid.zero_point, dtype=np.uint8)),
+    def _parameters(self, quantization: Quantization) -> tuple[str, str]:
+        """Return the names of a quantization's scale and zero point, which are added once."""
+        if quantization not in self._quantizations:
+            name = f"grid{len(self._quantizations)}"
+            self._quantizations[quantization] = (
+                self.constant(f"{name}.scale", np.asarray(quantization.scale, dtype=np.float32)),
+                self.constant(f"{name}.zero_point", np.asarray(quantization.zero_point, dtype=np.uint8)),
             )
-        return self._grids[grid]
+        return self._quantizations[quantization]

@@ -1,4 +1,4 @@
-"""What an export tells: every figure in words and as JSON, and warnings where something is wrong or does not pay."""
+"""The report of an export: every figure in a table and as JSON, and warnings of problems and of slow files."""
 
 import json
 from dataclasses import replace
@@ -8,9 +8,8 @@ import pytest
 
 from pocketgan.model.card import ModelCard, ParityFacts, TrainingFacts
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.comparison import Comparison, SpeedRatio
-from pocketgan_trainer.export.exporter import ExportReport
-from pocketgan_trainer.export.report import refusal_json, report_json, report_rows, warnings
+from pocketgan_trainer.export.comparison import Baseline, SpeedRatio
+from pocketgan_trainer.export.exporter import ExportReport, refusal_json, report_json, report_rows, report_warnings
 from pocketgan_trainer.export.verify import Check, RefusedExportError
 
 FINE = Check("kernels", "5 integer", None)
@@ -37,15 +36,15 @@ REPORT = ExportReport(
     float_size_bytes=100_000,
     sha256="cd" * 32,
     checks=(FINE, WRONG),
-    comparisons={
-        "float32": Comparison(100_000, 88.123, SpeedRatio(3.456, 3.001, 4.0)),
-        "quantize_static": Comparison(270, 31.0, SpeedRatio(0.9996, 0.9, 1.1)),
+    baselines={
+        "float32": Baseline(100_000, 88.123, SpeedRatio(3.456, 3.001, 4.0)),
+        "quantize_static": Baseline(270, 31.0, SpeedRatio(0.9996, 0.9, 1.1)),
     },
     card=CARD,
 )
 
 
-def test_rows_tell_the_size_what_each_check_found_and_what_other_files_are() -> None:
+def test_rows_show_the_size_each_check_and_the_baselines() -> None:
     assert report_rows(REPORT) == [
         ("size", "25,000 bytes, 25% of float32"),
         ("kernels", "5 integer"),
@@ -58,8 +57,8 @@ def test_rows_tell_the_size_what_each_check_found_and_what_other_files_are() -> 
     ]
 
 
-def test_what_is_wrong_and_what_is_slower_is_warned_of() -> None:
-    assert warnings(REPORT) == [
+def test_warnings_name_problems_and_slower_files() -> None:
+    assert report_warnings(REPORT) == [
         "pixels differ",
         "this int8 file is slower than quantize_static here: 1.000 times as fast (0.90 to 1.10)",
     ]
@@ -67,23 +66,23 @@ def test_what_is_wrong_and_what_is_slower_is_warned_of() -> None:
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 def test_a_float_file_may_be_slower(precision: str) -> None:
-    assert warnings(replace(REPORT, checks=(FINE,), card=replace(CARD, precision=precision))) == []
+    assert report_warnings(replace(REPORT, checks=(FINE,), card=replace(CARD, precision=precision))) == []
 
 
-def test_json_holds_all_of_it() -> None:
-    told = json.loads(report_json(REPORT))
-    assert told["written"] is True
-    assert Path(told["path"]).is_absolute()
-    assert (told["size_bytes"], told["float_size_bytes"], told["sha256"]) == (25_000, 100_000, "cd" * 32)
-    assert told["checks"][1] == {"name": "against torch", "found": "PSNR 12 dB", "problem": "pixels differ"}
-    assert told["comparisons"]["quantize_static"]["speed"] == {"median": 0.9996, "lowest": 0.9, "highest": 1.1}
-    assert told["warnings"] == warnings(REPORT)
-    assert ModelCard.from_json(json.dumps(told["card"])) == CARD
+def test_json_holds_every_figure() -> None:
+    found = json.loads(report_json(REPORT))
+    assert found["written"] is True
+    assert Path(found["path"]).is_absolute()
+    assert (found["size_bytes"], found["float_size_bytes"], found["sha256"]) == (25_000, 100_000, "cd" * 32)
+    assert found["checks"][1] == {"name": "against torch", "found": "PSNR 12 dB", "problem": "pixels differ"}
+    assert found["comparisons"]["quantize_static"]["speed"] == {"median": 0.9996, "lowest": 0.9, "highest": 1.1}
+    assert found["warnings"] == report_warnings(REPORT)
+    assert ModelCard.from_json(json.dumps(found["card"])) == CARD
 
 
-def test_json_of_a_refusal_holds_what_was_found() -> None:
-    told = json.loads(refusal_json(RefusedExportError([FINE, WRONG])))
-    assert told == {
+def test_json_of_a_refusal_holds_the_checks() -> None:
+    found = json.loads(refusal_json(RefusedExportError([FINE, WRONG])))
+    assert found == {
         "written": False,
         "error": "pixels differ. Nothing was written; take another checkpoint, or force it (gan-export --force)",
         "checks": [
@@ -93,7 +92,7 @@ def test_json_of_a_refusal_holds_what_was_found() -> None:
     }
 
 
-def test_json_of_an_export_that_did_not_come_to_its_checks_tells_why() -> None:
+def test_json_of_an_export_that_failed_before_its_checks_holds_the_error() -> None:
     assert json.loads(refusal_json(ExportError("the training has collapsed"))) == {
         "written": False,
         "error": "the training has collapsed",

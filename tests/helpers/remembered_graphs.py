@@ -1,0 +1,29 @@
+"""Exports that build each graph once: tests of what follows the building need not wait for it again."""
+
+import pickle
+from collections.abc import Callable
+
+import onnx
+
+from pocketgan_trainer.export import comparison, exporter
+from pocketgan_trainer.export.exporter import build_graph
+from pocketgan_trainer.export.layers import Layer
+
+_GRAPHS: dict[bytes, bytes] = {}
+
+
+def _remembered(layers: list[Layer], latent_size: int, precision: str) -> onnx.ModelProto:
+    key = pickle.dumps((layers, latent_size, precision))
+    if key not in _GRAPHS:
+        _GRAPHS[key] = build_graph(layers, latent_size, precision).SerializeToString(deterministic=True)
+    return onnx.load_from_string(_GRAPHS[key])
+
+
+def remember_graphs(set_attribute: Callable[[object, str, object], None]) -> None:
+    """Let `exporter.export` build the graph of the same layers only once, and measure the speed only briefly.
+
+    `set_attribute` is that of pytest's monkeypatch.
+    """
+    set_attribute(exporter, "build_graph", _remembered)
+    set_attribute(comparison, "_ROUNDS", 1)
+    set_attribute(comparison, "_ROUND_SECONDS", 0.001)
