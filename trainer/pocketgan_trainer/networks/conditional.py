@@ -1,11 +1,11 @@
-"""A generator of which a class can be asked: a chain of layers that takes the class beside the latent."""
+"""A generator that is conditioned on a class: a chain of layers whose input is the latent and the class."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 ONE_HOT_VALUE = 2.0
-"""The input for the asked class; the inputs for the other classes are 0."""
+"""The input that marks the class; those of the other classes are 0."""
 
 
 class ConditionalGenerator(nn.Module):
@@ -22,7 +22,7 @@ class ConditionalGenerator(nn.Module):
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """Return one image for each latent and, with classes, its label int64 [N]."""
         if label is not None:
-            asked = functional.one_hot(label, self.classes).to(latent.dtype) * ONE_HOT_VALUE
-            latent = torch.cat([latent, asked], dim=1)
+            one_hot = functional.one_hot(label, self.classes).to(latent.dtype) * ONE_HOT_VALUE
+            latent = torch.cat([latent, one_hot], dim=1)
         images: Tensor = self.body(latent)
         return images
