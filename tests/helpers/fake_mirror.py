@@ -13,10 +13,8 @@ class FakeMirror:
     def __init__(self, contents: bytes, *answers: "Answer") -> None:
         self.contents = contents
         self.answers = list(answers or (serve,))
-        self.ranges: list[str | None] = []
-        """The Range header of each request."""
         self.paths: list[str] = []
-        self.bytes_sent = 0
+        """Of each request."""
         self.released = threading.Event()
         """Ends every stall."""
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -54,7 +52,6 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         mirror = self.server.mirror
         mirror.paths.append(self.path)
-        mirror.ranges.append(self.headers.get("Range"))
         answer = mirror.answers.pop(0) if len(mirror.answers) > 1 else mirror.answers[0]
         answer(self, mirror)
 
@@ -68,54 +65,38 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def send(self, body: bytes) -> None:
-        # Counted first: the client may be done before this thread runs again.
-        self.server.mirror.bytes_sent += len(body)
         self.wfile.write(body)
 
 
 Answer: TypeAlias = Callable[[_Handler, FakeMirror], None]
 
 
-def _offset(handler: _Handler) -> int:
-    value = handler.headers.get("Range")
-    return int(value.removeprefix("bytes=").removesuffix("-")) if value else 0
-
-
-def _begin_from_offset(handler: _Handler, mirror: FakeMirror) -> bytes:
+def _begin(handler: _Handler, mirror: FakeMirror) -> bytes:
     """Send the header that a well-behaved server sends, and return the body that it promises."""
-    offset, size = _offset(handler), len(mirror.contents)
-    if offset:
-        handler.begin(206, Content_Length=size - offset, Content_Range=f"bytes {offset}-{size - 1}/{size}")
-    else:
-        handler.begin(200, Content_Length=size)
-    return mirror.contents[offset:]
+    handler.begin(200, Content_Length=len(mirror.contents))
+    return mirror.contents
 
 
 def serve(handler: _Handler, mirror: FakeMirror) -> None:
-    handler.send(_begin_from_offset(handler, mirror))
+    handler.send(_begin(handler, mirror))
 
 
 def break_off(handler: _Handler, mirror: FakeMirror) -> None:
     """Promise the whole, send half of it, hang up."""
-    body = _begin_from_offset(handler, mirror)
+    body = _begin(handler, mirror)
     handler.send(body[: len(body) // 2])
 
 
 def stall(handler: _Handler, mirror: FakeMirror) -> None:
     """Promise the whole, send half of it, then nothing while the connection stays open."""
-    body = _begin_from_offset(handler, mirror)
+    body = _begin(handler, mirror)
     handler.send(body[: len(body) // 2])
     mirror.released.wait(10)
 
 
-def ignore_range(handler: _Handler, mirror: FakeMirror) -> None:
-    handler.begin(200, Content_Length=len(mirror.contents))
-    handler.send(mirror.contents)
-
-
-def serve_another_range(handler: _Handler, mirror: FakeMirror) -> None:
-    size = len(mirror.contents)
-    handler.begin(206, Content_Length=size, Content_Range=f"bytes 0-{size - 1}/{size}")
+def serve_marked_as_gzip(handler: _Handler, mirror: FakeMirror) -> None:
+    """Say of a .gz file, as some servers do, that it is encoded by gzip."""
+    handler.begin(200, Content_Length=len(mirror.contents), Content_Encoding="gzip")
     handler.send(mirror.contents)
 
 
@@ -143,7 +124,7 @@ def answer_status(status: int) -> Answer:
 
 def serve_slowly(seconds: float) -> Answer:
     def answer(handler: _Handler, mirror: FakeMirror) -> None:
-        body = _begin_from_offset(handler, mirror)
+        body = _begin(handler, mirror)
         mirror.released.wait(seconds)
         handler.send(body)
 

@@ -24,11 +24,13 @@ _Value = TypeVar("_Value")
 
 LARGEST_LABEL = 2**31 - 1
 """Labels of classes go from 0 to this: so they fit into an int32."""
+MOST_CLASSES = 1000
+LONGEST_CLASS = 32
+"""In characters, of the name of a class."""
 
 _LONGEST_TEXT = 2**18
 _LARGEST_LATENT = 4096
 _LARGEST_IMAGE = 1024
-_MOST_CLASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -109,17 +111,9 @@ class ModelCard:
         _check(0 < self.latent_step <= 1, "latent_step", self.latent_step, "above 0, at most 1")
         for name, size in (("image_height", self.image_height), ("image_width", self.image_width)):
             _check(1 <= size <= _LARGEST_IMAGE, name, size, f"1 to {_LARGEST_IMAGE}")
-        _check(len(self.classes) <= _MOST_CLASSES, "classes", len(self.classes), f"at most {_MOST_CLASSES}")
-        _check(len(set(self.classes)) == len(self.classes), "classes", list(self.classes), "different names")
-        for name in self.classes:
-            # They become parts of file names.
-            _check(name.isascii() and name.isalnum() and len(name) <= 32, "classes", name, "1 to 32 ASCII letters and digits")
         _check(self.precision in PRECISIONS, "precision", self.precision, "one of " + ", ".join(PRECISIONS))
-        if self.class_labels is not None:
-            is_sound = len(set(self.class_labels)) == len(self.class_labels) == len(self.classes)
-            is_sound = is_sound and all(0 <= label <= LARGEST_LABEL for label in self.class_labels)
-            expected = f"a different whole number for each class, 0 to {LARGEST_LABEL}"
-            _check(is_sound, "class_labels", list(self.class_labels), expected)
+        if (fault := fault_in_classes(self.classes, self.class_labels)) is not None:
+            _check(False, *fault)
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -182,6 +176,25 @@ class ModelCard:
             licence=_read(values, "licence", str),
             class_labels=_read_class_labels(values),
         )
+
+
+def fault_in_classes(names: Sequence[str], labels: Sequence[int] | None) -> tuple[str, object, str] | None:
+    """Return why no model may have classes of these names, with these labels where they are known; None if it may.
+
+    That is the field of the card, what was found in it, and what is expected.
+    """
+    if len(names) > MOST_CLASSES:
+        return "classes", len(names), f"at most {MOST_CLASSES}"
+    if len(set(names)) < len(names):
+        return "classes", list(names), "different names"
+    for name in names:
+        # They become parts of file names.
+        if not (name.isascii() and name.isalnum() and len(name) <= LONGEST_CLASS):
+            return "classes", name, f"1 to {LONGEST_CLASS} ASCII letters and digits"
+    if labels is None:
+        return None
+    is_sound = len(set(labels)) == len(labels) == len(names) and all(0 <= label <= LARGEST_LABEL for label in labels)
+    return None if is_sound else ("class_labels", list(labels), f"a different whole number for each class, 0 to {LARGEST_LABEL}")
 
 
 def labels_in_names(names: Sequence[str]) -> tuple[int, ...] | None:

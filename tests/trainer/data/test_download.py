@@ -13,9 +13,8 @@ from fake_mirror import (
     answer_status,
     break_off,
     hang_up,
-    ignore_range,
     serve,
-    serve_another_range,
+    serve_marked_as_gzip,
     serve_other_bytes,
     serve_slowly,
     serve_without_length,
@@ -23,12 +22,16 @@ from fake_mirror import (
 )
 
 from pocketgan_trainer.data import download as download_module
-from pocketgan_trainer.data.download import Patience, download
+from pocketgan_trainer.data.download import download
 from pocketgan_trainer.errors import DownloadError
 
 CONTENTS = random.Random(1).randbytes(300_000)
 DIGEST = hashlib.sha256(CONTENTS).hexdigest()
-HASTE = Patience(attempts=3, pause_seconds=0.0, timeout_seconds=10.0)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download_module, "PAUSE_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -36,21 +39,14 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "cache" / "digits.gz"
 
 
-@pytest.fixture
-def part(target: Path) -> Path:
-    """Where the unfinished download lies; its folder exists."""
-    target.parent.mkdir()
-    return target.with_name("digits.gz.part")
-
-
 def names_beside(target: Path) -> list[str]:
     return sorted(path.name for path in target.parent.iterdir() if path.name != ".lock")
 
 
-def refusal(urls: list[str], target: Path, patience: Patience = HASTE) -> str:
+def refusal(urls: list[str], target: Path) -> str:
     """Return the one line with which the download fails; nothing may lie at the target then."""
     with pytest.raises(DownloadError) as caught:
-        download(urls, target, DIGEST, patience)
+        download(urls, target, DIGEST)
     assert not target.exists()
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -58,99 +54,56 @@ def refusal(urls: list[str], target: Path, patience: Patience = HASTE) -> str:
 
 def test_a_file_arrives_whole_and_alone(target: Path) -> None:
     with FakeMirror(CONTENTS) as mirror:
-        download([mirror.url], target, DIGEST, HASTE)
+        download([mirror.url], target, DIGEST)
     assert target.read_bytes() == CONTENTS
     assert names_beside(target) == ["digits.gz"]
-    assert mirror.ranges == [None]
+    assert len(mirror.paths) == 1
 
 
-def test_a_file_that_is_there_is_not_fetched_again(target: Path, part: Path, closed_port_url: str) -> None:
+def test_a_file_that_is_there_is_not_fetched_again(target: Path, closed_port_url: str) -> None:
+    target.parent.mkdir()
     target.write_bytes(CONTENTS)
-    download([closed_port_url], target, DIGEST, HASTE)
+    download([closed_port_url], target, DIGEST)
     assert target.read_bytes() == CONTENTS
 
 
-def test_a_broken_connection_is_resumed_where_it_broke(target: Path) -> None:
-    with FakeMirror(CONTENTS, break_off, serve) as mirror:
-        download([mirror.url], target, DIGEST, HASTE)
-    assert target.read_bytes() == CONTENTS
-    assert mirror.ranges == [None, "bytes=150000-"]
-    assert mirror.bytes_sent == len(CONTENTS)
-
-
-def test_a_connection_that_falls_silent_is_resumed(target: Path) -> None:
-    with FakeMirror(CONTENTS, stall, serve) as mirror:
-        download([mirror.url], target, DIGEST, Patience(attempts=5, pause_seconds=0.0, timeout_seconds=0.5))
-    assert target.read_bytes() == CONTENTS
-    assert mirror.ranges[:2] == [None, "bytes=150000-"]
-
-
-def test_another_mirror_resumes_what_the_first_left(target: Path) -> None:
-    with FakeMirror(CONTENTS, break_off, answer_status(404)) as first, FakeMirror(CONTENTS) as second:
-        download([first.url, second.url], target, DIGEST, HASTE)
-    assert target.read_bytes() == CONTENTS
-    assert second.ranges == ["bytes=150000-"]
-
-
-def test_a_later_run_resumes_what_an_earlier_one_left(target: Path) -> None:
-    with FakeMirror(CONTENTS, break_off) as mirror:
-        message = refusal([mirror.url], target, Patience(attempts=1))
-    assert "the connection broke off after 150000 of 300000 bytes" in message
-    assert names_beside(target) == ["digits.gz.part"]
-    with FakeMirror(CONTENTS) as mirror:
-        download([mirror.url], target, DIGEST, HASTE)
-    assert target.read_bytes() == CONTENTS
-    assert mirror.ranges == ["bytes=150000-"]
-
-
-def test_a_server_that_ignores_the_range_is_taken_from_its_start(target: Path) -> None:
-    with FakeMirror(CONTENTS, break_off, ignore_range) as mirror:
-        download([mirror.url], target, DIGEST, HASTE)
-    assert target.read_bytes() == CONTENTS
-    assert mirror.ranges == [None, "bytes=150000-"]
-
-
-def test_a_server_that_sends_another_range_is_asked_afresh(target: Path) -> None:
-    with FakeMirror(CONTENTS, break_off, serve_another_range, serve) as mirror:
-        download([mirror.url], target, DIGEST, HASTE)
-    assert target.read_bytes() == CONTENTS
-    assert mirror.ranges == [None, "bytes=150000-", None]
-
-
-def test_a_part_that_is_too_long_is_dropped_after_a_416(target: Path, part: Path) -> None:
-    part.write_bytes(CONTENTS + b"more")
-    with FakeMirror(CONTENTS, answer_status(416), serve) as mirror:
-        download([mirror.url], target, DIGEST, HASTE)
-    assert target.read_bytes() == CONTENTS
-    assert mirror.ranges == ["bytes=300004-", None]
-
-
-def test_a_whole_part_needs_no_server(target: Path, part: Path, closed_port_url: str) -> None:
-    part.write_bytes(CONTENTS)
-    download([closed_port_url], target, DIGEST, HASTE)
+@pytest.mark.parametrize(
+    "failure",
+    [break_off, answer_status(503), answer_status(429), hang_up],
+    ids=["broken off", "503", "429", "hang up"],
+)
+def test_a_failure_that_may_pass_is_tried_again(target: Path, failure: Answer) -> None:
+    with FakeMirror(CONTENTS, failure, failure, serve) as mirror:
+        download([mirror.url], target, DIGEST)
     assert target.read_bytes() == CONTENTS
     assert names_beside(target) == ["digits.gz"]
 
 
-def test_a_part_of_something_else_is_dropped_and_the_same_mirror_asked_again(target: Path, part: Path) -> None:
-    part.write_bytes(b"<html>")
-    with FakeMirror(CONTENTS) as mirror:
-        download([mirror.url], target, DIGEST, HASTE)
+def test_a_connection_that_falls_silent_is_tried_again(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download_module, "TIMEOUT_SECONDS", 0.3)
+    with FakeMirror(CONTENTS, stall, serve) as mirror:
+        download([mirror.url], target, DIGEST)
     assert target.read_bytes() == CONTENTS
-    assert mirror.ranges == ["bytes=6-", None]
 
 
-def test_a_body_of_unsaid_length_is_taken(target: Path) -> None:
-    with FakeMirror(CONTENTS, serve_without_length) as mirror:
-        download([mirror.url], target, DIGEST, HASTE)
+def test_a_connection_that_always_breaks_off_leaves_nothing_behind(target: Path) -> None:
+    with FakeMirror(CONTENTS, break_off) as mirror:
+        assert "the connection broke off after 150000 of 300000 bytes, at attempt 3" in refusal([mirror.url], target)
+    assert names_beside(target) == []
+
+
+@pytest.mark.parametrize("answer", [serve_without_length, serve_marked_as_gzip])
+def test_the_very_bytes_of_the_body_are_taken(target: Path, answer: Answer) -> None:
+    with FakeMirror(CONTENTS, answer) as mirror:
+        download([mirror.url], target, DIGEST)
     assert target.read_bytes() == CONTENTS
 
 
 def test_wrong_bytes_are_deleted_and_the_next_mirror_is_used(target: Path) -> None:
     with FakeMirror(CONTENTS, serve_other_bytes) as first, FakeMirror(CONTENTS) as second:
-        download([first.url, second.url], target, DIGEST, HASTE)
+        download([first.url, second.url], target, DIGEST)
     assert target.read_bytes() == CONTENTS
-    assert first.ranges == second.ranges == [None]
+    assert len(first.paths) == len(second.paths) == 1
 
 
 def test_wrong_bytes_everywhere_leave_nothing_behind(target: Path) -> None:
@@ -172,20 +125,13 @@ def test_a_404_everywhere_names_each_mirror_after_one_attempt(target: Path) -> N
         message = refusal([first.url, second.url], target)
     assert f"{first.url}: HTTP 404 Not Found; {second.url}: HTTP 404 Not Found" in message
     assert "fetch digits.gz by hand and give the folder that holds it with --data DIR" in message
-    assert first.ranges == second.ranges == [None]
-
-
-@pytest.mark.parametrize("failure", [answer_status(503), answer_status(429), hang_up], ids=["503", "429", "hang up"])
-def test_a_failure_that_may_pass_is_tried_again(target: Path, failure: Answer) -> None:
-    with FakeMirror(CONTENTS, failure, failure, serve) as mirror:
-        download([mirror.url], target, DIGEST, HASTE)
-    assert target.read_bytes() == CONTENTS
+    assert len(first.paths) == len(second.paths) == 1
 
 
 def test_a_failure_that_does_not_pass_says_how_often_it_was_tried(target: Path) -> None:
     with FakeMirror(CONTENTS, answer_status(503)) as mirror:
         assert "HTTP 503 Service Unavailable, at attempt 3" in refusal([mirror.url], target)
-    assert len(mirror.ranges) == 3
+    assert len(mirror.paths) == 3
 
 
 def test_a_server_that_is_down_is_said_to_refuse_connections(target: Path, closed_port_url: str) -> None:
@@ -197,7 +143,9 @@ def test_a_server_that_is_down_is_said_to_refuse_connections(target: Path, close
 def test_pauses_double_from_attempt_to_attempt(target: Path, closed_port_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     monkeypatch.setattr("time.sleep", pauses.append)
-    refusal([closed_port_url], target, Patience(attempts=4, pause_seconds=0.5))
+    monkeypatch.setattr(download_module, "PAUSE_SECONDS", 0.5)
+    monkeypatch.setattr(download_module, "ATTEMPTS", 4)
+    refusal([closed_port_url], target)
     assert pauses == [0.5, 1.0, 2.0]
 
 
@@ -209,18 +157,18 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, closed_port_url: 
 
 def test_two_downloads_at_once_fetch_the_file_once(target: Path) -> None:
     with FakeMirror(CONTENTS, serve_slowly(0.2)) as mirror:
-        threads = [threading.Thread(target=download, args=([mirror.url], target, DIGEST, HASTE)) for _ in range(3)]
+        threads = [threading.Thread(target=download, args=([mirror.url], target, DIGEST)) for _ in range(3)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
     assert target.read_bytes() == CONTENTS
-    assert mirror.ranges == [None]
+    assert len(mirror.paths) == 1
 
 
 def test_nothing_is_said_where_stderr_is_no_terminal(target: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with FakeMirror(CONTENTS) as mirror:
-        download([mirror.url], target, DIGEST, HASTE)
+        download([mirror.url], target, DIGEST)
     assert capfd.readouterr() == ("", "")
 
 
@@ -235,6 +183,6 @@ def test_a_terminal_gets_a_progress_bar_on_stderr(
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", terminal)
     with FakeMirror(CONTENTS) as mirror:
-        download([mirror.url], target, DIGEST, HASTE)
+        download([mirror.url], target, DIGEST)
     assert "digits.gz" in terminal.getvalue()
     assert capfd.readouterr().out == ""

@@ -1,18 +1,20 @@
-"""Pictures of any size in the one size of the network."""
+"""Pictures of any size in the one size of the network, as they are or laid out like MNIST's digits."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pytest
-from image_data import different_images
+from image_data import different_images, write_pictures
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.fitting import border_brightness, fit_pictures
-from pocketgan_trainer.data.source import ImageSource, PictureKind
+from pocketgan_trainer.data.fitting import border_brightness, fit_pictures, lay_out_like_mnist
+from pocketgan_trainer.data.images import load_training_images
+from pocketgan_trainer.data.source import ImageSource, NamedClasses, PictureKind
 
 
 def source(pictures: Iterable[NDArray[np.uint8]], count: int) -> ImageSource:
-    return ImageSource(name="own", classes=(), labels=None, kinds={PictureKind(1, 1, "grey"): count}, pictures=pictures)
+    return ImageSource("own", NamedClasses(), {PictureKind(1, 1, "grey"): count}, pictures)
 
 
 def fit_one(picture: NDArray[np.uint8], size: int = 28) -> NDArray[np.uint8]:
@@ -26,8 +28,7 @@ def test_images_of_the_size_are_not_copied() -> None:
     assert fit_pictures(source(images, 5), 28, like_mnist=False).images is images
 
 
-@pytest.mark.parametrize("size", [28, 32])
-@pytest.mark.parametrize("shape", [(56, 28), (28, 56), (300, 150), (150, 300), (10, 5), (5, 10)])
+@pytest.mark.parametrize(("shape", "size"), [((56, 28), 28), ((150, 300), 28), ((10, 5), 28), ((300, 150), 32), ((5, 10), 32)])
 def test_proportions_are_kept_and_black_is_added_on_both_sides(shape: tuple[int, int], size: int) -> None:
     picture = np.full(shape, 100, np.uint8)
     fitted = fit_one(picture, size)
@@ -71,3 +72,104 @@ def test_bright_borders_are_counted() -> None:
     images[1:] = 200
     assert fit_pictures(source(images, 3), 28, like_mnist=False).dark_on_white == 2
     assert fit_pictures(source(images, 3), 32, like_mnist=False).dark_on_white == 2
+
+
+def centre_of_mass(image: NDArray[np.uint8]) -> tuple[float, float]:
+    mass = image.astype(float)
+    places = np.arange(len(image))
+    return float(mass.sum(axis=1) @ places / mass.sum()), float(mass.sum(axis=0) @ places / mass.sum())
+
+
+def box(image: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return height and width of what is not black."""
+    rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+    return rows[-1].item() - rows[0].item() + 1, columns[-1].item() - columns[0].item() + 1
+
+
+def seven(height: int, width: int, top: int, left: int) -> NDArray[np.uint8]:
+    """Return a seven of 60x40 pixels, white on black, with its corner at (top, left)."""
+    picture = np.zeros((height, width), np.uint8)
+    picture[top : top + 8, left : left + 40] = 255
+    for row in range(60):
+        middle = left + 36 - row // 2
+        picture[top + row, middle - 4 : middle + 4] = 255
+    return picture
+
+
+def on_white(digits: NDArray[np.uint8], scale: int, random: np.random.Generator) -> NDArray[np.uint8]:
+    """Return MNIST's digits enlarged, somewhere on a larger white canvas, in black."""
+    canvases = np.full((len(digits), 150, 120), 255, np.uint8)
+    for canvas, digit in zip(canvases, digits, strict=True):
+        enlarged = digit.repeat(scale, axis=0).repeat(scale, axis=1)
+        top, left = random.integers(150 - len(enlarged)), random.integers(120 - len(enlarged))
+        canvas[top : top + len(enlarged), left : left + len(enlarged)] -= enlarged
+    return canvases
+
+
+@pytest.mark.parametrize(("size", "longer", "top", "left"), [(28, 20, 2, 3), (28, 20, 70, 20), (32, 23, 35, 100)])
+def test_a_digit_anywhere_is_scaled_into_the_box_and_centred_by_its_mass(size: int, longer: int, top: int, left: int) -> None:
+    laid_out = lay_out_like_mnist(seven(140, 150, top, left), size)
+    assert laid_out.shape == (size, size)
+    assert laid_out.dtype == np.uint8
+    assert laid_out.max() == 255
+    assert box(laid_out)[0] == longer
+    assert abs(box(laid_out)[1] - longer * 40 / 60) <= 1
+    assert centre_of_mass(laid_out) == pytest.approx((size / 2, size / 2), abs=0.5)
+
+
+def test_paper_that_is_not_quite_white_becomes_black_and_weak_ink_strong() -> None:
+    random = np.random.default_rng(0)
+    clean = seven(140, 150, 70, 20)
+    scanned = (20 + random.normal(0, 4, clean.shape) + clean * 0.5).clip(0, 255).astype(np.uint8)
+    difference = np.abs(lay_out_like_mnist(scanned, 28).astype(int) - lay_out_like_mnist(clean, 28))
+    assert difference.mean() < 3
+
+
+def test_ink_that_touches_the_border_is_still_ink() -> None:
+    clean = seven(140, 150, 70, 20)
+    cropped = clean[70:130, 20:60]
+    np.testing.assert_array_equal(lay_out_like_mnist(cropped, 28), lay_out_like_mnist(clean, 28))
+
+
+def test_a_thin_line_is_not_lost() -> None:
+    picture = np.zeros((400, 400), np.uint8)
+    picture[50:350, 200] = 255
+    laid_out = lay_out_like_mnist(picture, 28)
+    assert np.unique(laid_out).tolist() == [0, 255]
+    assert np.count_nonzero(laid_out) == 20
+
+
+@pytest.mark.parametrize("level", [0, 90, 255])
+def test_an_empty_picture_is_black(level: int) -> None:
+    assert not lay_out_like_mnist(np.full((50, 40), level, np.uint8), 28).any()
+    assert not lay_out_like_mnist(np.full((1, 1), level, np.uint8), 28).any()
+
+
+def test_digits_of_mnist_on_white_come_back_nearly_as_they_were(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    digits = images[:200]
+    write_pictures(tmp_path, on_white(digits, 3, np.random.default_rng(3)))
+    loaded = load_training_images(str(tmp_path), like_mnist=True)
+    differences = np.abs(loaded.images.astype(int) - digits).mean(axis=(1, 2))
+    assert differences.mean() < 0.5
+    assert "200 of 200 images were dark on white and were inverted." in loaded.notes
+    assert not any("look dark on white" in note for note in loaded.notes)
+
+
+def test_white_on_black_is_not_inverted_and_a_note_counts_blank_pictures(tmp_path: Path) -> None:
+    pictures = np.zeros((203, 60, 60), np.uint8)
+    pictures[3:, 10:50, 20:40] = different_images(200, 40, 20)
+    write_pictures(tmp_path, pictures)
+    loaded = load_training_images(str(tmp_path), 32, like_mnist=True)
+    assert loaded.images.shape == (203, 32, 32)
+    assert "3 of 203 images show no ink and are black." in loaded.notes
+    assert not any("inverted" in note or "grey value" in note for note in loaded.notes)
+
+
+def test_notes_on_a_single_inverted_and_a_single_blank_picture_are_in_the_singular(tmp_path: Path) -> None:
+    pictures = different_images(202, 40)
+    pictures[0] = 0
+    pictures[1] = 255 - pictures[1]
+    write_pictures(tmp_path, pictures)
+    notes = load_training_images(str(tmp_path), like_mnist=True).notes
+    assert "1 of 202 images shows no ink and is black." in notes
+    assert "1 of 202 images was dark on white and was inverted." in notes

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.idx import read_idx, read_idx_header
+from pocketgan_trainer.data.array_files import ArrayHeader
+from pocketgan_trainer.data.idx import read_idx
 from pocketgan_trainer.data.source import LARGEST_CONTENTS
 from pocketgan_trainer.errors import DataError
 
-REAL_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+REAL_NAMES = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
 def refusal(path: Path) -> str:
@@ -68,9 +69,19 @@ def test_one_to_three_dimensions_are_read(path: Path, dimensions: int) -> None:
 def test_whole_numbers_of_every_size_are_read(path: Path, code: str, kind: str) -> None:
     expected = np.array([[1, 2], [100, 3]], dtype=kind)
     path.write_bytes(bytes.fromhex(f"0000{code}02 00000002 00000002") + expected.tobytes())
-    np.testing.assert_array_equal(read_idx(path).values, expected)
-    header = read_idx_header(path)
-    assert (header.shape, header.dtype) == ((2, 2), expected.dtype)
+    values = read_idx(path).values
+    np.testing.assert_array_equal(values, expected)
+    assert values.dtype == expected.dtype
+
+
+def test_the_header_can_be_refused_before_values_are_read(path: Path, small_idx: bytes) -> None:
+    path.write_bytes(small_idx[:-1])
+
+    def refuse(header: ArrayHeader, where: Path) -> None:
+        raise DataError(f"{where} has shape {header.shape}")
+
+    with pytest.raises(DataError, match=r"digits has shape \(3, 4, 5\)"):
+        read_idx(path, refuse)
 
 
 @pytest.mark.parametrize("name", REAL_NAMES)
@@ -103,7 +114,7 @@ def test_a_gzip_that_breaks_off_is_refused(path: Path, small_idx: bytes, kept: i
     assert "is truncated: its gzip stream breaks off" in refusal(path)
 
 
-@pytest.mark.parametrize("position", [0.25, 0.5, 0.75, 0.9999])
+@pytest.mark.parametrize("position", [0.25, 0.9999])
 def test_a_gzip_with_one_wrong_byte_is_refused(bundled: Path, path: Path, position: float) -> None:
     contents = bytearray((bundled / "t10k-labels-idx1-ubyte.gz").read_bytes())
     contents[int(position * len(contents))] ^= 0xFF
@@ -111,7 +122,7 @@ def test_a_gzip_with_one_wrong_byte_is_refused(bundled: Path, path: Path, positi
     assert "is corrupt" in refusal(path)
 
 
-@pytest.mark.parametrize("magic", ["00000d03", "00000800", "00000804", "01000803", "89504e47", "1f", "0000"])
+@pytest.mark.parametrize("magic", ["00000d03", "00000800", "00000804", "01000803", "1f"])
 def test_a_wrong_magic_is_refused_and_shown(path: Path, small_idx: bytes, magic: str) -> None:
     path.write_bytes(bytes.fromhex(magic) + (small_idx[4:] if len(magic) == 8 else b""))
     message = refusal(path)
@@ -140,8 +151,7 @@ def test_trailing_bytes_are_refused(path: Path, small_idx: bytes, is_gzip: bool)
 def test_a_header_that_claims_gigabytes_is_refused(path: Path, small_idx: bytes) -> None:
     path.write_bytes(small_idx[:4] + b"\xff" * 12 + small_idx[16:])
     message = refusal(path)
-    assert "4294967295x4294967295x4294967295" in message
-    assert f"expected at most {LARGEST_CONTENTS}" in message
+    assert f"claims {(2**32 - 1) ** 3} bytes for its values: expected at most {LARGEST_CONTENTS:,}" in message
 
 
 def test_a_dimension_of_nothing_is_refused(path: Path) -> None:

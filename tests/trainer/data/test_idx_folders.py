@@ -31,7 +31,7 @@ def refusal(path: Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("spelling", ["{}-idx{}-ubyte", "{}-idx{}-ubyte.gz", "{}.idx{}-ubyte", "{}.idx{}-ubyte.gz"])
+@pytest.mark.parametrize("spelling", ["{}-idx{}-ubyte", "{}.idx{}-ubyte.gz"])
 def test_images_and_labels_come_back(tmp_path: Path, spelling: str) -> None:
     folder = tmp_path / "Own Signs"
     folder.mkdir()
@@ -99,9 +99,8 @@ def test_emnist_is_named_without_its_mapping_too(tmp_path: Path, split: str, lab
 
 def test_a_label_that_the_mapping_lacks_is_refused(tmp_path: Path) -> None:
     write_emnist(tmp_path, "letters", [1, 2])
-    assert "of label 27, which" not in str(load_training_images(str(tmp_path)).notes)
     (tmp_path / "emnist-letters-mapping.txt").write_text("1 65 97\n")
-    assert "has images of label 2, which" in refusal(tmp_path)
+    assert "has images of label 2, for which there is no name" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("mapping", [b"1 A\n", b"1\n", b"\xff\xfe", b"1 99999999999\n"])
@@ -199,7 +198,7 @@ def test_torchvision_s_folder_is_named_by_the_one_above(tmp_path: Path) -> None:
     assert "holds IDX files of 2 data sets, in" in refusal(tmp_path / "data")
 
 
-def test_labels_are_counted_before_images_are_read(tmp_path: Path) -> None:
+def test_images_are_counted_before_they_are_read(tmp_path: Path) -> None:
     (tmp_path / "images-idx3-ubyte").write_bytes(bytes([0, 0, 8, 3]) + bytes.fromhex("10000000 00000001 00000001"))
     assert "holds 268,435,456 images: expected at most 1,048,576" in refusal(tmp_path)
 

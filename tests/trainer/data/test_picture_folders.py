@@ -20,6 +20,7 @@ from pocketgan_trainer.data.images import load_training_images
 from pocketgan_trainer.errors import DataError
 
 IMAGES = different_images(240)
+"""More than the 200 that are the fewest, in two classes of 120."""
 
 
 def refusal(path: Path) -> str:
@@ -65,7 +66,7 @@ def test_without_sub_folders_there_are_no_labels(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     loaded = load_training_images(str(tmp_path))
     assert (loaded.labels, loaded.classes) == (None, ())
-    assert f"Folders further down, such as {tmp_path / 'notes'}, were not looked into." in loaded.notes
+    assert f"Folders further down, such as {tmp_path / 'notes'}, were left out." in loaded.notes
     np.testing.assert_array_equal(loaded.images, IMAGES)
 
 
@@ -90,15 +91,15 @@ def test_a_folder_of_gan_gen_comes_back_with_its_classes(tmp_path: Path, has_cla
     assert (from_names in loaded.notes) is not has_class_folders
 
 
-def test_a_few_names_that_seem_to_tell_a_class_are_told_but_not_used(tmp_path: Path) -> None:
+def test_classes_are_not_taken_from_names_if_only_some_have_them(tmp_path: Path) -> None:
     write_pictures(tmp_path, IMAGES)
     Image.fromarray(IMAGES[0, ::-1]).save(tmp_path / "20240131_101500.png")
     loaded = load_training_images(str(tmp_path))
     assert loaded.labels is None
-    assert "Only 1 of 241 file names tells a class, such as 20240131_101500.png: none was taken from them." in loaded.notes
+    assert "Only 1 of 241 file names ends in a class, such as 20240131_101500.png: none was taken." in loaded.notes
 
 
-def test_files_of_other_formats_are_passed_over_and_told(clothes: Path) -> None:
+def test_files_of_other_formats_are_passed_over_with_a_note(clothes: Path) -> None:
     (clothes / "bag" / "notes.txt").write_text("bought in May")
     found = f"1 other was passed over, such as {clothes / 'bag' / 'notes.txt'}."
     assert f"Only files named as PNG, JPEG, BMP, GIF, WEBP are read: {found}" in load_training_images(str(clothes)).notes
@@ -109,14 +110,14 @@ def test_files_of_other_formats_are_passed_over_and_told(clothes: Path) -> None:
     assert f"Only files named as PNG, JPEG, BMP, GIF, WEBP are read: {found}" in loaded.notes
 
 
-def test_folders_within_those_of_classes_are_passed_over_and_told(clothes: Path) -> None:
+def test_folders_within_those_of_classes_are_passed_over_with_a_note(clothes: Path) -> None:
     write_pictures(clothes / "bag" / "red", different_images(20, seed=1))
     loaded = load_training_images(str(clothes))
     assert len(loaded) == 240
-    assert f"Folders further down, such as {clothes / 'bag' / 'red'}, were not looked into." in loaded.notes
+    assert f"Folders further down, such as {clothes / 'bag' / 'red'}, were left out." in loaded.notes
 
 
-def test_folders_whose_names_begin_with_two_underscores_are_told_if_they_hold_pictures(clothes: Path) -> None:
+def test_a_note_names_folders_with_pictures_whose_names_begin_with_two_underscores(clothes: Path) -> None:
     for name in ("__MACOSX", ".trash"):
         write_pictures(clothes / name, IMAGES[:1])
     (clothes / "__pycache__").mkdir()
@@ -124,21 +125,21 @@ def test_folders_whose_names_begin_with_two_underscores_are_told_if_they_hold_pi
     write_pictures(clothes / "__hats", IMAGES[:1])
     loaded = load_training_images(str(clothes))
     assert loaded.classes == ("Tshirt", "bag")
-    told = "Folders whose names begin with __ are passed over: "
-    assert f"{told}1 of them holds pictures, such as {clothes / '__hats'}." in loaded.notes
+    note = "Folders whose names begin with __ are passed over: "
+    assert f"{note}1 of them holds pictures, such as {clothes / '__hats'}." in loaded.notes
     write_pictures(clothes / "__shoes", IMAGES[:1])
-    assert f"{told}2 of them hold pictures, such as {clothes / '__hats'}." in load_training_images(str(clothes)).notes
+    assert f"{note}2 of them hold pictures, such as {clothes / '__hats'}." in load_training_images(str(clothes)).notes
 
 
-def test_where_all_folders_have_such_names_that_is_told(tmp_path: Path) -> None:
+def test_where_all_folders_have_such_names_the_error_says_so(tmp_path: Path) -> None:
     (tmp_path / "__a").mkdir()
     assert refusal(tmp_path).endswith(", or IDX files")
     write_pictures(tmp_path / "__hats", IMAGES)
     assert refusal(tmp_path).endswith(f"; rename {tmp_path / '__hats'} if it is one, to begin without __")
 
 
-@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
-def test_animations_are_told_as_only_their_first_frame_is_taken(clothes: Path, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", [".gif", ".png"])
+def test_a_note_says_that_only_the_first_frame_of_animations_was_taken(clothes: Path, suffix: str) -> None:
     write_pictures(clothes / "bag", different_images(3, seed=1), suffix=f"-still{suffix}")
     assert not any("frame" in note for note in load_training_images(str(clothes)).notes)
     first, *others = (Image.fromarray(image) for image in different_images(3, seed=2))
@@ -148,12 +149,12 @@ def test_animations_are_told_as_only_their_first_frame_is_taken(clothes: Path, s
     assert f"Only the first frame was taken of 1 animated picture, such as {paths[0]}." in loaded.notes
     assert any("1 of 28x28 (" in note and ", animated)" in note for note in loaded.notes) is (suffix != ".png")
     first.save(paths[1], save_all=True, append_images=others)
-    told = f"Only the first frame was taken of 2 animated pictures, such as {paths[0]}."
-    assert told in load_training_images(str(clothes)).notes
+    expected = f"Only the first frame was taken of 2 animated pictures, such as {paths[0]}."
+    assert expected in load_training_images(str(clothes)).notes
 
 
 @pytest.mark.parametrize("like_mnist", [False, True])
-def test_dark_ink_on_transparency_is_kept_and_told_as_dark_on_white(tmp_path: Path, like_mnist: bool) -> None:
+def test_dark_ink_on_transparency_is_kept_and_counts_as_dark_on_white(tmp_path: Path, like_mnist: bool) -> None:
     (tmp_path / "black").mkdir()
     for place, image in enumerate(IMAGES):
         picture = Image.new("RGBA", (28, 28), "black")
@@ -163,11 +164,11 @@ def test_dark_ink_on_transparency_is_kept_and_told_as_dark_on_white(tmp_path: Pa
     loaded = load_training_images(str(tmp_path / "black"), None, like_mnist)
     light = load_training_images(str(tmp_path / "white"), None, like_mnist)
     np.testing.assert_array_equal(loaded.images if like_mnist else 255 - loaded.images, light.images)
-    told = "were dark on white and were inverted." if like_mnist else "look dark on white: "
-    assert any(note.startswith(f"240 of 240 images {told}") for note in loaded.notes)
+    found = "were dark on white and were inverted." if like_mnist else "look dark on white: "
+    assert any(note.startswith(f"240 of 240 images {found}") for note in loaded.notes)
 
 
-def test_pictures_of_several_kinds_are_told_by_number(clothes: Path) -> None:
+def test_a_note_counts_pictures_of_several_kinds(clothes: Path) -> None:
     write_pictures(clothes / "bag", different_images(20, 64, 48, seed=1), ".jpg")
     Image.fromarray(np.stack([IMAGES[0]] * 3, axis=-1)).save(clothes / "bag" / "colour.png")
     loaded = load_training_images(str(clothes))
@@ -176,18 +177,18 @@ def test_pictures_of_several_kinds_are_told_by_number(clothes: Path) -> None:
     assert f"The images are of 3 kinds: {kinds}; all were made grey images of 28x28." in loaded.notes
 
 
-def test_pictures_of_one_other_kind_are_told(tmp_path: Path) -> None:
+def test_a_note_describes_pictures_of_one_other_kind(tmp_path: Path) -> None:
     write_pictures(tmp_path, different_images(200, 40))
     assert "All 200 images are 40x40 (grey); they were made grey images of 28x28." in load_training_images(str(tmp_path)).notes
 
 
-def test_pictures_of_many_kinds_are_told_in_part(tmp_path: Path) -> None:
+def test_a_note_on_many_kinds_shows_five(tmp_path: Path) -> None:
     write_pictures(tmp_path, IMAGES)
     for size in range(30, 36):
         Image.fromarray(different_images(1, size)[0]).save(tmp_path / f"of{size}.png")
-    (told,) = [note for note in load_training_images(str(tmp_path)).notes if "kinds" in note]
-    assert told.startswith("The images are of 7 kinds: 240 of 28x28 (grey), 1 of 30x30 (grey)")
-    assert "1 of 33x33 (grey), and 2 kinds more; all were made" in told
+    (found,) = [note for note in load_training_images(str(tmp_path)).notes if "kinds" in note]
+    assert found.startswith("The images are of 7 kinds: 240 of 28x28 (grey), 1 of 30x30 (grey)")
+    assert "1 of 33x33 (grey), and 2 kinds more; all were made" in found
 
 
 def test_a_class_without_images_is_refused(clothes: Path) -> None:
@@ -200,14 +201,13 @@ def test_a_class_without_images_is_refused(clothes: Path) -> None:
     assert "hat holds no images, like 1 more of 4 folders: " in refusal(clothes)
 
 
-def test_class_folders_one_level_deeper_are_told(clothes: Path) -> None:
+def test_the_error_names_class_folders_one_level_deeper(clothes: Path) -> None:
     assert f"give the path {clothes} if its folders are the classes" in refusal(clothes.parent)
 
 
-@pytest.mark.parametrize("name", ["train", "Train", "training"])
-def test_of_class_folders_one_level_deeper_those_for_training_are_told(clothes: Path, name: str) -> None:
+def test_of_class_folders_one_level_deeper_the_error_names_those_for_training(clothes: Path) -> None:
     write_pictures(clothes.parent / "TEST" / "bag", IMAGES[:1])
-    training = clothes.rename(clothes.with_name(name))
+    training = clothes.rename(clothes.with_name("Train"))
     message = refusal(clothes.parent)
     assert message.startswith(f"{training} holds no images, like 1 more of 2 folders: ")
     assert message.endswith(f"; give the path {training} if its folders are the classes")
@@ -231,11 +231,10 @@ def test_idx_files_one_or_two_levels_deeper_are_taken(tmp_path: Path, name: str)
     ("name", "wanted"),
     [
         ("t10k-images-idx3-ubyte", "train-images-idx3-ubyte"),
-        ("t10k-images.idx3-ubyte.gz", "train-images.idx3-ubyte.gz"),
         ("emnist-letters-test-images-idx3-ubyte.gz", "emnist-letters-train-images-idx3-ubyte.gz"),
     ],
 )
-def test_a_folder_of_idx_files_for_testing_only_is_told(tmp_path: Path, name: str, wanted: str) -> None:
+def test_a_folder_of_idx_files_for_testing_only_is_refused(tmp_path: Path, name: str, wanted: str) -> None:
     path = tmp_path / name
     write_idx(path, IMAGES)
     assert refusal(tmp_path) == (
@@ -281,15 +280,18 @@ def test_a_picture_that_breaks_off_is_named(clothes: Path) -> None:
     assert message.endswith(f"; cannot be used either: {clothes / 'bag' / 'picture00005.png'}")
 
 
-@pytest.mark.parametrize("name", ["lost+found", "@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash-1000", "CVS", ".ipynb_checkpoints"])
-def test_folders_that_systems_make_are_passed_over_and_told(clothes: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["lost+found", "$RECYCLE.BIN", ".Trash-1000"])
+def test_folders_that_systems_make_are_passed_over_with_a_note(clothes: Path, name: str) -> None:
     write_pictures(clothes / name, IMAGES[:1])
     (clothes / name).chmod(0)
     (clothes / "bag" / name).mkdir()
     (clothes / "bag" / "Thumbs.db").write_bytes(b"")
     loaded = load_training_images(str(clothes))
     assert len(loaded) == 240
-    assert f"What systems and tools make was passed over: {', '.join(sorted([name, 'Thumbs.db']))}." in loaded.notes
+    assert (
+        f"Files and folders that systems and tools make were passed over: {', '.join(sorted([name, 'Thumbs.db']))}."
+        in loaded.notes
+    )
     assert not any("further down" in note or "Only files" in note for note in loaded.notes)
 
 
@@ -298,7 +300,7 @@ def test_a_folder_that_a_system_made_is_never_advised(tmp_path: Path) -> None:
     assert "lost+found" not in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("names", [("train", "test"), ("Training", "val"), ("train",), ("train", "validation", "more")])
+@pytest.mark.parametrize("names", [("Training", "val"), ("train",), ("train", "validation", "more")])
 def test_pictures_straight_in_parts_of_a_data_set_are_no_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
     for name in names:
         write_pictures(tmp_path / name, IMAGES)
@@ -307,7 +309,7 @@ def test_pictures_straight_in_parts_of_a_data_set_are_no_classes(tmp_path: Path,
     assert f"; give the path {tmp_path / names[0]}, or rename what is a class" in message
 
 
-def test_of_parts_those_for_training_are_told_though_only_others_hold_pictures_straight(tmp_path: Path) -> None:
+def test_of_parts_the_error_names_those_for_training_though_only_others_hold_pictures(tmp_path: Path) -> None:
     write_pictures(tmp_path / "test", IMAGES)
     write_pictures(tmp_path / "train" / "bag", IMAGES)
     assert f"; give the path {tmp_path / 'train'}, or rename" in refusal(tmp_path)
@@ -318,9 +320,7 @@ def test_a_class_of_trains_is_one(clothes: Path) -> None:
     assert load_training_images(str(clothes)).classes == ("Tshirt", "bag", "train")
 
 
-@pytest.mark.parametrize(
-    ("brightest", "depth"), [(200, 8), (255, 8), (256, 10), (4095, 12), (4096, 14), (16_383, 14), (16_384, 16), (65_535, 16)]
-)
+@pytest.mark.parametrize(("brightest", "depth"), [(255, 8), (256, 10), (4095, 12), (16_384, 16)])
 def test_of_16_bits_as_many_are_taken_as_are_in_use_in_all_pictures_together(tmp_path: Path, brightest: int, depth: int) -> None:
     values = (different_images(220).astype(np.int64) * brightest // 255).astype(np.uint16)
     values[0, 14, 14] = brightest
@@ -331,7 +331,7 @@ def test_of_16_bits_as_many_are_taken_as_are_in_use_in_all_pictures_together(tmp
     assert f"{found}: they were read as {depth} bits, all alike." in loaded.notes
 
 
-def test_a_format_that_is_not_read_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_the_error_names_a_format_that_is_not_read_and_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("label,pixel0\n")
     assert f"; {tmp_path / 'train.csv'} is a table in text: read it with numpy.loadtxt" in refusal(tmp_path)
 

@@ -1,16 +1,24 @@
 """What can be scored: which images a source draws, and what is refused."""
 
 import hashlib
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from drawings import drain, drawing_of
+from image_data import write_idx
+from numpy.typing import NDArray
 from PIL import Image
 
 from pocketgan import Generator
 from pocketgan.errors import ModelError, PocketganError
+from pocketgan.output.archives import npz_file
+from pocketgan.output.png import PngFiles
+from pocketgan.output.sheet import write_grid
+from pocketgan.request import Existing
 from pocketgan_trainer.data.published import BUNDLED_FOLDER, Digits
 from pocketgan_trainer.errors import DataError
 from pocketgan_trainer.evaluate import sources
@@ -92,17 +100,17 @@ def test_a_fixed_source_without_classes_gives_any_of_its_images(digits: Digits) 
 def test_too_few_images_are_said_with_how_many_there_are(fixed: FixedSource) -> None:
     without_classes = FixedSource("folder", fixed.images[:30], None)
     without_classes.require(np.zeros(30, dtype=np.int64), "")
-    told = "folder holds 30 images, 40 are needed for 40 in all: it has enough for about 30; make more, or draw fewer"
-    with pytest.raises(DataError, match=re.escape(told)):
+    expected = "folder holds 30 images, 40 are needed for 40 in all: it has enough for about 30; make more, or draw fewer"
+    with pytest.raises(DataError, match=re.escape(expected)):
         without_classes.require(np.zeros(40, dtype=np.int64), "draw fewer")
 
     assert fixed.labels is not None
     twos = int((fixed.labels == 2).sum())
     fixed.require(np.full(twos, 2), "")
-    told = (
+    expected = (
         f"some.npz holds {twos} images of the digit 2, 400 are needed for 401 in all: it has enough for about {401 * twos // 400}"
     )
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=expected):
         fixed.draw(np.array([5] + [2] * 400), seed=0)
 
 
@@ -128,21 +136,160 @@ def test_files_are_opened_by_their_kind(tmp_path: Path, digits: Digits) -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "make", "told"),
+    ("named", "make", "reason"),
     [
         (
             "absent",
             lambda path: None,
-            "there is no absent: expected a bundled model .*dcgan.*, an .onnx file, a folder of PNG files",
+            "absent does not exist: expected a bundled model .*dcgan.*, an .onnx file, .*, or a folder of pictures",
         ),
-        ("absent.npz", lambda path: None, "there is no absent.npz"),
+        ("absent.npz", lambda path: None, "absent.npz does not exist: expected"),
         ("absent.onnx", lambda path: None, "no model absent.onnx"),
-        ("digits.txt", lambda path: path.write_text("7"), "digits.txt is of no kind that can be scored: expected"),
+        ("digits.txt", lambda path: path.write_text("7"), "digits.txt is a file of another kind: expected"),
         ("empty", lambda path: path.mkdir(), "empty holds no images"),
         ("my.onnx", lambda path: path.write_text("no model"), "model my.onnx"),
     ],
 )
-def test_what_is_absent_or_of_no_known_kind_is_named(folder: Path, named: str, make: Callable[[Path], object], told: str) -> None:
+def test_what_is_absent_or_of_no_known_kind_is_named(
+    folder: Path, named: str, make: Callable[[Path], object], reason: str
+) -> None:
     make(folder / named)
-    with pytest.raises(PocketganError, match=told):
+    with pytest.raises(PocketganError, match=reason):
         open_source(named, threads=1)
+
+
+# -- digits in files
+
+
+def read(path: Path) -> tuple[NDArray[np.uint8], list[int] | None]:
+    """Return the images and labels of a path."""
+    source = open_source(str(path), threads=1)
+    assert isinstance(source, FixedSource)
+    return source.images, None if source.labels is None else source.labels.tolist()
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        open_source(str(path), threads=1)
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+def write_png(file: Path, image: NDArray[np.generic]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(file)
+
+
+@pytest.mark.parametrize("sheet", ["grid.png", "grid_00000093.png", "grid_123456789012.png"])
+def test_a_folder_of_gan_gen_comes_back_pixel_for_pixel_without_its_sheet(tmp_path: Path, sheet: str) -> None:
+    model = Generator.load("mlp")
+    drain(PngFiles(tmp_path, drawing_of(model, 70, seed=3)).write(model.stream(70, seed=3), Existing.refuse))
+    write_grid(tmp_path / sheet, model.generate(20, seed=3), 10)
+    images, labels = read(tmp_path)
+    np.testing.assert_array_equal(images, model.generate(70, seed=3))
+    assert labels is None
+
+
+@pytest.mark.parametrize(("has_class_folders", "order"), [(False, [0, 1, 2, 3, 4]), (True, [0, 2, 4, 1, 3])])
+def test_classes_come_from_the_names_or_folders_that_gan_gen_gives(
+    tmp_path: Path, has_class_folders: bool, order: list[int]
+) -> None:
+    drawing = drawing_of(Generator.load("pocket"), 5, seed=2, names=("2", "7"))
+    batches = list(drawing.batches(drawing.selection.indices))
+    drain(PngFiles(tmp_path, drawing, has_class_folders).write(batches, Existing.refuse))
+    write_grid(tmp_path / "grid.png", batches[0].images, 5)
+    (tmp_path / "notes").mkdir()
+    images, labels = read(tmp_path)
+    assert labels == [(2, 7)[index % 2] for index in order]
+    np.testing.assert_array_equal(images, batches[0].images[order])
+
+
+def test_every_class_may_have_a_single_image(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    for index, digit in ((0, 7), (1, 0), (12, 3)):
+        write_png(tmp_path / f"{index:08d}_{digit}.PNG", images[index])
+    (tmp_path / "._a.png").write_bytes(b"as macOS leaves it")
+    (tmp_path / "photograph.jpg").write_bytes(b"passed over")
+    found, labels = read(tmp_path)
+    assert labels == [7, 0, 3]
+    np.testing.assert_array_equal(found, images[[0, 1, 12]])
+
+
+def test_a_folder_without_images_or_with_classes_for_some_is_refused(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    (tmp_path / "digit.jpg").write_bytes(b"")
+    assert refusal(tmp_path).startswith(f"{tmp_path} holds no images: expected PNG files, in it or in one folder a class")
+    write_png(tmp_path / "00000000_3.png", images[0])
+    write_png(tmp_path / "00000001.png", images[1])
+    assert "00000001.png has no class in its name, unlike others there" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("convert", "reason"),
+    [
+        (lambda image: np.stack([image] * 3, axis=-1), r"28x28 \(colour\): expected a grey image of 8 bits, 28x28"),
+        (lambda image: image.astype(np.uint16), r"28x28 \(grey of 16 bits\): expected a grey image"),
+        (lambda image: image > 99, r"28x28 \(black and white\): expected a grey image"),
+        (lambda image: image[:20], r"28x20 \(grey\): expected a grey image of 8 bits, 28x28"),
+    ],
+    ids=["colour", "16 bits", "black and white", "size"],
+)
+def test_an_image_of_another_kind_is_named(
+    tmp_path: Path, images: NDArray[np.uint8], convert: Callable[[NDArray[np.uint8]], NDArray[np.generic]], reason: str
+) -> None:
+    write_png(tmp_path / "a.png", images[0])
+    write_png(tmp_path / "b.png", convert(images[1]))
+    assert re.search(rf"b\.png is {reason}", refusal(tmp_path))
+
+
+def test_a_file_that_is_no_whole_png_file_is_named(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    path = tmp_path / "a.png"
+    path.write_text("no picture")
+    assert refusal(tmp_path) == f"{path} cannot be read (no such picture): expected a whole PNG file; mend or remove it"
+    Image.fromarray(images[0]).save(path, format="JPEG")
+    assert "a.png cannot be read (no such picture)" in refusal(tmp_path)
+    write_png(path, images[0])
+    path.write_bytes(path.read_bytes()[:100])
+    assert "a.png cannot be read (" in refusal(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    assert "a.png cannot be read (it is a named pipe, not a file)" in refusal(tmp_path)
+
+
+def test_an_npz_file_of_gan_gen_comes_back(tmp_path: Path) -> None:
+    model = Generator.load("mlp")
+    drain(npz_file(tmp_path, drawing_of(model, 70)).write(model.stream(70), Existing.refuse))
+    images, labels = read(tmp_path / "digits.npz")
+    np.testing.assert_array_equal(images, model.generate(70))
+    assert labels is None
+
+
+@pytest.mark.parametrize(
+    ("images_shape", "labels", "reason"),
+    [
+        ((2, 28, 112), None, "holds images uint8 [2, 28, 112]: expected grey uint8 [N, 28, 28]"),
+        ((0, 28, 28), None, "holds images uint8 [0, 28, 28]"),
+        ((2, 28, 28), np.array([0, 10]), "has images of the class 10: expected digits, 0 to 9"),
+        ((2, 28, 28), np.array(["3", "boot"]), "has images of the class boot: expected digits, 0 to 9"),
+    ],
+)
+def test_arrays_of_anything_but_digits_are_refused(
+    tmp_path: Path, images_shape: tuple[int, ...], labels: NDArray[np.generic] | None, reason: str
+) -> None:
+    arrays = {"images": np.zeros(images_shape, np.uint8), **({} if labels is None else {"labels": labels})}
+    np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
+    assert f"a.npz {reason}" in refusal(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("labels_name", ["my-labels-idx1-ubyte.gz", None])
+def test_idx_images_come_with_the_labels_beside_them(tmp_path: Path, images: NDArray[np.uint8], labels_name: str | None) -> None:
+    write_idx(tmp_path / "my-images-idx3-ubyte", images[:3])
+    if labels_name:
+        write_idx(tmp_path / labels_name, np.array([5, 0, 4], dtype=np.uint8))
+    for path in (tmp_path, tmp_path / "my-images-idx3-ubyte"):
+        found, labels = read(path)
+        np.testing.assert_array_equal(found, images[:3])
+        assert labels == (None if labels_name is None else [5, 0, 4])
+
+
+def test_idx_files_of_another_size_are_refused(tmp_path: Path, images: NDArray[np.uint8]) -> None:
+    write_idx(tmp_path / "idx3", images[:3, :14])
+    assert "idx3 holds images uint8 [3, 14, 28]" in refusal(tmp_path / "idx3")

@@ -165,7 +165,7 @@ def test_what_a_run_learned_from_comes_back() -> None:
         ("classes", [0, 1], "a value of the wrong type in data: classes"),
         ("class_labels", ["3"], "a value of the wrong type in data: class_labels"),
         ("class_labels", 3, "a value of the wrong type in data: class_labels"),
-        ("class_labels", [3, 8], r"the numbers of classes are \[3, 8\]: expected a different whole number for each class"),
+        ("class_labels", [3, 8], r"class_labels \[3, 8\] is out of range: expected a different whole number for each class"),
         ("class_labels", [3] * 10, "expected a different whole number for each class, 0 to 2147483647"),
         ("image_size", 30, "image size 30 is out of range: expected 28 or 32"),
     ],

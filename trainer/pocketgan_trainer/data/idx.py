@@ -7,8 +7,9 @@ memory than the header says and the file really contains.
 
 import gzip
 import hashlib
+import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.files import open_regular_file
-from pocketgan_trainer.data.array_files import ArrayHeader, read_contents
+from pocketgan_trainer.data.array_files import ArrayHeader, check_size, read_contents
 from pocketgan_trainer.data.source import LARGEST_CONTENTS
 from pocketgan_trainer.errors import DataError
 
@@ -29,7 +30,7 @@ _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4"}
 
 @dataclass(frozen=True, eq=False)
 class IdxContents:
-    """What an IDX file holds, and the digest by which it is known."""
+    """The values of an IDX file, and the digest by which it is known."""
 
     values: NDArray[np.integer]
     """In the shape that the header gives; writable."""
@@ -37,26 +38,36 @@ class IdxContents:
     """Of the whole uncompressed contents, header included; lower-case hexadecimal."""
 
 
-def read_idx_header(path: Path) -> ArrayHeader:
-    """Return what the IDX file at `path` says of its values. Raises DataError as `read_idx` does."""
-    with _opened(path) as stream:
-        return _read_header(stream, path)[1]
+def accepted_names(name: str) -> tuple[str, ...]:
+    """Return the names of an IDX file, published as `name`.gz; some programs unpack it with a dot before `idx`."""
+    dotted = name.replace("-idx", ".idx")
+    return (name, f"{name}.gz", dotted, f"{dotted}.gz")
 
 
-def read_idx(path: Path) -> IdxContents:
+def find_named(folder: Path, name: str) -> Path | None:
+    """Return where `folder` holds the IDX file that was published as `name`.gz, under any of its names, or None.
+
+    Some programs unpack it into a folder of the same name.
+    """
+    for other in accepted_names(name):
+        path = folder / other
+        for candidate in (path, *(path / inner for inner in accepted_names(name))):
+            if os.path.exists(candidate) and not os.path.isdir(candidate):
+                return candidate
+    return None
+
+
+def read_idx(path: Path, check: Callable[[ArrayHeader, Path], None] | None = None) -> IdxContents:
     """Return the values of the IDX file at `path`, 1 to 3 dimensions, and the SHA-256 of its uncompressed contents.
 
-    The file may be gzipped under any name. Raises DataError if it is absent, damaged, or anything else than whole numbers of 8 to
-    32 bits, 1 GiB of them at most.
+    The file may be gzipped under any name. `check` gets the header and the path, and raises DataError for what is not wanted.
+    Raises DataError if the file is absent, damaged, or anything else than whole numbers of 8 to 32 bits, 1 GiB of them at most.
     """
     with _opened(path) as stream:
         head, header = _read_header(stream, path)
-        if header.size > LARGEST_CONTENTS:
-            message = (
-                f"{path} is too large: its header says {_by(header.shape)} = {header.size} bytes, expected at most "
-                f"{LARGEST_CONTENTS}; it is damaged or no data set for this package: fetch it again"
-            )
-            raise DataError(message)
+        if check is not None:
+            check(header, path)
+        check_size(header, path, "its values", LARGEST_CONTENTS)
         try:
             contents = read_contents(stream, header.size)
         except ValueError as error:
@@ -69,7 +80,7 @@ def read_idx(path: Path) -> IdxContents:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Yield the uncompressed contents of a file, which can seek; raise what goes wrong with them as DataError."""
+    """Yield a stream of a file's uncompressed contents, which can seek; raise what goes wrong with it as DataError."""
     try:
         with open_regular_file(path) as file:
             is_gzip = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
@@ -91,7 +102,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _read_header(stream: BinaryIO, path: Path) -> tuple[bytes, ArrayHeader]:
-    """Return the header's bytes and what they say."""
+    """Return the header's bytes, and the header."""
     magic = stream.read(4)
     if not magic:
         message = f"{path} is empty; expected an IDX file: delete it and fetch it again"

@@ -1,7 +1,9 @@
-"""Loads the images that `--data` names: reads them, brings them to one size, checks and describes them."""
+"""Every kind of data that is read, in one table; and the training images that `--data` names: loaded, checked, described."""
 
 import hashlib
 import os
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as shortened
@@ -9,21 +11,66 @@ from reprlib import repr as shortened
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.model.card import LARGEST_LABEL
-from pocketgan_trainer.data.array_files import WantedImages
+from pocketgan.model.card import fault_in_classes
 from pocketgan_trainer.data.fitting import fit_pictures
-from pocketgan_trainer.data.idx_folders import find_idx_images, read_idx_source
-from pocketgan_trainer.data.npz import read_npz_source
+from pocketgan_trainer.data.idx_folders import claims_idx, read_idx_source
+from pocketgan_trainer.data.npy import claims_npy, read_npy_source
+from pocketgan_trainer.data.npz import claims_npz, read_npz_source
 from pocketgan_trainer.data.other_formats import other_format
+from pocketgan_trainer.data.parquet import claims_parquet, read_parquet_source
 from pocketgan_trainer.data.picture_folders import read_picture_folder
-from pocketgan_trainer.data.published import DATA_SET, KNOWN, MNIST, load_known
+from pocketgan_trainer.data.published import KNOWN, MNIST, load_known
 from pocketgan_trainer.data.remarks import notes_on
-from pocketgan_trainer.data.source import FEWEST_IMAGES, ImageSource, check_count, check_variety
+from pocketgan_trainer.data.source import LONGEST_DATA_SET, ImageSource, WantedImages, check_variety
 from pocketgan_trainer.errors import DataError, TrainingError
 
 IMAGE_SIZES = (28, 32)
 """Pixels along each side that networks are made for; the first is what images get unless they are all of another of these."""
-_WANTED = WantedImages(FEWEST_IMAGES)
+MOST_SHOWN = 12
+"""Classes that a line names."""
+_DATA_SET = re.compile(f"(my-)?[a-z0-9-]{{1,{LONGEST_DATA_SET}}}")
+
+
+@dataclass(frozen=True)
+class DataKind:
+    """A kind of files or folders that hold images."""
+
+    what: str
+    """For messages."""
+    claims: Callable[[Path], bool]
+    """Whether a path that exists is of this kind. The first kind that claims a path reads it."""
+    read: Callable[[Path, WantedImages], ImageSource]
+    """Returns what it holds. Raises DataError if it is damaged or holds something else than wanted."""
+
+
+KINDS = (
+    DataKind("an NPZ file", claims_npz, read_npz_source),
+    DataKind("an IDX file (with idx3 in its name) or a folder of them", claims_idx, read_idx_source),
+    DataKind("an NPY file", claims_npy, read_npy_source),
+    DataKind("a Parquet file or a folder of them", claims_parquet, read_parquet_source),
+    DataKind("a folder of pictures", os.path.isdir, read_picture_folder),
+)
+"""What `gan-train` and `gan-eval` read. To add a kind, add its row and its file."""
+
+
+def read_images(path: Path, wanted: WantedImages, others: Sequence[str]) -> ImageSource:
+    """Return the images at a path of one of KINDS.
+
+    Raises DataError if they are damaged or not as wanted, or if the path is of no kind; then it says what is expected: `others`,
+    or one of KINDS.
+    """
+    exists = os.path.exists(path)
+    try:
+        if exists and (kind := next((kind for kind in KINDS if kind.claims(path)), None)) is not None:
+            return kind.read(path, wanted)
+    except OSError as error:
+        found = f"{error.filename or path} ({error.strerror or error})"
+        raise DataError(f"cannot read {found}: expected a readable folder; check its permissions") from error
+    found, remedy = "is a file of another kind" if exists else "does not exist", ""
+    if os.path.isfile(path) and (other := other_format(path.name)) is not None:
+        found, remedy = f"is {other.what}", f"; {other.remedy}"
+    expected = ", ".join((*others, *(kind.what for kind in KINDS[:-1])))
+    raise DataError(f"{path} {found}: expected {expected}, or {KINDS[-1].what}{remedy}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +97,8 @@ class TrainingImages:
 def load_training_images(data: str | None, image_size: int | None = None, like_mnist: bool = False) -> TrainingImages:
     """Return the training images that `data` names.
 
-    That is the name of a known data set (`mnist`, which None stands for, `fashion-mnist`, `kmnist`), or the path of a folder of
-    IDX files or of pictures, of an IDX file, or of an NPZ file. Write `./mnist` for a folder of such a name.
+    That is the name of a known data set (`mnist`, which is also meant by None, `fashion-mnist`, `kmnist`), or a path of one of
+    KINDS. Write `./mnist` for a folder of such a name.
 
     Images get `image_size` pixels along each side, 28 or 32: by default 28, but 32 where all of them have 32x32 themselves. With
     `like_mnist` they are laid out as MNIST's: white on black, scaled to fit a box and centred by their mass; a published data set
@@ -62,47 +109,19 @@ def load_training_images(data: str | None, image_size: int | None = None, like_m
     if image_size is not None and image_size not in IMAGE_SIZES:
         message = f"an image size of {image_size} is not possible: expected {' or '.join(str(size) for size in IMAGE_SIZES)}"
         raise DataError(message)
-    named = DATA_SET if data is None else data
-    source = _find_source(named)
-    check_count(source.count, named)
-    size = image_size or _own_size(source)
-    fitted = fit_pictures(source, size, like_mnist and not source.is_published)
+    named = MNIST.name if data is None else data
+    path = Path(os.path.expanduser(named))  # which a shell does not do in --data=~/images
+    source = load_known(named) if named in KNOWN else read_images(path, WantedImages(), tuple(KNOWN))
+    fitted = fit_pictures(source, image_size or _own_size(source), like_mnist and not source.is_published)
     check_variety(fitted.images, named)
     return TrainingImages(
         name=source.name,
-        classes=source.classes,
+        classes=source.classes.names,
         images=fitted.images,
-        labels=source.labels,
+        labels=source.classes.labels,
         notes=notes_on(source, fitted, like_mnist),
-        class_labels=source.class_labels,
+        class_labels=source.classes.class_labels,
     )
-
-
-def _find_source(data: str) -> ImageSource:
-    """Return the source of a name or path; raise DataError if it is neither."""
-    if data in KNOWN:
-        return load_known(data)
-    path = Path(os.path.expanduser(data))  # which a shell does not expand in --data=~/images
-    try:
-        if os.path.isdir(path):
-            images_path = find_idx_images(path)
-            return read_idx_source(images_path, _WANTED) if images_path is not None else read_picture_folder(path, _WANTED)
-    except OSError as error:
-        message = (
-            f"cannot read {error.filename or path} ({error.strerror or error}): expected a readable folder; check its permissions"
-        )
-        raise DataError(message) from error
-    if path.suffix.lower() == ".npz" and os.path.exists(path):
-        return read_npz_source(path, _WANTED)
-    if "idx3" in path.name and os.path.exists(path):
-        return read_idx_source(path, _WANTED)
-    found, remedy = ("is a file of another kind", "") if os.path.exists(path) else ("does not exist", "")
-    if os.path.isfile(path) and (other := other_format(path.name)) is not None:
-        found, remedy = f"is {other.what}", f"; {other.remedy}"
-    message = (
-        f"{path} {found}: expected {', '.join(KNOWN)}, or a folder of images or IDX files, an IDX file or an NPZ file{remedy}"
-    )
-    raise DataError(message)
 
 
 def _own_size(source: ImageSource) -> int:
@@ -111,11 +130,8 @@ def _own_size(source: ImageSource) -> int:
     return next((size for size in IMAGE_SIZES if sizes == {(size, size)}), IMAGE_SIZES[0])
 
 
-MOST_SHOWN = 12
-
-
 def describe(images: TrainingImages) -> str:
-    """Return how many images of which size and classes these are, in one line; beyond 12 classes some are left out."""
+    """Return how many images of which size and classes these are, in one line; beyond MOST_SHOWN classes some are left out."""
     count, height, width = images.images.shape
     text = f"{images.name}: {count:,} images of {height}x{width}"
     if images.labels is None:
@@ -147,30 +163,31 @@ class DataFacts:
     """The numbers that the data gives the classes, where their names do not say them."""
 
     def __post_init__(self) -> None:
-        """Raise TrainingError if a value makes no sense."""
+        """Raise TrainingError if these are no facts that data gets here."""
         if self.image_size not in IMAGE_SIZES:
             sizes = " or ".join(map(str, IMAGE_SIZES))
             raise TrainingError(f"image size {self.image_size} is out of range: expected {sizes}")
-        labels = self.class_labels
-        is_sound = labels is None or len(set(labels)) == len(labels) == len(self.classes)
-        if labels is not None and not (is_sound and all(0 <= label <= LARGEST_LABEL for label in labels)):
-            expected = f"a different whole number for each class, 0 to {LARGEST_LABEL}"
-            raise TrainingError(f"the numbers of classes are {shortened(list(labels))}: expected {expected}")
+        if not _DATA_SET.fullmatch(self.name):
+            expected = "expected lower-case letters, digits, hyphens"
+            raise TrainingError(f"data set name {shortened(self.name)} is out of range: {expected}")
+        if (fault := fault_in_classes(self.classes, self.class_labels)) is not None:
+            field, found, expected = fault
+            raise TrainingError(f"{field} {shortened(found)} is out of range: expected {expected}")
 
 
 MNIST_FACTS = DataFacts(name=MNIST.name, source=MNIST.name, is_like_mnist=False, image_size=28, classes=MNIST.classes, sha256="")
-"""Also what a run has learned from whose config says nothing of it: there was no other data then."""
+"""Also what a run has learned from whose config names no data: there was no other data then."""
 
 
 def facts_of(images: TrainingImages, source: str, is_like_mnist: bool) -> DataFacts:
-    """Return what is to be remembered of images that `--data source` named; a path is remembered from the root on.
+    """Return the facts of images that `--data source` named; of a path, the absolute one.
 
     MNIST's own digits are MNIST, wherever they lie.
     """
     image_size = images.images.shape[1]
     if (images.name, image_size) == (MNIST_FACTS.name, MNIST_FACTS.image_size):
         return MNIST_FACTS
-    # Not of their bytes, which would be a copy.
+    # Of the array's memory: its `tobytes` would be a copy.
     digest = hashlib.sha256(np.ascontiguousarray(images.images).data)
     digest.update(b"" if images.labels is None else np.ascontiguousarray(images.labels).data)
     return DataFacts(

@@ -1,11 +1,9 @@
 """Images and labels in an NPZ file, under the names that are usual in public data sets, or as gan-gen writes them."""
 
 import io
-import os
-import textwrap
-import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,14 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.files import open_regular_file
-from pocketgan_trainer.data.array_files import (
-    LARGEST_LABELS,
-    ArrayHeader,
-    WantedImages,
-    check_size,
-    read_contents,
-)
-from pocketgan_trainer.data.source import ImageSource, array_kinds, data_set_name, name_classes
+from pocketgan_trainer.data.array_files import ArrayHeader, check_images, check_labels, labels_beside, read_contents
+from pocketgan_trainer.data.npy import array_of, read_npy_header, unreadable
+from pocketgan_trainer.data.source import ImageSource, NamedClasses, WantedImages, array_source, data_set_name, name_classes
 from pocketgan_trainer.errors import DataError
 
 _PAIRS = (
@@ -34,8 +27,11 @@ _ALONE = ("arr_0", "labels")
 """Names of labels that have a file of their own."""
 _LARGEST_DIRECTORY = 2**20
 """In bytes, of the list of an archive's members: 10,000 of them."""
-_LONGEST_HEADER = 10_000
-"""In bytes: what numpy itself reads at most."""
+
+
+def claims_npz(path: Path) -> bool:
+    """Return whether this is an NPZ file, by its name."""
+    return path.suffix.lower() == ".npz"
 
 
 def read_npz_source(path: Path, wanted: WantedImages) -> ImageSource:
@@ -52,56 +48,20 @@ def read_npz_source(path: Path, wanted: WantedImages) -> ImageSource:
                 f"{path} holds {found}: expected arrays `images` and, if known, `labels`, or `x_train` and `y_train`; rename them"
             )
             raise DataError(message)
-        header = archive.header(pair[0])
-        wanted.check(header, path)
-        count, labels = header.shape[0], None
-        labels_header = archive.header(pair[1]) if pair[1] in archive.members else None
-        if labels_header is not None:
-            _check_labels(labels_header, count, path)
-            labels = archive.read(pair[1], labels_header)
-        images = archive.read(pair[0], header)
-    labels_path = path
-    if labels is None and (beside := _labels_beside(path)) is not None:
+        images_header = archive.header(pair[0], partial(check_images, path=path, wanted=wanted))
+        labels, labels_path = None, path
+        if pair[1] in archive.members:
+            labels = archive.read(
+                pair[1], archive.header(pair[1], partial(check_labels, path=path, count=images_header.shape[0]))
+            )
+        images = archive.read(pair[0], images_header)
+    if labels is None and (beside := labels_beside(path)) is not None:
         labels_path = beside
         with _Archive(beside) as archive:
             name = next((name for name in _ALONE if name in archive.members), _ALONE[0])
-            labels_header = archive.header(name)
-            _check_labels(labels_header, count, beside)
-            labels = archive.read(name, labels_header)
-    pixels = np.ascontiguousarray(images.reshape(images.shape[:3]), dtype=np.uint8)
-    name = data_set_name(path.stem)
-    if labels is None:
-        return ImageSource(name=name, classes=(), labels=None, kinds=array_kinds(pixels), pictures=pixels)
-    classes = name_classes(labels.reshape(-1), labels_path)
-    return ImageSource(
-        name=name,
-        classes=classes.names,
-        labels=classes.labels,
-        kinds=array_kinds(pixels),
-        pictures=pixels,
-        notes=classes.notes,
-    )
-
-
-def _labels_beside(path: Path) -> Path | None:
-    """Return the file of labels that belongs to one of images alone, such as kmnist-train-imgs.npz, or None."""
-    for word in ("imgs", "images"):
-        name = path.name.replace(word, "labels")
-        if name != path.name and os.path.exists(path.with_name(name)):
-            return path.with_name(name)
-    return None
-
-
-def _check_labels(header: ArrayHeader, count: int, path: Path) -> None:
-    """Raise DataError unless there is one whole number or name for each of `count` images."""
-    is_whole_or_text = np.issubdtype(header.dtype, np.integer) or (header.dtype.kind in "SU" and header.dtype.itemsize)
-    if header.shape not in ((count,), (count, 1)) or not is_whole_or_text:
-        message = (
-            f"{path} has labels {header}: expected one whole number or name for each of {count:,} images; convert them, or "
-            "leave them out"
-        )
-        raise DataError(message)
-    check_size(header, "the labels", path, LARGEST_LABELS)
+            labels = archive.read(name, archive.header(name, partial(check_labels, path=beside, count=len(images))))
+    classes = NamedClasses() if labels is None else name_classes(labels.reshape(-1), labels_path)
+    return array_source(data_set_name(path.stem), images.astype(np.uint8, copy=False), classes)
 
 
 class _Archive:
@@ -116,12 +76,12 @@ class _Archive:
         try:
             self._file = open_regular_file(self._path)
         except OSError as error:
-            raise self._unreadable(error.strerror or str(error)) from error
+            raise self._unreadable(error) from error
         try:
             self._zip = zipfile.ZipFile(_ShortReads(self._file))
         except Exception as error:  # zipfile raises errors of any kind for damaged files
             self._file.close()
-            raise self._unreadable(str(error) or type(error).__name__) from error
+            raise self._unreadable(error) from error
         infos = [info for info in self._zip.infolist() if info.filename.endswith(".npy")]
         self.members = {info.filename.removesuffix(".npy"): info for info in infos}
         return self
@@ -130,8 +90,8 @@ class _Archive:
         self._zip.close()
         self._file.close()
 
-    def header(self, name: str) -> ArrayHeader:
-        """Return what the file says of an array, which does not hold Python objects."""
+    def header(self, name: str, check: Callable[[ArrayHeader], None]) -> ArrayHeader:
+        """Return what the file says of an array, which `check` accepts."""
         try:
             info = self.members[name]
             if [other.filename for other in self._zip.infolist()].count(info.filename) > 1:
@@ -139,21 +99,13 @@ class _Archive:
             # Others may take any amount of memory, and numpy writes none of them.
             if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError("is encrypted, or compressed in another way than numpy's")
-            with self._zip.open(info) as member, warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # numpy's, of headers by Python 2
-                header = _parse_header(io.BytesIO(member.read(_LONGEST_HEADER)))
-            if min(header.shape, default=0) < 0:
-                raise ValueError(f"holds {header}")
+            with self._zip.open(info) as member:
+                header = read_npy_header(member)
         except KeyError:
-            raise self._unreadable(f"there is no array `{name}`") from None
+            raise self._unreadable(ValueError(f"there is no array `{name}`")) from None
         except Exception as error:  # as above, and Python's own parser likewise
-            raise self._unreadable(f"`{name}` {error or type(error).__name__}") from error
-        if header.dtype.hasobject:
-            message = (
-                f"{self._path} holds Python objects in `{name}`: expected plain numbers or text, since objects can run code; "
-                "convert them"
-            )
-            raise DataError(message)
+            raise self._unreadable(error, name) from error
+        check(header)
         return header
 
     def read(self, name: str, header: ArrayHeader) -> NDArray[np.generic]:
@@ -164,15 +116,14 @@ class _Archive:
                 raise ValueError(f"has {found} bytes, expected {expected} by its header")
             with self._zip.open(self.members[name]) as member:
                 member.seek(header.offset)
-                values: NDArray[np.generic] = np.frombuffer(read_contents(member, header.size), dtype=header.dtype)
+                return array_of(header, read_contents(member, header.size))
         except Exception as error:  # as above, and the decompressors likewise
-            raise self._unreadable(f"`{name}` {error or type(error).__name__}") from error
-        return values.reshape(header.shape, order="F" if header.is_fortran else "C")
+            raise self._unreadable(error, name) from error
 
-    def _unreadable(self, reason: str) -> DataError:
-        told = textwrap.shorten(reason, 200, placeholder=" ...")
-        expected = "expected arrays `images` and, if known, `labels`"
-        return DataError(f"{self._path} cannot be read as an NPZ file ({told}): {expected}; save it again")
+    def _unreadable(self, error: Exception, name: str | None = None) -> DataError:
+        if name is not None:
+            error = ValueError(f"`{name}` {error or type(error).__name__}")
+        return unreadable(self._path, "an NPZ file", error, "arrays `images` and, if known, `labels`")
 
 
 class _ShortReads(io.BufferedIOBase):
@@ -201,15 +152,3 @@ class _ShortReads(io.BufferedIOBase):
     def seekable(self) -> bool:
         """Return that it is."""
         return True
-
-
-def _parse_header(start: io.BytesIO) -> ArrayHeader:
-    """Return the header with which an array begins; raise ValueError for a version that plain arrays never have."""
-    version = np.lib.format.read_magic(start)
-    if version == (1, 0):
-        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(start)
-    elif version == (2, 0):
-        shape, is_fortran, dtype = np.lib.format.read_array_header_2_0(start)
-    else:
-        raise ValueError(f"has version {version[0]}.{version[1]} of the array format")
-    return ArrayHeader(tuple(map(int, shape)), dtype, start.tell(), is_fortran)

@@ -1,4 +1,4 @@
-"""Formats of data that are not read: what they are, and how to make of them what is."""
+"""Formats of data that are not read, or not from within a folder: what they are, and how to convert them."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ _SAVE = "save its images, uint8 [N, H, W], and labels [N] with numpy.savez, as `
 
 @dataclass(frozen=True)
 class OtherFormat:
-    """A format that is not read."""
+    """A format, and what to do with a file of it."""
 
     suffixes: tuple[str, ...]
     what: str
@@ -27,17 +27,16 @@ _FORMATS = (
         f"if you trust its author, load it with pickle, and {_SAVE}",
     ),
     OtherFormat(
-        (".parquet", ".arrow", ".feather"),
+        (".arrow", ".feather"),
         "a table of columns",
-        f"read it with pandas.read_parquet, and save its pictures in one folder a class, or {_SAVE}",
+        f"read it with pandas.read_feather, and save its pictures in one folder a class, or {_SAVE}",
     ),
-    OtherFormat((".npy",), "a single array of numpy", f"load it with numpy.load, reshape it to [N, H, W], and {_SAVE}"),
     OtherFormat((".pt", ".pth"), "a file of PyTorch", f"load it with torch.load(weights_only=True), and {_SAVE}"),
     OtherFormat((".h5", ".hdf5"), "an HDF5 file", f"read it with h5py, and {_SAVE}"),
     OtherFormat((".arff", ".tfrecord"), "a file of another program", f"read it with that, and {_SAVE}"),
     OtherFormat((".tif", ".tiff", ".pgm", ".ppm"), "a picture in another format", "convert it and all others to PNG"),
     OtherFormat((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"), "a single picture", "give the folder of all pictures"),
-    OtherFormat((".npz",), "an NPZ file", "give its path"),
+    OtherFormat((".npz", ".npy", ".parquet"), "a file that may hold images", "give its path"),
 )
 
 

@@ -2,19 +2,22 @@
 
 import os
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from pocketgan_trainer.data.array_files import WantedImages
 from pocketgan_trainer.data.idx_folders import find_idx_images, find_idx_test_images, read_idx_source
 from pocketgan_trainer.data.other_formats import other_format
-from pocketgan_trainer.data.picture_files import DEEP_GREY, FORMATS, SUFFIXES, brightest_pixel, picture_kind, read_grey
-from pocketgan_trainer.data.source import ImageSource, class_names, data_set_name, in_order, number_labels, renaming_notes
+from pocketgan_trainer.data.pictures import picture_source
+from pocketgan_trainer.data.source import (
+    PICTURE_FORMATS,
+    ImageSource,
+    NamedClasses,
+    WantedImages,
+    data_set_name,
+    name_classes,
+)
 from pocketgan_trainer.errors import DataError
 
 _CLASS_IN_NAME = re.compile(r"[0-9]{8,}_([A-Za-z0-9]{1,32})\.png", re.IGNORECASE)
@@ -38,11 +41,7 @@ _MADE_BY_SYSTEMS = (
 _FOR_TRAINING = ("train", "training")
 """Names of the folder to take where another holds what is for testing."""
 _FOR_TESTING = ("test", "testing", "val", "valid", "validation", "dev", "eval")
-_DEPTHS = (8, 10, 12, 14, 16)
-"""Bits that cameras and scanners use of 16."""
 _SHOWN = 5
-
-_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -59,53 +58,45 @@ class _Listing:
 
 
 def read_picture_folder(folder: Path, wanted: WantedImages) -> ImageSource:
-    """Return the pictures of a folder: what they are is looked at now, their pixels are read when they are wanted.
+    """Return the pictures of a folder: their headers are read now, their pixels when they are wanted.
 
     Each sub-folder is a class, named by it. Where the pictures lie in the folder itself, the class is the end of names such as
-    `00000007_3.png`, as gan-gen gives them, if all have such names; else there are no labels. What lies in folders further down
-    is left out, and a note says so. If there are no pictures at all, but IDX files in one folder further down, these are read.
+    `00000007_3.png`, as gan-gen gives them, if all have such names; else there are no labels, or where certain classes are
+    wanted, it is an error. Folders further down are left out, and a note says so. If there are no pictures at all, but IDX files
+    in one folder further down, these are read.
 
     Raises DataError for a folder without pictures, with an empty sub-folder, or with pictures both in it and in sub-folders; for
     names of classes that do not fit a model card; and for pictures that cannot be read, of which it names some.
     """
-    top = _list(folder)
-    below = [_list(sub_folder) for sub_folder in top.folders]
+    top = _list(folder, wanted)
+    below = [_list(sub_folder, wanted) for sub_folder in top.folders]
     if top.pictures:
         _refuse_both(folder, below)
-        files, names, notes = top.pictures, *_classes_in_names(top.pictures)
+        files, names, notes = top.pictures, *_classes_in_names(top.pictures, wanted)
         listings, deeper = [top], top.folders
     elif (found := _find_idx_below(folder, top, below)) is not None:
         source = read_idx_source(found, wanted)
         return replace(source, notes=(*source.notes, f"The IDX files of {found.parent} were taken."))
     else:
         _refuse_parts(folder, top, below)
-        _refuse_without_pictures(folder, top, below)
+        _refuse_without_pictures(folder, top, below, wanted)
         files = tuple(file for listing in below for file in listing.pictures)
         names, notes = [file.parent.name for file in files], ()
         listings, deeper = [top, *below], tuple(folder for listing in below for folder in listing.folders)
-    ordered = in_order(sorted(set(names)))
-    classes = class_names(ordered, folder)
-    kinds = list(_all(files, picture_kind))
-    depth, depth_notes = _depth_in_use([file for file, kind in zip(files, kinds, strict=True) if kind.colours == DEEP_GREY])
-    animated = [file for file, kind in zip(files, kinds, strict=True) if kind.is_animated]
-    set_aside = [path for path in top.set_aside if _list(path).pictures]
-    return ImageSource(
-        name=data_set_name(folder.absolute().resolve().name),
-        classes=classes,
-        labels=number_labels(names, ordered) if names else None,
-        kinds=Counter(kinds),
-        pictures=_all(files, partial(read_grey, depth=depth)),
-        notes=(
-            *notes,
-            *_notes_on_left_out(listings, deeper, set_aside, animated),
-            *renaming_notes(ordered, classes),
-            *depth_notes,
-        ),
+    wanted.check_count(len(files), folder)
+    set_aside = [path for path in top.set_aside if _list(path, wanted).pictures]
+    return picture_source(
+        data_set_name(folder.absolute().resolve().name),
+        files,
+        name_classes(names, folder) if names else NamedClasses(),
+        wanted,
+        (*notes, *_notes_on_left_out(listings, deeper, set_aside, wanted)),
     )
 
 
-def _list(folder: Path) -> _Listing:
-    """Look into one folder; raises OSError if that cannot be read."""
+def _list(folder: Path, wanted: WantedImages) -> _Listing:
+    """List one folder; raises OSError if it cannot be read."""
+    suffixes = tuple(suffix for name in wanted.formats for suffix in PICTURE_FORMATS[name])
     pictures, others, folders, set_aside, made_by_systems = [], [], [], [], []
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -115,9 +106,10 @@ def _list(folder: Path) -> _Listing:
                 if entry.name.startswith("__") and entry.is_dir():
                     set_aside.append(folder / entry.name)
             elif entry.is_dir():
-                folders.append(folder / entry.name)
+                if wanted.classes is None or entry.name in wanted.classes:
+                    folders.append(folder / entry.name)
             # A link to nowhere is passed over; a pipe is not, since reading it says what it is.
-            elif entry.name.lower().endswith(SUFFIXES) and os.path.exists(entry.path):
+            elif entry.name.lower().endswith(suffixes) and os.path.exists(entry.path):
                 pictures.append(folder / entry.name)
             else:
                 others.append(folder / entry.name)
@@ -126,8 +118,48 @@ def _list(folder: Path) -> _Listing:
     )
 
 
+def _classes_in_names(files: Sequence[Path], wanted: WantedImages) -> tuple[list[str], tuple[str, ...]]:
+    """Return the class in each file's name, or none if some names have none, and notes on that."""
+    matches = [_CLASS_IN_NAME.fullmatch(file.name) for file in files]
+    names = [match[1] for match in matches if match]
+    if not names:
+        return [], ()
+    example = next(file.name for file, match in zip(files, matches, strict=True) if match)
+    if len(names) < len(files):
+        if wanted.classes is not None:
+            without = next(file for file, match in zip(files, matches, strict=True) if not match)
+            expected = "expected names such as 00000007_3.png for all or none"
+            raise DataError(f"{without} has no class in its name, unlike others there: {expected}")
+        ends = "ends" if len(names) == 1 else "end"
+        return [], (f"Only {len(names):,} of {len(files):,} file names {ends} in a class, such as {example}: none was taken.",)
+    if wanted.classes is None and 2 * len(set(names)) > len(names):
+        return [], (
+            f"File names such as {example} would give {len(set(names)):,} classes, hardly two images each: none was taken.",
+        )
+    return names, (f"Classes were taken from the ends of file names such as {example}.",)
+
+
+def _notes_on_left_out(
+    listings: Sequence[_Listing], deeper: Sequence[Path], set_aside: Sequence[Path], wanted: WantedImages
+) -> Iterator[str]:
+    """Yield a note on each of these kinds of files and folders that there are."""
+    if others := [file for listing in listings for file in listing.others]:
+        were = "other was" if len(others) == 1 else "others were"
+        formats = ", ".join(wanted.formats)
+        yield f"Only files named as {formats} are read: {len(others):,} {were} passed over, such as {others[0]}."
+    if made := sorted({name for listing in listings for name in listing.made_by_systems}):
+        rest = f", and {len(made) - _SHOWN:,} more" if len(made) > _SHOWN else ""
+        yield f"Files and folders that systems and tools make were passed over: {', '.join(made[:_SHOWN])}{rest}."
+    if deeper:
+        yield f"Folders further down, such as {deeper[0]}, were left out."
+    if set_aside:
+        hold = "holds" if len(set_aside) == 1 else "hold"
+        found = f"{len(set_aside):,} of them {hold} pictures, such as {set_aside[0]}"
+        yield f"Folders whose names begin with __ are passed over: {found}."
+
+
 def _find_idx_below(folder: Path, top: _Listing, below: Sequence[_Listing]) -> Path | None:
-    """Return the one file of IDX images one or two levels down, as torchvision and others lay them, where there are no pictures.
+    """Return the one file of IDX images one or two levels down, where torchvision and others put it, if there are no pictures.
 
     None if there is none, or if pictures are there. Raises DataError if there are several.
     """
@@ -142,56 +174,6 @@ def _find_idx_below(folder: Path, top: _Listing, below: Sequence[_Listing]) -> P
         )
         raise DataError(message)
     return found[0] if found else None
-
-
-def _depth_in_use(files: Sequence[Path]) -> tuple[int, tuple[str, ...]]:
-    """Return how many bits are in use in pictures of DEEP_GREY, all together, and a note on that."""
-    if not files:
-        return _DEPTHS[-1], ()
-    brightest = max(_all(files, brightest_pixel))
-    depth = next(depth for depth in _DEPTHS if brightest < 2**depth)
-    pictures = "picture has" if len(files) == 1 else "pictures have"
-    found = f"{len(files):,} {pictures} pixels of 16 bits, the brightest of all of value {brightest:,} of 65,535"
-    return depth, (f"{found}: they were read as {depth} bits, all alike.",)
-
-
-def _classes_in_names(files: Sequence[Path]) -> tuple[list[str], tuple[str, ...]]:
-    """Return the class that each file's name tells, or none if not all do, and notes on that."""
-    matches = [_CLASS_IN_NAME.fullmatch(file.name) for file in files]
-    names = [match[1] for match in matches if match]
-    if not names:
-        return [], ()
-    example = next(file.name for file, match in zip(files, matches, strict=True) if match)
-    if len(names) < len(files):
-        tell = "tells" if len(names) == 1 else "tell"
-        note = f"Only {len(names):,} of {len(files):,} file names {tell} a class, such as {example}: none was taken from them."
-        return [], (note,)
-    if 2 * len(set(names)) > len(names):
-        return [], (
-            f"File names such as {example} would tell {len(set(names)):,} classes, hardly two images each: none was taken.",
-        )
-    return names, (f"Classes were taken from the ends of file names such as {example}.",)
-
-
-def _notes_on_left_out(
-    listings: Sequence[_Listing], deeper: Sequence[Path], set_aside: Sequence[Path], animated: Sequence[Path]
-) -> Iterator[str]:
-    """Yield a note on each of these kinds of files and folders that there are."""
-    if others := [file for listing in listings for file in listing.others]:
-        were = "other was" if len(others) == 1 else "others were"
-        yield f"Only files named as {', '.join(FORMATS)} are read: {len(others):,} {were} passed over, such as {others[0]}."
-    if made := sorted({name for listing in listings for name in listing.made_by_systems}):
-        rest = f", and {len(made) - _SHOWN:,} more" if len(made) > _SHOWN else ""
-        yield f"What systems and tools make was passed over: {', '.join(made[:_SHOWN])}{rest}."
-    if deeper:
-        yield f"Folders further down, such as {deeper[0]}, were not looked into."
-    if set_aside:
-        hold = "holds" if len(set_aside) == 1 else "hold"
-        found = f"{len(set_aside):,} of them {hold} pictures, such as {set_aside[0]}"
-        yield f"Folders whose names begin with __ are passed over: {found}."
-    if animated:
-        pictures = "picture" if len(animated) == 1 else "pictures"
-        yield f"Only the first frame was taken of {len(animated):,} animated {pictures}, such as {animated[0]}."
 
 
 def _refuse_both(folder: Path, below: Sequence[_Listing]) -> None:
@@ -219,7 +201,7 @@ def _refuse_parts(folder: Path, top: _Listing, below: Sequence[_Listing]) -> Non
     raise DataError(message)
 
 
-def _refuse_without_pictures(folder: Path, top: _Listing, below: Sequence[_Listing]) -> None:
+def _refuse_without_pictures(folder: Path, top: _Listing, below: Sequence[_Listing], wanted: WantedImages) -> None:
     """Raise DataError, which says what to give instead, unless there are sub-folders and pictures in each."""
     empty = [(path, listing.folders) for path, listing in zip(top.folders, below, strict=True) if not listing.pictures]
     if top.folders and not empty:
@@ -232,12 +214,12 @@ def _refuse_without_pictures(folder: Path, top: _Listing, below: Sequence[_Listi
         )
         raise DataError(message)
     if not top.folders:
-        set_aside = next((path for path in top.set_aside if _list(path).pictures), None)
+        set_aside = next((path for path in top.set_aside if _list(path, wanted).pictures), None)
         other = next(((file, other) for file in top.others if (other := other_format(file.name)) is not None), None)
         remedy = f"; {other[0]} is {other[1].what}: {other[1].remedy}" if other is not None else ""
         if set_aside is not None:
             remedy = f"; rename {set_aside} if it is one, to begin without __"
-        expected = f"{', '.join(FORMATS)} files, in it or in one folder a class, or IDX files"
+        expected = f"{', '.join(wanted.formats)} files, in it or in one folder a class, or IDX files"
         message = f"{folder} holds no images: expected {expected}{remedy}"
         raise DataError(message)
     first, deeper = next((entry for entry in empty if entry[1] and entry[0].name.lower() in _FOR_TRAINING), empty[0])
@@ -249,24 +231,5 @@ def _refuse_without_pictures(folder: Path, top: _Listing, below: Sequence[_Listi
         remedy = f"give the path {first} if its folders are the classes"
     else:
         remedy = "fill or remove it"
-    message = f"{first} holds no images{more}: expected {', '.join(FORMATS)} files in each class's folder; {remedy}"
+    message = f"{first} holds no images{more}: expected {', '.join(wanted.formats)} files in each class's folder; {remedy}"
     raise DataError(message)
-
-
-def _all(files: Sequence[Path], read: Callable[[Path], _Read]) -> Iterator[_Read]:
-    """Yield what `read` makes of each file; after the last raise DataError if it failed for any.
-
-    It has the first's message and the next four's paths.
-    """
-    failures: list[tuple[Path, DataError]] = []
-    for file in files:
-        try:
-            yield read(file)
-        except DataError as error:
-            failures.append((file, error))
-    if failures:
-        _, first = failures[0]
-        also = ", ".join(str(file) for file, _ in failures[1:_SHOWN])
-        rest = f", and {len(failures) - _SHOWN:,} more of {len(files):,} files" if len(failures) > _SHOWN else ""
-        message = f"{first}; cannot be used either: {also}{rest}" if also else str(first)
-        raise DataError(message) from first

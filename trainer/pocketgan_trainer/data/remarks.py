@@ -1,4 +1,4 @@
-"""What a user should know of training images before training starts: nothing that forbids it, all that may disappoint."""
+"""Notes on training images for the user, before training starts: what was done to them, and what may make the model worse."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +22,17 @@ def notes_on(source: ImageSource, fitted: FittedImages, like_mnist: bool) -> tup
     return (
         *source.notes,
         *_conversion(source, fitted),
-        *_layout(source.count, fitted, like_mnist),
+        *_dark_on_white(fitted.dark_on_white, source.count, like_mnist),
+        *_blank(fitted.blank, source.count, like_mnist),
         *_darkness(fitted.images),
         *_number(source.count),
         *_duplicates(fitted.images),
-        *_classes(source.classes, source.labels),
+        *_classes(source.classes.names, source.classes.labels),
     )
 
 
 def _conversion(source: ImageSource, fitted: FittedImages) -> tuple[str, ...]:
-    """Tell of pictures that were of another kind than what the network takes, and of several kinds."""
+    """Return a note on pictures that were of another kind than what the network takes, or of several kinds."""
     size = fitted.images.shape[1]
     kinds = sorted(source.kinds.items(), key=lambda item: (-item[1], item[0]))
     if all(kind.width == kind.height == size and kind.colours == "grey" for kind, _ in kinds):
@@ -42,11 +43,6 @@ def _conversion(source: ImageSource, fitted: FittedImages) -> tuple[str, ...]:
     shown = ", ".join(f"{count:,} of {kind}" for kind, count in kinds[:_SHOWN])
     rest = f", and {len(kinds) - _SHOWN:,} kinds more" if len(kinds) > _SHOWN else ""
     return (f"The images are of {len(kinds):,} kinds: {shown}{rest}; all were made {wanted}.",)
-
-
-def _layout(count: int, fitted: FittedImages, like_mnist: bool) -> tuple[str, ...]:
-    """Tell of pictures that are dark on white, and of those that show nothing."""
-    return (*_dark_on_white(fitted.dark_on_white, count, like_mnist), *_blank(fitted.blank, count, like_mnist))
 
 
 def _dark_on_white(dark: int, count: int, like_mnist: bool) -> tuple[str, ...]:
@@ -65,8 +61,8 @@ def _blank(blank: int, count: int, like_mnist: bool) -> tuple[str, ...]:
     if not blank:
         return ()
     shows, be = ("shows", "is") if blank == 1 else ("show", "are")
-    told = f"{shows} no ink and {be} black" if like_mnist else f"{be} of one grey value everywhere and {shows} nothing"
-    return (f"{blank:,} of {count:,} images {told}.",)
+    found = f"{shows} no ink and {be} black" if like_mnist else f"{be} of one grey value everywhere and {shows} nothing"
+    return (f"{blank:,} of {count:,} images {found}.",)
 
 
 def _darkness(images: NDArray[np.uint8]) -> tuple[str, ...]:
@@ -74,17 +70,15 @@ def _darkness(images: NDArray[np.uint8]) -> tuple[str, ...]:
     if peak >= DARK_PEAK:
         return ()
     return (
-        f"The images are dark: half of them have no pixel brighter than {peak} of 255 grey levels, and so will be what is drawn; "
-        "stretch their contrast, all alike, or give --like-mnist if they show single characters.",
+        f"The images are dark: half of them have no pixel brighter than {peak} of 255 grey levels, so the model will draw dark "
+        "ones; stretch their contrast, all alike, or give --like-mnist if they show single characters.",
     )
 
 
 def _number(count: int) -> tuple[str, ...]:
     if count >= ENOUGH_IMAGES:
         return ()
-    return (
-        f"Only {count:,} images: with fewer than {ENOUGH_IMAGES:,} a network learns them by heart rather than draws new ones.",
-    )
+    return (f"Only {count:,} images: with fewer than {ENOUGH_IMAGES:,} a network repeats them rather than draws new ones.",)
 
 
 def _duplicates(images: NDArray[np.uint8]) -> tuple[str, ...]:
@@ -92,14 +86,14 @@ def _duplicates(images: NDArray[np.uint8]) -> tuple[str, ...]:
     duplicates = len(images) - len({hash(image.tobytes()) for image in images})
     if not duplicates:
         return ()
-    told = "is an exact duplicate of another" if duplicates == 1 else "are exact duplicates of others"
-    return (f"{duplicates:,} of {len(images):,} images {told}.",)
+    found = "is an exact duplicate of another" if duplicates == 1 else "are exact duplicates of others"
+    return (f"{duplicates:,} of {len(images):,} images {found}.",)
 
 
 def _classes(classes: tuple[str, ...], labels: NDArray[np.int64] | None) -> tuple[str, ...]:
-    """Tell of absent labels, a single class, and classes with few images."""
+    """Return a note on absent labels, a single class, or classes with few images."""
     if labels is None:
-        return ("There are no labels, so the model will draw whatever comes, without classes to choose from.",)
+        return ("There are no labels, so the model will have no classes to choose from.",)
     if len(classes) == 1:
         return (f"All images are of one class, {classes[0]}.",)
     counts = np.bincount(labels, minlength=len(classes))

@@ -1,4 +1,4 @@
-"""Which training images are held out for validation, and drawing digits at random, so many of each class."""
+"""Which training images are held out for validation, and choosing images of given classes at random."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan_trainer.data.images import TrainingImages
-from pocketgan_trainer.data.published import DATA_SET, Digits
+from pocketgan_trainer.data.published import MNIST, Digits
 from pocketgan_trainer.errors import DataError
 
 VALIDATION_DIGITS = 5_000
@@ -20,15 +20,15 @@ class TrainingSplit:
     """The training images in two parts, which share no image."""
 
     training: Digits
-    """What is learned from: 55,000 of MNIST."""
+    """What the networks learn from: 55,000 of MNIST."""
     validation: Digits
-    """What is kept back, its classes mixed: the first of them show as many classes as all."""
+    """What is kept back, its classes mixed, so that the first of them are of as many classes as all."""
 
 
 def split_validation(digits: Digits) -> TrainingSplit:
-    """Return the digits without their last VALIDATION_DIGITS, and those; both are views, nothing is copied.
+    """Return the digits in two parts, the last VALIDATION_DIGITS and those before; both are views, nothing is copied.
 
-    Raises DataError if that leaves none to train on.
+    Raises DataError if there are none before.
     """
     if len(digits) <= VALIDATION_DIGITS:
         message = f"{len(digits)} digits cannot be split: expected more than the {VALIDATION_DIGITS} that are kept for validation"
@@ -46,10 +46,10 @@ def split_images(images: TrainingImages) -> TrainingSplit:
     half. Images without classes get the label 0. Raises DataError if that leaves fewer than FEWEST_KEPT.
     """
     labels = np.zeros(len(images), np.int64) if images.labels is None else images.labels
-    if images.name == DATA_SET:
+    if images.name == MNIST.name:
         return split_validation(Digits(images.images, labels))
     order = np.random.Generator(np.random.Philox(_SPLIT_SEED)).permutation(len(images))
-    # How many of its class come before each image in that order.
+    # The number of images of its class that come before each image in that order.
     rank = np.empty(len(images), np.int64)
     for label in np.unique(labels):
         of_class = order[labels[order] == label]
@@ -68,11 +68,8 @@ def split_images(images: TrainingImages) -> TrainingSplit:
     return TrainingSplit(training=Digits(images.images[rest], labels[rest]), validation=Digits(images.images[kept], labels[kept]))
 
 
-CLASSES = 10
-
-
 def rows_of_classes(labels: NDArray[np.integer], wanted: NDArray[np.integer], random: np.random.Generator) -> NDArray[np.int64]:
-    """Return rows of `labels` [N], no one twice, of which row i is of class `wanted[i]`: int64 [len(wanted)].
+    """Return different rows of `labels` [N], of which row i is of class `wanted[i]`: int64 [len(wanted)].
 
     Raises ValueError if there are fewer of a class than are wanted.
     """

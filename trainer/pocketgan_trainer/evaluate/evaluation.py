@@ -7,8 +7,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.published import Digits
-from pocketgan_trainer.data.split import CLASSES, rows_of_classes, split_validation
+from pocketgan_trainer.data.published import CLASSES, Digits
+from pocketgan_trainer.data.split import rows_of_classes, split_validation
 from pocketgan_trainer.errors import DataError
 from pocketgan_trainer.evaluate.classifiers import TESTED_IMAGES, classifier_accuracy, told_apart
 from pocketgan_trainer.evaluate.figures import (

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.published import Digits
-from pocketgan_trainer.data.split import CLASSES, TrainingSplit
+from pocketgan_trainer.data.published import CLASSES, Digits
+from pocketgan_trainer.data.split import TrainingSplit
 from pocketgan_trainer.evaluate.copying import HeldOut, Memorization, look_at_held_out, memorization
 from pocketgan_trainer.evaluate.distances import (
     Crowd,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from pocketgan.files import open_regular_file
-from pocketgan_trainer.data.split import CLASSES
+from pocketgan_trainer.data.published import CLASSES
 from pocketgan_trainer.errors import JudgeError
 
 

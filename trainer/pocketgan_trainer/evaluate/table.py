@@ -14,7 +14,7 @@ from rich.table import Table
 
 from pocketgan.console import printable
 from pocketgan.version import VERSION
-from pocketgan_trainer.data.split import CLASSES
+from pocketgan_trainer.data.published import CLASSES
 from pocketgan_trainer.evaluate.classifiers import TESTED_IMAGES
 from pocketgan_trainer.evaluate.copying import BAND_PERCENT, Memorization
 from pocketgan_trainer.evaluate.evaluation import (

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import tomllib
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
@@ -11,14 +10,11 @@ from reprlib import repr as shortened
 from pocketgan.address import SEED_LIMIT
 from pocketgan.files import open_regular_file
 from pocketgan_trainer.data.images import MNIST_FACTS, DataFacts
-from pocketgan_trainer.data.source import LONGEST_CLASS, LONGEST_DATA_SET, MOST_CLASSES
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.strict_json import read_json
 
 LARGEST_COUNT = 2**31 - 1
 """The largest number of epochs, of images in a step, and of images in a half-life."""
-
-_DATA_SET = re.compile(f"(my-)?[a-z0-9-]{{1,{LONGEST_DATA_SET}}}")
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,6 @@ class TrainingConfig:
                 f"class_weight {self.class_weight} and shifted_share {self.shifted_share} without effect: expected a "
                 "refinement_share above 0, or both of them 0"
             )
-        _check_data(self.data)
 
     def to_json(self) -> str:
         """Return the config as a JSON object of its fields; class labels that are not known are left out."""
@@ -133,20 +128,6 @@ class TrainingConfig:
         if wrong:
             raise TrainingError(f"training config has a value of the wrong type in: {', '.join(wrong)}")
         return cls(**values, data=data)
-
-
-def _check_data(data: DataFacts) -> None:
-    """Raise TrainingError if the name of a data set or of a class is not such as `data.source` gives."""
-    if not _DATA_SET.fullmatch(data.name):
-        raise TrainingError(f"data set name {shortened(data.name)} is out of range: expected lower-case letters, digits, hyphens")
-    classes = data.classes
-    if len(classes) > MOST_CLASSES or len(set(classes)) < len(classes):
-        raise TrainingError(f"{len(classes)} classes are out of range: expected at most {MOST_CLASSES}, of different names")
-    for name in classes:
-        if not (name.isascii() and name.isalnum() and len(name) <= LONGEST_CLASS):
-            raise TrainingError(
-                f"class name {shortened(name)} is out of range: expected 1 to {LONGEST_CLASS} ASCII letters and digits"
-            )
 
 
 def _read_data(values: object) -> DataFacts:

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pocketgan_trainer.data import picture_files
-from pocketgan_trainer.data.picture_files import picture_kind, read_grey
+from pocketgan_trainer.data import pictures
+from pocketgan_trainer.data.pictures import picture_kind, read_grey
 from pocketgan_trainer.errors import DataError
 
 RAMP: NDArray[np.uint8] = (np.arange(24 * 40).reshape(24, 40) % 256).astype(np.uint8)
@@ -42,7 +42,6 @@ def header_of_png(width: int, height: int) -> bytes:
         ("a.gif", {}, 0),
         ("a.webp", {"lossless": True}, 1),
         ("a.jpg", {"quality": 98}, 12),
-        ("a.jpeg", {"quality": 98}, 12),
     ],
 )
 def test_every_format_is_read(tmp_path: Path, name: str, options: dict[str, object], tolerance: int) -> None:
@@ -152,7 +151,7 @@ def test_a_picture_that_claims_too_many_pixels_is_refused_by_its_header(tmp_path
 
 def test_a_file_of_too_many_bytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path / "a.bmp", Image.fromarray(RAMP))
-    monkeypatch.setattr(picture_files, "LARGEST_FILE", 2000)
+    monkeypatch.setattr(pictures, "LARGEST_FILE", 2000)
     with pytest.raises(DataError, match=r"a\.bmp has [0-9,]+ bytes: expected at most 2,000"):
         picture_kind(path)
 
@@ -171,14 +170,14 @@ def test_damaged_pictures_are_refused_or_read_but_nothing_else(tmp_path: Path, n
     buffer = io.BytesIO()
     Image.fromarray(np.stack([RAMP] * 3, axis=-1)).save(buffer, format=Image.registered_extensions()[Path(name).suffix])
     path = tmp_path / name
-    for _ in range(60):
+    for _ in range(30):
         contents = bytearray(buffer.getvalue())
         contents[random.integers(len(contents))] ^= random.integers(1, 256)
         path.write_bytes(contents[: random.integers(1, len(contents) + 1)])
-        told = ""
+        message = ""
         try:
             read_grey(path)
         except DataError as error:
-            told = str(error)
-        assert "\n" not in told
-        assert told == "" or told.startswith(str(path))
+            message = str(error)
+        assert "\n" not in message
+        assert message == "" or message.startswith(str(path))

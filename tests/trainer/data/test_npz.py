@@ -30,11 +30,15 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "Runes.npz"
 
 
-@pytest.mark.parametrize("names", [("images", "labels"), ("x_train", "y_train")])
-@pytest.mark.parametrize(("images", "labels"), [(IMAGES, NUMBERS), (IMAGES[..., None], NUMBERS[:, None])], ids=["flat", "deep"])
-def test_images_and_numbers_come_back(
-    path: Path, names: tuple[str, str], images: NDArray[np.uint8], labels: NDArray[np.int32]
+@pytest.mark.parametrize(
+    "names",
+    [("images", "labels"), ("x_train", "y_train"), ("X_train", "y_train"), ("train_images", "train_labels"), ("arr_0", "arr_1")],
+)
+@pytest.mark.parametrize("is_deep", [False, True])
+def test_images_and_numbers_come_back_under_the_names_of_public_data_sets(
+    path: Path, names: tuple[str, str], is_deep: bool
 ) -> None:
+    images, labels = (IMAGES[..., None], NUMBERS[:, None]) if is_deep else (IMAGES, NUMBERS)
     np.savez_compressed(path, **{names[0]: images, names[1]: labels, "x_test": np.zeros(3)})  # type: ignore[arg-type]
     loaded = load_training_images(str(path))
     assert (loaded.name, loaded.classes) == ("runes", ("2", "4", "11"))
@@ -62,29 +66,28 @@ def test_without_labels_there_are_no_classes(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "reason"),
     [
         ({"digits": IMAGES}, "holds digits: expected arrays `images`"),
         ({"images": IMAGES.astype(np.float32)}, "holds images float32 [220, 28, 28]: expected grey uint8"),
         ({"images": np.stack([IMAGES] * 3, axis=-1)}, "holds images uint8 [220, 28, 28, 3]: expected grey uint8"),
-        ({"images": IMAGES[:0]}, "holds images uint8 [0, 28, 28]"),
         ({"images": IMAGES, "labels": NUMBERS[:-1]}, "has labels int32 [219]: expected one whole number or name for each of 220"),
         ({"images": IMAGES, "labels": np.zeros(220)}, "has labels float64 [220]"),
         ({"images": IMAGES, "labels": np.zeros((220, 10), int)}, "has labels int64 [220, 10]"),
         ({"images": IMAGES, "labels": NUMBERS - 5}, "has labels from -3 on: expected whole numbers from 0 on"),
         ({"images": IMAGES, "labels": np.array(["a"] * 219 + ["a-"])}, "classes 'a' and 'a-', which are both a"),
-        ({"images": IMAGES, "labels": np.array(["a", None] * 110)}, "holds Python objects in `labels`"),
-        ({"images": np.array([None])}, "holds Python objects in `images`"),
+        ({"images": IMAGES, "labels": np.array(["a", None] * 110)}, "`labels` holds Python objects, which can run code"),
+        ({"images": np.array([None])}, "`images` holds Python objects, which can run code"),
         ({"images": np.zeros((1200, 28, 28), np.uint8), "labels": np.arange(1200)}, "has 1,200 classes: expected at most 1,000"),
     ],
 )
-def test_what_does_not_fit_is_refused(path: Path, arrays: dict[str, NDArray[np.generic]], told: str) -> None:
+def test_what_does_not_fit_is_refused(path: Path, arrays: dict[str, NDArray[np.generic]], reason: str) -> None:
     np.savez(path, **arrays)  # type: ignore[arg-type]
-    assert told in refusal(path)
+    assert reason in refusal(path)
 
 
 @pytest.mark.parametrize("contents", [b"", b"no zip file", b"PK\x03\x04 broken"])
-def test_a_file_that_is_none_is_named(path: Path, contents: bytes) -> None:
+def test_a_file_that_is_no_npz_file_is_named(path: Path, contents: bytes) -> None:
     path.write_bytes(contents)
     assert "cannot be read as an NPZ file" in refusal(path)
 
@@ -97,14 +100,6 @@ def test_a_file_that_breaks_off_or_is_damaged_is_named(path: Path) -> None:
     contents[5000] ^= 0xFF
     path.write_bytes(contents)
     assert "cannot be read as an NPZ file (`images` Bad CRC-32" in refusal(path)
-
-
-@pytest.mark.parametrize("names", [("X_train", "y_train"), ("train_images", "train_labels"), ("arr_0", "arr_1")])
-def test_the_names_of_public_data_sets_are_known(path: Path, names: tuple[str, str]) -> None:
-    np.savez(path, **{names[0]: IMAGES, names[1]: NUMBERS[:, None]})  # type: ignore[arg-type]
-    loaded = load_training_images(str(path))
-    assert loaded.classes == ("2", "4", "11")
-    np.testing.assert_array_equal(loaded.images, IMAGES)
 
 
 def test_labels_may_have_a_file_of_their_own_as_kmnist_has_them(tmp_path: Path) -> None:
@@ -136,10 +131,9 @@ GOOD = npy("'|u1'", "(220, 28, 28)", IMAGES.tobytes())
 
 
 @pytest.mark.parametrize(
-    ("members", "told"),
+    ("members", "reason"),
     [
         ({"images": npy("'|u1'", f"({2**40}, 28, 28)")}, "holds 1,099,511,627,776 images: expected at most 1,048,576"),
-        ({"images": npy("'|u1'", f"({2**28}, 1, 1)")}, "holds 268,435,456 images: expected at most 1,048,576"),
         ({"images": npy("'|u1'", "(1, 32768, 32768)")}, "holds 1 image: expected at least 200"),
         (
             {"images": npy("'|u1'", "(1000, 2000, 2000)")},
@@ -147,10 +141,8 @@ GOOD = npy("'|u1'", "(220, 28, 28)", IMAGES.tobytes())
         ),
         ({"images": npy("'|u1'", "(-220, -28, 28)")}, "`images` holds uint8 [-220, -28, 28]"),
         ({"images": npy("'|u1'", "(220, 0, 28)")}, "holds images uint8 [220, 0, 28]"),
-        ({"images": npy("'|u1'", "()", b"1")}, "holds images uint8 []"),
         ({"images": npy("'|u1'", f"({'1,' * 2000})", b"1")}, "holds images uint8 [1, 1, 1, 1, 1, 1, ...]"),
         ({"images": npy("'|b1'", "(220, 28, 28)")}, "holds images bool [220, 28, 28]"),
-        ({"images": npy("'<c16'", "(220, 28, 28)")}, "holds images complex128 [220, 28, 28]"),
         ({"images": npy("[('a', '|u1')]", "(220, 28, 28)")}, "holds images [('a', 'u1')] [220, 28, 28]"),
         ({"images": npy("'|u1'", "(220, 28, 28)", bytes(9))}, "`images` has 84 bytes, expected 172555 by its header"),
         ({"images": GOOD + b"1"}, "`images` has 172556 bytes, expected 172555 by its header"),
@@ -160,22 +152,23 @@ GOOD = npy("'|u1'", "(220, 28, 28)", IMAGES.tobytes())
         ({"images": GOOD, "labels": npy("'<U268435456'", "(220,)")}, "bytes for the labels: expected at most 134,217,728"),
         ({"images": GOOD, "labels": npy("'<U0'", "(220,)")}, "has labels <U0 [220]"),
         ({"images": GOOD, "labels": npy("'<M8[s]'", "(220,)", bytes(1760))}, "has labels datetime64[s] [220]"),
-        ({"images": GOOD, "labels": npy("'|b1'", "(220,)", bytes(220))}, "has labels bool [220]"),
         ({"images": GOOD, "labels": npy("'<U1'", "(220,)", b"\xff" * 880)}, "has labels that are no text"),
         ({"images": GOOD, "labels": npy("'|i1'", f"({2**28},)")}, "has labels int8 [268435456]: expected one whole number"),
     ],
 )
-def test_what_is_wrong_in_a_header_is_seen_before_anything_is_unpacked(path: Path, members: dict[str, bytes], told: str) -> None:
+def test_what_is_wrong_in_a_header_is_seen_before_anything_is_unpacked(
+    path: Path, members: dict[str, bytes], reason: str
+) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, contents in members.items():
             archive.writestr(f"{name}.npy", contents)
-    assert told in refusal(path)
+    assert reason in refusal(path)
 
 
 def test_blank_images_in_a_small_file_are_refused_before_they_are_unpacked(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("images.npy", npy("'|u1'", "(90_000, 28, 28)", bytes(90_000 * 28**2)))
-    assert "times its size: expected at most 200 times for so many images" in refusal(path)
+    assert "times its size: expected at most 200 times for that many images" in refusal(path)
 
 
 def test_a_member_that_is_there_twice_is_refused(path: Path) -> None:
@@ -186,9 +179,8 @@ def test_a_member_that_is_there_twice_is_refused(path: Path) -> None:
     assert "`images` is there more than once" in refusal(path)
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_member_compressed_in_another_way_is_refused(path: Path, compression: int) -> None:
-    with zipfile.ZipFile(path, "w", compression) as archive:
+def test_a_member_compressed_in_another_way_is_refused(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("images.npy", GOOD)
     assert "`images` is encrypted, or compressed in another way than numpy's" in refusal(path)
 
