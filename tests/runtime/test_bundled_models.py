@@ -147,7 +147,7 @@ def test_programs_that_pyinstaller_makes_carry_every_bundled_model_and_the_golde
     assert {target for _, target in carried} == {"pocketgan_models"}
 
 
-def test_pyinstaller_is_told_where_the_hook_is() -> None:
+def test_the_project_names_the_hook_for_pyinstaller() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     expected = f"{hook_folders.__module__}:{hook_folders.__name__}"
     assert project["entry-points"]["pyinstaller40"] == {"hook-dirs": expected}

@@ -157,10 +157,10 @@ def test_ctrl_c_is_130_without_a_traceback_and_leaves_whole_files(tmp_path: Path
     code, said = stopped_half_way(tmp_path, models / "tiny.onnx", signal.SIGINT)
     assert code == 130
     assert "Traceback" not in said
-    (told,) = re.findall(
+    (shown,) = re.findall(
         r"stopped: ([0-9,]+) of 50,000,000 images are in digits; the same command with --resume draws the rest\n", said
     )
-    assert int(told.replace(",", "")) == len(list((tmp_path / "digits").glob("*.png")))
+    assert int(shown.replace(",", "")) == len(list((tmp_path / "digits").glob("*.png")))
     assert_whole_png_files(tmp_path / "digits", tiny)
     assert [name for name in os.listdir(tmp_path / "digits") if not name.endswith(".png")] == ["manifest.json"]
 
@@ -176,9 +176,9 @@ def test_ctrl_c_leaves_nothing_of_an_npz_file(tmp_path: Path, models: Path) -> N
 def test_ctrl_c_leaves_what_an_idx_file_has_so_far_and_says_how_much(tmp_path: Path, models: Path) -> None:
     code, said = stopped_half_way(tmp_path, models / "tiny.onnx", signal.SIGINT, "--format", "idx")
     assert code == 130
-    (told,) = re.findall(r"stopped: ([0-9,]+) of 50,000,000 images", said)
+    (shown,) = re.findall(r"stopped: ([0-9,]+) of 50,000,000 images", said)
     part = tmp_path / "digits" / ".images-idx3-ubyte.part"
-    assert part.stat().st_size == 16 + int(told.replace(",", "")) * 64
+    assert part.stat().st_size == 16 + int(shown.replace(",", "")) * 64
     assert sorted(os.listdir(tmp_path / "digits")) == [part.name, "manifest.json"]
 
 
@@ -283,7 +283,9 @@ def together(folder: Path, model: Path, *options: tuple[str, ...]) -> list[tuple
     return [(process.returncode, text) for process, text in zip(processes, said, strict=True)]
 
 
-@pytest.mark.parametrize("file_format", ["png", "imagefolder", "npy"])
+@pytest.mark.parametrize(
+    "file_format", [pytest.param("png", marks=pytest.mark.slow), pytest.param("imagefolder", marks=pytest.mark.slow), "npy"]
+)
 def test_of_two_runs_into_one_folder_at_once_one_is_refused(tmp_path: Path, models: Path, file_format: str) -> None:
     model, both = models / "tiny_conditional.onnx", [("--format", file_format, "--seed", seed) for seed in ("1", "2")]
     ended = together(tmp_path, model, *both)
@@ -300,10 +302,10 @@ def test_of_two_runs_into_one_folder_at_once_one_is_refused(tmp_path: Path, mode
     assert contents(tmp_path / "digits") == contents(tmp_path / "alone")
 
 
-@pytest.mark.parametrize("file_format", ["png", "imagefolder", "npy"])
-def test_of_two_that_resume_one_run_at_once_none_spoils_what_the_other_does(
-    tmp_path: Path, models: Path, file_format: str
-) -> None:
+@pytest.mark.parametrize(
+    "file_format", [pytest.param("png", marks=pytest.mark.slow), pytest.param("imagefolder", marks=pytest.mark.slow), "npy"]
+)
+def test_two_that_resume_one_run_at_once_do_not_spoil_it(tmp_path: Path, models: Path, file_format: str) -> None:
     model, options = models / "tiny_conditional.onnx", ("--format", file_format)
     assert together(tmp_path, model, options) == [(0, "")]
     whole = contents(tmp_path / "digits")
@@ -315,9 +317,9 @@ def test_of_two_that_resume_one_run_at_once_none_spoils_what_the_other_does(
         for path in sorted((tmp_path / "digits").rglob("*.png"))[::2]:
             path.unlink()
     ended = together(tmp_path, model, *[(*options, "--resume")] * 2)
-    told = "error: another gan-gen is writing into digits: wait for it, or choose another --out\n"
+    shown = "error: another gan-gen is writing into digits: wait for it, or choose another --out\n"
     assert (0, "") in ended
-    assert set(ended) <= {(0, ""), (1, told)}
+    assert set(ended) <= {(0, ""), (1, shown)}
     assert contents(tmp_path / "digits") == whole
 
 

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import GeneratorType
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -23,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from protobuf_bytes import metadata_entry
 
 from pocketgan.address import INDEX_LIMIT, SEED_LIMIT
-from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, RuntimeMissingError
+from pocketgan.errors import CardError, ModelError, ProviderError, RequestError
 from pocketgan.generator import Generator
 from pocketgan.latents import latents
 from pocketgan.model.card import CARD_KEY, ModelCard
@@ -95,11 +96,6 @@ def test_truncated_pixels_stay_what_they_are(models: Path, name: str) -> None:
     assert digest(images) == TRUNCATED_PIXELS_SHA256[name]
 
 
-@pytest.mark.parametrize("name", PIXELS_SHA256)
-def test_a_truncation_of_1_changes_no_pixel(models: Path, name: str) -> None:
-    assert digest(Generator.load(models / f"{name}.onnx").generate(200, seed=1, start=3, truncation=1.0)) == PIXELS_SHA256[name]
-
-
 def test_a_smaller_truncation_gives_images_more_alike(tiny: Generator) -> None:
     spreads = [tiny.generate(500, truncation=truncation).astype(float).std(axis=0).mean() for truncation in (1, 0.7, 0.4, 0.1)]
     assert spreads == sorted(spreads, reverse=True)
@@ -108,12 +104,6 @@ def test_a_smaller_truncation_gives_images_more_alike(tiny: Generator) -> None:
 
 def test_the_smallest_truncation_draws_one_image_again_and_again(tiny: Generator) -> None:
     assert len(np.unique(tiny.generate(20, truncation=1 / 256).reshape(20, -1), axis=0)) == 1
-
-
-@pytest.mark.parametrize("truncation", [0, -0.5, 1.001, float("nan")])
-def test_a_truncation_out_of_range_is_refused_before_anything_is_drawn(tiny: Generator, truncation: float) -> None:
-    with pytest.raises(RequestError, match=r"^truncation \S+ is out of range: expected above 0, at most 1$"):
-        tiny.stream(1, truncation=truncation)  # not one batch is asked for
 
 
 @pytest.mark.parametrize(("count", "start", "threads"), [(1, 150, 2), (64, 100, 1), (65, 100, 2), (129, 37, 5), (200, 0, 1)])
@@ -231,12 +221,14 @@ def test_any_class_is_refused_by_a_model_without_classes(tiny: Generator, digits
         ({"count": 1, "seed": SEED_LIMIT}, f"seed {SEED_LIMIT}"),
         ({"count": 1, "start": -1}, "images -1 to -1"),
         ({"count": 2, "start": INDEX_LIMIT - 1}, f"images {INDEX_LIMIT - 1} to {INDEX_LIMIT}"),
+        ({"count": 1, "truncation": 0}, "truncation 0"),
+        ({"count": 1, "truncation": float("nan")}, "truncation nan"),
         ({"count": 1, "threads": 0}, "threads 0"),
         ({"count": 1, "threads": 1.5}, "threads 1.5"),
     ],
 )
 def test_a_request_out_of_range_is_refused_before_anything_is_drawn(
-    tiny: Generator, arguments: dict[str, int], named: str
+    tiny: Generator, arguments: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(RequestError, match=rf"^{named} (is|are) out of range: expected "):
         tiny.stream(**arguments)  # not one batch is asked for
@@ -278,7 +270,7 @@ def test_a_stream_that_is_left_early_leaves_no_threads(tiny: Generator) -> None:
         if batch.start > 300:
             break
     del batch
-    # They are told to end, and do so by themselves.
+    # They end by themselves, a moment later.
     deadline = time.monotonic() + 30
     while threading.active_count() > before:
         assert time.monotonic() < deadline
@@ -300,10 +292,6 @@ def test_one_generator_serves_several_threads(tiny: Generator) -> None:
         ("card_promises_classes", "has the inputs {'z': ('tensor(float)', ['N', 16])}, its card promises"),
         ("card_hides_classes", "has the inputs {'z': ('tensor(float)', ['N', 16]), 'label': ('tensor(int64)', ['N'])}, its card"),
         ("float_output", "has the outputs {'images': ('tensor(float)', ['N', 8, 8])}, its card promises"),
-        ("external_initializer", "keeps weights in another file"),
-        ("external_subgraph", "has a field "),
-        ("external_attribute", "has a field "),
-        ("external_function", "has a field "),
     ],
 )
 def test_a_model_that_breaks_the_contract_is_refused_by_name(models: Path, name: str, said: str) -> None:
@@ -324,19 +312,6 @@ def test_a_model_that_breaks_the_contract_is_refused_by_name(models: Path, name:
 def test_a_card_that_does_not_fit_is_a_card_error(models: Path, name: str, said: str) -> None:
     path = models / f"{name}.onnx"
     assert refusal(path, kind=CardError) == f"model {path}{said}"
-
-
-def test_a_card_that_is_not_json_is_refused_by_file(models: Path, tmp_path: Path) -> None:
-    path = tmp_path / "torn.onnx"
-    path.write_bytes((models / "tiny.onnx").read_bytes() + metadata_entry(CARD_KEY, '{"schema'))
-    assert refusal(path, kind=CardError).startswith(f"model {path}: the model card is not JSON (")
-
-
-@pytest.mark.parametrize("contents", [b"", b"not a model", bytes(100), b"\x3a\x00"])
-def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path, contents: bytes) -> None:
-    path = tmp_path / "other.onnx"
-    path.write_bytes(contents)
-    assert refusal(path).startswith(f"model {path}")
 
 
 def test_an_operator_that_gan_export_does_not_write_is_refused_by_file(models: Path, tmp_path: Path) -> None:
@@ -382,7 +357,7 @@ def test_a_model_that_draws_more_than_it_was_asked_for_is_named(tiny: Generator,
     assert str(caught.value) == f"model {tiny.path} drew an array of shape (6, 8, 8), expected (3, 8, 8): export it again"
 
 
-def test_what_onnxruntime_says_in_several_lines_is_told_in_one(tiny: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_onnxruntime_says_in_several_lines_is_cut_to_one(tiny: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     class Failing:
         def run(self, outputs: list[str], feeds: dict[str, object]) -> None:
             raise RuntimeError("the reason\nand where\nand why")
@@ -391,22 +366,6 @@ def test_what_onnxruntime_says_in_several_lines_is_told_in_one(tiny: Generator, 
     with pytest.raises(ModelError) as caught:
         tiny.generate(1)
     assert str(caught.value) == f"model {tiny.path} failed to draw: the reason"
-
-
-def test_cuda_is_refused_for_an_int8_model(models: Path) -> None:
-    message = refusal(models / "tiny.onnx", Provider.cuda, ProviderError)
-    assert message.startswith("--provider cuda: this model is int8 and CUDA has no integer kernels for it; use --provider cpu")
-
-
-def test_cuda_is_refused_where_there_is_none(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    message = refusal(models / "tiny_float.onnx", Provider.cuda, ProviderError)
-    assert message.startswith("--provider cuda: CUDA is not live: ")
-
-
-def test_a_missing_onnxruntime_is_said(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert "pip install '.[cpu]'" in refusal(models / "tiny.onnx", kind=RuntimeMissingError)
 
 
 def test_images_that_are_not_square_keep_height_and_width_apart(models: Path, tmp_path: Path, tiny: Generator) -> None:
@@ -449,7 +408,7 @@ def test_latents_of_an_address_give_the_image_of_that_address(tiny: Generator, c
 
 
 @pytest.mark.parametrize(
-    ("z", "told"),
+    ("z", "message"),
     [
         (np.zeros(16, np.float32), "latents of shape (16,): expected (n, 16) with n from 1 on"),
         (np.zeros((2, 15), np.float32), "latents of shape (2, 15)"),
@@ -459,13 +418,13 @@ def test_latents_of_an_address_give_the_image_of_that_address(tiny: Generator, c
         (np.full((2, 16), np.nan, np.float32), "latents that are not finite"),
     ],
 )
-def test_latents_that_cannot_be_drawn_are_refused(tiny: Generator, z: ArrayLike, told: str) -> None:
-    with pytest.raises(RequestError, match=re.escape(told)):
+def test_latents_that_cannot_be_drawn_are_refused(tiny: Generator, z: ArrayLike, message: str) -> None:
+    with pytest.raises(RequestError, match=re.escape(message)):
         tiny.draw_latents(z)
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "message"),
     [
         (None, "has 10 classes: expected labels 0 to 9"),
         (np.array([1, 2, 3]), "3 labels for 2 rows of latents: expected one for each, or one for all"),
@@ -475,9 +434,9 @@ def test_latents_that_cannot_be_drawn_are_refused(tiny: Generator, z: ArrayLike,
     ],
 )
 def test_labels_that_do_not_belong_to_latents_are_refused(
-    conditional: Generator, labels: NDArray[np.int64] | None, told: str
+    conditional: Generator, labels: NDArray[np.int64] | None, message: str
 ) -> None:
-    with pytest.raises(RequestError, match=re.escape(told)):
+    with pytest.raises(RequestError, match=re.escape(message)):
         conditional.draw_latents(np.zeros((2, 16), np.float32), labels)
 
 

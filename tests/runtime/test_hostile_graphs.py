@@ -1,19 +1,16 @@
-"""Graphs that gan-export would never write, through the real command: one line, exit code 1, no files."""
+"""Graphs that gan-export would never write, through the command: one line, exit code 1, no files."""
 
 import struct
-import sys
 from pathlib import Path
 
 import pytest
 from hostile_files import CONSTANTS, IMAGES, NODES, Z, harmless, with_constant, with_extra, with_inputs, with_nodes
-from limited_gan_gen import refusal
+from limited_gan_gen import refusal_here
 from onnx_bytes import FLOAT, FLOAT16, INT32, INT64, UINT8, around, constant, graph, integers, model, node, value
 from protobuf_bytes import bytes_field, integer_field
 
 from pocketgan.model.card import CARD_KEY
 from pocketgan.model.checked import read_metadata
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does it")
 
 CARD = read_metadata((Path(__file__).parent / "models" / "tiny_float.onnx").read_bytes())[CARD_KEY]
 AS_BEFORE = node("Reshape", ["pixels", "image_shape"], "images")
@@ -41,12 +38,12 @@ EXTERNAL_WITHIN = {
 
 @pytest.mark.parametrize("name", EXTERNAL)
 def test_a_file_that_reaches_for_another_one_is_refused(name: str, tmp_path: Path) -> None:
-    assert "it keeps weights in another file (external data)" in refusal(tmp_path, EXTERNAL[name])
+    assert "it keeps weights in another file (external data)" in refusal_here(tmp_path, EXTERNAL[name])
 
 
 @pytest.mark.parametrize("name", EXTERNAL_WITHIN)
 def test_so_is_one_that_does_so_in_a_part_that_gan_export_does_not_write(name: str, tmp_path: Path) -> None:
-    assert "that gan-export does not write" in refusal(tmp_path, EXTERNAL_WITHIN[name])
+    assert "that gan-export does not write" in refusal_here(tmp_path, EXTERNAL_WITHIN[name])
 
 
 ENDS = {
@@ -73,7 +70,7 @@ ENDS = {
 
 @pytest.mark.parametrize("name", ENDS)
 def test_other_inputs_and_outputs_than_the_card_promises_are_refused(name: str, tmp_path: Path) -> None:
-    refusal(tmp_path, with_inputs(CARD, *ENDS[name]))
+    refusal_here(tmp_path, with_inputs(CARD, *ENDS[name]))
 
 
 FLAT = [node("Reshape", ["pixels", "image_shape"], "whole")]
@@ -117,4 +114,4 @@ GRAPHS = {
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_graph_that_gan_export_would_not_write_is_refused(name: str, tmp_path: Path) -> None:
-    refusal(tmp_path, GRAPHS[name])
+    refusal_here(tmp_path, GRAPHS[name])

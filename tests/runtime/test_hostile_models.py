@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from hostile_files import harmless, indices, with_constant, with_extra
-from limited_gan_gen import ending, refusal
+from limited_gan_gen import ending, refusal, refusal_here
 from onnx_bytes import FLOAT, UINT8, around, constant, graph, integers, node, scalar, value
 from protobuf_bytes import bytes_field, integer_field
 
@@ -154,4 +154,4 @@ LIES = {
 
 @pytest.mark.parametrize("name", LIES)
 def test_a_constant_that_lies_about_itself_is_refused(name: str, tmp_path: Path) -> None:
-    assert "onnxruntime" not in refusal(tmp_path, with_constant(CARD, LIES[name]))
+    assert "onnxruntime" not in refusal_here(tmp_path, with_constant(CARD, LIES[name]))

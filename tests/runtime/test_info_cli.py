@@ -37,12 +37,12 @@ class Answer:
     said: str
 
     def value(self, label: str) -> str:
-        """Return what the table tells of the only row with this label."""
+        """Return the value of the only row with this label."""
         (value,) = self.values(label)
         return value
 
     def values(self, label: str) -> list[str]:
-        """Return what the table tells of each row with this label."""
+        """Return the value of each row with this label."""
         return [line[18:] for line in self.out.splitlines() if line[:18].strip() == label]
 
     @property
@@ -85,21 +85,21 @@ def somewhere(empty_folder: Path) -> Path:
     return empty_folder
 
 
-def test_the_table_tells_what_is_installed_and_that_the_bundled_model_draws_as_released() -> None:
-    told = gan_info()
-    assert told.value("pocketgan") == VERSION
-    assert told.value("numpy") == np.__version__
-    assert told.value("onnxruntime").startswith(f"{onnxruntime.__version__}; distributions: onnxruntime")
-    assert "CPUExecutionProvider: live" in told.values("provider")
-    assert re.fullmatch(r"\d+ to use; .*\d+ in the machine", told.value("cpus"))
-    assert told.value("model") == f"{pocketgan_models.path(DEFAULT_MODEL)} (bundled)"
-    assert told.value("bundled") == DEFAULT_MODEL
-    assert told.value("drawn on") == "cpu (an int8 model)"
-    assert told.value("golden pixels") == "images 0 to 99 of seed 0 are as released"
+def test_the_table_shows_what_is_installed_and_that_the_bundled_model_draws_as_released() -> None:
+    answer = gan_info()
+    assert answer.value("pocketgan") == VERSION
+    assert answer.value("numpy") == np.__version__
+    assert answer.value("onnxruntime").startswith(f"{onnxruntime.__version__}; distributions: onnxruntime")
+    assert "CPUExecutionProvider: live" in answer.values("provider")
+    assert re.fullmatch(r"\d+ to use; .*\d+ in the machine", answer.value("cpus"))
+    assert answer.value("model") == f"{pocketgan_models.path(DEFAULT_MODEL)} (bundled)"
+    assert answer.value("bundled") == DEFAULT_MODEL
+    assert answer.value("drawn on") == "cpu (an int8 model)"
+    assert answer.value("golden pixels") == "images 0 to 99 of seed 0 are as released"
     for size in (1, 64):
         pattern = r"[\d.e+]+ microseconds an image, one thread, median of \d+; the first [\d.e+]+"
-        assert re.fullmatch(pattern, told.value(f"in batches of {size}"))
-    assert told.values("problem") == []
+        assert re.fullmatch(pattern, answer.value(f"in batches of {size}"))
+    assert answer.values("problem") == []
 
 
 def test_the_table_is_plain_lines_with_their_values_below_each_other() -> None:
@@ -109,18 +109,18 @@ def test_the_table_is_plain_lines_with_their_values_below_each_other() -> None:
         assert not line or re.match(r"[a-z][a-z0-9 ]{0,16} +(?<=^.{18})\S", line)
 
 
-def test_the_card_of_any_file_is_told(models: Path, conditional: Generator) -> None:
-    told = gan_info("--model", models / "tiny_conditional.onnx")
-    assert told.value("model") == f"{models / 'tiny_conditional.onnx'} (as named)"
-    assert told.value("sha256") == conditional.sha256
-    assert told.value("bundled") == "no"
-    assert told.value("name") == "tiny_conditional"
-    assert told.value("latents") == "16 in steps of 0.03125"
-    assert told.value("classes") == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
-    assert told.value("image") == "8 x 8 pixels"
-    assert told.value("kernels") == "not known"
-    assert told.value("quality") == "frechet 1.5"
-    assert told.values("golden pixels") == []
+def test_the_card_of_any_file_is_shown(models: Path, conditional: Generator) -> None:
+    answer = gan_info("--model", models / "tiny_conditional.onnx")
+    assert answer.value("model") == f"{models / 'tiny_conditional.onnx'} (as named)"
+    assert answer.value("sha256") == conditional.sha256
+    assert answer.value("bundled") == "no"
+    assert answer.value("name") == "tiny_conditional"
+    assert answer.value("latents") == "16 in steps of 0.03125"
+    assert answer.value("classes") == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
+    assert answer.value("image") == "8 x 8 pixels"
+    assert answer.value("kernels") == "not known"
+    assert answer.value("quality") == "frechet 1.5"
+    assert answer.values("golden pixels") == []
 
 
 def test_json_is_one_object_with_the_card_as_the_file_has_it() -> None:
@@ -144,57 +144,57 @@ def test_a_number_that_json_does_not_have_is_null(models: Path, tiny: Generator)
     assert gan_info("--model", changed).value("quality") == "frechet nan, worst inf"
 
 
-def test_features_of_the_cpu_are_told_with_those_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_of_the_cpu_are_shown_with_those_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     features = {"asimddp": True, "i8mm": False}
     monkeypatch.setattr("pocketgan.installation.read_cpu", lambda: Cpu("aarch64", "Raspberry Pi 5", features))
-    told = gan_info("--model", "nano")
-    assert told.value("cpu") == "Raspberry Pi 5 (aarch64)"
-    assert told.value("cpu features") == "asimddp (dot product); not i8mm (matrix product)"
+    answer = gan_info("--model", "nano")
+    assert answer.value("cpu") == "Raspberry Pi 5 (aarch64)"
+    assert answer.value("cpu features") == "asimddp (dot product); not i8mm (matrix product)"
     assert gan_info("--model", "nano", "--json").json["installation"]["cpu"]["features"] == features
 
 
-def test_a_cpu_of_which_nothing_is_known_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cpu_of_which_nothing_is_known_is_shown_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pocketgan.installation.read_cpu", lambda: Cpu("riscv64", None, None))
-    told = gan_info("--model", "nano")
-    assert told.value("cpu") == "not known (riscv64)"
-    assert told.value("cpu features") == "not known"
+    answer = gan_info("--model", "nano")
+    assert answer.value("cpu") == "not known (riscv64)"
+    assert answer.value("cpu features") == "not known"
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["table", "json"])
-def test_without_onnxruntime_all_else_is_told_and_the_exit_code_is_1(monkeypatch: pytest.MonkeyPatch, as_json: bool) -> None:
+def test_without_onnxruntime_all_else_is_shown_and_the_exit_code_is_1(monkeypatch: pytest.MonkeyPatch, as_json: bool) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    told = gan_info(*(["--json"] if as_json else []), code=1)
-    assert told.said.startswith("error: onnxruntime cannot be imported (")
-    assert "pip install '.[cpu]'" in told.said
+    answer = gan_info(*(["--json"] if as_json else []), code=1)
+    assert answer.said.startswith("error: onnxruntime cannot be imported (")
+    assert "pip install '.[cpu]'" in answer.said
     if as_json:
-        assert told.json["problems"] == [told.said.removeprefix("error: ").rstrip()]
-        assert told.json["installation"]["numpy"]["version"] == np.__version__
-        assert told.json["model"]["card"]["architecture"] == DEFAULT_MODEL
-        assert told.json["drawing"] is None
+        assert answer.json["problems"] == [answer.said.removeprefix("error: ").rstrip()]
+        assert answer.json["installation"]["numpy"]["version"] == np.__version__
+        assert answer.json["model"]["card"]["architecture"] == DEFAULT_MODEL
+        assert answer.json["drawing"] is None
     else:
-        assert told.value("onnxruntime").startswith("not usable; distributions: ")
-        assert told.value("problem") == told.said.removeprefix("error: ").rstrip()
-        assert told.value("architecture") == DEFAULT_MODEL
-        assert told.values("drawn on") == []
+        assert answer.value("onnxruntime").startswith("not usable; distributions: ")
+        assert answer.value("problem") == answer.said.removeprefix("error: ").rstrip()
+        assert answer.value("architecture") == DEFAULT_MODEL
+        assert answer.values("drawn on") == []
 
 
-def test_with_onnxruntime_twice_both_are_told_and_the_exit_code_is_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_onnxruntime_twice_both_are_shown_and_the_exit_code_is_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("onnxruntime", "onnxruntime_gpu"):
         info = tmp_path / f"{name}-9.9.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 9.9\n")
     monkeypatch.syspath_prepend(tmp_path)
-    told = gan_info(code=1)
-    assert told.value("onnxruntime") == "not usable; distributions: onnxruntime 9.9, onnxruntime-gpu 9.9"
-    assert told.said.startswith("error: onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run in")
+    answer = gan_info(code=1)
+    assert answer.value("onnxruntime") == "not usable; distributions: onnxruntime 9.9, onnxruntime-gpu 9.9"
+    assert answer.said.startswith("error: onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run in")
 
 
 def test_without_numpy_it_says_so_as_a_process_of_its_own(somewhere: Path) -> None:
-    told = run(somewhere, script="import sys; sys.modules['numpy'] = None; from pocketgan.info_cli import main; main()")
-    assert told.code == 1
-    assert told.value("numpy") == "cannot be imported"
-    assert told.value("architecture") == DEFAULT_MODEL
-    assert re.fullmatch(r"error: numpy cannot be imported \([^\n]+\); run: pip install --force-reinstall numpy\n", told.said)
+    answer = run(somewhere, script="import sys; sys.modules['numpy'] = None; from pocketgan.info_cli import main; main()")
+    assert answer.code == 1
+    assert answer.value("numpy") == "cannot be imported"
+    assert answer.value("architecture") == DEFAULT_MODEL
+    assert re.fullmatch(r"error: numpy cannot be imported \([^\n]+\); run: pip install --force-reinstall numpy\n", answer.said)
 
 
 @pytest.mark.parametrize(
@@ -208,28 +208,30 @@ def test_without_numpy_it_says_so_as_a_process_of_its_own(somewhere: Path) -> No
         ("fails_when_drawing", "model {path}"),
     ],
 )
-def test_a_model_that_cannot_be_used_is_said_and_the_installation_is_told(models: Path, name: str, said: str) -> None:
+def test_a_model_that_cannot_be_used_is_said_and_the_installation_is_shown(models: Path, name: str, said: str) -> None:
     path = models / f"{name}.onnx"
-    told = gan_info("--model", path, code=1)
-    assert told.said.startswith(f"error: {said.format(path=path)}")
-    assert "CPUExecutionProvider: live" in told.values("provider")
-    assert told.said.startswith(f"error: {told.value('problem')[:100]}")
-    assert gan_info("--model", path, "--json", code=1).json["problems"] == [told.said.removeprefix("error: ").rstrip()]
+    answer = gan_info("--model", path, code=1)
+    assert answer.said.startswith(f"error: {said.format(path=path)}")
+    assert "CPUExecutionProvider: live" in answer.values("provider")
+    assert answer.said.startswith(f"error: {answer.value('problem')[:100]}")
+    assert gan_info("--model", path, "--json", code=1).json["problems"] == [answer.said.removeprefix("error: ").rstrip()]
 
 
 def test_golden_pixels_that_differ_are_exit_code_1(bundled_folder: Path) -> None:
     listed = {"seed": 0, "count": 5, "pixels_sha256": {DEFAULT_MODEL: "0" * 64}}
     (bundled_folder / "golden.json").write_text(json.dumps(listed))
-    told = gan_info(code=1)
-    assert told.value("golden pixels") == "images 0 to 4 of seed 0 are NOT as released"
-    assert f" draws other pixels than {DEFAULT_MODEL} did when it was released " in told.said
-    assert len(told.values("in batches of 1")) == 1
+    answer = gan_info(code=1)
+    assert answer.value("golden pixels") == "images 0 to 4 of seed 0 are NOT as released"
+    assert f" draws other pixels than {DEFAULT_MODEL} did when it was released " in answer.said
+    assert len(answer.values("in batches of 1")) == 1
 
 
 def test_a_provider_that_is_not_live_is_exit_code_1(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    told = gan_info("--model", models / "tiny_float.onnx", "--provider", "cuda", code=1)
-    assert told.said.startswith("error: --provider cuda: CUDA is not live: this onnxruntime has no CUDA provider; use --provider")
+    answer = gan_info("--model", models / "tiny_float.onnx", "--provider", "cuda", code=1)
+    assert answer.said.startswith(
+        "error: --provider cuda: CUDA is not live: this onnxruntime has no CUDA provider; use --provider"
+    )
     assert gan_info("--model", models / "tiny_float.onnx", "--provider", "cpu").value("drawn on") == "cpu (asked for)"
     assert gan_info("--model", models / "tiny_float.onnx").value("drawn on").startswith("cpu (CUDA is not live: ")
 
@@ -247,12 +249,12 @@ def test_what_a_card_says_cannot_command_the_terminal(models: Path, tiny: Genera
         "kernels": {"integer": 1, "floating_point": [HOSTILE]},
     }
     changed = with_card(models / "tiny.onnx", tiny.card, **changes)
-    told = gan_info("--model", changed, *(["--json"] if as_json else []))
-    assert all(character.isprintable() or character == "\n" for character in told.out)
+    answer = gan_info("--model", changed, *(["--json"] if as_json else []))
+    assert all(character.isprintable() or character == "\n" for character in answer.out)
     if as_json:
-        assert told.json["model"]["card"]["licence"] == HOSTILE
+        assert answer.json["model"]["card"]["licence"] == HOSTILE
     else:
-        assert told.value("licence") == "?[2J?]0;mine?????31m?"
+        assert answer.value("licence") == "?[2J?]0;mine?????31m?"
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["table", "json"])
@@ -260,9 +262,9 @@ def test_a_hostile_name_of_a_model_is_refused_and_cannot_command_the_terminal_ei
     models: Path, tiny: Generator, as_json: bool
 ) -> None:
     changed = with_card(models / "tiny.onnx", tiny.card, name=HOSTILE)
-    told = gan_info("--model", changed, *(["--json"] if as_json else []), code=1)
-    assert "the model card's name is " in told.said
-    assert "\x1b" not in told.out + told.said
+    answer = gan_info("--model", changed, *(["--json"] if as_json else []), code=1)
+    assert "the model card's name is " in answer.said
+    assert "\x1b" not in answer.out + answer.said
 
 
 def test_a_hostile_path_cannot_command_the_terminal(models: Path) -> None:
@@ -311,7 +313,7 @@ def test_help_names_every_option(option: str) -> None:
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version_import_nothing_heavy(somewhere: Path, option: str) -> None:
-    # Python itself tells on stderr what it imports, in lines that end with "| module".
+    # Python prints on stderr what it imports, in lines that end with "| module".
     command = [sys.executable, "-X", "importtime", "-m", "pocketgan.info_cli", option]
     done = subprocess.run(command, cwd=somewhere, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
@@ -329,6 +331,6 @@ def test_it_runs_as_a_process_of_its_own_without_rich_or_pictures(somewhere: Pat
         finally:
             print([name for name in ("PIL", "rich") if name in sys.modules], file=sys.stderr)
     """
-    told = run(somewhere, "--model", "nano", script=script)
-    assert (told.code, told.said) == (0, "[]\n")
+    answer = run(somewhere, "--model", "nano", script=script)
+    assert (answer.code, answer.said) == (0, "[]\n")
     assert run(somewhere, "--model", "nano").value("golden pixels") == "images 0 to 99 of seed 0 are as released"

@@ -97,7 +97,7 @@ def test_every_available_provider_is_listed() -> None:
     assert [state.name for state in onnxruntime_facts().providers] == onnxruntime.get_available_providers()
 
 
-def test_cpus_are_told_by_quota_by_affinity_and_in_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpus_are_counted_by_quota_by_affinity_and_in_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3}, raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(installation, "usable_cpus", lambda: 2)
@@ -153,7 +153,7 @@ def test_a_cpu_that_runs_nothing_is_a_problem(monkeypatch: pytest.MonkeyPatch) -
     )
 
 
-def test_an_absent_onnxruntime_is_a_problem_and_everything_else_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_absent_onnxruntime_is_a_problem_and_everything_else_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = find_installation()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     found = find_installation()

@@ -56,7 +56,7 @@ def test_every_bundled_model_has_golden_pixels_and_no_other_has() -> None:
     assert golden_pixels("absent") is None
 
 
-def test_a_file_is_told_by_size_digest_and_card(models: Path, tiny: Generator) -> None:
+def test_the_facts_of_a_file_are_size_digest_and_card(models: Path, tiny: Generator) -> None:
     path = models / "tiny.onnx"
     contents = path.read_bytes()
     assert facts(path) == ModelFacts(
@@ -152,7 +152,7 @@ def test_a_model_of_ones_own_has_nothing_golden_and_is_timed(models: Path, name:
         ("card_of_schema_2", "the model card has schema 2, this version reads up to 1: upgrade pocketgan"),
     ],
 )
-def test_a_file_without_a_card_that_can_be_read_is_a_problem_and_its_digest_is_told(models: Path, name: str, said: str) -> None:
+def test_a_file_without_a_readable_card_is_a_problem_and_has_a_digest(models: Path, name: str, said: str) -> None:
     path = models / f"{name}.onnx"
     file = facts(path)
     assert file.problem is not None

@@ -7,6 +7,7 @@ import pytest
 
 import pocketgan
 from pocketgan import errors
+from pocketgan.errors import first_line
 
 
 def test_every_public_name_can_be_had() -> None:
@@ -33,3 +34,10 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     script = "import sys, pocketgan.errors; print([name for name in ('numpy', 'onnxruntime', 'PIL') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"), [(RuntimeError("one"), "one"), (RuntimeError("one\ntwo"), "one"), (MemoryError(), "MemoryError")]
+)
+def test_a_foreign_error_is_named_by_its_first_line_or_else_its_class(error: Exception, line: str) -> None:
+    assert first_line(error) == line
