@@ -26,7 +26,7 @@ class Drawing:
         """Raise RequestError, before anything is drawn, for classes that the model does not have, or too large images."""
         self.generator = generator
         self.selection = selection
-        card, length, names = generator.card, selection.row_length, selection.class_names
+        card, length, names = generator.card, selection.row_length, selection.names
         self.size = height, width = finished_size(card.image_height, card.image_width * length, selection.height)
         """Height and width of what is drawn, in pixels."""
         if height * width > LARGEST_IMAGE_PIXELS:

@@ -1,4 +1,4 @@
-"""What one call of gan-gen asks for, and the parsers of its options: digits, text, grids.
+"""The request of one call of gan-gen: which images, and the parsers of its options for digits, text and grids.
 
 Classes are named as in the model card: "0" to "9" for digits. A range stands for names that are whole numbers.
 """
@@ -22,7 +22,7 @@ LARGEST_HEIGHT = 512
 
 
 class Existing(StrEnum):
-    """What is done about files that are there already."""
+    """What is done about files that exist already."""
 
     refuse = "refuse"
     overwrite = "overwrite"
@@ -42,7 +42,7 @@ class Selection:
     """Index of the first image or row."""
     count: int
     names: tuple[str, ...] | None
-    """Names of the classes that are drawn in turn; None for all of them."""
+    """Names of the classes that are drawn in turn, those of a text are its characters; None for all of the model's."""
     text: str | None
     """What each row shows, one image a character; None for images."""
     truncation_units: int
@@ -64,11 +64,6 @@ class Selection:
     def truncation(self) -> float:
         """The truncation that is really used: the nearest that latents can be scaled by exactly."""
         return self.truncation_units / TRUNCATION_UNITS
-
-    @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """Names of the classes that the model's images have in turn, in rows too; None for all of them."""
-        return self.names if self.text is None else parse_text(self.text)
 
     @property
     def row_length(self) -> int:

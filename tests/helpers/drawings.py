@@ -30,7 +30,7 @@ def drawing_of(
         seed=seed,
         start=start,
         count=count,
-        names=names,
+        names=names if text is None else tuple(text),
         text=text,
         truncation_units=truncation_units(truncation),
         height=height,
