@@ -92,6 +92,12 @@ def test_a_drawing_knows_labels_and_names_without_drawing(conditional: Generator
     assert (drawing_of(tiny).labels(range(3)), drawing_of(tiny).name(2)) == (None, None)
 
 
+def test_a_drawing_draws_what_its_selection_says(conditional: Generator) -> None:
+    chosen = drawing_of(conditional, 4, start=7, seed=3, names=("8", "0"), truncation=0.5)
+    (batch,) = chosen.batches(range(8, 11))
+    np.testing.assert_array_equal(batch.images, conditional.generate(3, [8, 0], seed=3, start=8, truncation=0.5))
+
+
 def test_what_is_said_of_every_image_is_all_that_it_is_drawn_from(tiny: Generator) -> None:
     assert drawing_of(tiny, seed=4, truncation=0.7).about == {"model": tiny.sha256, "seed": 4, "truncation": 179 / 256}
     large = drawing_of(tiny, height=20, is_inverted=True).about
