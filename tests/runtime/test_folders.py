@@ -129,16 +129,16 @@ def test_without_files_nothing_is_refused(can_resume: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("can_resume", "told"),
+    ("can_resume", "message"),
     [
         (False, "use --overwrite, or another --out"),
         (True, "use --resume to complete that run, --overwrite, or another --out"),
     ],
 )
-def test_files_that_exist_are_refused(tmp_path: Path, can_resume: bool, told: str) -> None:
+def test_files_that_exist_are_refused(tmp_path: Path, can_resume: bool, message: str) -> None:
     with pytest.raises(OutputError) as caught:
         refuse_overwriting([tmp_path / "grid.png"], can_resume)
-    assert str(caught.value) == f"{tmp_path / 'grid.png'} exists already: {told}"
+    assert str(caught.value) == f"{tmp_path / 'grid.png'} exists already: {message}"
 
 
 def test_of_several_files_the_smallest_is_named_and_the_others_counted(tmp_path: Path) -> None:

@@ -44,15 +44,15 @@ def manifest(path: str | Path = "digits/manifest.json") -> dict[str, object]:
     return read
 
 
-def test_the_manifest_tells_all_that_the_images_depend_on(model: Path, conditional: Generator) -> None:
+def test_the_manifest_holds_everything_that_the_images_depend_on(model: Path, conditional: Generator) -> None:
     gan_gen("--model", model, "--count", "3", "--seed", "5", "--digits", "7,1", "--size", "16", "--invert", "--truncation", "0.5")
-    told = manifest()
-    assert told.pop("pocketgan")
-    assert told.pop("command") == (
+    found = manifest()
+    assert found.pop("pocketgan")
+    assert found.pop("command") == (
         f"gan-gen --model {shlex.quote(str(model))} --seed 5 --start 0 --count 3 --digits 7,1 --truncation 0.5 --size 16 "
         "--format png --invert"
     )
-    assert told == {
+    assert found == {
         "model": conditional.sha256,
         "model_name": "tiny_conditional",
         "seed": 5,
@@ -95,7 +95,7 @@ def test_a_bundled_model_is_named_in_the_manifest_wherever_it_lies(empty_folder:
 
 
 @pytest.mark.parametrize("file_format", ["png", "imagefolder"])
-def test_labels_tell_file_index_and_class_of_each_image(model: Path, file_format: str) -> None:
+def test_labels_list_file_index_and_class_of_each_image(model: Path, file_format: str) -> None:
     gan_gen("--model", model, "--count", "25", "--start", "8", "--format", file_format)
     with open("digits/labels_00000008.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -119,8 +119,8 @@ def test_a_model_without_classes_has_no_labels(models: Path, empty_folder: Path)
 def test_ranges_that_share_a_folder_have_a_manifest_and_labels_each(model: Path) -> None:
     for number in range(3):
         gan_gen("--model", model, "--count", "30", "--shard", f"{number}/3")
-    told = sorted(name for name in os.listdir("digits") if not name.endswith(".png"))
-    assert told == [
+    found = sorted(name for name in os.listdir("digits") if not name.endswith(".png"))
+    assert found == [
         "labels.csv",
         "labels_00000010.csv",
         "labels_00000020.csv",
@@ -131,14 +131,14 @@ def test_ranges_that_share_a_folder_have_a_manifest_and_labels_each(model: Path)
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_what_lies_beside_the_images_is_named_by_the_first_index_where_their_names_tell_it(model: Path, file_format: str) -> None:
+def test_what_lies_beside_the_images_is_named_by_the_first_index_where_their_names_hold_it(model: Path, file_format: str) -> None:
     gan_gen("--model", model, "--count", "4", "--start", "93", "--format", file_format, "--grid", "2x2", "--gif")
     part = "_00000093" if file_format in ("png", "imagefolder") else ""
     expected = {f"manifest{part}.json", f"grid{part}.png", f"walk{part}.gif"}
     if file_format in ("png", "imagefolder", "raw"):
         expected.add(f"labels{part}.csv")
-    told = {name for name in os.listdir("digits") if name.endswith((".json", ".gif", ".csv")) or name.startswith("grid")}
-    assert told == expected
+    found = {name for name in os.listdir("digits") if name.endswith((".json", ".gif", ".csv")) or name.startswith("grid")}
+    assert found == expected
 
 
 def test_ranges_that_share_a_folder_have_a_sheet_and_an_animation_each(model: Path) -> None:
@@ -208,7 +208,7 @@ def test_images_that_were_lost_are_drawn_again(model: Path, file_format: str) ->
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "found"),
     [
         (("--seed", "9"), "seed is 0 there, 9 asked for"),
         (("--count", "11"), "count is 10 there, 11 asked for"),
@@ -222,12 +222,12 @@ def test_images_that_were_lost_are_drawn_again(model: Path, file_format: str) ->
         (("--gif",), "gif is false there, true asked for"),
     ],
 )
-def test_a_run_with_other_options_is_not_resumed(model: Path, option: tuple[str, ...], told: str) -> None:
+def test_a_run_with_other_options_is_not_resumed(model: Path, option: tuple[str, ...], found: str) -> None:
     gan_gen("--model", model)
     before = contents(Path("digits"))
     said = gan_gen("--model", model, *option, "--resume", code=1)
     assert f"error: cannot resume: {Path('digits/manifest.json')} is of another run, " in said
-    assert told in said
+    assert found in said
     assert contents(Path("digits")) == before
 
 
@@ -267,10 +267,10 @@ def test_files_without_a_manifest_are_not_resumed(model: Path) -> None:
     assert "00000000_0.png exists already, as do 10 more: use --overwrite, or another --out" in said
 
 
-@pytest.mark.parametrize("told", [b"{", b"[]", b"\xff", b"[" * 100_000])
-def test_a_manifest_that_is_none_is_refused_by_name(model: Path, told: bytes) -> None:
+@pytest.mark.parametrize("found", [b"{", b"[]", b"\xff", b"[" * 100_000])
+def test_a_file_that_is_not_a_manifest_is_refused_by_name(model: Path, found: bytes) -> None:
     Path("digits").mkdir()
-    Path("digits/manifest.json").write_bytes(told)
+    Path("digits/manifest.json").write_bytes(found)
     said = gan_gen("--model", model, "--resume", code=1)
     assert f"error: {Path('digits/manifest.json')} is not a manifest of gan-gen" in said
     gan_gen("--model", model, "--overwrite")
@@ -278,13 +278,13 @@ def test_a_manifest_that_is_none_is_refused_by_name(model: Path, told: bytes) ->
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_a_run_that_was_stopped_while_it_replaced_another_begins_anew(model: Path, file_format: str) -> None:
+def test_a_run_that_was_stopped_while_it_replaced_another_begins_again(model: Path, file_format: str) -> None:
     options = ("--model", model, "--count", "40", "--format", file_format)
     gan_gen(*options, "--seed", "2", "--out", "expected")
     gan_gen(*options, "--seed", "1")
     # As the run of seed 2 leaves it when it is killed before its first file is there.
-    told = {**manifest("expected/manifest.json"), "is_replacing_older_files": True}
-    Path("digits/manifest.json").write_text(json.dumps(told))
+    found = {**manifest("expected/manifest.json"), "is_replacing_older_files": True}
+    Path("digits/manifest.json").write_text(json.dumps(found))
     assert "\n40 images of seed 2 from index 0 in digits after " in gan_gen(*options, "--seed", "2", "--resume")
     assert contents(Path("digits")) == contents(Path("expected"))
 
@@ -411,7 +411,7 @@ def test_two_runs_at_once_do_not_write_into_each_other(model: Path) -> None:
         ("labels.csv", ("--overwrite",), "cannot read digits/labels.csv: it is a named pipe, not a file"),
     ],
 )
-def test_a_named_pipe_in_place_of_a_file_is_said_and_not_waited_for(
+def test_a_named_pipe_in_place_of_a_file_is_reported_and_not_waited_for(
     model: Path, name: str, options: tuple[str, ...], said: str
 ) -> None:
     chosen = ("--model", model, "--format", "raw" if name.endswith(".part") else "npz" if name == "labels.csv" else "png")
@@ -454,11 +454,11 @@ def test_a_file_system_without_locks_is_said_and_written_to(model: Path, monkeyp
 
 
 @pytest.mark.parametrize("file_format", ["idx", "idx.gz", "webdataset"])
-def test_two_ranges_do_not_share_a_folder_where_names_do_not_tell_them_apart(model: Path, file_format: str) -> None:
+def test_two_ranges_do_not_share_a_folder_where_names_do_not_hold_the_index(model: Path, file_format: str) -> None:
     gan_gen("--model", model, "--count", "10", "--format", file_format)
     before = contents(Path("digits"))
-    for option, told in (("--quiet", "exists already"), ("--resume", "start is 0 there, 10 asked for")):
-        assert told in gan_gen("--model", model, "--count", "10", "--start", "10", "--format", file_format, option, code=1)
+    for option, found in (("--quiet", "exists already"), ("--resume", "start is 0 there, 10 asked for")):
+        assert found in gan_gen("--model", model, "--count", "10", "--start", "10", "--format", file_format, option, code=1)
     assert contents(Path("digits")) == before
 
 
@@ -478,7 +478,7 @@ def test_a_full_disk_is_one_line_that_says_how_to_go_on(model: Path, file_format
 def test_a_report_for_programs_is_all_that_stands_on_stdout(model: Path) -> None:
     result = CliRunner().invoke(app, ["--model", str(model), "--count", "4", "--json", "--quiet", "--threads", "3"])
     assert (result.exit_code, result.stderr) == (0, "")
-    told = json.loads(result.stdout)
-    assert told.items() >= manifest().items()
-    assert (told["folder"], told["provider"], told["threads"], told["drawn"]) == ("digits", "cpu", 3, 4)
-    assert told["seconds"] > 0
+    found = json.loads(result.stdout)
+    assert found.items() >= manifest().items()
+    assert (found["folder"], found["provider"], found["threads"], found["drawn"]) == ("digits", "cpu", 3, 4)
+    assert found["seconds"] > 0

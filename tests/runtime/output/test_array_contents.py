@@ -79,8 +79,8 @@ def test_more_images_than_the_format_can_count_are_refused(tmp_path: Path, tiny:
     idx_files(folder, drawing_of(tiny, LARGEST_COUNT))
     with pytest.raises(OutputError) as caught:
         idx_files(folder, drawing_of(tiny, 2**32))
-    told = "4,294,967,296 images do not fit into an IDX file: expected at most 4,294,967,295; use --shard"
-    assert str(caught.value) == told
+    message = "4,294,967,296 images do not fit into an IDX file: expected at most 4,294,967,295; use --shard"
+    assert str(caught.value) == message
     assert not folder.exists()
 
 

@@ -1,4 +1,4 @@
-"""Files of a header and so many bytes an image: whole or not there, and continued from any byte that a stopped run left."""
+"""Files of a header and a fixed number of bytes per image: whole or absent, and continued from any byte where a run stopped."""
 
 import os
 import re

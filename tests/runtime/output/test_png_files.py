@@ -229,19 +229,19 @@ def test_batches_are_passed_on_when_their_files_are_there(tmp_path: Path, tiny: 
 
 
 @pytest.mark.parametrize(
-    ("has_class_folders", "told"),
+    ("has_class_folders", "message"),
     [
         (False, r"cannot write .*file/00000000_0\.png: Not a directory"),
         (True, r"cannot make the folder .*file/0: Not a directory"),
     ],
 )
 def test_a_file_where_the_folder_should_be_is_refused(
-    tmp_path: Path, conditional: Generator, has_class_folders: bool, told: str
+    tmp_path: Path, conditional: Generator, has_class_folders: bool, message: str
 ) -> None:
     (tmp_path / "file").touch()
     files = PngFiles(tmp_path / "file", drawing_of(conditional, 1), has_class_folders)
     assert (list(files.existing()), files.missing()) == ([], [range(1)])
-    with pytest.raises(OutputError, match=f"^{told}"):
+    with pytest.raises(OutputError, match=f"^{message}"):
         drain(files.write(all_of(files.drawing), Existing.refuse))
     assert contents(tmp_path) == {"file": b""}
 

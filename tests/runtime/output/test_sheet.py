@@ -104,7 +104,7 @@ def test_the_more_there_is_to_show_the_less_it_is_enlarged(tmp_path: Path, count
 
 
 @pytest.mark.parametrize(
-    ("options", "grid", "told"),
+    ("options", "grid", "message"),
     [
         ({"count": 671_089}, Grid(1025, 1024), "671,089 images of 8x8"),
         ({"count": 10**6, "height": 512}, Grid(255, 1), "255 images of 512x512"),
@@ -114,11 +114,11 @@ def test_the_more_there_is_to_show_the_less_it_is_enlarged(tmp_path: Path, count
     ids=str,
 )
 def test_a_sheet_too_large_for_a_small_device_is_refused(
-    conditional: Generator, options: dict[str, Any], grid: Grid, told: str
+    conditional: Generator, options: dict[str, Any], grid: Grid, message: str
 ) -> None:
     with pytest.raises(OutputError) as caught:
         check_sheet(drawing_of(conditional, **options), grid)
-    assert str(caught.value) == f"a grid of {told} is too large: expected at most 67,108,864 pixels in all"
+    assert str(caught.value) == f"a grid of {message} is too large: expected at most 67,108,864 pixels in all"
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def test_latents_between_stay_on_the_grid_and_vary_as_those_at_the_ends(taken: i
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"rows": range(0)}, "count 0 is out of range: expected at least 1"),
         ({"rows": range(7, 8)}, "a walk from an image to itself does not move: expected a count of at least 2"),
@@ -201,7 +201,7 @@ def test_latents_between_stay_on_the_grid_and_vary_as_those_at_the_ends(taken: i
     ],
 )
 def test_a_walk_that_cannot_be_drawn_is_refused_before_anything_is(
-    conditional: Generator, changed: dict[str, Any], told: str
+    conditional: Generator, changed: dict[str, Any], message: str
 ) -> None:
     arguments: dict[str, Any] = {
         "rows": range(2),
@@ -211,7 +211,7 @@ def test_a_walk_that_cannot_be_drawn_is_refused_before_anything_is(
         "truncation": 1,
         "steps": 4,
     }
-    with pytest.raises(RequestError, match=re.escape(told)):
+    with pytest.raises(RequestError, match=re.escape(message)):
         walk(conditional, **{**arguments, **changed})  # not one frame is asked for
 
 
