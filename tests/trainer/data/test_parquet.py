@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow
 import pytest
-from image_data import different_images
+from image_data import different_images, write_pictures
 from numpy.typing import NDArray
 from PIL import Image
 from pyarrow import parquet
@@ -107,6 +107,12 @@ def test_of_a_folder_the_files_for_training_are_read_in_the_order_of_their_names
     for file in folder.glob("train*"):
         file.unlink()
     assert "test-00000-of-00001.parquet is a file that may hold images: give its path" in refusal(folder)
+
+
+def test_a_table_beside_pictures_is_passed_over(tmp_path: Path) -> None:
+    write_pictures(tmp_path, IMAGES)
+    write(tmp_path / "metadata.parquet")
+    assert load_training_images(str(tmp_path)).labels is None
 
 
 def test_gan_eval_reads_grey_png_files_of_digits_only(path: Path) -> None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 _SUFFIX = ".parquet"
+_NO_SHARD = "metadata.parquet"
+"""A table beside pictures in a folder (https://huggingface.co/docs/datasets/image_dataset)."""
 _FOR_TESTING = re.compile(r"(^|[-_.])(test|val|valid|validation)[-_.]")
 _IMAGES, _LABELS = "image.bytes", "label"
 _COMPRESSIONS = ("UNCOMPRESSED", "SNAPPY")
@@ -90,7 +92,7 @@ def read_parquet_source(path: Path, wanted: WantedImages) -> ImageSource:
 def _files_in(folder: Path) -> list[Path]:
     """Return the Parquet files of a folder that are for training: those whose names say so, else all that are not for testing."""
     names = sorted(name for name in os.listdir(folder) if name.lower().endswith(_SUFFIX) and not name.startswith("."))
-    names = [name for name in names if not _FOR_TESTING.search(name.lower())]
+    names = [name for name in names if name.lower() != _NO_SHARD and not _FOR_TESTING.search(name.lower())]
     return [folder / name for name in [name for name in names if "train" in name.lower()] or names]
 
 
