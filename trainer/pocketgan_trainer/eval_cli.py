@@ -24,8 +24,9 @@ def evaluate(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL|FILES]...",
-            help="Bundled models by name, .onnx files, folders of PNG files, .npz files, IDX files. Files with classes must hold "
-            "as many of each digit as the test digits: 1,200 do, for --told-apart 5,100, for --cas 6,000.",
+            help="Bundled models by name, .onnx files, folders of PNG files, or files of images as docs/own-data.md lists them. "
+            "Files with classes must hold as many of each digit as the test digits: 1,200 do, for --told-apart 5,100, for --cas "
+            "6,000.",
             show_default="./model.onnx, else the bundled one",
         ),
     ] = None,

@@ -41,8 +41,8 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            help="mnist, fashion-mnist or kmnist; a folder of pictures, with or without a folder for each class; a folder of IDX "
-            "files; an NPZ file.",
+            help="mnist, fashion-mnist or kmnist; a folder of pictures, with or without a folder for each class; or files of "
+            "images as docs/own-data.md lists them.",
             show_default="mnist",
         ),
     ] = None,

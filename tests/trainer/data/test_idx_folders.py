@@ -5,13 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawings import drain, drawing_of
 from image_data import different_images, write_idx
 from numpy.typing import NDArray
 
-from pocketgan import Generator
-from pocketgan.output.arrays import idx_files
-from pocketgan.request import Existing
 from pocketgan_trainer.data.images import facts_of, load_training_images
 from pocketgan_trainer.errors import DataError
 
@@ -59,15 +55,6 @@ def test_one_file_of_images_may_be_given(tmp_path: Path) -> None:
     loaded = load_training_images(str(tmp_path / "t10k-images-idx3-ubyte.gz"))
     assert loaded.classes == ("0",)
     np.testing.assert_array_equal(loaded.images, IMAGES)
-
-
-def test_the_idx_files_of_gan_gen_come_back(tmp_path: Path) -> None:
-    drawing = drawing_of(Generator.load("pocket"), 200, names=("2", "7"))
-    batches = list(drawing.batches(drawing.selection.indices))
-    drain(idx_files(tmp_path, drawing).write(batches, Existing.refuse))
-    loaded = load_training_images(str(tmp_path))
-    np.testing.assert_array_equal(loaded.images, np.concatenate([batch.images for batch in batches]))
-    assert loaded.classes == ("2", "7")
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])

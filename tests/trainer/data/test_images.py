@@ -5,12 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawings import drain, drawing_of
 from image_data import different_images, write_pictures
 from numpy.typing import NDArray
 
+from pocketgan import Generator
+from pocketgan.output.formats import Format
+from pocketgan.output.sheet import write_sheet
+from pocketgan.request import Existing, Grid
 from pocketgan_trainer.data import source
 from pocketgan_trainer.data.images import KINDS, TrainingImages, describe, load_training_images
 from pocketgan_trainer.errors import DataError
+from pocketgan_trainer.evaluate.sources import FixedSource, open_source
 
 
 def load(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.generic] | None = None) -> TrainingImages:
@@ -71,6 +77,28 @@ def test_a_name_that_is_neither_known_nor_a_path_is_refused_with_what_is_known(t
     (tmp_path / "images.tar").write_bytes(b"")
     with pytest.raises(DataError, match=r"images\.tar is an archive: expected mnist.*; unpack it and give the folder"):
         load_training_images(str(tmp_path / "images.tar"))
+
+
+@pytest.mark.parametrize("file_format", [name for name in Format if name not in (Format.raw, Format.webdataset)])
+def test_what_gan_gen_writes_comes_back_to_train_on_and_to_score(tmp_path: Path, file_format: Format) -> None:
+    drawing = drawing_of(Generator.load("pocket"), 200, names=("2", "7"))
+    batches = list(drawing.batches(drawing.selection.indices))
+    drain(file_format.row.files(tmp_path, drawing).write(batches, Existing.refuse))
+    (tmp_path / "manifest.json").write_text("{}")
+    write_sheet(tmp_path / "grid.png", drawing, Grid(columns=5, rows=2))
+    order = [*range(0, 200, 2), *range(1, 200, 2)] if file_format is Format.imagefolder else list(range(200))
+    drawn = np.concatenate([batch.images for batch in batches])[order]
+    path = {Format.npz: tmp_path / "digits.npz", Format.npy: tmp_path / "images.npy"}.get(file_format, tmp_path)
+    loaded = load_training_images(str(path))
+    assert loaded.classes == ("2", "7")
+    assert loaded.labels is not None
+    assert loaded.labels.tolist() == [index % 2 for index in order]
+    np.testing.assert_array_equal(loaded.images, drawn)
+    scored = open_source(str(path.parent if file_format is Format.npy else path), threads=1)
+    assert isinstance(scored, FixedSource)
+    assert scored.labels is not None
+    assert scored.labels.tolist() == [(2, 7)[index % 2] for index in order]
+    np.testing.assert_array_equal(scored.images, drawn)
 
 
 def test_a_path_may_begin_with_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

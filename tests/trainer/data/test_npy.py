@@ -1,19 +1,14 @@
-"""NPY files: what gan-gen and numpy write comes back, and damage and claims of their headers are refused."""
+"""NPY files: what numpy writes comes back, and damage and claims of their headers are refused."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from drawings import drain, drawing_of
 from image_data import different_images
 from numpy.typing import NDArray
 
-from pocketgan import Generator
-from pocketgan.output.arrays import npy_files
-from pocketgan.request import Existing
 from pocketgan_trainer.data.images import load_training_images
 from pocketgan_trainer.errors import DataError
-from pocketgan_trainer.evaluate.sources import FixedSource, open_source
 
 IMAGES = different_images(220)
 
@@ -23,24 +18,6 @@ def refusal(path: Path) -> str:
         load_training_images(str(path))
     assert str(caught.value).isprintable()
     return str(caught.value)
-
-
-def test_what_gan_gen_wrote_comes_back_with_its_labels_to_train_on_and_to_score(tmp_path: Path) -> None:
-    drawing = drawing_of(Generator.load("pocket"), 200, names=("2", "7"))
-    batches = list(drawing.batches(drawing.selection.indices))
-    drain(npy_files(tmp_path, drawing).write(batches, Existing.refuse))
-    drawn = np.concatenate([batch.images for batch in batches])
-    for data in (tmp_path, tmp_path / "images.npy"):
-        loaded = load_training_images(str(data))
-        assert (loaded.name, loaded.classes) == (tmp_path.name.replace("_", "-"), ("2", "7"))
-        np.testing.assert_array_equal(loaded.images, drawn)
-        assert loaded.labels is not None
-        assert loaded.labels[:3].tolist() == [0, 1, 0]
-        source = open_source(str(data), threads=1)
-        assert isinstance(source, FixedSource)
-        assert source.labels is not None
-        assert source.labels[:3].tolist() == [2, 7, 2]
-        np.testing.assert_array_equal(source.images, drawn)
 
 
 @pytest.mark.parametrize("images", [IMAGES[..., None], np.asfortranarray(IMAGES)], ids=["deep", "fortran"])

@@ -1,21 +1,13 @@
 """Folders of pictures: one folder a class, all in one, and as gan-gen writes them."""
 
-import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from drawings import drain, drawing_of
 from image_data import different_images, write_idx, write_pictures
 from PIL import Image
 
-from pocketgan import Generator
-from pocketgan.output.manifest import write_labels
-from pocketgan.output.png import PngFiles
-from pocketgan.output.sheet import write_sheet
-from pocketgan.output.walk import write_walk
-from pocketgan.request import Existing, Grid
 from pocketgan_trainer.data.images import load_training_images
 from pocketgan_trainer.errors import DataError
 
@@ -70,25 +62,27 @@ def test_without_sub_folders_there_are_no_labels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.images, IMAGES)
 
 
-@pytest.mark.parametrize("has_class_folders", [False, True])
-def test_a_folder_of_gan_gen_comes_back_with_its_classes(tmp_path: Path, has_class_folders: bool) -> None:
-    drawing = drawing_of(Generator.load("pocket"), 200, names=("2", "7"))
-    batches = list(drawing.batches(drawing.selection.indices))
-    files = PngFiles(tmp_path, drawing, has_class_folders)
-    drain(files.write(batches, Existing.refuse))
-    (tmp_path / "manifest.json").write_text(json.dumps({"seed": 0}))
-    write_labels(tmp_path / "labels.csv", drawing, files.file_of)
-    write_sheet(tmp_path / "grid.png", drawing, Grid(columns=5, rows=2))
-    write_walk(tmp_path / "walk.gif", drawing)
+def test_what_gan_gen_writes_beside_its_images_is_no_picture(clothes: Path) -> None:
+    for name in ("labels.csv", "manifest_00000625.json"):
+        (clothes / name).write_text("")
+    for name in ("grid.png", "grid_00000093.png", "walk.gif"):
+        Image.fromarray(IMAGES[0]).save(clothes / name)
+    loaded = load_training_images(str(clothes))
+    assert len(loaded) == 240
+    assert not any("passed over" in note for note in loaded.notes)
+
+
+def test_a_note_says_that_classes_were_taken_from_names_unless_there_are_hardly_two_images_each(tmp_path: Path) -> None:
+    for index, image in enumerate(IMAGES):
+        Image.fromarray(image).save(tmp_path / f"{index:08d}_{index % 120}.png")
     loaded = load_training_images(str(tmp_path))
-    assert loaded.classes == ("2", "7")
-    drawn = np.concatenate([batch.images for batch in batches])
-    order = [*range(0, 200, 2), *range(1, 200, 2)] if has_class_folders else list(range(200))
-    np.testing.assert_array_equal(loaded.images, drawn[order])
-    assert loaded.labels is not None
-    assert loaded.labels.tolist() == [place % 2 for place in order]
-    from_names = "Classes were taken from the ends of file names such as 00000000_2.png."
-    assert (from_names in loaded.notes) is not has_class_folders
+    assert len(loaded.classes) == 120
+    assert "Classes were taken from the ends of file names such as 00000000_0.png." in loaded.notes
+    (tmp_path / "00000000_0.png").rename(tmp_path / "00000000_more.png")
+    loaded = load_training_images(str(tmp_path))
+    assert loaded.labels is None
+    expected = "File names such as 00000000_more.png would give 121 classes, hardly two images each: none was taken."
+    assert expected in loaded.notes
 
 
 def test_classes_are_not_taken_from_names_if_only_some_have_them(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from PIL import Image
 
 from pocketgan import Generator
 from pocketgan.errors import ModelError, PocketganError
-from pocketgan.output.archives import npz_file
 from pocketgan.output.png import PngFiles
 from pocketgan.output.sheet import write_grid
 from pocketgan.request import Existing
@@ -252,14 +251,6 @@ def test_a_file_that_is_no_whole_png_file_is_named(tmp_path: Path, images: NDArr
     path.unlink()
     os.mkfifo(path)
     assert "a.png cannot be read (it is a named pipe, not a file)" in refusal(tmp_path)
-
-
-def test_an_npz_file_of_gan_gen_comes_back(tmp_path: Path) -> None:
-    model = Generator.load("mlp")
-    drain(npz_file(tmp_path, drawing_of(model, 70)).write(model.stream(70), Existing.refuse))
-    images, labels = read(tmp_path / "digits.npz")
-    np.testing.assert_array_equal(images, model.generate(70))
-    assert labels is None
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def _check_columns(contents: "ParquetFile", path: Path) -> None:
 
 
 def _check_sizes(contents: "ParquetFile", path: Path, count: int, size: int, wanted: WantedImages) -> None:
-    """Raise DataError if the footer tells of more rows or bytes than may be read after `count` rows with `size` bytes."""
+    """Raise DataError if `count` rows of `size` bytes, and those of the footer, are more than may be read."""
     metadata = contents.metadata
     for place in range(metadata.num_row_groups):
         group = metadata.row_group(place)

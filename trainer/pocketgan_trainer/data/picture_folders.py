@@ -177,7 +177,7 @@ def _find_idx_below(folder: Path, top: _Listing, below: Sequence[_Listing]) -> P
 
 
 def _refuse_both(folder: Path, below: Sequence[_Listing]) -> None:
-    """Raise DataError if there are pictures in sub-folders besides those in the folder."""
+    """Raise DataError if there are pictures in sub-folders, too."""
     if deeper := next((listing.pictures[0] for listing in below if listing.pictures), None):
         message = (
             f"{folder} holds images both in it and in sub-folders, such as {deeper}: expected one folder a class, or all "

@@ -174,8 +174,7 @@ def load_mnist(folder: Path | None = None, split: Split = "train") -> Digits:
 def load_known(name: str) -> ImageSource:
     """Return the training images of the data set of that name, a key of KNOWN, with the names of its classes.
 
-    They are looked for in the checkout, in Debian's folder, then in the user's cache folder, into which what is missing is
-    downloaded first. Raises DataError, which names the file, if one is damaged or not the published one; DownloadError if it
+    They come from the checkout, Debian's folder, or the user's cache folder, into which what is missing is downloaded first. Raises DataError, which names the file, if one is damaged or not the published one; DownloadError if it
     cannot be fetched.
     """
     known = KNOWN[name]

@@ -1,10 +1,10 @@
-"""Tries damaged and odd NPZ files as gan-train and gan-eval would: each must be read, or refused in one line. Linux only.
+"""Tries damaged and odd NPZ, NPY and Parquet files as gan-train and gan-eval would: each must be read, or refused in one line.
 
-    python scripts/fuzz_npz.py [--count 2000] [--seed 0] [--first 0] [--keep FOLDER]
+    python scripts/fuzz_data.py [--count 2000] [--seed 0] [--first 0] [--keep FOLDER]
 
-Needs the extra [cpu,train]. A process that is watched reads them: a crash, another error than ours, more than a line, more than
-512 MB of memory above what it had, or half a minute without an end are failures. Their files are kept as SEED-INDEX.npz. File
-INDEX of a seed is always the same. Exit code 1 if anything failed.
+Linux only; needs the extras [cpu,train,parquet]. A process that is watched reads them: a crash, another error than ours, more
+than a line, more than 512 MB of memory above what it had, or half a minute without an end are failures. Their files are kept as
+SEED-INDEX with their suffix. File INDEX of a seed is always the same. Exit code 1 if anything failed.
 """
 
 import argparse
@@ -24,9 +24,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 from fuzz_mutations import damaged_bytes
 from fuzz_worker import FAILED, MOST_MEGABYTES, REFUSED, peak_megabytes
 from numpy.typing import NDArray
+from PIL import Image
+from pyarrow import parquet
 
 from pocketgan.errors import PocketganError
 from pocketgan_trainer.data.images import load_training_images
@@ -56,9 +59,11 @@ _NAMES = ("images", "labels", "x_train", "y_train", "train_images", "arr_0", "ar
 _METHODS = (*[zipfile.ZIP_DEFLATED] * 4, *[zipfile.ZIP_STORED] * 4, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
-def odd_file(seed: int, index: int) -> bytes:
-    """Return the file of a seed and an index."""
+def odd_file(seed: int, index: int) -> tuple[str, bytes]:
+    """Return the suffix and the contents of the file of a seed and an index."""
     chance = random.Random(f"{seed}/{index}")
+    if chance.random() < 0.4:
+        return ".parquet", _odd_parquet(chance)
     count, side, classes = chance.choice((220, 500)), chance.choice((28, 28, 28, 32, 1)), chance.choice((1, 10, 300))
     images = np.random.default_rng(index).integers(0, 256, (count, side, side), np.uint8)
     labels = (np.arange(count) % classes).astype(chance.choice(("u1", ">i2", "i8", "U3", "S2", "f4")))
@@ -79,20 +84,73 @@ def odd_file(seed: int, index: int) -> bytes:
         header = _header_of(chance.choice(_TYPES), chance.random() < 0.3, shape)
     members[place] = (name if chance.random() < 0.8 else chance.choice(_NAMES), header, values)
     if chance.random() < 0.2:
+        contents = members[place][1] + members[place][2]
+        return ".npy", damaged_bytes(chance, contents, b"1") if chance.random() < 0.2 else contents
+    if chance.random() < 0.2:
         empty = [(f"{place}", b"", b"") for place in range(chance.choice((3, 3000, 30_000)))]
         members = chance.choice((members[::-1], members * 2, members[:1], members[1:], members + empty))
-    contents = io.BytesIO()
+    file_in_memory = io.BytesIO()
     method = zipfile.ZIP_DEFLATED if is_bomb else chance.choice(_METHODS)
-    with zipfile.ZipFile(contents, "w", method) as archive, warnings.catch_warnings():
+    with zipfile.ZipFile(file_in_memory, "w", method) as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names that are there twice
         for name, header, values in members:
             archive.writestr(f"{name}.npy", header + values)
-    file = bytearray(contents.getvalue())
+    file = bytearray(file_in_memory.getvalue())
     for _ in range(chance.choice((0, 0, 0, 1, 1, 3))):  # numbers in the archive's own records
         records = [match.start() for match in re.finditer(rb"PK(\x01\x02|\x03\x04|\x05\x06)", file)]
         start = min(chance.choice(records[-9:]) + chance.randrange(4, 40), len(file) - 4)
         struct.pack_into("<I", file, start, chance.choice((0, 1, 2**16, 2**31, 2**32 - 1, len(file))))
-    return damaged_bytes(chance, bytes(file), b"PK\x05\x06" + bytes(300)) if chance.random() < 0.2 else bytes(file)
+    return ".npz", damaged_bytes(chance, bytes(file), b"PK\x05\x06" + bytes(300)) if chance.random() < 0.2 else bytes(file)
+
+
+def _odd_parquet(chance: random.Random) -> bytes:
+    """Return a table of a few hundred pictures that is odd or damaged in its columns, its pages or its footer."""
+    count, labels = chance.choice((220, 500)), chance.choice((10, 300))
+    pictures: list[bytes | None] = [chance.choice(_PICTURES) for _ in range(count)]
+    if chance.random() < 0.1:
+        pictures[chance.randrange(count)] = chance.choice((b"", b"no picture", None, _PICTURES[0] + bytes(2**22)))
+    image = pyarrow.array([{"bytes": picture, "path": None} for picture in pictures])
+    label = pyarrow.array(np.arange(count) % labels).cast(chance.choice(("int64", "int16", "uint64", "float", "string")))
+    columns = {"image": image, "label": label}
+    if chance.random() < 0.1:
+        columns = chance.choice(({"image": label}, {"label": image}, {"image": image}, {"label": label}))
+    metadata = chance.choice((None, {"huggingface": chance.choice(_METADATA)}))
+    contents = io.BytesIO()
+    parquet.write_table(
+        pyarrow.table(columns).replace_schema_metadata(metadata),
+        contents,
+        compression=chance.choice(("snappy", "snappy", "snappy", "none", "none", "zstd")),
+        row_group_size=chance.choice((None, 7, 100)),
+        use_dictionary=chance.random() < 0.5,
+        data_page_version=chance.choice(("1.0", "2.0")),
+        store_schema=chance.random() < 0.5,
+    )
+    file = bytearray(contents.getvalue())
+    if chance.random() < 0.7:  # within the footer, or the first page
+        length = int.from_bytes(file[-8:-4], "little")
+        for _ in range(chance.choice((1, 1, 3, 9))):
+            place = chance.choice(
+                (len(file) - 8 - chance.randrange(length), chance.randrange(4, 60), len(file) - 1 - chance.randrange(8))
+            )
+            file[place] = chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))
+    return damaged_bytes(chance, bytes(file), b"PAR1" + bytes(300)) if chance.random() < 0.2 else bytes(file)
+
+
+def _png(image: NDArray[np.uint8]) -> bytes:
+    contents = io.BytesIO()
+    Image.fromarray(image).save(contents, "PNG")
+    return contents.getvalue()
+
+
+_PICTURES = [_png(image) for image in np.random.default_rng(0).integers(0, 256, (60, 28, 28), np.uint8)]
+_METADATA = (
+    "{",
+    "[]",
+    "[" * 9999,
+    '{"info": {"features": {}}}',
+    '{"info": {"features": {"label": {"names": ["0", 1]}}}}',
+    '{"info": {"features": {"label": {"names": ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]}}}}',
+)
 
 
 def _header(array: NDArray[np.generic]) -> bytes:
@@ -105,23 +163,23 @@ def _header_of(descr: str, is_fortran: bool, shape: str) -> bytes:
 
 
 def read_files(pipe: Connection) -> None:
-    """Read the files whose paths come out of the pipe, both ways; answer each with its outcome, what was said, and the memory."""
+    """Read the files whose paths come out of the pipe, both ways; answer each with its outcome, the message, and the memory."""
     with suppress(EOFError):  # there are no more
         while True:
-            path, outcome, told = pipe.recv(), "read", ""
+            path, outcome, message = pipe.recv(), "read", ""
             Path("/proc/self/clear_refs").write_text("5")  # from here on, the peak is this file's
             before = peak_megabytes()
             for read in (load_training_images, lambda named: open_source(named, 1)):
                 try:
                     read(path)
                 except PocketganError as error:  # what could command a terminal is left to the commands
-                    outcome, told = (REFUSED if outcome != FAILED else FAILED), told or str(error)
+                    outcome, message = (REFUSED if outcome != FAILED else FAILED), message or str(error)
                     if "\n" in str(error) or len(str(error)) > LONGEST_LINE or re.search("MemoryError|alloc", str(error)):
-                        outcome, told = FAILED, str(error)
+                        outcome, message = FAILED, str(error)
                 except BaseException as error:  # what a command would show as a traceback
-                    outcome, told = FAILED, f"{type(error).__name__}: {error}"
+                    outcome, message = FAILED, f"{type(error).__name__}: {error}"
             grown = peak_megabytes() - before
-            pipe.send((FAILED if grown > MOST_MEGABYTES else outcome, told, grown))
+            pipe.send((FAILED if grown > MOST_MEGABYTES else outcome, message, grown))
 
 
 def main() -> None:
@@ -134,26 +192,27 @@ def main() -> None:
     outcomes, refusals, largest, began = Counter[str](), Counter[str](), 0, time.monotonic()
     spawn, process = multiprocessing.get_context("spawn"), None
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "odd.npz")
         for index in range(arguments.first, arguments.first + arguments.count):
             if process is None:
                 pipe, far_end = spawn.Pipe()
                 process = spawn.Process(target=read_files, args=(far_end,), daemon=True)
                 process.start()
                 far_end.close()
-            path.write_bytes(odd_file(arguments.seed, index))
-            outcome, told, megabytes = FAILED, f"crashed, or no answer after {SECONDS_FOR_A_FILE} seconds", 0
+            suffix, contents = odd_file(arguments.seed, index)
+            path = Path(folder, f"odd{suffix}")
+            path.write_bytes(contents)
+            outcome, message, megabytes = FAILED, f"crashed, or no answer after {SECONDS_FOR_A_FILE} seconds", 0
             with suppress(EOFError, OSError):
                 pipe.send(str(path))
                 if pipe.poll(SECONDS_FOR_A_FILE):
-                    outcome, told, megabytes = pipe.recv()
+                    outcome, message, megabytes = pipe.recv()
             outcomes[outcome] += 1
-            refusals[re.sub(r"\d[\d,]*", "1", told.replace(str(path), "FILE"))[:100]] += outcome == REFUSED
+            refusals[re.sub(r"\d[\d,]*", "1", message.replace(str(path), "FILE"))[:100]] += outcome == REFUSED
             largest = max(largest, megabytes)
             if outcome == FAILED:
                 arguments.keep.mkdir(parents=True, exist_ok=True)
-                (arguments.keep / f"{arguments.seed}-{index}.npz").write_bytes(path.read_bytes())
-                print(f"failed: seed {arguments.seed}, file {index}, {megabytes} MB: {told}", flush=True)
+                (arguments.keep / f"{arguments.seed}-{index}{suffix}").write_bytes(contents)
+                print(f"failed: seed {arguments.seed}, file {index}, {megabytes} MB: {message}", flush=True)
                 process.kill()
                 process = None
     seconds = time.monotonic() - began
