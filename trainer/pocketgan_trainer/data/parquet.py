@@ -2,8 +2,8 @@
 
 The column `image` is a struct whose `bytes` are a PNG file (https://huggingface.co/docs/datasets/image_dataset), `label` a whole
 number; the names of the classes stand in the metadata `huggingface`. Files are untrusted: rows and sizes are checked by the
-footer before any column is read, pictures that are alike take memory once, and since pages can be larger than the footer says,
-only compression that unpacks to little more than it takes is accepted.
+footer before any column is read, and equal pictures take memory once. Since pages can be larger than the footer says, only
+compression with a small ratio is accepted.
 """
 
 import json
@@ -72,7 +72,8 @@ def read_parquet_source(path: Path, wanted: WantedImages) -> ImageSource:
     """
     tables: list[_Table] = []
     for file in _files_in(path) if os.path.isdir(path) else [path]:
-        table = _read_table(file, tables, wanted)
+        count, size = sum(len(table.pictures) for table in tables), sum(table.size for table in tables)
+        table = _read_table(file, count, size, wanted)
         if tables and (table.names, table.labels is None) != (tables[0].names, tables[0].labels is None):
             raise DataError(f"{file} has other classes than the files before it: expected the same in all; give the path of one")
         tables.append(table)
@@ -96,8 +97,8 @@ def _files_in(folder: Path) -> list[Path]:
     return [folder / name for name in [name for name in names if "train" in name.lower()] or names]
 
 
-def _read_table(path: Path, before: list[_Table], wanted: WantedImages) -> _Table:
-    """Return the rows of one file; `before` are those of the files before it, which count towards the limits."""
+def _read_table(path: Path, count_before: int, size_before: int, wanted: WantedImages) -> _Table:
+    """Return the rows of one file; the rows and bytes of the files before it count towards the limits."""
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
@@ -105,7 +106,7 @@ def _read_table(path: Path, before: list[_Table], wanted: WantedImages) -> _Tabl
         raise DataError(message) from error
     pictures: list[EmbeddedPicture] = []
     labels: list[NDArray[np.int64]] = []
-    size = sum(table.size for table in before)
+    size = 0
     try:
         with open_regular_file(path) as file:
             file.seek(-8, os.SEEK_END)  # the length of the footer, then PAR1
@@ -114,7 +115,7 @@ def _read_table(path: Path, before: list[_Table], wanted: WantedImages) -> _Tabl
             limits = {"thrift_string_size_limit": _LARGEST_FOOTER, "thrift_container_size_limit": _LARGEST_FOOTER}
             contents = ParquetFile(file, pre_buffer=False, **limits)
             _check_columns(contents, path)
-            _check_sizes(contents, path, sum(len(table.pictures) for table in before), size, wanted)
+            _check_sizes(contents, path, count_before, size_before, wanted)
             # Or a picture that is stored once would be unpacked in each of its rows.
             contents = ParquetFile(file, pre_buffer=False, metadata=contents.metadata, read_dictionary=[_IMAGES], **limits)
             names = _class_names(contents.schema_arrow.metadata or {})
@@ -124,7 +125,7 @@ def _read_table(path: Path, before: list[_Table], wanted: WantedImages) -> _Tabl
             for group in range(contents.num_row_groups):
                 for batch in contents.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=columns, use_threads=False):
                     size += _add_pictures(batch, path, pictures)
-                    _check_size(size, path)
+                    _check_size(size_before + size, path)
                     if has_labels:
                         labels.append(_labels(batch, path))
     except DataError:
@@ -132,7 +133,7 @@ def _read_table(path: Path, before: list[_Table], wanted: WantedImages) -> _Tabl
     except Exception as error:  # pyarrow's decoders raise errors of any kind for damaged files
         raise unreadable(path, "a Parquet file", error, "columns `image` and, if known, `label`") from error
     all_labels = np.concatenate([np.empty(0, np.int64), *labels]) if has_labels else None
-    return _Table(pictures, all_labels, names, size - sum(table.size for table in before))
+    return _Table(pictures, all_labels, names, size)
 
 
 def _check_columns(contents: "ParquetFile", path: Path) -> None:

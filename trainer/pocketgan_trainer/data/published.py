@@ -165,17 +165,16 @@ def load_mnist(folder: Path | None = None, split: Split = "train") -> Digits:
     if folder is None:
         images, labels = _read_found(MNIST, files)
     else:
-        images, labels = _read(
-            MNIST, files, _find_in_users(folder, files), "give a folder with the original files, or leave out --data"
-        )
+        remedy = "give a folder with the original files, or leave out --data"
+        images, labels = _read(MNIST, files, _find_in_users(folder, files), remedy)
     return Digits(images.values.astype(np.uint8, copy=False), labels.values.astype(np.uint8, copy=False))
 
 
 def load_known(name: str) -> ImageSource:
     """Return the training images of the data set of that name, a key of KNOWN, with the names of its classes.
 
-    They come from the checkout, Debian's folder, or the user's cache folder, into which what is missing is downloaded first. Raises DataError, which names the file, if one is damaged or not the published one; DownloadError if it
-    cannot be fetched.
+    They come from the checkout, Debian's folder, or the user's cache folder, into which what is missing is downloaded first.
+    Raises DataError, which names the file, if one is damaged or not the published one; DownloadError if it cannot be fetched.
     """
     known = KNOWN[name]
     images, labels = _read_found(known, known.splits["train"])
