@@ -22,7 +22,6 @@ from pocketgan_trainer.data.published import (
     MNIST,
     PublishedDataSet,
     PublishedFile,
-    PublishedFiles,
     load_mnist,
 )
 from pocketgan_trainer.errors import DataError, DownloadError
@@ -42,9 +41,9 @@ def small_file(name: str, values: np.ndarray[tuple[int, ...], np.dtype[np.uint8]
 
 def with_small_files(known: PublishedDataSet) -> PublishedDataSet:
     """Return the data set as if the 300 images above had been published, without mirrors."""
-    is_contents_known = bool(known.splits["train"].images.contents_sha256)
+    is_contents_known = bool(known.splits["train"][0].contents_sha256)
     images, labels = (small_file(name, values, is_contents_known) for name, values in zip(NAMES, (IMAGES, LABELS), strict=True))
-    return replace(known, splits={"train": PublishedFiles(images, labels)}, mirrors=())
+    return replace(known, splits={"train": (images, labels)}, mirrors=())
 
 
 def write_published(folder: Path) -> None:
@@ -218,7 +217,7 @@ def test_a_folder_that_is_none_is_refused(folder: Path) -> None:
     assert "is a file; expected a folder that holds" in refusal(folder / f"{TEST_NAMES[0]}.gz")
 
 
-@pytest.mark.parametrize("file", [MNIST.splits["test"].images, MNIST.splits["test"].labels], ids=["images", "labels"])
+@pytest.mark.parametrize("file", MNIST.splits["test"], ids=["images", "labels"])
 def test_other_data_of_the_same_shape_is_refused_with_both_digests(folder: Path, file: PublishedFile) -> None:
     path = folder / f"{file.name}.gz"
     contents = bytearray(gzip.decompress(path.read_bytes()))
@@ -240,7 +239,7 @@ def test_a_damaged_file_is_named(folder: Path) -> None:
 def test_the_readme_of_the_data_lists_the_digests_that_are_checked(bundled: Path) -> None:
     readme = (bundled / "README.md").read_text(encoding="utf-8")
     for split in MNIST.splits.values():
-        for file in (split.images, split.labels):
+        for file in split:
             row = next(line for line in readme.splitlines() if f"`{file.name}.gz`" in line)
             assert file.contents_sha256 in row
 

@@ -49,12 +49,8 @@ class PublishedFile:
         return self.contents_sha256 or self.archive_sha256
 
 
-@dataclass(frozen=True)
-class PublishedFiles:
-    """The two files that belong together."""
-
-    images: PublishedFile
-    labels: PublishedFile
+PublishedFiles: TypeAlias = tuple[PublishedFile, PublishedFile]
+"""Images, and the labels that belong to them."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +67,11 @@ class PublishedDataSet:
     """Those that are needed."""
 
 
-def _files(prefix: str, images: tuple[str, str], labels: tuple[str, str]) -> PublishedFiles:
-    """Return files named as MNIST's are, each with the digest of its contents and that of its archive."""
-    return PublishedFiles(
-        PublishedFile(f"{prefix}-images-idx3-ubyte", *images), PublishedFile(f"{prefix}-labels-idx1-ubyte", *labels)
+def _files(prefix: str, images: str, images_archive: str, labels: str, labels_archive: str) -> PublishedFiles:
+    """Return files that are named as MNIST's are, with the digests of their contents and of their archives."""
+    return (
+        PublishedFile(f"{prefix}-images-idx3-ubyte", images, images_archive),
+        PublishedFile(f"{prefix}-labels-idx1-ubyte", labels, labels_archive),
     )
 
 
@@ -85,25 +82,17 @@ MNIST = PublishedDataSet(
     splits={
         "train": _files(
             "train",
-            images=(
-                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-            ),
-            labels=(
-                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-            ),
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
         ),
         "test": _files(
             "t10k",
-            images=(
-                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-            ),
-            labels=(
-                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-            ),
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         ),
     },
 )
@@ -114,14 +103,10 @@ FASHION_MNIST = PublishedDataSet(
     splits={
         "train": _files(
             "train",
-            images=(
-                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-            ),
-            labels=(
-                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-            ),
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
         )
     },
 )
@@ -132,8 +117,10 @@ KMNIST = PublishedDataSet(
     splits={
         "train": _files(
             "train",
-            images=("", "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
-            labels=("", "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"),
+            "",
+            "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+            "",
+            "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
         )
     },
 )
@@ -196,7 +183,7 @@ def recognise(images: IdxContents, images_path: Path, labels: IdxContents, label
 
 def _find_both(folder: Path, files: PublishedFiles) -> tuple[Path, Path] | None:
     """Return the paths of images and labels in a folder, or None unless it holds both."""
-    images, labels = find_named(folder, files.images.name), find_named(folder, files.labels.name)
+    images, labels = (find_named(folder, file.name) for file in files)
     return (images, labels) if images is not None and labels is not None else None
 
 
@@ -204,11 +191,11 @@ def _find_in_users(folder: Path, files: PublishedFiles) -> tuple[Path, Path]:
     """Return the paths in a folder that the user gave; raise DataError that names what is absent."""
     if not os.path.isdir(folder):
         found = "is a file" if os.path.exists(folder) else "does not exist"
-        message = f"{folder} {found}; expected a folder that holds {files.images.name} and {files.labels.name}, gzipped or not"
+        message = f"{folder} {found}; expected a folder that holds {files[0].name} and {files[1].name}, gzipped or not"
         raise DataError(message)
     if (both := _find_both(folder, files)) is not None:
         return both
-    absent = " and ".join(file.name for file in (files.images, files.labels) if find_named(folder, file.name) is None)
+    absent = " and ".join(file.name for file in files if find_named(folder, file.name) is None)
     message = f"{folder} lacks {absent}; put there what is absent, as published or unpacked, or leave out --data"
     raise DataError(message)
 
@@ -218,7 +205,7 @@ def _read_found(known: PublishedDataSet, files: PublishedFiles) -> tuple[IdxCont
     paths = next((both for folder in _folders(known.name) if (both := _find_both(folder, files)) is not None), None)
     if paths is None:
         cache = platformdirs.user_cache_path("pocketgan") / known.name
-        images, labels = (_find_or_download(cache, file, known.mirrors) for file in (files.images, files.labels))
+        images, labels = (_find_or_download(cache, file, known.mirrors) for file in files)
         paths = images, labels
     return _read(known, files, paths, "delete that file and run again, to have it downloaded")
 
@@ -260,7 +247,7 @@ def _first_other(
     files: PublishedFiles, contents: tuple[IdxContents, IdxContents], paths: tuple[Path, Path]
 ) -> tuple[PublishedFile, Path, str] | None:
     """Return the first file that is not the published one, with its path and digest, or None if both are."""
-    for file, found, path in zip((files.images, files.labels), contents, paths, strict=True):
+    for file, found, path in zip(files, contents, paths, strict=True):
         digest = found.sha256 if file.contents_sha256 else _digest_of_archive(path)
         if digest != file.sha256:
             return file, path, digest
