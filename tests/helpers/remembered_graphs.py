@@ -1,14 +1,15 @@
-"""Exports that build each graph once: tests of what follows the building need not wait for it again."""
+"""Quick exports: tests of what follows the building of a graph need not wait for it each time."""
 
 import pickle
 from collections.abc import Callable
 
 import onnx
 
-from pocketgan_trainer.export import comparison, exporter
+from pocketgan_trainer.export import comparison, exporter, rounding, weights
 from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.layers import Layer
 
+_FEW_SCALES = weights._SCALE_CANDIDATES[::4]
 _GRAPHS: dict[bytes, bytes] = {}
 
 
@@ -20,10 +21,13 @@ def _remembered(layers: list[Layer], latent_size: int, precision: str) -> onnx.M
 
 
 def remember_graphs(set_attribute: Callable[[object, str, object], None]) -> None:
-    """Let `exporter.export` build the graph of the same layers only once, and measure the speed only briefly.
+    """Let `exporter.export` build the graph of the same layers only once and quickly, and measure the speed briefly.
 
     `set_attribute` is that of pytest's monkeypatch.
     """
+    set_attribute(exporter, "ROUNDING_IMAGES", 1024)
+    set_attribute(rounding, "_CONVOLUTION_IMAGES", 32)
+    set_attribute(weights, "_SCALE_CANDIDATES", _FEW_SCALES)
     set_attribute(exporter, "build_graph", _remembered)
     set_attribute(comparison, "_ROUNDS", 1)
     set_attribute(comparison, "_ROUND_SECONDS", 0.001)

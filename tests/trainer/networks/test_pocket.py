@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE
-from pocketgan_trainer.networks.pocket import PocketDiscriminator, PocketGenerator
+from pocketgan_trainer.networks.pocket import LEAK, MARGIN, GreyLevelRounding, PocketDiscriminator, PocketGenerator
 from pocketgan_trainer.training.presets import PRESETS
 
 LATENT_SIZE = 8
@@ -46,8 +46,8 @@ def test_generator_draws_one_image_of_grey_levels_for_each_latent(generator: Poc
     assert len(levels.round().unique()) > 10
 
 
-@pytest.mark.parametrize("channels", [(6, 5, 4), (4, 4, 4), (3, 5, 7)])
-def test_features_grow_from_7_to_28_pixels_with_the_channels_asked_for(channels: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("channels", [(6, 5, 4), (3, 5, 7)])
+def test_features_grow_from_7_to_28_pixels_with_the_given_channels(channels: tuple[int, int, int]) -> None:
     generator = PocketGenerator(CLASSES, 28, LATENT_SIZE, channels, detail_channels=2)
     values, shapes = torch.randn(2, LATENT_SIZE + CLASSES), []
     for module in generator.body:
@@ -95,7 +95,7 @@ def test_discriminator_gives_one_float32_logit_an_image_and_one_a_class(
     torch.testing.assert_close(rough, logits, rtol=0.1, atol=0.1)
 
 
-def test_the_class_that_it_names_does_not_depend_on_the_one_asked_for(discriminator: PocketDiscriminator) -> None:
+def test_the_classifier_does_not_depend_on_the_given_class(discriminator: PocketDiscriminator) -> None:
     images = torch.randn(10, 1, 28, 28)
     assert torch.equal(discriminator(images, LABELS)[1], discriminator(images, LABELS.flip(0))[1])
     assert not torch.equal(discriminator(images, LABELS)[0], discriminator(images, LABELS.flip(0))[0])
@@ -122,7 +122,7 @@ def test_each_logit_depends_on_its_own_image_and_class_alone(discriminator: Pock
             torch.testing.assert_close(logits[row : row + 1], own, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("classes", [0, 1, 3, 26])
+@pytest.mark.parametrize("classes", [0, 1, 26])
 @pytest.mark.parametrize("image_size", [28, 32])
 def test_networks_are_made_for_any_number_of_classes_and_both_sizes(classes: int, image_size: int) -> None:
     generator = PocketGenerator(classes, image_size, LATENT_SIZE, channels=(6, 5, 4), detail_channels=3)
@@ -135,7 +135,91 @@ def test_networks_are_made_for_any_number_of_classes_and_both_sizes(classes: int
     assert (None if class_logits is None else class_logits.shape) == ((4, classes) if classes else None)
 
 
-def test_without_classes_nothing_is_left_of_them() -> None:
+def test_without_classes_there_are_no_weights_for_them() -> None:
     assert not any("class" in name for name, _ in PocketDiscriminator(0, 28, (4, 5, 6), 7).named_parameters())
     generator = PocketGenerator(0, 28, LATENT_SIZE, (6, 5, 4), 3)
     assert next(generator.parameters()).shape == (6 * 7 * 7, LATENT_SIZE)
+
+
+LEVELS = torch.arange(256)
+
+
+def gradient_at(brightness: float, gradient: float) -> float:
+    """Return the gradient with respect to one brightness if that of its grey level is `gradient`."""
+    value = torch.tensor([brightness], requires_grad=True)
+    (found,) = torch.autograd.grad(GreyLevelRounding()(value), value, torch.tensor([gradient]))
+    return float(found.item())
+
+
+@pytest.mark.parametrize("offset", [-0.49, 0.0, 0.49])
+def test_brightness_is_rounded_to_the_nearest_of_256_levels(offset: float) -> None:
+    assert torch.equal(GreyLevelRounding()((LEVELS + offset) / 255), LEVELS / 127.5 - 1)
+
+
+@pytest.mark.parametrize(("brightness", "level"), [(-1e-9, -1.0), (-1e9, -1.0), (1 + 1e-6, 1.0), (7.0, 1.0)])
+def test_values_outside_the_range_are_black_or_white(brightness: float, level: float) -> None:
+    assert GreyLevelRounding()(torch.tensor(brightness)).item() == level
+
+
+def test_the_saved_pixel_is_the_level() -> None:
+    pixels = ((GreyLevelRounding()(LEVELS / 255) + 1) * 127.5).round().to(torch.uint8)
+    assert torch.equal(pixels, LEVELS.to(torch.uint8))
+
+
+def test_training_sees_the_same_levels_as_evaluation() -> None:
+    levels, brightness = GreyLevelRounding(), 2 * torch.rand(3, 1, 28, 28) - 0.5
+    assert torch.equal(levels.train()(brightness), levels.eval()(brightness))
+
+
+@pytest.mark.parametrize("brightness", [0.0, 0.5 / 255, 1.0])
+@pytest.mark.parametrize("gradient", [-3.0, 0.5])
+def test_the_gradient_inside_the_range_ignores_the_rounding(brightness: float, gradient: float) -> None:
+    assert gradient_at(brightness, gradient) == 2 * gradient
+
+
+@pytest.mark.parametrize("brightness", [-1e-6, 1.1])
+@pytest.mark.parametrize("gradient", [-3.0, 0.5])
+def test_a_share_of_the_gradient_is_kept_outside_the_range(brightness: float, gradient: float) -> None:
+    assert 0 < LEAK < 1
+    assert gradient_at(brightness, gradient) == pytest.approx(2 * LEAK * gradient)
+
+
+@pytest.mark.parametrize(("brightness", "inwards"), [(-MARGIN - 1e-3, -1.0), (-5.0, -1.0), (1 + MARGIN + 1e-3, 1.0), (9.0, 1.0)])
+def test_far_outside_only_a_gradient_that_pulls_inwards_is_kept(brightness: float, inwards: float) -> None:
+    assert gradient_at(brightness, inwards) == pytest.approx(2 * LEAK * inwards)
+    assert gradient_at(brightness, -inwards) == 0
+
+
+def test_values_do_not_run_away() -> None:
+    brightness = nn.Parameter(torch.tensor([0.5, 0.5]))
+    optimizer = torch.optim.SGD([brightness], lr=0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        (GreyLevelRounding()(brightness) * torch.tensor([1.0, -1.0])).sum().backward()
+        optimizer.step()
+    darkest, brightest = brightness.tolist()
+    step = 0.1 * 2 * LEAK
+    assert -MARGIN - step <= darkest <= -MARGIN
+    assert 1 + MARGIN <= brightest <= 1 + MARGIN + step
+
+
+@pytest.mark.parametrize("begin", [-0.4, 1.4])
+@pytest.mark.parametrize("wanted", [-1.0, 1.0])
+def test_descent_reaches_black_and_white_from_anywhere(begin: float, wanted: float) -> None:
+    brightness = nn.Parameter(torch.tensor(begin))
+    optimizer = torch.optim.SGD([brightness], lr=0.1)
+    for _ in range(60):
+        optimizer.zero_grad()
+        (GreyLevelRounding()(brightness) - wanted).square().backward()
+        optimizer.step()
+    assert GreyLevelRounding()(brightness).item() == wanted
+
+
+def test_bfloat16_comes_out_as_exact_levels_in_float32() -> None:
+    brightness = torch.rand(1000).bfloat16().requires_grad_()
+    image = GreyLevelRounding()(brightness)
+    assert image.dtype == torch.float32
+    assert torch.equal(image, GreyLevelRounding()(brightness.detach().float()))
+    image.sum().backward()
+    assert brightness.grad is not None
+    assert brightness.grad.dtype == torch.bfloat16
