@@ -1,4 +1,4 @@
-"""The forms of one generator that are timed beside each other: torch, onnxruntime in float and in integers, OpenVINO."""
+"""The forms of one generator that are timed side by side: torch, onnxruntime in float and in integers, OpenVINO."""
 
 import os
 import shutil
@@ -25,8 +25,8 @@ from pocketgan_trainer.training.presets import PRESETS, build_generator, generat
 
 BASELINE = "onnxruntime, float32"
 
-Feeds = Mapping[str, NDArray[np.generic]]
-"""What a generator is given: `z` and, if it has classes, `label`."""
+Inputs = Mapping[str, NDArray[np.generic]]
+"""The inputs of a generator: `z` and, if it has classes, `label`."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Form:
     """One way to draw with a generator."""
 
     name: str
-    draw: Callable[[Feeds], object]
+    draw: Callable[[Inputs], object]
     size_bytes: int | None
     """Of the file; None without one."""
     remark: str
@@ -46,7 +46,7 @@ def own_file(preset_name: str) -> str:
 
 
 def forms(preset_name: str, threads: int) -> Iterator[Form]:
-    """Yield the forms of one preset's generator on so many threads, BASELINE among them.
+    """Yield the forms of one preset's generator, each with this number of threads, BASELINE among them.
 
     All but the bundled file have fresh weights: the speed does not depend on them.
     """
@@ -56,7 +56,7 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
     yield Form("torch eager, float32", _in_torch(generator), None, "")
     if _has_compiler():
         torch.compiler.reset()
-        # Code of its own for each batch size, else it is compiled for any.
+        # Compiled for each batch size separately, rather than once for any size.
         yield Form("torch.compile, float32", _in_torch(torch.compile(generator, dynamic=False)), None, "")
     else:
         print("torch.compile is left out: there is no C++ compiler", file=sys.stderr)
@@ -64,8 +64,8 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
     yield _onnxruntime_form("torch.onnx.export, float32", torch_export(generator, preset.latent_size, classes > 0), threads)
     yield float_form(preset_name, threads)
     float_model = build_graph(fold(generator), preset.latent_size, "fp32")
-    measured_on = model_inputs(preset.latent_size, classes, 1, NAIVE_IMAGES)
-    yield _onnxruntime_form("onnxruntime quantize_static", naive_int8(float_model, measured_on), threads)
+    sample = model_inputs(preset.latent_size, classes, 1, NAIVE_IMAGES)
+    yield _onnxruntime_form("onnxruntime quantize_static", naive_int8(float_model, sample), threads)
     bundled = pocketgan_models.path(preset_name).read_bytes()
     yield _onnxruntime_form(own_file(preset_name), bundled, threads)
     if find_spec("openvino"):
@@ -73,7 +73,7 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
 
 
 def float_form(preset_name: str, threads: int) -> Form:
-    """Return the form BASELINE of a preset's generator: what `gan-export --precision fp32` makes of it."""
+    """Return the form BASELINE of a preset's generator, as `gan-export --precision fp32` exports it."""
     model = build_graph(fold(_fresh(preset_name)), PRESETS[preset_name].latent_size, "fp32")
     return _onnxruntime_form(BASELINE, model.SerializeToString(), threads)
 
@@ -83,8 +83,8 @@ def _fresh(preset_name: str) -> nn.Module:
     return build_generator(PRESETS[preset_name].config).eval()
 
 
-def _in_torch(generator: Callable[..., object]) -> Callable[[Feeds], object]:
-    def draw(inputs: Feeds) -> object:
+def _in_torch(generator: Callable[..., object]) -> Callable[[Inputs], object]:
+    def draw(inputs: Inputs) -> object:
         with torch.no_grad():
             return generator(*map(torch.from_numpy, inputs.values()))
 
@@ -92,7 +92,7 @@ def _in_torch(generator: Callable[..., object]) -> Callable[[Feeds], object]:
 
 
 def _has_compiler() -> bool:
-    """Say whether torch.compile will find what it compiles with, where it looks."""
+    """Return whether torch.compile will find its C++ compiler."""
     usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
     return shutil.which(os.environ.get("CXX", usual)) is not None
 

@@ -1,4 +1,4 @@
-"""How many multiply-adds of 8-bit integers this processor does in a second, and how many a generator needs for an image."""
+"""Counts the multiply-adds of a generator, and runs a large integer convolution to measure this processor's peak."""
 
 from collections.abc import Callable
 
@@ -11,17 +11,17 @@ from pocketgan_trainer.export.graph_builder import GraphBuilder
 
 _CHANNELS, _SIZE = 256, 28
 PEAK_MULTIPLY_ADDS = _CHANNELS * _CHANNELS * 9 * _SIZE * _SIZE
-"""What one run of `large_convolution` takes."""
+"""The multiply-adds of one run of `large_convolution`."""
 
 
 def large_convolution(threads: int) -> Callable[[], object]:
-    """Return a run of one integer convolution so large that little but multiplying is left to do."""
-    random, graph, grid = np.random.default_rng(0), GraphBuilder(), Quantization(0.05, 128)
+    """Return a function that runs one integer convolution, so large that it does little other than multiply."""
+    random, graph, quantization = np.random.default_rng(0), GraphBuilder(), Quantization(0.05, 128)
     weight = random.integers(-63, 64, size=(_CHANNELS, _CHANNELS, 3, 3)).astype(np.int8)
     scales = np.full(_CHANNELS, 1e-3, np.float32)
-    # As the exporter's convolutions: channels last outside, so that the kernel's own transposes cancel.
-    pixels = graph.reshape("pixels", graph.quantize("stored", "z", grid), [-1, _SIZE, _SIZE, _CHANNELS])
-    image = graph.dequantize("image", graph.transpose("first", pixels, [0, 3, 1, 2]), grid)
+    # Channels last outside, as in the exporter's convolutions, so that the kernel's own transposes cancel.
+    pixels = graph.reshape("pixels", graph.quantize("stored", "z", quantization), [-1, _SIZE, _SIZE, _CHANNELS])
+    image = graph.dequantize("image", graph.transpose("first", pixels, [0, 3, 1, 2]), quantization)
     product = graph.node(
         "Conv",
         "product",
@@ -29,7 +29,7 @@ def large_convolution(threads: int) -> Callable[[], object]:
         graph.dequantize_rows("weight", graph.constant("weight.integers", weight), _CHANNELS, scales),
         pads=[1, 1, 1, 1],
     )
-    last = graph.transpose("last", graph.quantize("result", product, grid), [0, 2, 3, 1])
+    last = graph.transpose("last", graph.quantize("result", product, quantization), [0, 2, 3, 1])
     graph.reshape("images", last, [-1, _SIZE, _SIZE * _CHANNELS])
     numbers = _SIZE * _SIZE * _CHANNELS
     session = cpu_session(graph.model(numbers, _SIZE, _SIZE * _CHANNELS).SerializeToString(), threads)
@@ -47,7 +47,7 @@ def multiply_adds(model: onnx.ModelProto) -> int:
     total = 0
     for node in model.graph.node:
         if node.op_type in ("Gemm", "Conv", "ConvTranspose"):
-            # A transposed convolution does all its products for each pixel that goes in, the others for each that comes out.
+            # A transposed convolution does all its products for each input pixel, the others for each output pixel.
             places = shapes[node.input[0] if node.op_type == "ConvTranspose" else node.output[0]][2:]
             total += int(np.prod(weights[node.input[1]])) * int(np.prod(places))
     return total

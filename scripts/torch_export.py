@@ -1,4 +1,4 @@
-"""What torch itself exports: an independent file of the same generator, to compare ours with. It is not a way to gan-gen."""
+"""torch's own export: an independent file of the same generator, to compare ours with. gan-gen does not read it."""
 
 import tempfile
 import warnings
@@ -17,7 +17,7 @@ def torch_export(generator: nn.Module, latent_size: int, takes_label: bool) -> b
     example = (torch.zeros(2, latent_size), torch.zeros(2, dtype=torch.int64))[: len(names)]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         target = Path(folder) / "model.onnx"
-        # The older of torch's two exporters needs no further packages, and says at length that there is a newer one.
+        # The older of torch's two exporters needs no further packages, and warns at length that there is a newer one.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             generator,

@@ -15,5 +15,5 @@ def read_json(text: str | bytes) -> object:
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError("a name stands in it twice")
+        raise ValueError("it repeats a name")
     return values
