@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import onnx
 
-from pocketgan_trainer.export import comparison, exporter, rounding, weights
+from pocketgan_trainer.export import calibration, comparison, exporter, rounding, weights
 from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.layers import Layer
 
@@ -25,6 +25,7 @@ def remember_graphs(set_attribute: Callable[[object, str, object], None]) -> Non
 
     `set_attribute` is that of pytest's monkeypatch.
     """
+    set_attribute(calibration, "CALIBRATION_IMAGES", 64)
     set_attribute(exporter, "ROUNDING_IMAGES", 1024)
     set_attribute(rounding, "_CONVOLUTION_IMAGES", 32)
     set_attribute(weights, "_SCALE_CANDIDATES", _FEW_SCALES)

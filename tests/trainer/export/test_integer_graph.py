@@ -19,7 +19,7 @@ from torch.nn import functional
 from pocketgan.latents import latents
 from pocketgan.model.card import KernelFacts
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export import calibration
+from pocketgan_trainer.export import calibration, weights
 from pocketgan_trainer.export.calibration import LATENT_QUANTIZATION, PIXEL_QUANTIZATION, Quantization, calibrate
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
@@ -270,6 +270,7 @@ def test_a_model_of_the_largest_size_is_below_256_kib() -> None:
     layers = fold(lively_pocket(64, (48, 24, 12), 8))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibration, "CALIBRATION_IMAGES", 10)
+        patch.setattr(weights, "_SCALE_CANDIDATES", np.ones(1))
         model = rounded_graph(layers, calibrate(layers, 64), 64)
     assert len(model.SerializeToString()) < 256 * 1024 - 1024  # and a card
 
