@@ -5,12 +5,14 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pocketgan_trainer.training.checkpoint import digest
+from pocketgan_trainer.errors import CheckpointError
+from pocketgan_trainer.training.checkpoint import digest, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.presets import build_gan
 from pocketgan_trainer.training.steps import Gan
@@ -27,6 +29,16 @@ def moved_gan(config: TrainingConfig) -> Gan:
             weight.grad = torch.randn_like(weight)
         optimizer.step()
     return gan
+
+
+def refusal(path: Path) -> str:
+    """Return the error with which loading `path` is refused: one line that names the file."""
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
 
 
 def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -4,21 +4,23 @@ import errno
 import hashlib
 import io
 import json
-import math
 import os
 import pickle
-import re
-import struct
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_files import header_length, moved_gan, read, rewrite_json, rewrite_tensors, rewrite_text, with_header_length
+from checkpoint_files import (
+    header_length,
+    moved_gan,
+    read,
+    refusal,
+    rewrite_text,
+    with_header_length,
+)
 from full_disk import small_files_only
 from safetensors.torch import save_file
-from torch import Tensor
 
 from pocketgan.errors import OutputError
 from pocketgan_trainer.errors import CheckpointError
@@ -50,17 +52,7 @@ def path(tmp_path: Path, contents: bytes) -> Path:
     return path
 
 
-def refusal(path: Path) -> str:
-    """Return what loading `path` is refused with: one line that names the file."""
-    with pytest.raises(CheckpointError) as caught:
-        load_checkpoint(path)
-    message = str(caught.value)
-    assert str(path) in message
-    assert "\n" not in message
-    return message
-
-
-@pytest.mark.parametrize("preset", list(PRESETS))
+@pytest.mark.parametrize("preset", ["nano", "dcgan", "mlp"])
 def test_everything_comes_back(tmp_path: Path, preset: str) -> None:
     config = replace(PRESETS[preset].config, seed=3)
     gan, sums = moved_gan(config), SUMS.clone()
@@ -71,6 +63,7 @@ def test_everything_comes_back(tmp_path: Path, preset: str) -> None:
     checkpoint = load_checkpoint(tmp_path / "last.safetensors")
     restore_run(checkpoint, others, other_sums)
     assert (checkpoint.config, checkpoint.progress) == (config, PROGRESS)
+    assert checkpoint.threads == torch.get_num_threads()
     assert torch.equal(other_sums, sums)
     assert torch.equal(torch.rand(5), next_random)
     for network, other in (
@@ -221,8 +214,9 @@ def test_an_empty_file_is_refused(path: Path) -> None:
     assert "is damaged or not a checkpoint" in refusal(path)
 
 
-@pytest.mark.parametrize("share", [0.0, 1e-6, 0.5, 0.999999])
-@pytest.mark.parametrize("part", ["length", "header", "data"])
+@pytest.mark.parametrize(
+    ("part", "share"), [("length", 0.0), ("length", 0.5), ("header", 0.0), ("header", 0.5), ("data", 0.0), ("data", 0.999999)]
+)
 def test_a_truncated_file_is_refused(path: Path, contents: bytes, part: str, share: float) -> None:
     data_begins = 8 + header_length(contents)
     first, last = {"length": (0, 8), "header": (8, data_begins), "data": (data_begins, len(contents))}[part]
@@ -235,8 +229,7 @@ def test_trailing_bytes_are_refused(path: Path, contents: bytes) -> None:
     assert "is damaged or not a checkpoint" in refusal(path)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.33, 0.5, 0.9, 1.0])
-@pytest.mark.parametrize("bit", [0, 7])
+@pytest.mark.parametrize(("share", "bit"), [(0.0, 7), (0.33, 0), (0.9, 7), (1.0, 0)])
 def test_one_wrong_bit_in_the_data_is_noticed(path: Path, contents: bytes, share: float, bit: int) -> None:
     data_begins, damaged = 8 + header_length(contents), bytearray(contents)
     damaged[int(data_begins + share * (len(contents) - 1 - data_begins))] ^= 1 << bit
@@ -262,16 +255,13 @@ class Trap:
         return os.mkdir, (str(self._folder),)
 
 
-def test_the_trap_works(tmp_path: Path) -> None:
-    pickle.loads(pickle.dumps(Trap(tmp_path / "sprung")))
-    assert (tmp_path / "sprung").is_dir()
-
-
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("protocol", [0, 2, pickle.HIGHEST_PROTOCOL])
 def test_a_pickle_is_refused_and_its_code_does_not_run(tmp_path: Path, protocol: int) -> None:
     path = tmp_path / "evil.safetensors"
     path.write_bytes(pickle.dumps({"generator": Trap(tmp_path / "sprung")}, protocol=protocol))
     message = refusal(path)
+    pickle.loads(pickle.dumps(Trap(tmp_path / "works")))
+    assert (tmp_path / "works").is_dir()
     # Before protocol 2 a pickle is plain text, which is refused without being recognized.
     expected = "is a pickled file, which could run code when it is loaded" if protocol >= 2 else "is damaged or not a checkpoint"
     assert expected in message
@@ -305,36 +295,6 @@ def test_another_version_of_the_format_is_refused(path: Path) -> None:
     assert "its format is 'pocketgan checkpoint 2', expected 'pocketgan checkpoint 1'" in refusal(path)
 
 
-def test_an_unknown_preset_is_refused_by_name(path: Path) -> None:
-    rewrite_json(path, "config", {"preset": "biggan"})
-    assert f"is of preset 'biggan', which is not known here: expected one of {', '.join(PRESETS)}" in refusal(path)
-
-
-@pytest.mark.parametrize("name", ["config", "progress", "sha256"])
-def test_a_text_that_is_missing_is_noticed(path: Path, name: str) -> None:
-    rewrite_text(path, **{name: None})
-    assert "is damaged" in refusal(path) if name == "sha256" else "config or position that cannot be read" in refusal(path)
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("config", "{"),
-        ("config", "[]"),
-        ("config", json.dumps({"preset": "mlp"})),
-        ("config", CONFIG.to_json().replace("0.001,", "7.0,")),
-        ("progress", "{"),
-        ("progress", "[]"),
-        ("progress", json.dumps({"epoch": 1, "steps": 2})),
-        ("progress", json.dumps({"epoch": "1"})),
-        ("progress", '{"seconds": NaN}'),
-    ],
-)
-def test_a_broken_config_or_position_is_refused(path: Path, name: str, text: str) -> None:
-    rewrite_text(path, **{name: text})
-    assert "has a config or position that cannot be read" in refusal(path)
-
-
 def test_weights_of_another_preset_are_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "mixed.safetensors", CONFIG, moved_gan(PRESETS["dcgan"].config), PROGRESS, SUMS)
     assert "is no sound checkpoint of preset 'mlp': it has" in refusal(tmp_path / "mixed.safetensors")
@@ -354,120 +314,6 @@ def test_a_run_that_lacks_a_part_of_its_state_is_refused(path: Path, name: str) 
     assert len(tensors) == len(checkpoint.tensors) - 1
     with pytest.raises(CheckpointError, match=r"does not fit|lacks the sums or the random state"):
         restore_run(replace(checkpoint, tensors=tensors), build_gan(CONFIG, CPU), SUMS.clone())
-
-
-NOTHING = torch.tensor(math.nan)
-
-
-@pytest.mark.parametrize(
-    ("name", "tensor", "told"),
-    [
-        ("generator.0.weight", torch.zeros(100, 128), r"is torch.float32 \[100, 128\], expected torch.float32 \[128, 100\]"),
-        ("generator.0.weight", torch.zeros(128, 100, dtype=torch.float16), "is torch.float16"),
-        ("generator.0.bias", NOTHING.expand(128).clone(), "has values that are no finite numbers"),
-        ("discriminator.5.bias", torch.tensor([math.inf]), "has values that are no finite numbers"),
-        ("generator.9.weight", torch.zeros(3), "expected no such tensor"),
-        ("average.0.weight", torch.zeros(1), "expected no such tensor"),
-        ("generator_optimizer.0.exp_avg", torch.zeros(7), r"is torch.float32 \[7\]"),
-        ("generator_optimizer.0.exp_avg_sq", torch.full((128, 100), -1.0), "has values below 0"),
-        ("generator_optimizer.0.step", torch.tensor(-1.0), "has values below 0"),
-        ("discriminator_optimizer.5.step", torch.zeros(1), r"is torch.float32 \[1\]"),
-        ("sums", torch.zeros(5), "is torch.float32"),
-        ("sums", torch.zeros(6, dtype=torch.float64), r"is torch.float64 \[6\]"),
-        ("sums", torch.full((5,), math.inf, dtype=torch.float64), "has values that are no finite numbers"),
-        ("sums", torch.full((5,), 1e300, dtype=torch.float64), r"its sums count 1e\+300 steps, expected 0 to 7"),
-        ("sums", torch.full((5,), 0.5, dtype=torch.float64), "its sums count 0.5 steps"),
-        ("random.cpu", torch.zeros(8, dtype=torch.uint8), "'random.cpu' is torch.uint8"),
-        ("random.cpu", torch.zeros(1264), "'random.cpu' is torch.float32"),
-        ("random.cpu", torch.full((5056,), 255, dtype=torch.uint8), "its random state is not torch's"),
-        ("random.cuda", torch.zeros(8, dtype=torch.uint8), "'random.cuda' is torch.uint8"),
-        ("x", torch.zeros(2**63 - 1, 0), "expected no such tensor"),
-    ],
-)
-def test_a_tensor_that_no_run_saves_is_refused_though_the_digest_is_right(
-    path: Path, name: str, tensor: Tensor, told: str
-) -> None:
-    rewrite_tensors(path, {name: tensor})
-    assert re.search(told, refusal(path))
-
-
-@pytest.mark.parametrize(
-    ("name", "changes", "told"),
-    [
-        ("progress", {"images_seen": 10**400}, "expected whole numbers from 0"),
-        ("progress", {"epoch": 51}, "epoch 51 is beyond the 50 of the run"),
-        ("progress", {"step": -1}, "expected whole numbers from 0"),
-        ("progress", {"seconds": 10**400}, "expected finite numbers from 0"),
-        ("progress", {"best_score": 10**400}, "expected finite numbers from 0"),
-        ("progress", {"statistics_frozen": "x" * 10**5}, "statistics_frozen is"),
-        ("config", {"epochs": 10**400}, "epochs 1000.*is out of range"),
-        ("config", {"x" * 10**5: 1}, "training config has x"),
-        ("config", {"preset": "x" * 10**5}, "is of preset 'xxx.*, which is not known here"),
-    ],
-)
-def test_a_number_that_no_run_has_is_refused(path: Path, name: str, changes: Mapping[str, object], told: str) -> None:
-    rewrite_json(path, name, changes)
-    message = refusal(path)
-    assert re.search(told, message)
-    assert len(message) < 1000
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"classes": [str(number) for number in range(1_000_000)]}, "its header is|does not begin"),
-        ({"classes": [str(number) for number in range(1001)]}, "1001 classes are out of range: expected at most 1000"),
-        ({"classes": ["7", "7"]}, "2 classes are out of range: expected at most 1000, of different names"),
-        ({"classes": ["\x1b[31m"]}, r"class name '\\x1b\[31m' is out of range"),
-        ({"classes": [""]}, "class name '' is out of range"),
-        ({"name": "../x"}, "data set name '../x' is out of range"),
-        ({"image_size": 10**6}, "image size 1000000 is out of range"),
-    ],
-)
-def test_data_that_no_run_learns_from_is_refused(path: Path, changes: Mapping[str, object], told: str) -> None:
-    text, _ = read(path)
-    rewrite_json(path, "config", {"data": {**json.loads(text["config"])["data"], **changes}})
-    assert re.search(told, refusal(path))
-
-
-@pytest.mark.parametrize("threads", ["0", "-3", "1025", "", "many", "9" * 5000])
-def test_threads_that_no_run_has_are_refused(path: Path, threads: str) -> None:
-    rewrite_text(path, threads=threads)
-    assert "has a config or position that cannot be read" in refusal(path)
-
-
-DEEP = "[" * 100_000 + "]" * 100_000
-
-
-@pytest.mark.parametrize("name", ["config", "progress"])
-@pytest.mark.parametrize("text", [DEEP, '{"epoch": 1, "epoch": 2}', "9" * 5000], ids=["deep", "twice", "long"])
-def test_json_that_nobody_writes_is_refused(path: Path, name: str, text: str) -> None:
-    rewrite_text(path, **{name: text})
-    assert "has a config or position that cannot be read" in refusal(path)
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        DEEP.encode(),
-        b"[]",
-        b"{",
-        b"\xff",
-        b'{"__metadata__": 1}',
-        b'{"__metadata__": {"format": 1}}',
-        b'{"x": {"dtype": "F4", "shape": [0], "data_offsets": [0, 0]}, "__metadata__": {"format": "pocketgan checkpoint 1"}}',
-        b'{"__metadata__": {}, "__metadata__": {"format": "pocketgan checkpoint 1"}}',
-    ],
-)
-def test_a_header_that_safetensors_does_not_write_is_refused(path: Path, header: bytes) -> None:
-    path.write_bytes(struct.pack("<Q", len(header)) + header)
-    refusal(path)
-
-
-def test_a_file_with_more_bytes_than_such_a_run_saves_is_refused_unread(path: Path) -> None:
-    with path.open("rb+") as file:
-        file.truncate(10 * 2**30)  # most of which the disk does not have
-    assert re.search(r"it has 10,737,418,240 bytes, expected at most \d,\d{3},\d{3};", refusal(path))
 
 
 def test_a_run_of_the_version_before_skipped_steps_goes_on_with_all_its_steps_counted(path: Path) -> None:

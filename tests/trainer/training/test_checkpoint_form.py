@@ -1,0 +1,185 @@
+"""What a checkpoint may hold: texts, tensors and headers that no run saves are refused, though the digest is right."""
+
+import json
+import math
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from checkpoint_files import moved_gan, read, refusal, rewrite_json, rewrite_tensors, rewrite_text
+from torch import Tensor
+
+from pocketgan_trainer.training.checkpoint import save_checkpoint
+from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.progress import Progress
+
+CONFIG = replace(PRESETS["mlp"].config, seed=3)
+PROGRESS = Progress(epoch=2, step=7, images_seen=1234, seconds=5.25, best_score=1.5)
+SUMS = torch.tensor([1.5, 2.5, 3.5, 4.5, 2.0], dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def contents(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The bytes of a sound checkpoint."""
+    path = tmp_path_factory.mktemp("sound") / "last.safetensors"
+    save_checkpoint(path, CONFIG, moved_gan(CONFIG), PROGRESS, SUMS)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def path(tmp_path: Path, contents: bytes) -> Path:
+    """A sound checkpoint that may be damaged."""
+    path = tmp_path / "last.safetensors"
+    path.write_bytes(contents)
+    return path
+
+
+def test_an_unknown_preset_is_refused_by_name(path: Path) -> None:
+    rewrite_json(path, "config", {"preset": "biggan"})
+    assert f"is of preset 'biggan', which is not known here: expected one of {', '.join(PRESETS)}" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["config", "progress", "sha256"])
+def test_a_text_that_is_missing_is_noticed(path: Path, name: str) -> None:
+    rewrite_text(path, **{name: None})
+    assert "is damaged" in refusal(path) if name == "sha256" else "config or position that cannot be read" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("config", "{"),
+        ("config", "[]"),
+        ("config", json.dumps({"preset": "mlp"})),
+        ("config", CONFIG.to_json().replace("0.001,", "7.0,")),
+        ("progress", "{"),
+        ("progress", "[]"),
+        ("progress", json.dumps({"epoch": 1, "steps": 2})),
+        ("progress", json.dumps({"epoch": "1"})),
+        ("progress", '{"seconds": NaN}'),
+    ],
+)
+def test_a_broken_config_or_position_is_refused(path: Path, name: str, text: str) -> None:
+    rewrite_text(path, **{name: text})
+    assert "has a config or position that cannot be read" in refusal(path)
+
+
+NOTHING = torch.tensor(math.nan)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "message"),
+    [
+        ("generator.0.weight", torch.zeros(100, 128), r"is torch.float32 \[100, 128\], expected torch.float32 \[128, 100\]"),
+        ("generator.0.weight", torch.zeros(128, 100, dtype=torch.float16), "is torch.float16"),
+        ("generator.0.bias", NOTHING.expand(128).clone(), "has values that are no finite numbers"),
+        ("discriminator.5.bias", torch.tensor([math.inf]), "has values that are no finite numbers"),
+        ("generator.9.weight", torch.zeros(3), "expected no such tensor"),
+        ("average.0.weight", torch.zeros(1), "expected no such tensor"),
+        ("generator_optimizer.0.exp_avg", torch.zeros(7), r"is torch.float32 \[7\]"),
+        ("generator_optimizer.0.exp_avg_sq", torch.full((128, 100), -1.0), "has values below 0"),
+        ("generator_optimizer.0.step", torch.tensor(-1.0), "has values below 0"),
+        ("discriminator_optimizer.5.step", torch.zeros(1), r"is torch.float32 \[1\]"),
+        ("sums", torch.zeros(5), "is torch.float32"),
+        ("sums", torch.zeros(6, dtype=torch.float64), r"is torch.float64 \[6\]"),
+        ("sums", torch.full((5,), math.inf, dtype=torch.float64), "has values that are no finite numbers"),
+        ("sums", torch.full((5,), 1e300, dtype=torch.float64), r"its sums count 1e\+300 steps, expected 0 to 7"),
+        ("sums", torch.full((5,), 0.5, dtype=torch.float64), "its sums count 0.5 steps"),
+        ("random.cpu", torch.zeros(8, dtype=torch.uint8), "'random.cpu' is torch.uint8"),
+        ("random.cpu", torch.zeros(1264), "'random.cpu' is torch.float32"),
+        ("random.cpu", torch.full((5056,), 255, dtype=torch.uint8), "its random state is not torch's"),
+        ("random.cuda", torch.zeros(8, dtype=torch.uint8), "'random.cuda' is torch.uint8"),
+        ("x", torch.zeros(2**63 - 1, 0), "expected no such tensor"),
+    ],
+)
+def test_a_tensor_that_no_run_saves_is_refused_though_the_digest_is_right(
+    path: Path, name: str, tensor: Tensor, message: str
+) -> None:
+    rewrite_tensors(path, {name: tensor})
+    assert re.search(message, refusal(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("progress", {"images_seen": 10**400}, "expected whole numbers from 0"),
+        ("progress", {"epoch": 51}, "epoch 51 is beyond the 50 of the run"),
+        ("progress", {"step": -1}, "expected whole numbers from 0"),
+        ("progress", {"seconds": 10**400}, "expected finite numbers from 0"),
+        ("progress", {"best_score": 10**400}, "expected finite numbers from 0"),
+        ("progress", {"statistics_frozen": "x" * 10**5}, "statistics_frozen is"),
+        ("config", {"epochs": 10**400}, "epochs 1000.*is out of range"),
+        ("config", {"x" * 10**5: 1}, "training config has x"),
+        ("config", {"preset": "x" * 10**5}, "is of preset 'xxx.*, which is not known here"),
+    ],
+)
+def test_a_number_that_no_run_has_is_refused(path: Path, name: str, changes: Mapping[str, object], message: str) -> None:
+    rewrite_json(path, name, changes)
+    refused_with = refusal(path)
+    assert re.search(message, refused_with)
+    assert len(refused_with) < 1000
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": [str(number) for number in range(1_000_000)]}, "its header is|does not begin"),
+        ({"classes": [str(number) for number in range(1001)]}, "1001 classes are out of range: expected at most 1000"),
+        ({"classes": ["7", "7"]}, "2 classes are out of range: expected at most 1000, of different names"),
+        ({"classes": ["\x1b[31m"]}, r"class name '\\x1b\[31m' is out of range"),
+        ({"classes": [""]}, "class name '' is out of range"),
+        ({"name": "../x"}, "data set name '../x' is out of range"),
+        ({"image_size": 10**6}, "image size 1000000 is out of range"),
+    ],
+)
+def test_data_that_no_run_learns_from_is_refused(path: Path, changes: Mapping[str, object], message: str) -> None:
+    text, _ = read(path)
+    rewrite_json(path, "config", {"data": {**json.loads(text["config"])["data"], **changes}})
+    assert re.search(message, refusal(path))
+
+
+@pytest.mark.parametrize("threads", ["0", "1025", "", "many", "9" * 5000])
+def test_threads_that_no_run_has_are_refused(path: Path, threads: str) -> None:
+    rewrite_text(path, threads=threads)
+    assert "has a config or position that cannot be read" in refusal(path)
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("config", DEEP), ("config", "9" * 5000), ("progress", '{"epoch": 1, "epoch": 2}'), ("progress", DEEP)],
+    ids=["config deep", "config long", "progress twice", "progress deep"],
+)
+def test_json_that_nobody_writes_is_refused(path: Path, name: str, text: str) -> None:
+    rewrite_text(path, **{name: text})
+    assert "has a config or position that cannot be read" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        DEEP.encode(),
+        b"[]",
+        b"{",
+        b"\xff",
+        b'{"__metadata__": 1}',
+        b'{"__metadata__": {"format": 1}}',
+        b'{"x": {"dtype": "F4", "shape": [0], "data_offsets": [0, 0]}, "__metadata__": {"format": "pocketgan checkpoint 1"}}',
+        b'{"__metadata__": {}, "__metadata__": {"format": "pocketgan checkpoint 1"}}',
+    ],
+)
+def test_a_header_that_safetensors_does_not_write_is_refused(path: Path, header: bytes) -> None:
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    refusal(path)
+
+
+def test_a_file_with_more_bytes_than_such_a_run_saves_is_refused_unread(path: Path) -> None:
+    with path.open("rb+") as file:
+        file.truncate(10 * 2**30)  # most of which the disk does not have
+    assert re.search(r"it has 10,737,418,240 bytes, expected at most \d,\d{3},\d{3};", refusal(path))
