@@ -106,7 +106,7 @@ def unit(task: str) -> Callable[[], object]:
     import torch
 
     from pocketgan_trainer.data.published import Digits
-    from pocketgan_trainer.evaluate.classifiers import train_a_little
+    from pocketgan_trainer.evaluate.classifiers import train_one_step
     from pocketgan_trainer.evaluate.judge import load_judge
     from pocketgan_trainer.export.exporter import build_graph
     from pocketgan_trainer.export.fold import fold
@@ -115,11 +115,11 @@ def unit(task: str) -> Callable[[], object]:
     from pocketgan_trainer.training.presets import PRESETS, build_gan, build_generator
 
     if task == "detector":
-        return train_a_little
+        return train_one_step
     images = np.random.default_rng(0).integers(0, 256, (500, 28, 28), np.uint8)
     if task == "judge":
         judge = load_judge("first")
-        return lambda: judge.look(images)
+        return lambda: judge.assess(images)
     if task == "export":
         layers = fold(build_generator(PRESETS["nano"].config).eval())
         return lambda: build_graph(layers, PRESETS["nano"].latent_size, "int8")

@@ -72,7 +72,7 @@ class Listener:
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
         """Keep the warnings."""
         self._epoch = progress.epoch + 1
-        self.notices += [Notice(progress.epoch, sign.kind, sign.told) for sign in merged(warnings)]
+        self.notices += [Notice(progress.epoch, sign.kind, sign.message) for sign in merged(warnings)]
 
 
 @dataclass(frozen=True)

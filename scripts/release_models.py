@@ -11,7 +11,6 @@ Needs the extras [cpu,train].
 import argparse
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
@@ -24,8 +23,8 @@ from pocketgan.generator import Generator
 from pocketgan.output.sheet import write_grid
 from pocketgan_trainer.data.published import load_mnist
 from pocketgan_trainer.data.split import VALIDATION_DIGITS
-from pocketgan_trainer.evaluate.evaluation import Plan, evaluate
-from pocketgan_trainer.evaluate.figures import ImageScores
+from pocketgan_trainer.evaluate.evaluation import EvaluationOptions, evaluate
+from pocketgan_trainer.evaluate.figures import number
 from pocketgan_trainer.evaluate.sources import open_source
 from pocketgan_trainer.export.exporter import ExportReport, export, report_rows
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
@@ -75,23 +74,23 @@ def _written_by_hand(card: Path) -> str:
 
 def measured_quality(model: Path) -> dict[str, float]:
     """Return a few figures of gan-eval's table for an exported model: means over QUALITY_SEEDS latent seeds."""
-    plan = Plan(count=10_000, seeds=QUALITY_SEEDS, told_apart=False, cas=False, classifier_seeds=1)
+    options = EvaluationOptions(count=10_000, seeds=QUALITY_SEEDS, told_apart=False, cas=False, classifier_seeds=1)
     evaluation = evaluate(
-        [open_source(str(model), usable_cpus())], plan, load_mnist(None, "train"), load_mnist(None, "test"), print
+        [open_source(str(model), usable_cpus())], options, load_mnist(None, "train"), load_mnist(None, "test"), print
     )
-    scored, real = evaluation.sources[0].images, evaluation.real.images
+    scored, real = evaluation.sources[0].seeds, evaluation.real.seeds
 
-    def ratio(take: Callable[[ImageScores], float]) -> float:
-        return round(fmean(map(take, scored)) / fmean(map(take, real)), 4)
+    def ratio(key: str) -> float:
+        return round(fmean(number(one, key) for one in scored) / fmean(number(one, key) for one in real), 4)
 
     quality = {
-        "frechet_ratio_first_judge": ratio(lambda images: images.against_test.frechet.first_judge),
-        "frechet_ratio_second_judge": ratio(lambda images: images.against_test.frechet.second_judge),
-        "frechet_ratio_pixel_components": ratio(lambda images: images.against_test.frechet.pixels),
-        "coverage_ratio": ratio(lambda images: images.against_test.neighbourhood.coverage),
-        "recall_ratio": ratio(lambda images: images.against_test.neighbourhood.recall),
+        "frechet_ratio_first_judge": ratio("against_test.frechet.first_judge"),
+        "frechet_ratio_second_judge": ratio("against_test.frechet.second_judge"),
+        "frechet_ratio_pixel_components": ratio("against_test.frechet.pixels"),
+        "coverage_ratio": ratio("against_test.neighbourhood.coverage"),
+        "recall_ratio": ratio("against_test.neighbourhood.recall"),
     }
-    accuracies = [images.classes.accuracy for images in scored if images.classes.accuracy is not None]
+    accuracies = [number(one, "classes.accuracy") for one in scored if evaluation.sources[0].has_classes]
     return {**quality, "asked_class_accuracy": round(fmean(accuracies), 4)} if accuracies else quality
 
 

@@ -3,10 +3,10 @@
     .venv/bin/python scripts/train_judges.py first
     .venv/bin/python scripts/train_judges.py second
 
-Writes trainer/pocketgan_trainer/evaluate/judges/NAME.safetensors and prints the SHA-256 that belongs into judge.py, and how many
-validation and test digits the judge gets right. The test digits decide nothing: there is one run per judge, and its last epoch
-is kept. A run took a quarter of an hour on half a core with bfloat16 units, and gives the same file again on the same kind of CPU
-with the same torch; a judge that is trained anew makes all scores before it incomparable. Needs the extra [train].
+Writes trainer/pocketgan_trainer/evaluate/judges/NAME.safetensors, and prints its SHA-256, which belongs into judge.py, and the
+accuracy on validation and test digits. Nothing is chosen by the test digits: there is one run per judge, and its last epoch is
+kept. A run took a quarter of an hour on half a core with bfloat16 units, and gives the same file again on the same kind of CPU
+with the same torch. Scores by a judge that is trained again do not compare with those before. Needs the extra [train].
 """
 
 import argparse
@@ -24,7 +24,7 @@ from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 from pocketgan.files import whole_file
 from pocketgan_trainer.data.published import Digits, load_mnist
 from pocketgan_trainer.data.split import split_validation
-from pocketgan_trainer.evaluate.judge import FOLDER, JUDGES, Judge, JudgeName, JudgeNetwork, pixels_of
+from pocketgan_trainer.evaluate.judge import FOLDER, JUDGES, Judge, JudgeName, JudgeNetwork, to_pixels
 
 BATCH_SIZE = 125
 WEIGHT_DECAY = 0.05
@@ -47,7 +47,7 @@ RECIPES: dict[JudgeName, Recipe] = {
 
 
 def moved(pixels: Tensor) -> Tensor:
-    """Return each image [N, 1, 28, 28] turned, slanted, scaled and shifted a little, by amounts of its own; never mirrored."""
+    """Return each image [N, 1, 28, 28] turned, slanted, scaled and shifted a little, by random amounts; never mirrored."""
     count = len(pixels)
     angle = _between(-12, 12, count) * math.pi / 180
     slant = _between(-0.15, 0.15, count)
@@ -73,10 +73,10 @@ def train(name: JudgeName, digits: Digits) -> JudgeNetwork:
     for epoch in range(1, recipe.epochs + 1):
         begun, total = time.perf_counter(), 0.0
         for chosen in torch.randperm(len(images))[: steps * BATCH_SIZE].reshape(steps, BATCH_SIZE):
-            pixels = moved(pixels_of(images[chosen])).contiguous(memory_format=torch.channels_last)
+            pixels = moved(to_pixels(images[chosen])).contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16):
                 logits = network(pixels).logits
-            # No label smoothing: it would draw each class's features together, which are to show the differences within it.
+            # No label smoothing: it would pull the features of a class together, but they are to show the differences within it.
             loss = cross_entropy(logits.float(), labels[chosen])
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
@@ -89,7 +89,7 @@ def train(name: JudgeName, digits: Digits) -> JudgeNetwork:
 
 def accuracy(judge: Judge, digits: Digits) -> float:
     """Return the share of digits that a judge gets right."""
-    return float((judge.look(digits.images).probabilities.argmax(axis=1) == digits.labels).mean())
+    return float((judge.assess(digits.images).probabilities.argmax(axis=1) == digits.labels).mean())
 
 
 def main() -> None:

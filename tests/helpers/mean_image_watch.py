@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs
-from pocketgan_trainer.watch.validation_watch import Verdicts
+from pocketgan_trainer.watch.validation_watch import DiscriminatorLogits
 
 
 def rough_observation(score: float, share: float = 1.0, variety: float = 1.0, named: float = 0.75) -> Observation:
@@ -24,7 +24,7 @@ class MeanImageWatch:
     mean: NDArray[np.float64]
     """Of the real digits: [28, 28], from 0 to 255."""
 
-    def observe(self, images: NDArray[np.uint8], discriminator_logits: Verdicts) -> Observation:
+    def observe(self, images: NDArray[np.uint8], discriminator_logits: DiscriminatorLogits) -> Observation:
         """Return the root of the mean squared difference between the two mean images as ratio, and how D likes the images."""
         likes = float((discriminator_logits(images, self.labels) > 0).mean())
         return rough_observation(float(np.sqrt(np.square(images.mean(axis=0) - self.mean).mean())), named=1 - likes)

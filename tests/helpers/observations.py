@@ -1,4 +1,4 @@
-"""What was seen of epochs, for tests: ten digits as a healthy run draws them, but for what a test changes."""
+"""Observations for tests: ten digits as a healthy run draws them, but for what a test changes."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ def class_view(
     coverage: float | None = 0.9,
     variety: float | None = 0.9,
 ) -> ClassView:
-    """Return a class, healthy unless told otherwise."""
+    """Return a class, healthy unless a test says otherwise."""
     return ClassView(name, share, real_share, real_images, coverage, variety)
 
 
@@ -45,5 +45,5 @@ def line_of(epoch: int, seen: Observation, signs: Sequence[Sign] = ()) -> dict[s
         "fake_score": 0.3,
         **seen.to_statistics(),
         "skipped_steps": 0,
-        "signs": {sign.key: sign.told for sign in signs},
+        "signs": {sign.key: sign.message for sign in signs},
     }

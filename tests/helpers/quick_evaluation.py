@@ -1,4 +1,4 @@
-"""A whole evaluation in a few seconds: fewer digits, judges that see little, and networks that nobody trains."""
+"""A whole evaluation in a few seconds: fewer digits, coarse judges, and networks that nobody trains."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,34 +9,34 @@ import pytest
 from numpy.typing import NDArray
 
 from pocketgan_trainer.data.published import Digits, load_mnist
-from pocketgan_trainer.evaluate import copying, distances, evaluation, figures
-from pocketgan_trainer.evaluate.evaluation import Evaluation, Plan, evaluate
-from pocketgan_trainer.evaluate.judge import Judge, JudgeName, Views
+from pocketgan_trainer.evaluate import copying, distances, evaluation, image_set
+from pocketgan_trainer.evaluate.evaluation import Evaluation, EvaluationOptions, evaluate
+from pocketgan_trainer.evaluate.judge import Assessment, Judge, JudgeName
 from pocketgan_trainer.evaluate.sources import FixedSource, Source, open_source
 from pocketgan_trainer.evaluate.spaces import Spaces, fit_pixel_space
 
 COUNT = 1_000
 TRAINING_DIGITS = 2_000
 REAL_SAMPLES = 2
-PLAN = Plan(count=COUNT, seeds=2, told_apart=True, cas=True, classifier_seeds=2)
-TOLD_APART, REAL_TOLD_APART = 0.75, 0.5
+OPTIONS = EvaluationOptions(count=COUNT, seeds=2, told_apart=True, cas=True, classifier_seeds=2)
+TWO_SAMPLE_ACCURACY, REAL_TWO_SAMPLE_ACCURACY = 0.75, 0.5
 """What the networks that nobody trains would get with seed 0; each further seed 0.01 more."""
 GENERATED_ACCURACY, REAL_ACCURACY = 0.97, 0.99
 
 
 class CoarseJudge(Judge):
-    """Sees the brightest pixel in each block of 4x4 or 7x7, and takes it for the digit whose mean image is nearest."""
+    """Has the brightest pixel in each block of 4x4 or 7x7 as features, and judges by the digits' mean images."""
 
     def __init__(self, name: JudgeName, block: int, digits: Digits) -> None:
         self.name = name
         self._block = block
         self._means = np.stack([self._blocks(digits.images[digits.labels == label]).mean(axis=0) for label in range(10)])
 
-    def look(self, images: NDArray[np.uint8]) -> Views:
-        """Return what it sees."""
+    def assess(self, images: NDArray[np.uint8]) -> Assessment:
+        """Return features and probabilities."""
         features = self._blocks(images)
         nearness = np.exp(-((features[:, None] - self._means) ** 2).sum(axis=2))
-        return Views(features, (nearness / nearness.sum(axis=1, keepdims=True)).astype(np.float32))
+        return Assessment(features, (nearness / nearness.sum(axis=1, keepdims=True)).astype(np.float32))
 
     def _blocks(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         size = 28 // self._block
@@ -56,7 +56,7 @@ def few_digits() -> tuple[Digits, Digits]:
 
 
 def coarse_spaces(training_images: NDArray[np.uint8]) -> Spaces:
-    """Return spaces of judges that see little."""
+    """Return spaces of coarse judges."""
     digits = few_digits()[0]
     return Spaces(CoarseJudge("first", 4, digits), CoarseJudge("second", 7, digits), fit_pixel_space(training_images, 40))
 
@@ -82,22 +82,22 @@ def three_sources() -> list[Source]:
 def quick_measurements() -> Iterator[None]:
     """Replace what takes long while the block runs: judges, resampling, and the training of networks."""
 
-    def told_apart(first: NDArray[np.uint8], second: NDArray[np.uint8], seed: int = 0, tested: int = 5_000) -> float:
+    def two_sample_test(first: NDArray[np.uint8], second: NDArray[np.uint8], seed: int = 0, tested: int = 5_000) -> float:
         assert len(first) == len(second)
-        return (REAL_TOLD_APART if tested == evaluation.REAL_TOLD_APART_TESTED else TOLD_APART) + seed / 100
+        return (REAL_TWO_SAMPLE_ACCURACY if tested == evaluation.REAL_TWO_SAMPLE_TESTED else TWO_SAMPLE_ACCURACY) + seed / 100
 
     def classifier_accuracy(images: NDArray[np.uint8], labels: NDArray[np.int64], test: Digits, seed: int = 0) -> float:
         assert len(images) == len(labels)
         return (GENERATED_ACCURACY if len(images) == evaluation.CLASSIFIER_IMAGES else REAL_ACCURACY) + seed / 100
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "open_spaces", coarse_spaces)
+        patch.setattr(image_set, "open_spaces", coarse_spaces)
         patch.setattr(evaluation, "REAL_SAMPLES", REAL_SAMPLES)
         patch.setattr(distances, "SUBSETS", 2)
         patch.setattr(copying, "RESAMPLES", 100)
-        patch.setattr(evaluation, "told_apart", told_apart)
+        patch.setattr(evaluation, "two_sample_test", two_sample_test)
         patch.setattr(evaluation, "classifier_accuracy", classifier_accuracy)
-        patch.setattr(evaluation, "TOLD_APART_IMAGES", 900)
+        patch.setattr(evaluation, "TWO_SAMPLE_IMAGES", 900)
         patch.setattr(evaluation, "CLASSIFIER_IMAGES", 1_200)
         yield
 
@@ -107,4 +107,4 @@ def quick_evaluation() -> Evaluation:
     """Return an evaluation of the three sources; computed once for all tests."""
     training, test = few_digits()
     with quick_measurements():
-        return evaluate(three_sources(), PLAN, training, test, lambda line: None)
+        return evaluate(three_sources(), OPTIONS, training, test, lambda line: None)

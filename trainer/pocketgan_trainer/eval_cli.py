@@ -122,8 +122,8 @@ def _evaluate(
     from pocketgan.files import named_file, prepare_folder
     from pocketgan_trainer.data.published import load_mnist
     from pocketgan_trainer.devices import choose_threads
-    from pocketgan_trainer.evaluate.classifiers import train_a_little
-    from pocketgan_trainer.evaluate.evaluation import Plan
+    from pocketgan_trainer.evaluate.classifiers import train_one_step
+    from pocketgan_trainer.evaluate.evaluation import EvaluationOptions
     from pocketgan_trainer.evaluate.evaluation import evaluate as run_evaluation
     from pocketgan_trainer.evaluate.sheet import write_report
     from pocketgan_trainer.evaluate.sources import open_source
@@ -137,12 +137,12 @@ def _evaluate(
         prepare_folder(report_file.parent, "--report")
     torch.set_num_threads(threads or usable_cpus())
     if threads is None and (told_apart or cas):
-        choose_threads(train_a_little, usable_cpus())
+        choose_threads(train_one_step, usable_cpus())
     threads = threads or usable_cpus()
     say = (lambda message: None) if quiet else tell
     sources = [open_source(name, threads) for name in named] or [open_source(None, threads)]
-    plan = Plan(count=count, seeds=seeds, told_apart=told_apart, cas=cas, classifier_seeds=classifier_seeds)
-    evaluation = run_evaluation(sources, plan, load_mnist(data), load_mnist(data, "test"), say)
+    options = EvaluationOptions(count=count, seeds=seeds, told_apart=told_apart, cas=cas, classifier_seeds=classifier_seeds)
+    evaluation = run_evaluation(sources, options, load_mnist(data), load_mnist(data, "test"), say)
     rows = table_rows(evaluation, by_class)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what was measured in minutes shall not be lost for a character

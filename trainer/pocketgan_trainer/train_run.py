@@ -18,9 +18,8 @@ from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.data.split import TrainingSplit, split_images
 from pocketgan_trainer.devices import choose_device
 from pocketgan_trainer.errors import OtherProcessError
-from pocketgan_trainer.evaluate.judge import load_judge
+from pocketgan_trainer.evaluate.judge import ImageJudge, load_judge
 from pocketgan_trainer.evaluate.own_judge import own_judge
-from pocketgan_trainer.evaluate.validation_score import Looker
 from pocketgan_trainer.plain_console import PlainConsole
 from pocketgan_trainer.processes import Processes, processes_of_environment
 from pocketgan_trainer.training.checkpoint import load_checkpoint
@@ -64,7 +63,7 @@ class PreparedRun:
     config: TrainingConfig
     images: TrainingImages
     split: TrainingSplit
-    published_judge: Looker | None
+    published_judge: ImageJudge | None
     """The judge of MNIST's digits; other images need one of their own."""
     device: torch.device
     resumed: ResumedRun | None
@@ -234,7 +233,7 @@ def _continues_events(run: RunFolder, console: PlainConsole) -> bool:
     return True
 
 
-def _own_judge(prepared: PreparedRun, run: RunFolder, console: PlainConsole) -> Looker:
+def _own_judge(prepared: PreparedRun, run: RunFolder, console: PlainConsole) -> ImageJudge:
     classes = len(prepared.config.data.classes)
     if classes > 1 and not run.judge.exists():
         console.print("training a judge of these images first, by which the best epoch is chosen")

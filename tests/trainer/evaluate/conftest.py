@@ -3,7 +3,7 @@
 import pytest
 
 from pocketgan_trainer.data.published import Digits, load_mnist
-from pocketgan_trainer.evaluate.judge import Judge, Views, load_judge
+from pocketgan_trainer.evaluate.judge import Assessment, Judge, load_judge
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,6 @@ def test_digits() -> Digits:
 
 
 @pytest.fixture(scope="session")
-def test_views(first_judge: Judge, test_digits: Digits) -> Views:
+def test_assessment(first_judge: Judge, test_digits: Digits) -> Assessment:
     """What the first judge sees in the test digits."""
-    return first_judge.look(test_digits.images)
+    return first_judge.assess(test_digits.images)

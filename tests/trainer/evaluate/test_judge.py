@@ -1,16 +1,28 @@
-"""The judges: that the shipped files are the trained ones, and that they see what is there."""
+"""The judges: the shipped files are the trained ones, and read digits."""
 
 import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import JudgeError
 from pocketgan_trainer.evaluate import judge as module
-from pocketgan_trainer.evaluate.judge import FOLDER, JUDGES, Judge, JudgeName, Views, load_judge
+from pocketgan_trainer.evaluate.judge import (
+    FOLDER,
+    JUDGES,
+    Assessment,
+    FirstJudgeNetwork,
+    Judge,
+    JudgeName,
+    JudgeNetwork,
+    SecondJudgeNetwork,
+    load_judge,
+    to_pixels,
+)
 
 
 @pytest.mark.parametrize("name", JUDGES)
@@ -21,46 +33,46 @@ def test_file_is_the_one_of_the_digest_and_small(name: JudgeName) -> None:
     assert load_judge(name).name == name
 
 
-def test_first_judge_knows_the_test_digits(test_views: Views, test_digits: Digits) -> None:
-    assert np.mean(test_views.probabilities.argmax(axis=1) == test_digits.labels) >= 0.995
-    assert test_views.features.shape == (10_000, 64)
-    assert test_views.probabilities.shape == (10_000, 10)
-    assert test_views.features.dtype == test_views.probabilities.dtype == np.float32
+def test_first_judge_knows_the_test_digits(test_assessment: Assessment, test_digits: Digits) -> None:
+    assert np.mean(test_assessment.probabilities.argmax(axis=1) == test_digits.labels) >= 0.995
+    assert test_assessment.features.shape == (10_000, 64)
+    assert test_assessment.probabilities.shape == (10_000, 10)
+    assert test_assessment.features.dtype == test_assessment.probabilities.dtype == np.float32
 
 
-def test_second_judge_knows_the_test_digits_and_sees_other_features(test_digits: Digits) -> None:
-    views = load_judge("second").look(test_digits.images)
-    assert np.mean(views.probabilities.argmax(axis=1) == test_digits.labels) >= 0.995
-    assert views.features.shape == (10_000, 128)
+def test_second_judge_knows_test_digits_and_has_other_features(test_digits: Digits) -> None:
+    found = load_judge("second").assess(test_digits.images[:2000])
+    assert np.mean(found.probabilities.argmax(axis=1) == test_digits.labels[:2000]) >= 0.985
+    assert found.features.shape == (2000, 128)
 
 
-def test_features_are_rectified_and_alive(test_views: Views) -> None:
-    assert test_views.features.min() == 0
+def test_features_are_rectified_and_alive(test_assessment: Assessment) -> None:
+    assert test_assessment.features.min() == 0
     # No feature is dead, and no single one carries the distances alone.
-    variances = test_views.features.var(axis=0)
+    variances = test_assessment.features.var(axis=0)
     assert variances.min() > 0
     assert variances.max() < 0.2 * variances.sum()
 
 
-def test_probabilities_are_those(test_views: Views) -> None:
-    np.testing.assert_allclose(test_views.probabilities.sum(axis=1), 1, atol=1e-5)
-    assert test_views.probabilities.min() >= 0
+def test_probabilities_sum_to_one(test_assessment: Assessment) -> None:
+    np.testing.assert_allclose(test_assessment.probabilities.sum(axis=1), 1, atol=1e-5)
+    assert test_assessment.probabilities.min() >= 0
 
 
-def test_an_image_is_seen_alike_in_any_company(
+def test_the_assessment_of_an_image_does_not_depend_on_the_others(
     first_judge: Judge, images: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = first_judge.look(images[:300])
+    together = first_judge.assess(images[:300])
     monkeypatch.setattr(module, "_BATCH_SIZE", 7)
-    apart = first_judge.look(images[:300][::-1])
+    apart = first_judge.assess(images[:300][::-1])
     np.testing.assert_allclose(apart.features[::-1], together.features, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(apart.probabilities[::-1], together.probabilities, atol=1e-4)
-    np.testing.assert_array_equal(first_judge.look(images[:300]).features[:7], first_judge.look(images[:7]).features)
+    np.testing.assert_array_equal(first_judge.assess(images[:300]).features[:7], first_judge.assess(images[:7]).features)
 
 
-def test_the_same_images_are_seen_the_same_again(first_judge: Judge, images: NDArray[np.uint8]) -> None:
+def test_the_same_images_are_assessed_the_same_again(first_judge: Judge, images: NDArray[np.uint8]) -> None:
     before = images[:50].copy()
-    np.testing.assert_array_equal(first_judge.look(images[:50]).features, load_judge("first").look(images[:50]).features)
+    np.testing.assert_array_equal(first_judge.assess(images[:50]).features, load_judge("first").assess(images[:50]).features)
     np.testing.assert_array_equal(images[:50], before)
 
 
@@ -74,9 +86,9 @@ def test_the_same_images_are_seen_the_same_again(first_judge: Judge, images: NDA
     ],
     ids=["float", "narrow", "one image", "no image"],
 )
-def test_what_is_no_image_is_refused(first_judge: Judge, images: NDArray[np.uint8]) -> None:
+def test_arrays_that_are_no_images_are_refused(first_judge: Judge, images: NDArray[np.uint8]) -> None:
     with pytest.raises(JudgeError, match=r"the judge was given .*; expected images uint8 \[N, 28, 28\], N above 0"):
-        first_judge.look(images)
+        first_judge.assess(images)
 
 
 def test_damaged_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,3 +104,26 @@ def test_absent_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(module, "FOLDER", tmp_path)
     with pytest.raises(JudgeError, match=r"cannot read the second judge .*second\.safetensors: No such file"):
         load_judge("second")
+
+
+@pytest.mark.parametrize(
+    ("network", "features"), [(FirstJudgeNetwork(), 64), (SecondJudgeNetwork(), 128)], ids=["first", "second"]
+)
+def test_logits_are_a_linear_function_of_the_features(network: JudgeNetwork, features: int) -> None:
+    output = network.eval()(torch.rand(3, 1, 28, 28))
+    assert output.features.shape == (3, features)
+    assert output.features.min() >= 0
+    torch.testing.assert_close(output.logits, output.features @ network.head.weight.T + network.head.bias)
+
+
+@pytest.mark.parametrize("network", [FirstJudgeNetwork(), SecondJudgeNetwork()], ids=["first", "second"])
+def test_features_are_dropped_only_in_training(network: JudgeNetwork) -> None:
+    pixels = torch.rand(3, 1, 28, 28)
+    torch.testing.assert_close(network.eval()(pixels).logits, network.eval()(pixels).logits)
+    output = network.train()(pixels)
+    assert not torch.allclose(output.logits, output.features @ network.head.weight.T + network.head.bias, atol=1e-3)
+
+
+def test_pixels_run_from_zero_to_one() -> None:
+    pixels = to_pixels(torch.tensor([[[0, 51], [102, 255]]], dtype=torch.uint8))
+    torch.testing.assert_close(pixels, torch.tensor([[[[0, 0.2], [0.4, 1]]]]))

@@ -22,7 +22,7 @@ def few_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_tells_the_classes_that_it_learned(digits: Digits) -> None:
     training, others = Digits(digits.images[:1800], digits.labels[:1800]), digits.images[1800:]
-    views = own_judge(training, 10, path=None).look(others)
+    views = own_judge(training, 10, path=None).assess(others)
     assert views.features.shape == (200, FEATURES)
     assert (views.features >= 0).all()
     np.testing.assert_allclose(views.probabilities.sum(axis=1), 1, rtol=1e-5)
@@ -31,9 +31,9 @@ def test_it_tells_the_classes_that_it_learned(digits: Digits) -> None:
 
 def test_it_is_kept_and_sees_the_same_when_it_comes_back(tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
     training = Digits(digits.images[:200], digits.labels[:200])
-    first = own_judge(training, 10, tmp_path / "judge.safetensors").look(digits.images[:20])
+    first = own_judge(training, 10, tmp_path / "judge.safetensors").assess(digits.images[:20])
     monkeypatch.delattr(module, "train_classifier")
-    again = own_judge(training, 10, tmp_path / "judge.safetensors").look(digits.images[:20])
+    again = own_judge(training, 10, tmp_path / "judge.safetensors").assess(digits.images[:20])
     np.testing.assert_array_equal(again.features, first.features)
     np.testing.assert_array_equal(again.probabilities, first.probabilities)
 
@@ -57,7 +57,7 @@ def test_a_judge_of_other_classes_is_refused(tmp_path: Path, digits: Digits) -> 
 def test_without_classes_it_sees_pixel_components(tmp_path: Path, digits: Digits, classes: int) -> None:
     judge = own_judge(digits, classes, tmp_path / "judge.safetensors")
     assert isinstance(judge, PixelJudge)
-    views = judge.look(digits.images[:7])
+    views = judge.assess(digits.images[:7])
     assert (views.features.shape, views.probabilities.shape) == ((7, FEATURES), (7, 0))
     assert not (tmp_path / "judge.safetensors").exists()
 
@@ -66,7 +66,7 @@ def test_images_of_32_pixels_are_judged_too() -> None:
     random = np.random.default_rng(0)
     images = random.integers(0, 100, (60, 32, 32), dtype=np.uint8)
     images[30:] += 100
-    views = own_judge(Digits(images, np.arange(60) // 30), 2, None).look(images)
+    views = own_judge(Digits(images, np.arange(60) // 30), 2, None).assess(images)
     assert views.features.shape == (60, FEATURES)
 
 

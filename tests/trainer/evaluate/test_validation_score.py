@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.data.split import TrainingSplit
 from pocketgan_trainer.evaluate.distances import frechet_distance
-from pocketgan_trainer.evaluate.judge import Judge, Views
+from pocketgan_trainer.evaluate.judge import Assessment, Judge
 from pocketgan_trainer.evaluate.validation_score import ValidationScore, validation_score
 
 VALIDATION = 500
@@ -93,10 +93,10 @@ class WatchedJudge(Judge):
         self._judge = judge
         self.shown: list[NDArray[np.uint8]] = []
 
-    def look(self, images: NDArray[np.uint8]) -> Views:
+    def assess(self, images: NDArray[np.uint8]) -> Assessment:
         """Keep the images and judge them."""
         self.shown.append(images)
-        return self._judge.look(images)
+        return self._judge.assess(images)
 
 
 def test_the_floor_is_the_distance_of_as_many_training_digits_of_each_class(first_judge: Judge, split: TrainingSplit) -> None:
@@ -107,8 +107,8 @@ def test_the_floor_is_the_distance_of_as_many_training_digits_of_each_class(firs
     labels = [label_of[image.tobytes()] for image in sample]  # each of them is a training digit
     assert len({image.tobytes() for image in sample}) == VALIDATION
     assert np.array_equal(np.bincount(labels, minlength=10), np.bincount(split.validation.labels, minlength=10))
-    validation = first_judge.look(split.validation.images).features
-    assert score.floor == pytest.approx(frechet_distance(first_judge.look(sample).features, validation))
+    validation = first_judge.assess(split.validation.images).features
+    assert score.floor == pytest.approx(frechet_distance(first_judge.assess(sample).features, validation))
     assert score.of(sample) == pytest.approx(1)
 
 

@@ -20,7 +20,7 @@ from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.recorder import WATCHED_SEED
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.watch.signs import Observation
-from pocketgan_trainer.watch.validation_watch import Verdicts
+from pocketgan_trainer.watch.validation_watch import DiscriminatorLogits
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class ScriptedWatch:
     scores: Iterator[float]
     given: list[NDArray[np.uint8]]
 
-    def observe(self, images: NDArray[np.uint8], verdicts: Verdicts) -> Observation:
+    def observe(self, images: NDArray[np.uint8], discriminator_logits: DiscriminatorLogits) -> Observation:
         """Return the next score."""
         self.given.append(images)
         return rough_observation(next(self.scores))

@@ -191,7 +191,7 @@ def test_a_warning_is_told_below_its_epoch_with_what_to_try(pass_seconds: Callab
 
 def test_an_epoch_tells_what_its_images_are_like(pass_seconds: Callable[[float], None]) -> None:
     assert shown(False, 1, pass_seconds).splitlines()[1] == (
-        "    coverage 0.50  variety 1.00  D names 75% of pairs, 75% of those it trains on"
+        "    coverage 0.50  variety 1.00  D right in 75% of pairs, 75% of those it trains on"
     )
 
 
@@ -246,7 +246,7 @@ def test_a_run_ends_with_its_best_epoch_what_to_look_at_and_what_to_do(run: RunF
     assert closing_lines(run, 3, 2, is_newest=True) == [
         f"done: the best epoch is 2 of 3, its checkpoint {run.path}/best.safetensors",
         "its scores: Frechet ratio 1.234 (real images: 1)  classes 10.0% (digit 0) to 10.0% (digit 9)  "
-        "coverage 0.20 at least (digit 7)  variety 0.90 at least (digit 0)  D names 75% of pairs, 75% of those it trains on",
+        "coverage 0.20 at least (digit 7)  variety 0.90 at least (digit 0)  D right in 75% of pairs, 75% of those it trains on",
         f"look at: {run.path}/curves.png, {run.path}/fakes_epoch_0002.png",
         "next: gan-export model.onnx",
     ]
@@ -276,7 +276,7 @@ def test_what_stands_at_the_end_is_told_in_order(run: RunFolder) -> None:
     for epoch in (4, 5):
         run.append_statistics(line_of(epoch, observation(), (WON, MISSING)))
     told = closing_lines(run, 5, 2, is_newest=True)
-    assert told[2:4] == [f"warning: at the end still: {sign.told}" for sign in (WON, MISSING)]
+    assert told[2:4] == [f"warning: at the end still: {sign.message}" for sign in (WON, MISSING)]
 
 
 def test_what_went_by_before_the_end_is_not_told(run: RunFolder) -> None:

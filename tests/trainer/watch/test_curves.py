@@ -1,4 +1,4 @@
-"""`curves.png`: a picture of every run, whatever its lines hold."""
+"""`curves.png` is drawn for every run, whatever its lines hold."""
 
 import os
 import subprocess
@@ -12,6 +12,7 @@ from observations import class_view, line_of, observation
 from PIL import Image
 
 from pocketgan.errors import OutputError
+from pocketgan_trainer.watch import curves
 from pocketgan_trainer.watch.curves import write_curves
 from pocketgan_trainer.watch.signs import ClassView, Observation
 
@@ -70,11 +71,25 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_same_lines_have_the_same_file_in_place_of_the_older_one(tmp_path: Path, known: Path) -> None:
+def test_unknown_coverage_is_left_out_and_the_same_diagrams_are_the_same_file(tmp_path: Path, known: Path) -> None:
     path = tmp_path / "curves.png"
     path.write_bytes(b"older")
-    assert drawn(path, LINES) == known.read_bytes()
+    assert drawn(path, [{**line, "coverage": {"cat": 0.9, "dog": None}} for line in LINES]) == known.read_bytes()
     assert list(tmp_path.iterdir()) == [path]
+
+
+REACH: Lines = [
+    {"epoch": 0, **dict.fromkeys(FIGURES, 0.3), **{table: {"cat": 0.05, "dog": 0.05} for table in TABLES}, "frechet_ratio": 1.0},
+    {"epoch": 1, **dict.fromkeys(FIGURES, 1.0), **{table: {"cat": 1.0, "dog": 1.0} for table in TABLES}, "frechet_ratio": 10.0},
+    *({**line, "epoch": epoch} for epoch, line in enumerate([*LINES, LINES[-1]], start=2)),
+]
+"""Lines whose first two take the axes as far as they go, so that a change in the others changes nothing but the curves."""
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> list[Image.Image]:
+    """The diagrams of REACH."""
+    return panels(tmp_path_factory.mktemp("curves") / "curves.png", REACH)
 
 
 @pytest.mark.parametrize(
@@ -99,64 +114,39 @@ def test_the_same_lines_have_the_same_file_in_place_of_the_older_one(tmp_path: P
     ],
     ids=["some", "the others"],
 )
-def test_each_figure_is_to_be_seen_in_its_diagram(tmp_path: Path, changed: dict[str, object]) -> None:
-    # Beside lines that take the axes as far as they go, so that nothing but the figures differs.
-    lowest = dict.fromkeys(FIGURES, 0.3) | {table: {"cat": 0.05, "dog": 0.05} for table in TABLES}
-    highest = dict.fromkeys(FIGURES, 1.0) | {table: {"cat": 1.0, "dog": 1.0} for table in TABLES}
-    reach: Lines = [{"epoch": 0, **lowest, "frechet_ratio": 1.0}, {"epoch": 1, **highest, "frechet_ratio": 10.0}]
-    later: Lines = [{**line, "epoch": epoch} for epoch, line in enumerate([*LINES, LINES[-1]], start=2)]
-    before = panels(tmp_path / "curves.png", [*reach, *later])
-    after = panels(tmp_path / "curves.png", [*reach, *later[:-2], {**later[-2], **changed}, later[-1]])
+def test_each_figure_shows_in_its_diagram(tmp_path: Path, before: list[Image.Image], changed: dict[str, object]) -> None:
+    after = panels(tmp_path / "curves.png", [*REACH[:-2], {**REACH[-2], **changed}, REACH[-1]])
     assert [one.tobytes() == other.tobytes() for one, other in zip(before, after, strict=True)] == [False] * 6
-
-
-def test_one_epoch_more_is_to_be_seen(tmp_path: Path, known: Path) -> None:
-    assert drawn(tmp_path / "curves.png", [*LINES, line_of(4, pets(1.0))]) != known.read_bytes()
 
 
 @pytest.mark.parametrize(
     ("lines", "is_there"), [([], False), ([{"epoch": 1, "frechet_ratio": 2.0, "class_shares": {"cat": 1.0}}], True)], ids=[0, 1]
 )
-def test_a_single_epoch_is_to_be_seen_though_it_is_no_line(tmp_path: Path, lines: Lines, is_there: bool) -> None:
+def test_a_single_epoch_shows_as_points(tmp_path: Path, lines: Lines, is_there: bool) -> None:
     _, _, ratio, shares, *_ = panels(tmp_path / "curves.png", lines)
     # These two have no legend, in which the colour would be as well.
     for diagram in (ratio, shares):
         assert (np.asarray(diagram) == BLUE).all(axis=2).any() == is_there
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
-        [{"epoch": 1}],
-        [{"epoch": 1, "frechet_ratio": 2.0}, {"epoch": 2, "frechet_ratio": None, "coverage": None, "class_shares": None}, *LINES],
-        [LINES[0], {"epoch": 2, "class_shares": {}, "coverage": {}, "variety": {}}],
-        [
-            LINES[0],
-            {"epoch": 2, "class_shares": {"cat": 1.0}, "coverage": {"cat": None}},
-            line_of(3, pets(2.0, class_view("owl"))),
-        ],
-    ],
-    ids=["no figure", "of older versions", "no class", "other classes"],
-)
-def test_what_lines_lack_is_left_out(tmp_path: Path, lines: Lines) -> None:
+def test_what_lines_lack_is_left_out(tmp_path: Path) -> None:
+    lines: Lines = [
+        {"epoch": 1},
+        {"epoch": 2, "frechet_ratio": None, "coverage": None, "class_shares": None},
+        {"epoch": 3, "class_shares": {}, "coverage": {}, "variety": {}},
+        {"epoch": 4, "class_shares": {"cat": 1.0}, "coverage": {"cat": None}},
+        line_of(5, pets(2.0, class_view("owl"))),
+    ]
     assert drawn(tmp_path / "curves.png", lines)
 
 
-def test_classes_whose_coverage_is_unknown_are_passed_over(tmp_path: Path) -> None:
-    files = [
-        drawn(tmp_path / "curves.png", [{"epoch": epoch, "coverage": table} for epoch in (1, 2)])
-        for table in ({"cat": 0.5, "dog": None}, {"cat": 0.5, "dog": 0.7})
-    ]
-    assert files[0] == files[1]
-
-
-@pytest.mark.parametrize("count", [1, 13])
-def test_one_class_and_many_are_drawn(tmp_path: Path, count: int) -> None:
-    names = [f"class{number}" for number in range(count)]
+def test_many_classes_are_drawn(tmp_path: Path) -> None:
+    names = [f"class{number}" for number in range(13)]
     assert drawn(tmp_path / "curves.png", [line_of(epoch, observation(2.0, names=names)) for epoch in (1, 2)])
 
 
-def test_on_a_full_disk_the_older_curves_stay_and_nothing_is_left_behind(tmp_path: Path) -> None:
+def test_on_a_full_disk_the_older_curves_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curves, "_drawn", lambda lines: bytes(1_000_000))
     path = tmp_path / "curves.png"
     path.write_bytes(b"older")
     with pytest.raises(OutputError, match=r"cannot write .*curves\.png: File too large"), small_files_only():
@@ -165,13 +155,14 @@ def test_on_a_full_disk_the_older_curves_stay_and_nothing_is_left_behind(tmp_pat
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_names_of_classes_are_no_formulas_and_all_are_to_be_seen(tmp_path: Path) -> None:
-    names = (["_a", "_b"], ["_c", "_d"], [r"$\frac", "$x$"], ["\x1b[31m\n\u202e", "\U0001f600" * 10_000])
-    files = [drawn(tmp_path / "curves.png", [line_of(epoch, observation(names=two)) for epoch in (1, 2)]) for two in names]
-    assert len(set(files)) == len(names)
+def test_names_of_classes_are_shown_as_they_are(tmp_path: Path) -> None:
+    # A name that begins with an underscore, one that would be a formula, one that could control a terminal, and a long one.
+    names = [[first, r"$\frac", "\x1b[31m\n\u202e", "\U0001f600" * 10_000] for first in ("_a", "_b")]
+    files = [drawn(tmp_path / "curves.png", [line_of(epoch, observation(names=four)) for epoch in (1, 2)]) for four in names]
+    assert files[0] != files[1]
 
 
-def test_what_the_user_has_set_changes_nothing_and_matplotlib_is_imported_where_it_draws(tmp_path: Path, known: Path) -> None:
+def test_settings_of_the_user_change_nothing_and_matplotlib_is_imported_only_to_draw(tmp_path: Path, known: Path) -> None:
     settings = "text.usetex: True\nfont.size: 30\nfigure.facecolor: red\npath.sketch: 1, 2, 3\nbackend: module://none\nnonsense\n"
     for folder in (tmp_path, tmp_path / ".config" / "matplotlib"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -181,6 +172,7 @@ import sys
 from pathlib import Path
 import pocketgan_trainer.train_run
 assert "matplotlib" not in sys.modules
+from pocketgan_trainer.watch import curves
 from pocketgan_trainer.watch.curves import write_curves
 write_curves(Path("curves.png"), {LINES!r})
 """

@@ -1,4 +1,4 @@
-"""Looking at images beside the validation images: real digits look real, and whatever is wrong with images is seen."""
+"""The watch: real digits look real beside the validation digits, and each fault of images shows."""
 
 from dataclasses import replace
 
@@ -14,7 +14,13 @@ from pocketgan_trainer.evaluate.own_judge import PixelJudge
 from pocketgan_trainer.evaluate.spaces import fit_pixel_space
 from pocketgan_trainer.evaluate.validation_score import validation_score
 from pocketgan_trainer.watch.signs import ClassView, Observation
-from pocketgan_trainer.watch.validation_watch import LEAST_FOR_VARIETY, PAIRS, ValidationWatch, Verdicts, watch_validation
+from pocketgan_trainer.watch.validation_watch import (
+    LEAST_FOR_VARIETY,
+    PAIRS,
+    DiscriminatorLogits,
+    ValidationWatch,
+    watch_validation,
+)
 
 TRAINING, VALIDATION, FEW = 3_000, 1_200, 300
 
@@ -54,13 +60,13 @@ def drawn(watch: ValidationWatch, thirds: list[Digits]) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def healthy(watch: ValidationWatch, drawn: NDArray[np.uint8]) -> Observation:
-    """What is seen of them, beside a discriminator that cannot tell."""
+    """The observation of them, beside a discriminator that cannot tell."""
     return watch.observe(drawn, no_opinion)
 
 
 @pytest.fixture(scope="module")
 def without_threes(watch: ValidationWatch, judge: Judge, drawn: NDArray[np.uint8]) -> Observation:
-    """What is seen of them if there is a 1 in place of each 3."""
+    """The observation of them if there is a 1 in place of each 3."""
     return watch.observe(without(judge, drawn, gone=3, instead=1), no_opinion)
 
 
@@ -78,25 +84,25 @@ def no_opinion(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[
     return np.zeros(len(images), np.float32)
 
 
-def recognizes(*known: Digits) -> Verdicts:
-    """Return the verdicts of a discriminator that finds exactly these images real."""
-    by_heart = {image.tobytes() for digits in known for image in digits.images}
+def recognizes(*known: Digits) -> DiscriminatorLogits:
+    """Return the logits of a discriminator that finds exactly these images real."""
+    memorized = {image.tobytes() for digits in known for image in digits.images}
 
-    def verdicts(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-        return np.array([3.0 if image.tobytes() in by_heart else -1.0 for image in images], np.float32)
+    def logits(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+        return np.array([3.0 if image.tobytes() in memorized else -1.0 for image in images], np.float32)
 
-    return verdicts
+    return logits
 
 
 def view_of(seen: Observation, name: str) -> ClassView:
-    """Return what was seen of one class."""
+    """Return the observation of one class."""
     (view,) = (view for view in seen.classes if view.name == name)
     return view
 
 
 def without(judge: Judge, images: NDArray[np.uint8], gone: int, instead: int) -> NDArray[np.uint8]:
     """Return the images, those that the judge takes for one class replaced by one that it takes for another."""
-    taken_for = judge.look(images).probabilities.argmax(axis=1)
+    taken_for = judge.assess(images).probabilities.argmax(axis=1)
     changed = images.copy()
     changed[taken_for == gone] = images[taken_for == instead][0]
     return changed
@@ -135,7 +141,7 @@ def test_a_missing_class_has_no_share_and_no_coverage_and_its_variety_is_unknown
     assert without_threes.frechet_ratio > 2 * healthy.frechet_ratio
 
 
-def test_what_is_wrong_with_one_class_changes_nothing_in_others(without_threes: Observation, healthy: Observation) -> None:
+def test_a_fault_of_one_class_changes_nothing_in_others(without_threes: Observation, healthy: Observation) -> None:
     for name in set(DIGITS) - {"1", "3"}:
         view, before = view_of(without_threes, name), view_of(healthy, name)
         assert (view.share, view.coverage) == (before.share, before.coverage)
@@ -152,7 +158,7 @@ def test_a_class_of_one_image_has_no_variety_and_hardly_any_coverage(
     assert four.coverage < 0.2
 
 
-def test_images_that_are_all_one_have_no_variety_at_all(watch: ValidationWatch, drawn: NDArray[np.uint8]) -> None:
+def test_images_that_are_all_equal_have_no_variety(watch: ValidationWatch, drawn: NDArray[np.uint8]) -> None:
     seen = watch.observe(np.broadcast_to(drawn[0], drawn.shape).copy(), no_opinion)
     (only,) = (view for view in seen.classes if view.share)
     assert only.name == str(watch.labels[0])
@@ -160,7 +166,7 @@ def test_images_that_are_all_one_have_no_variety_at_all(watch: ValidationWatch, 
     assert only.variety == pytest.approx(0, abs=1e-3)
 
 
-def test_few_images_again_and_again_cover_little_though_they_differ(watch: ValidationWatch, drawn: NDArray[np.uint8]) -> None:
+def test_a_few_images_repeated_cover_little_though_they_differ(watch: ValidationWatch, drawn: NDArray[np.uint8]) -> None:
     sevens = watch.labels == 7
     repeated = drawn.copy()
     repeated[sevens] = np.resize(drawn[sevens][:8], (int(sevens.sum()), 28, 28))
@@ -176,18 +182,18 @@ def test_images_that_lie_elsewhere_cover_nothing(watch: ValidationWatch, drawn: 
     assert max(view.coverage or 0 for view in seen.classes) < 0.1
 
 
-def test_what_is_seen_is_the_same_every_time(judge: Judge, small_split: TrainingSplit) -> None:
+def test_observations_are_the_same_every_time(judge: Judge, small_split: TrainingSplit) -> None:
     images = small_split.training.images[:FEW]
-    verdicts = recognizes(small_split.training)
+    logits = recognizes(small_split.training)
     watches = [watch_validation(judge, small_split, DIGITS) for _ in range(2)]
-    assert watches[0].observe(images, verdicts) == watches[1].observe(images, verdicts)
+    assert watches[0].observe(images, logits) == watches[1].observe(images, logits)
 
 
 @pytest.mark.parametrize(
     ("kept", "covers", "varies"),
     [(5, False, False), (6, True, False), (LEAST_FOR_VARIETY - 1, True, False), (LEAST_FOR_VARIETY, True, True)],
 )
-def test_of_a_class_of_few_validation_images_coverage_or_variety_are_unknown(
+def test_coverage_and_variety_are_unknown_for_a_class_of_few_validation_images(
     judge: Judge, small_split: TrainingSplit, kept: int, covers: bool, varies: bool
 ) -> None:
     images, labels = small_split.validation.images, small_split.validation.labels
@@ -200,7 +206,7 @@ def test_of_a_class_of_few_validation_images_coverage_or_variety_are_unknown(
     assert (nine.coverage is not None, nine.variety is not None) == (covers, varies)
 
 
-def test_a_class_without_validation_images_is_no_trouble(judge: Judge, small_split: TrainingSplit) -> None:
+def test_a_class_may_have_no_validation_images(judge: Judge, small_split: TrainingSplit) -> None:
     watch = watch_validation(judge, small_split, (*DIGITS, "letter"))
     letter = view_of(watch.observe(small_split.validation.images, no_opinion), "letter")
     assert letter == ClassView("letter", share=0, real_share=0, real_images=0, coverage=None, variety=None)
@@ -210,7 +216,7 @@ def test_a_class_without_validation_images_is_no_trouble(judge: Judge, small_spl
 
 
 @pytest.mark.parametrize(("classes", "name"), [((), "all"), (("shoe",), "shoe")])
-def test_images_without_classes_are_of_one(split: TrainingSplit, classes: tuple[str, ...], name: str) -> None:
+def test_images_without_classes_are_one_class(split: TrainingSplit, classes: tuple[str, ...], name: str) -> None:
     training, validation = split.training.images, split.validation.images
     unlabelled = TrainingSplit(
         Digits(training, np.zeros(len(training), np.int64)), Digits(validation, np.zeros(len(validation), np.int64))
@@ -230,26 +236,28 @@ def test_images_without_classes_are_of_one(split: TrainingSplit, classes: tuple[
 # -- pairs
 
 
-def test_a_discriminator_that_cannot_tell_names_half_of_the_pairs(healthy: Observation) -> None:
+def test_a_discriminator_with_equal_logits_is_right_in_half_of_the_pairs(healthy: Observation) -> None:
     pairs = healthy.pairs
     assert (pairs.named_training, pairs.named_held_out) == (0.5, 0.5)
     assert (pairs.lead_training, pairs.lead_held_out) == (0, 0)
 
 
-def test_a_discriminator_that_guesses_names_about_half(watch: ValidationWatch, drawn: NDArray[np.uint8]) -> None:
+def test_a_discriminator_that_guesses_is_right_in_about_half(watch: ValidationWatch, drawn: NDArray[np.uint8]) -> None:
     random = np.random.default_rng(0)
     pairs = watch.observe(drawn, lambda images, labels: random.normal(size=len(images)).astype(np.float32)).pairs
     assert pairs.named_training == pytest.approx(0.5, abs=0.06)
     assert pairs.named_held_out == pytest.approx(0.5, abs=0.06)
 
 
-def test_a_discriminator_that_can_tell_names_all(watch: ValidationWatch, split: TrainingSplit, drawn: NDArray[np.uint8]) -> None:
+def test_a_discriminator_that_knows_all_real_images_is_always_right(
+    watch: ValidationWatch, split: TrainingSplit, drawn: NDArray[np.uint8]
+) -> None:
     pairs = watch.observe(drawn, recognizes(split.training, split.validation)).pairs
     assert (pairs.named_training, pairs.named_held_out) == (1, 1)
     assert (pairs.lead_training, pairs.lead_held_out) == (4, 4)
 
 
-def test_a_discriminator_that_takes_the_drawn_ones_for_real_names_none(
+def test_a_discriminator_that_takes_generated_images_for_real_is_never_right(
     watch: ValidationWatch, thirds: list[Digits], drawn: NDArray[np.uint8]
 ) -> None:
     pairs = watch.observe(drawn, recognizes(thirds[2])).pairs
@@ -257,7 +265,7 @@ def test_a_discriminator_that_takes_the_drawn_ones_for_real_names_none(
     assert (pairs.lead_training, pairs.lead_held_out) == (-4, -4)
 
 
-def test_a_discriminator_that_knows_its_training_images_by_heart_is_seen(
+def test_a_discriminator_that_memorized_its_training_images_shows(
     watch: ValidationWatch, split: TrainingSplit, drawn: NDArray[np.uint8]
 ) -> None:
     pairs = watch.observe(drawn, recognizes(split.training)).pairs
@@ -265,7 +273,7 @@ def test_a_discriminator_that_knows_its_training_images_by_heart_is_seen(
     assert (pairs.lead_training, pairs.lead_held_out) == (4, 0)
 
 
-def test_a_discriminator_that_looks_at_brightness_is_not_taken_for_one_that_memorizes(
+def test_a_discriminator_that_goes_by_brightness_does_not_look_as_if_it_memorized(
     watch: ValidationWatch, drawn: NDArray[np.uint8]
 ) -> None:
     pairs = watch.observe(drawn // 2, lambda images, labels: images.mean(axis=(1, 2), dtype=np.float32)).pairs
@@ -273,16 +281,16 @@ def test_a_discriminator_that_looks_at_brightness_is_not_taken_for_one_that_memo
     assert pairs.named_training == pytest.approx(pairs.named_held_out, abs=0.05)
 
 
-def test_pairs_are_of_one_class_that_the_discriminator_is_told(
+def test_pairs_are_of_one_class_which_the_discriminator_gets(
     watch: ValidationWatch, split: TrainingSplit, thirds: list[Digits], drawn: NDArray[np.uint8]
 ) -> None:
     shown: list[tuple[NDArray[np.uint8], NDArray[np.int64]]] = []
 
-    def verdicts(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    def logits(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
         shown.append((images, labels))
         return no_opinion(images, labels)
 
-    watch.observe(drawn, verdicts)
+    watch.observe(drawn, logits)
     label_of = {image.tobytes(): int(label) for part in thirds for image, label in zip(part.images, part.labels, strict=True)}
     for images, labels in shown:
         assert len(images) == PAIRS < VALIDATION
@@ -298,9 +306,9 @@ def test_pairs_are_of_one_class_that_the_discriminator_is_told(
 def test_fewer_validation_digits_make_fewer_pairs(judge: Judge, small_split: TrainingSplit) -> None:
     lengths = []
 
-    def verdicts(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    def logits(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
         lengths.append((len(images), len(labels)))
         return no_opinion(images, labels)
 
-    watch_validation(judge, small_split, DIGITS).observe(small_split.validation.images, verdicts)
+    watch_validation(judge, small_split, DIGITS).observe(small_split.validation.images, logits)
     assert set(lengths) == {(FEW, FEW)}

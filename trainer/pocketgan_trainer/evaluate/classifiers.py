@@ -1,7 +1,4 @@
-"""The figures for which small networks are trained: the classifier two-sample test, and CAS.
-
-CAS, the classification accuracy score, is the accuracy on real digits of a classifier trained on generated ones.
-"""
+"""Figures for which small networks are trained: the classifier two-sample test, and CAS, the classification accuracy score."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -20,10 +17,17 @@ from torch.optim.swa_utils import update_bn
 from pocketgan_trainer.data.published import IMAGE_SHAPE, Digits
 from pocketgan_trainer.devices import supports_bfloat16
 from pocketgan_trainer.errors import DataError
+from pocketgan_trainer.evaluate.judge import to_pixels
 
 Augment: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 """Takes images float32 [N, 1, 28, 28] and the source of its random numbers; returns changed ones of the same shape."""
 
+TRAINED_WHITE = 256
+"""What grey levels are divided by; not 255, so that all of them, which may be what betrays a generator, are exact in bfloat16."""
+TESTED_IMAGES = 5_000
+"""Images of each set that the two-sample test keeps for the test."""
+CAS_STEPS = 3_750
+"""The number of batches that 60,000 images fill eight times, however many images there are."""
 _CPU = torch.device("cpu")
 _PREDICTED_AT_ONCE = 500
 _NORMALIZED_BATCHES = 20
@@ -40,6 +44,124 @@ class Recipe:
     batch_size: int
     peak_learning_rate: float
     weight_decay: float
+
+
+TWO_SAMPLE_RECIPE = Recipe(batch_size=128, peak_learning_rate=3e-3, weight_decay=0.01)
+CAS_RECIPE = Recipe(batch_size=128, peak_learning_rate=4e-3, weight_decay=0.05)
+
+
+def two_sample_test(
+    first: NDArray[np.uint8], second: NDArray[np.uint8], seed: int = 0, epochs: int = 5, tested: int = TESTED_IMAGES
+) -> float:
+    """Return the share of images uint8 [N, 28, 28] for which a network names the right set: 0.5 if the sets look the same to it.
+
+    It is tested on the last `tested` images of both sets, after it has learned from all others for `epochs` rounds; so no image
+    may be in a set twice. The recipe is fixed, and the same `seed` gives the same result (see `train_classifier`). With the
+    default 10,000 tested images pure chance lies between 49 and 51 % in 95 of 100 cases. Raises DataError if the sets differ in
+    size or leave less than a batch to learn from. Source: D. Lopez-Paz, M. Oquab, "Revisiting Classifier Two-Sample Tests", 2017.
+    """
+    if len(first) != len(second):
+        raise DataError(f"the sets hold {len(first)} and {len(second)} images: expected as many in both, so that chance is 50 %")
+    trained = len(first) - tested
+    if 2 * trained < TWO_SAMPLE_RECIPE.batch_size:
+        least = tested + TWO_SAMPLE_RECIPE.batch_size // 2
+        raise DataError(f"{len(first)} images in each set, {tested} of them to test with: expected at least {least}")
+    detector = train_classifier(
+        build_detector,
+        np.concatenate([first[:trained], second[:trained]]),
+        np.repeat([0, 1], trained),
+        TWO_SAMPLE_RECIPE,
+        steps=epochs * 2 * trained // TWO_SAMPLE_RECIPE.batch_size,
+        seed=seed,
+    )
+    right = np.sum(predict(detector, first[trained:]) == 0) + np.sum(predict(detector, second[trained:]) == 1)
+    return float(right) / (2 * tested)
+
+
+def build_detector() -> nn.Module:
+    """Return the network: pixels float [N, 1, 28, 28], from 0 to just below 1, to two logits; 78,000 weights.
+
+    Six 3x3 convolutions with batch normalization, the first two at full resolution, since generators show in the texture of
+    pixels; then all 7x7 places are weighed, since they also show in where strokes run. Grey levels enter as numbers, so shapes
+    and shades count. A network that looked each level up in a table could learn which of two neighbouring levels is the more
+    frequent, which in MNIST is an accident of how it was scaled and has nothing to do with the digits.
+    """
+    return nn.Sequential(
+        *convolution(1, 16),
+        *convolution(16, 16),
+        nn.MaxPool2d(2),
+        *convolution(16, 32),
+        *convolution(32, 32),
+        nn.MaxPool2d(2),
+        *convolution(32, 64),
+        *convolution(64, 64),
+        nn.Flatten(),
+        nn.Linear(64 * 7 * 7, 2),
+    )
+
+
+def classifier_accuracy(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    test: Digits,
+    seed: int = 0,
+    steps: int = CAS_STEPS,
+) -> float:
+    """Return CAS: the accuracy on `test` digits, 0 to 1, of a classifier that is trained on these images only.
+
+    The images are uint8 [N, 28, 28] with labels [N] from 0 to 9; scores compare only for the same N, 60,000 in this project, in
+    equal classes. The score falls if digits are wrong, blurred, or too much alike. The classifier is that of the last step:
+    nothing is chosen by the test digits. The recipe is this project's own and fixed, and the same `seed` gives the same result
+    (see `train_classifier`). Raises DataError if there is not a label for each image, or less than a batch of images. Source:
+    S. Ravuri, O. Vinyals, "Classification Accuracy Score for Conditional Generative Models", 2019.
+    """
+    if len(labels) != len(images) or len(images) < CAS_RECIPE.batch_size:
+        message = (
+            f"{len(images)} images with {len(labels)} labels: expected a label for each, and at least {CAS_RECIPE.batch_size}"
+        )
+        raise DataError(message)
+    classifier = train_classifier(build_classifier, images, labels.astype(np.int64), CAS_RECIPE, steps, seed, moved)
+    return float(np.mean(predict(classifier, test.images) == test.labels))
+
+
+def build_classifier() -> nn.Module:
+    """Return the network: pixels float [N, 1, 28, 28] to ten logits."""
+    return nn.Sequential(
+        *convolution(1, 32),
+        nn.MaxPool2d(2),
+        *convolution(32, 32),
+        *convolution(32, 64),
+        nn.MaxPool2d(2),
+        *convolution(64, 64),
+        *convolution(64, 64),
+        nn.Flatten(),
+        nn.Linear(64 * 7 * 7, 128, bias=False),
+        nn.BatchNorm1d(128),
+        nn.ReLU(),
+        nn.Linear(128, 10),
+    )
+
+
+def moved(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Return each image float [N, 1, H, W] turned, slanted, stretched and shifted a little, by random amounts of its own.
+
+    The amounts are small enough that a digit stays what it is: up to 10 degrees, a slant of 0.1, a tenth in width and in height,
+    and 2 of 28 pixels. Nothing is mirrored.
+    """
+    count = len(images)
+
+    def up_to(limit: float) -> Tensor:
+        return (torch.rand(count, generator=generator) * 2 - 1) * limit
+
+    angle, slant, width, height = up_to(math.pi / 18), up_to(0.1), 1 + up_to(0.1), 1 + up_to(0.1)
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    # The rotation times [[width, slant], [0, height]]; the unit of the shift is half an image.
+    rows = [
+        torch.stack([width * cosine, slant * cosine - height * sine, up_to(2 / 14)], dim=1),
+        torch.stack([width * sine, slant * sine + height * cosine, up_to(2 / 14)], dim=1),
+    ]
+    grid = affine_grid(torch.stack(rows, dim=1), list(images.shape), align_corners=False)
+    return grid_sample(images, grid, align_corners=False)
 
 
 def train_classifier(
@@ -83,10 +205,10 @@ def train_classifier(
 
 
 def predict(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the class that a network in evaluation mode holds most likely for each of images uint8 [N, 28, 28], int64 [N]."""
+    """Return the class that a network in evaluation mode finds most likely for each of images uint8 [N, 28, 28], int64 [N]."""
     with torch.inference_mode(), _autocast():
         batches = [
-            network(_as_input(images[start : start + _PREDICTED_AT_ONCE])).argmax(dim=1)
+            network(to_pixels(torch.from_numpy(images[start : start + _PREDICTED_AT_ONCE]), TRAINED_WHITE)).argmax(dim=1)
             for start in range(0, len(images), _PREDICTED_AT_ONCE)
         ]
     return torch.cat(batches).numpy()
@@ -106,146 +228,15 @@ def _batches(
         while len(order) < batch_size:
             order = torch.cat([order, torch.randperm(len(images), generator=generator)])
         chosen, order = order[:batch_size], order[batch_size:]
-        batch = _as_input(images[chosen.numpy()])
+        batch = to_pixels(torch.from_numpy(images[chosen.numpy()]), TRAINED_WHITE)
         yield (batch if augment is None else augment(batch, generator)), chosen
-
-
-def _as_input(images: NDArray[np.uint8]) -> Tensor:
-    """Return images uint8 [N, 28, 28] as float32 [N, 1, 28, 28], from 0 to just below 1.
-
-    Divided by 256, not by 255: so all grey levels, which may be what gives a generator away, stay exact in bfloat16.
-    """
-    return torch.from_numpy(images)[:, None].float() / 256
 
 
 def _autocast() -> torch.autocast:
     return torch.autocast(_CPU.type, torch.bfloat16, enabled=supports_bfloat16(_CPU))
 
 
-TESTED_IMAGES = 5_000
-"""Images of each set that are kept for the test."""
-TWO_SAMPLE_RECIPE = Recipe(batch_size=128, peak_learning_rate=3e-3, weight_decay=0.01)
-
-
-def told_apart(
-    first: NDArray[np.uint8], second: NDArray[np.uint8], seed: int = 0, epochs: int = 5, tested: int = TESTED_IMAGES
-) -> float:
-    """Return in which share of images uint8 [N, 28, 28] a network names the right set, 0 to 1.
-
-    It is tested on the last `tested` images of both sets, after it has learned from all others for `epochs` rounds; so no image
-    may be in a set twice. The recipe is fixed, and the same `seed` gives the same result (see `train_classifier`). With the
-    default 10,000 tested images pure chance lies between 49 and 51 % in 95 of 100 cases. Raises DataError if the sets differ in
-    size or leave less than a batch to learn from.
-    """
-    if len(first) != len(second):
-        raise DataError(f"the sets hold {len(first)} and {len(second)} images: expected as many in both, so that chance is 50 %")
-    trained = len(first) - tested
-    if 2 * trained < TWO_SAMPLE_RECIPE.batch_size:
-        least = tested + TWO_SAMPLE_RECIPE.batch_size // 2
-        raise DataError(f"{len(first)} images in each set, {tested} of them to test with: expected at least {least}")
-    detector = train_classifier(
-        build_detector,
-        np.concatenate([first[:trained], second[:trained]]),
-        np.repeat([0, 1], trained),
-        TWO_SAMPLE_RECIPE,
-        steps=epochs * 2 * trained // TWO_SAMPLE_RECIPE.batch_size,
-        seed=seed,
-    )
-    right = np.sum(predict(detector, first[trained:]) == 0) + np.sum(predict(detector, second[trained:]) == 1)
-    return float(right) / (2 * tested)
-
-
-def train_a_little() -> None:
-    """Train a detector for one step, on black images: a piece of work to choose the number of threads by."""
+def train_one_step() -> None:
+    """Train a detector for one step, on black images: a sample of the work, to choose the number of threads by."""
     blank = np.zeros((TWO_SAMPLE_RECIPE.batch_size, *IMAGE_SHAPE), np.uint8)
     train_classifier(build_detector, blank, np.zeros(len(blank), np.int64), TWO_SAMPLE_RECIPE, steps=1, seed=0)
-
-
-def build_detector() -> nn.Module:
-    """Return the network: pixels float [N, 1, 28, 28], from 0 to just below 1, to two logits; 78,000 weights.
-
-    Six 3x3 convolutions with batch normalization, the first two at full resolution, since generators give themselves away in the
-    texture of pixels; then all 7x7 places are weighed, since they also do by where strokes run. Grey levels are numbers to it,
-    so it judges shapes and shades. A network that looked each level up in a table could go by which of two neighbouring levels
-    is the commoner, which in MNIST is an accident of how it was scaled, and would say nothing of the digits.
-    """
-    return nn.Sequential(
-        *convolution(1, 16),
-        *convolution(16, 16),
-        nn.MaxPool2d(2),
-        *convolution(16, 32),
-        *convolution(32, 32),
-        nn.MaxPool2d(2),
-        *convolution(32, 64),
-        *convolution(64, 64),
-        nn.Flatten(),
-        nn.Linear(64 * 7 * 7, 2),
-    )
-
-
-CAS_RECIPE = Recipe(batch_size=128, peak_learning_rate=4e-3, weight_decay=0.05)
-STEPS = 3_750
-"""As many batches as 60,000 images fill eight times, however many images there are."""
-
-
-def classifier_accuracy(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.integer],
-    test: Digits,
-    seed: int = 0,
-    steps: int = STEPS,
-) -> float:
-    """Return the share of `test` digits, 0 to 1, that a classifier reads rightly which knows only the images given.
-
-    These are uint8 [N, 28, 28] with labels [N] from 0 to 9; scores compare only for the same N, 60,000 in this project, in equal
-    classes. The classifier is that of the last step: nothing is chosen by the test digits. The recipe is fixed, and the same
-    `seed` gives the same result (see `train_classifier`). Raises DataError if there is not a label for each image, or less than
-    a batch of images.
-    """
-    if len(labels) != len(images) or len(images) < CAS_RECIPE.batch_size:
-        message = (
-            f"{len(images)} images with {len(labels)} labels: expected a label for each, and at least {CAS_RECIPE.batch_size}"
-        )
-        raise DataError(message)
-    classifier = train_classifier(build_classifier, images, labels.astype(np.int64), CAS_RECIPE, steps, seed, moved)
-    return float(np.mean(predict(classifier, test.images) == test.labels))
-
-
-def build_classifier() -> nn.Module:
-    """Return the network: pixels float [N, 1, 28, 28] to ten logits."""
-    return nn.Sequential(
-        *convolution(1, 32),
-        nn.MaxPool2d(2),
-        *convolution(32, 32),
-        *convolution(32, 64),
-        nn.MaxPool2d(2),
-        *convolution(64, 64),
-        *convolution(64, 64),
-        nn.Flatten(),
-        nn.Linear(64 * 7 * 7, 128, bias=False),
-        nn.BatchNorm1d(128),
-        nn.ReLU(),
-        nn.Linear(128, 10),
-    )
-
-
-def moved(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return each image float [N, 1, H, W] turned, slanted, stretched and shifted a little, by amounts of its own.
-
-    Small enough that each digit stays the one it is, and never mirrored: up to 10 degrees, a slant of 0.1, a tenth in width and
-    in height, and 2 of 28 pixels.
-    """
-    count = len(images)
-
-    def up_to(limit: float) -> Tensor:
-        return (torch.rand(count, generator=generator) * 2 - 1) * limit
-
-    angle, slant, width, height = up_to(math.pi / 18), up_to(0.1), 1 + up_to(0.1), 1 + up_to(0.1)
-    cosine, sine = torch.cos(angle), torch.sin(angle)
-    # The rotation times [[width, slant], [0, height]]; the unit of the shift is half an image.
-    rows = [
-        torch.stack([width * cosine, slant * cosine - height * sine, up_to(2 / 14)], dim=1),
-        torch.stack([width * sine, slant * sine + height * cosine, up_to(2 / 14)], dim=1),
-    ]
-    grid = affine_grid(torch.stack(rows, dim=1), list(images.shape), align_corners=False)
-    return grid_sample(images, grid, align_corners=False)

@@ -1,4 +1,8 @@
-"""Whether a generator copies its training images: nearest-neighbour distances, and the data-copying score C_T."""
+"""Whether a generator copies its training images: distances to the nearest of them, and the data-copying score C_T.
+
+C_T compares region by region whether generated images lie nearer to the training images than held-out real ones do: C. Meehan,
+K. Chaudhuri, S. Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models", 2020.
+"""
 
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -7,14 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan_trainer.errors import DataError
+from pocketgan_trainer.evaluate.distances import nearest_neighbours
 
 CLOSEST_PAIRS = 20
 LOW_PERCENT = 1.0
 """The percentile that stands for the images nearest to the training set: copies that are rare do not move the median."""
 RESAMPLES = 1_000
 BAND_PERCENT = 95.0
+CELLS = 50
+"""Regions into which the feature space is split; the authors' number for MNIST."""
+FEWEST_GENERATED = 20
+"""A cell with fewer generated images does not count: there a generator fails to cover, which is another question."""
 
-_BLOCK_BYTES = 100_000_000
+_MEANS_ROUNDS = 50
 _NORMAL_QUANTILE = NormalDist().inv_cdf(0.5 + BAND_PERCENT / 200)
 
 
@@ -57,7 +66,7 @@ class HeldOut:
     """The cell of each held-out image."""
 
 
-def look_at_held_out(training_features: NDArray[np.float32], held_out_features: NDArray[np.float32], seed: int = 0) -> HeldOut:
+def measure_held_out(training_features: NDArray[np.float32], held_out_features: NDArray[np.float32], seed: int = 0) -> HeldOut:
     """Return what `memorization` compares with. Both are features float32 [N, F] in one space: a judge's, or plain pixels.
 
     The held-out images must be of the distribution of the training images, and none of them among those. For MNIST these are the
@@ -81,8 +90,8 @@ def memorization(generated_features: NDArray[np.float32], held_out: HeldOut, see
     """Compare generated with held-out real images by their Euclidean distances to the nearest training images.
 
     `generated_features` are float32 [N, F] in the space of the others. `seed` draws the bands; the same seed gives the same ones.
-    They take images for independent, though those of one writer are not: a true band would be a little wider. Beyond its
-    arguments this takes some 200 MB. Raises DataError if there are too few generated images for C_T.
+    They take images for independent, though those of one writer are not: a true band would be a little wider. Raises DataError
+    if there are too few generated images for C_T.
     """
     generated, nearest = nearest_neighbours(generated_features, held_out.training_features)
     cells = assign_cells(generated_features, held_out.centers)
@@ -99,28 +108,6 @@ def memorization(generated_features: NDArray[np.float32], held_out: HeldOut, see
         copying_band=(-copying.deviation * _NORMAL_QUANTILE, copying.deviation * _NORMAL_QUANTILE),
         closest_pairs=np.stack([closest, nearest[closest]], axis=1),
     )
-
-
-def nearest_neighbours(
-    queries: NDArray[np.float32], references: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return each query's Euclidean distance to the nearest reference, float32 [N], and that reference's index, int64 [N].
-
-    Both are float32 [.., F]. The search works in blocks of queries of some 100 MB.
-    """
-    half_lengths = np.einsum("nf,nf->n", references, references) / 2
-    rows = max(1, _BLOCK_BYTES // (references.itemsize * len(references)))
-    distances, indices = np.empty(len(queries), np.float32), np.empty(len(queries), np.int64)
-    for start in range(0, len(queries), rows):
-        block = queries[start : start + rows]
-        # |q - r|^2 = |q|^2 - 2 (q r - |r|^2 / 2), and |q|^2 is the same for all references.
-        closeness = block @ references.T
-        closeness -= half_lengths
-        chosen = closeness.argmax(axis=1)
-        indices[start : start + rows] = chosen
-        # From the difference itself: the distance of a copy is exactly 0.
-        distances[start : start + rows] = np.linalg.norm(block - references[chosen], axis=1)
-    return distances, indices
 
 
 def resampled_ratios(held_out: NDArray[np.float32], generated_count: int, seed: int) -> NDArray[np.float64]:
@@ -147,14 +134,6 @@ def _band(ratios: NDArray[np.float64]) -> tuple[float, float]:
     outside = (100 - BAND_PERCENT) / 2
     low, high = np.percentile(ratios, [outside, 100 - outside])
     return float(low), float(high)
-
-
-CELLS = 50
-"""Regions into which the feature space is split; the authors' number for MNIST."""
-FEWEST_GENERATED = 20
-"""A cell with fewer generated images does not count: there a generator fails to cover, which is another question."""
-
-_ITERATIONS = 50
 
 
 @dataclass(frozen=True)
@@ -230,7 +209,7 @@ def find_centers(features: NDArray[np.float32], cells: int, seed: int) -> NDArra
         centers = np.concatenate([centers, features[chosen : chosen + 1]])
 
     assigned = np.full(len(features), -1)
-    for _ in range(_ITERATIONS):
+    for _ in range(_MEANS_ROUNDS):
         before, assigned = assigned, assign_cells(features, centers)
         if np.array_equal(before, assigned):
             break

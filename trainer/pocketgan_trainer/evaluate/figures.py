@@ -1,207 +1,262 @@
-"""Every figure of one set of images that needs no training, and the same figures of real digits."""
+"""The figures of quality that need no training: one table of rows, FIGURES.
 
-from collections.abc import Sequence
+What is computed of a set of images, the rows of every table and the contents of the JSON follow from it. To add a figure, add a
+row and, where it is long, the function that computes it.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan_trainer.data.published import CLASSES, Digits
-from pocketgan_trainer.data.split import TrainingSplit
-from pocketgan_trainer.evaluate.copying import HeldOut, Memorization, look_at_held_out, memorization
-from pocketgan_trainer.evaluate.distances import (
-    Crowd,
-    Neighbourhood,
-    compare_neighbourhoods,
-    kernel_distance,
-    look_around,
-    nearest_neighbour_accuracy,
+from pocketgan_trainer.data.published import CLASSES
+from pocketgan_trainer.evaluate.distances import frechet_distance, kernel_distance, nearest_neighbour_accuracy
+from pocketgan_trainer.evaluate.image_set import ImageSet, Reference
+from pocketgan_trainer.evaluate.spaces import SPACES, Coordinates, SpaceName
+
+Value: TypeAlias = float | tuple[float, ...] | NDArray[np.int64] | None
+"""A figure of one set of images: a number, several, or a matrix; None if it needs classes and there are none."""
+SetFigures: TypeAlias = Mapping[str, Value]
+"""All figures of one set of images, by the `key` of their rows."""
+
+MOST_CONFUSIONS = 3
+"""Confusions that a cell of the table shows."""
+
+
+def significant(mean: float, deviation: float | None) -> str:
+    """Return three significant digits: `0.0502 ± 0.0011`."""
+    return f"{mean:.3g}" if deviation is None else f"{mean:.3g} ± {deviation:.2g}"
+
+
+def percent(mean: float, deviation: float | None) -> str:
+    """Return a share as `98.60 ± 0.05 %`."""
+    return f"{100 * mean:.2f} %" if deviation is None else f"{100 * mean:.2f} ± {100 * deviation:.2f} %"
+
+
+def decimals(mean: float, deviation: float | None) -> str:
+    """Return three decimals: `0.945 ± 0.002`."""
+    return f"{mean:.3f}" if deviation is None else f"{mean:.3f} ± {deviation:.3f}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A row of the table of figures."""
+
+    key: str
+    """Its place in a seed's JSON object: `against_test.frechet.pixels` is `pixels` in `frechet` in `against_test`."""
+    measure: Callable[[ImageSet], Value]
+    name: str | None = None
+    """As printed; None if it stands in the JSON only."""
+    write: Callable[[float, float | None], str] = significant
+    """Returns the text of a mean and, if there is one, a standard deviation."""
+    summarize: Callable[[NDArray[np.int64]], str] | None = None
+    """Of a figure that is a matrix: returns the text of its sum over the seeds. The report's page shows all of it."""
+    has_ratio: bool = False
+    """Whether the ratio to real digits is shown, for distances that are above 0 for real digits too."""
+    needs_classes: bool = False
+    of_test_digits: bool = False
+    """Whether real digits' value is the test digits' own, else that of samples of training digits."""
+    band: str | None = None
+    """Key of the ends between which 95 of 100 sets of real digits lie, which are shown as real digits' value."""
+    in_json: bool = True
+    """Whether it stands in a seed's JSON object."""
+    by_class: bool = False
+    """Whether it is a row only where rows for each digit are asked for."""
+
+
+def accuracy(confusion: NDArray[np.int64]) -> float:
+    """Return the share of all images that are judged as the digit asked for."""
+    return float(confusion.trace() / confusion.sum())
+
+
+def accuracy_of_class(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the share of the images asked for as each digit that are judged as it, [10]; nan for a digit never asked for."""
+    asked = confusion.sum(axis=1)
+    shares = np.full(len(asked), np.nan)
+    np.divide(confusion.diagonal(), asked, out=shares, where=asked > 0)
+    return shares
+
+
+def class_divergence(histogram: Sequence[int], expected: NDArray[np.float64]) -> float:
+    """Return the Kullback-Leibler divergence of the judged digits' proportions from the expected ones [10], in nats.
+
+    It is sum p log(p / q) over the digits with p above 0: 0 if the proportions are equal, 9 / 2N on average for N labels drawn
+    at random, and infinite if a digit is judged that is not expected at all.
+    """
+    proportions = np.array(histogram) / sum(histogram)
+    found = proportions > 0
+    if (expected[found] == 0).any():
+        return math.inf
+    return float((proportions[found] * np.log(proportions[found] / expected[found])).sum())
+
+
+def largest_confusions(confusion: NDArray[np.int64]) -> str:
+    """Return the most frequent confusions, as shares of the images asked for: `4 as 9: 0.31 %, 7 as 2: 0.19 %`, or `none`."""
+    shares = confusion / confusion.sum(axis=1, keepdims=True).clip(1)
+    np.fill_diagonal(shares, 0)
+    largest = np.argsort(-shares, axis=None, kind="stable")[:MOST_CONFUSIONS]
+    pairs = [divmod(int(place), CLASSES) for place in largest if shares.flat[place] > 0]
+    return ", ".join(f"{asked} as {judged}: {shares[asked, judged]:.2%}".replace("%", " %") for asked, judged in pairs) or "none"
+
+
+def _frechet_to_test(images: ImageSet, space: SpaceName) -> float:
+    return frechet_distance(images.images.features[space], images.reference.test.features[space])
+
+
+def _frechet_to_training(images: ImageSet, space: SpaceName) -> float:
+    return frechet_distance(images.images.features[space], images.reference.training.features[space])
+
+
+def _neighbour_accuracy(images: ImageSet, space: SpaceName) -> float:
+    return nearest_neighbour_accuracy(images.manifolds[space], images.reference.test_manifolds[space])
+
+
+def _kernel_distance(images: ImageSet) -> float:
+    return kernel_distance(images.images.features["first_judge"], images.reference.test.features["first_judge"], images.seed)
+
+
+def _of_digit(digit: int) -> tuple[Figure, Figure]:
+    """Return the rows of one digit."""
+    return (
+        Figure(
+            f"classes.share.{digit}",
+            lambda images: images.histogram[digit] / sum(images.histogram),
+            f"Judged as {digit}, of all images",
+            percent,
+            of_test_digits=True,
+            in_json=False,
+            by_class=True,
+        ),
+        Figure(
+            f"classes.accuracy.{digit}",
+            lambda images: float(accuracy_of_class(images.confusion)[digit]),
+            f"Judged as {digit}, of those asked for as {digit}",
+            percent,
+            of_test_digits=True,
+            needs_classes=True,
+            in_json=False,
+            by_class=True,
+        ),
+    )
+
+
+def _frechet_title(space: SpaceName) -> str:
+    return SPACES[space] if space == "pixels" else f"{SPACES[space]} (not Inception FID)"
+
+
+_of_test_digits = partial(Figure, of_test_digits=True)
+_of_asked = partial(Figure, of_test_digits=True, needs_classes=True)
+
+FIGURES: tuple[Figure, ...] = (
+    *(
+        Figure(
+            f"against_test.frechet.{space}",
+            partial(_frechet_to_test, space=space),
+            f"Frechet distance, {_frechet_title(space)}",
+            has_ratio=True,
+        )
+        for space in SPACES
+    ),
+    *(
+        Figure(
+            f"training_frechet.{space}",
+            partial(_frechet_to_training, space=space),
+            f"Frechet distance to the 55,000 training digits, {_frechet_title(space)}",
+            has_ratio=True,
+            of_test_digits=True,
+        )
+        for space in SPACES
+    ),
+    Figure("against_test.kernel_distance", _kernel_distance, f"Kernel distance, {SPACES['first_judge']}"),
+    Figure("against_test.neighbourhood.precision", lambda images: images.overlap.precision, "Precision (k = 3)", decimals),
+    Figure("against_test.neighbourhood.recall", lambda images: images.overlap.recall, "Recall (k = 3)", decimals),
+    Figure("against_test.neighbourhood.density", lambda images: images.overlap.density, "Density (k = 5)", decimals),
+    Figure("against_test.neighbourhood.coverage", lambda images: images.overlap.coverage, "Coverage (k = 5)", decimals),
+    *(
+        Figure(
+            f"against_test.nearest_neighbour_accuracy{'' if space == 'first_judge' else f'_{space}'}",
+            partial(_neighbour_accuracy, space=space),
+            f"Told apart by the nearest neighbour, {title}",
+            percent,
+        )
+        for space, title in SPACES.items()
+    ),
+    _of_test_digits("classes.histogram", lambda images: images.histogram),
+    _of_test_digits(
+        "classes.divergence",
+        lambda images: class_divergence(images.histogram, images.reference.proportions),
+        "Divergence of the classes from the test digits', in nats",
+    ),
+    _of_asked("classes.accuracy_of_class", lambda images: tuple(accuracy_of_class(images.confusion).tolist())),
+    _of_asked("classes.accuracy", lambda images: accuracy(images.confusion), "Judged as the digit asked for", percent),
+    _of_asked(
+        "classes.worst_accuracy",
+        lambda images: float(np.nanmin(accuracy_of_class(images.confusion))),
+        "Judged as the digit asked for, worst digit",
+        percent,
+        in_json=False,
+    ),
+    _of_asked(
+        "classes.confusion",
+        lambda images: images.confusion,
+        "Most often judged as another digit, of those asked for",
+        summarize=largest_confusions,
+    ),
+    _of_test_digits(
+        "memorization.nearest_ratio_median",
+        lambda images: images.memorization.nearest_ratio_median,
+        "Distance to the nearest training digit, ratio to validation digits', median",
+        decimals,
+        band="memorization.band_median",
+    ),
+    _of_test_digits(
+        "memorization.nearest_ratio_low",
+        lambda images: images.memorization.nearest_ratio_low,
+        "Distance to the nearest training digit, ratio to validation digits', lowest 1 %",
+        decimals,
+        band="memorization.band_low",
+    ),
+    _of_test_digits("memorization.band_median", lambda images: images.memorization.band_median),
+    _of_test_digits("memorization.band_low", lambda images: images.memorization.band_low),
+    _of_test_digits(
+        "memorization.copying_score",
+        lambda images: images.memorization.copying_score,
+        "Data copying C_T (far below 0: copied)",
+        decimals,
+        band="memorization.copying_band",
+    ),
+    _of_test_digits("memorization.copying_band", lambda images: images.memorization.copying_band),
+    _of_test_digits("memorization.closest_pairs", lambda images: images.memorization.closest_pairs),
+    *(figure for digit in range(CLASSES) for figure in _of_digit(digit)),
 )
-from pocketgan_trainer.evaluate.spaces import Coordinates, Distances, Spaces, frechet_distances, open_spaces
+"""In the order of the table."""
 
 
-@dataclass(frozen=True)
-class ClassFigures:
-    """What a judge makes of the classes of N generated images."""
+def measure(images: ImageSet) -> SetFigures:
+    """Return all figures of a set of images."""
+    return {row.key: None if row.needs_classes and not images.has_classes else row.measure(images) for row in FIGURES}
 
-    histogram: tuple[int, ...]
-    """How many images the judge takes for each digit, 10 counts that sum to N."""
-    divergence: float
-    """Kullback-Leibler divergence of those shares from the expected proportions, in nats; 0 if they are equal.
 
-    Labels drawn at random score 9 / 2N on average; infinite if a digit is there that is not expected at all.
+def measure_real(reference: Reference, samples: Sequence[Coordinates]) -> tuple[SetFigures, ...]:
+    """Return the figures of real digits, once for each of the samples, N training digits of the classes of the test digits.
+
+    That is what a generator of the training digits' quality scores, and also one that copies them: the judges were trained on
+    them in either case. Rows that are `of_test_digits` have the test digits' own figure, the same for every sample.
     """
-    accuracy_of_class: tuple[float, ...] | None
-    """Share of the images asked for as each digit that the judge takes for it; nan for a digit never asked for.
-
-    None where nobody asked for a digit.
-    """
-    accuracy: float | None
-    """The same share of all images; None where nobody asked for a digit."""
+    test = ImageSet(reference, reference.test, has_classes=True, seed=0)
+    of_test = {row.key: row.measure(test) for row in FIGURES if row.of_test_digits}
+    sets = [ImageSet(reference, sample, has_classes=True, seed=seed) for seed, sample in enumerate(samples)]
+    return tuple({row.key: of_test[row.key] if row.of_test_digits else row.measure(one) for row in FIGURES} for one in sets)
 
 
-def class_figures(
-    probabilities: NDArray[np.float32],
-    expected_proportions: NDArray[np.float64],
-    asked: NDArray[np.uint8] | NDArray[np.int64] | None,
-) -> ClassFigures:
-    """Return the figures for a judge's probabilities [N, 10], N above 0, of images that were asked for as labels `asked` [N].
-
-    The judge's digit is its most probable one. `expected_proportions` [10] are not negative and sum to 1.
-    """
-    classes = len(expected_proportions)
-    judged = probabilities.argmax(axis=1)
-    histogram = np.bincount(judged, minlength=classes)
-    accuracy_of_class, accuracy = None, None
-    if asked is not None:
-        right = judged == asked
-        asked_of_class = np.bincount(asked, minlength=classes)
-        right_of_class = np.bincount(asked[right], minlength=classes)
-        shares = np.divide(right_of_class, asked_of_class, out=np.full(classes, np.nan), where=asked_of_class > 0)
-        accuracy_of_class, accuracy = tuple(shares.tolist()), float(right.mean())
-    return ClassFigures(
-        histogram=tuple(histogram.tolist()),
-        divergence=_divergence(histogram / len(judged), expected_proportions),
-        accuracy_of_class=accuracy_of_class,
-        accuracy=accuracy,
-    )
-
-
-def _divergence(proportions: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
-    """Return sum p log(p / q) over the classes with p above 0; infinite where such a q is 0."""
-    there = proportions > 0
-    if (expected[there] == 0).any():
-        return float("inf")
-    return float((proportions[there] * np.log(proportions[there] / expected[there])).sum())
-
-
-_SUBSET_SEED = 0
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How N images and N test digits differ; in the first judge's features where it does not say otherwise."""
-
-    frechet: Distances
-    kernel_distance: float
-    neighbourhood: Neighbourhood
-    nearest_neighbour_accuracy: float
-    """How often the nearest other image tells of which set an image is; 0.5 for real digits from the same writers."""
-    nearest_neighbour_accuracy_second_judge: float
-    """The same in the second judge's features."""
-    nearest_neighbour_accuracy_pixels: float
-    """The same in the pixel components."""
-
-
-@dataclass(frozen=True)
-class ImageScores:
-    """The figures of N images."""
-
-    against_test: Comparison
-    training_frechet: Distances
-    """To all training digits."""
-    classes: ClassFigures
-    """By the first judge."""
-    memorization: Memorization
-    """In the first judge's features, beside the validation digits."""
-
-
-@dataclass(frozen=True, eq=False)
-class Crowds:
-    """N images among themselves, in each space."""
-
-    first_judge: Crowd
-    second_judge: Crowd
-    pixels: Crowd
-
-
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """Real digits, looked at once, that images are compared with."""
-
-    spaces: Spaces
-    labels: NDArray[np.int64]
-    """The classes of the N test digits, in their order: what is asked of a generator. int64 [N]"""
-    test: Coordinates
-    """Of those test digits."""
-    test_crowds: Crowds
-    """Those test digits among themselves."""
-    training: Coordinates
-    """Of the training digits, without those of validation."""
-    held_out: HeldOut
-    """The validation digits, beside those training digits."""
-
-    @property
-    def proportions(self) -> NDArray[np.float64]:
-        """The share of each class in `labels`, float64 [10]."""
-        return np.bincount(self.labels, minlength=CLASSES) / len(self.labels)
-
-
-def choose_test_digits(test: Digits, count: int) -> Digits:
-    """Return `count` test digits: all of them, or so many in their order, chosen at random once for ever."""
-    if count == len(test):
-        return test
-    rows = np.sort(np.random.Generator(np.random.Philox(_SUBSET_SEED)).choice(len(test), count, replace=False))
-    return Digits(test.images[rows], test.labels[rows])
-
-
-def open_reference(split: TrainingSplit, test: Digits) -> Reference:
-    """Return a reference of these digits. Raises JudgeError if a judge cannot be loaded."""
-    spaces = open_spaces(split.training.images)
-    training, validation = spaces.locate(split.training.images), spaces.locate(split.validation.images)
-    tested = spaces.locate(test.images)
-    return Reference(
-        spaces=spaces,
-        labels=test.labels.astype(np.int64),
-        test=tested,
-        test_crowds=_crowds(tested),
-        training=training,
-        held_out=look_at_held_out(training.first_judge, validation.first_judge),
-    )
-
-
-def score_images(reference: Reference, images: Coordinates, has_classes: bool, seed: int) -> ImageScores:
-    """Return the figures of N images at these coordinates, image i asked for as `reference.labels[i]` if it `has_classes`.
-
-    `seed` is that of the random choices in kernel distance and memorization's bands.
-    """
-    return ImageScores(
-        against_test=_compare_with_test(reference, images, seed),
-        training_frechet=frechet_distances(images, reference.training),
-        classes=class_figures(images.probabilities, reference.proportions, reference.labels if has_classes else None),
-        memorization=memorization(images.first_judge, reference.held_out, seed),
-    )
-
-
-def score_real(reference: Reference, samples: Sequence[Coordinates]) -> tuple[ImageScores, ...]:
-    """Return what real digits score, once for each of the samples, N training digits of the classes of the test digits.
-
-    That is what a generator of the training digits' quality scores, and also one that copies them: the judges know them by heart
-    in either case. Against the test digits each sample is compared. To the training digits, in what the judge makes of the
-    classes, and in memorization it is the test digits themselves, the same for every sample: they are by other writers, which
-    memorization tells, so only its bands are worth showing.
-    """
-    test = reference.test
-    training_frechet = frechet_distances(test, reference.training)
-    classes = class_figures(test.probabilities, reference.proportions, reference.labels)
-    remembered = memorization(test.first_judge, reference.held_out)
-    return tuple(
-        ImageScores(_compare_with_test(reference, sample, seed), training_frechet, classes, remembered)
-        for seed, sample in enumerate(samples)
-    )
-
-
-def _compare_with_test(reference: Reference, images: Coordinates, seed: int) -> Comparison:
-    test, crowds = reference.test_crowds, _crowds(images)
-    return Comparison(
-        frechet=frechet_distances(images, reference.test),
-        kernel_distance=kernel_distance(images.first_judge, reference.test.first_judge, seed),
-        neighbourhood=compare_neighbourhoods(test.first_judge, crowds.first_judge),
-        nearest_neighbour_accuracy=nearest_neighbour_accuracy(crowds.first_judge, test.first_judge),
-        nearest_neighbour_accuracy_second_judge=nearest_neighbour_accuracy(crowds.second_judge, test.second_judge),
-        nearest_neighbour_accuracy_pixels=nearest_neighbour_accuracy(crowds.pixels, test.pixels),
-    )
-
-
-def _crowds(images: Coordinates) -> Crowds:
-    return Crowds(look_around(images.first_judge), look_around(images.second_judge), look_around(images.pixels))
+def number(figures: SetFigures, key: str) -> float:
+    """Return a figure that is a number. Raises TypeError if it is none."""
+    value = figures[key]
+    if not isinstance(value, float):
+        message = f"{key} is {value}: expected a number"
+        raise TypeError(message)
+    return value

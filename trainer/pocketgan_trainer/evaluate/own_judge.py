@@ -1,7 +1,7 @@
-"""A judge for a user's own images: a small classifier of their classes, trained before the run; or their pixel components.
+"""A judge of a user's own images: a small classifier of their classes, trained before the run; or their pixel components.
 
-The published judges saw handwritten digits only, and would take a shoe for one. This one is good enough to say which epoch of a
-run is better than another. Its numbers mean nothing beside those of another data set or another training of it, so it is kept
+The published judges know handwritten digits only, and would take a shoe for one. This one is good enough to say which epoch of a
+run is better than another. Its numbers do not compare with those of another data set or of another training of it, so it is kept
 with the run.
 """
 
@@ -17,8 +17,8 @@ from pocketgan.errors import first_line
 from pocketgan.files import open_regular_file, whole_file
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import JudgeError
-from pocketgan_trainer.evaluate.classifiers import Recipe, convolution, train_classifier
-from pocketgan_trainer.evaluate.judge import Views
+from pocketgan_trainer.evaluate.classifiers import TRAINED_WHITE, Recipe, convolution, train_classifier
+from pocketgan_trainer.evaluate.judge import Assessment, assess_in_batches
 from pocketgan_trainer.evaluate.spaces import PixelSpace, fit_pixel_space, project
 from pocketgan_trainer.tensor_files import check_values, form_of, read_header, read_tensors
 
@@ -26,7 +26,6 @@ FEATURES = 64
 _EPOCHS = 3
 _SEED = 3
 _RECIPE = Recipe(batch_size=128, peak_learning_rate=4e-3, weight_decay=0.05)
-_BATCH_SIZE = 250
 
 
 class OwnJudge:
@@ -36,43 +35,35 @@ class OwnJudge:
         self.network = network.eval()
         """Features, float [N, FEATURES], then logits."""
 
-    def look(self, images: NDArray[np.uint8]) -> Views:
+    def assess(self, images: NDArray[np.uint8]) -> Assessment:
         """Return features and probabilities of images uint8 [N, S, S], N above 0."""
         body, head = self.network
-        features, probabilities = [], []
-        with torch.inference_mode():
-            for first in range(0, len(images), _BATCH_SIZE):
-                # As train_classifier feeds them.
-                pixels = torch.from_numpy(images[first : first + _BATCH_SIZE].copy())[:, None].float() / 256
-                seen = body(pixels)
-                features.append(seen.numpy())
-                probabilities.append(head(seen).softmax(dim=1).numpy())
-        return Views(np.concatenate(features), np.concatenate(probabilities))
+        return assess_in_batches(body, head, images, white=TRAINED_WHITE)
 
 
 class PixelJudge:
-    """Sees the leading principal components of real images, and no classes: for images that have none."""
+    """A judge without classes, whose features are the leading principal components of real images."""
 
     def __init__(self, space: PixelSpace) -> None:
         self._space = space
 
-    def look(self, images: NDArray[np.uint8]) -> Views:
-        """Return components as features, float32 [N, FEATURES] or fewer, and no probabilities."""
-        return Views(project(self._space, images), np.empty((len(images), 0), np.float32))
+    def assess(self, images: NDArray[np.uint8]) -> Assessment:
+        """Return components as features, float32 [N, FEATURES] or fewer, and no probabilities, [N, 0]."""
+        return Assessment(project(self._space, images), np.empty((len(images), 0), np.float32))
 
 
 def own_judge(training: Digits, classes: int, path: Path | None) -> OwnJudge | PixelJudge:
     """Return a judge of training images: the one kept at `path`, else a new one, kept there if `path` is given.
 
-    With fewer than two `classes` it sees pixel components, and nothing is kept. Training takes about a minute on two cores for
-    60,000 images. Raises JudgeError if what is kept there cannot be read, OutputError if it cannot be written.
+    With fewer than two `classes` its features are pixel components, and nothing is kept. Training takes about a minute on two
+    cores for 60,000 images. Raises JudgeError if what is kept there cannot be read, OutputError if it cannot be written.
     """
     if classes < 2:
         components = min(FEATURES, len(training) - 1)
         return PixelJudge(fit_pixel_space(training.images, components))
     size = training.images.shape[1]
     if path is not None and path.exists():
-        return OwnJudge(_kept(path, classes, size))
+        return OwnJudge(_read_network(path, classes, size))
     steps = _EPOCHS * max(1, len(training) // _RECIPE.batch_size)
     network = train_classifier(
         lambda: _network(classes, size), training.images, training.labels.astype(np.int64), _RECIPE, steps, _SEED
@@ -85,7 +76,8 @@ def own_judge(training: Digits, classes: int, path: Path | None) -> OwnJudge | P
     return OwnJudge(network)
 
 
-def _kept(path: Path, classes: int, size: int) -> nn.Sequential:
+def _read_network(path: Path, classes: int, size: int) -> nn.Sequential:
+    """Return the network kept at `path`. Raises JudgeError unless it is one for these classes and images of this size."""
     network = _network(classes, size)
     forms = {name: frozenset({form_of(tensor)}) for name, tensor in network.state_dict().items()}
     try:
@@ -95,11 +87,12 @@ def _kept(path: Path, classes: int, size: int) -> nn.Sequential:
         network.load_state_dict(tensors)
     except (OSError, ValueError, RuntimeError) as error:
         remark = (error.strerror if isinstance(error, OSError) else None) or first_line(error)
-        raise JudgeError(f"{path} is not the judge of this run ({remark}): remove it, and it is trained again") from error
+        raise JudgeError(f"{path} is not the judge of this run ({remark}): remove it to have it trained again") from error
     return network
 
 
 def _network(classes: int, size: int) -> nn.Sequential:
+    """Return an untrained network: pixels float [N, 1, size, size] to features, then to logits [N, classes]."""
     quarter = size // 4
     body = nn.Sequential(
         *convolution(1, 16),

@@ -1,4 +1,4 @@
-"""The report to look at: of each source the pairs closest to training digits and the worst images, on one sheet or one page."""
+"""The report with images: of each source the pairs closest to training digits and the worst images, on one sheet or one page."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pocketgan.console import printable
 from pocketgan.files import whole_file
 from pocketgan_trainer.evaluate.evaluation import Evaluation, Specimens
-from pocketgan_trainer.evaluate.table import Row, html_table
+from pocketgan_trainer.evaluate.table import Row, html_matrices, html_table
 
 COLUMNS = 20
 _SCALE = 2
@@ -23,7 +23,7 @@ _BACKGROUND, _INK = 48, 255
 
 
 def write_report(target: Path, evaluation: Evaluation, rows: Sequence[Row]) -> None:
-    """Write the sheet as a PNG file or, where the name ends in .html, the table and the sheet as one page without other files.
+    """Write the sheet as a PNG file or, where the name ends in .html, tables and sheet as one page without other files.
 
     Raises OutputError if the file cannot be written.
     """
@@ -42,7 +42,7 @@ def score_sheet(evaluation: Evaluation) -> Image.Image:
     for source in evaluation.sources:
         specimens = source.specimens
         assert specimens is not None
-        least = "the digit asked for (asked: seen)" if source.has_classes else "any digit (seen)"
+        least = "the digit asked for (asked: judged)" if source.has_classes else "any digit (judged)"
         strips += [
             _line(f"{source.name}: closest pairs, generated above, training digit below, distance in the first judge's features"),
             *_rows_of_images(_stacked_pairs(specimens), specimens.pair_captions),
@@ -97,6 +97,6 @@ def _page(evaluation: Evaluation, rows: Sequence[Row], sheet: bytes) -> str:
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n'
         "<style>body { font: 14px sans-serif } td, th { text-align: left; padding: 2px 8px }</style>\n"
-        f"<h1>{title}</h1>\n{html_table(evaluation, rows)}\n"
+        f"<h1>{title}</h1>\n{html_table(evaluation, rows)}\n{html_matrices(evaluation)}\n"
         f'<p><img alt="Closest pairs and worst images" src="data:image/png;base64,{picture}"></p>\n</html>\n'
     )

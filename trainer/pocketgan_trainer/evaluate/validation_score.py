@@ -2,57 +2,49 @@
 
 It is the Frechet distance in a judge's features between generated images and the validation images, divided by that of as many
 training images of the same classes: 1.0 is what real images score, give or take a fifth. Real digits of classes drawn by lot, as
-a generator without classes draws them, score 1.6 on average. Test images play no part, nor does the second judge.
+a generator without classes draws them, score 1.6 on average. Neither test images nor the second judge are used.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan_trainer.data.split import TrainingSplit, rows_of_classes
 from pocketgan_trainer.evaluate.distances import frechet_distance
-from pocketgan_trainer.evaluate.judge import Views
+from pocketgan_trainer.evaluate.judge import ImageJudge
 
 _SAMPLE_SEED = 0
 # Below this a distance is a rounding error: of images that hardly differ at all.
 _LEAST_DISTANCE = 1e-9
 
 
-class Looker(Protocol):
-    """Whoever sees features in images: a published judge, or one of a user's own images."""
-
-    def look(self, images: NDArray[np.uint8]) -> Views:
-        """Return features and probabilities of images uint8 [N, S, S]."""
-
-
 @dataclass(frozen=True, eq=False)
 class ValidationScore:
     """Scores images against the validation images."""
 
-    judge: Looker
+    judge: ImageJudge
     labels: NDArray[np.int64]
     """The classes of the validation images, int64 [N]: what to draw for a score, where classes can be asked for."""
     features: NDArray[np.float32]
-    """What the judge sees of the validation images, float32 [N, F]."""
+    """Of the validation images, by the judge, float32 [N, F]."""
     floor: float
     """The distance of N training images of the same classes."""
 
     def of(self, images: NDArray[np.uint8]) -> float:
         """Return the score of images uint8 [N, S, S]; lower is better, 1.0 is real."""
-        return self.of_features(self.judge.look(images).features)
+        return self.of_features(self.judge.assess(images).features)
 
     def of_features(self, features: NDArray[np.float32]) -> float:
-        """Return the score of images by what the judge saw in them, float32 [N, F]."""
+        """Return the score of images with these features by the judge, float32 [N, F]."""
         return max(0.0, frechet_distance(features, self.features)) / self.floor
 
 
-def validation_score(judge: Looker, split: TrainingSplit) -> ValidationScore:
+def validation_score(judge: ImageJudge, split: TrainingSplit) -> ValidationScore:
     """Return the score against the validation digits of `split`, its floor measured with training images of the same classes."""
     validation = split.validation
     random = np.random.Generator(np.random.Philox(_SAMPLE_SEED))
     alike = split.training.images[rows_of_classes(split.training.labels, validation.labels, random)]
-    features = judge.look(validation.images).features
-    floor = max(_LEAST_DISTANCE, frechet_distance(judge.look(alike).features, features))
+    features = judge.assess(validation.images).features
+    floor = max(_LEAST_DISTANCE, frechet_distance(judge.assess(alike).features, features))
     return ValidationScore(judge, validation.labels.astype(np.int64), features, floor)

@@ -25,7 +25,7 @@ from pocketgan_trainer.training.shared_networks import own_network
 from pocketgan_trainer.training.steps import Gan
 from pocketgan_trainer.watch.curves import write_curves
 from pocketgan_trainer.watch.signs import Observation, Remedies, Sign, signs_of, standing_signs
-from pocketgan_trainer.watch.validation_watch import Verdicts
+from pocketgan_trainer.watch.validation_watch import DiscriminatorLogits
 
 SHEET_IMAGES = 100
 WATCHED_SEED = 2**32
@@ -41,8 +41,8 @@ class Watch(Protocol):
     def labels(self) -> NDArray[np.int64]:
         """The class of each image to draw, int64 [N]; a generator without classes draws N images."""
 
-    def observe(self, images: NDArray[np.uint8], verdicts: Verdicts) -> Observation:
-        """Return what is seen in images uint8 [N, S, S], and in the discriminator's logits."""
+    def observe(self, images: NDArray[np.uint8], discriminator_logits: DiscriminatorLogits) -> Observation:
+        """Return what is observed in images uint8 [N, S, S], and in the discriminator's logits of pairs."""
 
 
 class Report(Protocol):
@@ -135,7 +135,7 @@ class Recorder:
             **asdict(measured),
             **seen.to_statistics(),
             "skipped_steps": skipped,
-            "signs": {sign.key: sign.told for sign in signs},
+            "signs": {sign.key: sign.message for sign in signs},
         }
         self._lines.append(line)
         self._run.append_statistics(line)

@@ -20,7 +20,7 @@ from pocketgan.errors import OutputError
 from pocketgan_trainer.errors import TrainExtraMissingError, TrainingError
 from pocketgan_trainer.training.progress import Means, Progress, means
 from pocketgan_trainer.training.run_folder import RunFolder
-from pocketgan_trainer.watch.signs import Observation, Sign, merged, sight, standing_signs
+from pocketgan_trainer.watch.signs import Observation, Sign, merged, standing_signs, summary
 
 _REFRESH_SECONDS = 0.5
 _SHOWN_SKIPPED_STEPS = 3
@@ -106,12 +106,12 @@ class ConsoleReport:
             f"epoch {progress.epoch}/{self._epochs}  {rate:,.0f} images/s  ETA {remaining}  {_numbers(measured)}"
             f"  Frechet ratio {seen.frechet_ratio:.3f}{'  best' if progress.is_best(seen.frechet_ratio) else ''}"
         )
-        self._console.print(f"    {sight(seen.to_statistics())}")
+        self._console.print(f"    {summary(seen.to_statistics())}")
         if self._skipped_steps > _SHOWN_SKIPPED_STEPS:
             self._console.print(f"    warning: {self._skipped_steps:,} steps of this epoch were skipped")
         self._skipped_steps = 0
         for sign in merged(warnings):
-            self._console.print(f"    warning: {sign.told}; try {sign.advice}")
+            self._console.print(f"    warning: {sign.message}; try {sign.advice}")
         if self._cpu_threads > 1 and _SLOWED * rate < self._best_rate:
             slowed = f"{self._best_rate / max(rate, 1):.0f} times slower than before, perhaps because other programs use the CPU"
             self._console.print(f"    warning: {slowed}; try Ctrl-C and --resume --threads 1")
@@ -198,7 +198,7 @@ class TensorBoardReport:
                 if number is not None:
                     self._writer.add_scalar(f"{name}/{class_name}" if class_name else name, number, epoch)
         for sign in warnings:
-            self._writer.add_text("warnings", f"{sign.told}. Try {sign.advice}.", epoch)
+            self._writer.add_text("warnings", f"{sign.message}. Try {sign.advice}.", epoch)
         sheet_file = self._run.sheet_of_epoch(epoch)
         if sheet_file.exists():  # else it could not be drawn
             with Image.open(sheet_file) as sheet:
@@ -229,7 +229,7 @@ def closing_lines(run: RunFolder, epochs: int, best_epoch: int, is_newest: bool)
             continue
         ratio = line.get("frechet_ratio")
         scores = [f"Frechet ratio {ratio:.3f} (real images: 1)"] if isinstance(ratio, float) else []
-        scores += [sight(line)] if sight(line) else []
+        scores += [summary(line)] if summary(line) else []
         if scores:
             lines.append(f"its scores: {'  '.join(scores)}")
     lines += [f"warning: at the end still: {words}" for words in standing_signs(statistics).values()]
