@@ -1,4 +1,4 @@
-"""`gan-eval`: score models, or any digits in files, against real digits."""
+"""`gan-eval`: scores models, or digits in files, against real digits."""
 
 import sys
 from io import TextIOWrapper
@@ -10,9 +10,9 @@ import typer
 from pocketgan.console import cli_errors, command_line, printable, run_and_exit, show_version, tell
 
 FEWEST_IMAGES = 1_000
-"""Fewer say little: the distances need many more images than features, and the regions of C_T 20 images each."""
+"""The distances need many more images than features, and the regions of C_T 20 images each."""
 MOST_IMAGES = 10_000
-"""As many as there are test digits."""
+"""The number of test digits."""
 REPORT_ENDINGS = (".html", ".png")
 
 app = command_line()
@@ -24,32 +24,39 @@ def evaluate(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL|FILES]...",
-            help="Bundled models by name, .onnx files, folders of PNG files, or files of images as docs/own-data.md lists them. "
-            "Files with classes must hold as many of each digit as the test digits: 1,200 do, for --told-apart 5,100, for --cas "
-            "6,000.",
+            help="Bundled models by name, .onnx files, or digits: NPZ, NPY, IDX or Parquet files, or folders of pictures. Files "
+            "with classes must hold at least as many of each digit as the test digits: 1,200 are enough, for --told-apart 5,100, "
+            "for --cas 6,000.",
             show_default="./model.onnx, else the bundled one",
         ),
     ] = None,
     count: Annotated[
         int,
         typer.Option(
-            min=FEWEST_IMAGES, max=MOST_IMAGES, help="Images of each, and test digits to compare with, of as many of each digit."
+            min=FEWEST_IMAGES,
+            max=MOST_IMAGES,
+            help="The number of images of each source, and of test digits, with the same number of each digit.",
         ),
     ] = MOST_IMAGES,
-    seeds: Annotated[int, typer.Option(min=1, max=100, help="Measure so many sets of images: latent seeds 0, 1, ...")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=100, help="The number of sets of images to measure: latent seeds 0, 1, ...")
+    ] = 1,
     told_apart: Annotated[
-        bool, typer.Option("--told-apart", help="Also train a network to tell generated from real. Takes minutes.")
+        bool, typer.Option("--told-apart", help="Also train a network to distinguish generated from real. Takes minutes.")
     ] = False,
     cas: Annotated[
         bool,
         typer.Option("--cas", help="Also train a classifier on generated digits only, and test it on real ones. Takes minutes."),
     ] = False,
     classifier_seeds: Annotated[
-        int, typer.Option(min=1, max=100, help="Trainings of each network of --told-apart and --cas.")
+        int, typer.Option(min=1, max=100, help="The number of trainings of each network of --told-apart and --cas.")
     ] = 1,
     by_class: Annotated[bool, typer.Option("--by-class", help="Add rows for each digit.")] = False,
     report: Annotated[
-        Path | None, typer.Option(help="Write a .png sheet, or .html page, with the closest pairs and the worst images.")
+        Path | None,
+        typer.Option(
+            help="Write a .png sheet with the closest pairs and the worst images, or an .html page with all tables, too."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything measured as JSON instead of the table.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
@@ -62,12 +69,12 @@ def evaluate(
             min=1, max=1024, help="CPU threads.", show_default="all CPUs this process may use, if clearly faster than one"
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say what is being measured.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """Score generated digits against real ones: exported models through the runtime, pixel for pixel, or digits in files.
 
-    Every figure stands beside what real digits score. Classes are asked for in the test digits' proportions.
+    Every figure is shown beside that of real digits. Classes are asked for in the test digits' proportions.
     """
     if json and markdown:
         raise typer.BadParameter("it cannot be used together with --markdown", param_hint="--json")
@@ -77,85 +84,52 @@ def evaluate(
     if classifier_seeds != 1 and not (told_apart or cas):
         raise typer.BadParameter("it needs --told-apart or --cas", param_hint="--classifier-seeds")
     with cli_errors():
-        _evaluate(
-            sources or [],
-            count=count,
-            seeds=seeds,
-            told_apart=told_apart,
-            cas=cas,
-            classifier_seeds=classifier_seeds,
-            by_class=by_class,
-            report=report,
-            json=json,
-            markdown=markdown,
-            data=data,
-            threads=threads,
-            quiet=quiet,
-        )
+        from pocketgan.model.session import import_onnxruntime
+        from pocketgan_trainer.requirements import require_training_extra
 
+        require_training_extra()
+        import_onnxruntime()
+        import torch
 
-def _evaluate(
-    named: list[str],
-    *,
-    count: int,
-    seeds: int,
-    told_apart: bool,
-    cas: bool,
-    classifier_seeds: int,
-    by_class: bool,
-    report: Path | None,
-    json: bool,
-    markdown: bool,
-    data: Path | None,
-    threads: int | None,
-    quiet: bool,
-) -> None:
-    from pocketgan.model.session import import_onnxruntime
-    from pocketgan_trainer.requirements import require_training_extra
+        from pocketgan.cpus import usable_cpus
+        from pocketgan.errors import OutputError
+        from pocketgan.files import named_file, prepare_folder
+        from pocketgan_trainer.data.published import load_mnist
+        from pocketgan_trainer.devices import choose_threads
+        from pocketgan_trainer.evaluate.classifiers import train_one_step
+        from pocketgan_trainer.evaluate.evaluation import EvaluationOptions
+        from pocketgan_trainer.evaluate.evaluation import evaluate as run_evaluation
+        from pocketgan_trainer.evaluate.sheet import write_report
+        from pocketgan_trainer.evaluate.sources import open_source
+        from pocketgan_trainer.evaluate.table import evaluation_json, markdown_table, table_rows, terminal_table
+        from pocketgan_trainer.plain_console import PlainConsole
 
-    require_training_extra()
-    import_onnxruntime()
-    import torch
-
-    from pocketgan.cpus import usable_cpus
-    from pocketgan.errors import OutputError
-    from pocketgan.files import named_file, prepare_folder
-    from pocketgan_trainer.data.published import load_mnist
-    from pocketgan_trainer.devices import choose_threads
-    from pocketgan_trainer.evaluate.classifiers import train_one_step
-    from pocketgan_trainer.evaluate.evaluation import EvaluationOptions
-    from pocketgan_trainer.evaluate.evaluation import evaluate as run_evaluation
-    from pocketgan_trainer.evaluate.sheet import write_report
-    from pocketgan_trainer.evaluate.sources import open_source
-    from pocketgan_trainer.evaluate.table import evaluation_json, markdown_table, table_rows, terminal_table
-    from pocketgan_trainer.plain_console import PlainConsole
-
-    if report is not None:
-        if report.is_dir():
-            raise OutputError(f"cannot write {report}: it is a folder; expected a file name for --report")
-        report_file = named_file(report)
-        prepare_folder(report_file.parent, "--report")
-    torch.set_num_threads(threads or usable_cpus())
-    if threads is None and (told_apart or cas):
-        choose_threads(train_one_step, usable_cpus())
-    threads = threads or usable_cpus()
-    say = (lambda message: None) if quiet else tell
-    sources = [open_source(name, threads) for name in named] or [open_source(None, threads)]
-    options = EvaluationOptions(count=count, seeds=seeds, told_apart=told_apart, cas=cas, classifier_seeds=classifier_seeds)
-    evaluation = run_evaluation(sources, options, load_mnist(data), load_mnist(data, "test"), say)
-    rows = table_rows(evaluation, by_class)
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # what was measured in minutes shall not be lost for a character
-    if json:
-        sys.stdout.write(evaluation_json(evaluation, rows) + "\n")
-    elif markdown:
-        sys.stdout.write(markdown_table(evaluation, rows))
-    else:
-        PlainConsole().print(terminal_table(evaluation, rows))
-    # Last, so that no trouble with it costs the figures.
-    if report is not None:
-        write_report(report_file, evaluation, rows)
-        say(f"report {report}")
+        if report is not None:
+            if report.is_dir():
+                raise OutputError(f"cannot write {report}: it is a folder; expected a file name for --report")
+            report_file = named_file(report)
+            prepare_folder(report_file.parent, "--report")
+        torch.set_num_threads(threads or usable_cpus())
+        if threads is None and (told_apart or cas):
+            choose_threads(train_one_step, usable_cpus())
+        threads = threads or usable_cpus()
+        log = (lambda message: None) if quiet else tell
+        opened = [open_source(name, threads) for name in sources or []] or [open_source(None, threads)]
+        options = EvaluationOptions(count=count, seeds=seeds, told_apart=told_apart, cas=cas, classifier_seeds=classifier_seeds)
+        evaluation = run_evaluation(opened, options, load_mnist(data), load_mnist(data, "test"), log)
+        rows = table_rows(evaluation, by_class)
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a character must not cost what was measured in minutes
+        if json:
+            sys.stdout.write(evaluation_json(evaluation, rows) + "\n")
+        elif markdown:
+            sys.stdout.write(markdown_table(evaluation, rows))
+        else:
+            PlainConsole().print(terminal_table(evaluation, rows))
+        # Last, so that an error in it does not cost the figures.
+        if report is not None:
+            write_report(report_file, evaluation, rows)
+            log(f"report {report}")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`curves.png`: how a run went, from its statistics."""
+"""`curves.png`: a picture of a run's statistics."""
 
 import io
 import logging
@@ -18,41 +18,41 @@ if TYPE_CHECKING:
 _SIZE_INCHES = (13.0, 7.0)
 _DOTS_PER_INCH = 90
 _MOST_NAMES = 12
-"""Of more classes the names would not fit."""
+"""With more classes the legend would not fit, so there is none."""
 _LONGEST_NAME = 32
 
 
 def write_curves(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
     """Draw the lines of `stats.jsonl`, one for each epoch, as a PNG file. Raises OutputError if it cannot be written.
 
-    What a line lacks, since another version wrote it, is left out.
+    Fields that a line lacks, since another version wrote it, are left out.
     """
     with _matplotlib_as_delivered():
         contents = _drawn(lines)
-    # Not by matplotlib, whose own trouble with files, such as a missing font, is none with this one.
+    # Outside of matplotlib, so that its own errors with files, such as a missing font, are not taken for one with this file.
     with whole_file(path) as temporary:
         temporary.write_bytes(contents)
 
 
 @contextmanager
 def _matplotlib_as_delivered() -> Iterator[None]:
-    """Have matplotlib draw as it does where nobody has set anything, and say nothing, for the block.
+    """Use matplotlib's default settings, without warnings, inside the block.
 
-    What the user has set is for the user's own pictures. A backend above all, as notebooks set it for all that they start, may be
-    one that cannot be imported here.
+    The user's settings are for the user's own pictures. A backend, which notebooks set for every process they start, may not even
+    be importable here.
     """
     log = logging.getLogger("matplotlib")
     level = log.level
     set_by_user = {name: os.environ.pop(name) for name in ("MPLBACKEND", "MATPLOTLIBRC") if name in os.environ}
     os.environ["MATPLOTLIBRC"] = os.devnull
-    log.setLevel(logging.CRITICAL)  # of settings that it does not understand, and folders that it cannot write
+    log.setLevel(logging.CRITICAL)  # no warnings of unknown settings and of folders that cannot be written
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of characters that its font lacks
+            warnings.simplefilter("ignore")  # for example of characters that the font lacks
             import matplotlib
 
             own = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
-            # Names are names, and no formulas.
+            # Names are shown as they are, not as formulas.
             with matplotlib.rc_context({**own, "text.parse_math": False}):
                 yield
     finally:
@@ -62,7 +62,7 @@ def _matplotlib_as_delivered() -> Iterator[None]:
 
 
 def _drawn(lines: Sequence[Mapping[str, object]]) -> bytes:
-    # Only now: all of it goes by what is set when it is imported, and is imported where there is something to draw.
+    # Imported here, since matplotlib reads settings when it is imported, and only where there is something to draw.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -86,7 +86,7 @@ def _drawn(lines: Sequence[Mapping[str, object]]) -> bytes:
     )
     pairs.set_ylim(0.4, 1.02)
     encoded = io.BytesIO()
-    # Without the version of the program that drew it, the same run has the same file.
+    # The version of matplotlib is left out, so that the same run has the same file.
     figure.savefig(encoded, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
     return encoded.getvalue()
 
@@ -129,13 +129,13 @@ def _plot_lowest(axes: "Axes", lines: Sequence[Mapping[str, object]]) -> None:
 
 
 def _shown(name: str) -> str:
-    """Return the name of a class for a legend, which leaves out names that begin with an underscore."""
+    """Return the name of a class for a legend; matplotlib leaves out names that begin with an underscore."""
     shown = printable(name)[:_LONGEST_NAME]
     return f" {shown}" if shown.startswith("_") else shown
 
 
 def _marker(points: Sequence[object]) -> str:
-    """Return how the points of a line are marked: a single one would not show otherwise."""
+    """Return the marker of the points of a line: a single point would not show without one."""
     return "o" if len(points) == 1 else ""
 
 
