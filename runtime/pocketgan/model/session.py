@@ -45,27 +45,24 @@ def open_session(contents: bytes, precision: str, provider: Provider = Provider.
     if onnxruntime is not installed (or twice), ProviderError if the provider is not live, ModelError if the file does not load.
     """
     runtime = import_onnxruntime()
-    if provider is Provider.cpu:
-        return OpenSession(_open(runtime, contents, _CPU), Provider.cpu, "asked for")
-    if provider is Provider.cuda:
-        if precision == "int8":
-            raise ProviderError(
-                "--provider cuda: this model is int8 and CUDA has no integer kernels for it; use --provider cpu, or export "
-                "one with gan-export --precision fp32"
-            )
-        try:
-            return OpenSession(_open_on_cuda(runtime, contents), Provider.cuda, "asked for")
-        except ProviderError as error:
-            raise ProviderError(
-                f"--provider cuda: {error}; use --provider cpu, or make sure that the NVIDIA driver works and that "
-                "onnxruntime-gpu (the extra 'cuda') is installed in place of onnxruntime"
-            ) from error
-    if precision == "int8":
-        return OpenSession(_open(runtime, contents, _CPU), Provider.cpu, "an int8 model")
+    if provider is Provider.cuda and precision == "int8":
+        raise ProviderError(
+            "--provider cuda: this model is int8 and CUDA has no integer kernels for it; use --provider cpu, or export "
+            "one with gan-export --precision fp32"
+        )
+    if provider is Provider.cpu or precision == "int8":
+        reason = "asked for" if provider is Provider.cpu else "an int8 model"
+        return OpenSession(_open(runtime, contents, _CPU), Provider.cpu, reason)
     try:
-        return OpenSession(_open_on_cuda(runtime, contents), Provider.cuda, "a float model, and CUDA is live")
+        reason = "asked for" if provider is Provider.cuda else "a float model, and CUDA is live"
+        return OpenSession(_open_on_cuda(runtime, contents), Provider.cuda, reason)
     except ProviderError as error:
-        return OpenSession(_open(runtime, contents, _CPU), Provider.cpu, str(error))
+        if provider is Provider.auto:
+            return OpenSession(_open(runtime, contents, _CPU), Provider.cpu, str(error))
+        raise ProviderError(
+            f"--provider cuda: {error}; use --provider cpu, or make sure that the NVIDIA driver works and that "
+            "onnxruntime-gpu (the extra 'cuda') is installed in place of onnxruntime"
+        ) from error
 
 
 def import_onnxruntime() -> ModuleType:

@@ -60,6 +60,7 @@ def test_the_models_of_the_tests_are_read(models: Path, name: str) -> None:
     ("extra", "said"),
     [
         (constant("c", [2, 2], FLOAT, bytes(15)), "'c' has 15 bytes, expected 16 for its shape [2, 2]"),
+        (constant("c", [2, 2], FLOAT, bytes(17)), "'c' has 17 bytes, expected 16 for its shape [2, 2]"),
         (constant("c", [2**40, 2**40], FLOAT, b""), "has 0 bytes, expected 4835703278458516698824704"),
         (constant("c", [0], FLOAT, b""), "has the shape [0], expected at most 8 sizes, each 1 or more"),
         (constant("c", [-1], FLOAT, b""), "has the shape [-1]"),
