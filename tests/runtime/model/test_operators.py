@@ -10,9 +10,9 @@ from onnx_bytes import FLOAT, FLOAT16, INT8, INT32, INT64, UINT8, AttributeValue
 from protobuf_bytes import bytes_field
 
 import pocketgan_models
-from pocketgan.model.graph import read_graph
+from pocketgan.model.graph import Node, Tensor, read_graph
 from pocketgan.model.limits import BATCH_SIZE
-from pocketgan.model.operators import OPERATORS, result_of
+from pocketgan.model.operators import LARGEST_INTEGER, OPERATORS, result_of
 
 TYPES = {np.dtype(np.float32): FLOAT, np.dtype(np.float16): FLOAT16, np.dtype(np.uint8): UINT8, np.dtype(np.int8): INT8}
 NUMPY_TYPES = {FLOAT: np.float32, FLOAT16: np.float16, UINT8: np.uint8, INT8: np.int8, INT32: np.int32, INT64: np.int64}
@@ -116,6 +116,17 @@ def test_shape_and_type_are_what_onnxruntime_computes(operator: str) -> None:
     worked_out, computed = worked_out_and_computed(*ONE_OF_EACH[operator])
     assert worked_out == computed
     assert computed is not None
+
+
+@pytest.mark.parametrize(("pad", "is_known"), [(0, True), (LARGEST_INTEGER, True), (-1, False), (LARGEST_INTEGER + 1, False)])
+def test_integers_of_attributes_are_bounded(pad: int, is_known: bool) -> None:
+    inputs = [Tensor((1, 1, 9, 9), FLOAT), Tensor((1, 1, 3, 3), FLOAT)]
+    conv = Node("", "Conv", ("x", "k"), ("y",), {"pads": (0, 0, pad, 0)})
+    if is_known:
+        assert result_of(conv, inputs).shape == (1, 1, 7 + pad, 7)
+    else:
+        with pytest.raises(ValueError, match=rf"the attribute 'pads' is \(0, 0, {pad}, 0\), expected 0 to {LARGEST_INTEGER}"):
+            result_of(conv, inputs)
 
 
 def some(chance: random.Random, count: int, low: int, high: int) -> list[int]:
