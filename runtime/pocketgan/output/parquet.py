@@ -18,7 +18,7 @@ from pocketgan.output.shards import Sample, Shards
 
 # A row group is kept in memory until it is written.
 _ROW_GROUP_IMAGES = 1000
-_ROW_GROUP_BYTES = 2**24
+_ROW_GROUP_BYTES = 2**23
 
 
 def parquet_shards(folder: Path, drawing: Drawing) -> Shards:
