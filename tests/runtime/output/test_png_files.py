@@ -320,7 +320,7 @@ def test_class_folders_that_are_emptied_go_at_the_end(tmp_path: Path, conditiona
 
 @pytest.mark.parametrize("existing", [Existing.refuse, Existing.resume])
 def test_only_overwriting_removes_images_of_other_classes(tmp_path: Path, conditional: Generator, existing: Existing) -> None:
-    (tmp_path / "00000002_9.png").write_bytes(b"older")
+    (tmp_path / "00000002_9.png").write_bytes(OLDER)
     write(PngFiles(tmp_path, drawing_of(conditional, 1, start=2)), existing)
     assert sorted(os.listdir(tmp_path)) == ["00000002_2.png", "00000002_9.png"]
 
