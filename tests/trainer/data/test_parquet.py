@@ -174,13 +174,30 @@ def test_damaged_files_and_pictures_are_named(path: Path) -> None:
         assert "cannot be read" in refusal(path)
 
 
-def test_rows_and_bytes_are_counted_by_the_footer_before_any_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("are_two_files", [False, True])
+def test_rows_and_bytes_of_all_files_are_counted_by_their_footers_before_any_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, are_two_files: bool
+) -> None:
+    pictures = [encoded(image) for image in IMAGES]
+    folder = tmp_path / "runes"
+    folder.mkdir()
+    if are_two_files:
+        write(folder / "a.parquet", pictures[:110], LABELS[:110])
+        write(folder / "b.parquet", pictures[110:], LABELS[110:])
+    else:
+        write(folder / "a.parquet", row_group_size=110)
+        monkeypatch.setattr(parquet_source, "_add_pictures", None)
+    for limit in ("MOST_IMAGES", "LARGEST_CONTENTS"):
+        with monkeypatch.context() as patch:
+            size = sum(map(len, pictures))
+            patch.setattr(*((source, limit, 219) if limit == "MOST_IMAGES" else (parquet_source, limit, size - 1)))
+            with pytest.raises(DataError, match=r"holds 220 images: expected at most 219|bytes of pictures: expected at most"):
+                load_training_images(str(folder))
+
+
+def test_bytes_are_counted_too_as_they_come(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(path)
-    monkeypatch.setattr(parquet_source, "_add_pictures", None)
-    monkeypatch.setattr(source, "MOST_IMAGES", 219)
-    assert "holds 220 images: expected at most 219" in refusal(path)
-    monkeypatch.undo()
-    monkeypatch.setattr(parquet_source, "_add_pictures", None)
+    monkeypatch.setattr(parquet_source, "_check_sizes", lambda *arguments: None)
     monkeypatch.setattr(parquet_source, "LARGEST_CONTENTS", 100_000)
     assert "bytes of pictures: expected at most 100,000" in refusal(path)
 

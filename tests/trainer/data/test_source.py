@@ -57,10 +57,10 @@ def test_a_note_shows_at_most_five_changed_names() -> None:
 
 @pytest.mark.parametrize("convert", [list, np.array])
 def test_classes_are_in_the_order_of_their_numbers_or_else_in_that_of_the_alphabet(convert: type) -> None:
-    numbered = name_classes(convert(["10", "9", "0", "9"]), WHERE)
-    assert numbered.names == ("0", "9", "10")
+    numbered = name_classes(convert(["10", "9", "0", "9", "100"]), WHERE)
+    assert numbered.names == ("0", "9", "10", "100")
     assert numbered.labels is not None
-    assert numbered.labels.tolist() == [2, 1, 0, 1]
+    assert numbered.labels.tolist() == [2, 1, 0, 1, 3]
     assert numbered.labels.dtype == np.int64
     named = name_classes(convert(["cat", "9", "10"]), WHERE)
     assert named.names == ("10", "9", "cat")
@@ -70,7 +70,13 @@ def test_classes_are_in_the_order_of_their_numbers_or_else_in_that_of_the_alphab
 
 @pytest.mark.parametrize(
     ("names", "class_labels"),
-    [({3: "ox", 8: "ant"}, (3, 8)), ({3: "3", 8: "8"}, None), ({3: "8", 8: "3"}, (3, 8)), ({3: "ox", 2**31: "ant"}, None)],
+    [
+        ({3: "ox", 8: "ant"}, (3, 8)),
+        ({3: "3", 8: "8"}, None),
+        ({3: "8", 8: "3"}, (3, 8)),
+        ({3: "ox", 2**31 - 1: "ant"}, (3, 2**31 - 1)),
+        ({3: "ox", 2**31: "ant"}, None),
+    ],
 )
 def test_classes_with_numbers_and_names_keep_the_numbers_that_a_card_needs(
     names: dict[int, str], class_labels: tuple[int, ...] | None
