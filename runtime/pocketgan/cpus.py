@@ -15,7 +15,7 @@ def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup"), membership: Path = Path("
     """
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota_version_2(cgroup, membership) or _quota_version_1(cgroup)
-    return max(1, min(cpus, quota or cpus))
+    return min(cpus, quota or cpus)
 
 
 def _quota_version_2(cgroup: Path, membership: Path) -> int | None:
