@@ -1,1 +1,1 @@
-"""The digits that the trainer learns from: where they come from, and that they are what they claim to be."""
+"""Images and labels from everywhere they may lie: read with suspicion, fitted to one size, checked and described."""
