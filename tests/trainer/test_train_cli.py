@@ -146,7 +146,7 @@ def test_cuda_that_is_not_there_ends_with_1(gan_train: Command, folder: Path, mo
 
 
 def test_a_missing_data_folder_ends_with_1(gan_train: Command, folder: Path) -> None:
-    assert_fails(gan_train("--data", "nowhere"), 1, "error: nowhere does not exist: expected mnist, fashion-mnist, kmnist, or a")
+    assert_fails(gan_train("--data", "nowhere"), 1, "error: nowhere does not exist: expected mnist, fashion-mnist, kmnist, an")
     assert list(folder.iterdir()) == []
 
 
