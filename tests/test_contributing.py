@@ -31,3 +31,12 @@ def test_the_files_that_a_page_names_exist(page: Path) -> None:
     known = {f"/{path.relative_to(_ROOT)}" for folder in _FOLDERS for path in (_ROOT / folder).rglob("*")}
     named = re.findall(r"\b[\w/]+\.py\b|(?<![\w/])scripts/[\w.]*\w", page.read_text(encoding="utf-8"))
     assert [name for name in named if not any(path.endswith(f"/{name}") for path in known)] == []
+
+
+def test_the_names_that_the_recipes_use_exist() -> None:
+    text = draw_map.PAGE.read_text(encoding="utf-8").partition("## How to add")[2]
+    source = "\n".join(
+        path.read_text(encoding="utf-8") for folder in ("runtime", "trainer") for path in (_ROOT / folder).rglob("*.py")
+    )
+    named = {name for name in re.findall(r"`(\w+)[`(]", text) if not re.search("NAME|KIND_|_KIND|RUN", name)}
+    assert {name for name in named if not re.search(rf"\b{name}\b", source)} == set()
