@@ -45,7 +45,6 @@ def round_weights(
                 break
             if not isinstance(next_weighted, Dense):
                 quantized, exact = quantized[:_CONVOLUTION_IMAGES], exact[:_CONVOLUTION_IMAGES]
-                label = None if label is None else label[:_CONVOLUTION_IMAGES]
             if isinstance(layer, Weighted) and weights is not None:
                 quantized = _apply_rounded(layer, weights, quantized, quantization.scale)
             else:
