@@ -4,7 +4,7 @@ import json
 import math
 import os
 import re
-from dataclasses import FrozenInstanceError, asdict, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -35,48 +35,39 @@ CONFIG = TrainingConfig(
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"epochs": 0}, "epochs 0 is out of range: expected at least 1"),
-        ({"epochs": -1}, "epochs -1 is out of range"),
         ({"batch_size": 1}, "batch size 1 is out of range: expected at least 2"),
         ({"seed": -1}, "seed -1 is out of range: expected at least 0"),
         ({"seed": 2**64}, "seed 18446744073709551616 is out of range: expected at most 18446744073709551615"),
         ({"learning_rate": 0.0}, "learning rate 0.0 is out of range: expected between 0 and 1"),
-        ({"learning_rate": -1e-4}, "learning rate -0.0001 is out of range"),
         ({"learning_rate": 1.0}, "learning rate 1.0 is out of range"),
         ({"learning_rate": math.nan}, "learning rate nan is out of range"),
-        ({"learning_rate": math.inf}, "learning rate inf is out of range"),
         ({"adam_beta1": -0.1}, "adam_beta1 -0.1 is out of range: expected from 0 to below 1"),
         ({"adam_beta1": 1.0}, "adam_beta1 1.0 is out of range"),
         ({"adam_beta2": 1.0}, "adam_beta2 1.0 is out of range"),
         ({"adam_beta2": math.nan}, "adam_beta2 nan is out of range"),
         ({"final_rate_share": 0.0}, "final_rate_share 0.0 is out of range: expected from above 0 to 1"),
         ({"final_rate_share": 1.1}, "final_rate_share 1.1 is out of range"),
-        ({"final_rate_share": math.nan}, "final_rate_share nan is out of range"),
         ({"final_penalty_share": 0.0}, "final_penalty_share 0.0 is out of range: expected from above 0 to 1"),
         ({"final_penalty_share": 1.1}, "final_penalty_share 1.1 is out of range"),
-        ({"batch_statistics_share": -0.1}, "batch_statistics_share -0.1 is out of range: expected from 0 to 1"),
         ({"batch_statistics_share": 1.1}, "batch_statistics_share 1.1 is out of range"),
-        ({"batch_statistics_share": math.nan}, "batch_statistics_share nan is out of range"),
         ({"refinement_share": -0.1}, "refinement_share -0.1 is out of range: expected from 0 to 1"),
         ({"refinement_share": 1.1}, "refinement_share 1.1 is out of range"),
         ({"refinement_share": 0.0}, "class_weight 0.0625 and shifted_share 0.875 without effect: expected a refinement_share"),
         ({"shifted_share": -0.1}, "shifted_share -0.1 is out of range: expected from 0 to 1"),
-        ({"shifted_share": 1.1}, "shifted_share 1.1 is out of range"),
         ({"class_weight": -0.1}, "class_weight -0.1 is out of range: expected a number from 0"),
-        ({"class_weight": math.inf}, "class_weight inf is out of range"),
         ({"gradient_penalty": -0.1}, "gradient_penalty -0.1 is out of range: expected a number from 0"),
         ({"gradient_penalty": math.inf}, "gradient_penalty inf is out of range"),
         ({"gradient_penalty": math.nan}, "gradient_penalty nan is out of range"),
         ({"ema_halflife_images": 10**400}, "ema_halflife_images 1000.*000 is out of range: expected at most 2147483647"),
-        ({"epochs": 10**400}, "epochs 1000.*000 is out of range: expected at most 2147483647"),
         ({"batch_size": 2**31}, "batch size 2147483648 is out of range: expected at most 2147483647"),
         ({"ema_halflife_images": -1}, "ema_halflife_images -1 is out of range: expected at least 0"),
     ],
 )
-def test_values_that_make_no_sense_are_refused(change: dict[str, int | float], told: str) -> None:
-    with pytest.raises(TrainingError, match=told):
+def test_values_that_make_no_sense_are_refused(change: dict[str, int | float], message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
         replace(CONFIG, **change)  # type: ignore[arg-type]
 
 
@@ -92,19 +83,13 @@ def test_values_that_make_no_sense_are_refused(change: dict[str, int | float], t
         {"adam_beta2": 0.9999},
         {"final_rate_share": 1e-9},
         {"final_rate_share": 1.0},
-        {"final_penalty_share": 1e-9},
-        {"final_penalty_share": 1.0},
-        {"class_weight": 0.0},
         {"refinement_share": 0.0, "class_weight": 0.0, "shifted_share": 0.0},
         {"refinement_share": 1.0},
         {"shifted_share": 0.0},
         {"shifted_share": 1.0},
         {"batch_statistics_share": 0.0},
-        {"batch_statistics_share": 1.0},
         {"gradient_penalty": 0.0},
-        {"gradient_penalty": 1000.0},
         {"ema_halflife_images": 0},
-        {"ema_halflife_images": 10**9},
     ],
 )
 def test_values_at_the_limits_are_taken(change: dict[str, int | float]) -> None:
@@ -112,13 +97,10 @@ def test_values_at_the_limits_are_taken(change: dict[str, int | float]) -> None:
     assert getattr(replace(CONFIG, **change), name) == value  # type: ignore[arg-type]
 
 
-def test_a_config_cannot_be_changed() -> None:
-    with pytest.raises(FrozenInstanceError):
-        CONFIG.epochs = 4  # type: ignore[misc]
-
-
-def test_a_config_comes_back_from_json() -> None:
+def test_a_config_comes_back_from_json_with_its_ranges_checked() -> None:
     assert TrainingConfig.from_json(CONFIG.to_json()) == CONFIG
+    with pytest.raises(TrainingError, match="epochs 0 is out of range"):
+        TrainingConfig.from_json(json.dumps({**asdict(CONFIG), "epochs": 0}))
 
 
 def test_json_holds_every_field_under_its_name() -> None:
@@ -160,7 +142,7 @@ def test_what_a_run_learned_from_comes_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "message"),
     [
         ("data", None, "other data than expected"),
         ("data", {}, "other data than expected"),
@@ -174,13 +156,13 @@ def test_what_a_run_learned_from_comes_back() -> None:
         ("image_size", 30, "image size 30 is out of range: expected 28 or 32"),
     ],
 )
-def test_data_that_cannot_be_is_refused(field: str, value: object, told: str) -> None:
+def test_data_that_cannot_be_is_refused(field: str, value: object, message: str) -> None:
     values = json.loads(CONFIG.to_json())
     if field == "data":
         values["data"] = value
     else:
         values["data"][field] = value
-    with pytest.raises(TrainingError, match=told):
+    with pytest.raises(TrainingError, match=message):
         TrainingConfig.from_json(json.dumps(values))
 
 
@@ -205,21 +187,8 @@ def test_what_a_config_of_an_earlier_version_lacks_is_what_classics_have() -> No
         ("epochs", None),
         ("batch_size", [32]),
         ("learning_rate", 1),
-        ("learning_rate", "1e-3"),
         ("bfloat16", 1),
-        ("bfloat16", "yes"),
-        ("seed", 7.0),
-        ("adam_beta1", 0),
-        ("adam_beta2", None),
-        ("final_rate_share", 1),
-        ("gradient_penalty", "0.5"),
-        ("final_penalty_share", 1),
-        ("refinement_share", 1),
-        ("class_weight", 1),
         ("shifted_share", 1),
-        ("batch_statistics_share", 1),
-        ("ema_halflife_images", 1e3),
-        ("ema_halflife_images", False),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused_by_name(name: str, value: object) -> None:
@@ -227,7 +196,7 @@ def test_a_value_of_the_wrong_type_is_refused_by_name(name: str, value: object) 
         TrainingConfig.from_json(json.dumps({**asdict(CONFIG), name: value}))
 
 
-@pytest.mark.parametrize("name", ["preset", "epochs", "batch_size", "learning_rate", "bfloat16"])
+@pytest.mark.parametrize("name", ["preset", "bfloat16"])
 def test_a_missing_field_that_has_no_default_is_refused(name: str) -> None:
     values = {key: value for key, value in asdict(CONFIG).items() if key != name}
     with pytest.raises(TrainingError, match=f"training config lacks {name}: expected the fields preset, .*use the version"):
@@ -239,21 +208,16 @@ def test_an_unknown_field_is_refused() -> None:
         TrainingConfig.from_json(json.dumps({**asdict(CONFIG), "momentum": 0.9}))
 
 
-@pytest.mark.parametrize("text", ["[]", "3", "null", '"mlp"'])
+@pytest.mark.parametrize("text", ["[]", "null"])
 def test_json_that_is_not_an_object_is_refused(text: str) -> None:
     with pytest.raises(TrainingError, match="training config is no JSON object: expected one with the fields preset, "):
         TrainingConfig.from_json(text)
 
 
-@pytest.mark.parametrize("text", ["", "{", "preset: mlp", CONFIG.to_json()[:-1]])
+@pytest.mark.parametrize("text", ["", CONFIG.to_json()[:-1]])
 def test_text_that_is_not_json_is_refused(text: str) -> None:
     with pytest.raises(TrainingError, match="is not JSON"):
         TrainingConfig.from_json(text)
-
-
-def test_a_value_out_of_range_is_refused_from_json_too() -> None:
-    with pytest.raises(TrainingError, match="epochs 0 is out of range"):
-        TrainingConfig.from_json(json.dumps({**asdict(CONFIG), "epochs": 0}))
 
 
 def test_every_field_without_an_option_of_its_own_can_be_set_to_what_it_is() -> None:
@@ -306,7 +270,7 @@ def test_a_file_sets_fields_in_their_own_types(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("gamma = 1", "sets 'gamma', which is no setting: expected some of preset, epochs, batch_size,"),
         ('data = "mnist"', "sets 'data', which is no setting"),
@@ -325,10 +289,10 @@ def test_a_file_sets_fields_in_their_own_types(tmp_path: Path) -> None:
         ("#" * 2**20 + "\n", "is no file of settings: it has more than 1,048,576 bytes"),
     ],
 )
-def test_a_file_that_is_not_of_settings_is_refused_by_name(tmp_path: Path, text: str, told: str) -> None:
+def test_a_file_that_is_not_of_settings_is_refused_by_name(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "run.toml"
     path.write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(TrainingError, match=f"{re.escape(str(path))} {told}"):
+    with pytest.raises(TrainingError, match=f"{re.escape(str(path))} {message}"):
         read_settings(path)
 
 

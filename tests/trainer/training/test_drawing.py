@@ -175,7 +175,7 @@ class Corners(nn.Module):
 
 
 @pytest.mark.parametrize("count", [1, 499, 500, 501, 1200])
-def test_verdicts_are_those_of_the_network(images: NDArray[np.uint8], count: int) -> None:
+def test_logits_are_those_of_the_network(images: NDArray[np.uint8], count: int) -> None:
     network = MlpDiscriminator(28)
     said = discriminator_logits(network, images[:count])
     assert said.dtype == np.float32

@@ -35,21 +35,10 @@ def test_loss_is_the_mean_cross_entropy(target: float) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_an_undecided_discriminator_pays_log_two(target: float) -> None:
-    assert cross_entropy_to(torch.zeros(8, 1), target).item() == pytest.approx(math.log(2))
-
-
-@pytest.mark.parametrize("target", TARGETS)
 def test_gradient_is_probability_minus_target(target: float) -> None:
     logits = torch.randn(50, 1, requires_grad=True)
     cross_entropy_to(logits, target).backward()
     torch.testing.assert_close(logits.grad, (logits.detach().sigmoid() - target) / 50)
-
-
-def test_the_least_loss_is_where_the_probability_is_the_target() -> None:
-    logits = torch.linspace(-5, 5, 1001)[:, None]
-    losses = torch.stack([cross_entropy_to(logit[None], 0.9) for logit in logits])
-    assert logits[losses.argmin()].sigmoid().item() == pytest.approx(0.9, abs=0.001)
 
 
 @pytest.mark.parametrize(("logit", "target", "expected"), [(1000.0, 1.0, 0.0), (1000.0, 0.0, 1000.0), (-1000.0, 1.0, 1000.0)])
@@ -70,23 +59,6 @@ def test_relativistic_loss_is_the_mean_softplus_of_the_lower_ones_lead() -> None
         math.log1p(math.exp(low - high)) for high, low in zip(higher.flatten().tolist(), lower.flatten().tolist(), strict=True)
     ]
     assert relativistic_loss(higher, lower).item() == pytest.approx(math.fsum(terms) / 50, rel=1e-5)
-
-
-def test_a_discriminator_that_cannot_tell_a_pair_apart_pays_log_two() -> None:
-    logits = torch.randn(8, 1)
-    assert relativistic_loss(logits, logits).item() == pytest.approx(math.log(2))
-
-
-def test_both_losses_differ_by_the_mean_lead() -> None:
-    real, fake = torch.randn(50, 1), torch.randn(50, 1)
-    assert (relativistic_loss(fake, real) - relativistic_loss(real, fake)).item() == pytest.approx(
-        (real - fake).mean().item(), abs=1e-6
-    )
-
-
-def test_only_the_lead_counts() -> None:
-    real, fake = torch.randn(50, 1), torch.randn(50, 1)
-    torch.testing.assert_close(relativistic_loss(real + 2, fake + 2), relativistic_loss(real, fake))
 
 
 def test_both_sides_of_a_pair_are_pulled_alike() -> None:

@@ -51,8 +51,7 @@ def test_our_own_are_conditional_and_averaged_and_train_by_pairs(name: str) -> N
     assert 0 < preset.config.refinement_share < 1
 
 
-@pytest.mark.parametrize("classes", [(), ("sneaker",), ("a", "b", "c")])
-@pytest.mark.parametrize("image_size", [28, 32])
+@pytest.mark.parametrize(("image_size", "classes"), [(28, ()), (28, ("sneaker",)), (32, ("a", "b", "c"))])
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_the_networks_of_a_preset_fit_together(name: str, image_size: int, classes: tuple[str, ...]) -> None:
     preset = PRESETS[name]
@@ -96,8 +95,6 @@ def test_our_own_generators_keep_within_their_budget(name: str, most_weights: in
     assert multiply_adds(generator, torch.randn(1, preset.latent_size), torch.tensor([3])) <= most_multiply_adds
 
 
-def test_the_default_is_in_the_table_and_the_table_cannot_be_changed() -> None:
+def test_the_default_is_in_the_table() -> None:
     assert DEFAULT_PRESET == "pocket"
     assert DEFAULT_PRESET in PRESETS
-    with pytest.raises(TypeError):
-        PRESETS["mine"] = PRESETS["mlp"]  # type: ignore[index]
