@@ -1,4 +1,4 @@
-"""How training, judging and export do beside other work: with one thread or all, waiting actively or passively.
+"""How fast training, judging and export are beside other work: with one thread or all, waiting actively or passively.
 
     python scripts/bench_busy.py [--rounds 3] [--busy 1] [TASK ...]
 
@@ -82,7 +82,7 @@ def busy_processes(count: int) -> Iterator[None]:
 
 
 def seconds(task: str, threads: int) -> float:
-    """Return the seconds that a unit of a task takes with so many threads here and now."""
+    """Return the seconds that a unit of a task takes with this number of threads here and now."""
     import torch
 
     from pocketgan_trainer.devices import choose_threads

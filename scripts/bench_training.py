@@ -4,7 +4,7 @@
 
 First it times training steps on real digits, in turn in one process: the usual loop (scripts/usual_training.py), gan-train's
 own in float32, and as it is, in bfloat16 where the processor multiplies that. These are a run's first steps, without sheets and
-scores. With --epochs it then trains each preset for so many epochs, from one seed or several, by the usual loop and as it is,
+scores. With --epochs it then trains each preset for N epochs, from one seed or several, by the usual loop and as it is,
 with the same hyper-parameters, and prints the Frechet ratios to the validation digits; no run folder is left behind. On a CPU.
 """
 
@@ -55,15 +55,15 @@ class StepTimes:
         self.times.append(time.perf_counter())
 
     def skipped(self, step: int) -> None:
-        """Tell of it."""
+        """Print it."""
         print(f"NaN in step {step}: skipped")
 
     def trouble(self, message: str) -> None:
-        """Tell of it."""
+        """Print it."""
         print(message)
 
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
-        """Take no note."""
+        """Do nothing."""
 
 
 def usual_step(config: TrainingConfig, images: Dataset[tuple[Tensor, int]], steps: int, penalty_interval: int = 1) -> float:

@@ -1,9 +1,10 @@
-"""Spoils training runs on purpose and sees whether the watch notices. Needs the extras [cpu,train]; 10 minutes on two cores.
+"""Spoils training runs on purpose and checks whether the watch notices. Needs the extras [cpu,train]; 10 minutes on two cores.
 
     python scripts/provoke_failures.py [--images 55000] [--only NAME] [--curves FOLDER]
 
-Each run is of real digits, most by the mlp preset, and prints what was done to it, in which epoch it was noticed, and in which
-words. A run that nothing was done to must end without a warning. Exit status 1 if a failure was missed, or a healthy run blamed.
+Each run trains on real digits, most with the mlp preset. The script prints what was done to it, in which epoch that was noticed,
+and the message. A run that was left alone must end without a warning. Exit status 1 if a failure was missed, or a healthy run
+got a warning.
 """
 
 import argparse
@@ -45,29 +46,29 @@ SPOILT_DIGIT = 1
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that the watch said."""
+    """A message of the watch."""
 
     epoch: int
     kind: str
-    told: str
+    message: str
 
 
 class Listener:
-    """A report that keeps what is said."""
+    """A report that keeps its messages."""
 
     def __init__(self) -> None:
         self.notices: list[Notice] = []
         self._epoch = 1
 
     def step(self, progress: Progress, sums: Tensor) -> None:
-        """Take no note."""
+        """Do nothing."""
 
     def skipped(self, step: int) -> None:
         """Keep it."""
         self.notices.append(Notice(self._epoch, "skipped", f"NaN in step {step:,}: skipped"))
 
     def trouble(self, message: str) -> None:
-        """Take no note."""
+        """Do nothing."""
 
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
         """Keep the warnings."""
@@ -76,8 +77,8 @@ class Listener:
 
 
 @dataclass(frozen=True)
-class Ward:
-    """Where patients are treated."""
+class SpoiltRun:
+    """A run that is about to be spoilt."""
 
     split: TrainingSplit
     watch: ValidationWatch
@@ -85,7 +86,7 @@ class Ward:
     listener: Listener
 
     def train(self, config: TrainingConfig, digits: Digits | None = None) -> None:
-        """Train on digits, all if none are given; go on where the run was left. A run that gives up is noticed, too."""
+        """Train on `digits`, by default all, from where the run was left. That a run gives up counts as noticed."""
         checkpoint = load_checkpoint(self.run.last) if self.run.last.exists() else None
         recorder = Recorder(config, self.watch, self.run, self.listener)
         try:
@@ -135,52 +136,52 @@ def poisoned(is_ill: Callable[[int], bool]) -> Callable[[Step], Step]:
     return change
 
 
-def healthy(ward: Ward) -> None:
+def healthy(run: SpoiltRun) -> None:
     """Nothing; the preset nano."""
     own = PRESETS["nano"].config
-    ward.train(replace(own, epochs=6, bfloat16=own.bfloat16 and supports_bfloat16(_CPU)))
+    run.train(replace(own, epochs=6, bfloat16=own.bfloat16 and supports_bfloat16(_CPU)))
 
 
-def collapse(ward: Ward) -> None:
+def collapse(run: SpoiltRun) -> None:
     """Pull the generator's images together."""
     with step_of_mlp(drawn_together):
-        ward.train(replace(MLP, epochs=6))
+        run.train(replace(MLP, epochs=6))
 
 
-def lost_digit(ward: Ward) -> None:
+def lost_digit(run: SpoiltRun) -> None:
     """Train on all digits, then on all but one."""
-    ward.train(replace(MLP, epochs=8))
-    digits = ward.split.training
+    run.train(replace(MLP, epochs=8))
+    digits = run.split.training
     others = digits.labels != SPOILT_DIGIT
     fewer = Digits(digits.images[others], digits.labels[others])
-    ward.train(replace(MLP, epochs=16), fewer)
+    run.train(replace(MLP, epochs=16), fewer)
 
 
-def winning_discriminator(ward: Ward) -> None:
+def winning_discriminator(run: SpoiltRun) -> None:
     """Ten times the learning rate."""
-    ward.train(replace(MLP, epochs=9, learning_rate=10 * MLP.learning_rate))
+    run.train(replace(MLP, epochs=9, learning_rate=10 * MLP.learning_rate))
 
 
-def poison_now_and_then(ward: Ward) -> None:
+def poison_now_and_then(run: SpoiltRun) -> None:
     """A gradient that is not a number, in every 50th step."""
     with step_of_mlp(poisoned(lambda step: step % 50 == 49)):
-        ward.train(replace(MLP, epochs=2))
+        run.train(replace(MLP, epochs=2))
 
 
-def poison_for_good(ward: Ward) -> None:
+def poison_for_good(run: SpoiltRun) -> None:
     """Gradients that are not numbers, in every step of the second epoch."""
-    steps = loop.count_steps(MLP, len(ward.split.training))
+    steps = loop.count_steps(MLP, len(run.split.training))
     with step_of_mlp(poisoned(lambda step: step >= steps)):
-        ward.train(replace(MLP, epochs=2))
+        run.train(replace(MLP, epochs=2))
 
 
 @dataclass(frozen=True)
 class Provocation:
-    """What is done to a run, and what the watch must say then."""
+    """What is done to a run, and what the watch must notice."""
 
-    do: Callable[[Ward], None]
+    do: Callable[[SpoiltRun], None]
     expected: frozenset[str]
-    """Kinds of notices, of which one at least must come; nothing at all may, if there are none."""
+    """Kinds of notices, of which at least one must come; if empty, none may come."""
 
 
 PROVOCATIONS = (
@@ -194,15 +195,15 @@ PROVOCATIONS = (
 
 
 def notices_of(provocation: Provocation, split: TrainingSplit, folder: Path) -> list[Notice]:
-    """Return what was said of a run in `folder` that was spoilt so."""
+    """Return the notices of a run in `folder` that was spoilt in this way."""
     watch = watch_validation(load_judge("first"), split, tuple("0123456789"))
-    ward = Ward(split, watch, RunFolder(folder), Listener())
-    provocation.do(ward)
-    return ward.listener.notices
+    run = SpoiltRun(split, watch, RunFolder(folder), Listener())
+    provocation.do(run)
+    return run.listener.notices
 
 
 def is_caught(provocation: Provocation, notices: Sequence[Notice]) -> bool:
-    """Say whether the watch said what it should."""
+    """Return whether the watch noticed what it should."""
     kinds = {notice.kind for notice in notices}
     return bool(kinds & provocation.expected) if provocation.expected else not kinds
 
@@ -230,10 +231,10 @@ def main() -> None:
                 shutil.copy(RunFolder(Path(folder)).curves, arguments.curves / f"{provocation.do.__name__}.png")
         missed += not is_caught(provocation, notices)
         wanted = [notice for notice in notices if notice.kind in provocation.expected] or notices
-        first = f"{wanted[0].epoch or 'the last'} | {wanted[0].told}" if wanted else "| nothing"
+        first = f"{wanted[0].epoch or 'the last'} | {wanted[0].message}" if wanted else "| nothing"
         print(f"| {provocation.do.__doc__} | {first} |", flush=True)
         for notice in notices:
-            print(f"    epoch {notice.epoch}: {notice.kind}: {notice.told}", file=sys.stderr)
+            print(f"    epoch {notice.epoch}: {notice.kind}: {notice.message}", file=sys.stderr)
     sys.exit(1 if missed else 0)
 
 

@@ -1,10 +1,9 @@
 """The training loop that everyone writes: what `scripts/bench_training.py` compares gan-train with. Not for training.
 
-The same networks play the same games for the same number of steps, with the same hyper-parameters and schedules, written the way
-of tutorials and papers' code: a DataLoader that makes float32 images one by one as torchvision does, torch's default memory
-layout, Dropout and Adam, losses gone through backwards one by one, gradient penalties at every step. In float32 on a CPU. One
-game differs a little: the DCGAN's generator moves against the moved discriminator, as in most tutorials, and not at the same
-moment.
+The same networks take the same training steps, with the same hyper-parameters and schedules, written the way of tutorials and
+papers' code: a DataLoader that makes float32 images one by one as torchvision does, torch's default memory layout, Dropout and
+Adam, one backward pass for each loss, gradient penalties at every step. In float32 on a CPU. One step differs a little: the
+DCGAN's generator moves against the moved discriminator, as in most tutorials, and not at the same time.
 """
 
 import time
@@ -79,7 +78,7 @@ class UsualTraining:
         torch.manual_seed(config.seed)
         self.config = config
         self.penalty_interval = penalty_interval
-        """Gradient penalties are taken at every so-many-th step, and weigh so many times as much there."""
+        """The steps between gradient penalties, which get this many times the weight."""
         self.loader = DataLoader(images, config.batch_size, shuffle=True, drop_last=True)
         self.images_total = config.epochs * len(self.loader) * config.batch_size
         self.latent_size = PRESETS[config.preset].latent_size

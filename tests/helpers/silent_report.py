@@ -7,7 +7,7 @@ from pocketgan_trainer.watch.signs import Observation, Sign
 
 
 class SilentReport:
-    """A report that keeps what it is told."""
+    """A report that keeps what it gets."""
 
     def __init__(self) -> None:
         self.steps: list[tuple[int, int]] = []
