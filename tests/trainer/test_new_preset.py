@@ -6,11 +6,11 @@ from types import MappingProxyType
 
 import pytest
 import torch
-from pocketgan_trainer.export.reference import activations
 from torch import nn
 from train_command import Command, assert_fails
 
 from pocketgan_trainer.export.fold import fold
+from pocketgan_trainer.export.layers import activations
 from pocketgan_trainer.networks.conditional import ConditionalGenerator
 from pocketgan_trainer.networks.pocket import PocketDiscriminator
 from pocketgan_trainer.training.checkpoint import load_checkpoint, restore_generator
