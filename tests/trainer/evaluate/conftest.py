@@ -1,4 +1,4 @@
-"""What the tests of the metrics share: the judges and what the first one sees in real digits."""
+"""Fixtures of the metrics' tests: the first judge, and its assessment of the test digits."""
 
 import pytest
 
@@ -20,5 +20,5 @@ def test_digits() -> Digits:
 
 @pytest.fixture(scope="session")
 def test_assessment(first_judge: Judge, test_digits: Digits) -> Assessment:
-    """What the first judge sees in the test digits."""
+    """The first judge's assessment of the test digits."""
     return first_judge.assess(test_digits.images)

@@ -127,3 +127,12 @@ def test_features_are_dropped_only_in_training(network: JudgeNetwork) -> None:
 def test_pixels_run_from_zero_to_one() -> None:
     pixels = to_pixels(torch.tensor([[[0, 51], [102, 255]]], dtype=torch.uint8))
     torch.testing.assert_close(pixels, torch.tensor([[[[0, 0.2], [0.4, 1]]]]))
+
+
+def test_a_judge_shows_its_network_pixels_from_zero_to_one(images: NDArray[np.uint8]) -> None:
+    network = FirstJudgeNetwork().eval()
+    found = Judge("first", network).assess(images[:5])
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(images[:5, None] / np.float32(255)))
+    np.testing.assert_array_equal(found.features, expected.features.numpy())
+    np.testing.assert_array_equal(found.probabilities, expected.logits.softmax(dim=1).numpy())

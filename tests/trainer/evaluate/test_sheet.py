@@ -1,4 +1,4 @@
-"""The report to look at: the images are on the sheet, and the page is whole in one file."""
+"""The report: the images are on the sheet, and the page is complete in one file."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ from quick_evaluation import quick_evaluation
 
 from pocketgan.errors import OutputError
 from pocketgan_trainer.evaluate.sheet import score_sheet, write_report
-from pocketgan_trainer.evaluate.table import table_rows
+from pocketgan_trainer.evaluate.table import html_matrices, table_rows
 
 
 def is_on(sheet: NDArray[np.uint8], image: NDArray[np.uint8], left: int) -> bool:
@@ -56,6 +56,7 @@ def test_a_name_ending_in_png_is_the_sheet_and_one_in_html_a_page_that_holds_it(
     with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
         np.testing.assert_array_equal(np.asarray(image), expected)
     assert "http" not in page
+    assert html_matrices(evaluation) in page
     assert all(cell.text in page for row in rows for cell in row.sources)
 
 

@@ -60,7 +60,7 @@ def drawn(watch: ValidationWatch, thirds: list[Digits]) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def healthy(watch: ValidationWatch, drawn: NDArray[np.uint8]) -> Observation:
-    """The observation of them, beside a discriminator that cannot tell."""
+    """The observation of them, and of a discriminator with equal logits."""
     return watch.observe(drawn, no_opinion)
 
 
