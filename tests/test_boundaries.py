@@ -50,19 +50,10 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
-def test_runtime_and_models_never_import_training_packages() -> None:
-    allowed = {
-        "numpy",
-        "PIL",
-        "typer",
-        "rich",
-        "onnxruntime",
-        "pyarrow",
-        "pocketgan",
-        "pocketgan_models",
-    } | sys.stdlib_module_names
-    foreign = {str(path): packages_imported_by(parsed(path)) - allowed for path in (*_RUNTIME_FILES, *_MODEL_FILES)}
-    assert {path: packages for path, packages in foreign.items() if packages} == {}
+def test_runtime_and_models_import_only_what_a_device_has() -> None:
+    allowed = {"numpy", "PIL", "typer", "rich", "onnxruntime", "pocketgan", "pocketgan_models"} | sys.stdlib_module_names
+    foreign = {path: packages_imported_by(parsed(path)) - allowed for path in (*_RUNTIME_FILES, *_MODEL_FILES)}
+    assert {path: packages for path, packages in foreign.items() if packages} == {_RUNTIME / "output" / "parquet.py": {"pyarrow"}}
 
 
 def test_models_import_nothing_of_the_project() -> None:
