@@ -24,7 +24,7 @@ def evaluate(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL|FILES]...",
-            help="Bundled models by name, .onnx files, or digits: NPZ, NPY, IDX or Parquet files, or folders of pictures. Files "
+            help="Bundled models by name, .onnx files, or digits in files or folders, as docs/own-data.md lists them. Files "
             "with classes must hold at least as many of each digit as the test digits: 1,200 are enough, for --told-apart 5,100, "
             "for --cas 6,000.",
             show_default="./model.onnx, else the bundled one",

@@ -142,12 +142,13 @@ def _threads(
 
 def _announce(options: TrainOptions, prepared: PreparedRun, processes: Processes, console: PlainConsole) -> None:
     config, resumed, most_threads = prepared.config, prepared.resumed, _most_threads(options, processes)
+    epochs = "1 epoch" if config.epochs == 1 else f"{config.epochs} epochs"
     console.print(describe(prepared.images))
     for note in prepared.images.notes:
         console.print(f"note: {note}")
     shared = "" if processes.count == 1 else f" in each of {processes.count} processes"
     console.print(
-        f"{config.preset} on {len(prepared.split.training):,} images: {config.epochs} epochs, batch {config.batch_size}, "
+        f"{config.preset} on {len(prepared.split.training):,} images: {epochs}, batch {config.batch_size}, "
         f"learning rate {config.learning_rate:g}, seed {config.seed}, "
         f"{'bfloat16' if config.bfloat16 else 'float32'} on {prepared.device.type}, CPU threads: {prepared.threads}{shared}"
     )
@@ -177,8 +178,7 @@ def _announce_sizes(prepared: PreparedRun, processes: Processes, console: PlainC
     alone = "" if processes.count == 1 else " in one process"
     console.print(f"{expected.images:,} images to be shown, in about {time} at the speed of a few steps just now{alone}")
     judge = "" if prepared.published_judge else "; before the first, a judge of these images is trained"
-    epochs = prepared.config.epochs
-    console.print(f"after each of the {epochs} epochs a look at generated images, which takes some seconds{judge}")
+    console.print(f"after each epoch, generated images are evaluated, which takes some seconds{judge}")
     console.print("dry run: nothing was trained and no run folder made")
 
 

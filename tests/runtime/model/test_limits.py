@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from hostile_files import CONSTANTS, IMAGES, NODES, Z, with_extra
-from onnx_bytes import constant, integers, model, node
+from hostile_files import CONSTANTS, IMAGES, NODES, Z, with_extra, with_inputs
+from onnx_bytes import FLOAT, UINT8, constant, integers, model, node, value
 
 import pocketgan_models
 from pocketgan.errors import ModelError
@@ -61,6 +61,13 @@ def test_an_image_may_take_up_to_the_limit_and_a_larger_file_buys_no_more() -> N
     most = MOST_CALL_BYTES // (16 * 4)
     check_graph(repeated(most - 10))
     assert "bytes for one image, expected at most" in refusal(repeated(most, ballast=2**20))
+
+
+@pytest.mark.parametrize(("shape", "element_type"), [([63], UINT8), ([8, 8], FLOAT)])
+def test_a_declared_output_must_be_the_one_that_is_made(shape: list[int], element_type: int) -> None:
+    found = refusal(with_inputs("{}", [Z], [value("images", ["n", *shape], element_type)]))
+    made = "its output 'images' has the shape [1, 8, 8] and type 2 for 1 images"
+    assert found.startswith(f"{made}, declared are {[1, *shape]} and {element_type}")
 
 
 def test_what_comes_after_a_bottleneck_does_not_add_to_what_was_before_it() -> None:

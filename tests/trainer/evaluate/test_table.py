@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.metadata import version
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from pocketgan import Generator
 from pocketgan_trainer.evaluate.evaluation import Evaluation, SourceScores
-from pocketgan_trainer.evaluate.figures import SetFigures, largest_confusions, number
+from pocketgan_trainer.evaluate.figures import SetFigures, decimals, largest_confusions, number, percent, significant
 from pocketgan_trainer.evaluate.judge import JUDGES
 from pocketgan_trainer.evaluate.table import (
     Cell,
@@ -56,6 +57,16 @@ def test_a_cell_is_mean_deviation_and_ratio_of_the_seeds(evaluation: Evaluation)
     assert cell.deviation == pytest.approx(np.std(of_seeds, ddof=1))
     assert cell.ratio == pytest.approx(np.mean(of_seeds) / real)
     assert cell.text == f"{np.mean(of_seeds):.3g} ± {np.std(of_seeds, ddof=1):.2g} ({np.mean(of_seeds) / real:.2f}x)"
+
+
+@pytest.mark.parametrize(
+    ("write", "alone", "with_deviation"),
+    [(significant, "0.986", "0.986 ± 0.0012"), (percent, "98.62 %", "98.62 ± 0.12 %"), (decimals, "0.986", "0.986 ± 0.001")],
+)
+def test_figures_are_written_with_the_digits_that_mean_something(
+    write: Callable[[float, float | None], str], alone: str, with_deviation: str
+) -> None:
+    assert (write(0.9862, None), write(0.9862, 0.0012)) == (alone, with_deviation)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def reference(preset: str) -> NDArray[np.float64]:
     return levels
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize("preset", ["dcgan", "mlp", "nano", "pocket"])
 def test_torchs_file_has_the_operators_of_the_generator(preset: str) -> None:
     contents = torch_export(generator(preset), PRESETS[preset].latent_size, takes_label=PRESETS[preset].is_conditional)
     operators = {node.op_type for node in onnx.load_from_string(contents).graph.node}
@@ -60,7 +60,7 @@ def test_torchs_file_has_the_operators_of_the_generator(preset: str) -> None:
     assert reference(preset).std() > 40
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize("preset", ["dcgan", "mlp", "nano", "pocket"])
 def test_our_float32_file_draws_torchs_pixels(preset: str) -> None:
     model = float_graph(fold(generator(preset)), PRESETS[preset].latent_size, np.float32)
     difference = np.abs(run(model.SerializeToString(), preset) - reference(preset))

@@ -5,6 +5,7 @@ All is checked before any value is read or any memory taken, so that a small fil
 
 import math
 import os
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,13 @@ def labels_beside(path: Path) -> Path | None:
         if name != path.name and os.path.exists(path.with_name(name)):
             return path.with_name(name)
     return None
+
+
+def unreadable(path: Path, what: str, error: Exception, expected: str) -> DataError:
+    """Return the error for a file that is not `what` its name says, in one line."""
+    system = error.strerror if isinstance(error, OSError) else None
+    reason = textwrap.shorten(f"{system or error or type(error).__name__}", 200, placeholder=" ...")
+    return DataError(f"{path} cannot be read as {what} ({reason}): expected {expected}; save it again")
 
 
 def read_contents(stream: IO[bytes], size: int) -> bytearray:

@@ -2,7 +2,6 @@
 
 import io
 import os
-import textwrap
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.files import open_regular_file
-from pocketgan_trainer.data.array_files import ArrayHeader, check_images, check_labels, labels_beside, read_contents
+from pocketgan_trainer.data.array_files import ArrayHeader, check_images, check_labels, labels_beside, read_contents, unreadable
 from pocketgan_trainer.data.source import ImageSource, NamedClasses, WantedImages, array_source, data_set_name, name_classes
 from pocketgan_trainer.errors import DataError
 
@@ -85,10 +84,3 @@ def array_of(header: ArrayHeader, contents: bytearray) -> NDArray[np.generic]:
     """Return the array of a header and its values, which can be written to."""
     values: NDArray[np.generic] = np.frombuffer(contents, dtype=header.dtype)
     return values.reshape(header.shape, order="F" if header.is_fortran else "C")
-
-
-def unreadable(path: Path, what: str, error: Exception, expected: str) -> DataError:
-    """Return the error for a file that is not `what` its name says, in one line."""
-    system = error.strerror if isinstance(error, OSError) else None
-    reason = textwrap.shorten(f"{system or error or type(error).__name__}", 200, placeholder=" ...")
-    return DataError(f"{path} cannot be read as {what} ({reason}): expected {expected}; save it again")

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.files import open_regular_file
-from pocketgan_trainer.data.array_files import ArrayHeader, check_images, check_labels, labels_beside, read_contents
-from pocketgan_trainer.data.npy import array_of, read_npy_header, unreadable
+from pocketgan_trainer.data.array_files import ArrayHeader, check_images, check_labels, labels_beside, read_contents, unreadable
+from pocketgan_trainer.data.npy import array_of, read_npy_header
 from pocketgan_trainer.data.source import ImageSource, NamedClasses, WantedImages, array_source, data_set_name, name_classes
 from pocketgan_trainer.errors import DataError
 

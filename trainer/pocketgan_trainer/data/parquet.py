@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.files import open_regular_file
-from pocketgan_trainer.data.npy import unreadable
+from pocketgan_trainer.data.array_files import unreadable
 from pocketgan_trainer.data.pictures import EmbeddedPicture, picture_source
 from pocketgan_trainer.data.source import (
     LARGEST_CONTENTS,
