@@ -36,7 +36,7 @@ def test_the_files_that_a_page_names_exist(page: Path) -> None:
 def test_the_names_that_the_recipes_use_exist() -> None:
     text = draw_map.PAGE.read_text(encoding="utf-8").partition("## How to add")[2]
     source = "\n".join(
-        path.read_text(encoding="utf-8") for folder in ("runtime", "trainer") for path in (_ROOT / folder).rglob("*.py")
+        path.read_text(encoding="utf-8") for folder in ("runtime", "trainer", "tests") for path in (_ROOT / folder).rglob("*.py")
     )
     named = {name for name in re.findall(r"`(\w+)[`(]", text) if not re.search("NAME|KIND_|_KIND|RUN", name)}
     assert {name for name in named if not re.search(rf"\b{name}\b", source)} == set()
