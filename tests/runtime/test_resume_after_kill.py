@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,22 +43,28 @@ def test_a_run_killed_at_random_moments_is_completed(tmp_path: Path, models: Pat
         seconds += time.monotonic()
     expected = contents(unbroken)
 
-    moments = random.Random(file_format)
-    kills = 0
-    for _ in range(4):
+    # Short waits, so that several kills fit into one run.
+    moments, longest_wait = random.Random(file_format), seconds / 3
+    kills = attempts = 0
+    while kills < 3:
+        attempts += 1
+        assert attempts <= 20, "too few kills came before the end: draw more images"
         with start(killed, model, file_format, "--resume") as process:
             deadline = time.monotonic() + PATIENCE
             while not (killed / "manifest.json").exists() and process.poll() is None:
                 assert time.monotonic() < deadline
                 time.sleep(0.001)
-            # Short waits, so that several kills fit into one run.
-            time.sleep(moments.uniform(0, seconds / 3))
+            time.sleep(moments.uniform(0, longest_wait))
             process.send_signal(signal.SIGKILL)
-            kills += process.wait(PATIENCE) == -signal.SIGKILL
+            is_killed = process.wait(PATIENCE) == -signal.SIGKILL
         found = contents(killed)
         whole = {name: found[name] for name in found if not os.path.basename(name).startswith(".")}
         assert whole.items() <= expected.items()
-    assert kills >= 2, "too few kills came before the end: draw more images"
+        kills += is_killed
+        if not is_killed:  # the machine is faster than it was: start again, with shorter waits
+            assert whole == expected
+            shutil.rmtree(killed)
+            longest_wait /= 2
 
     with start(killed, model, file_format, "--resume") as process:
         assert process.wait(PATIENCE) == 0
