@@ -74,13 +74,13 @@ def run_and_exit(app: typer.Typer) -> NoReturn:
         if sys.stdout is not None:
             sys.stdout.flush()
     except StandardOutputError as error:  # where typer prints help
-        tell(f"error: cannot write to standard output: {error.strerror}")
+        print_message(f"error: cannot write to standard output: {error.strerror}")
         code = 1
     except OSError as error:  # expected ones are PocketganErrors by now, so this one has only the system's message
-        tell(f"error: {'' if error.filename is None else f'{error.filename}: '}{error.strerror or error}")
+        print_message(f"error: {'' if error.filename is None else f'{error.filename}: '}{error.strerror or error}")
         code = 1
     if isinstance(code, str):
-        tell(code)
+        print_message(code)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             with suppress(OSError):  # nobody can read a message any more
@@ -94,7 +94,7 @@ def cli_errors() -> Iterator[None]:
     try:
         yield
     except PocketganError as error:
-        tell(f"error: {' '.join(str(error).split())}")
+        print_message(f"error: {' '.join(str(error).split())}")
         raise typer.Exit(1) from error
 
 
@@ -107,19 +107,19 @@ def usage_errors(option: str) -> Iterator[None]:
         raise typer.BadParameter(str(error), param_hint=option) from error
 
 
-def put(text: str) -> None:
+def print_output(text: str) -> None:
     """Print to stdout and flush; if that fails, end the command with one line on stderr and exit code 1."""
     if sys.stdout is None:
-        tell("error: cannot write to standard output: it is closed")
+        print_message("error: cannot write to standard output: it is closed")
         raise typer.Exit(1)
     try:
         print(text, flush=True)
     except OSError as error:
-        tell(f"error: cannot write to standard output: {error.strerror}")
+        print_message(f"error: cannot write to standard output: {error.strerror}")
         raise typer.Exit(1) from error
 
 
-def tell(message: str) -> None:
+def print_message(message: str) -> None:
     """Print a line to stderr, unless that is closed.
 
     It may quote a model file, whose escape sequences must not reach the terminal.
@@ -144,5 +144,5 @@ def complete_model(incomplete: str) -> list[str]:
 def show_version(asked: bool) -> None:
     """Print the package's version and end the command if `asked`: the callback of `--version`."""
     if asked:
-        put(VERSION)
+        print_output(VERSION)
         raise typer.Exit

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pocketgan.address import FULL_VARIETY
-from pocketgan.console import put, tell
+from pocketgan.console import print_message, print_output
 from pocketgan.cpus import usable_cpus
 from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError
@@ -69,12 +69,12 @@ def draw(run: DrawingRun) -> None:
     """
     generator = Generator.load(run.model, run.provider)
     if not run.is_quiet:
-        tell(f"model {generator.path} ({generator.reason}): {generator.card.architecture}, {generator.card.precision}")
-        tell(f"provider {generator.provider.value}: {generator.provider_reason}")
+        print_message(f"model {generator.path} ({generator.reason}): {generator.card.architecture}, {generator.card.precision}")
+        print_message(f"provider {generator.provider.value}: {generator.provider_reason}")
     began = time.monotonic()
     drawing = Drawing(generator, run.selection, run.threads or usable_cpus())
     if not run.is_quiet and run.threads is not None and drawing.threads < run.threads:
-        tell(f"using {drawing.threads} threads instead of {run.threads} to limit memory")
+        print_message(f"using {drawing.threads} threads instead of {run.threads} to limit memory")
 
     drawn, where = run.selection.count, "on standard output"
     if run.folder is not None:
@@ -94,9 +94,9 @@ def draw(run: DrawingRun) -> None:
             "drawn": drawn,
             "seconds": round(seconds, 6),
         }
-        put(json.dumps(report, indent=2))
+        print_output(json.dumps(report, indent=2))
     if not run.is_quiet and (run.folder is not None or run.to_stdout):
-        tell(f"{_what_was_drawn(drawing, drawn)} {where} after {seconds:.2f} s")
+        print_message(f"{_what_was_drawn(drawing, drawn)} {where} after {seconds:.2f} s")
 
 
 def _what_was_drawn(drawing: Drawing, drawn: int) -> str:
@@ -231,7 +231,7 @@ def _alone_with(manifest: Path, is_quiet: bool) -> Iterator[None]:
         except OSError as error:
             raise OutputError(f"cannot write into {folder}: {error.strerror}; choose another --out") from error
         if not is_locked and not is_quiet:
-            tell(f"{folder} is on a file system without locks: let no other gan-gen write into it meanwhile")
+            print_message(f"{folder} is on a file system without locks: let no other gan-gen write into it meanwhile")
         yield
 
 
@@ -265,7 +265,7 @@ def _report_a_stop(run: DrawingRun, files: Files, existing: Existing) -> None:
     if existing is not Existing.overwrite:
         with suppress(OutputError):  # the folder was written to just now; if it cannot be read, 0 is the safe answer
             done = count - sum(map(len, files.missing()))
-    tell(f"stopped: {done:,} of {count:,} images are in {run.folder}; {_how_to_go_on(run)}")
+    print_message(f"stopped: {done:,} of {count:,} images are in {run.folder}; {_how_to_go_on(run)}")
 
 
 def _how_to_go_on(run: DrawingRun) -> str:

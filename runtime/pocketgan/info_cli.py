@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, printable, put, run_and_exit, show_version
+from pocketgan.console import cli_errors, command_line, print_output, printable, run_and_exit, show_version
 from pocketgan.errors import PocketganError
 from pocketgan.model.session import Provider
 
@@ -74,7 +74,7 @@ def _print_facts(model: str | None, provider: Provider, as_json: bool) -> list[s
     problems = [problem for problem in possible if problem is not None]
     show([("problem", problem) for problem in problems])
     if as_json:
-        put(_as_json(installation, file, drawing, problems))
+        print_output(_as_json(installation, file, drawing, problems))
     return problems
 
 
@@ -195,7 +195,7 @@ def _print_rows(rows: Rows) -> None:
 def _put_encoded(text: str) -> None:
     """Print to stdout, with question marks for characters that its encoding lacks."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    put(text.encode(encoding, "replace").decode(encoding))
+    print_output(text.encode(encoding, "replace").decode(encoding))
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,13 @@ from torch import Tensor
 from pocketgan_trainer.errors import CheckpointError
 from pocketgan_trainer.training.checkpoint import digest, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.presets import build_gan
+from pocketgan_trainer.training.presets import PRESETS, build_gan
+from pocketgan_trainer.training.progress import Progress
 from pocketgan_trainer.training.steps import Gan
+
+CONFIG = replace(PRESETS["mlp"].config, seed=3)
+PROGRESS = Progress(epoch=2, step=7, images_seen=1234, seconds=5.25, best_score=1.5)
+SUMS = torch.tensor([1.5, 2.5, 3.5, 4.5, 2.0], dtype=torch.float64)
 
 
 def moved_gan(config: TrainingConfig) -> Gan:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, printable, run_and_exit, show_version, tell
+from pocketgan.console import cli_errors, command_line, print_message, printable, run_and_exit, show_version
 
 FEWEST_IMAGES = 1_000
 """The distances need many more images than features, and the regions of C_T 20 images each."""
@@ -113,7 +113,7 @@ def evaluate(
         if threads is None and (told_apart or cas):
             choose_threads(train_one_step, usable_cpus())
         threads = threads or usable_cpus()
-        log = (lambda message: None) if quiet else tell
+        log = (lambda message: None) if quiet else print_message
         opened = [open_source(name, threads) for name in sources or []] or [open_source(None, threads)]
         options = EvaluationOptions(count=count, seeds=seeds, told_apart=told_apart, cas=cas, classifier_seeds=classifier_seeds)
         evaluation = run_evaluation(opened, options, load_mnist(data), load_mnist(data, "test"), log)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, printable, run_and_exit, show_version, tell
+from pocketgan.console import cli_errors, command_line, print_message, printable, run_and_exit, show_version
 
 if TYPE_CHECKING:
     from pocketgan_trainer.export.exporter import ExportReport
@@ -84,7 +84,7 @@ def _export(
     if checkpoint_path is None or os.path.isdir(path):
         run = find_run_folder(path, BEST)
         if newer := newer_runs(path, run):
-            tell(f"note: {_note_on_newer_run(newer[0], run)}")
+            print_message(f"note: {_note_on_newer_run(newer[0], run)}")
         path = run.best
     checkpoint = load_checkpoint(path)
     try:

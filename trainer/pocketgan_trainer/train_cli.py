@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, put, run_and_exit, show_version, usage_errors
+from pocketgan.console import cli_errors, command_line, print_output, run_and_exit, show_version, usage_errors
 
 app = command_line()
 
@@ -95,7 +95,7 @@ def train(
     from pocketgan_trainer.training.presets import PRESETS
 
     if preset == "list":
-        put("\n".join(f"{name:8}{row.description}" for name, row in PRESETS.items()))
+        print_output("\n".join(f"{name:8}{row.description}" for name, row in PRESETS.items()))
         return
     with cli_errors():
         preset_of_file, settings_of_file = (None, {}) if config_file is None else read_settings(config_file)

@@ -5,48 +5,29 @@ import math
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_files import moved_gan, read, refusal, rewrite_json, rewrite_tensors, rewrite_text
+from checkpoint_files import CONFIG, read, refusal, rewrite_json, rewrite_tensors, rewrite_text
 from torch import Tensor
 
-from pocketgan_trainer.training.checkpoint import save_checkpoint
 from pocketgan_trainer.training.presets import PRESETS
-from pocketgan_trainer.training.progress import Progress
-
-CONFIG = replace(PRESETS["mlp"].config, seed=3)
-PROGRESS = Progress(epoch=2, step=7, images_seen=1234, seconds=5.25, best_score=1.5)
-SUMS = torch.tensor([1.5, 2.5, 3.5, 4.5, 2.0], dtype=torch.float64)
 
 
-@pytest.fixture(scope="module")
-def contents(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The bytes of a sound checkpoint."""
-    path = tmp_path_factory.mktemp("sound") / "last.safetensors"
-    save_checkpoint(path, CONFIG, moved_gan(CONFIG), PROGRESS, SUMS)
-    return path.read_bytes()
-
-
-@pytest.fixture
-def path(tmp_path: Path, contents: bytes) -> Path:
-    """A sound checkpoint that may be damaged."""
-    path = tmp_path / "last.safetensors"
-    path.write_bytes(contents)
-    return path
-
-
-def test_an_unknown_preset_is_refused_by_name(path: Path) -> None:
-    rewrite_json(path, "config", {"preset": "biggan"})
-    assert f"is of preset 'biggan', which is not known here: expected one of {', '.join(PRESETS)}" in refusal(path)
+def test_an_unknown_preset_is_refused_by_name(checkpoint_path: Path) -> None:
+    rewrite_json(checkpoint_path, "config", {"preset": "biggan"})
+    assert f"is of preset 'biggan', which is not known here: expected one of {', '.join(PRESETS)}" in refusal(checkpoint_path)
 
 
 @pytest.mark.parametrize("name", ["config", "progress", "sha256"])
-def test_a_text_that_is_missing_is_noticed(path: Path, name: str) -> None:
-    rewrite_text(path, **{name: None})
-    assert "is damaged" in refusal(path) if name == "sha256" else "config or position that cannot be read" in refusal(path)
+def test_a_text_that_is_missing_is_noticed(checkpoint_path: Path, name: str) -> None:
+    rewrite_text(checkpoint_path, **{name: None})
+    assert (
+        "is damaged" in refusal(checkpoint_path)
+        if name == "sha256"
+        else "config or position that cannot be read" in refusal(checkpoint_path)
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,9 +44,9 @@ def test_a_text_that_is_missing_is_noticed(path: Path, name: str) -> None:
         ("progress", '{"seconds": NaN}'),
     ],
 )
-def test_a_broken_config_or_position_is_refused(path: Path, name: str, text: str) -> None:
-    rewrite_text(path, **{name: text})
-    assert "has a config or position that cannot be read" in refusal(path)
+def test_a_broken_config_or_position_is_refused(checkpoint_path: Path, name: str, text: str) -> None:
+    rewrite_text(checkpoint_path, **{name: text})
+    assert "has a config or position that cannot be read" in refusal(checkpoint_path)
 
 
 NOTHING = torch.tensor(math.nan)
@@ -97,10 +78,10 @@ NOTHING = torch.tensor(math.nan)
     ],
 )
 def test_a_tensor_that_no_run_saves_is_refused_though_the_digest_is_right(
-    path: Path, name: str, tensor: Tensor, message: str
+    checkpoint_path: Path, name: str, tensor: Tensor, message: str
 ) -> None:
-    rewrite_tensors(path, {name: tensor})
-    assert re.search(message, refusal(path))
+    rewrite_tensors(checkpoint_path, {name: tensor})
+    assert re.search(message, refusal(checkpoint_path))
 
 
 @pytest.mark.parametrize(
@@ -117,9 +98,11 @@ def test_a_tensor_that_no_run_saves_is_refused_though_the_digest_is_right(
         ("config", {"preset": "x" * 10**5}, "is of preset 'xxx.*, which is not known here"),
     ],
 )
-def test_a_number_that_no_run_has_is_refused(path: Path, name: str, changes: Mapping[str, object], message: str) -> None:
-    rewrite_json(path, name, changes)
-    refused_with = refusal(path)
+def test_a_number_that_no_run_has_is_refused(
+    checkpoint_path: Path, name: str, changes: Mapping[str, object], message: str
+) -> None:
+    rewrite_json(checkpoint_path, name, changes)
+    refused_with = refusal(checkpoint_path)
     assert re.search(message, refused_with)
     assert len(refused_with) < 1000
 
@@ -136,16 +119,16 @@ def test_a_number_that_no_run_has_is_refused(path: Path, name: str, changes: Map
         ({"image_size": 10**6}, "image size 1000000 is out of range"),
     ],
 )
-def test_data_that_no_run_learns_from_is_refused(path: Path, changes: Mapping[str, object], message: str) -> None:
-    text, _ = read(path)
-    rewrite_json(path, "config", {"data": {**json.loads(text["config"])["data"], **changes}})
-    assert re.search(message, refusal(path))
+def test_data_that_no_run_learns_from_is_refused(checkpoint_path: Path, changes: Mapping[str, object], message: str) -> None:
+    text, _ = read(checkpoint_path)
+    rewrite_json(checkpoint_path, "config", {"data": {**json.loads(text["config"])["data"], **changes}})
+    assert re.search(message, refusal(checkpoint_path))
 
 
 @pytest.mark.parametrize("threads", ["0", "1025", "", "many", "9" * 5000])
-def test_threads_that_no_run_has_are_refused(path: Path, threads: str) -> None:
-    rewrite_text(path, threads=threads)
-    assert "has a config or position that cannot be read" in refusal(path)
+def test_threads_that_no_run_has_are_refused(checkpoint_path: Path, threads: str) -> None:
+    rewrite_text(checkpoint_path, threads=threads)
+    assert "has a config or position that cannot be read" in refusal(checkpoint_path)
 
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -156,9 +139,9 @@ DEEP = "[" * 100_000 + "]" * 100_000
     [("config", DEEP), ("config", "9" * 5000), ("progress", '{"epoch": 1, "epoch": 2}'), ("progress", DEEP)],
     ids=["config deep", "config long", "progress twice", "progress deep"],
 )
-def test_json_that_nobody_writes_is_refused(path: Path, name: str, text: str) -> None:
-    rewrite_text(path, **{name: text})
-    assert "has a config or position that cannot be read" in refusal(path)
+def test_json_that_nobody_writes_is_refused(checkpoint_path: Path, name: str, text: str) -> None:
+    rewrite_text(checkpoint_path, **{name: text})
+    assert "has a config or position that cannot be read" in refusal(checkpoint_path)
 
 
 @pytest.mark.parametrize(
@@ -174,12 +157,12 @@ def test_json_that_nobody_writes_is_refused(path: Path, name: str, text: str) ->
         b'{"__metadata__": {}, "__metadata__": {"format": "pocketgan checkpoint 1"}}',
     ],
 )
-def test_a_header_that_safetensors_does_not_write_is_refused(path: Path, header: bytes) -> None:
-    path.write_bytes(struct.pack("<Q", len(header)) + header)
-    refusal(path)
+def test_a_header_that_safetensors_does_not_write_is_refused(checkpoint_path: Path, header: bytes) -> None:
+    checkpoint_path.write_bytes(struct.pack("<Q", len(header)) + header)
+    refusal(checkpoint_path)
 
 
-def test_a_file_with_more_bytes_than_such_a_run_saves_is_refused_unread(path: Path) -> None:
-    with path.open("rb+") as file:
+def test_a_file_with_more_bytes_than_such_a_run_saves_is_refused_unread(checkpoint_path: Path) -> None:
+    with checkpoint_path.open("rb+") as file:
         file.truncate(10 * 2**30)  # most of which the disk does not have
-    assert re.search(r"it has 10,737,418,240 bytes, expected at most \d,\d{3},\d{3};", refusal(path))
+    assert re.search(r"it has 10,737,418,240 bytes, expected at most \d,\d{3},\d{3};", refusal(checkpoint_path))
