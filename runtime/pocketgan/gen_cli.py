@@ -90,9 +90,9 @@ def generate(
     show: Annotated[bool, typer.Option("--show", help="Show the first images here in the terminal.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Complete the run that was stopped in this folder; without one, begin it.")
+        bool, typer.Option("--resume", help="Complete the interrupted run in this folder, or start one if there is none.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
     has_report: Annotated[bool, typer.Option("--json", help="Print what was done as JSON, for programs.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
@@ -117,7 +117,7 @@ def generate(
             f"{count:,} are too many for one call: at most {MOST_IMAGES:,}; use --shard", param_hint="--count"
         )
     if gif and count < 2:
-        raise typer.BadParameter("a walk needs two images to go between: expected a --count of 2 or more", param_hint="--gif")
+        raise typer.BadParameter("a walk needs at least two images: expected a --count of 2 or more", param_hint="--gif")
     if show and has_report:
         raise typer.BadParameter("it cannot be used together with --show: both go to standard output", param_hint="--json")
     if overwrite and resume:

@@ -39,7 +39,7 @@ class Batch:
     start: int
     """Index of the first image or row."""
     images: NDArray[np.uint8]
-    """uint8 [n, H, W], 0 = background; rows of text are as many times wider as they have characters."""
+    """uint8 [n, H, W], 0 = background; a row of text with k characters is k times as wide."""
     labels: NDArray[np.int64] | None
     """The label of each image, int64 [n], or those of each row, int64 [n, characters]; None if the model has no classes."""
 
@@ -48,15 +48,15 @@ class Generator:
     """Draws images with one model; the same `seed`, index, class and truncation give the same image in every call.
 
     Make one with `Generator.load`. Its methods may be called from several threads at once, and in processes that were forked. It
-    can be pickled, by name or path and digest: whoever unpickles it loads the same file.
+    can be pickled, by name or path and digest: unpickling loads the same file.
     """
 
     def __init__(self, model: CheckedModel, provider: Provider) -> None:
-        """Open a model. Raises the errors of `load` but those of a file that cannot be read."""
+        """Open a model. Raises the same errors as `load`, except those for an unreadable file."""
         self.path = model.location.path
         """The model file."""
         self.reason = model.location.reason
-        """Why this file was taken."""
+        """Why this file was chosen."""
         self.sha256 = model.sha256
         """Digest of the model file, in hexadecimal."""
         self.card = model.card
@@ -66,7 +66,7 @@ class Generator:
             opened = open_session(model.contents, self.card.precision, provider)
             _check_tensors(self.card, opened.session)
         self.provider = opened.provider
-        """Where it really runs."""
+        """The provider that is in use."""
         self.provider_reason = opened.reason
         self._session = opened.session
         self._requested_provider = provider
@@ -142,7 +142,7 @@ class Generator:
         images, cycle = image_range(seed, start, count, truncation), self.class_cycle(digits)
         for name, value in (("threads", threads), ("batch_size", batch_size)):
             if not isinstance(value, int | np.integer) or value < 1:
-                raise RequestError(f"{name} {value!r} is out of range: expected a whole number from 1 on")
+                raise RequestError(f"{name} {value!r} is out of range: expected a whole number of at least 1")
         batching = plan_batching(self.cost, int(threads), self._image_bytes)
         return self.batches(images, cycle, batching._replace(batch_size=min(int(batch_size), batching.batch_size)))
 
@@ -179,7 +179,7 @@ class Generator:
         try:
             points = np.asarray(z, np.float32)
         except (ValueError, TypeError) as error:
-            raise RequestError(f"latents that are no array of numbers: {first_line(error)}") from error
+            raise RequestError(f"latents are not an array of numbers: {first_line(error)}") from error
         size, count = self.card.latent_size, len(self.card.classes)
         if points.ndim != 2 or not len(points) or points.shape[1] != size:
             raise RequestError(f"latents of shape {points.shape}: expected (n, {size}) with n from 1 on")

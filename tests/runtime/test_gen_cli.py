@@ -438,7 +438,7 @@ def test_overwrite_replaces_files_that_exist(gan_gen: GanGen, file_format: str) 
         (("--grid", "10"), "--grid: '10' is no grid: expected columns and rows"),
         (("--grid", "0x5"), "--grid: '0x5' is no grid"),
         (("--grid", "10000x1"), "--grid: '10000x1' is no grid"),
-        (("--gif", "--count", "1"), "--gif: a walk needs two images to go between"),
+        (("--gif", "--count", "1"), "--gif: a walk needs at least two images"),
         (("--show", "--json"), "--json: it cannot be used together with --show: both go to standard output"),
         (("--show", "--json", "--out", "digits"), "--json: it cannot be used together with --show"),
         (("--out", ""), "--out: the name is empty: expected a folder, or - for standard output"),

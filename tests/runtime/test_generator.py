@@ -413,8 +413,8 @@ def test_latents_of_an_address_give_the_image_of_that_address(tiny: Generator, c
         (np.zeros(16, np.float32), "latents of shape (16,): expected (n, 16) with n from 1 on"),
         (np.zeros((2, 15), np.float32), "latents of shape (2, 15)"),
         (np.zeros((0, 16), np.float32), "latents of shape (0, 16)"),
-        ([["a"] * 16], "latents that are no array of numbers: could not convert"),
-        ([[0.0] * 16, [0.0]], "latents that are no array of numbers: setting an array element"),
+        ([["a"] * 16], "latents are not an array of numbers: could not convert"),
+        ([[0.0] * 16, [0.0]], "latents are not an array of numbers: setting an array element"),
         (np.full((2, 16), np.nan, np.float32), "latents that are not finite"),
     ],
 )

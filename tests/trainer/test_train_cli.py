@@ -35,8 +35,8 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(
     assert result.stdout == ""
     assert result.stderr.startswith("mnist: 380 images of 28x28 in 10 classes: ")
     assert "\nmlp on 320 images: 7 epochs, batch 32, learning rate 0.002, seed 5, float32 on cpu" in result.stderr
-    assert "60 more images are kept back, to choose the best epoch by" in result.stderr
-    assert re.search(r"generator: [\d,]+ weights.*\n.*\n2,240 images to be shown, in about 0:00:0", result.stderr)
+    assert "60 more images are held out, to choose the best epoch" in result.stderr
+    assert re.search(r"generator: [\d,]+ weights.*\n.*\n2,240 images to train on, in about 0:00:0", result.stderr)
     assert "other than the preset's" not in result.stderr
     assert "dry run: nothing was trained and no run folder made" in result.stderr
     assert list(folder.iterdir()) == []
@@ -47,7 +47,7 @@ def test_settings_that_are_not_the_presets_are_told(gan_train: Command) -> None:
     result = gan_train(
         "--dry-run", "--set", "gradient_penalty=2", "--set", "ema_halflife_images=77", "--set", "shifted_share=0.7"
     )
-    assert "other than the preset's: gradient_penalty=2.0, ema_halflife_images=77\n" in result.stderr
+    assert "changed from the preset: gradient_penalty=2.0, ema_halflife_images=77\n" in result.stderr
 
 
 @pytest.mark.usefixtures("few_digits")
@@ -199,7 +199,7 @@ def test_one_thread_is_taken_where_all_are_hardly_faster(
     monkeypatch.setattr("pocketgan_trainer.train_run.fastest_threads", lambda config, training, most: 1)
     said = gan_train("--dry-run", "--preset", "mlp", *arguments).stderr
     assert f"CPU threads: {threads}\n" in said
-    is_chosen = "note: 4 CPU threads were hardly faster than 1 just now; --threads 4 takes them all the same\n" in said
+    is_chosen = "note: 4 CPU threads were hardly faster than 1 just now; --threads 4 uses them anyway\n" in said
     assert is_chosen is (not arguments)
 
 

@@ -105,7 +105,7 @@ def test_a_run_goes_on_with_as_many_threads_as_it_had(
     went_on = gan_train("--resume", "--epochs", 2, "--dry-run").stderr
     assert "CPU threads: 2" in went_on
     assert "note" not in went_on
-    note = "note: CPU threads were 2 before: the run will end a little different from one never stopped"
+    note = "note: CPU threads were 2 before: the run will differ slightly from an uninterrupted one"
     assert note in gan_train("--resume", "--epochs", 2, "--dry-run", "--threads", 1).stderr
     monkeypatch.setattr(train_run, "usable_cpus", lambda: 1)  # no more than there are
     assert "CPU threads: 1" in gan_train("--resume", "--epochs", 2, "--dry-run").stderr

@@ -74,7 +74,7 @@ def evaluate(
 ) -> None:
     """Score generated digits against real ones: exported models through the runtime, pixel for pixel, or digits in files.
 
-    Every figure is shown beside that of real digits. Classes are asked for in the test digits' proportions.
+    Every figure is shown beside that of real digits. Classes are generated in the proportions of the test digits.
     """
     if json and markdown:
         raise typer.BadParameter("it cannot be used together with --markdown", param_hint="--json")

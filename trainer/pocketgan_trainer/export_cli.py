@@ -46,9 +46,7 @@ def export(
             show_default="depends on preset and precision",
         ),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write the file whatever the checks find, and print what is wrong.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write the file even if checks fail, and print the failures.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was measured as JSON, also for a refused file.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:

@@ -54,10 +54,12 @@ def train(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the numbered run folders; with --resume also one run folder.", show_default="runs"),
+        typer.Option(
+            help="Folder for the numbered run folders; with --resume, a single run folder also works.", show_default="runs"
+        ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the newest run in --out, or with the run that --out is.")
+        bool, typer.Option("--resume", help="Go on with the newest run in --out, or the run folder given by --out.")
     ] = False,
     threads: Annotated[
         int | None,
@@ -66,7 +68,7 @@ def train(
         ),
     ] = None,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write event files for TensorBoard into the run folder, too.")
+        bool, typer.Option("--tensorboard", help="Also write TensorBoard event files to the run folder.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,

@@ -154,29 +154,29 @@ def _announce(options: TrainOptions, prepared: PreparedRun, processes: Processes
     )
     other = [f"{name}={value}" for name, value in changed_settings(config).items() if name != "bfloat16"]  # printed above
     if other:
-        console.print(f"other than the preset's: {', '.join(other)}")
+        console.print(f"changed from the preset: {', '.join(other)}")
     if not options.threads and not resumed and prepared.threads < most_threads:
         faster = f"{most_threads} CPU threads were hardly faster than 1 just now"
-        console.print(f"note: {faster}; --threads {most_threads} takes them all the same")
+        console.print(f"note: {faster}; --threads {most_threads} uses them anyway")
     if resumed:
         for note in resumed.notes:
             console.print(f"note: {note}")
         before = resumed.checkpoint.threads
         if before not in (None, prepared.threads) and processes.count == 1:
-            console.print(f"note: CPU threads were {before} before: the run will end a little different from one never stopped")
+            console.print(f"note: CPU threads were {before} before: the run will differ slightly from an uninterrupted one")
         console.print(f"going on in {resumed.run.path} after {resumed.checkpoint.progress.images_seen:,} images")
 
 
 def _announce_sizes(prepared: PreparedRun, processes: Processes, console: PlainConsole) -> None:
     if not processes.is_first:
         return
-    console.print(f"{len(prepared.split.validation):,} more images are kept back, to choose the best epoch by")
+    console.print(f"{len(prepared.split.validation):,} more images are held out, to choose the best epoch")
     expected = estimate(prepared.config, prepared.split.training, prepared.device)
     for name, size in (("generator", expected.generator), ("discriminator", expected.discriminator)):
         console.print(f"{name}: {size.weights:,} weights, {size.multiply_adds:,} multiply-adds for an image")
     time = clock(round(expected.seconds))
     alone = "" if processes.count == 1 else " in one process"
-    console.print(f"{expected.images:,} images to be shown, in about {time} at the speed of a few steps just now{alone}")
+    console.print(f"{expected.images:,} images to train on, in about {time} at the speed of a few steps just now{alone}")
     judge = "" if prepared.published_judge else "; before the first, a judge of these images is trained"
     console.print(f"after each epoch, generated images are evaluated, which takes some seconds{judge}")
     console.print("dry run: nothing was trained and no run folder made")
