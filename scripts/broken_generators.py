@@ -1,4 +1,4 @@
-"""Tiny generators that break the contract of a pocketgan model, each in one way, for tests/runtime/models."""
+"""Tiny generators for tests/runtime/models that each break the contract of a pocketgan model in one way."""
 
 import numpy as np
 import onnx
@@ -7,7 +7,7 @@ from tiny_generators import SIDE, tiny_graph, with_nodes
 
 
 def fixed_batch_graph() -> onnx.GraphProto:
-    """Return the tiny generator for exactly one image a call."""
+    """Return the tiny generator for exactly one image per call."""
     graph = tiny_graph()
     for tensor in (*graph.input, *graph.output):
         tensor.type.tensor_type.shape.dim[0].dim_value = 1
@@ -15,14 +15,14 @@ def fixed_batch_graph() -> onnx.GraphProto:
 
 
 def float_output_graph() -> onnx.GraphProto:
-    """Return a generator whose images are float."""
+    """Return a generator with float images."""
     graph = with_nodes([helper.make_node("Cast", ["whole"], ["images"], to=onnx.TensorProto.FLOAT)], {}, "whole")
     graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
     return graph
 
 
 def constant_bomb_graph() -> onnx.GraphProto:
-    """Return a generator that adds 512 MB of constant zeros to its pixels, asked for with eight bytes."""
+    """Return a generator that adds 512 MB of constant zeros to its pixels; eight bytes of the file request them."""
     nodes = [
         helper.make_node("ConstantOfShape", ["many"], ["zeros"]),
         helper.make_node("ReduceSum", ["zeros"], ["nothing"], keepdims=0),
@@ -33,7 +33,7 @@ def constant_bomb_graph() -> onnx.GraphProto:
 
 
 def fails_when_drawing_graph() -> onnx.GraphProto:
-    """Return a generator that looks up column 1000 of images of eight columns, which only shows when it runs."""
+    """Return a generator that reads column 1000 of images with eight columns, which fails only when it runs."""
     columns = np.array([*range(SIDE - 1), 1000])
     return with_nodes([helper.make_node("Gather", ["whole", "columns"], ["images"], axis=2)], {"columns": columns}, "whole")
 
@@ -44,7 +44,7 @@ def draws_twice_as_many_graph() -> onnx.GraphProto:
 
 
 def external(tensor: onnx.TensorProto) -> onnx.TensorProto:
-    """Return the tensor with its data kept in the file weights.bin, which there is not."""
+    """Return the tensor with its data in the file weights.bin, which does not exist."""
     moved = onnx.TensorProto()
     moved.CopyFrom(tensor)
     moved.ClearField("raw_data")
@@ -55,7 +55,7 @@ def external(tensor: onnx.TensorProto) -> onnx.TensorProto:
 
 
 def external_initializer_graph() -> onnx.GraphProto:
-    """Return a generator whose weights lie in another file."""
+    """Return a generator whose weights are in another file."""
     graph = tiny_graph()
     graph.initializer[0].CopyFrom(external(graph.initializer[0]))
     return graph
@@ -78,7 +78,7 @@ def external_attribute_graph() -> onnx.GraphProto:
 
 
 def function_with_external_default() -> onnx.FunctionProto:
-    """Return a function with an attribute whose default value lies in another file."""
+    """Return a function with an attribute whose default value is in another file."""
     constant = helper.make_node("Constant", [], ["y"])
     constant.attribute.add(name="value", ref_attr_name="secret", type=onnx.AttributeProto.TENSOR)
     function = helper.make_function("test", "Read", [], ["y"], [constant], [helper.make_opsetid("", 17)])

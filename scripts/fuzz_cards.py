@@ -1,4 +1,4 @@
-"""How scripts/fuzz_models.py damages a model card: its text, its values, its types, its depth."""
+"""Damages model cards for scripts/fuzz_models.py: their text, values, types and nesting."""
 
 import json
 import random
@@ -37,7 +37,7 @@ VALUES: tuple[Callable[[], Json], ...] = (
     lambda: list(range(100_000)),
     lambda: {str(number): number for number in range(10_000)},
 )
-"""Values that a card should not hold, or not there."""
+"""Values that are wrong for most or all fields of a card."""
 
 TEXTS: tuple[Callable[[], str], ...] = (
     lambda: "",
@@ -51,7 +51,7 @@ TEXTS: tuple[Callable[[], str], ...] = (
     lambda: "[" + "0," * 120_000 + "0]",
     lambda: "\x00",
 )
-"""Texts that are no card."""
+"""Texts that are not a card."""
 
 
 def damaged_card(chance: random.Random, card: bytes) -> bytes:
@@ -74,7 +74,7 @@ def damaged_card(chance: random.Random, card: bytes) -> bytes:
 
 
 def _damage(chance: random.Random, values: Json) -> None:
-    """Change, leave out or add one entry of an object, at any depth."""
+    """Change, delete or add one entry of an object, at any depth."""
     if not isinstance(values, dict) or not values:
         return
     key = chance.choice(list(values))

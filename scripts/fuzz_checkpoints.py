@@ -1,10 +1,10 @@
-"""Tries crafted checkpoints as gan-export and gan-train --resume load them. Linux only; needs the extra [train].
+"""Loads crafted checkpoints as gan-export and gan-train --resume do: each must load or be refused with a one-line error.
 
     python scripts/fuzz_checkpoints.py [--count 1000] [--seed 0]
 
-Each is a sound checkpoint with some of its config, position, threads, tensors or header changed, and the right digest over what
-it holds then. It must load, or be refused by one of our own errors, in a line, within 30 seconds and without the process growing
-by more than 256 MB. Exit code 1 if any did not.
+Linux only; needs the extra [train]. Each file is a valid checkpoint with changes to its config, position, threads, tensors or
+header, and a digest that matches them. A file that takes more than 30 seconds, adds more than 256 MB to the process or raises any
+other error is a failure. The exit code is 1 if anything failed.
 """
 
 import argparse
@@ -57,7 +57,7 @@ Contents = tuple[dict[str, str], dict[str, Tensor]]
 
 
 def sound(path: Path, preset: str) -> Contents:
-    """Return the texts and tensors of a checkpoint of a run that has taken a step."""
+    """Return the texts and tensors of a valid checkpoint after one training step."""
     config = PRESETS[preset].config
     gan, labels = build_gan(config, CPU), (torch.arange(8),) if PRESETS[preset].is_conditional else ()
     latents = torch.randn(8, PRESETS[preset].latent_size)
@@ -68,7 +68,7 @@ def sound(path: Path, preset: str) -> Contents:
 
 
 def change(rng: random.Random, text: dict[str, str], tensors: dict[str, Tensor]) -> None:
-    """Change a text, a field of a text, or the values, type, shape, name or existence of a tensor."""
+    """Change a text or one of its fields; change the values, type, shape or name of a tensor, or delete tensors."""
     name = rng.choice(list(tensors))
     tensor = tensors[name]
     match rng.randrange(9):
@@ -76,7 +76,7 @@ def change(rng: random.Random, text: dict[str, str], tensors: dict[str, Tensor])
             text[rng.choice([*text, "extra"])] = rng.choice(TEXTS)
         case 1 | 2 | 3:
             of = rng.choice(["config", "progress"])
-            with suppress(ValueError, TypeError, KeyError, RecursionError):  # another change took the fields away
+            with suppress(ValueError, TypeError, KeyError, RecursionError):  # an earlier change removed the fields
                 whole = json.loads(text[of])
                 fields = whole["data"] if of == "config" and rng.random() < 0.4 else whole
                 field = rng.choice([*fields, "extra"])
@@ -102,7 +102,7 @@ def change(rng: random.Random, text: dict[str, str], tensors: dict[str, Tensor])
 
 
 def crafted(rng: random.Random, originals: list[Contents]) -> bytes:
-    """Return the bytes of a crafted checkpoint; in a tenth of them the header is one that safetensors does not write."""
+    """Return the bytes of a crafted checkpoint; one in ten has a header that safetensors would not write."""
     original = rng.choice(originals)
     text, tensors = dict(original[0]), dict(original[1])
     for _ in range(rng.choice([1, 1, 1, 2, 4])):
@@ -117,7 +117,7 @@ def crafted(rng: random.Random, originals: list[Contents]) -> bytes:
 
 
 def attempt(path: Path) -> str:
-    """Return `loads`, or what a checkpoint is refused for; raise whatever else it comes to."""
+    """Return `loads`, or why a checkpoint is refused. Any other error is raised."""
     try:
         checkpoint = load_checkpoint(path)
         restore_generator(checkpoint)
@@ -130,7 +130,7 @@ def attempt(path: Path) -> str:
 
 
 def main() -> None:
-    """Try the checkpoints, print what became of them."""
+    """Try the checkpoints and print a summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
@@ -144,7 +144,7 @@ def main() -> None:
             before, began = getrusage(RUSAGE_SELF).ru_maxrss, time.monotonic()
             try:
                 outcomes[attempt(path)] += 1
-            except Exception as error:  # what must not be
+            except Exception as error:  # anything but our own errors is a failure
                 failures.append(f"checkpoint {index}: {type(error).__name__}: {str(error)[:200]!a}")
             seconds, megabytes = time.monotonic() - began, (getrusage(RUSAGE_SELF).ru_maxrss - before) // 1024
             slowest, most = max(slowest, seconds), max(most, megabytes)

@@ -1,4 +1,4 @@
-"""How scripts/fuzz_models.py damages the constants of a graph: their entries, shapes, types, names, and where their data is."""
+"""Damages the constants of a graph for scripts/fuzz_models.py: their values, shapes, types, names and data location."""
 
 import random
 import struct
@@ -9,7 +9,7 @@ from fuzz_tree import Field, Tree, serialize
 from pocketgan.model.protobuf import BYTES, VARINT
 
 INTEGERS = (0, 1, 2, 3, 7, 64, 255, 1000, 2**16, 2**20, 2**27, 2**31 - 1, 2**31, 2**32, 2**32 + 1, 2**40, 2**62, 2**63 - 1, 2**63)
-"""Numbers at which readers go wrong; those near to the old value are tried too."""
+"""Numbers that readers often get wrong; numbers near the old value are tried too."""
 
 FLOATS = (0.0, -1.0, 1e-45, 1e-30, 1e30, 3.4e38, float("inf"), float("-inf"), float("nan"))
 
@@ -35,7 +35,7 @@ _WIDTHS = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 10: 2}
 
 
 def change_constant(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
-    """Change entries of a constant: one of few, for these are shapes, repeats, orders and scales."""
+    """Change values of a constant, mostly a small one, because small ones are shapes, repeats, orders and scales."""
     tensors = [tensor for tensor in tree.all("tensor") if 0 < len(_data(tensor)) <= (4096 if chance.random() < 0.9 else 2**31)]
     tensor = chance.choice(tensors)
     data, element = bytearray(_data(tensor)), _element_type(tensor)
@@ -53,7 +53,7 @@ def change_constant(chance: random.Random, tree: Tree, others: Sequence[Tree]) -
 
 
 def resize_constant(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
-    """Give a constant another shape or type, with as much data as that needs."""
+    """Change the shape or type of a constant, and the amount of data to match."""
     tensor = chance.choice(tree.all("tensor"))
     dims = [field for field in tensor.fields if field.number == 1]
     if dims and chance.random() < 0.6:
@@ -68,21 +68,21 @@ def resize_constant(chance: random.Random, tree: Tree, others: Sequence[Tree]) -
 
 
 def swap_constants(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
-    """Exchange one thing between two constants."""
+    """Swap one field of two constants."""
     number = chance.choice((1, _DATA_TYPE, _TENSOR_NAME, RAW_DATA))
     first, second = (chance.choice(tree.all("tensor")).field(number) for _ in range(2))
     if first is not None and second is not None:
         first.value, second.value = second.value, first.value
 
 
-def keep_elsewhere(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
-    """Say that the data of a constant is in another file."""
+def move_to_other_file(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
+    """Declare that the data of a constant is in another file."""
     place = serialize(Tree("", [Field(1, BYTES, b"location"), Field(2, BYTES, chance.choice(TEXTS))]))
     chance.choice(tree.all("tensor")).fields += [Field(13, BYTES, place), Field(14, VARINT, chance.choice((0, 1, 2**32)))]
 
 
 def other_integer(chance: random.Random, old: int) -> int:
-    """Return another integer than was there."""
+    """Return an integer to put in place of `old`."""
     return chance.choice(
         (*INTEGERS, old + 1, old - 1, old * 2, -old, old ^ 1 << chance.randrange(64), chance.randrange(2**64), -1)
     )

@@ -1,4 +1,4 @@
-"""How scripts/fuzz_models.py makes models of one convolution with attributes that no network has: pads, strides, sizes."""
+"""Makes models of one convolution for scripts/fuzz_models.py, with pads, strides and sizes that no real network has."""
 
 import random
 import struct
@@ -13,9 +13,9 @@ _FAR = (64, 65, 127, 255, 2**15, 2**31 - 1, 2**31, 2**60, 2**61, 2**62, 2**63 - 
 
 
 def wild_convolution(chance: random.Random, tree: Tree) -> None:
-    """Put a graph of one convolution, plain or transposed, in place of that of the model `mlp`: its latents become an image.
+    """Replace the graph of the model `mlp` by one with a single convolution, plain or transposed, whose input are the latents.
 
-    What comes out is cut and repeated to the pixels of an image, whatever its size is.
+    The output is cut and repeated to the size of an image, whatever its size is.
     """
     latents, side = 100, 28
     channels, height, width = (chance.randint(1, largest) for largest in (20, 12, 12))

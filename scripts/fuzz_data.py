@@ -1,10 +1,10 @@
-"""Tries damaged and odd NPZ, NPY and Parquet files as gan-train and gan-eval would: each must be read, or refused in one line.
+"""Reads damaged and odd NPZ, NPY and Parquet files as gan-train and gan-eval do: each must be read, or refused in one line.
 
     python scripts/fuzz_data.py [--count 2000] [--seed 0] [--first 0] [--keep FOLDER]
 
-Linux only; needs the extras [cpu,train,parquet]. A process that is watched reads them: a crash, another error than ours, more
-than a line, more than 512 MB of memory above what it had, or half a minute without an end are failures. Their files are kept as
-SEED-INDEX with their suffix. File INDEX of a seed is always the same. Exit code 1 if anything failed.
+Linux only; needs the extras [cpu,train,parquet]. A separate process reads the files. Failures are: a crash, an error that is not
+our own or has more than one line, more than 512 MB of additional memory, and more than half a minute. Files that failed are saved
+as SEED-INDEX with their suffix. A seed and an index always give the same file. The exit code is 1 if anything failed.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def odd_file(seed: int, index: int) -> tuple[str, bytes]:
     place = chance.randrange(2)
     name, header, values = members[place]
     if is_bomb := chance.random() < 0.05:
-        # Of zeros, which hold nothing, or alike enough to be packed to a hundredth.
+        # Zeros, or a repeated image: both compress to a hundredth or less.
         values = chance.choice((bytes(784), chance.randbytes(784))) * int(2 ** chance.uniform(8, 18))
         members, place = members[: chance.choice((1, 1, 2))], 0
         shapes = ((len(values),), (len(values), 1, 1), (len(values) // 784, 28, 28), (len(values) // 784 + 1, 28, 28))
@@ -92,7 +92,7 @@ def odd_file(seed: int, index: int) -> tuple[str, bytes]:
     file_in_memory = io.BytesIO()
     method = zipfile.ZIP_DEFLATED if is_bomb else chance.choice(_METHODS)
     with zipfile.ZipFile(file_in_memory, "w", method) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of names that are there twice
+        warnings.simplefilter("ignore")  # about duplicate names
         for name, header, values in members:
             archive.writestr(f"{name}.npy", header + values)
     file = bytearray(file_in_memory.getvalue())
@@ -104,7 +104,7 @@ def odd_file(seed: int, index: int) -> tuple[str, bytes]:
 
 
 def _odd_parquet(chance: random.Random) -> bytes:
-    """Return a table of a few hundred pictures that is odd or damaged in its columns, its pages or its footer."""
+    """Return a table of a few hundred images with odd or damaged columns, pages or footer."""
     count, labels = chance.choice((220, 500)), chance.choice((10, 300))
     pictures: list[bytes | None] = [chance.choice(_PICTURES) for _ in range(count)]
     if chance.random() < 0.1:
@@ -163,27 +163,27 @@ def _header_of(descr: str, is_fortran: bool, shape: str) -> bytes:
 
 
 def read_files(pipe: Connection) -> None:
-    """Read the files whose paths come out of the pipe, both ways; answer each with its outcome, the message, and the memory."""
-    with suppress(EOFError):  # there are no more
+    """Read each file whose path comes from the pipe as both commands do; answer with outcome, message and additional memory."""
+    with suppress(EOFError):  # no more files
         while True:
             path, outcome, message = pipe.recv(), "read", ""
-            Path("/proc/self/clear_refs").write_text("5")  # from here on, the peak is this file's
+            Path("/proc/self/clear_refs").write_text("5")  # resets the memory peak
             before = peak_megabytes()
             for read in (load_training_images, lambda named: open_source(named, 1)):
                 try:
                     read(path)
-                except PocketganError as error:  # what could command a terminal is left to the commands
+                except PocketganError as error:  # unprintable characters are escaped by the commands
                     outcome, message = (REFUSED if outcome != FAILED else FAILED), message or str(error)
                     if "\n" in str(error) or len(str(error)) > LONGEST_LINE or re.search("MemoryError|alloc", str(error)):
                         outcome, message = FAILED, str(error)
-                except BaseException as error:  # what a command would show as a traceback
+                except BaseException as error:  # a command would show a traceback
                     outcome, message = FAILED, f"{type(error).__name__}: {error}"
             grown = peak_megabytes() - before
             pipe.send((FAILED if grown > MOST_MEGABYTES else outcome, message, grown))
 
 
 def main() -> None:
-    """Try the files, print what became of them."""
+    """Try the files and print a summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option, default in (("--count", 2_000), ("--seed", 0), ("--first", 0)):
         parser.add_argument(option, type=int, default=default)

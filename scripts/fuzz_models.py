@@ -1,11 +1,12 @@
-"""Tries damaged model files as gan-gen would: each must draw, or end in one line and exit 1. Linux only; needs the extra [cpu].
+"""Runs gan-gen on damaged model files: each must draw, or end with a one-line error and exit code 1.
 
     python scripts/fuzz_models.py [--count 20000] [--seed 0] [--first 0] [--jobs 1] [--keep FOLDER] [MODEL ...]
 
-Damages the bundled models, and others that are named, in ways of scripts/fuzz_mutations.py, and tries each in a process that is
-watched: a crash, more than 512 MB of memory, half a minute without an end, a traceback, more than a line, anything written after
-an error or images other than the card promises are failures. Their files are kept as SEED-INDEX.onnx. File INDEX of a seed is
-always the same: --first INDEX goes on where a run was stopped. Exit code 1 if anything failed.
+Linux only; needs the extra [cpu]. Damages the bundled models and any MODEL as scripts/fuzz_mutations.py does, and tries each file
+in a separate process. Failures are: a crash, more than 512 MB of memory, more than half a minute, a traceback, an error of more
+than one line, files written despite an error, and images that do not match the card. Files that failed are saved as
+SEED-INDEX.onnx. A seed and an index always give the same file, so --first INDEX continues a run that was stopped. The exit code
+is 1 if anything failed.
 """
 
 import argparse
@@ -30,7 +31,7 @@ import pocketgan_models
 
 SECONDS_FOR_A_FILE = 30
 FILES_FOR_A_WORKER = 1000
-"""Then a new process goes on, so that what one file leaves behind is not laid at the door of many others."""
+"""Then a new process takes over, so that leftovers of one file affect few others."""
 
 _WORKER = Path(__file__).with_name("fuzz_worker.py")
 _KINDS_SHOWN = 40
@@ -38,7 +39,7 @@ _KINDS_SHOWN = 40
 
 @dataclass
 class Tally:
-    """How the files ended so far."""
+    """The outcomes so far."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
@@ -46,7 +47,7 @@ class Tally:
     failures: dict[int, str] = field(default_factory=dict)
     """By index of the file."""
     megabytes: int = 0
-    """The largest peak of memory."""
+    """The highest memory peak."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -60,12 +61,12 @@ class Worker:
         self.tried = 0
 
     def attempt(self, index: int) -> dict[str, object]:
-        """Return what became of a file. If the process does not live on, the outcome is FAILED."""
+        """Return the outcome of a file: FAILED if the process dies or hangs."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
         self.tried += 1
-        with suppress(BrokenPipeError):  # then there will be no answer
+        with suppress(BrokenPipeError):  # if the process has died, there is no answer below
             print(index, file=stdin, flush=True)
         is_ready, _, _ = select.select([stdout], [], [], SECONDS_FOR_A_FILE)
         line = stdout.readline() if is_ready else ""
@@ -76,19 +77,19 @@ class Worker:
             self._process.kill()
         code = self._process.wait()
         stderr = self.folder / "stderr"
-        said = stderr.read_text(errors="replace") if stderr.exists() else ""
-        what = f"crashed with {code}" if is_ready else f"took more than {SECONDS_FOR_A_FILE} seconds"
+        output = stderr.read_text(errors="replace") if stderr.exists() else ""
+        problem = f"crashed with {code}" if is_ready else f"took more than {SECONDS_FOR_A_FILE} seconds"
         self.tried = FILES_FOR_A_WORKER
-        return {"outcome": FAILED, "said": f"{what}: {said}", "megabytes": 0}
+        return {"outcome": FAILED, "message": f"{problem}: {output}", "megabytes": 0}
 
     def end(self) -> None:
-        """End the process, if it lives, and close what led to it."""
+        """Close the pipes and wait for the process to exit."""
         with self._process:
             pass
 
 
 def main() -> None:
-    """Try the files, print what became of them."""
+    """Try the files and print a summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", type=Path, metavar="MODEL", help="further models to damage")
     parser.add_argument("--count", type=int, default=20_000)
@@ -113,7 +114,7 @@ def main() -> None:
 
 
 def _work(seed: int, models: Sequence[Path], indices: Iterator[int], tally: Tally, keep: Path) -> None:
-    """Try files until there are no more."""
+    """Try files until none are left."""
     with tempfile.TemporaryDirectory() as name:
         worker = Worker(seed, models, Path(name))
         while True:
@@ -126,29 +127,29 @@ def _work(seed: int, models: Sequence[Path], indices: Iterator[int], tally: Tall
                 worker = Worker(seed, models, Path(name))
             answer = worker.attempt(index)
             with tally.lock:
-                _count(tally, index, str(answer["outcome"]), str(answer["said"]), int(str(answer["megabytes"])))
+                _count(tally, index, str(answer["outcome"]), str(answer["message"]), int(str(answer["megabytes"])))
             if answer["outcome"] == FAILED:
                 keep.mkdir(parents=True, exist_ok=True)
-                with suppress(FileNotFoundError):  # it did not get as far as to make the file
+                with suppress(FileNotFoundError):  # the worker died before it wrote the file
                     shutil.copy(worker.folder / TRIED, keep / f"{seed}-{index}.onnx")
-                print(f"seed {seed}, file {index}: {answer['said']}", file=sys.stderr, flush=True)
+                print(f"seed {seed}, file {index}: {answer['message']}", file=sys.stderr, flush=True)
         worker.end()
 
 
-def _count(tally: Tally, index: int, outcome: str, said: str, megabytes: int) -> None:
+def _count(tally: Tally, index: int, outcome: str, message: str, megabytes: int) -> None:
     tally.outcomes[outcome] += 1
     tally.megabytes = max(tally.megabytes, megabytes)
     if outcome == REFUSED:
-        tally.refusals[_kind(said)] += 1
+        tally.refusals[_kind(message)] += 1
     elif outcome == FAILED:
-        tally.failures[index] = said
+        tally.failures[index] = message
     if tally.outcomes.total() % 1000 == 0:
         print(f"{tally.outcomes.total():,} files: {dict(tally.outcomes)}", file=sys.stderr, flush=True)
 
 
-def _kind(said: str) -> str:
-    """Return what an error says, without what it says of one file only."""
-    return re.sub(r"-?\d[\d,.e+-]*", "1", re.sub(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}", "…", said))[:110]
+def _kind(message: str) -> str:
+    """Return an error message without its numbers, names and lists, which differ from file to file."""
+    return re.sub(r"-?\d[\d,.e+-]*", "1", re.sub(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}", "…", message))[:110]
 
 
 def _report(tally: Tally, seed: int, seconds: float) -> None:
@@ -158,8 +159,8 @@ def _report(tally: Tally, seed: int, seconds: float) -> None:
     print(f"\n{len(tally.refusals)} kinds of refusals, the most frequent ones:")
     for kind, count in tally.refusals.most_common(_KINDS_SHOWN):
         print(f"{count:7,}  {kind}")
-    for index, said in sorted(tally.failures.items()):
-        print(f"failed: seed {seed}, file {index}: {said}")
+    for index, message in sorted(tally.failures.items()):
+        print(f"failed: seed {seed}, file {index}: {message}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How scripts/fuzz_models.py damages a model file: bytes, fields of protocol buffers at any depth, numbers, names, and the card.
+"""Damages model files for scripts/fuzz_models.py: bytes, protobuf fields at any depth, numbers, names, and the card.
 
-A file follows from its seed and index alone. An ONNX file is taken apart into a tree of fields, damaged there and put together
-again, so that most of what comes out is still a message that a reader follows far.
+A file depends only on its seed and index. An ONNX file is parsed into a tree of fields, damaged and serialized again, so most
+results are still valid messages that a reader does not refuse at once.
 """
 
 import random
@@ -16,13 +16,13 @@ from fuzz_constants import (
     RAW_DATA,
     TEXTS,
     change_constant,
-    keep_elsewhere,
+    move_to_other_file,
     other_integer,
     resize_constant,
     swap_constants,
 )
 from fuzz_convolutions import wild_convolution
-from fuzz_nodes import change_operator, connect_otherwise, put_in_node, take_out_node
+from fuzz_nodes import change_operator, insert_node, remove_node, rewire_input
 from fuzz_tree import Field, Tree, parse, serialize
 
 import pocketgan_models
@@ -30,13 +30,13 @@ from pocketgan.model.card import CARD_KEY
 from pocketgan.model.protobuf import BYTES, FIXED32, VARINT
 
 CONVOLUTIONS = 0.1
-"""Share of the files that are no damaged model, but one convolution with wild attributes."""
+"""The share of files that are a single convolution with wild attributes instead of a damaged model."""
 
 Damage: TypeAlias = Callable[[random.Random, Tree, Sequence[Tree]], None]
 
 
 def damaged_file(seed: int, index: int, sources: Sequence[bytes]) -> bytes:
-    """Return the damaged file of a seed and an index, made of one of the sources: smaller ones come more often."""
+    """Return the damaged file of a seed and an index, made from one of the sources; smaller sources are used more often."""
     chance = random.Random(f"{seed}/{index}")
     if chance.random() < CONVOLUTIONS:
         tree = parse(pocketgan_models.path("mlp").read_bytes())
@@ -48,19 +48,19 @@ def damaged_file(seed: int, index: int, sources: Sequence[bytes]) -> bytes:
     tree, others = parse(source), [parse(other)]
     for _ in range(chance.choice((1, 1, 1, 2, 3, 8))):
         damage = chance.choices(list(DAMAGES), weights=list(DAMAGES.values()))[0]
-        with suppress(IndexError, ValueError, AssertionError):  # where nothing of the kind is left
+        with suppress(IndexError, ValueError, AssertionError):  # if there is nothing left to damage in this way
             damage(chance, tree, others)
     contents = serialize(tree)
     return damaged_bytes(chance, contents, other) if chance.random() < 0.03 else contents
 
 
 def damaged_bytes(chance: random.Random, contents: bytes, other: bytes) -> bytes:
-    """Flip bits, cut off, cut out, repeat, or put in a part of another file."""
+    """Return the bytes with bits flipped, the end cut off, or a part cut out, repeated or taken from another file."""
     damaged = bytearray(contents)
     start, length = chance.randrange(len(contents)), int(2 ** chance.uniform(0, 16))
     way = chance.randrange(6)
     if way <= 1:
-        # Near the ends, where the structure is: the middle is mostly weights.
+        # Mostly near the ends, where the structure is: the middle consists of weights.
         within = len(contents) if chance.random() < 0.3 else min(len(contents), 8000)
         for _ in range(chance.choice((1, 1, 2, 5, 30))):
             place = chance.randrange(within)
@@ -105,7 +105,7 @@ def _change_integer(chance: random.Random, tree: Tree, others: Sequence[Tree]) -
 
 
 def _add_other_member(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
-    """Have a size be both a name and a number, which are members of a oneof."""
+    """Give a size both a name and a number, which belong to a oneof."""
     dimension = chance.choice(tree.all("dimension"))
     more = chance.choice((Field(1, VARINT, chance.choice((1, 64, 2**20, 2**31, 2**62))), Field(2, BYTES, b"N")))
     dimension.fields.insert(chance.randrange(len(dimension.fields) + 1), more)
@@ -153,14 +153,14 @@ DAMAGES: Mapping[Damage, int] = {
     _change_number_of_field: 1,
     _change_text: 2,
     change_operator: 2,
-    put_in_node: 4,
-    take_out_node: 2,
-    connect_otherwise: 2,
+    insert_node: 4,
+    remove_node: 2,
+    rewire_input: 2,
     change_constant: 8,
     resize_constant: 2,
     swap_constants: 1,
-    keep_elsewhere: 1,
+    move_to_other_file: 1,
     _change_float: 1,
     _change_card: 3,
 }
-"""Each way to damage a file's tree, and how often it is taken beside the others."""
+"""Each way to damage a file's tree, and its weight in the random choice."""

@@ -1,6 +1,6 @@
-"""How scripts/fuzz_models.py damages the nodes of a graph: other operators, more of them, fewer, and connected otherwise.
+"""Damages the nodes of a graph for scripts/fuzz_models.py: changes operators, adds and removes nodes, rewires inputs.
 
-Much of that is still a graph that gan-export might have written, so that onnxruntime gets to optimize and to run it.
+Many results are still graphs that gan-export could have written, so onnxruntime optimizes and runs them.
 """
 
 import random
@@ -23,7 +23,7 @@ _NODE, _ATTRIBUTE_INTEGERS, _ATTRIBUTE_FLOAT = 1, 7, 1
 
 
 def change_operator(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
-    """Make a node another operator, or one of other people."""
+    """Change the operator of a node, or its domain to that of another vendor."""
     node = chance.choice(tree.all("node"))
     if chance.random() < 0.2:
         node.fields.append(Field(_DOMAIN, BYTES, chance.choice(DOMAINS)))
@@ -31,8 +31,8 @@ def change_operator(chance: random.Random, tree: Tree, others: Sequence[Tree]) -
         operator.value = chance.choice(OPERATORS.split()).encode()
 
 
-def put_in_node(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
-    """Put a node that keeps shapes, mostly, before an input of another one."""
+def insert_node(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
+    """Insert a node, usually one that preserves shapes, before an input of another node."""
     graph = tree.all("graph")[0]
     places = [place for place, field in enumerate(graph.fields) if isinstance(field.value, Tree) and field.value.kind == "node"]
     place = chance.choice(places)
@@ -70,8 +70,8 @@ def put_in_node(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> No
     used.value = name
 
 
-def take_out_node(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
-    """Take a node out, and have those after it use its first input in place of its output."""
+def remove_node(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
+    """Remove a node; later nodes use its first input in place of its output."""
     graph = tree.all("graph")[0]
     field = chance.choice([field for field in graph.fields if isinstance(field.value, Tree) and field.value.kind == "node"])
     assert isinstance(field.value, Tree)
@@ -82,8 +82,8 @@ def take_out_node(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> 
             used.value = before if used.value == after else used.value
 
 
-def connect_otherwise(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
-    """Have a node use another tensor, mostly one that came before it."""
+def rewire_input(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
+    """Let a node use another tensor, usually one computed before it."""
     nodes = tree.all("node")
     place = chance.randrange(len(nodes))
     sources = nodes[:place] if chance.random() < 0.9 else nodes

@@ -1,11 +1,11 @@
-"""A model file taken apart into a tree of fields, and put together again: so that its parts can be damaged one by one."""
+"""Parses a model file into a tree of protobuf fields, to change them one by one, and serializes the tree again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pocketgan.model.protobuf import BYTES, WireReader
 
-# Which fields hold messages, by the kind of message that they are in.
+# The fields that contain messages, for each kind of message.
 _CHILDREN: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 8: "operator set", 14: "entry"},
     "graph": {1: "node", 5: "tensor", 11: "value", 12: "value"},
@@ -19,7 +19,7 @@ _CHILDREN: Mapping[str, Mapping[int, str]] = {
 
 @dataclass
 class Field:
-    """One field, to be changed in place."""
+    """A field that can be changed in place."""
 
     number: int
     wire_type: int
@@ -28,7 +28,7 @@ class Field:
 
 @dataclass
 class Tree:
-    """A message taken apart."""
+    """A parsed message."""
 
     kind: str
     fields: list[Field]
@@ -48,7 +48,7 @@ class Tree:
 
 
 def parse(contents: bytes, kind: str = "model") -> Tree:
-    """Take a message apart. Raises ModelError if the bytes are not one."""
+    """Parse a message. Raises ModelError if the bytes are not one."""
     children = _CHILDREN.get(kind, {})
     fields = []
     for number, wire_type, value in WireReader().fields(memoryview(contents)):
@@ -61,7 +61,7 @@ def parse(contents: bytes, kind: str = "model") -> Tree:
 
 
 def serialize(tree: Tree) -> bytes:
-    """Put a message together again."""
+    """Return the bytes of a message."""
     written = bytearray()
     for field in tree.fields:
         written += _number(field.number << 3 | field.wire_type)

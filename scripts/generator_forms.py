@@ -1,4 +1,4 @@
-"""The forms of one generator that are timed side by side: torch, onnxruntime in float and in integers, OpenVINO."""
+"""Different ways to run a generator, to compare their speed: torch, onnxruntime in float and in integers, OpenVINO."""
 
 import os
 import shutil
@@ -31,24 +31,24 @@ Inputs = Mapping[str, NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class Form:
-    """One way to draw with a generator."""
+    """A way to draw with a generator."""
 
     name: str
     draw: Callable[[Inputs], object]
     size_bytes: int | None
-    """Of the file; None without one."""
+    """The size of the file; None if there is no file."""
     remark: str
 
 
 def own_file(preset_name: str) -> str:
-    """Return the name of the form that is the bundled file."""
+    """Return the name of the form that runs the bundled file."""
     return f"**{preset_name}.onnx**"
 
 
 def forms(preset_name: str, threads: int) -> Iterator[Form]:
-    """Yield the forms of one preset's generator, each with this number of threads, BASELINE among them.
+    """Yield the forms of a preset's generator, including BASELINE, each with this number of threads.
 
-    All but the bundled file have fresh weights: the speed does not depend on them.
+    All except the bundled file have random weights: the speed does not depend on them.
     """
     preset = PRESETS[preset_name]
     torch.set_num_threads(threads)
@@ -56,10 +56,10 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
     yield Form("torch eager, float32", _in_torch(generator), None, "")
     if _has_compiler():
         torch.compiler.reset()
-        # Compiled for each batch size separately, rather than once for any size.
+        # Compiled for each batch size separately, not once for all sizes.
         yield Form("torch.compile, float32", _in_torch(torch.compile(generator, dynamic=False)), None, "")
     else:
-        print("torch.compile is left out: there is no C++ compiler", file=sys.stderr)
+        print("torch.compile is skipped: no C++ compiler was found", file=sys.stderr)
     classes = len(generator_classes(preset.config))
     yield _onnxruntime_form("torch.onnx.export, float32", torch_export(generator, preset.latent_size, classes > 0), threads)
     yield float_form(preset_name, threads)

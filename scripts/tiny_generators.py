@@ -1,6 +1,6 @@
-"""Tiny generators that obey the contract of a pocketgan model, of a few kilobytes each: the base of tests/runtime/models.
+"""Tiny generators of a few kilobytes that follow the contract of a pocketgan model: the basis of tests/runtime/models.
 
-Their weights come from a formula. The tests hold digests of the pixels: whoever changes a generator here must change them there.
+Their weights come from a formula. The tests contain digests of their pixels, which must change with the generators.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ IMAGES = helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["N", S
 
 
 def seven_bit_weights(rows: int, columns: int, largest: int = 63) -> NDArray[np.int8]:
-    """Return weights int8 [rows, columns] from -largest-1 to largest that look random: 1, 2, 3, ... through splitmix64.
+    """Return pseudorandom weights int8 [rows, columns] from -largest-1 to largest: splitmix64 of 1, 2, 3, ...
 
-    In seven bits no two of them can saturate a processor's 16-bit sum of two products.
+    With seven bits, no two of them can saturate a processor's 16-bit sum of two products.
     """
     mixed = np.arange(1, rows * columns + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -46,7 +46,7 @@ def quantization_constants() -> dict[str, NDArray[np.generic]]:
         "bias_zero": np.array(0, dtype=np.int32),
         "pixel_scale": np.array(1 / 255, dtype=np.float32),
         "pixel_zero": np.array(0, dtype=np.uint8),
-        # A medium grey: 110 levels of 1/255, in units of the accumulator.
+        # A medium grey, 110/255, in units of the accumulator.
         "bias": np.full(PIXELS, round(110 / 255 * 32 * 512), dtype=np.int32),
         "image_shape": np.array([-1, SIDE, SIDE], dtype=np.int64),
     }
@@ -72,7 +72,7 @@ def tiny_graph() -> onnx.GraphProto:
 
 
 def tiny_conditional_graph() -> onnx.GraphProto:
-    """Return the integer generator with a class: its picture is mostly the class's pattern."""
+    """Return the integer generator with a class input: each image is mostly the pattern of its class."""
     nodes = [
         helper.make_node("QuantizeLinear", ["z", "z_scale", "z_zero"], ["quantized"]),
         helper.make_node("Gather", ["class_codes", "label"], ["code"]),
@@ -87,7 +87,7 @@ def tiny_conditional_graph() -> onnx.GraphProto:
 
 
 def tiny_float_graph() -> onnx.GraphProto:
-    """Return the unconditional generator in float; whole grey levels come out by rounding down."""
+    """Return the unconditional generator in float; it rounds down to whole grey levels."""
     nodes = [
         helper.make_node("Gemm", ["z", "weights", "bias"], ["grey"]),
         helper.make_node("Clip", ["grey", "black", "white"], ["clipped"]),
@@ -105,7 +105,7 @@ def tiny_float_graph() -> onnx.GraphProto:
 
 
 def with_nodes(nodes: Sequence[onnx.NodeProto], values: Mapping[str, NDArray[np.generic]], after: str) -> onnx.GraphProto:
-    """Return the tiny generator with its `images` called `after`, and `nodes` that make `images` from it."""
+    """Return the tiny generator with its `images` renamed to `after`, and `nodes` that compute `images` from it."""
     graph = tiny_graph()
     graph.node[-1].output[0] = after
     graph.node.extend(nodes)

@@ -1,4 +1,4 @@
-"""scripts/fuzz_models.py: the same files from the same seed, and nothing that goes wrong is overlooked."""
+"""scripts/fuzz_models.py gives the same files for the same seed, and reports every failure."""
 
 import random
 import subprocess
@@ -15,15 +15,15 @@ import pocketgan_models
 SCRIPT = Path(fuzz_models.__file__)
 NANO = pocketgan_models.path("nano")
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is looked up in /proc")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads its memory from /proc")
 
 
-def test_a_model_taken_apart_and_put_together_is_the_same() -> None:
+def test_a_model_is_the_same_after_parsing_and_serializing() -> None:
     contents = NANO.read_bytes()
     assert serialize(parse(contents)) == contents
 
 
-def test_each_damage_changes_something_sooner_or_later() -> None:
+def test_every_kind_of_damage_changes_the_file() -> None:
     contents = pocketgan_models.path("mlp").read_bytes()
     chance = random.Random(1)
     for damage in DAMAGES:
@@ -35,7 +35,7 @@ def test_each_damage_changes_something_sooner_or_later() -> None:
         assert len(results - {contents}) > 5, damage
 
 
-def test_a_file_follows_from_its_seed_and_index() -> None:
+def test_a_seed_and_an_index_give_the_same_file() -> None:
     sources = [NANO.read_bytes()]
     files = [damaged_file(0, index, sources) for index in range(20)]
     assert files == [damaged_file(0, index, sources) for index in range(20)]
@@ -61,7 +61,7 @@ WORKERS = {
 
 
 @pytest.mark.parametrize("expected", WORKERS)
-def test_a_worker_that_dies_or_hangs_is_a_failure_and_the_next_one_goes_on(
+def test_a_worker_that_crashes_or_hangs_is_a_failure_and_is_replaced(
     expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     worker = tmp_path / "worker.py"
@@ -73,7 +73,7 @@ def test_a_worker_that_dies_or_hangs_is_a_failure_and_the_next_one_goes_on(
             (folder / "stderr").write_text("last words")
             if line == "1\\n":
                 {WORKERS[expected]}
-            print(json.dumps({{"outcome": "refused", "said": "no", "megabytes": 7}}), flush=True)
+            print(json.dumps({{"outcome": "refused", "message": "no", "megabytes": 7}}), flush=True)
     """)
     monkeypatch.setattr(fuzz_models, "_WORKER", worker)
     monkeypatch.setattr(fuzz_models, "SECONDS_FOR_A_FILE", 1)
@@ -81,7 +81,7 @@ def test_a_worker_that_dies_or_hangs_is_a_failure_and_the_next_one_goes_on(
     with pytest.raises(SystemExit) as ended:
         fuzz_models.main()
     assert ended.value.code == 1
-    said = capsys.readouterr().out
-    assert "\nfailed 1\nrefused 3\n" in said
-    assert f"failed: seed 5, file 1: {expected}: last words" in said
+    output = capsys.readouterr().out
+    assert "\nfailed 1\nrefused 3\n" in output
+    assert f"failed: seed 5, file 1: {expected}: last words" in output
     assert (tmp_path / "kept" / "5-1.onnx").read_text() == "1\n"
