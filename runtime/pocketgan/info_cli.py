@@ -1,4 +1,4 @@
-"""`gan-info`: shows what is installed, what will be used and whether it works, for bug reports."""
+"""`gan-info`: shows what is installed, what is used and whether it works, for bug reports."""
 
 import json
 import math
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pocketgan.model_check import DrawingCheck, ModelFacts
 
 Rows: TypeAlias = list[tuple[str, str]]
-"""Lines of the table: label and value."""
+"""Rows of the table: label and value."""
 
 _SPACE = ("", "")
 _LABEL_WIDTH = 18
@@ -43,9 +43,10 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
-    """Show what is installed, what will be used and whether it works: paste this into a bug report.
+    """Show what is installed, what is used and whether it works. Paste the output into bug reports.
 
-    It opens sessions, reads the model's card, draws and measures the time. The exit code is 1 if something is broken.
+    Opens onnxruntime sessions, reads the model's card, draws images and measures the time. Exits with code 1 if anything is
+    broken.
     """
     with cli_errors():
         problems = _print_facts(model, provider, as_json)
@@ -54,12 +55,12 @@ def info(
 
 
 def _print_facts(model: str | None, provider: Provider, as_json: bool) -> list[str]:
-    """Print all facts, and return the problems, the cause first."""
+    """Print all facts, and return the problems, with the cause of others first."""
     from pocketgan.installation import find_installation
     from pocketgan.model.checked import CheckedModel, inspect_model
     from pocketgan.model_check import check_drawing, facts_of
 
-    # Piece by piece: a model may be slow or even crash the process, and then what is known so far should be on the screen.
+    # Rows are printed as soon as they are known, because a model may be slow or even crash the process.
     show: Callable[[Rows], None] = _print_rows if not as_json else lambda rows: None
     installation = find_installation()
     show(_installation_rows(installation))
@@ -89,7 +90,7 @@ def _installation_rows(installation: "Installation") -> Rows:
         ("platform", installation.platform),
         ("cpu", f"{installation.cpu.name or _NOT_KNOWN} ({installation.cpu.machine})"),
         ("cpu features", _features(installation.cpu)),
-        ("cpus", f"{cpus.usable} to use; {by_affinity}{cpus.machine or _NOT_KNOWN} in the machine"),
+        ("cpus", f"{cpus.usable} usable; {by_affinity}{cpus.machine or _NOT_KNOWN} in the machine"),
         ("numpy", installation.numpy.version or "cannot be imported"),
         ("onnxruntime", f"{runtime.version or 'not usable'}; distributions: {installed}"),
         *(
@@ -143,7 +144,7 @@ def _card_rows(card: "ModelCard") -> Rows:
 
 
 def _classes(card: "ModelCard") -> list[str]:
-    """Return the name of each class, with its label in brackets where the name does not imply it."""
+    """Return the name of each class, with its label in parentheses unless the label follows from the name."""
     if card.class_labels is None:
         return list(card.classes)
     return [f"{name} ({label})" for name, label in zip(card.classes, card.class_labels, strict=True)]
@@ -156,7 +157,7 @@ def _drawing_rows(drawing: "DrawingCheck") -> Rows:
         which = f"images 0 to {golden.count - 1} of seed {golden.seed}"
         rows.append(("golden pixels", f"{which} are {'as released' if drawing.golden.holds else 'NOT as released'}"))
     for timing in drawing.timings:
-        usual = f"{timing.median_microseconds:.4g} microseconds an image, one thread, median of {timing.runs}"
+        usual = f"{timing.median_microseconds:.4g} microseconds per image, one thread, median of {timing.runs}"
         rows.append((f"in batches of {timing.batch_size}", f"{usual}; the first {timing.first_microseconds:.4g}"))
     return rows
 
@@ -173,7 +174,7 @@ def _as_json(installation: "Installation", file: "ModelFacts", drawing: "Drawing
 
 
 def _plain(value: object) -> object:
-    """Return a value as JSON can hold it: a path as text, and null for a number that is not finite, as cards may have."""
+    """Return a value for JSON: a path becomes text, and a number that is not finite, as cards may have, becomes null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -186,14 +187,14 @@ def _plain(value: object) -> object:
 
 
 def _print_rows(rows: Rows) -> None:
-    """Print lines of the table; long values are cut, and characters that are not printable replaced."""
+    """Print rows of the table. Long values are cut, and characters that are not printable are replaced."""
     for label, value in rows:
         shown = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}... ({len(value):,} characters)"
         _put_encoded(f"{label:<{_LABEL_WIDTH}}{printable(shown)}".rstrip())
 
 
 def _put_encoded(text: str) -> None:
-    """Print to stdout, with question marks for characters that its encoding lacks."""
+    """Print to stdout, with question marks for characters that its encoding does not have."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     print_output(text.encode(encoding, "replace").decode(encoding))
 

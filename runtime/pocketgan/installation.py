@@ -1,6 +1,6 @@
-"""What is installed here and what of it works: versions, onnxruntime and its providers, the CPU and how much of it may be used.
+"""Finds out what is installed and whether it works: versions, onnxruntime and its providers, and the CPUs.
 
-People ask for these facts when something is broken, so a failure becomes a field and is not raised.
+These facts are needed when something is broken, so failures become fields of the result instead of exceptions.
 """
 
 import io
@@ -16,7 +16,7 @@ from pocketgan.errors import RuntimeMissingError, first_line
 from pocketgan.model.session import Provider, import_onnxruntime, open_session
 from pocketgan.version import VERSION
 
-# Each of these installs a folder onnxruntime/, and the last one overwrites those of the others.
+# Each of these installs a folder onnxruntime/ and overwrites that of the others.
 _DISTRIBUTIONS = (
     "onnxruntime",
     "onnxruntime-gpu",
@@ -30,15 +30,15 @@ _DISTRIBUTIONS = (
     "ort-nightly-gpu",
 )
 
-# How to ask for each provider that pocketgan uses. `auto` takes CUDA where it is live, and says why where it is not.
-_ASKED_FOR_BY = {"CPUExecutionProvider": Provider.cpu, "CUDAExecutionProvider": Provider.auto}
+# How to request each provider that pocketgan uses. `auto` chooses CUDA if it is live, and otherwise gives the reason.
+_REQUESTS = {"CPUExecutionProvider": Provider.cpu, "CUDAExecutionProvider": Provider.auto}
 
-# A model of one node to open sessions with, in floating point since CUDA has no integer kernels: y = Relu(x), float32 [2].
-# Its 59 bytes stand here and not in a file: a file would have to be made by a script with onnx, packed into the wheel and read
-# from within zip archives too, and a file that is absent would be one more failure to report.
+# A model with one node to open sessions with: y = Relu(x), float32 [2]. It is a float model because CUDA has no integer kernels.
+# It is not a file, because a file would need a script that makes it with onnx and a place in the wheel, must be readable inside
+# zip archives, and could be missing.
 _PROBE = (
     b"\x08\x08"  # version 8 of the format
-    b"\x3a\x33"  # the graph, of 51 bytes: its node, its name, x and y
+    b"\x3a\x33"  # the graph, 51 bytes: its node, its name, x and y
     b"\x0a\x0c\x0a\x01x\x12\x01y\x22\x04Relu"
     b"\x12\x01g"
     b"\x5a\x0f\x0a\x01x\x12\x0a\x0a\x08\x08\x01\x12\x04\x0a\x02\x08\x02"
@@ -57,23 +57,23 @@ class Distribution:
 
 @dataclass(frozen=True)
 class ProviderState:
-    """An execution provider that onnxruntime lists as available, which by itself says little."""
+    """An execution provider that onnxruntime lists as available."""
 
     name: str
     is_live: bool | None
-    """Whether a session really ran on it; None for one that pocketgan never uses."""
+    """Whether a session really ran on it; None if pocketgan never uses it."""
     reason: str | None
     """Why it is not live, in one line."""
 
 
 @dataclass(frozen=True)
 class OnnxRuntime:
-    """The onnxruntime that is installed."""
+    """The installed onnxruntime."""
 
     distributions: tuple[Distribution, ...]
-    """Those found of the distributions that bring a folder `onnxruntime`: there should be one."""
+    """The installed distributions with a folder `onnxruntime`: there should be exactly one."""
     version: str | None
-    """The module's version; None if it cannot be imported, or was not because numpy cannot be imported."""
+    """The module's version; None if it, or numpy, cannot be imported."""
     providers: tuple[ProviderState, ...]
     problem: str | None
     """Why it cannot be used and what to do, in one line."""
@@ -81,7 +81,7 @@ class OnnxRuntime:
 
 @dataclass(frozen=True)
 class Numpy:
-    """The numpy that is installed."""
+    """The installed numpy."""
 
     version: str | None
     problem: str | None
@@ -90,22 +90,22 @@ class Numpy:
 
 @dataclass(frozen=True)
 class Cpus:
-    """How many CPUs there are."""
+    """The number of CPUs."""
 
     usable: int
-    """Those that this process may use, by its affinity and its container's quota: the default number of threads."""
+    """CPUs that this process may use, by its affinity and its container's quota: the default number of threads."""
     affinity: int | None
-    """Those of the affinity alone; None where the system has none."""
+    """CPUs that its affinity allows; None if the system has no affinity."""
     machine: int | None
-    """Those of the machine; None if not known."""
+    """CPUs of the machine; None if not known."""
 
 
 @dataclass(frozen=True)
 class Installation:
-    """Everything around a model that decides whether and how fast it draws."""
+    """Everything outside a model that determines whether it draws, and how fast."""
 
     pocketgan: str
-    """Version."""
+    """The version of pocketgan."""
     python: str
     """Implementation and version."""
     platform: str
@@ -116,12 +116,12 @@ class Installation:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why this installation cannot draw: each in one line that says what to do, the cause first."""
+        """Why this installation cannot draw and what to do, one line each, with the cause of others first."""
         return tuple(problem for problem in (self.numpy.problem, self.onnxruntime.problem) if problem is not None)
 
 
 def find_installation() -> Installation:
-    """Return the facts of the installation that this process runs in."""
+    """Return the facts about the installation that this process runs in."""
     numpy = _find_numpy()
     return Installation(
         pocketgan=VERSION,
@@ -141,14 +141,14 @@ def find_installation() -> Installation:
 def _find_numpy() -> Numpy:
     try:
         import numpy
-    except Exception as error:  # a damaged one raises anything
+    except Exception as error:  # a damaged numpy may raise anything
         return Numpy(None, f"numpy cannot be imported ({first_line(error)}); run: pip install --force-reinstall numpy")
     return Numpy(numpy.__version__, None)
 
 
 def _find_onnxruntime(has_numpy: bool) -> OnnxRuntime:
     distributions = tuple(found for name in _DISTRIBUTIONS for found in _installed(name))
-    if not has_numpy:  # onnxruntime would print a long complaint on stderr
+    if not has_numpy:  # onnxruntime would print a long error on stderr
         return OnnxRuntime(distributions, None, (), None)
     version: str | None = None
     providers: tuple[ProviderState, ...] = ()
@@ -159,13 +159,13 @@ def _find_onnxruntime(has_numpy: bool) -> OnnxRuntime:
         problem = _problem(distributions, providers)
     except RuntimeMissingError as error:
         problem = str(error)
-    except Exception as error:  # a module that is half overwritten or half uninstalled raises anything
+    except Exception as error:  # a module that is half overwritten or half uninstalled may raise anything
         problem = f"onnxruntime is damaged ({first_line(error)}); {_reinstalling(distributions)}"
     return OnnxRuntime(distributions, version, providers, problem)
 
 
 def _installed(name: str) -> list[Distribution]:
-    """Return a distribution, or nothing if it is not installed or brings no package `onnxruntime`, as plug-ins do not."""
+    """Return a distribution, or nothing if it is not installed or, like plug-ins, has no package `onnxruntime`."""
     try:
         found = distribution(name)
     except PackageNotFoundError:
@@ -177,16 +177,16 @@ def _installed(name: str) -> list[Distribution]:
 
 def _state(provider: str) -> ProviderState:
     """Return whether a provider is live, by running a session on it."""
-    if provider not in _ASKED_FOR_BY:
+    if provider not in _REQUESTS:
         return ProviderState(provider, None, None)
     printed = io.StringIO()
     try:
-        # onnxruntime prints on stderr which of CUDA's libraries are absent: that is a part of the reason.
+        # onnxruntime prints which CUDA libraries are missing: that is part of the reason.
         with redirect_stderr(printed):
-            opened = open_session(_PROBE, "fp32", _ASKED_FOR_BY[provider])
+            opened = open_session(_PROBE, "fp32", _REQUESTS[provider])
         if opened.session.get_providers()[0] != provider:
-            said = " ".join(printed.getvalue().split())
-            return ProviderState(provider, False, opened.reason + (f"; it printed: {said}" if said else ""))
+            output = " ".join(printed.getvalue().split())
+            return ProviderState(provider, False, opened.reason + (f"; it printed: {output}" if output else ""))
         import numpy as np
 
         opened.session.run(None, {"x": np.zeros(2, np.float32)})

@@ -1,4 +1,4 @@
-"""Whether a model file can be used and draws here as it should: its facts, its golden pixels, its time for an image."""
+"""Checks a model file for gan-info: whether it can be used, whether it draws its golden pixels, and how fast it is."""
 
 import hashlib
 import json
@@ -24,19 +24,19 @@ _LONGEST_TIMING_NANOSECONDS = 10**9
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The facts of a model file, usable or not. What could not be found out is None, and then `problem` says why."""
+    """The facts of a model file, usable or not. A fact that could not be determined is None; `problem` then says why."""
 
     path: Path | None
     reason: str | None
-    """Why this file is taken."""
+    """Why this file is used."""
     size_bytes: int | None
     sha256: str | None
     """Digest of the file, in hexadecimal."""
     bundled: str | None
-    """Name of the bundled model that this file is, or is a copy of."""
+    """The name of the bundled model that this file is or is a copy of; None for any other file."""
     card: ModelCard | None
     problem: str | None
-    """Why it cannot be used and what to do, in one line."""
+    """Why the file cannot be used and what to do, in one line."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class GoldenPixels:
 
     seed: int
     count: int
-    """They are images 0 to `count - 1`."""
+    """The pixels are those of images 0 to `count - 1`."""
     sha256: str
     """Digest of the pixels: uint8 [count, H, W], row by row."""
 
@@ -56,26 +56,27 @@ class GoldenCheck:
 
     expected: GoldenPixels
     drawn_sha256: str
-    """Digest of what was drawn."""
+    """Digest of the pixels drawn here."""
     holds: bool
+    """Whether both digests are equal."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long one call of onnxruntime took, on one thread."""
+    """How long a call of onnxruntime takes, on one thread."""
 
     batch_size: int
     first_microseconds: float
-    """The first call of a new session with a batch of this size, in microseconds an image."""
+    """The first call of a new session, in microseconds per image."""
     median_microseconds: float
-    """The median of the calls after it, in microseconds an image."""
+    """The median of the calls after the first, in microseconds per image."""
     runs: int
-    """How many calls came after it."""
+    """The number of calls after the first."""
 
 
 @dataclass(frozen=True)
 class DrawingCheck:
-    """The result of drawing with a model. What could not be found out is None or empty, and then `problem` says why."""
+    """The result of drawing with a model. A result that could not be determined is None or empty; `problem` then says why."""
 
     provider: Provider | None = None
     provider_reason: str | None = None
@@ -87,7 +88,7 @@ class DrawingCheck:
 
 
 def facts_of(model: CheckedModel | UnusableModel) -> ModelFacts:
-    """Return the facts of what `inspect_model` found. It needs neither numpy nor onnxruntime."""
+    """Return the facts of what `inspect_model` found. This works without numpy and onnxruntime."""
     location, contents = model.location, model.contents
     return ModelFacts(
         path=None if location is None else location.path,
@@ -101,9 +102,9 @@ def facts_of(model: CheckedModel | UnusableModel) -> ModelFacts:
 
 
 def check_drawing(model: CheckedModel, bundled: str | None, provider: Provider = Provider.auto) -> DrawingCheck:
-    """Draw with a model, compare with the golden pixels of the bundled model that it is, if any, and time it.
+    """Draw with a model, time it, and compare its pixels with the golden ones if it is a bundled model.
 
-    Takes about a second at most for a model that is as fast as the bundled ones. It needs an installation without problems.
+    This takes about a second for a model as fast as the bundled ones, and needs an installation without problems.
     """
     check = DrawingCheck()
     try:
@@ -114,14 +115,14 @@ def check_drawing(model: CheckedModel, bundled: str | None, provider: Provider =
         if bundled is not None:
             golden = _check_golden(generator, bundled)
             check = replace(check, golden=golden, problem=_golden_problem(generator, bundled, golden))
-        # As few images as can be in a call, and as many as gan-gen draws at once.
+        # The smallest batch, and the batch size that gan-gen uses.
         return replace(check, timings=tuple(_time(generator, model.contents, size) for size in (1, generator.batch_size)))
     except PocketganError as error:
         return replace(check, problem=str(error))
 
 
 def golden_pixels(name: str) -> GoldenPixels | None:
-    """Return the golden pixels of a bundled model, None if none are known. Raises ModelError if their list is damaged."""
+    """Return the golden pixels of a bundled model, None if they are not known. Raises ModelError if golden.json is damaged."""
     path = pocketgan_models.golden()
     try:
         listed = json.loads(path.read_text())
@@ -140,13 +141,13 @@ def _bundled_name(contents: bytes) -> str | None:
         try:
             if path.stat().st_size == len(contents) and path.read_bytes() == contents:
                 return name
-        except OSError:  # this one cannot be read, which says nothing about the file in question
+        except OSError:  # a bundled model that cannot be read does not matter here
             continue
     return None
 
 
 def _check_golden(generator: "Generator", name: str) -> GoldenCheck | None:
-    """Return how the pixels compare with the golden ones of a bundled model, None if it has none."""
+    """Return whether the generator draws the golden pixels of a bundled model, None if these are not known."""
     golden = golden_pixels(name)
     if golden is None:
         return None
@@ -167,10 +168,10 @@ def _golden_problem(generator: "Generator", name: str, check: GoldenCheck | None
 
 
 def _time(generator: "Generator", contents: bytes, batch_size: int) -> Timing:
-    """Time a session of its own, so that its first call can be timed. Raises ModelError if the model does not draw."""
+    """Time the calls of a new session. Raises ModelError if the model does not draw."""
     from pocketgan.latents import latents
 
-    generator.generate(batch_size)  # raises if the model does not draw, or not as many images
+    generator.generate(batch_size)  # raises if the model does not draw as many images
     opened = open_session(contents, generator.card.precision, generator.provider)
     feeds: dict[str, object] = {"z": latents(0, 0, batch_size, generator.card.latent_size)}
     labels = generator.labels(0, batch_size)
@@ -182,7 +183,7 @@ def _time(generator: "Generator", contents: bytes, batch_size: int) -> Timing:
 
 
 def _nanoseconds(call: Callable[[], object]) -> list[int]:
-    """Return the duration of the first call and of those after it: at least one, and no more than a second or so of them."""
+    """Return the duration of the first call and of one or more calls after it, which take about a second at most."""
     durations: list[int] = []
     while len(durations) < 2 or (len(durations) <= _MOST_TIMED_RUNS and sum(durations) < _LONGEST_TIMING_NANOSECONDS):
         before = perf_counter_ns()

@@ -1,12 +1,12 @@
-"""A harmless generator written by hand, and what is put into it to make it a model file that means harm.
+"""A harmless generator written by hand, and variants of it to make malicious model files from.
 
-It draws 8x8 pixels from 16 latents with floats: `z` times `weights` are `grey`, which become `pixels` and `images`.
+It draws 8x8 pixels from 16 latents in float: `z` times `weights` gives `grey`, which becomes `pixels` and `images`.
 """
 
 import struct
 from collections.abc import Iterable
 
-from onnx_bytes import FLOAT, INT64, UINT8, constant, integers, model, node, scalar, value
+from onnx_bytes import FLOAT, UINT8, constant, integers, model, node, scalar, value
 
 Z = value("z", ["N", 16])
 IMAGES = value("images", ["N", 8, 8], UINT8)
@@ -27,14 +27,19 @@ CONSTANTS = (
 
 
 def harmless(card: str) -> bytes:
-    """Return the generator as it is."""
+    """Return the generator."""
     return model(NODES, CONSTANTS, [Z], [IMAGES], card)
 
 
-def with_extra(card: str, nodes: Iterable[bytes], constants: Iterable[bytes] = (), rank: int = 2, more: bytes = b"") -> bytes:
-    """Return the generator with nodes that make a tensor `big` of floats, of so many axes, whose first entry is added to `z`.
+def with_constant(extra: bytes) -> bytes:
+    """Return the generator with another constant, which nothing uses."""
+    return model(NODES, [*CONSTANTS, extra], [Z], [IMAGES], "{}")
 
-    So nothing of it can be left out. The nodes find `z`, and `column`, which is `z` as a column.
+
+def with_extra(card: str, nodes: Iterable[bytes], constants: Iterable[bytes] = (), rank: int = 2) -> bytes:
+    """Return the generator with nodes that make a float tensor `big` with `rank` axes, whose first entry is added to `z`.
+
+    So onnxruntime cannot skip it. The nodes can use `z`, and `column`, which is `z` as a column.
     """
     first = [
         node("Slice", ["big", "at_0", "at_1", "axes"], "first"),
@@ -50,25 +55,14 @@ def with_extra(card: str, nodes: Iterable[bytes], constants: Iterable[bytes] = (
         integers("one", [1, 1]),
     ]
     before = [node("Reshape", ["z", "as_column"], "column")]
-    return model([*before, *nodes, *first, *NODES[1:]], [*CONSTANTS, *own, *constants], [Z], [IMAGES], card, more)
+    return model([*before, *nodes, *first, *NODES[1:]], [*CONSTANTS, *own, *constants], [Z], [IMAGES], card)
 
 
-def with_nodes(card: str, nodes: Iterable[bytes], constants: Iterable[bytes] = ()) -> bytes:
-    """Return the generator with other nodes in place of its last one: they make `images` of `pixels`, uint8 [N, 64]."""
-    return model([*NODES[:-1], *nodes], [*CONSTANTS, *constants], [Z], [IMAGES], card)
+def with_nodes(nodes: Iterable[bytes]) -> bytes:
+    """Return the generator with other nodes in place of the last one, to make `images` from `pixels`, uint8 [N, 64]."""
+    return model([*NODES[:-1], *nodes], CONSTANTS, [Z], [IMAGES], "{}")
 
 
-def with_inputs(card: str, inputs: Iterable[bytes], outputs: Iterable[bytes]) -> bytes:
+def with_ends(inputs: Iterable[bytes], outputs: Iterable[bytes]) -> bytes:
     """Return the generator with other inputs and outputs."""
-    return model(NODES, CONSTANTS, inputs, outputs, card)
-
-
-def with_constant(card: str, extra: bytes) -> bytes:
-    """Return the generator with one more constant, which nothing uses."""
-    return model(NODES, [*CONSTANTS, extra], [Z], [IMAGES], card)
-
-
-def indices(name: str, values: Iterable[int]) -> bytes:
-    """Return a constant of int64 of any length."""
-    numbers = list(values)
-    return constant(name, [len(numbers)], INT64, struct.pack(f"<{len(numbers)}q", *numbers))
+    return model(NODES, CONSTANTS, inputs, outputs, "{}")

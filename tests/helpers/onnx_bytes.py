@@ -1,4 +1,4 @@
-"""ONNX files written by hand, without the onnx package, for tests that also run without it: what is asked for, however wrong."""
+"""ONNX files written by hand, valid or not, without the onnx package."""
 
 import struct
 from collections.abc import Iterable, Sequence
@@ -16,15 +16,12 @@ _WIDTHS = {FLOAT: 4, UINT8: 1, INT8: 1, INT32: 4, INT64: 8, FLOAT16: 2}
 
 
 def model(
-    nodes: Iterable[bytes],
-    constants: Iterable[bytes],
-    inputs: Iterable[bytes],
-    outputs: Iterable[bytes],
-    card: str | None,
-    more: bytes = b"",
+    nodes: Iterable[bytes], constants: Iterable[bytes], inputs: Iterable[bytes], outputs: Iterable[bytes], card: str | None
 ) -> bytes:
-    """Return a model file of operator set 17; `more` are further fields of the graph."""
-    return around(graph(nodes, constants, inputs, outputs) + more, card)
+    """Return a model file of operator set 17."""
+    operators = bytes_field(8, bytes_field(1, b"") + integer_field(2, 17))
+    metadata = metadata_entry(CARD_KEY, card) if card else b""
+    return integer_field(1, 8) + bytes_field(7, graph(nodes, constants, inputs, outputs)) + operators + metadata
 
 
 def graph(nodes: Iterable[bytes], constants: Iterable[bytes], inputs: Iterable[bytes], outputs: Iterable[bytes]) -> bytes:
@@ -33,14 +30,8 @@ def graph(nodes: Iterable[bytes], constants: Iterable[bytes], inputs: Iterable[b
     return b"".join(bytes_field(field, part) for field, group in parts for part in group)
 
 
-def around(graph: bytes, card: str | None, more: bytes = b"") -> bytes:
-    """Return the model file of a graph; `more` are further fields of the model."""
-    operators = bytes_field(8, bytes_field(1, b"") + integer_field(2, 17))
-    return integer_field(1, 8) + bytes_field(7, graph) + operators + (metadata_entry(CARD_KEY, card) if card else b"") + more
-
-
 def node(operator: str, inputs: Sequence[str], output: str, **attributes: AttributeValue) -> bytes:
-    """Return a node; an attribute of bytes is a graph."""
+    """Return a node; an attribute with bytes is a graph."""
     fields = b"".join(bytes_field(1, one.encode()) for one in inputs) + bytes_field(2, output.encode())
     fields += bytes_field(3, output.encode()) + bytes_field(4, operator.encode())
     return fields + b"".join(bytes_field(5, _attribute(key, value)) for key, value in attributes.items())
@@ -61,11 +52,11 @@ def _attribute(name: str, value: AttributeValue) -> bytes:
             return start + b"".join(integer_field(8, one % 2**64) for one in value) + integer_field(20, 7)
 
 
-def constant(name: str, shape: Sequence[int], element_type: int = FLOAT, data: bytes | None = None, more: bytes = b"") -> bytes:
-    """Return a constant, of zeros unless its `data` is given; `more` are further fields."""
+def constant(name: str, shape: Sequence[int], element_type: int = FLOAT, data: bytes | None = None) -> bytes:
+    """Return a constant, with zeros if no `data` is given."""
     dims = b"".join(integer_field(1, size % 2**64) for size in shape)
     data = bytes(prod(shape) * _WIDTHS[element_type]) if data is None else data
-    return dims + integer_field(2, element_type) + bytes_field(8, name.encode()) + bytes_field(9, data) + more
+    return dims + integer_field(2, element_type) + bytes_field(8, name.encode()) + bytes_field(9, data)
 
 
 def integers(name: str, values: Sequence[int]) -> bytes:
@@ -79,7 +70,7 @@ def scalar(name: str, value: float) -> bytes:
 
 
 def value(name: str, shape: Sequence[int | str], element_type: int = FLOAT) -> bytes:
-    """Return an input or output; a text in its shape names a size that is not known."""
+    """Return an input or output; a string in its shape names an unknown size."""
     dims = (bytes_field(2, size.encode()) if isinstance(size, str) else integer_field(1, size % 2**64) for size in shape)
     tensor_type = integer_field(1, element_type) + bytes_field(2, b"".join(bytes_field(1, dim) for dim in dims))
     return bytes_field(1, name.encode()) + bytes_field(2, bytes_field(1, tensor_type))

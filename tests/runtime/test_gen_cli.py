@@ -536,7 +536,7 @@ def test_cuda_is_refused_where_there_is_none(models: Path, empty_folder: Path, m
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     gan_gen = GanGen(models / "tiny_float.onnx")
     assert gan_gen.refusal("--provider", "cuda").startswith("error: --provider cuda: CUDA is not live: this onnxruntime has no")
-    assert "\nprovider cpu: asked for\n" in gan_gen("--provider", "cpu")
+    assert "\nprovider cpu: requested\n" in gan_gen("--provider", "cpu")
     assert "\nprovider cpu: CUDA is not live: this onnxruntime has no CUDA provider" in gan_gen("--overwrite")
 
 

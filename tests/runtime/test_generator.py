@@ -75,7 +75,7 @@ def test_a_loaded_model_says_what_it_is(models: Path) -> None:
 
 
 def test_a_model_loads_by_a_text_path_and_a_provider_by_its_name(models: Path) -> None:
-    assert Generator.load(str(models / "tiny.onnx"), "cpu").provider_reason == "asked for"
+    assert Generator.load(str(models / "tiny.onnx"), "cpu").provider_reason == "requested"
 
 
 def test_images_have_the_promised_shape_and_type(tiny: Generator) -> None:
@@ -317,7 +317,7 @@ def test_a_card_that_does_not_fit_is_a_card_error(models: Path, name: str, said:
 def test_an_operator_that_gan_export_does_not_write_is_refused_by_file(models: Path, tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes((models / "tiny.onnx").read_bytes().replace(b"QuantizeLinear", b"QuantizeCircle"))
-    assert refusal(path).startswith(f"model {path}: its node '' ('QuantizeCircle') is not as gan-export writes it: ")
+    assert refusal(path).startswith(f"model {path}: gan-export would not write its node '' ('QuantizeCircle'): ")
 
 
 def test_a_graph_that_onnxruntime_refuses_is_refused_by_file(models: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The bundled int8 files in runtimes other than onnxruntime's own for Python. Skipped where these are not installed.
+"""The bundled int8 files in other runtimes than onnxruntime for Python. Each test is skipped unless its runtime is installed.
 
 .venv/bin/pip install openvino
 npm install --no-save onnxruntime-web
@@ -27,7 +27,7 @@ def model(request: pytest.FixtureRequest) -> Generator:
 
 
 def inputs(model: Generator) -> dict[str, NDArray[np.float32] | NDArray[np.int64]]:
-    """Return what the first images of SEED are drawn from, the classes in turn, by the names of the file's inputs."""
+    """Return the model inputs for the first images of SEED, with the classes in turn."""
     latent = latents(SEED, 0, COUNT, model.card.latent_size)
     return {"z": latent, "label": np.arange(COUNT) % len(model.card.classes)} if model.card.classes else {"z": latent}
 
@@ -51,6 +51,6 @@ def test_openvino_draws_nearly_the_same_pixels(model: Generator) -> None:
     openvino = pytest.importorskip("openvino")
     compiled = openvino.Core().compile_model(str(pocketgan_models.path(model.card.architecture)), "CPU")
     difference = np.abs(compiled(inputs(model))["images"].astype(int) - model.generate(COUNT, seed=SEED))
-    # It rounds elsewhere, after changes to the graph of its own.
+    # OpenVINO optimizes the graph in its own way, and rounds at other places.
     assert difference.mean() < 1
     assert difference.max() < 64

@@ -1,1 +1,1 @@
-"""A model file: checked in one place before anything is made of it."""
+"""Model files: finding, reading and checking them, and opening onnxruntime sessions."""

@@ -1,6 +1,6 @@
-"""The model card: the facts of a model, as JSON in the ONNX metadata of its file.
+"""The model card: the facts of a model, stored as JSON in the ONNX metadata of its file.
 
-This is the only module that knows the format: the exporter writes cards with it, the runtime reads and checks them.
+The exporter writes cards with this module; the runtime reads and checks them with it.
 """
 
 import json
@@ -23,10 +23,10 @@ PRECISIONS = ("int8", "fp16", "fp32")
 _Value = TypeVar("_Value")
 
 LARGEST_LABEL = 2**31 - 1
-"""Labels of classes go from 0 to this: so they fit into an int32."""
+"""The largest label of a class; labels fit into an int32."""
 MOST_CLASSES = 1000
 LONGEST_CLASS = 32
-"""In characters, of the name of a class."""
+"""The most characters in the name of a class."""
 
 _LONGEST_TEXT = 2**18
 _LARGEST_LATENT = 4096
@@ -50,12 +50,12 @@ class TrainingFacts:
 
 @dataclass(frozen=True)
 class ParityFacts:
-    """How far the file's pixels are from those of the float network in torch, on the same latents."""
+    """How the file's pixels differ from those of the float network in torch, on the same latents."""
 
     images: int
     """Images compared."""
     psnr_db: float
-    """Peak signal-to-noise ratio over all pixels, peak 255; 100 stands for equal pixels."""
+    """Peak signal-to-noise ratio over all pixels, with a peak of 255; 100 if all pixels are equal."""
     mean_error: float
     """Mean absolute difference, in grey levels from 0 to 255."""
     largest_error: int
@@ -69,7 +69,7 @@ class KernelFacts:
     integer: int
     """Nodes that compute with integers."""
     floating_point: tuple[str, ...]
-    """Operators of the nodes that compute with floating-point numbers, sorted, one for each node."""
+    """The operator of each node that computes with floating-point numbers, sorted."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class ModelCard:
     latent_step: float
     """Distance between two neighbouring latents: see `latents.LATENT_STEP`."""
     classes: tuple[str, ...]
-    """Names of the classes that can be asked for, in the order of their labels; empty if the model has none."""
+    """Names of the classes that can be drawn, in the order of their labels; empty if the model has none."""
     image_height: int
     image_width: int
     precision: str
@@ -94,18 +94,18 @@ class ModelCard:
     kernels: KernelFacts | None
     """None in float files, whose graphs differ from processor to processor, and in files of older exporters."""
     quality: Mapping[str, float]
-    """Measured quality of the exported weights by the name of the metric."""
+    """Measured quality of the exported weights, by metric."""
     package_version: str
     """Version of pocketgan that exported the file."""
     licence: str
     """Licence of the weights, as an SPDX identifier."""
     class_labels: tuple[int, ...] | None = None
-    """The numbers of the classes in the training data, where they do not follow from the names: see `labels`."""
+    """The numbers of the classes in the training data, if they do not follow from the names: see `labels`."""
 
     def __post_init__(self) -> None:
         """Raise CardError if a value is out of its range."""
         for name, text in (("name", self.name), ("architecture", self.architecture)):
-            # They are printed on terminals.
+            # These are printed to terminals.
             _check(text.isprintable() and len(text) <= 64, name, text, "at most 64 printable characters")
         _check(1 <= self.latent_size <= _LARGEST_LATENT, "latent_size", self.latent_size, f"1 to {_LARGEST_LATENT}")
         _check(0 < self.latent_step <= 1, "latent_step", self.latent_step, "above 0, at most 1")
@@ -119,27 +119,27 @@ class ModelCard:
     def labels(self) -> tuple[int, ...]:
         """The label of each class, in the order of `classes`: its number in the training data.
 
-        That is `class_labels` if given; else the names themselves if all are whole numbers; else 0, 1, 2 and so on.
+        These are `class_labels` if given, else the names if all are whole numbers, else 0, 1, 2 and so on.
         """
         if self.class_labels is not None:
             return self.class_labels
         return labels_in_names(self.classes) or tuple(range(len(self.classes)))
 
     def to_json(self) -> str:
-        """Return the card as JSON with sorted keys, so that equal cards give equal text; fields that are None are left out."""
+        """Return the card as JSON with sorted keys, so equal cards give equal text. Fields that are None are left out."""
         known = {name: value for name, value in asdict(self).items() if value is not None}
         return json.dumps({"schema": SCHEMA, **known}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "ModelCard":
-        """Return the card in a JSON text. Raises CardError if it is malformed or of a newer schema; ignores unknown fields."""
+        """Return the card in a JSON text; ignores unknown fields. Raises CardError if it is malformed or has a newer schema."""
         if len(text) > _LONGEST_TEXT:
             raise CardError(
                 f"the model card has {len(text):,} characters, expected at most {_LONGEST_TEXT:,}: export the model again"
             )
         try:
             values = json.loads(text)
-        except (ValueError, RecursionError) as error:  # also a number of thousands of digits
+        except (ValueError, RecursionError) as error:  # ValueError also for a number with thousands of digits
             raise CardError(f"the model card is not JSON ({error}): export the model again") from error
         if not isinstance(values, dict):
             raise CardError(f"the model card is a JSON {type(values).__name__}, expected an object: export the model again")
@@ -179,16 +179,16 @@ class ModelCard:
 
 
 def fault_in_classes(names: Sequence[str], labels: Sequence[int] | None) -> tuple[str, object, str] | None:
-    """Return why no model may have classes of these names, with these labels where they are known; None if it may.
+    """Return what is wrong with class names, and with their labels if known: the card's field, the value found, what is expected.
 
-    That is the field of the card, what was found in it, and what is expected.
+    Returns None if nothing is wrong.
     """
     if len(names) > MOST_CLASSES:
         return "classes", len(names), f"at most {MOST_CLASSES}"
     if len(set(names)) < len(names):
         return "classes", list(names), "different names"
     for name in names:
-        # They become parts of file names.
+        # Class names become parts of file names.
         if not (name.isascii() and name.isalnum() and len(name) <= LONGEST_CLASS):
             return "classes", name, f"1 to {LONGEST_CLASS} ASCII letters and digits"
     if labels is None:
@@ -198,7 +198,7 @@ def fault_in_classes(names: Sequence[str], labels: Sequence[int] | None) -> tupl
 
 
 def labels_in_names(names: Sequence[str]) -> tuple[int, ...] | None:
-    """Return class names as numbers, or None unless all are whole numbers as Python writes them."""
+    """Return class names as numbers, or None if any is not a label written the way Python writes it."""
     if not all(name.isascii() and name.isdecimal() and len(name) <= len(str(LARGEST_LABEL)) for name in names):
         return None
     numbers = tuple(map(int, names))
@@ -228,7 +228,7 @@ def _read(values: Mapping[str, object], name: str, kind: type[_Value]) -> _Value
 
 
 def _typed(name: str, value: object, kind: type[_Value]) -> _Value:
-    """Return `value` if its type is exactly `kind`: a JSON true is not a number. A whole number serves as a float."""
+    """Return `value` if its type is exactly `kind`: a JSON true is not a number. An integer is accepted as a float."""
     if kind is float and type(value) is int:
         with suppress(OverflowError):
             value = float(value)

@@ -1,4 +1,4 @@
-"""The one door for a model file: finds it, reads it once, and checks its card and its graph before onnxruntime sees it."""
+"""Finds a model file, reads it once, and checks its card and its graph before onnxruntime opens it."""
 
 import hashlib
 import os
@@ -15,16 +15,16 @@ from pocketgan.model.limits import Cost, check_graph
 from pocketgan.model.protobuf import WireReader
 
 DEFAULT_MODEL = "pocket"
-"""The bundled model that is used when nothing else is named or found."""
+"""The bundled model that is used if no model is named and there is no LOCAL_MODEL."""
 
 LOCAL_MODEL = Path("model.onnx")
-"""The file in the working folder that is used before the bundled one: what `gan-export model.onnx` just made."""
+"""The file in the working folder that takes precedence over the bundled model: what `gan-export model.onnx` just wrote."""
 
 LARGEST_FILE_BYTES = 32 * 2**20
-"""Larger files are refused unread: onnxruntime holds several copies of a file while it opens it."""
+"""Larger files are refused unread, because onnxruntime makes several copies of a file while it opens it."""
 
 LARGEST_METADATA_BYTES = 2**20
-"""Of all entries together."""
+"""The most bytes of metadata in a file."""
 
 _MODEL_GRAPH, _MODEL_METADATA = 7, 14
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
@@ -35,13 +35,13 @@ class Location(NamedTuple):
 
     path: Path
     reason: str
-    """A few words for people: why this file."""
+    """Why this file is used, in a few words."""
     remedy: str = ""
-    """Advice for a file that was found, not named, and cannot be used."""
+    """What to do if a file that was not named explicitly cannot be used."""
 
     @contextmanager
     def named_in_errors(self) -> Iterator[None]:
-        """Put the path before the message of a ModelError that is raised in a `with` block, and the remedy after it."""
+        """Add the path before the message of a ModelError raised in a `with` block, and the remedy after it."""
         try:
             yield
         except ModelError as error:
@@ -49,7 +49,7 @@ class Location(NamedTuple):
 
 
 class CheckedModel(NamedTuple):
-    """A model file with a good card, and a graph that gan-export could have written and this machine can draw with."""
+    """A model file with a valid card, and a graph that gan-export could have written and that stays within all limits."""
 
     location: Location
     contents: bytes
@@ -60,7 +60,7 @@ class CheckedModel(NamedTuple):
 
 
 class UnusableModel(NamedTuple):
-    """What was learned of a model file before it was refused: None where it did not come to that."""
+    """A model file that was refused, and what was known by then: None for what was not."""
 
     error: ModelError
     location: Location | None
@@ -70,7 +70,7 @@ class UnusableModel(NamedTuple):
 
 
 def read_model(model: str | Path | None = None) -> CheckedModel:
-    """Return the model that `locate_model` finds, checked. Raises ModelError, or CardError, if it cannot be used."""
+    """Return the model that `locate_model` finds, checked. Raises ModelError (CardError for its card) if it cannot be used."""
     found = inspect_model(model)
     if isinstance(found, UnusableModel):
         raise found.error
@@ -78,9 +78,9 @@ def read_model(model: str | Path | None = None) -> CheckedModel:
 
 
 def inspect_model(model: str | Path | None = None) -> CheckedModel | UnusableModel:
-    """Return the model that `locate_model` finds, or what could be read of it and why it cannot be used.
+    """Return the model that `locate_model` finds, or why it cannot be used and what could be read of it.
 
-    It needs neither numpy nor onnxruntime.
+    This works without numpy and onnxruntime.
     """
     location = contents = sha256 = card = None
     try:
@@ -95,28 +95,28 @@ def inspect_model(model: str | Path | None = None) -> CheckedModel | UnusableMod
 
 
 def locate_model(model: str | Path | None = None) -> Location:
-    """Return the file that `model` stands for.
+    """Return the file that `model` refers to.
 
-    A string that is the name of a bundled model means that one; any other string, and every Path, is a path. None means
-    LOCAL_MODEL if there is anything of that name, whether or not it can be used, else DEFAULT_MODEL. Raises ModelError if there
-    is no such file, or the working folder cannot be searched.
+    A string that is the name of a bundled model refers to that model; any other string, and every Path, is a path. None refers
+    to LOCAL_MODEL if it exists, even if it cannot be used, else to DEFAULT_MODEL. Raises ModelError if there is no such file,
+    or if the working folder cannot be searched.
     """
     if model is None:
         return _locate_default()
     names = pocketgan_models.names()
     if isinstance(model, str) and model in names:
         return _bundled(model)
-    if os.path.exists(model):  # unlike Path.exists, also no for a name that is too long
+    if os.path.exists(model):  # unlike Path.exists, False for a name that is too long
         return Location(Path(model), "as named")
     if not names:
-        return _bundled(str(model))  # which says why there are none
+        return _bundled(str(model))  # raises, and says why there are no bundled models
     raise ModelError(
         f"no model {model}: expected a file, or the name of a bundled model ({', '.join(names)}){_suggestion(str(model), names)}"
     )
 
 
 def _suggestion(name: str, known: list[str]) -> str:
-    """Return a question about the known name that is most like another one, or nothing if none is."""
+    """Return "did you mean ...?" for the known name that is closest to `name`, or nothing if none is close."""
     from difflib import get_close_matches
 
     return "".join(f"; did you mean {match}?" for match in get_close_matches(name, known, n=1))
@@ -162,7 +162,7 @@ def _read_file(path: Path) -> bytes:
 
 
 def read_card(contents: bytes) -> ModelCard:
-    """Return the model card in an ONNX file, whatever its graph is.
+    """Return the model card in an ONNX file; its graph is not checked.
 
     Raises ModelError if the bytes are not an ONNX file, CardError if there is no card or it cannot be used.
     """
@@ -173,9 +173,9 @@ def read_card(contents: bytes) -> ModelCard:
 
 
 def read_metadata(contents: bytes) -> dict[str, str]:
-    """Return the metadata entries of an ONNX file; the last one of a key counts, as in onnxruntime.
+    """Return the metadata entries of an ONNX file. If a key is repeated, the last entry counts, as in onnxruntime.
 
-    Raises ModelError if the bytes are not an ONNX file, or there is more than LARGEST_METADATA_BYTES of metadata.
+    Raises ModelError if the bytes are not an ONNX file or have more than LARGEST_METADATA_BYTES of metadata.
     """
     reader = WireReader()
     metadata: dict[str, str] = {}
@@ -193,5 +193,5 @@ def read_metadata(contents: bytes) -> dict[str, str]:
                 raise ModelError(f"not an ONNX file, or a damaged one: {error}") from error
             metadata[entry.get(_ENTRY_KEY, "")] = entry.get(_ENTRY_VALUE, "")
     if not has_graph:
-        raise ModelError("not an ONNX file: it holds no graph")
+        raise ModelError("not an ONNX file: it has no graph")
     return metadata

@@ -1,7 +1,7 @@
-"""The graph of an ONNX file, read without the onnx package: its nodes, constants, inputs and outputs.
+"""Reads the graph of an ONNX file without the onnx package: its nodes, constants, inputs and outputs.
 
-ONNX allows far more than gan-export writes: graphs within nodes, functions, sparse tensors, data in other files, text, operators
-of other vendors. Every field that gan-export does not write is refused, so nothing of that kind gets to onnxruntime.
+ONNX allows far more than gan-export writes: graphs inside nodes, functions, sparse tensors, data in other files, text, operators
+of other vendors. A field that gan-export does not write is refused, so none of these reaches onnxruntime.
 Field numbers: onnx.proto of the ONNX specification.
 """
 
@@ -16,27 +16,27 @@ from pocketgan.model.protobuf import Message, WireReader
 Attribute: TypeAlias = int | float | str | tuple[int, ...]
 
 FLOAT, UINT8, INT8, INT32, INT64, FLOAT16 = 1, 2, 3, 6, 7, 10
-"""ONNX's numbers for types of elements."""
+"""ONNX's numbers for element types."""
 
 ELEMENT_BYTES: Mapping[int, int] = {FLOAT: 4, UINT8: 1, INT8: 1, INT32: 4, INT64: 8, FLOAT16: 2}
-"""All types of elements that gan-export writes."""
+"""The size of each element type that gan-export writes."""
 
 FORMAT_VERSION, OPERATOR_SET = 8, 17
 """The versions of the file format (`ir_version`) and of ONNX's operators that gan-export writes."""
 
 _MOST_DIMENSIONS = 8
-_MOST_VALUES = 16  # of a constant that holds a shape or positions
-# By type: the bits of the exponent, its lowest bit, and the sign bit. If all bits of the exponent are set, the number is infinite
-# or not a number, and adding the lowest bit carries into the sign.
+_MOST_VALUES = 16  # values of a constant that are kept, for shapes and positions
+# For each type: the exponent's bits, its lowest bit, and the sign bit. A number is infinite or NaN if all exponent bits are set;
+# adding the lowest bit then carries into the sign bit.
 _EXPONENTS = {FLOAT: (0x7F800000, 0x00800000, 0x80000000), FLOAT16: (0x7C00, 0x0400, 0x8000)}
 _PIECE = 2**16
-# The field that holds an attribute's value, by the attribute's type: a number, an integer, a text, integers.
+# The field that holds an attribute's value, by attribute type: float, integer, string, integers.
 _ATTRIBUTE_FIELDS = {1: "f", 2: "i", 3: "s", 7: "ints"}
 
 
-# Named tuples, unlike dataclasses, take no milliseconds to make at each start.
+# Named tuples, because dataclasses take milliseconds to create at each start.
 class Node(NamedTuple):
-    """One step of the computation."""
+    """A node of the graph."""
 
     name: str
     operator: str
@@ -56,29 +56,29 @@ class Tensor(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """A whole graph."""
+    """A graph."""
 
     nodes: tuple[Node, ...]
     constants: Mapping[str, Tensor]
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
-    """As the file declares them, which may not be as its nodes compute them."""
+    """The outputs that the file declares; its nodes may compute something else."""
 
 
 def read_graph(contents: bytes, batch: int) -> Graph:
     """Return the graph of an ONNX file, with inputs for `batch` images.
 
-    Raises ValueError if anything in it is not as gan-export writes it, ModelError if it is damaged or keeps data in another file.
+    Raises ValueError if gan-export would not write the file like this, ModelError if it is damaged or has data in another file.
     """
     model = Message(WireReader(), "model", memoryview(contents))
     if model.integer("ir_version") != FORMAT_VERSION:
-        raise ValueError(f"it is of version {model.integer('ir_version')} of the file format, expected {FORMAT_VERSION}")
+        raise ValueError(f"it has version {model.integer('ir_version')} of the file format, expected {FORMAT_VERSION}")
     sets = [
         (operators.text("domain"), operators.integer("version")) for operators in model.messages("opset_import", "operator set")
     ]
     if sets != [("", OPERATOR_SET)]:
         found = ", ".join(f"version {version} of {domain or 'ONNX'!r}" for domain, version in sets) or "none"
-        raise ValueError(f"it uses these sets of operators: {found}; expected version {OPERATOR_SET} of ONNX's own alone")
+        raise ValueError(f"it uses these operator sets: {found}; expected only version {OPERATOR_SET} of ONNX's own")
     graph = model.message("graph", "graph")
     return Graph(
         nodes=tuple(_node(node) for node in graph.messages("node", "node")),
@@ -91,10 +91,10 @@ def read_graph(contents: bytes, batch: int) -> Graph:
 def _named(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
     named: dict[str, Tensor] = {}
     for name, tensor in tensors:
-        if not name:  # ONNX's sign for an optional input that is absent
+        if not name:  # in ONNX an empty name stands for an optional input that is absent
             raise ValueError("one of its tensors has no name")
         if name in named:
-            raise ValueError(f"two of its tensors are called {name!r}")
+            raise ValueError(f"two of its tensors have the name {name!r}")
         named[name] = tensor
     return named
 
@@ -109,7 +109,7 @@ def _constant(message: Message) -> Tensor:
             f"its constant {name!r} has {len(data):,} bytes, expected {shortened(expected)} for its shape {list(shape)}"
         )
     if element_type in _EXPONENTS and not _are_finite(data, element_type):
-        raise ValueError(f"its constant {name!r} holds numbers that are infinite or not a number")
+        raise ValueError(f"its constant {name!r} has values that are infinite or not a number")
     values = None
     if element_type == INT64 and prod(shape) <= _MOST_VALUES and len(shape) == 1:
         values = struct.unpack(f"<{len(data) // 8}q", data)
@@ -117,30 +117,30 @@ def _constant(message: Message) -> Tensor:
 
 
 def _are_finite(data: memoryview, element_type: int) -> bool:
-    """Return whether all floating-point numbers are finite. Each piece is checked as one long integer, which is fast."""
+    """Return whether all floating-point numbers are finite. For speed, each piece is checked as one long integer."""
     width = ELEMENT_BYTES[element_type]
-    exponent, lowest, carried = (
+    exponent, lowest, sign = (
         int.from_bytes(bits.to_bytes(width, "little") * (min(_PIECE, len(data)) // width), "little")
         for bits in _EXPONENTS[element_type]
     )
     for start in range(0, len(data), _PIECE):
-        if ((int.from_bytes(data[start : start + _PIECE], "little") & exponent) + lowest) & carried:
+        if ((int.from_bytes(data[start : start + _PIECE], "little") & exponent) + lowest) & sign:
             return False
     return True
 
 
 def _declared(message: Message, batch: int) -> Tensor:
-    """Return an input or output: the number of images has a name, all other sizes are numbers."""
+    """Return an input or output. The size of its first axis, the number of images, must be a name, all others numbers."""
     name = message.text("name")
     tensor_type = message.message("type", "type").message("tensor_type", "tensor type")
     sizes = []
     for position, dimension in enumerate(tensor_type.message("shape", "shape").messages("dim", "dimension")):
-        # Both are members of a oneof: of two, protocol buffers would take the last one.
+        # Both fields belong to a oneof: if both are present, protocol buffers would take the last one.
         expected = "dim_value" if position else "dim_param"
         if dimension.fields != {expected}:
             found = " and ".join(sorted(dimension.fields)) or "nothing"
-            wanted = "a number" if position else "a name, as the number of images has"
-            raise ValueError(f"its tensor {name!r} has {found} for size {position} of its shape, expected {expected}: {wanted}")
+            reason = "a number" if position else "a name for the number of images"
+            raise ValueError(f"its tensor {name!r} has {found} for size {position} of its shape, expected {expected}: {reason}")
         sizes.append(dimension.integer("dim_value") if position else batch)
     shape, element_type = tuple(sizes), tensor_type.integer("elem_type")
     _check_shape(name, shape, element_type)
@@ -174,9 +174,9 @@ def _attribute(message: Message) -> Attribute:
     name, kind = message.text("name"), message.integer("type")
     field = _ATTRIBUTE_FIELDS.get(kind)
     if field is None:
-        raise ValueError(f"its attribute {name!r} has the type {kind}, expected a number, a text or integers")
+        raise ValueError(f"its attribute {name!r} has the type {kind}, expected a number, a string or integers")
     if message.fields != {"name", "type", field}:
-        raise ValueError(f"its attribute {name!r} has not just one value, of its type {kind}")
+        raise ValueError(f"its attribute {name!r} does not have exactly one value of its type {kind}")
     if field == "f":
         value: float = struct.unpack("<f", message.piece(field))[0]
         return value

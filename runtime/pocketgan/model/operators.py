@@ -1,7 +1,7 @@
-"""What each operator makes of its inputs: shape and type of the result, and what it takes to compute that.
+"""The operators that gan-export writes: the shape and type of their results, and the memory and products to compute them.
 
-These are the operators that gan-export writes, with the attributes that it writes: all others are refused. The rules are those of
-the ONNX specification (https://onnx.ai/onnx/operators), narrowed to what follows without computing anything.
+All other operators and attributes are refused. The rules are those of the ONNX specification (https://onnx.ai/onnx/operators),
+restricted to what can be inferred without computing any values.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from pocketgan.model.graph import FLOAT, FLOAT16, UINT8, Attribute, Node, Tensor
 Attributes: TypeAlias = Mapping[str, Attribute]
 
 LARGEST_INTEGER = 64
-"""The largest integer in an attribute (strides, pads, axes). gan-export writes smaller ones; with larger ones, sums within
+"""The largest integer in an attribute (strides, pads, axes). gan-export writes smaller ones; larger ones make sums inside
 onnxruntime overflow."""
 
 
@@ -24,9 +24,9 @@ class Result(NamedTuple):
     shape: tuple[int, ...]
     element_type: int
     scratch: int = 0
-    """Elements of temporary memory that the node needs while it computes."""
+    """Temporary memory while the node computes, in elements."""
     products: int = 0
-    """Multiplications."""
+    """The number of multiplications."""
 
 
 Rule: TypeAlias = Callable[[Sequence[Tensor], Attributes], Result]
@@ -45,10 +45,10 @@ def result_of(node: Node, inputs: Sequence[Tensor]) -> Result:
     """Return the result of a node. Raises ValueError if its operator is not known, or cannot work on these inputs."""
     operator = OPERATORS.get(node.operator)
     if operator is None:
-        raise ValueError("there is no such operator in its models")
+        raise ValueError("the operator is unknown")
     for name, value in node.attributes.items():
         if operator.attributes.get(name) is not type(value):
-            raise ValueError(f"the attribute {name!r} is unknown, or of another type")
+            raise ValueError(f"the attribute {name!r} is unknown or has the wrong type")
         integers = value if isinstance(value, tuple) else (value,) if isinstance(value, int) else ()
         if any(not 0 <= integer <= LARGEST_INTEGER for integer in integers):
             raise ValueError(f"the attribute {name!r} is {shortened(value)}, expected 0 to {LARGEST_INTEGER}")
@@ -61,7 +61,7 @@ def result_of(node: Node, inputs: Sequence[Tensor]) -> Result:
 
 
 def _with_type_of_input(place: int) -> Rule:
-    """Return the rule of operators that keep the shape of their first input, and have the type of the one at this place."""
+    """Return the rule of operators whose result has the shape of the first input and the type of the input at `place`."""
     return lambda inputs, attributes: Result(inputs[0].shape, inputs[place].element_type)
 
 
@@ -77,26 +77,27 @@ def _broadcast(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     padded = [(1,) * (rank - len(tensor.shape)) + tensor.shape for tensor in inputs]
     shape = tuple(max(sizes) for sizes in zip(*padded, strict=True))
     if any(size not in (1, largest) for sizes in padded for size, largest in zip(sizes, shape, strict=True)):
-        raise ValueError(f"the shapes {[tensor.shape for tensor in inputs]} do not go together")
+        raise ValueError(f"the shapes {[tensor.shape for tensor in inputs]} do not match")
     return Result(shape, inputs[0].element_type)
 
 
 def _reshape(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
-    source, asked = inputs[0].shape, _values(inputs[1])
-    if any(size < -1 or (size == 0 and place >= len(source)) for place, size in enumerate(asked)) or asked.count(-1) > 1:
-        raise ValueError(f"it makes the shape {list(asked)} of {list(source)}")
-    sizes = [size or source[place] for place, size in enumerate(asked)]
+    source, target = inputs[0].shape, _values(inputs[1])
+    problem = f"it reshapes {list(source)} to {list(target)}"
+    if any(size < -1 or (size == 0 and place >= len(source)) for place, size in enumerate(target)) or target.count(-1) > 1:
+        raise ValueError(problem)
+    sizes = [size or source[place] for place, size in enumerate(target)]
     known = prod(size for size in sizes if size != -1)
     shape = tuple(prod(source) // known if size == -1 else size for size in sizes)
     if prod(shape) != prod(source):
-        raise ValueError(f"it makes the shape {list(asked)} of {list(source)}")
+        raise ValueError(problem)
     return Result(shape, inputs[0].element_type)
 
 
 def _transpose(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     shape, order = inputs[0].shape, _integers(attributes, "perm", len(inputs[0].shape), 0)
     if sorted(order) != list(range(len(shape))):
-        raise ValueError(f"it puts the {len(shape)} axes into the order {list(order)}")
+        raise ValueError(f"it orders {len(shape)} axes as {list(order)}")
     return Result(tuple(shape[axis] for axis in order), inputs[0].element_type)
 
 
@@ -117,7 +118,7 @@ def _concat(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     shapes = [tensor.shape for tensor in inputs]
     axis = _axis(attributes, len(shapes[0]))
     if len({(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}) > 1 or len({len(shape) for shape in shapes}) > 1:
-        raise ValueError(f"it puts the shapes {shapes} together along axis {axis}")
+        raise ValueError(f"it joins the shapes {shapes} along axis {axis}")
     joined = sum(shape[axis] for shape in shapes)
     return Result((*shapes[0][:axis], joined, *shapes[0][axis + 1 :]), inputs[0].element_type)
 
@@ -125,13 +126,13 @@ def _concat(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
 def _slice(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     shape = list(inputs[0].shape)
     starts, ends, axes = map(_values, inputs[1:])
-    # Negative ones count from the end: then a smaller batch could have a larger result.
+    # Negative numbers count from the end, so a smaller batch could have a larger result.
     if (
         not len(starts) == len(ends) == len(axes) == len(set(axes))
         or min(*starts, *ends, *axes, 0) < 0
         or max(axes) >= len(shape)
     ):
-        raise ValueError(f"it takes {list(starts)} to {list(ends)} of the axes {list(axes)} of {shape}")
+        raise ValueError(f"it slices {shape} from {list(starts)} to {list(ends)} along the axes {list(axes)}")
     for start, end, axis in zip(starts, ends, axes, strict=True):
         shape[axis] = min(end, shape[axis]) - start
     return Result(tuple(shape), inputs[0].element_type)
@@ -147,7 +148,7 @@ def _convolution(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
         for size, width, stride, before, after in zip(inputs[0].shape[2:], kernel, strides, pads[:2], pads[2:], strict=True)
     ]
     places, window = prod(sizes), channels * prod(kernel)
-    # It lays out the windows of one image, and copies the result from its own order of channels.
+    # onnxruntime lays out the windows of one image, and copies the result from its own order of channels.
     scratch = window * places + batch * outputs * places
     return Result((batch, outputs, *sizes), inputs[0].element_type, scratch, batch * outputs * places * window)
 
@@ -155,13 +156,13 @@ def _convolution(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
 def _transposed_convolution(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     batch, channels, kernel, strides, pads = _windows(inputs, attributes)
     inputs_of_kernel, outputs = inputs[1].shape[:2]
-    added = _integers(attributes, "output_padding", 2, 0)
+    output_padding = _integers(attributes, "output_padding", 2, 0)
     if channels != inputs_of_kernel:
         raise ValueError(f"its kernel is for {inputs_of_kernel} channels, its input has {channels}")
     sizes = [
-        (size - 1) * stride + width - before - after + more
-        for size, width, stride, before, after, more in zip(
-            inputs[0].shape[2:], kernel, strides, pads[:2], pads[2:], added, strict=True
+        (size - 1) * stride + width - before - after + added
+        for size, width, stride, before, after, added in zip(
+            inputs[0].shape[2:], kernel, strides, pads[:2], pads[2:], output_padding, strict=True
         )
     ]
     places, window = prod(inputs[0].shape[2:]), outputs * prod(kernel)
@@ -171,21 +172,21 @@ def _transposed_convolution(inputs: Sequence[Tensor], attributes: Attributes) ->
 def _windows(
     inputs: Sequence[Tensor], attributes: Attributes
 ) -> tuple[int, int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Return batch, channels, and the kernel's size, strides and pads, of a convolution of images."""
+    """Return the batch size, channels, kernel size, strides and pads of a convolution of images."""
     shape, weights = inputs[0].shape, inputs[1].shape
     if len(shape) != 4 or len(weights) != 4:
-        raise ValueError(f"it convolves the shape {list(shape)} with {list(weights)}, expected four sizes each")
+        raise ValueError(f"it convolves the shape {list(shape)} with {list(weights)}, expected four axes each")
     strides, pads = _integers(attributes, "strides", 2, 1), _integers(attributes, "pads", 4, 0)
     kernel = attributes.get("kernel_shape", weights[2:])
     if kernel != weights[2:] or min(strides) < 1:
-        raise ValueError(f"it has the kernel {kernel} of {list(weights)} and strides {list(strides)}")
+        raise ValueError(f"it has the kernel size {kernel} for weights {list(weights)}, and strides {list(strides)}")
     return shape[0], shape[1], weights[2:], strides, pads
 
 
 def _gemm(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     left, right = inputs[0].shape, inputs[1].shape
     if len(left) != 2 or len(right) != 2:
-        raise ValueError(f"it multiplies the shapes {list(left)} and {list(right)}, expected two sizes each")
+        raise ValueError(f"it multiplies the shapes {list(left)} and {list(right)}, expected two axes each")
     inner, columns = right[::-1] if attributes.get("transB") else right
     if left[1] != inner:
         raise ValueError(f"it multiplies the shapes {list(left)} and {[inner, columns]}")
@@ -195,14 +196,14 @@ def _gemm(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
 def _depth_to_space(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     shape, block = inputs[0].shape, attributes.get("blocksize")
     if len(shape) != 4 or not isinstance(block, int) or block < 1 or shape[1] % block**2:
-        raise ValueError(f"it makes blocks of {block} of the shape {list(shape)}")
+        raise ValueError(f"it rearranges the shape {list(shape)} into blocks of {block}")
     batch, channels, height, width = shape
     return Result((batch, channels // block**2, height * block, width * block), inputs[0].element_type)
 
 
 def _values(tensor: Tensor) -> tuple[int, ...]:
     if not tensor.values:
-        raise ValueError("it takes a shape or places from something other than a short constant")
+        raise ValueError("it takes a shape or positions from something other than a short constant")
     return tensor.values
 
 
@@ -216,12 +217,12 @@ def _axis(attributes: Attributes, rank: int) -> int:
 def _integers(attributes: Attributes, name: str, count: int, default: int) -> tuple[int, ...]:
     values = attributes.get(name, (default,) * count)
     if not isinstance(values, tuple) or len(values) != count:
-        raise ValueError(f"its {name} are {values}, expected {count} integers")
+        raise ValueError(f"the attribute {name!r} is {values}, expected {count} integers")
     return values
 
 
 _same = _with_type_of_input(0)
-_ALIKE = Operator(_same, 1, 1, {})
+_ELEMENTWISE = Operator(_same, 1, 1, {})
 _BROADCAST = Operator(_broadcast, 2, 2, {})
 OPERATORS: Mapping[str, Operator] = {
     "Add": _BROADCAST,
@@ -239,13 +240,13 @@ OPERATORS: Mapping[str, Operator] = {
     "LeakyRelu": Operator(_same, 1, 1, {"alpha": float}),
     "Mul": _BROADCAST,
     "QuantizeLinear": Operator(_with_type_of_input(2), 3, 3, {}),
-    "Relu": _ALIKE,
+    "Relu": _ELEMENTWISE,
     "Reshape": Operator(_reshape, 2, 2, {}),
-    "Round": _ALIKE,
-    "Sigmoid": _ALIKE,
+    "Round": _ELEMENTWISE,
+    "Sigmoid": _ELEMENTWISE,
     "Slice": Operator(_slice, 4, 4, {}),
-    "Tanh": _ALIKE,
+    "Tanh": _ELEMENTWISE,
     "Tile": Operator(_tile, 2, 2, {}),
     "Transpose": Operator(_transpose, 1, 1, {"perm": tuple}),
 }
-"""All that gan-export writes, in any precision."""
+"""Every operator that gan-export writes, in any precision."""

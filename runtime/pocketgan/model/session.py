@@ -1,4 +1,4 @@
-"""One onnxruntime session for one model file, on the provider that was asked for and on no other."""
+"""Opens an onnxruntime session for a model file, on the requested execution provider and no other."""
 
 import os
 import sys
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-# A file of a hundred bytes can ask for a constant of a gigabyte when the graph is optimized. onnxruntime obeys this since 1.27.
+# When it optimizes the graph, a file of a hundred bytes can request a constant of a gigabyte. Needs onnxruntime 1.27 or later.
 _LARGEST_FOLDED_CONSTANT_BYTES = 16 * 2**20
 
 
 class Provider(StrEnum):
-    """The processor that draws, as the option --provider names it."""
+    """The processor to draw on: the values of the option --provider."""
 
     auto = "auto"
     cpu = "cpu"
@@ -29,11 +29,11 @@ class Provider(StrEnum):
 
 @dataclass(frozen=True)
 class OpenSession:
-    """A session, and what was chosen for it."""
+    """A session, and the provider that was chosen for it."""
 
     session: "InferenceSession"
     provider: Provider
-    """`cpu` or `cuda`: the one that the session really runs on."""
+    """`cpu` or `cuda`: the provider that the session really runs on."""
     reason: str
     """Why this provider, in a few words."""
 
@@ -41,8 +41,8 @@ class OpenSession:
 def open_session(contents: bytes, precision: str, provider: Provider = Provider.auto) -> OpenSession:
     """Open a model on a provider.
 
-    `auto` takes CUDA for a float model where CUDA is live, else the CPU: CUDA has no integer kernels. Raises RuntimeMissingError
-    if onnxruntime is not installed (or twice), ProviderError if the provider is not live, ModelError if the file does not load.
+    `auto` chooses CUDA for a float model if CUDA is live, else the CPU: CUDA has no integer kernels. Raises RuntimeMissingError
+    if onnxruntime cannot be used, ProviderError if the provider is not live, ModelError if the file does not load.
     """
     runtime = import_onnxruntime()
     if provider is Provider.cuda and precision == "int8":
@@ -51,10 +51,10 @@ def open_session(contents: bytes, precision: str, provider: Provider = Provider.
             "one with gan-export --precision fp32"
         )
     if provider is Provider.cpu or precision == "int8":
-        reason = "asked for" if provider is Provider.cpu else "an int8 model"
+        reason = "requested" if provider is Provider.cpu else "an int8 model"
         return OpenSession(_open(runtime, contents, _CPU), Provider.cpu, reason)
     try:
-        reason = "asked for" if provider is Provider.cuda else "a float model, and CUDA is live"
+        reason = "requested" if provider is Provider.cuda else "a float model, and CUDA is live"
         return OpenSession(_open_on_cuda(runtime, contents), Provider.cuda, reason)
     except ProviderError as error:
         if provider is Provider.auto:
@@ -66,7 +66,7 @@ def open_session(contents: bytes, precision: str, provider: Provider = Provider.
 
 
 def import_onnxruntime() -> ModuleType:
-    """Return the onnxruntime module. Raises RuntimeMissingError if it is absent, or if both its distributions are installed."""
+    """Return the onnxruntime module. Raises RuntimeMissingError if it is absent, damaged or installed twice."""
     if all(_is_installed(name) for name in ("onnxruntime", "onnxruntime_gpu")):
         raise RuntimeMissingError(
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run in pocketgan's checkout: "
@@ -75,7 +75,7 @@ def import_onnxruntime() -> ModuleType:
     try:
         import onnxruntime
 
-        # A folder that another distribution left behind can be imported, and holds nothing.
+        # A folder that another distribution left behind can be imported, but is empty.
         onnxruntime.InferenceSession  # noqa: B018
     except ImportError as error:
         raise RuntimeMissingError(
@@ -92,7 +92,7 @@ def import_onnxruntime() -> ModuleType:
 
 
 def _is_installed(distribution: str) -> bool:
-    """Return whether pip installed a distribution. importlib.metadata would know it too, but takes ten milliseconds."""
+    """Return whether pip installed a distribution. This is ten milliseconds faster than importlib.metadata."""
     return any(
         entry.startswith(f"{distribution}-") and entry.endswith(".dist-info")
         for folder in sys.path
@@ -102,10 +102,10 @@ def _is_installed(distribution: str) -> bool:
 
 
 def _open_on_cuda(runtime: ModuleType, contents: bytes) -> "InferenceSession":
-    """Open a session whose every node runs on CUDA. Raises ProviderError if that cannot be."""
+    """Open a session that runs every node on CUDA. Raises ProviderError if that is not possible."""
     if _CUDA not in runtime.get_available_providers():
         raise ProviderError("CUDA is not live: this onnxruntime has no CUDA provider")
-    # It reports absent libraries by print, but standard output is for data.
+    # It prints which libraries are missing, but standard output is for data.
     with redirect_stdout(sys.stderr):
         runtime.preload_dlls()
     try:
@@ -113,20 +113,20 @@ def _open_on_cuda(runtime: ModuleType, contents: bytes) -> "InferenceSession":
     except ModelError as error:
         raise ProviderError(f"CUDA is not live: {error}") from error
     if session.get_providers()[0] != _CUDA:
-        raise ProviderError(f"CUDA is not live: onnxruntime took {session.get_providers()[0]}")
+        raise ProviderError(f"CUDA is not live: onnxruntime chose {session.get_providers()[0]}")
     return session
 
 
 def _open(runtime: ModuleType, contents: bytes, provider: str) -> "InferenceSession":
     options = runtime.SessionOptions()
-    # One thread in each call: many calls at once, from threads that share the session, are faster than many threads in one.
+    # One thread per call: simultaneous calls from threads that share the session are faster than several threads in one call.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    # It allocates one block for all tensors of a call: no faster here, and up to twice the memory with several threads.
+    # A memory pattern allocates one block for all tensors of a call: no faster here, and up to twice the memory with threads.
     options.enable_mem_pattern = False
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Otherwise bytes that begin like onnxruntime's own format are read as that, past all checks of `model.checked`.
+    # Otherwise bytes that start like onnxruntime's own format are read as such, which bypasses all checks of `model.checked`.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     options.add_session_config_entry(
         "optimization.constant_folding_max_output_size_in_bytes", str(_LARGEST_FOLDED_CONSTANT_BYTES)

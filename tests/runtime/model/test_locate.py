@@ -1,4 +1,4 @@
-"""Which file a model is: by name, by path, in the working folder, or the bundled one."""
+"""Which file `model` refers to: a bundled model, a path, model.onnx in the working folder, or the default model."""
 
 import os
 import re
@@ -14,125 +14,98 @@ from pocketgan.model.checked import DEFAULT_MODEL, LOCAL_MODEL, Location, locate
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
-def refusal(model: str | Path) -> str:
-    """Return what locating the model is refused with: one line."""
-    with pytest.raises(ModelError) as caught:
-        locate_model(model)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
-
-@pytest.mark.parametrize(
-    ("model", "meant"), [("pockt", "pocket"), ("Pocket", "pocket"), ("ohter", "other"), ("pocket.onxx", "pocket")]
-)
-def test_a_name_that_is_nearly_one_is_answered_with_it(bundled_folder: Path, model: str, meant: str) -> None:
+@pytest.fixture
+def folder(bundled_folder: Path) -> Path:
+    """The folder of bundled models: the default one and `other`."""
     (bundled_folder / "other.onnx").touch()
-    assert refusal(model).endswith(f"(other, pocket); did you mean {meant}?")
+    return bundled_folder
 
 
-def test_nothing_means_the_bundled_default(bundled_folder: Path) -> None:
-    assert locate_model() == Location(bundled_folder / f"{DEFAULT_MODEL}.onnx", "bundled")
+@pytest.mark.parametrize("model", [None, "other", DEFAULT_MODEL])
+def test_a_bundled_model_is_found_by_name_and_by_default(folder: Path, model: str | None) -> None:
+    assert locate_model(model) == Location(folder / f"{model or DEFAULT_MODEL}.onnx", "bundled")
 
 
-def test_a_name_means_the_bundled_model_of_that_name(bundled_folder: Path) -> None:
-    (bundled_folder / "other.onnx").touch()
-    assert locate_model("other") == Location(bundled_folder / "other.onnx", "bundled")
-
-
-def test_a_name_means_the_bundled_model_even_where_a_file_is_called_so(bundled_folder: Path, empty_folder: Path) -> None:
+def test_the_name_of_a_bundled_model_takes_precedence_over_a_file(folder: Path, empty_folder: Path) -> None:
     (empty_folder / DEFAULT_MODEL).touch()
-    assert locate_model(DEFAULT_MODEL).path == bundled_folder / f"{DEFAULT_MODEL}.onnx"
-
-
-def test_a_path_object_is_always_a_path(bundled_folder: Path, empty_folder: Path) -> None:
-    (empty_folder / DEFAULT_MODEL).touch()
+    assert locate_model(DEFAULT_MODEL).path == folder / f"{DEFAULT_MODEL}.onnx"
     assert locate_model(Path(DEFAULT_MODEL)) == Location(Path(DEFAULT_MODEL), "as named")
 
 
 @pytest.mark.parametrize("kind", [str, Path])
-def test_a_path_means_that_file(models: Path, kind: type[str] | type[Path]) -> None:
+def test_a_path_refers_to_that_file(models: Path, kind: type[str] | type[Path]) -> None:
     assert locate_model(kind(models / "tiny.onnx")) == Location(models / "tiny.onnx", "as named")
 
 
-@pytest.mark.parametrize("model", ["absent", "absent.onnx", "absent/model.onnx", Path("absent"), "x" * 5000, "nul\0byte"])
-def test_what_is_neither_a_file_nor_a_name_is_refused_with_the_names(bundled_folder: Path, model: str | Path) -> None:
-    (bundled_folder / "other.onnx").touch()
-    assert refusal(model) == f"no model {model}: expected a file, or the name of a bundled model (other, pocket)"
-
-
-def test_a_model_in_the_working_folder_comes_before_the_bundled_one(
-    bundled_folder: Path, empty_folder: Path, models: Path
+def test_a_model_in_the_working_folder_is_the_default_but_a_named_model_takes_precedence(
+    folder: Path, empty_folder: Path, models: Path
 ) -> None:
     (empty_folder / "model.onnx").write_bytes((models / "tiny.onnx").read_bytes())
-    location = locate_model()
-    assert (location.path, location.reason) == (LOCAL_MODEL, "found in this folder")
+    assert locate_model()[:2] == (LOCAL_MODEL, "found in this folder")
+    assert locate_model(DEFAULT_MODEL).path == folder / f"{DEFAULT_MODEL}.onnx"
 
 
-def test_a_model_that_is_named_comes_before_the_one_in_the_working_folder(
-    bundled_folder: Path, empty_folder: Path, models: Path
-) -> None:
-    (empty_folder / "model.onnx").write_bytes((models / "tiny.onnx").read_bytes())
-    assert locate_model(DEFAULT_MODEL) == Location(bundled_folder / f"{DEFAULT_MODEL}.onnx", "bundled")
+@pytest.mark.parametrize(
+    ("model", "suggestion"),
+    [
+        *((model, "") for model in ("absent", "absent.onnx", "absent/model.onnx", Path("absent"), "x" * 5000, "nul\0byte")),
+        ("pockt", "pocket"),
+        ("Pocket", "pocket"),
+        ("ohter", "other"),
+        ("pocket.onxx", "pocket"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_an_unknown_model_is_refused_with_the_names_and_a_suggestion(model: str | Path, suggestion: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        locate_model(model)
+    question = f"; did you mean {suggestion}?" if suggestion else ""
+    expected = f"no model {model}: expected a file, or the name of a bundled model (other, pocket){question}"
+    assert str(caught.value) == expected
 
 
-def refused_default() -> str:
-    """Return what the model that is taken when nothing is named is refused with: one line."""
+def default_refusal() -> str:
+    """Return the one-line error for the default model."""
     with pytest.raises(ModelError) as caught:
         Generator.load()
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("contents", "said"),
-    [
-        ("no_card", "it has no pocketgan model card"),
-        ("external_initializer", "it keeps weights in another file (external data)"),
-        ("card_of_schema_2", "the model card has schema 2"),
-        ("card_lies_about_image_size", "it has the outputs"),
-        (b"", "it is empty"),
-        (b"some other file", "not an ONNX file"),
-        (None, "it cannot be read (it is a folder, not a file)"),
-    ],
-)
-def test_what_lies_in_the_working_folder_is_never_passed_over(
-    bundled_folder: Path, empty_folder: Path, models: Path, contents: str | bytes | None, said: str
-) -> None:
-    if contents is None:
-        (empty_folder / "model.onnx").mkdir()
-    else:
-        contents = (models / f"{contents}.onnx").read_bytes() if isinstance(contents, str) else contents
-        (empty_folder / "model.onnx").write_bytes(contents)
-    message = refused_default()
-    assert message.startswith(f"model model.onnx: {said}")
-    assert message.endswith("choose another, such as --model pocket, or export or copy this one again")
+def test_an_unusable_model_in_the_working_folder_is_not_skipped(folder: Path, empty_folder: Path, models: Path) -> None:
+    path = empty_folder / "model.onnx"
+    for name, message in {
+        "no_card": "it has no pocketgan model card",
+        "external_initializer": "it keeps weights in another file (external data)",
+        "card_lies_about_image_size": "it has the outputs",
+    }.items():
+        path.write_bytes((models / f"{name}.onnx").read_bytes())
+        assert default_refusal().startswith(f"model model.onnx: {message}")
+        assert default_refusal().endswith("choose another, such as --model pocket, or export or copy this one again")
+    path.unlink()
+    path.mkdir()
+    assert default_refusal().startswith("model model.onnx: it cannot be read (it is a folder, not a file)")
+    path.rmdir()
+    path.symlink_to("absent.onnx")
+    assert default_refusal().startswith("model model.onnx: it cannot be read (No such file or directory)")
 
 
-def test_nor_is_a_link_that_leads_nowhere(bundled_folder: Path, empty_folder: Path) -> None:
-    (empty_folder / "model.onnx").symlink_to("absent.onnx")
-    assert refused_default().startswith("model model.onnx: it cannot be read (No such file or directory)")
-
-
-def test_a_working_folder_that_may_not_be_searched_is_named(
-    bundled_folder: Path, empty_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(path: Path) -> os.stat_result:
+@pytest.mark.usefixtures("folder")
+def test_a_working_folder_that_cannot_be_searched_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def deny(path: Path) -> os.stat_result:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(os, "lstat", refuse)
-    assert refused_default().startswith("cannot look for model.onnx in the current folder (Permission denied): name a model")
+    monkeypatch.setattr(os, "lstat", deny)
+    assert default_refusal().startswith("cannot look for model.onnx in the current folder (Permission denied): name a model")
 
 
 @pytest.mark.parametrize("model", [None, "pocket"])
-def test_a_package_in_an_archive_says_why_there_is_no_model(
-    bundled_folder: Path, monkeypatch: pytest.MonkeyPatch, model: str | None
-) -> None:
-    monkeypatch.setattr(pocketgan_models, "_FOLDER", bundled_folder / "archive.zip" / "pocketgan_models")
+def test_a_package_in_an_archive_has_no_models(folder: Path, monkeypatch: pytest.MonkeyPatch, model: str | None) -> None:
+    monkeypatch.setattr(pocketgan_models, "_FOLDER", folder / "archive.zip" / "pocketgan_models")
     with pytest.raises(ModelError, match=r"^no model .*: the bundled models cannot be opened there: unpack"):
         locate_model(model)
 
 
-def test_a_package_without_its_model_says_what_to_do(bundled_folder: Path) -> None:
-    (bundled_folder / f"{DEFAULT_MODEL}.onnx").unlink()
-    assert re.fullmatch(r"model .*pocket\.onnx: it cannot be read \(No such file .*\): expected an .*", refused_default())
+def test_a_missing_default_model_is_refused(folder: Path) -> None:
+    (folder / f"{DEFAULT_MODEL}.onnx").unlink()
+    assert re.fullmatch(r"model .*pocket\.onnx: it cannot be read \(No such file .*\): expected an .*", default_refusal())
