@@ -60,7 +60,7 @@ class CheckedModel(NamedTuple):
 
 
 class UnusableModel(NamedTuple):
-    """A model file that was refused, and what was known by then: None for what was not."""
+    """A model file that was refused, and what could be read of it; the rest is None."""
 
     error: ModelError
     location: Location | None

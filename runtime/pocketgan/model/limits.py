@@ -77,7 +77,7 @@ def plan_batching(cost: Cost, most_threads: int, waiting_bytes: int) -> Batching
     """
 
     def batch_size(threads: int) -> int:
-        # `ordered_map` computes that many batches ahead, and one more is in use.
+        # Images wait in the batches that `ordered_map` computes ahead, and in the one in use.
         bytes_per_image = threads * cost.image_bytes + 2 * (threads + 1) * waiting_bytes
         fits_drawing = (MOST_DRAWING_BYTES - threads * cost.fixed_bytes) // max(1, bytes_per_image)
         fits_call = (MOST_CALL_BYTES - cost.fixed_bytes) // max(1, cost.image_bytes)

@@ -126,15 +126,15 @@ INFINITIES_AND_NANS = [
 ]
 
 
-@pytest.mark.parametrize("place", [0, 16_383, 16_384, 40_000])
+@pytest.mark.parametrize("place", [0, 16_383, 16_384, 32_768])
 @pytest.mark.parametrize(("kind", "pattern"), INFINITIES_AND_NANS)
 def test_a_number_that_is_not_finite_is_found_anywhere(kind: type[np.floating], pattern: int, place: int) -> None:
     element_type, bits = (FLOAT, np.uint32) if kind is np.float32 else (FLOAT16, np.uint16)
-    values = np.full(40_001, np.finfo(kind).max, dtype=kind)
+    values = np.full(32_769, np.finfo(kind).max, dtype=kind)
     values[1::2] *= -1
-    assert read_graph(with_constant(constant("c", [40_001], element_type, values.tobytes())), 64)
+    assert read_graph(with_constant(constant("c", [32_769], element_type, values.tobytes())), 64)
     values.view(bits)[place] = pattern
-    assert "'c' has values that are infinite" in refusal(with_constant(constant("c", [40_001], element_type, values.tobytes())))
+    assert "'c' has values that are infinite" in refusal(with_constant(constant("c", [32_769], element_type, values.tobytes())))
 
 
 def tensor_of(*dimensions: bytes, element_type: int = FLOAT) -> bytes:
