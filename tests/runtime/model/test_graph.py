@@ -1,7 +1,5 @@
 """Reading a graph without the onnx package: what gan-export writes is read, everything else is refused."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hostile_files import harmless, with_constant
@@ -53,13 +51,6 @@ def test_values_are_read_of_short_constants_only() -> None:
     found = read_graph(model([], [integers("short", range(16)), integers("long", range(17))], [], [], None), 64)
     assert found.constants["short"].values == tuple(range(16))
     assert found.constants["long"].values is None
-
-
-@pytest.mark.parametrize("name", ["tiny", "tiny_conditional", "tiny_float"])
-def test_exported_models_are_read(models: Path, name: str) -> None:
-    found = read_graph((models / f"{name}.onnx").read_bytes(), 64)
-    assert found.inputs["z"].shape == (64, 16)
-    assert found.outputs.keys() == {"images"}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """The limits of a graph: what gan-export could have written is accepted up to the last byte, everything else is refused."""
 
-from pathlib import Path
-
 import pytest
 from hostile_files import CONSTANTS, IMAGES, NODES, Z, harmless, with_ends, with_extra, with_nodes
 from onnx_bytes import FLOAT, UINT8, constant, integers, model, node, value
@@ -34,11 +32,6 @@ def test_the_bundled_models_stay_well_below_the_limits(name: str, monkeypatch: p
     monkeypatch.undo()
     assert plan_batching(found, 4, 3 * 28 * 28).threads == 4
     assert plan_batching(found, 1, 3 * 28 * 28).batch_size == BATCH_SIZE
-
-
-@pytest.mark.parametrize("name", ["tiny", "tiny_conditional", "tiny_float", "no_card"])
-def test_exported_models_are_accepted(models: Path, name: str) -> None:
-    check_graph((models / f"{name}.onnx").read_bytes())
 
 
 LAST = node("Reshape", ["pixels", "image_shape"], "images")
