@@ -94,8 +94,8 @@ def _swap_fields(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> N
 
 def _from_other(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:
     message = _some_message(chance, tree)
-    alike = chance.choice(others).all(message.kind)
-    message.fields[chance.randrange(len(message.fields))] = chance.choice(chance.choice(alike).fields)
+    sources = chance.choice(others).all(message.kind)
+    message.fields[chance.randrange(len(message.fields))] = chance.choice(chance.choice(sources).fields)
 
 
 def _change_integer(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> None:

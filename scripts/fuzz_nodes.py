@@ -41,10 +41,8 @@ def insert_node(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> No
     used = chance.choice(_fields(later, _INPUT))
     name, before = b"extra%d" % chance.randrange(10**6), used.value
     assert isinstance(before, bytes)
-    operator = chance.choice(
-        ("Relu", "LeakyRelu", "Sigmoid", "Tanh", "Round", "Transpose", "Concat", "Mul", "Add", "like another")
-    )
-    alike = chance.choice(tree.all("node"))
+    operator = chance.choice(("Relu", "LeakyRelu", "Sigmoid", "Tanh", "Round", "Transpose", "Concat", "Mul", "Add", "copy"))
+    template = chance.choice(tree.all("node"))
     inputs = [before] * (1 + (operator in ("Mul", "Add")))
     attributes: list[Field] = []
     if operator == "Transpose":
@@ -55,10 +53,10 @@ def insert_node(chance: random.Random, tree: Tree, others: Sequence[Tree]) -> No
         attributes = [_attribute(b"alpha", _ATTRIBUTE_FLOAT, [Field(2, FIXED32, struct.pack("<f", chance.uniform(-2, 2)))])]
     elif operator == "Concat":
         attributes = [_attribute(b"axis", 2, [Field(3, VARINT, chance.randrange(4))])]
-    elif operator == "like another":
-        operator = _text(alike, _OPERATOR).decode(errors="replace")
-        inputs = [before, *(value for field in _fields(alike, _INPUT)[1:] if isinstance(value := field.value, bytes))]
-        attributes = _fields(alike, _ATTRIBUTE)
+    elif operator == "copy":
+        operator = _text(template, _OPERATOR).decode(errors="replace")
+        inputs = [before, *(value for field in _fields(template, _INPUT)[1:] if isinstance(value := field.value, bytes))]
+        attributes = _fields(template, _ATTRIBUTE)
     node = Tree("node", [Field(_INPUT, BYTES, one) for one in inputs])
     node.fields += [
         Field(_OUTPUT, BYTES, name),

@@ -38,8 +38,8 @@ def test_nodes_constants_inputs_and_outputs_are_read() -> None:
 
 
 def test_attributes_of_every_type_are_read() -> None:
-    found = read_graph(with_node(b"", a=0.5, b=-3, c="CRD", d=[2, -1]), 64)
-    assert found.nodes[0].attributes == {"a": 0.5, "b": -3, "c": "CRD", "d": (2, -1)}
+    found = read_graph(with_node(b"", a=0.5, b=-(2**63), c="CRD", d=[2, -1]), 64)
+    assert found.nodes[0].attributes == {"a": 0.5, "b": -(2**63), "c": "CRD", "d": (2, -1)}
 
 
 def test_packed_shapes_are_read() -> None:
