@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import pocketgan_models
+from pocketgan import model_check
 from pocketgan.errors import ModelError
 from pocketgan.generator import Generator
 from pocketgan.model.checked import DEFAULT_MODEL, CheckedModel, inspect_model
@@ -71,6 +72,9 @@ def test_the_default_model_is_that_of_gan_gen_and_a_copy_of_a_bundled_model_is_r
     golden = drawn().golden
     assert golden is not None
     assert golden.holds
+    path = empty_folder / "model.onnx"
+    path.write_bytes(path.read_bytes().replace(b"pocketgan", b"another00", 1))  # the producer's name
+    assert facts().bundled is None
 
 
 def test_the_facts_of_an_unusable_file_are_those_that_could_be_read(models: Path, empty_folder: Path) -> None:
@@ -128,6 +132,11 @@ def test_any_other_model_has_no_golden_pixels_and_is_timed(models: Path, name: s
         assert timing.first_microseconds > 0
         assert timing.median_microseconds > 0
         assert 1 <= timing.runs <= 20
+
+
+def test_a_slow_model_is_timed_in_two_calls(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_check, "_LONGEST_TIMING_NANOSECONDS", 0)
+    assert [timing.runs for timing in drawn(models / "tiny.onnx").timings] == [1, 1]
 
 
 @pytest.mark.parametrize("name", ["card_lies_about_image_size", "card_lies_about_latent_step", "fails_when_drawing"])

@@ -198,7 +198,8 @@ def test_drawing_writes_nothing_to_the_home_folder_and_leaves_no_thread(models: 
         from pocketgan.model.session import import_onnxruntime
         before = len(os.listdir("/proc/self/task"))
         import_onnxruntime()
-        Generator.load(sys.argv[1]).generate(3)
+        generator = Generator.load(sys.argv[1])
+        generator.generate(3)
         print(len(os.listdir("/proc/self/task")) - before)
     """
     done = subprocess.run(
