@@ -210,23 +210,23 @@ def test_images_that_were_lost_are_drawn_again(model: Path, file_format: str) ->
 @pytest.mark.parametrize(
     ("option", "found"),
     [
-        (("--seed", "9"), "seed is 0 there, 9 asked for"),
-        (("--count", "11"), "count is 10 there, 11 asked for"),
-        (("--digit", "3"), 'classes is ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] there, ["3"] asked for'),
-        (("--truncation", "0.5"), "truncation is 1.0 there, 0.5 asked for"),
-        (("--size", "9"), "height is null there, 9 asked for; image_shape is [8, 8] there, [9, 9] asked for"),
-        (("--invert",), "inverted is false there, true asked for"),
-        (("--format", "npz"), 'format is "png" there, "npz" asked for'),
-        (("--text", "1", "--count", "10"), 'text is null there, "1" asked for'),
-        (("--grid", "5x2"), 'grid is null there, "5x2" asked for'),
-        (("--gif",), "gif is false there, true asked for"),
+        (("--seed", "9"), "seed is 0 there, 9 requested"),
+        (("--count", "11"), "count is 10 there, 11 requested"),
+        (("--digit", "3"), 'classes is ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] there, ["3"] requested'),
+        (("--truncation", "0.5"), "truncation is 1.0 there, 0.5 requested"),
+        (("--size", "9"), "height is null there, 9 requested; image_shape is [8, 8] there, [9, 9] requested"),
+        (("--invert",), "inverted is false there, true requested"),
+        (("--format", "npz"), 'format is "png" there, "npz" requested'),
+        (("--text", "1", "--count", "10"), 'text is null there, "1" requested'),
+        (("--grid", "5x2"), 'grid is null there, "5x2" requested'),
+        (("--gif",), "gif is false there, true requested"),
     ],
 )
 def test_a_run_with_other_options_is_not_resumed(model: Path, option: tuple[str, ...], found: str) -> None:
     gan_gen("--model", model)
     before = contents(Path("digits"))
     said = gan_gen("--model", model, *option, "--resume", code=1)
-    assert f"error: cannot resume: {Path('digits/manifest.json')} is of another run, " in said
+    assert f"error: cannot resume: {Path('digits/manifest.json')} belongs to another run, " in said
     assert found in said
     assert contents(Path("digits")) == before
 
@@ -251,7 +251,7 @@ def test_images_of_another_run_in_the_range_are_refused_and_stay(model: Path, mo
 
 def test_a_run_of_another_model_is_not_resumed(model: Path) -> None:
     gan_gen("--model", "nano", "--count", "10")
-    assert "is of another run, model is " in gan_gen("--model", "pocket", "--count", "10", "--resume", code=1)
+    assert "belongs to another run, model is " in gan_gen("--model", "pocket", "--count", "10", "--resume", code=1)
 
 
 def test_the_same_model_at_another_place_is_the_same(model: Path) -> None:
@@ -457,7 +457,7 @@ def test_a_file_system_without_locks_is_said_and_written_to(model: Path, monkeyp
 def test_two_ranges_do_not_share_a_folder_where_names_do_not_hold_the_index(model: Path, file_format: str) -> None:
     gan_gen("--model", model, "--count", "10", "--format", file_format)
     before = contents(Path("digits"))
-    for option, found in (("--quiet", "exists already"), ("--resume", "start is 0 there, 10 asked for")):
+    for option, found in (("--quiet", "exists already"), ("--resume", "start is 0 there, 10 requested")):
         assert found in gan_gen("--model", model, "--count", "10", "--start", "10", "--format", file_format, option, code=1)
     assert contents(Path("digits")) == before
 

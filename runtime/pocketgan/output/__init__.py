@@ -1,1 +1,1 @@
-"""What becomes of drawn images: files of several formats, sheets, animations, standard output, a terminal."""
+"""Output of drawn images: files in several formats, contact sheets, animations, standard output and the terminal."""

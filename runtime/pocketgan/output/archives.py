@@ -1,4 +1,4 @@
-"""Compressed files, NPZ and gzipped IDX: written in a single pass, so a stopped run begins again.
+"""Compressed files, NPZ and gzipped IDX: written in a single pass, so a stopped run starts over.
 
 Equal images give equal bytes.
 """
@@ -23,39 +23,39 @@ from pocketgan.request import Existing
 
 @dataclass(frozen=True)
 class SinglePassFiles:
-    """Files that are written from the first image to the last, and get their names together when all are complete."""
+    """Files that are written from the first image to the last, then renamed together when all are complete."""
 
     folder: Path
     indices: range
     names: tuple[str, ...]
     write_all: Callable[[Sequence[Path], Iterable[Batch]], Generator[Batch, None, None]]
-    """Writes all batches to temporary files, one for each name, and passes the batches on."""
-    others: tuple[str, ...] = ()
-    """Names of files that readers would take for part of these; they are removed when these are complete."""
+    """Writes all batches to temporary files, one for each name, and yields each batch once it is written."""
+    stale_names: tuple[str, ...] = ()
+    """Names under which readers would find labels of older images; such files are removed once these are complete."""
     holds_labels: bool = True
 
     def file_of(self, index: int) -> None:
         """Return None: all images share the files."""
 
     def is_ours(self, name: str) -> bool:
-        """Return whether it is one of the names."""
-        return name in (*self.names, *self.others)
+        """Return whether a file of this name is one of these."""
+        return name in (*self.names, *self.stale_names)
 
     def existing(self) -> list[Path]:
-        """Return the files that exist by one of the names."""
-        return [path for name in (*self.names, *self.others) if os.path.lexists(path := self.folder / name)]
+        """Return those of these files that exist."""
+        return [path for name in (*self.names, *self.stale_names) if os.path.lexists(path := self.folder / name)]
 
     def missing(self) -> list[range]:
         """Return all indices, or none if all files exist."""
         return [] if all(os.path.exists(self.folder / name) for name in self.names) else [self.indices]
 
     def discard_unfinished(self) -> None:
-        """Do nothing: what is not complete is a temporary file."""
+        """Do nothing: unfinished files are temporary files."""
 
     def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
-        """Write all images and pass the batches on; the files appear after the last. Memory does not grow with their number.
+        """Write all images and yield each batch; the files appear after the last one. Memory use does not depend on their number.
 
-        Raises OutputError if a file cannot be written: then all are as they were.
+        Raises OutputError if a file cannot be written; older files then stay unchanged.
         """
         if existing is Existing.resume and not self.missing():
             return
@@ -63,11 +63,11 @@ class SinglePassFiles:
         with ExitStack() as renames:
             temporaries = [renames.enter_context(whole_file(path, is_on_disk_at_once=False)) for path in paths]
             yield from self.write_all(temporaries, batches)
-            # All are on the disk, and so known to be complete, before the first gets its name.
+            # All files are on disk before the first is renamed, so that a full disk leaves older ones unchanged.
             for path, temporary in zip(paths, temporaries, strict=True):
                 with output_errors(path):
                     sync(temporary)
-        for name in self.others:
+        for name in self.stale_names:
             remove_file(self.folder / name, "an older file of other images")
 
 
@@ -82,7 +82,7 @@ def npz_file(folder: Path, drawing: Drawing) -> SinglePassFiles:
     Labels are int64 [count], or int64 [count, characters] for rows of text.
     """
     indices, (height, width) = drawing.selection.indices, drawing.size
-    pieces = [indices[first : first + _INDICES_AT_ONCE] for first in range(0, len(indices), _INDICES_AT_ONCE)]
+    chunks = [indices[first : first + _INDICES_AT_ONCE] for first in range(0, len(indices), _INDICES_AT_ONCE)]
 
     def write_all(temporaries: Sequence[Path], batches: Iterable[Batch]) -> Generator[Batch, None, None]:
         with ZipFile(temporaries[0], "w", ZIP_DEFLATED) as archive:
@@ -91,20 +91,20 @@ def npz_file(folder: Path, drawing: Drawing) -> SinglePassFiles:
                     file.write(image_pixels(batch).data)
                     yield batch
             with _array_entry(archive, "index", "<i8", (len(indices),)) as file:
-                for piece in pieces:
-                    file.write(np.array(piece, "<i8").data)
+                for chunk in chunks:
+                    file.write(np.array(chunk, "<i8").data)
             labels = drawing.labels(indices[:1])
             if labels is not None:
                 with _array_entry(archive, "labels", "<i8", (len(indices), *labels.shape[1:])) as file:
-                    for piece in pieces:
-                        file.write(np.ascontiguousarray(drawing.labels(piece), "<i8").data)
+                    for chunk in chunks:
+                        file.write(np.ascontiguousarray(drawing.labels(chunk), "<i8").data)
 
     return SinglePassFiles(folder, indices, ("digits.npz",), write_all)
 
 
 @contextmanager
 def _array_entry(archive: ZipFile, name: str, dtype: str, shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
-    """Yield a new entry of an NPZ file, into which the bytes of an array of this type and shape are to be written."""
+    """Yield a new entry of an NPZ file, to which the caller writes the bytes of an array of this type and shape."""
     entry = ZipInfo(f"{name}.npy", _ZIP_DATE)
     entry.compress_type = ZIP_DEFLATED
     with archive.open(entry, "w", force_zip64=True) as file:
@@ -113,7 +113,7 @@ def _array_entry(archive: ZipFile, name: str, dtype: str, shape: tuple[int, ...]
 
 
 def gzip_files(plain: ArrayFiles) -> SinglePassFiles:
-    """Return the same files with `.gz` after their names."""
+    """Return the same files, compressed, with `.gz` added to their names."""
     names = tuple(f"{file.name}.gz" for file in plain.files)
 
     def write_all(temporaries: Sequence[Path], batches: Iterable[Batch]) -> Generator[Batch, None, None]:
@@ -127,13 +127,13 @@ def gzip_files(plain: ArrayFiles) -> SinglePassFiles:
                     write(file.contents(batch).data)
                 yield batch
 
-    return SinglePassFiles(plain.folder, plain.indices, names, write_all, tuple(f"{name}.gz" for name in plain.others))
+    return SinglePassFiles(plain.folder, plain.indices, names, write_all, tuple(f"{name}.gz" for name in plain.stale_names))
 
 
 @contextmanager
 def _compressed(temporary: Path, target: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
     """Yield a function that compresses into a temporary file. Raises OutputError, which names the target."""
-    # Without name and time of day, so that equal images give equal bytes.
+    # Without a name and a time, so that equal images give equal bytes.
     with (
         output_errors(target),
         temporary.open("wb") as file,

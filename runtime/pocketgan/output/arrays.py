@@ -21,45 +21,45 @@ from pocketgan.request import Existing
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """What one file contains."""
+    """The contents of one file."""
 
     name: str
     header: bytes
     image_bytes: int
-    """Bytes of each image: its pixels, or its label."""
+    """Bytes per image, for its pixels or its label."""
     contents: Callable[[Batch], NDArray[Any]]
-    """Returns what is written for a batch: [n, ...], C-contiguous."""
+    """Returns the data of a batch: [n, ...], C-contiguous."""
 
 
 @dataclass(frozen=True)
 class ArrayFiles:
-    """Files that belong together, such as images and their labels. They get their names when all are complete.
+    """Files that belong together, such as images and their labels. They are renamed when all are complete.
 
-    Until then each is `.NAME.part`, which a stopped or killed run leaves and a resumed one continues.
+    Until then each is `.NAME.part`; a stopped or killed run leaves it, and a resumed run continues it.
     """
 
     folder: Path
     indices: range
     files: tuple[ArrayFile, ...]
-    others: tuple[str, ...] = ()
-    """Names of files that readers would take for part of these; they are removed when these are complete."""
+    stale_names: tuple[str, ...] = ()
+    """Names under which readers would find labels of older images; such files are removed once these are complete."""
     holds_labels: bool = True
 
     def file_of(self, index: int) -> None:
         """Return None: all images share the files."""
 
     def is_ours(self, name: str) -> bool:
-        """Return whether it is one of the names."""
+        """Return whether a file of this name is one of these."""
         return name in self._names()
 
     def existing(self) -> list[Path]:
-        """Return the files that exist by one of the names."""
+        """Return those of these files that exist."""
         return [path for name in self._names() if os.path.lexists(path := self.folder / name)]
 
     def missing(self) -> list[range]:
         """Return the indices that are not in all of the files yet. Raises OutputError if a file cannot be read or continued."""
-        rest = self.indices[self._images_done() :]
-        return [rest] if rest else []
+        missing = self.indices[self._images_done() :]
+        return [missing] if missing else []
 
     def discard_unfinished(self) -> None:
         """Remove the parts that a stopped run has left. Raises OutputError if that fails."""
@@ -67,17 +67,17 @@ class ArrayFiles:
             remove_file(self.folder / _part_name(name), "a file that a stopped run left unfinished")
 
     def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
-        """Write the images of the batches, of all indices or of the missing ones, and pass the batches on.
+        """Write batches, of all indices or of the missing ones, and yield each one once it is written.
 
-        The files appear after the last batch. Memory does not grow with their number. Raises OutputError if a file cannot be
-        written; what was written stays for a resumed run.
+        The files appear after the last batch. Memory use does not depend on their number. Raises OutputError if a file cannot be
+        written; a resumed run continues from there.
         """
         done = self._images_done() if existing is Existing.resume else 0
-        is_kept = {file.name: existing is Existing.resume and self._is_complete(file) for file in self.files}
-        unfinished = [file for file in self.files if not is_kept[file.name]]
-        # All are closed and on the disk, and so known to be complete, before the first gets its name.
+        is_complete = {file.name: existing is Existing.resume and self._is_complete(file) for file in self.files}
+        unfinished = [file for file in self.files if not is_complete[file.name]]
+        # All files are closed and on disk before the first is renamed, so that a full disk leaves older ones unchanged.
         with ExitStack() as stack:
-            writers = [stack.enter_context(self._continued(file, done)) for file in unfinished]
+            writers = [stack.enter_context(self._opened_part(file, done)) for file in unfinished]
             for batch in batches:
                 for file, write in zip(unfinished, writers, strict=True):
                     write(file.contents(batch).data)
@@ -85,18 +85,18 @@ class ArrayFiles:
         for file in unfinished:
             with output_errors(self.folder / file.name):
                 self._part(file).replace(self.folder / file.name)
-        for name in self.others:
+        for name in self.stale_names:
             remove_file(self.folder / name, "an older file of other images")
 
     def _names(self) -> tuple[str, ...]:
-        return (*(file.name for file in self.files), *self.others)
+        return (*(file.name for file in self.files), *self.stale_names)
 
     def _images_done(self) -> int:
-        """Return how many images all of the files hold."""
+        """Return how many images every one of the files contains."""
         return min(len(self.indices) if self._is_complete(file) else self._images_in_part(file) for file in self.files)
 
     def _is_complete(self, file: ArrayFile) -> bool:
-        """Return whether a file has its name and size, and no part of a new one exists."""
+        """Return whether a file exists with its full size, and no part of a new one."""
         path = self.folder / file.name
         with output_errors(path, "read"):
             is_begun, size = os.path.lexists(self._part(file)), os.path.getsize(path) if os.path.exists(path) else 0
@@ -117,8 +117,8 @@ class ArrayFiles:
         return self.folder / _part_name(file.name)
 
     @contextmanager
-    def _continued(self, file: ArrayFile, done: int) -> Iterator[Callable[[memoryview], None]]:
-        """Yield a function that appends to an unfinished file after its first `done` images; at the end it is on the disk."""
+    def _opened_part(self, file: ArrayFile, done: int) -> Iterator[Callable[[memoryview], None]]:
+        """Yield a function that appends to an unfinished file after its first `done` images; sync the file at the end."""
         part = self._part(file)
         with output_errors(part), open_to_continue(part) if done else open_new_file(part) as contents:
             if done:
@@ -141,19 +141,19 @@ def _part_name(name: str) -> str:
 
 
 def image_pixels(batch: Batch) -> NDArray[np.uint8]:
-    """Return the images of a batch as a file holds them: uint8 [n, H, W], C-contiguous."""
+    """Return the images of a batch as they are written to a file: uint8 [n, H, W], C-contiguous."""
     return np.ascontiguousarray(batch.images)
 
 
 LARGEST_COUNT = 2**32 - 1
-_UINT8, _INT32 = (8, "u1", "ubyte"), (12, ">i4", "int")  # a type's number in the header, numpy's name, and that in file names
+_UINT8, _INT32 = (8, "u1", "ubyte"), (12, ">i4", "int")  # each type's number in the header, its name in numpy, and in file names
 
 
 def idx_files(folder: Path, drawing: Drawing) -> ArrayFiles:
     """Return the files `images-idx3-ubyte` uint8 [count, H, W] and, if the model has classes, `labels-idx1-ubyte` uint8 [count].
 
     Rows of text have `labels-idx2-ubyte` uint8 [count, characters]. If a label is above 255, labels are int32 and the name ends
-    with `-int`. Raises OutputError if the format cannot hold this number of images.
+    with `-int`. Raises OutputError if there are too many images for the format.
     """
     count, labels = drawing.selection.count, drawing.generator.card.labels
     if count > LARGEST_COUNT:
@@ -167,11 +167,11 @@ def idx_files(folder: Path, drawing: Drawing) -> ArrayFiles:
         files.append(
             ArrayFile(_labels_name(len(sizes), kind), _header(number, *sizes), label_bytes, partial(_idx_labels, dtype=dtype))
         )
-    # Readers would take other labels in the folder for those of these images.
-    others = {_labels_name(dimensions, kind) for dimensions in (1, 2) for kind in (_UINT8, _INT32)} - {
+    # Readers would take labels under another name for those of these images.
+    stale_names = {_labels_name(dimensions, kind) for dimensions in (1, 2) for kind in (_UINT8, _INT32)} - {
         file.name for file in files
     }
-    return ArrayFiles(folder, drawing.selection.indices, tuple(files), tuple(sorted(others)))
+    return ArrayFiles(folder, drawing.selection.indices, tuple(files), tuple(sorted(stale_names)))
 
 
 def _labels_name(dimensions: int, kind: tuple[int, str, str]) -> str:
@@ -200,13 +200,13 @@ def npy_files(folder: Path, drawing: Drawing) -> ArrayFiles:
     if drawing.generator.card.classes:
         shape = (count,) if drawing.selection.text is None else (count, drawing.selection.row_length)
         files.append(ArrayFile(_LABELS_NAME, npy_header("<i8", shape), 8 * drawing.selection.row_length, _npy_labels))
-    # Readers would take other labels in the folder for those of these images.
-    others = {_LABELS_NAME} - {file.name for file in files}
-    return ArrayFiles(folder, drawing.selection.indices, tuple(files), tuple(others))
+    # Readers would take labels under another name for those of these images.
+    stale_names = {_LABELS_NAME} - {file.name for file in files}
+    return ArrayFiles(folder, drawing.selection.indices, tuple(files), tuple(stale_names))
 
 
 def raw_files(folder: Path, drawing: Drawing) -> ArrayFiles:
-    """Return the file `images.raw`, which holds nothing but pixels: image after image, row by row, a byte each."""
+    """Return the file `images.raw`, which contains only pixels: image after image, row by row, one byte each."""
     height, width = drawing.size
     file = ArrayFile("images.raw", b"", height * width, image_pixels)
     return ArrayFiles(folder, drawing.selection.indices, (file,), holds_labels=False)

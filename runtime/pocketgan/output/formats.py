@@ -1,7 +1,7 @@
-"""The output formats: one row for each, from which the choices of `--format`, its help and its files follow.
+"""The table of output formats, from which the choices of `--format` and its help are made.
 
-Only the standard library is imported at the top, because gan-gen reads this table before it knows what to do; the code that
-writes a format is imported when it is asked for. To add one, add a row, and a file with a function that returns its `Files`.
+Only the standard library is imported at the top, because gan-gen reads this table whenever it starts; the code that writes a
+format is imported when it is used. To add a format, add a row, and a file with a function that returns its `Files`.
 """
 
 from collections.abc import Callable, Generator, Iterable
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
 
 class Files(Protocol):
-    """The files that a drawing becomes in one format."""
+    """The files of a drawing in one format."""
 
     @property
     def holds_labels(self) -> bool:
         """Whether these files contain the labels, so that no `labels.csv` is needed."""
 
     def file_of(self, index: int) -> str | None:
-        """Return the path within the folder of the file that is one image; None if images share files."""
+        """Return the path within the folder of an image that has a file to itself; None if images share files."""
 
     def is_ours(self, name: str) -> bool:
-        """Return whether a file in the folder itself that has this name would be one of these."""
+        """Return whether a file of this name, in the folder itself and not in a subfolder, is one of these."""
 
     def existing(self) -> Iterable[Path]:
-        """Return the files that exist already and would be replaced. Raises OutputError if the folder cannot be read."""
+        """Return the existing files that would be replaced. Raises OutputError if the folder cannot be read."""
 
     def missing(self) -> list[range]:
         """Return the indices that a resumed run has yet to draw, in order. Raises OutputError if a file cannot be read."""
 
     def discard_unfinished(self) -> None:
-        """Remove what a stopped run has written of files that are not complete. Raises OutputError if that fails."""
+        """Remove unfinished files of a stopped run. Raises OutputError if that fails."""
 
     def write(self, batches: Iterable["Batch"], existing: Existing) -> Generator["Batch", None, None]:
-        """Write batches, of all indices or of the missing ones, into the folder, which exists, and pass them on.
+        """Write batches, of all indices or of the missing ones, into the existing folder, and yield each one.
 
-        A caller that does not take all of them closes the generator. Raises OutputError if a file cannot be written.
+        A caller that stops early closes the generator. Raises OutputError if a file cannot be written.
         """
 
 
@@ -115,21 +115,21 @@ def _raw_bytes(drawing: "Drawing", batch: "Batch") -> bytes:
 
 @dataclass(frozen=True)
 class Row:
-    """What is known of one format."""
+    """One output format."""
 
     name: str
     about: str
-    """What it is, in a few words for `--help`."""
+    """A short description for `--help`."""
     files: Callable[[Path, "Drawing"], Files]
-    """Returns the files that a drawing becomes in a folder. Raises OutputError if the format cannot hold it."""
+    """Returns the files of a drawing in a folder. Raises OutputError if the format does not allow the drawing."""
     is_named_by_index: bool = False
     """Whether the file names contain the images' indices, so that runs of several ranges may share a folder."""
     to_bytes: Callable[["Drawing", "Batch"], bytes] | None = None
-    """Returns what standard output gets for a batch; None if the format cannot be written there."""
+    """Returns the bytes of a batch for standard output; None if the format cannot be written there."""
 
 
 class Format(StrEnum):
-    """What the images are written as: the table of formats."""
+    """The output formats, each by its name on the command line."""
 
     png = Row("png", "a PNG file for each image", _png, is_named_by_index=True, to_bytes=_png_bytes)
     imagefolder = Row("imagefolder", "the same in a folder for each class", _imagefolder, is_named_by_index=True)
@@ -144,7 +144,7 @@ class Format(StrEnum):
     row: Row
 
     def __new__(cls, row: Row) -> Self:
-        """Return a member that has the name of its row, as it is written on a command line."""
+        """Return a member whose value is the name of its row."""
         member = str.__new__(cls, row.name)
         member._value_ = row.name
         member.row = row

@@ -1,4 +1,4 @@
-"""The files beside the images: `manifest.json`, which holds all that is needed to draw them again, and `labels.csv`."""
+"""The files that accompany the images: `manifest.json`, with all that is needed to draw them again, and `labels.csv`."""
 
 import json
 import os
@@ -15,15 +15,15 @@ from pocketgan.output.formats import Format
 from pocketgan.request import Grid
 from pocketgan.version import VERSION
 
-# Facts for people, on which no pixel and no file depends.
+# For people to read; neither pixels nor files depend on these.
 _NOT_COMPARED = ("pocketgan", "model_name", "command", "model_classes")
-# Stands in the manifest only while older files are being replaced: any of them may still be there.
+# In the manifest only while older files are being replaced: some of them may still exist.
 _IS_REPLACING = "is_replacing_older_files"
 _LARGEST = 2**20
 
 
 def manifest_of(drawing: Drawing, file_format: Format, grid: Grid | None, has_walk: bool) -> dict[str, object]:
-    """Return everything that the files of a run depend on, and the command that draws them."""
+    """Return everything that the files of a run depend on, and the command that draws them again."""
     selection, card = drawing.selection, drawing.generator.card
     table: dict[str, object] = {}
     if labels_in_names(card.classes) is None:
@@ -81,7 +81,7 @@ def write_manifest(path: Path, manifest: Mapping[str, object], is_on_disk_at_onc
     With `is_on_disk_at_once` a power cut afterwards does not lose it, which takes some milliseconds.
     """
     contents = {**manifest, _IS_REPLACING: True} if is_replacing else manifest
-    # One fact a line, lists included.
+    # One line for each key, even if its value is a list.
     lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in contents.items())
     with whole_file(path, is_on_disk_at_once) as temporary:
         temporary.write_text(f"{{\n{lines}\n}}\n")
@@ -99,7 +99,7 @@ def read_manifest(path: Path) -> dict[str, object] | None:
     except (ValueError, RecursionError) as error:
         raise OutputError(f"{path} is not a manifest of gan-gen ({error}): use --overwrite, or another --out") from error
     if not isinstance(contents, dict):
-        raise OutputError(f"{path} is not a manifest of gan-gen (it holds no object): use --overwrite, or another --out")
+        raise OutputError(f"{path} is not a manifest of gan-gen (it is not a JSON object): use --overwrite, or another --out")
     return contents
 
 
@@ -109,15 +109,15 @@ def is_replacing(manifest: Mapping[str, object]) -> bool:
 
 
 def refuse_another_run(path: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> None:
-    """Raise OutputError, which lists the differences, unless the manifest found is that of the run that is wanted."""
+    """Raise OutputError, which lists the differences, unless the manifest found belongs to the run that is wanted."""
     differences = [
-        f"{name} is {json.dumps(found.get(name))} there, {json.dumps(value)} asked for"
+        f"{name} is {json.dumps(found.get(name))} there, {json.dumps(value)} requested"
         for name, value in wanted.items()
         if name not in _NOT_COMPARED and found.get(name) != value
     ]
     if differences:
         raise OutputError(
-            f"cannot resume: {path} is of another run, {'; '.join(differences)}: give the same options, or another --out"
+            f"cannot resume: {path} belongs to another run, {'; '.join(differences)}: give the same options, or another --out"
         )
 
 
@@ -126,13 +126,13 @@ _COLUMNS_OF_FILES = "file_name,index,label\n"
 
 
 def write_labels(target: Path, drawing: Drawing, file_of: Callable[[int], str | None]) -> None:
-    """Write the labels of all images, whole: the class of each by its name, or the row's text.
+    """Write the labels of all images: the name of each image's class, or the text of the row.
 
-    `file_of` returns the path of an image's own file within the folder; for formats without such files it returns None and the
-    column is left out. Memory does not grow with the number of images. Raises OutputError if the file cannot be written.
+    `file_of` returns the path of an image within the folder; if images share files it returns None, and the column is left out.
+    Memory use does not depend on the number of images. Raises OutputError if the file cannot be written.
     """
     indices = drawing.selection.indices
-    # The fields are letters and digits, which need no quotes.
+    # Fields contain only letters, digits and `_./`, so none needs quotes.
     with (
         whole_file(target, is_on_disk_at_once=False) as temporary,
         temporary.open("w", encoding="ascii", newline="\n") as file,

@@ -1,7 +1,7 @@
 """Parquet files as Hugging Face datasets reads them, with its Image and ClassLabel features. They need pyarrow.
 
 The columns are `image`, a struct of a PNG file's `bytes` and its name as `path`, and `index`; with classes also `label`, and for
-rows of text `text`. The schema's metadata under `huggingface` says what they mean, in the form that `Features.from_arrow_schema`
+rows of text `text`. The schema's metadata under `huggingface` describes them in the form that `Features.from_arrow_schema`
 reads (datasets 5.2, datasets/features/features.py).
 """
 
@@ -16,7 +16,7 @@ from pocketgan.errors import OutputError
 from pocketgan.output.png import png_name
 from pocketgan.output.shards import Sample, Shards
 
-# A row group is kept in memory until it is written.
+# A row group stays in memory until it is full.
 _ROW_GROUP_IMAGES = 1000
 _ROW_GROUP_BYTES = 2**23
 
@@ -70,7 +70,7 @@ def parquet_shards(folder: Path, drawing: Drawing) -> Shards:
 class _Column(NamedTuple):
     name: str
     feature: dict[str, Any]
-    """What it means to Hugging Face datasets."""
+    """Its feature in Hugging Face datasets."""
     value: Callable[[Sample], object]
 
 

@@ -1,6 +1,6 @@
 """PNG files of drawn images, one per image, in one folder or in one folder per class.
 
-The encoder is our own because it is 2.2 to 2.8 times as fast as Pillow at the same compression level, for images of this size.
+The encoder is our own because it is 2.2 to 2.8 times as fast as Pillow at the same compression level, for small images.
 """
 
 import json
@@ -39,12 +39,12 @@ _COMPRESSION_LEVEL = 1
 
 
 def encode_png(image: NDArray[np.uint8], keyword: str = "", text: str = "") -> bytes:
-    """Return a PNG file of an image, uint8 [H, W], 0 = black, and if there is a `keyword`, with a text chunk of that name.
+    """Return an image, uint8 [H, W], 0 = black, as a PNG file, with a text chunk if a `keyword` is given.
 
-    The keyword has 1 to 79 characters; it and the text are Latin-1. Equal arguments give equal bytes with the same zlib.
+    The keyword has 1 to 79 characters; both it and the text are Latin-1. Equal arguments give equal bytes with the same zlib.
     """
     height, width = image.shape
-    # Before each row stands its filter: 0 for none.
+    # Each row starts with its filter type, 0 for none.
     rows = np.zeros((height, width + 1), np.uint8)
     rows[:, 1:] = image
     header = struct.pack(">IIBBBBB", width, height, _BITS, _GREY, _DEFLATE, _ADAPTIVE_FILTERS, _NOT_INTERLACED)
@@ -54,8 +54,8 @@ def encode_png(image: NDArray[np.uint8], keyword: str = "", text: str = "") -> b
 
 
 def _chunk(kind: bytes, contents: bytes) -> bytes:
-    checked = kind + contents
-    return struct.pack(">I", len(contents)) + checked + struct.pack(">I", zlib.crc32(checked))
+    kind_and_contents = kind + contents
+    return struct.pack(">I", len(contents)) + kind_and_contents + struct.pack(">I", zlib.crc32(kind_and_contents))
 
 
 PNG_END = _chunk(b"IEND", b"")
@@ -66,21 +66,21 @@ _KEYWORD = "pocketgan"
 
 
 def png_bytes(drawing: Drawing, batch: Batch) -> list[bytes]:
-    """Return each image of a batch as a PNG file, whose text chunk `pocketgan` says in JSON what it was drawn from.
+    """Return each image of a batch as a PNG file with a text chunk `pocketgan`.
 
-    That is all of `Drawing.about`, the index, and the class or the row's text.
+    Its JSON contains everything needed to draw the image again: `Drawing.about`, the index, and the class or the row's text.
     """
-    return [encode_png(image, _KEYWORD, text_of(drawing, index)) for index, image in enumerate(batch.images, batch.start)]
+    return [encode_png(image, _KEYWORD, png_text(drawing, index)) for index, image in enumerate(batch.images, batch.start)]
 
 
-def text_of(drawing: Drawing, index: int) -> str:
-    """Return the text of an image's file, JSON."""
+def png_text(drawing: Drawing, index: int) -> str:
+    """Return the contents of an image's text chunk, JSON."""
     kind, name = "class" if drawing.selection.text is None else "text", drawing.name(index)
     return json.dumps({**drawing.about, "index": index, **({} if name is None else {kind: name})})
 
 
 def encoded(drawing: Drawing, batches: Iterable[Batch]) -> Generator[tuple[Batch, list[bytes]], None, None]:
-    """Yield each batch with its images as PNG files, encoded by as many threads as draw."""
+    """Yield each batch with its images as PNG files, encoded in as many threads as draw them."""
 
     def encode(batch: Batch) -> tuple[Batch, list[bytes]]:
         return batch, png_bytes(drawing, batch)
@@ -101,7 +101,7 @@ _CLASS_NAME = re.compile(r"[A-Za-z0-9]+")
 class PngFiles:
     """The PNG files of a drawing. Each is named by its index and its class or text.
 
-    With `has_class_folders` they lie in one folder per class, as torchvision's ImageFolder reads them: `7/00000007_7.png`.
+    With `has_class_folders` they are in one folder per class, as torchvision's ImageFolder reads them: `7/00000007_7.png`.
     """
 
     folder: Path
@@ -110,7 +110,7 @@ class PngFiles:
     holds_labels: bool = False
 
     def __post_init__(self) -> None:
-        """Raise OutputError for class folders of a model without classes, and for a class folder that is a link."""
+        """Raise OutputError for class folders of a model without classes, or if a class folder is a symbolic link."""
         if not self.has_class_folders:
             return
         if not self.drawing.generator.card.classes:
@@ -118,7 +118,7 @@ class PngFiles:
                 f"model {self.drawing.generator.card.name} has no classes to make folders for: use --format png, or another model"
             )
         for folder in self._folders():
-            if os.path.islink(folder):  # to files that are not this run's to write or replace
+            if os.path.islink(folder):  # to files outside this run's folder
                 raise OutputError(f"{folder} is a symbolic link, expected a folder: move it away, or choose another --out")
 
     def file_of(self, index: int) -> str:
@@ -128,7 +128,7 @@ class PngFiles:
         return f"{class_name}/{file_name}" if self.has_class_folders else file_name
 
     def is_ours(self, name: str) -> bool:
-        """Return whether it is a PNG file's name, of one of these indices and any class."""
+        """Return whether it is the file name of an image with one of these indices, of any class."""
         return self._index(name) is not None
 
     def existing(self) -> Iterator[Path]:
@@ -136,29 +136,29 @@ class PngFiles:
         return (path for _, path in self._found())
 
     def missing(self) -> list[range]:
-        """Return the indices of the images that do not exist as whole files.
+        """Return the indices of the images whose files do not exist or are cut short.
 
-        Raises OutputError if a file or folder cannot be read, or if one of the images was drawn by another run.
+        Raises OutputError if a file or folder cannot be read, or if one of them is an image of another run.
         """
         indices = self.drawing.selection.indices
-        # One more at each end, so that every gap has a beginning and an end.
-        is_there = np.ones(len(indices) + 2, bool)
-        is_there[1:-1] = False
+        # One more at each end, so that every gap has a start and an end.
+        exists = np.ones(len(indices) + 2, bool)
+        exists[1:-1] = False
         for index, path in self._found():
             if path == self.folder / self.file_of(index):
-                is_there[index - indices.start + 1] = self._is_there(path, index)
-        begins, ends = np.flatnonzero(is_there[1:] != is_there[:-1]).reshape(-1, 2).T.tolist()
-        return [indices[begin:end] for begin, end in zip(begins, ends, strict=True)]
+                exists[index - indices.start + 1] = self._is_whole(path, index)
+        starts, ends = np.flatnonzero(exists[1:] != exists[:-1]).reshape(-1, 2).T.tolist()
+        return [indices[start:end] for start, end in zip(starts, ends, strict=True)]
 
     def discard_unfinished(self) -> None:
-        """Do nothing: what is not complete is a temporary file."""
+        """Do nothing: unfinished files are temporary files."""
 
     def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
-        """Write images with as many threads as draw, and pass each batch on when its files are complete.
+        """Write images, in as many threads as draw them, and yield each batch when its files are complete.
 
-        A kill leaves whole files and hidden temporary ones, which a resumed run removes. When older files are replaced, an image
-        of the same index and another class is removed once the new one exists. Raises OutputError if a file cannot be written or
-        removed.
+        A killed run leaves whole files and hidden temporary ones, which a resumed run removes. When older files are replaced, an
+        image of the same index and another class is removed once the new one exists. Raises OutputError if a file cannot be
+        written or removed.
         """
         folders = self._folders()
         if self.has_class_folders:
@@ -166,7 +166,7 @@ class PngFiles:
                 prepare_folder(folder)
                 remove_temporaries(folder, self.is_ours, is_alone=True)
         older = self._older() if existing is Existing.overwrite else {}
-        # No more threads than batches: each takes milliseconds to start.
+        # Each thread takes milliseconds to start, so there are no more threads than batches.
         batches_of_all = -(-self.drawing.selection.count * self.drawing.selection.row_length // self.drawing.batching.batch_size)
         threads = min(self.drawing.threads, batches_of_all)
 
@@ -178,15 +178,15 @@ class PngFiles:
         if self.has_class_folders and existing is Existing.overwrite:
             of_classes = {self.folder / name for name in self.drawing.generator.card.classes}
             for folder in (of_classes | {path.parent for paths in older.values() for path in paths}) - folders:
-                with suppress(OSError):  # it does not exist, or holds other files
+                with suppress(OSError):  # it does not exist, or contains other files
                     folder.rmdir()
 
     def _folders(self) -> set[Path]:
-        """Return the folders that get files, and no others: torchvision's ImageFolder refuses an empty one."""
+        """Return the folders that will contain files: torchvision's ImageFolder rejects an empty one."""
         return {(self.folder / self.file_of(index)).parent for index in self.drawing.one_of_each_class}
 
     def _older(self) -> dict[int, list[Path]]:
-        """Return the images that another run drew of these indices under names that this run does not use, by index."""
+        """Return, by index, images of these indices that another run drew under names that this run does not use."""
         older: dict[int, list[Path]] = {}
         for index, path in self._found():
             if path != self.folder / self.file_of(index) and f"tEXt{_KEYWORD}\0".encode() in _ends(path)[0]:
@@ -211,7 +211,7 @@ class PngFiles:
                 continue
             for name in file_names(self.folder / class_name):
                 index = self._index(name)
-                # Files whose class is not that of their folder are not ours.
+                # A file is not ours if its class differs from that of its folder.
                 if index is not None and name == png_name(index, class_name):
                     yield index, self.folder / class_name / name
 
@@ -222,25 +222,25 @@ class PngFiles:
             return None
         return int(match[1]) if int(match[1]) in self.drawing.selection.indices else None
 
-    def _is_there(self, path: Path, index: int) -> bool:
+    def _is_whole(self, path: Path, index: int) -> bool:
         """Return whether a file is whole: after a power cut it may lack its last chunk.
 
-        Raises OutputError if its text says that it is another image than that of this index.
+        Raises OutputError if its text chunk is not that of this run's image.
         """
         head, tail = _ends(path)
         if tail != PNG_END:
             return False
-        if text_of(self.drawing, index).encode() not in head:
+        if png_text(self.drawing, index).encode() not in head:
             raise OutputError(f"{path} is an image of another run: move it away, use --overwrite, or another --out")
         return True
 
 
-# Far more than what comes before the pixels, and far less than a large picture.
+# Far more than what precedes the pixels, and far less than a large image.
 _HEAD_BYTES = 8192
 
 
 def _ends(file: Path) -> tuple[bytes, bytes]:
-    """Return the first bytes of a file, and from its end as many as the last chunk of a PNG file has."""
+    """Return the first bytes of a file, and its last ones: as many as the last chunk of a PNG file has."""
     with output_errors(file, "read"), open_regular_file(file) as contents:
         head = contents.read(_HEAD_BYTES)
         size = contents.seek(0, os.SEEK_END)

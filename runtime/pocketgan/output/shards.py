@@ -1,4 +1,4 @@
-"""Shards: numbered files of 10,000 images each, of which a resumed run draws those that are missing; and WebDataset's tar files.
+"""Shards: numbered files of 10,000 images each; a resumed run draws the missing ones. WebDataset's tar files are made this way.
 
 Equal images give equal bytes.
 """
@@ -33,20 +33,20 @@ class Sample:
 
 @dataclass(frozen=True)
 class Shards:
-    """The shards of a drawing. Number n holds those of its images whose indices begin at n times IMAGES_IN_SHARD."""
+    """The shards of a drawing. Number n contains the images from index n times IMAGES_IN_SHARD on."""
 
     folder: Path
     drawing: Drawing
     suffix: str
     open_shard: Callable[[Path], AbstractContextManager[Callable[[Sample], None]]]
-    """Opens a new file and yields a function that adds samples to it; at the end the file is complete."""
+    """Opens a new file, yields a function that adds samples to it, and completes the file."""
     holds_labels: bool = True
 
     def file_of(self, index: int) -> None:
         """Return None: images share files."""
 
     def is_ours(self, name: str) -> bool:
-        """Return whether it is the name of a shard of these indices."""
+        """Return whether a file of this name is a shard of these indices."""
         return name in {self._path(number).name for number in self._numbers()}
 
     def existing(self) -> list[Path]:
@@ -54,17 +54,17 @@ class Shards:
         return [path for number in self._numbers() if os.path.lexists(path := self._path(number))]
 
     def missing(self) -> list[range]:
-        """Return the indices of the shards that do not exist; each gets its name when it is complete."""
+        """Return the indices of the shards that do not exist. A shard exists only when it is complete."""
         return [self._indices(number) for number in self._numbers() if not os.path.exists(self._path(number))]
 
     def discard_unfinished(self) -> None:
-        """Do nothing: what is not complete is a temporary file."""
+        """Do nothing: unfinished files are temporary files."""
 
     def write(self, batches: Iterable[Batch], existing: Existing) -> Generator[Batch, None, None]:
-        """Write images into the shards that they belong to and pass the batches on.
+        """Write images into their shards and yield each batch.
 
-        The batches are of whole shards, as `missing` returns them, and a batch may reach from one shard into the next. Images are
-        encoded by as many threads as draw. Raises OutputError if a shard cannot be written: those before it are complete.
+        The batches cover whole shards, as `missing` returns them; one batch may span several shards. Images are encoded in as
+        many threads as draw them. Raises OutputError if a shard cannot be written; earlier ones are complete.
         """
         with closing(self._samples(batches)) as samples:
             for number, of_shard in groupby(samples, lambda pair: pair[0].index // IMAGES_IN_SHARD):
@@ -75,7 +75,7 @@ class Shards:
                             yield complete
 
     def _samples(self, batches: Iterable[Batch]) -> Generator[tuple[Sample, Batch | None], None, None]:
-        """Yield the samples of batches, and with the last one of each batch the batch."""
+        """Yield the samples of batches, each with None, but the last one of each batch with that batch."""
         has_label = self.drawing.selection.text is None
         with closing(encoded(self.drawing, batches)) as pngs_of_batches:
             for batch, pngs in pngs_of_batches:
@@ -88,7 +88,7 @@ class Shards:
         return range(indices[0] // IMAGES_IN_SHARD, indices[-1] // IMAGES_IN_SHARD + 1)
 
     def _indices(self, number: int) -> range:
-        """Return which of these indices belong to a shard."""
+        """Return the indices of a shard."""
         indices = self.drawing.selection.indices
         first, stop = number * IMAGES_IN_SHARD, (number + 1) * IMAGES_IN_SHARD
         return range(max(first, indices.start), min(stop, indices.stop))
@@ -117,6 +117,6 @@ def tar_shards(folder: Path, drawing: Drawing) -> Shards:
 
 
 def _add(tar: tarfile.TarFile, name: str, contents: bytes) -> None:
-    entry = tarfile.TarInfo(name)  # with neither owner nor time of day
+    entry = tarfile.TarInfo(name)  # without an owner or a time
     entry.size = len(contents)
     tar.addfile(entry, BytesIO(contents))

@@ -13,7 +13,7 @@ from pocketgan.files import whole_file
 from pocketgan.request import Grid
 
 if TYPE_CHECKING:
-    from PIL.Image import Image  # Pillow is imported where it is used: PNG files of single images do without
+    from PIL.Image import Image  # imported where it is used, because PNG files of single images do not need Pillow
 
 # Small images are enlarged to about this height; large ones keep their size.
 _SHOWN_HEIGHT = 112
@@ -23,12 +23,12 @@ _GAP = 2
 
 
 def shown_scale(height: int) -> int:
-    """Return by which factor images of a height are enlarged for people to look at: 1 to 4."""
+    """Return the factor by which images of this height are enlarged for display, 1 to 4."""
     return max(1, min(_LARGEST_SCALE, _SHOWN_HEIGHT // height))
 
 
 def check_sheet(drawing: Drawing, grid: Grid) -> None:
-    """Raise OutputError if a sheet would have more pixels than fit into the memory of a small device."""
+    """Raise OutputError if a sheet would not fit into the memory of a small device."""
     height, width = drawing.size
     images = min(grid.columns * grid.rows, drawing.selection.count)
     if images * (height + _GAP) * (width + _GAP) > _MOST_PIXELS:
@@ -38,7 +38,7 @@ def check_sheet(drawing: Drawing, grid: Grid) -> None:
 
 
 def write_sheet(target: Path, drawing: Drawing, grid: Grid) -> None:
-    """Write the first images of a drawing on one sheet, row by row; it has fewer rows if they do not fill it.
+    """Write the first images of a drawing on one sheet, row by row, with fewer rows if the images do not fill it.
 
     Raises OutputError if the file cannot be written.
     """
@@ -47,7 +47,7 @@ def write_sheet(target: Path, drawing: Drawing, grid: Grid) -> None:
 
 
 def write_grid(target: Path, images: NDArray[np.uint8], columns: int) -> None:
-    """Write images uint8 [N, H, W] as one PNG sheet with this number of columns. Raises OutputError if that fails."""
+    """Write images uint8 [N, H, W] as one PNG sheet with this number of columns. Raises OutputError if it cannot be written."""
     count, height, width = images.shape
     fitting = math.isqrt(_MOST_PIXELS // (count * (height + _GAP) * (width + _GAP))) or 1
     with whole_file(target) as temporary:
@@ -58,7 +58,7 @@ def contact_sheet(images: NDArray[np.uint8], columns: int | None = None, scale: 
     """Lay images out on one grey sheet, row by row from the top left.
 
     `images` is uint8 [N, H, W] with N >= 1; `columns` defaults to the nearest square; each pixel becomes `scale` by `scale`
-    pixels, and `gap` dark grey pixels stand around each image.
+    pixels, with `gap` dark grey pixels around each image.
     """
     from PIL import Image
 

@@ -1,7 +1,7 @@
-"""Images on a terminal: by a graphics protocol, or by characters that show two pixels each.
+"""Images on a terminal: by a graphics protocol, or in characters that show two pixels each.
 
 Sources: "Terminal graphics protocol" in kitty's documentation; "Inline Images Protocol" in iTerm2's documentation; no-color.org,
-which asks for no colours and so forbids no graphics.
+which turns off colours, not graphics.
 """
 
 import os
@@ -19,17 +19,17 @@ from pocketgan.output.png import encode_png
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Indexed by which half of a character is light: none, the lower, the upper, both.
+# Indexed by the light halves of a character: none, the lower, the upper, both.
 _HALF_BLOCKS = " ▄▀█"
 _LIGHT = 128
 _ASCII_RAMP = " .:-=+*#%@"
 _UNKNOWN_WIDTH = 80
 _MULTIPLEXERS = "TMUX", "STY", "ZELLIJ"
 _TERMS_WITHOUT_GRAPHICS = "tmux", "screen", "dumb", "unknown"
-# A PNG file (f=100), shown at once (a=T) and without a response (q=2), which the shell would take for typed text.
+# A PNG file (f=100), shown at once (a=T) and without a response (q=2), which a shell would read as typed text.
 _KITTY_KEYS = "a=T,f=100,q=2,"
 _CHUNK = 4096
-# Few characters are narrower, and kitty cuts off what does not fit.
+# The least width in pixels of nearly all terminals' characters; kitty cuts off what does not fit.
 _CHARACTER_WIDTH = 8
 _SHEET_COLUMNS, _SHEET_GAP = 10, 2
 _ENLARGED_HEIGHT = 112
@@ -38,10 +38,10 @@ _SHEET_HEIGHT = 1000
 
 
 def show_images(images: NDArray[np.uint8], file: TextIO, environment: Mapping[str, str] = os.environ) -> None:
-    """Draw images, uint8 [N, H, W] with N >= 1, 0 = black, as many side by side as fit; one that is wider is reduced.
+    """Draw images, uint8 [N, H, W] with N >= 1, 0 = black, as many side by side as fit; images that are too wide are reduced.
 
-    A terminal with a graphics protocol gets contact sheets, another one half blocks in greys. Without colours, or if `file`
-    is not a terminal, half blocks are black and white without escape sequences; where they cannot be encoded, ASCII is used.
+    A terminal with a graphics protocol gets contact sheets, any other one half blocks in greys. Without colours, or if `file`
+    is not a terminal, half blocks are black and white without escape sequences; if they cannot be encoded, ASCII is used.
     Raises OutputError if the file cannot be written.
     """
     from rich.console import Console
@@ -54,14 +54,14 @@ def show_images(images: NDArray[np.uint8], file: TextIO, environment: Mapping[st
         if protocol is not None:
             file.writelines(protocol(sheet) + "\n" for sheet in _sheets(images, width * _CHARACTER_WIDTH))
         else:
-            _draw_characters(_no_wider(images, width), console, file, width)
+            _draw_characters(_reduced(images, width), console, file, width)
         file.flush()
     except OSError as error:
         raise OutputError(f"cannot write to standard output: {error.strerror or error}") from error
 
 
 def _graphics_protocol(environment: Mapping[str, str]) -> Callable[[bytes], str] | None:
-    """Return the function that turns a PNG file into escape sequences for this terminal; None if it would not show them."""
+    """Return the function that turns a PNG file into escape sequences for this terminal; None if it cannot show images."""
     term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
     if any(map(environment.get, _MULTIPLEXERS)) or term.startswith(_TERMS_WITHOUT_GRAPHICS):
         return None
@@ -88,10 +88,10 @@ def _iterm2_sequence(png: bytes) -> str:
 
 
 def _sheets(images: NDArray[np.uint8], pixels: int) -> Iterator[bytes]:
-    """Yield contact sheets as PNG files, at most `pixels` wide, with small images enlarged as far as that allows."""
+    """Yield contact sheets as PNG files, at most `pixels` wide, with small images enlarged as far as they fit."""
     from pocketgan.output.sheet import contact_sheet
 
-    images = _no_wider(images, pixels - 2 * _SHEET_GAP)
+    images = _reduced(images, pixels - 2 * _SHEET_GAP)
     count, height, width = images.shape
     room = pixels - _SHEET_GAP
     largest = max(1, _ENLARGED_HEIGHT // height)
@@ -102,8 +102,8 @@ def _sheets(images: NDArray[np.uint8], pixels: int) -> Iterator[bytes]:
         yield encode_png(np.asarray(contact_sheet(images[start : start + step], columns, scale, _SHEET_GAP)))
 
 
-def _no_wider(images: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    """Return images at most `width` pixels wide: wider ones are reduced with Lanczos's filter."""
+def _reduced(images: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """Return images at most `width` pixels wide, reduced with a Lanczos filter if necessary."""
     if images.shape[2] <= width:
         return images
     from PIL import Image
@@ -113,7 +113,7 @@ def _no_wider(images: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 
 
 def _draw_characters(images: NDArray[np.uint8], console: "Console", file: TextIO, width: int) -> None:
-    """Write images, uint8 [N, H, W], with two pixels in each character, in the best way that the file allows."""
+    """Write images, uint8 [N, H, W], two pixels to a character, in greys, black and white, or ASCII."""
     count, height, columns = images.shape
     # Each character's upper pixel and lower one: [N, ceil(H / 2), W, 2].
     cells = np.pad(images, ((0, 0), (0, height % 2), (0, 0))).reshape(count, -1, 2, columns).swapaxes(2, 3)
@@ -141,7 +141,7 @@ def _print_greys(cells: NDArray[np.uint8], console: "Console", width: int) -> No
 
 
 def _lines(cells: NDArray[Any], width: int) -> Iterator[NDArray[Any]]:
-    """Yield the cells of each line, [images side by side, W, ...]; an empty line stands between two rows of images."""
+    """Yield the cells of each line, [images side by side, W, ...]; with an empty line between rows of images."""
     fitting = max(1, (width + 1) // (cells.shape[2] + 1))
     for start in range(0, len(cells), fitting):
         if start:

@@ -1,6 +1,6 @@
-"""An animation that walks through the latents from each of the first images to the next, as a looping GIF file.
+"""A looping GIF animation: a walk through the latents from each of the first images to the next.
 
-Pillow compresses the frames; the GIF container around them is written here, because Pillow keeps all frames in memory.
+Pillow compresses the frames; the file around them is written here, because Pillow would keep all frames in memory.
 """
 
 import struct
@@ -19,26 +19,26 @@ from pocketgan.generator import Generator
 from pocketgan.latents import LARGEST_TICK, LATENT_STEP, latent_ticks
 from pocketgan.output.sheet import shown_scale
 
-MOST_STATIONS = 100
-"""Images that a walk goes through, the first ones."""
+MOST_KEYFRAMES = 100
+"""A walk goes through at most this many images, the first ones."""
 
 _STEPS = 16
 _FRAME_MILLISECONDS = 60  # about a second from one image to the next
 
 
 def write_walk(target: Path, drawing: Drawing) -> None:
-    """Write a walk through the first images or rows of a drawing, which are among its frames, pixel for pixel.
+    """Write a walk through the first images or rows of a drawing; its frames include them, pixel for pixel.
 
     Images of the model's own size are enlarged up to four times. Raises RequestError for a single image, and OutputError if the
     file cannot be written.
     """
-    selection, stations = drawing.selection, drawing.selection.indices[:MOST_STATIONS]
-    labels = drawing.labels(stations)
+    selection, keyframes = drawing.selection, drawing.selection.indices[:MOST_KEYFRAMES]
+    labels = drawing.labels(keyframes)
     frames = walk(
         drawing.generator,
-        stations,
+        keyframes,
         drawing.selection.row_length,
-        None if labels is None else labels.reshape(len(stations), drawing.selection.row_length),
+        None if labels is None else labels.reshape(len(keyframes), drawing.selection.row_length),
         selection.seed,
         selection.truncation,
         _STEPS,
@@ -61,11 +61,11 @@ def walk(
 
     Frame `k * steps` is row `rows[k]`: the images from index `rows[k] * length` side by side, as `text_rows` draws them, or with
     a `length` of 1 one image, as `Generator.generate` draws it. `labels` are their classes, int64 [len(rows), length]; None for
-    a model without. The frames between lead to the next row, those after the last row to the first: see `latents_between`. Where
-    the class changes, images of both, of the same latents, fade into each other during the middle half of the way.
+    a model without classes. The frames in between lead to the next row: see `latents_between`. Where the class changes, images of
+    both classes, drawn from the same latents, fade into each other during the middle half of the steps.
 
-    Memory grows neither with the rows nor with `steps`. Raises RequestError, before anything is drawn, if an argument is out of
-    its range, labels do not fit the rows, or there is only one row, from which a walk leads nowhere.
+    Memory use depends neither on the rows nor on `steps`. Raises RequestError, before anything is drawn, if an argument is out of
+    range, labels do not fit the rows, or there is only one row.
     """
     walked = image_range(seed, rows.start * length, len(rows) * length, truncation)
     if len(rows) < 2:
@@ -78,71 +78,71 @@ def walk(
         size, height, width = generator.card.latent_size, generator.card.image_height, generator.card.image_width
         at_once = max(1, generator.batch_size // length)
         parts = (walked._replace(indices=range(row * length, (row + 1) * length)) for row in chain(rows, rows[:1]))
-        stations = (latent_ticks(part, size) for part in parts)
-        for place, (here, there) in enumerate(pairwise(stations)):
+        keyframes = (latent_ticks(part, size) for part in parts)
+        for number, (start, end) in enumerate(pairwise(keyframes)):
             for first in range(0, steps, at_once):
                 taken = np.arange(first, min(first + at_once, steps))
-                z = latents_between(here, there, taken, steps).reshape(-1, size)
+                z = latents_between(start, end, taken, steps).reshape(-1, size)
                 if labels is None:
                     images = generator.draw_latents(z)
                 else:
-                    images = _cross_faded(generator, z, labels[place], labels[(place + 1) % len(rows)], taken, steps)
+                    images = _cross_faded(generator, z, labels[number], labels[(number + 1) % len(rows)], taken, steps)
                 # From [frame, character, y, x] to [frame, y, character, x].
                 yield from images.reshape(-1, length, height, width).swapaxes(1, 2).reshape(-1, height, length * width)
 
     return frames()
 
 
-def latents_between(here: NDArray[np.int8], there: NDArray[np.int8], taken: NDArray[np.int64], steps: int) -> NDArray[np.float32]:
-    """Return the latents after each number of steps `taken`, int64 [n], of `steps` from `here` to `there`: float32 [n, ...].
+def latents_between(start: NDArray[np.int8], end: NDArray[np.int8], taken: NDArray[np.int64], steps: int) -> NDArray[np.float32]:
+    """Return the latents after each of `taken`, int64 [n], of `steps` steps from `start` to `end`: float32 [n, ...].
 
-    `here` and `there` are ticks, see `latent_ticks`, of one shape, which the result has after its first axis; it is on the same
-    grid. After j of s steps it is ((s - j) * here + j * there) / sqrt((s - j)^2 + j^2): the divisor keeps the variance of
-    independent normal latents, which plain linear interpolation keeps only at the ends.
+    `start` and `end` are ticks of the same shape, see `latent_ticks`; the result is on the same grid. After j of s steps it is
+    ((s - j) * start + j * end) / sqrt((s - j)^2 + j^2): the divisor keeps the variance of independent normal latents, which
+    linear interpolation keeps only at the ends.
 
-    Spherical interpolation (T. White, "Sampling Generative Networks", 2016) gives much the same, but takes sines, which differ
-    from one C library to another. Sums, products, quotients and square roots are rounded alike everywhere (IEEE 754, 5.4.1).
+    Spherical interpolation (T. White, "Sampling Generative Networks", 2016) is similar, but needs sines, which differ
+    between C libraries. Sums, products, quotients and square roots are rounded alike everywhere (IEEE 754, 5.4.1).
     """
-    ahead = taken.astype(np.float64).reshape(-1, *(1 for _ in here.shape))
+    ahead = taken.astype(np.float64).reshape(-1, *(1 for _ in start.shape))
     behind = steps - ahead
-    ticks = np.rint((behind * here + ahead * there) / np.sqrt(behind * behind + ahead * ahead))
-    # Where both are far out on the same side, the point between is up to sqrt(2) times as far.
+    ticks = np.rint((behind * start + ahead * end) / np.sqrt(behind * behind + ahead * ahead))
+    # Between two values of the same sign, the result is up to sqrt(2) times as large.
     between: NDArray[np.float32] = (ticks.clip(-LARGEST_TICK, LARGEST_TICK) * LATENT_STEP).astype(np.float32)
     return between
 
 
 def _check_labels(generator: Generator, labels: NDArray[np.int64] | None, shape: tuple[int, int]) -> None:
-    """Raise RequestError unless these are labels of the model for rows and images of this shape."""
+    """Raise RequestError unless the labels are of this shape and the model's own."""
     if labels is None:
         if generator.card.classes:
             raise RequestError(f"model {generator.card.name} has {len(generator.card.classes)} classes: expected labels")
     elif labels.shape != shape or labels.dtype != np.int64:
         raise RequestError(f"labels of shape {labels.shape} and type {labels.dtype}: expected int64 of shape {shape}")
     else:
-        generator.labels(0, 1, labels.ravel())  # raises for those that the model does not have
+        generator.labels(0, 1, labels.ravel())  # raises for labels that the model does not have
 
 
 def _cross_faded(
     generator: Generator,
     z: NDArray[np.float32],
-    here: NDArray[np.int64],
-    there: NDArray[np.int64],
+    start: NDArray[np.int64],
+    end: NDArray[np.int64],
     taken: NDArray[np.int64],
     steps: int,
 ) -> NDArray[np.uint8]:
     """Return the images of latents float32 [n * length, size] of `n` frames: uint8 [n * length, H, W].
 
-    Their classes are `here`, int64 [length], at first, then both in a mixture, rounded to the nearest grey, and `there` at last.
+    Their classes are `start`, int64 [length], at first, then a mixture of both, rounded to the nearest grey, and `end` at last.
     `taken` is int64 [n], as in `latents_between`.
     """
-    before, after = np.tile(here, len(taken)), np.tile(there, len(taken))
-    # A mixture of two classes looks like neither, so it lasts half of the way: a quarter shows one class, a quarter the other.
+    first, second = np.tile(start, len(taken)), np.tile(end, len(taken))
+    # A mixture looks like neither class, so it takes half of the steps; a quarter shows each class alone.
     whole = 2 * steps
-    share = (4 * taken - steps).clip(0, whole).repeat(len(here))  # of the class after, in parts of `whole`
-    images = generator.draw_latents(z, np.where(share < whole, before, after))
-    is_mixed = (before != after) & (share > 0) & (share < whole)
+    share = (4 * taken - steps).clip(0, whole).repeat(len(start))  # of the second class, out of `whole`
+    images = generator.draw_latents(z, np.where(share < whole, first, second))
+    is_mixed = (first != second) & (share > 0) & (share < whole)
     if is_mixed.any():
-        others = generator.draw_latents(z[is_mixed], after[is_mixed])
+        others = generator.draw_latents(z[is_mixed], second[is_mixed])
         parts = share[is_mixed, None, None]
         images[is_mixed] = ((whole - parts) * images[is_mixed] + parts * others + whole // 2) // whole
     return images
@@ -154,51 +154,51 @@ _BITS = 8
 _GREYS = bytes(grey for grey in range(2**_BITS) for _ in "rgb")
 _HAS_COLOURS = 0x80 | (_BITS - 1) << 4 | (_BITS - 1)
 _FOREVER = 0
-_STAYS = 1 << 2  # a frame lies on those before it
+_KEEP = 1 << 2  # the disposal method "do not dispose": the next frame is drawn over this one
 
 
 def write_gif(target: Path, frames: Iterable[NDArray[np.uint8]], scale: int, frame_milliseconds: int) -> None:
     """Write frames as a GIF file that repeats them forever, each pixel as `scale` by `scale` pixels.
 
-    They are uint8 [H, W], 0 = black, at least one and all of one shape, and can be read back exactly. Each is shown for
-    `frame_milliseconds`, rounded to hundredths of a second, at least one; browsers show those of under two hundredths for ten.
-    Only two frames are kept at a time. Equal frames give equal bytes with the same Pillow. Raises OutputError if the file cannot
-    be written or the frames are larger than a GIF can be.
+    There is at least one; all are uint8 [H, W] of one shape, 0 = black, and can be read back exactly. Each is shown for
+    `frame_milliseconds`, rounded to hundredths of a second, at least one; browsers show frames of less than two hundredths for
+    ten. Only two frames are in memory at a time. Equal frames give equal bytes with the same Pillow. Raises OutputError if the
+    file cannot be written or the frames are too large for a GIF.
     """
     delay = min(max(1, (frame_milliseconds + 5) // 10), _LONGEST_DELAY)
-    before: NDArray[np.uint8] | None = None
+    previous: NDArray[np.uint8] | None = None
     with whole_file(target) as temporary, temporary.open("wb") as file:
         for frame in frames:
-            if before is None:
-                file.write(_beginning(target, frame.shape[1] * scale, frame.shape[0] * scale))
-            file.write(_frame(frame, before, scale, delay))
-            before = frame
+            if previous is None:
+                file.write(_file_header(target, frame.shape[1] * scale, frame.shape[0] * scale))
+            file.write(_frame(frame, previous, scale, delay))
+            previous = frame
         file.write(b";")
 
 
-def _beginning(target: Path, width: int, height: int) -> bytes:
-    """Return what comes before the first frame: the size, the 256 greys, and the instruction to repeat all frames."""
+def _file_header(target: Path, width: int, height: int) -> bytes:
+    """Return what precedes the first frame: the size, the 256 greys, and the instruction to repeat the animation."""
     if max(width, height) > _LARGEST_SIDE:
         raise OutputError(f"cannot write {target}: {width}x{height} pixels, but a GIF has at most {_LARGEST_SIDE} each way")
     screen = struct.pack("<HHBBB", width, height, _HAS_COLOURS, 0, 0)
     return b"GIF89a" + screen + _GREYS + b"!\xff\x0bNETSCAPE2.0" + struct.pack("<BBHB", 3, 1, _FOREVER, 0)
 
 
-def _frame(frame: NDArray[np.uint8], before: NDArray[np.uint8] | None, scale: int, delay: int) -> bytes:
-    """Return one frame: the smallest rectangle that holds all pixels that differ from the frame before."""
-    from PIL import Image  # takes some milliseconds, and only this needs it
+def _frame(frame: NDArray[np.uint8], previous: NDArray[np.uint8] | None, scale: int, delay: int) -> bytes:
+    """Return one frame: the smallest rectangle that contains all pixels that differ from the previous frame."""
+    from PIL import Image  # takes milliseconds to import, and only this needs it
 
-    top, bottom, left, right = (0, frame.shape[0], 0, frame.shape[1]) if before is None else _changed(frame != before)
+    top, bottom, left, right = (0, frame.shape[0], 0, frame.shape[1]) if previous is None else _bounding_box(frame != previous)
     enlarged = frame[top:bottom, left:right].repeat(scale, axis=0).repeat(scale, axis=1)
-    control = b"!\xf9\x04" + struct.pack("<BHBB", _STAYS, delay, 0, 0)
-    place = b"," + struct.pack("<HHHHB", left * scale, top * scale, enlarged.shape[1], enlarged.shape[0], 0)
-    # Arguments of Pillow's encoder: the kind of the pixels, their bits, and 0 for rows that are not interlaced.
+    control = b"!\xf9\x04" + struct.pack("<BHBB", _KEEP, delay, 0, 0)
+    descriptor = b"," + struct.pack("<HHHHB", left * scale, top * scale, enlarged.shape[1], enlarged.shape[0], 0)
+    # Arguments of Pillow's encoder: the pixels' mode, their bits, and 0 for no interlacing.
     data = Image.fromarray(enlarged).tobytes("gif", "L", _BITS, 0)
-    return control + place + bytes([_BITS]) + data + b"\0"
+    return control + descriptor + bytes([_BITS]) + data + b"\0"
 
 
-def _changed(differs: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """Return top, bottom, left and right of the smallest rectangle around all true values; one pixel if there are none."""
+def _bounding_box(differs: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Return top, bottom, left and right of the smallest rectangle around all true values, or of one pixel if there are none."""
     rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
     if not len(rows):
         return 0, 1, 0, 1  # a frame must not be empty

@@ -15,7 +15,7 @@ from drawings import contents, drain, drawing_of, made
 from pocketgan.errors import OutputError
 from pocketgan.generator import Generator
 from pocketgan.output import png
-from pocketgan.output.png import PNG_END, PngFiles, encode_png, png_name, text_of
+from pocketgan.output.png import PNG_END, PngFiles, encode_png, png_name, png_text
 from pocketgan.request import Existing
 
 OLDER = encode_png(np.zeros((2, 2), np.uint8), "pocketgan", "{}")
@@ -138,7 +138,7 @@ def peak_bytes_of_looking(folder: Path, model: Path) -> int:
     files = PngFiles(folder, drawing_of(Generator.load(model), count, names=("7",)), has_class_folders=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(png, "file_names", lambda path: (png_name(i, "7") for i in range(count)) if path.name == "7" else ["7"])
-        patch.setattr(png, "_ends", lambda path: (text_of(files.drawing, int(path.name[:8])).encode(), PNG_END))
+        patch.setattr(png, "_ends", lambda path: (png_text(files.drawing, int(path.name[:8])).encode(), PNG_END))
         tracemalloc.start()
         assert sum(1 for _ in files.existing()) == count
         assert files.missing() == []
