@@ -65,3 +65,13 @@ def drain(batches: Iterable[Batch]) -> None:
 def contents(folder: Path) -> dict[str, bytes]:
     """Return all files of a folder and its subfolders, hidden ones too, by their path relative to the folder."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def visible(folder: Path) -> dict[str, bytes]:
+    """Return the files of a folder and its subfolders that are not hidden."""
+    return {name: data for name, data in contents(folder).items() if not name.rpartition("/")[2].startswith(".")}
+
+
+def identities(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return what changes when a file is written again, even with the same bytes."""
+    return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}

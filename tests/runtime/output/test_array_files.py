@@ -1,19 +1,17 @@
 """Files of a header and a fixed number of bytes per image: whole or absent, and continued from any byte where a run stopped."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
 import pytest
-from drawings import contents, drain, drawing_of, made
+from drawings import contents, drain, drawing_of, identities, made, visible
 from full_disk import small_files_only
 from strange_files import LINKS, put
 
 from pocketgan.drawing import Drawing
-from pocketgan.errors import ModelError, OutputError
+from pocketgan.errors import OutputError
 from pocketgan.generator import Batch, Generator
 from pocketgan.output.arrays import ArrayFiles, idx_files, npy_files, raw_files
 from pocketgan.request import Existing
@@ -50,10 +48,6 @@ def unbroken(folder: Path, file_format: str, drawing: Drawing) -> dict[str, byte
     return dict(sorted(contents(folder).items()))
 
 
-def visible(folder: Path) -> dict[str, bytes]:
-    return {name: data for name, data in contents(folder).items() if not name.startswith(".")}
-
-
 def lay_out(folder: Path, files: dict[str, bytes]) -> None:
     folder.mkdir(exist_ok=True)
     for name, data in files.items():
@@ -62,50 +56,6 @@ def lay_out(folder: Path, files: dict[str, bytes]) -> None:
 
 def as_parts(files: dict[str, bytes]) -> dict[str, bytes]:
     return {f".{name}.part": data for name, data in files.items()}
-
-
-def identities(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return what changes when a file is written again, even with the same bytes."""
-    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
-
-
-@pytest.mark.parametrize(
-    ("file_format", "existing"), [("idx", Existing.refuse), ("npy", Existing.resume), ("raw", Existing.overwrite)]
-)
-def test_files_appear_after_the_last_batch_and_nothing_else_stays(
-    tmp_path: Path, drawing: Drawing, file_format: str, existing: Existing
-) -> None:
-    files = FILES[file_format](tmp_path / "new" / "folder", drawing)
-    assert (files.existing(), files.missing()) == ([], [range(START, STOP)])
-    for _ in write(files, drawing, existing):
-        assert visible(files.folder) == {}
-    assert contents(files.folder).keys() == {file.name for file in files.files}
-    for file in files.files:
-        assert len(contents(files.folder)[file.name]) == len(file.header) + COUNT * file.image_bytes
-    assert (files.existing(), files.missing()) == ([files.folder / file.name for file in files.files], [])
-
-
-@pytest.mark.parametrize("file_format", ["idx", "raw"])
-def test_all_files_are_on_the_disk_before_the_first_gets_its_name(
-    tmp_path: Path, drawing: Drawing, monkeypatch: pytest.MonkeyPatch, file_format: str
-) -> None:
-    synced: list[int] = []
-    fsync = os.fsync
-
-    def watched(descriptor: int) -> None:
-        assert visible(tmp_path) == {}
-        synced.append(os.fstat(descriptor).st_size)
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", watched)
-    whole = unbroken(tmp_path, file_format, drawing)
-    assert sorted(synced) == sorted(map(len, whole.values()))
-
-
-def test_batches_are_passed_on_as_they_are(tmp_path: Path, drawing: Drawing) -> None:
-    batches = list(drawing.batches(drawing.selection.indices))
-    passed_on = list(idx_files(tmp_path, drawing).write(batches, Existing.refuse))
-    assert [id(batch) for batch in passed_on] == [id(batch) for batch in batches]
 
 
 @each_format
@@ -119,39 +69,6 @@ def test_pixels_that_do_not_lie_in_order_are_written_in_order(tmp_path: Path, dr
         written.append(contents(tmp_path / name))
     assert written[0] == written[1]
     assert batch.images.tobytes() not in b"".join(written[0].values())
-
-
-@each_format
-def test_what_an_iterator_closed_early_wrote_stays_and_is_continued(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
-    whole = unbroken(tmp_path / "whole", file_format, drawing)
-    files = FILES[file_format](tmp_path / "digits", drawing)
-    written = write(files, drawing)
-    next(written), next(written)
-    written.close()  # type: ignore[attr-defined]
-    assert contents(files.folder).keys() == as_parts(whole).keys()
-    assert files.existing() == []
-    assert resume(files, drawing) == [range(START + 128, STOP)]
-    assert contents(files.folder) == whole
-
-
-@pytest.mark.parametrize(
-    ("file_format", "error"), [("idx", ModelError("model x.onnx failed to draw")), ("npy", KeyboardInterrupt())], ids=repr
-)
-def test_what_was_written_before_the_model_fails_stays_and_is_continued(
-    tmp_path: Path, drawing: Drawing, file_format: str, error: BaseException
-) -> None:
-    def failing() -> Iterator[Batch]:
-        yield from drawing.batches(range(START, START + 100))
-        raise error
-
-    whole = unbroken(tmp_path / "whole", file_format, drawing)
-    files = FILES[file_format](made(tmp_path / "digits"), drawing)
-    with pytest.raises(type(error)) as caught:
-        drain(files.write(failing(), Existing.refuse))
-    assert caught.value is error
-    assert contents(files.folder).keys() == as_parts(whole).keys()
-    assert resume(files, drawing) == [range(START + 100, STOP)]
-    assert contents(files.folder) == whole
 
 
 @each_format
@@ -170,23 +87,20 @@ def test_what_fits_on_a_disk_that_is_full_stays_and_is_continued(tmp_path: Path,
     assert contents(files.folder) == whole
 
 
-@pytest.mark.parametrize(("file_format", "count"), [("idx", 20), ("npy", COUNT)])
-def test_a_full_disk_leaves_older_files_that_belong_together(
-    tmp_path: Path, conditional: Generator, file_format: str, count: int
-) -> None:
-    # Twenty are few enough that nothing is on the disk before the files are closed, and labels of them fit.
-    before = unbroken(tmp_path / "digits", file_format, drawing_of(conditional, count, seed=1))
-    drawing = drawing_of(conditional, count, seed=2, names=("7",))
-    files = FILES[file_format](tmp_path / "digits", drawing)
+def test_a_full_disk_leaves_older_files_and_the_run_can_be_repeated(tmp_path: Path, conditional: Generator) -> None:
+    # Twenty images are few enough that nothing is on disk before the files are closed, and their labels fit.
+    before = unbroken(tmp_path / "digits", "idx", drawing_of(conditional, 20, seed=1))
+    drawing = drawing_of(conditional, 20, seed=2, names=("7",))
+    files = idx_files(tmp_path / "digits", drawing)
     with pytest.raises(OutputError, match=r"cannot write .*images.*\.part: File too large"), small_files_only():
         drain(write(files, drawing, Existing.overwrite))
     assert visible(files.folder) == before
-    assert files.missing()[0].start < count
+    assert files.missing()[0].start < 20
     drain(write(files, drawing, Existing.overwrite))
-    assert contents(files.folder) == unbroken(tmp_path / "new", file_format, drawing)
+    assert contents(files.folder) == unbroken(tmp_path / "new", "idx", drawing)
 
 
-# Sizes of a header, in parts of images: how many images a part has, how many bytes more, and how many images can be kept of it.
+# The images in a part after its header, the bytes that it has more or less than these, and the images that can be kept.
 CUTS = {
     "empty": (0, -1000, 0),
     "in the header": (0, -3, 0),
@@ -244,31 +158,6 @@ def test_images_cut_anywhere_become_those_of_an_unbroken_run(
     assert contents(tmp_path / "digits") == {name: data}
 
 
-@pytest.mark.slow
-@each_format
-@pytest.mark.parametrize("text", [None, "31"])
-def test_whatever_a_killed_run_left_becomes_the_files_of_an_unbroken_one(
-    tmp_path: Path, conditional: Generator, file_format: str, text: str | None
-) -> None:
-    drawing = drawing_of(conditional, COUNT, START, text=text)
-    whole = unbroken(tmp_path / "whole", file_format, drawing)
-    generator = np.random.default_rng(len(file_format) + len(text or ""))
-    for number in range(40):
-        left = {}
-        for name, data in whole.items():
-            what = str(generator.choice(["nothing", "whole", "part", "part", "part", "header"]))
-            size = int(generator.integers(0, 300 if what == "header" else len(data) + 200))
-            if what == "whole":
-                left[name] = data
-            elif what != "nothing":
-                left[f".{name}.part"] = (data + bytes(200))[:size]
-        files = FILES[file_format](tmp_path / str(number), drawing)
-        lay_out(files.folder, left)
-        resume(files, drawing)
-        assert contents(files.folder) == whole, {name: len(data) for name, data in left.items()}
-        assert files.missing() == []
-
-
 @pytest.mark.parametrize(("file_format", "size"), [("idx", None), ("npy", 50_000)])
 def test_a_part_with_another_header_is_begun_anew(
     tmp_path: Path, conditional: Generator, drawing: Drawing, file_format: str, size: int | None
@@ -311,20 +200,11 @@ def test_of_two_files_the_one_that_is_there_is_kept_and_the_other_continued(tmp_
     whole = unbroken(tmp_path / "whole", "npy", drawing)
     name, other = sorted(whole, reverse=final == 1)
     lay_out(tmp_path / "digits", {name: whole[name], f".{other}.part": whole[other][: 128 + 8 * 64]})
-    before = identities(tmp_path / "digits")[name]
+    before = identities(tmp_path / "digits")[str(tmp_path / "digits" / name)]
     images = 64 if other == "labels.npy" else 8
     assert resume(npy_files(tmp_path / "digits", drawing), drawing) == [range(START + images, STOP)]
     assert contents(tmp_path / "digits") == whole
-    assert identities(tmp_path / "digits")[name] == before
-
-
-@each_format
-def test_files_that_are_there_are_not_written_again(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
-    whole = unbroken(tmp_path, file_format, drawing)
-    before = identities(tmp_path)
-    assert resume(FILES[file_format](tmp_path, drawing), drawing) == []
-    assert contents(tmp_path) == whole
-    assert identities(tmp_path) == before
+    assert identities(tmp_path / "digits")[str(tmp_path / "digits" / name)] == before
 
 
 @pytest.mark.parametrize(("file_format", "difference"), [("idx", -1), ("npy", -64), ("npy", 64), ("raw", 1), ("raw", None)])
@@ -340,22 +220,14 @@ def test_a_file_of_another_size_is_not_taken_for_complete(
     assert contents(files.folder) == whole
 
 
-@pytest.mark.parametrize("file_format", ["idx", "raw"])
-@pytest.mark.parametrize(
-    ("existing", "left"), [(Existing.refuse, "parts"), (Existing.overwrite, "files"), (Existing.overwrite, "both")]
-)
-def test_a_run_that_resumes_nothing_takes_nothing_of_an_older_one(
-    tmp_path: Path, conditional: Generator, drawing: Drawing, file_format: str, existing: Existing, left: str
-) -> None:
-    whole = unbroken(tmp_path / "whole", file_format, drawing)
-    older = unbroken(tmp_path / "older", file_format, drawing_of(conditional, COUNT, START, seed=4))
-    assert all(older[name] != whole[name] and len(older[name]) == len(whole[name]) for name in whole if "images" in name)
-    files = FILES[file_format](tmp_path / "digits", drawing)
-    final = {} if left == "parts" else older
-    lay_out(files.folder, final | ({} if left == "files" else as_parts(older)))
-    assert files.existing() == [files.folder / name for name in final]
-    for _ in write(files, drawing, existing):
-        assert visible(files.folder) == final
+@pytest.mark.parametrize("existing", [Existing.refuse, Existing.overwrite])
+def test_only_a_resumed_run_continues_parts(tmp_path: Path, conditional: Generator, drawing: Drawing, existing: Existing) -> None:
+    whole = unbroken(tmp_path / "whole", "idx", drawing)
+    older = unbroken(tmp_path / "older", "idx", drawing_of(conditional, COUNT, START, seed=4))
+    files = idx_files(tmp_path / "digits", drawing)
+    lay_out(files.folder, as_parts(older))
+    assert files.existing() == []
+    drain(write(files, drawing, existing))
     assert contents(files.folder) == whole
 
 
@@ -368,16 +240,6 @@ def test_files_of_which_others_are_begun_are_not_complete(tmp_path: Path, condit
     assert visible(files.folder) == older
     assert resume(files, drawing) == [range(START + 64, STOP)]
     assert contents(files.folder) == unbroken(tmp_path / "whole", "npy", drawing)
-
-
-def test_files_of_other_images_go_when_these_have_come(tmp_path: Path, tiny: Generator) -> None:
-    drawing = drawing_of(tiny, COUNT)
-    files = npy_files(tmp_path, drawing)
-    (tmp_path / "labels.npy").write_bytes(b"older")
-    assert files.existing() == [tmp_path / "labels.npy"]
-    for _ in write(files, drawing, Existing.overwrite):
-        assert visible(tmp_path) == {"labels.npy": b"older"}
-    assert os.listdir(tmp_path) == ["images.npy"]
 
 
 def test_a_file_of_other_images_that_cannot_be_removed_is_an_output_error(tmp_path: Path, tiny: Generator) -> None:
@@ -438,60 +300,17 @@ def test_a_link_that_has_the_name_of_a_file_is_there_already(tmp_path: Path, dra
     assert files.existing() == [tmp_path / files.files[0].name]
 
 
-def test_a_folder_in_the_place_of_a_file_is_an_output_error_and_what_was_drawn_stays(tmp_path: Path, drawing: Drawing) -> None:
-    files = idx_files(tmp_path, drawing)
-    file = tmp_path / files.files[0].name
-    file.mkdir()
-    assert files.existing() == [file]
-    with pytest.raises(OutputError) as caught:
-        drain(write(files, drawing, Existing.overwrite))
-    assert str(caught.value) == f"cannot write {file}: Is a directory"
-    file.rmdir()
-    assert resume(files, drawing) == []
-    assert contents(tmp_path) == unbroken(tmp_path / "whole", "idx", drawing)
+def test_unfinished_files_of_these_and_of_older_labels_are_discarded_and_nothing_else(tmp_path: Path, tiny: Generator) -> None:
+    names = ("images-idx3-ubyte", "labels-idx1-ubyte", "labels-idx2-ubyte")
+    whole = dict.fromkeys(names, b"whole")
+    others = {".notes.part": b"mine", f"{names[0]}.part": b"mine", f".{names[0]}.parts": b"mine"}
+    lay_out(tmp_path, whole | as_parts(whole) | others)
+    for _ in range(2):
+        idx_files(tmp_path, drawing_of(tiny)).discard_unfinished()
+        assert contents(tmp_path) == whole | others
 
 
-@pytest.mark.parametrize(("file_format", "place"), [("npy", "file"), ("raw", "absent")])
-def test_a_folder_that_is_not_there_is_an_output_error_and_is_not_made(
-    tmp_path: Path, drawing: Drawing, file_format: str, place: str
-) -> None:
-    (tmp_path / "file").write_bytes(b"older")
-    files = FILES[file_format](tmp_path / place, drawing)
-    assert (files.existing(), files.missing()) == ([], [range(START, STOP)])
-    with pytest.raises(OutputError, match=rf"^cannot write .*{place}/\.images.*\.part: "):
-        drain(files.write(drawing.batches(drawing.selection.indices), Existing.refuse))
-    assert contents(tmp_path) == {"file": b"older"}
-    assert os.listdir(tmp_path) == ["file"]
-
-
-def test_what_a_stopped_run_left_unfinished_is_discarded_and_nothing_else(tmp_path: Path, drawing: Drawing) -> None:
-    whole = unbroken(tmp_path, "npy", drawing)
-    files = npy_files(tmp_path, drawing)
-    others = {".notes.part": b"mine", f"{files.files[0].name}.part": b"mine", f".{files.files[0].name}.parts": b"mine"}
-    lay_out(tmp_path, as_parts(whole) | others)
-    files.discard_unfinished()
-    assert contents(tmp_path) == whole | others
-    files.discard_unfinished()
-    assert contents(tmp_path) == whole | others
-
-
-def test_what_was_left_unfinished_of_files_of_other_images_is_discarded_too(tmp_path: Path, tiny: Generator) -> None:
-    files = idx_files(tmp_path, drawing_of(tiny))
-    lay_out(tmp_path, as_parts(dict.fromkeys(("images-idx3-ubyte", "labels-idx1-ubyte", "labels-idx2-ubyte"), b"half")))
-    files.discard_unfinished()
-    assert contents(tmp_path) == {}
-
-
-def test_what_was_left_unfinished_and_cannot_be_removed_is_an_output_error(tmp_path: Path, drawing: Drawing) -> None:
+def test_an_unfinished_file_that_cannot_be_removed_is_an_output_error(tmp_path: Path, drawing: Drawing) -> None:
     (tmp_path / ".images.npy.part").mkdir()
     with pytest.raises(OutputError, match=r"^cannot remove .*\.images\.npy\.part, a file that a stopped run left unfinished: "):
         npy_files(tmp_path, drawing).discard_unfinished()
-
-
-@each_format
-def test_our_files_are_known_by_name(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
-    files = FILES[file_format](tmp_path, drawing)
-    assert all(files.is_ours(name) for name in unbroken(tmp_path, file_format, drawing))
-    assert not files.is_ours("notes.npy")
-    assert not files.is_ours(f".{files.files[0].name}.part")
-    assert files.holds_labels is (file_format != "raw")

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from drawings import contents, drain, drawing_of, made, with_classes
-from full_disk import small_files_only
 from numpy.typing import NDArray
 from PIL import Image
 
 from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError
 from pocketgan.generator import Generator
-from pocketgan.output import parquet, shards
+from pocketgan.output import parquet
 from pocketgan.output.parquet import parquet_shards
 from pocketgan.output.png import PngFiles
 from pocketgan.request import Existing
@@ -123,25 +122,3 @@ def test_row_groups_are_bounded_in_images_and_bytes(
     # Each is full with its last image, and not before.
     assert all(sum(group) >= largest > sum(group[:-1]) for group in sizes[:-1])
     assert file.read()["index"].to_pylist() == list(range(100))
-
-
-def test_files_that_a_stopped_run_lacks_are_drawn_again_to_the_same_bytes(
-    tmp_path: Path, conditional: Generator, pq: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shards, "IMAGES_IN_SHARD", 30)
-    whole = written(tmp_path, drawing_of(conditional, 100))
-    assert len(whole) == 4
-    (tmp_path / "digits-000001.parquet").unlink()
-    drawing = drawing_of(conditional, 100, threads=3)
-    files = parquet_shards(tmp_path, drawing)
-    assert files.missing() == [range(30, 60)]
-    drain(files.write(drawing.batches(range(30, 60)), Existing.resume))
-    assert contents(tmp_path) == whole
-
-
-def test_a_full_disk_leaves_the_older_file(tmp_path: Path, tiny: Generator, pq: ModuleType) -> None:
-    before = written(tmp_path, drawing_of(tiny, 3))
-    with pytest.raises(OutputError) as caught, small_files_only():
-        written(tmp_path, drawing_of(tiny, 2000, seed=1), Existing.overwrite)
-    assert str(caught.value) == f"cannot write {tmp_path / 'digits-000000.parquet'}: File too large"
-    assert contents(tmp_path) == before
