@@ -1,10 +1,7 @@
-"""What gan-gen writes, read by libraries that others wrote."""
+"""What gan-gen writes, read by other libraries."""
 
-import csv
 import gc
 import gzip
-import io
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,6 @@ import pytest
 import webdataset
 from numpy.typing import NDArray
 from PIL import Image
-from pyarrow import parquet
 from typer.testing import CliRunner
 
 from pocketgan import Generator
@@ -68,15 +64,6 @@ def test_tar_files_are_read_by_webdataset(tmp_path: Path, monkeypatch: pytest.Mo
     assert [sample["cls"] for sample in samples] == [index % 10 for index in range(COUNT)]
 
 
-def test_tar_files_of_rows_of_text_are_read_by_webdataset(tmp_path: Path) -> None:
-    draw(tmp_path, "webdataset", "--text", "31")
-    samples = read_by_webdataset(f"{tmp_path}/digits-000000.tar", "pill")
-    assert [(sample["__key__"], sample["txt"]) for sample in samples] == [(f"{index:08d}", "31") for index in range(COUNT)]
-    digits = Generator.load("pocket").generate(2 * COUNT, [3, 1], seed=5)
-    for sample, left, right in zip(samples, digits[::2], digits[1::2], strict=True):
-        np.testing.assert_array_equal(np.asarray(sample["png"]), np.hstack([left, right]))
-
-
 def test_class_folders_are_read_as_torchvision_reads_an_image_folder(tmp_path: Path, images: NDArray[np.uint8]) -> None:
     draw(tmp_path, "imagefolder")
     # torchvision.datasets.ImageFolder: the folders, sorted, are the classes 0 and up, and their files follow in sorted order.
@@ -92,22 +79,6 @@ def test_class_folders_are_read_as_torchvision_reads_an_image_folder(tmp_path: P
             np.testing.assert_array_equal(np.asarray(image.convert("RGB")), np.stack([images[index]] * 3, axis=-1))
 
 
-def test_parquet_files_are_read_as_hugging_face_datasets_reads_them(tmp_path: Path, images: NDArray[np.uint8]) -> None:
-    draw(tmp_path, "parquet")
-    table = parquet.read_table(tmp_path / "digits-000000.parquet")
-    features = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
-    # datasets.Image.decode_example takes the bytes of a struct, and datasets.ClassLabel.int2str the name at a label's place.
-    assert {name: feature["_type"] for name, feature in features.items()} == {
-        "image": "Image",
-        "index": "Value",
-        "label": "ClassLabel",
-    }
-    for index, row in enumerate(table.to_pylist()):
-        assert (row["index"], features["label"]["names"][row["label"]]) == (index, str(index % 10))
-        with Image.open(io.BytesIO(row["image"]["bytes"])) as image:
-            np.testing.assert_array_equal(np.asarray(image), images[index])
-
-
 def test_parquet_files_are_read_by_hugging_face_datasets(tmp_path: Path, images: NDArray[np.uint8]) -> None:
     datasets = pytest.importorskip("datasets", reason="Hugging Face datasets is not installed")
     draw(tmp_path / "drawn", "parquet")
@@ -115,20 +86,3 @@ def test_parquet_files_are_read_by_hugging_face_datasets(tmp_path: Path, images:
     assert loaded.features["label"].names == list("0123456789")
     assert loaded["label"] == [index % 10 for index in range(COUNT)]
     np.testing.assert_array_equal([np.asarray(image) for image in loaded["image"]], images)
-
-
-@pytest.mark.parametrize(
-    ("file_format", "options", "labels"), [("png", ["--digits", "7,2"], "72"), ("imagefolder", [], "0123456789")]
-)
-def test_labels_are_read_by_the_csv_module(tmp_path: Path, file_format: str, options: list[str], labels: str) -> None:
-    draw(tmp_path, file_format, *options)
-    with (tmp_path / "labels.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file, strict=True))
-    assert [row["index"] for row in rows] == [str(index) for index in range(COUNT)]
-    for index, row in enumerate(rows):
-        assert row.keys() == {"file_name", "index", "label"}
-        assert row["label"] == labels[index % len(labels)]
-        with Image.open(tmp_path / row["file_name"]) as image:
-            about = json.loads(image.info["pocketgan"])
-        assert (about["index"], about["class"]) == (index, row["label"])
-    assert {row["file_name"] for row in rows} == {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png")}

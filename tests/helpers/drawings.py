@@ -1,9 +1,12 @@
-"""Drawings as gan-gen makes them of its options, and what has become of them."""
+"""Drawings as gan-gen makes them from its options, and the files that are written of them."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from protobuf_bytes import metadata_entry
 
 from pocketgan.address import truncation_units
@@ -50,14 +53,19 @@ def with_classes(
     return Generator.load(path)
 
 
+def images_of(drawing: Drawing) -> NDArray[np.uint8]:
+    """Return all images of a drawing: uint8 [count, H, W]."""
+    return np.concatenate([batch.images for batch in drawing.batches(drawing.selection.indices)])
+
+
 def made(folder: Path) -> Path:
-    """Return a folder that is there, as files are written into it."""
+    """Return the folder, which is made if it does not exist."""
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def drain(batches: Iterable[Batch]) -> None:
-    """Take all batches, and with them all the work that is done on the way."""
+    """Take all batches, so that all the work on them is done."""
     for _ in batches:
         pass
 
@@ -75,3 +83,18 @@ def visible(folder: Path) -> dict[str, bytes]:
 def identities(folder: Path) -> dict[str, tuple[int, int]]:
     """Return what changes when a file is written again, even with the same bytes."""
     return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
+def read_gif(path: Path) -> tuple[NDArray[np.uint8], list[int]]:
+    """Return the frames of a GIF file of greys that repeats forever, uint8 [n, H, W], and the milliseconds of each."""
+    frames, times = [], []
+    with Image.open(path) as file:
+        assert (file.format, file.info["loop"]) == ("GIF", 0)
+        for position in range(file.n_frames):  # type: ignore[attr-defined]
+            file.seek(position)
+            red, green, blue = np.moveaxis(np.asarray(file.convert("RGB")), 2, 0)
+            np.testing.assert_array_equal(red, green)
+            np.testing.assert_array_equal(red, blue)
+            frames.append(red)
+            times.append(file.info["duration"])
+    return np.stack(frames), times

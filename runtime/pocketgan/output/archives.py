@@ -71,8 +71,6 @@ class SinglePassFiles:
             remove_file(self.folder / name, "an older file of other images")
 
 
-# The smallest date that a zip file can hold.
-_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _INDICES_AT_ONCE = 2**16
 
 
@@ -105,7 +103,7 @@ def npz_file(folder: Path, drawing: Drawing) -> SinglePassFiles:
 @contextmanager
 def _array_entry(archive: ZipFile, name: str, dtype: str, shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
     """Yield a new entry of an NPZ file, to which the caller writes the bytes of an array of this type and shape."""
-    entry = ZipInfo(f"{name}.npy", _ZIP_DATE)
+    entry = ZipInfo(f"{name}.npy")  # whose date is 1980-01-01, so that equal images give equal bytes
     entry.compress_type = ZIP_DEFLATED
     with archive.open(entry, "w", force_zip64=True) as file:
         file.write(npy_header(dtype, shape))

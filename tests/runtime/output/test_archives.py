@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawings import contents, drain, drawing_of, made
+from drawings import contents, drain, drawing_of, images_of, made
 from full_disk import small_files_only
 
 from pocketgan.drawing import Drawing
@@ -51,7 +51,7 @@ def test_an_npz_file_contains_images_indices_and_labels(
     assert written(npz_file(tmp_path, drawing), drawing).keys() == {"digits.npz"}
     with np.load(tmp_path / "digits.npz", allow_pickle=False) as read:
         assert {name: array.dtype for name, array in read.items()} == {"images": np.uint8, "index": np.int64, "labels": np.int64}
-        np.testing.assert_array_equal(read["images"], np.concatenate([batch.images for batch in drawing.batches(indices)]))
+        np.testing.assert_array_equal(read["images"], images_of(drawing))
         np.testing.assert_array_equal(read["index"], indices)
         np.testing.assert_array_equal(read["labels"], [labels[index % len(labels)] for index in indices])
 

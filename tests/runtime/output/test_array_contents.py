@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawings import contents, drain, drawing_of, made, visible, with_classes
+from drawings import contents, drain, drawing_of, images_of, made, visible, with_classes
 from image_data import idx_bytes
 from numpy.typing import NDArray
 
@@ -48,7 +48,7 @@ def test_images_and_labels_are_arrays(
 ) -> None:
     drawing = drawing_of(conditional, start=95, **options)
     indices = drawing.selection.indices
-    images = np.concatenate([batch.images for batch in drawing.batches(indices)])
+    images = images_of(drawing)
     of_images = np.array([labels[index % len(labels)] for index in indices])
     assert written(idx_files(tmp_path / "idx", drawing), drawing) == {
         "images-idx3-ubyte": idx_bytes(images),

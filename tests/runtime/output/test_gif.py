@@ -1,4 +1,4 @@
-"""Animated GIF files: every frame can be read back exactly, for its time, and all repeat for ever."""
+"""Animated GIF files: every frame can be read back exactly, for its time, and all repeat forever."""
 
 import weakref
 from collections.abc import Iterator
@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawings import contents
+from drawings import contents, read_gif
 from full_disk import small_files_only
 from numpy.typing import NDArray
-from PIL import Image
 
 from pocketgan.errors import OutputError
 from pocketgan.generator import Generator
@@ -18,22 +17,6 @@ from pocketgan.output.walk import walk, write_gif
 
 def noise(count: int, height: int, width: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (count, height, width), np.uint8)
-
-
-def read(path: Path) -> tuple[NDArray[np.uint8], list[int]]:
-    """Return the frames as they are shown, uint8 [n, H, W], and the milliseconds of each."""
-    frames, times = [], []
-    with Image.open(path) as file:
-        assert file.format == "GIF"
-        assert file.info["loop"] == 0
-        for position in range(file.n_frames):  # type: ignore[attr-defined]
-            file.seek(position)
-            red, green, blue = np.moveaxis(np.asarray(file.convert("RGB")), 2, 0)
-            np.testing.assert_array_equal(red, green)
-            np.testing.assert_array_equal(red, blue)
-            frames.append(red)
-            times.append(file.info["duration"])
-    return np.stack(frames), times
 
 
 @pytest.fixture
@@ -47,7 +30,7 @@ def target(tmp_path: Path) -> Path:
 def test_frames_can_be_read_back_exactly(target: Path, count: int, height: int, width: int, scale: int) -> None:
     frames = noise(count, height, width)
     write_gif(target, frames, scale, 80)
-    found, times = read(target)
+    found, times = read_gif(target)
     np.testing.assert_array_equal(found, frames.repeat(scale, axis=1).repeat(scale, axis=2))
     assert times == [80] * count
     assert list(target.parent.iterdir()) == [target]
@@ -56,14 +39,14 @@ def test_frames_can_be_read_back_exactly(target: Path, count: int, height: int, 
 def test_all_256_greys_are_themselves(target: Path) -> None:
     greys = np.arange(256, dtype=np.uint8).reshape(16, 16)
     write_gif(target, [greys, 255 - greys, greys.T], 1, 80)
-    np.testing.assert_array_equal(read(target)[0], [greys, 255 - greys, greys.T])
+    np.testing.assert_array_equal(read_gif(target)[0], [greys, 255 - greys, greys.T])
 
 
 def test_a_walk_can_be_read_back_and_is_small(target: Path) -> None:
     pocket = Generator.load("pocket")
     frames = list(walk(pocket, range(4), 1, np.arange(4)[:, None], 0, 1, 16))
     write_gif(target, iter(frames), 4, 60)
-    found, times = read(target)
+    found, times = read_gif(target)
     np.testing.assert_array_equal(found[:, ::4, ::4], frames)
     assert times == [60] * 64
     assert target.stat().st_size < 64 * 1800
@@ -75,22 +58,22 @@ def test_a_change_anywhere_is_shown_and_nothing_else_is(target: Path) -> None:
     for position, (row, column) in enumerate([(0, 0), (8, 11), (0, 11), (8, 0), (4, 5)], start=1):
         frames[position:, row, column] += 1
     write_gif(target, frames, 3, 80)
-    np.testing.assert_array_equal(read(target)[0][:, ::3, ::3], frames)
+    np.testing.assert_array_equal(read_gif(target)[0][:, ::3, ::3], frames)
 
 
 def test_equal_frames_in_a_row_keep_their_number_and_their_time(target: Path) -> None:
     first, second = noise(2, 10, 10)
     frames = [first, first, first, second, second, first]
     write_gif(target, frames, 2, 80)
-    found, times = read(target)
+    found, times = read_gif(target)
     np.testing.assert_array_equal(found[:, ::2, ::2], frames)
     assert times == [80] * 6
 
 
-@pytest.mark.parametrize(("asked", "shown"), [(84, 80), (85, 90), (20, 20), (0, 10), (10**6, 655350)])
-def test_times_are_rounded_to_what_a_gif_can_hold(target: Path, asked: int, shown: int) -> None:
-    write_gif(target, noise(2, 5, 5), 1, asked)
-    assert read(target)[1] == [shown] * 2
+@pytest.mark.parametrize(("requested", "shown"), [(84, 80), (85, 90), (20, 20), (0, 10), (10**6, 655350)])
+def test_times_are_rounded_to_what_a_gif_can_hold(target: Path, requested: int, shown: int) -> None:
+    write_gif(target, noise(2, 5, 5), 1, requested)
+    assert read_gif(target)[1] == [shown] * 2
 
 
 def test_frames_are_not_kept(target: Path) -> None:

@@ -1,9 +1,10 @@
-"""Images on standard output: nothing but images, for whoever reads them, however it ends."""
+"""Images on standard output: nothing else is mixed with them, and errors are one line."""
 
 import io
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,12 +17,17 @@ from pocketgan.generator import Generator
 from pocketgan.output.png import PNG_END
 
 PATIENCE = 60
-GAN_GEN = [sys.executable, "-m", "pocketgan.gen_cli"]
 
 
-def streamed(models: Path, *options: str, command: list[str] = GAN_GEN) -> tuple[int, bytes, str]:
-    """Run gan-gen --out - and return its exit code, standard output and standard error."""
-    arguments = [*command, "--model", str(models / "tiny_conditional.onnx"), "--out", "-", *options]
+def command(models: Path, *options: str, out: str = "-") -> list[str]:
+    return [sys.executable, "-m", "pocketgan.gen_cli", "--model", str(models / "tiny_conditional.onnx"), "--out", out, *options]
+
+
+def streamed(models: Path, *options: str, script: str | None = None) -> tuple[int, bytes, str]:
+    """Run gan-gen --out -, by a script of Python if one is given; return its exit code, stdout and stderr."""
+    arguments = command(models, *options)
+    if script is not None:
+        arguments[1:3] = ["-c", script]
     done = subprocess.run(arguments, capture_output=True, timeout=PATIENCE)
     return done.returncode, done.stdout, done.stderr.decode()
 
@@ -48,26 +54,16 @@ def test_png_is_one_file_after_the_other(models: Path, conditional: Generator, t
 def test_one_png_on_standard_output_is_the_file_that_a_folder_gets(models: Path, tmp_path: Path) -> None:
     code, out, _ = streamed(models, "--text", "2026", "--seed", "4")
     assert code == 0
-    command = [
-        *GAN_GEN,
-        "--model",
-        str(models / "tiny_conditional.onnx"),
-        "--text",
-        "2026",
-        "--seed",
-        "4",
-        "--out",
-        str(tmp_path),
-    ]
-    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    arguments = command(models, "--text", "2026", "--seed", "4", out=str(tmp_path))
+    subprocess.run(arguments, check=True, capture_output=True, timeout=PATIENCE)
     assert out == (tmp_path / "00000000_2026.png").read_bytes()
 
 
-def test_quiet_says_nothing_beside_the_images(models: Path) -> None:
+def test_quiet_prints_nothing_but_the_images(models: Path) -> None:
     assert streamed(models, "--format", "raw", "--count", "1", "--quiet")[2] == ""
 
 
-def test_what_others_print_meanwhile_is_not_among_the_images(models: Path, conditional: Generator) -> None:
+def test_output_of_other_code_is_not_among_the_images(models: Path, conditional: Generator) -> None:
     script = """if True:
         import os
         from pocketgan.output import arrays
@@ -80,14 +76,14 @@ def test_what_others_print_meanwhile_is_not_among_the_images(models: Path, condi
         from pocketgan.gen_cli import main
         main()
     """
-    code, out, said = streamed(models, "--format", "raw", "--count", "3", command=[sys.executable, "-c", script])
+    code, out, said = streamed(models, "--format", "raw", "--count", "3", script=script)
     assert code == 0
     assert out == conditional.generate(3).tobytes()
     assert "from Python\nfrom a library\n" in said
 
 
 @pytest.mark.parametrize("file_format", ["raw", "png"])
-def test_what_others_print_and_leave_in_the_buffer_is_not_among_the_images(models: Path, file_format: str) -> None:
+def test_buffered_output_of_other_code_is_not_among_the_images(models: Path, file_format: str) -> None:
     script = """if True:
         from pocketgan import drawing
         batches = drawing.Drawing.batches
@@ -101,14 +97,14 @@ def test_what_others_print_and_leave_in_the_buffer_is_not_among_the_images(model
         main()
     """
     options = ("--format", file_format, "--count", "100", "--quiet", "--threads", "1")
-    code, out, said = streamed(models, *options, command=[sys.executable, "-c", script])
+    code, out, said = streamed(models, *options, script=script)
     assert (code, said) == (0, "before a batch\nafter a batch\n" * 2)
     assert out == streamed(models, *options)[1]
 
 
-def test_a_reader_that_ends_early_is_one_line_and_1(models: Path) -> None:
-    command = [*GAN_GEN, "--model", str(models / "tiny.onnx"), "--count", "1000000", "--out", "-", "--format", "raw", "--quiet"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+def test_a_reader_that_stops_early_is_one_line_and_exit_code_1(models: Path) -> None:
+    arguments = command(models, "--count", "1000000", "--format", "raw", "--quiet")
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert len(process.stdout.read(6400)) == 6400
@@ -119,17 +115,15 @@ def test_a_reader_that_ends_early_is_one_line_and_1(models: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_one_line_and_1(models: Path) -> None:
+def test_a_full_disk_is_one_line_and_exit_code_1(models: Path) -> None:
     with open("/dev/full", "w") as full:
-        command = [*GAN_GEN, "--model", str(models / "tiny.onnx"), "--out", "-", "--quiet"]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+        done = subprocess.run(command(models, "--quiet"), stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (1, "error: cannot write to standard output: No space left on device\n")
 
 
 def test_a_terminal_gets_no_images(models: Path) -> None:
     ours, theirs = pty.openpty()
-    command = [*GAN_GEN, "--model", str(models / "tiny.onnx"), "--out", "-", "--quiet"]
-    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+    done = subprocess.run(command(models, "--quiet"), stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     os.close(theirs)
     os.close(ours)
     assert done.returncode == 1
@@ -138,8 +132,8 @@ def test_a_terminal_gets_no_images(models: Path) -> None:
 
 @pytest.mark.parametrize("closed", ["2>&-", "1>&-"])
 def test_closed_streams_are_no_traceback(models: Path, closed: str) -> None:
-    command = f'"{sys.executable}" -m pocketgan.gen_cli --model "{models / "tiny.onnx"}" --out - --format raw --count 2 {closed}'
-    done = subprocess.run(command, shell=True, capture_output=True, timeout=PATIENCE)
+    line = f"{shlex.join(command(models, '--format', 'raw', '--count', '2'))} {closed}"
+    done = subprocess.run(line, shell=True, capture_output=True, timeout=PATIENCE)
     assert b"Traceback" not in done.stderr
     if closed == "2>&-":
         assert (done.returncode, len(done.stdout)) == (0, 128)

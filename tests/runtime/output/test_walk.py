@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawings import contents, drawing_of
+from drawings import contents, drawing_of, images_of, read_gif
 from numpy.typing import NDArray
-from PIL import Image
 
 from pocketgan.address import INDEX_LIMIT, image_range
-from pocketgan.drawing import Drawing, text_rows
+from pocketgan.drawing import text_rows
 from pocketgan.errors import RequestError
 from pocketgan.generator import Generator
 from pocketgan.latents import LATENT_STEP, latent_ticks, latents
@@ -80,12 +79,6 @@ def test_frames_change_little_by_little(pocket: Generator, digits: list[int]) ->
     assert between.max() < stations.mean() / 2
 
 
-def test_frames_of_a_text_change_little_by_little(pocket: Generator) -> None:
-    (batch,) = text_rows(pocket, "2026", 4)
-    between = change(of_text(pocket, "2026", range(4), 16))
-    assert between.max() < change(batch.images).mean() / 4
-
-
 def test_halfway_between_two_classes_is_the_mean_of_both(conditional: Generator) -> None:
     frames = plain(conditional, range(10), 8)
     for place in range(10):
@@ -112,36 +105,33 @@ def test_only_characters_that_change_fade(conditional: Generator) -> None:
     assert (frames[:, :, 8:] != constant[:, :, 8:]).any()
 
 
-def test_nothing_is_drawn_that_is_not_shown(conditional: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = []
+@pytest.fixture
+def drawn(conditional: Generator, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of images in each call of the model."""
+    numbers = []
     draw = conditional.draw_latents
 
     def counted(z: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
-        drawn.append(len(z))
+        numbers.append(len(z))
         return draw(z, labels)
 
     monkeypatch.setattr(conditional, "draw_latents", counted)
-    list(walk(conditional, range(3), 1, np.full((3, 1), 4), 0, 1, 16))
-    assert drawn == [16] * 3
-    drawn.clear()
-    list(walk(conditional, range(3), 1, np.array([[4], [4], [5]]), 0, 1, 16))
-    assert drawn == [16, 16, 7, 16, 7]
+    return numbers
+
+
+@pytest.mark.parametrize(("labels", "expected"), [([[4], [4], [4]], [16] * 3), ([[4], [4], [5]], [16, 16, 7, 16, 7])])
+def test_only_images_that_are_shown_are_drawn(
+    conditional: Generator, drawn: list[int], labels: list[list[int]], expected: list[int]
+) -> None:
+    list(walk(conditional, range(3), 1, np.array(labels), 0, 1, 16))
+    assert drawn == expected
 
 
 @pytest.mark.parametrize("length", [1, 3, 32])
-def test_walks_of_any_length_draw_little_ahead(conditional: Generator, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
-    most = 0
-    draw = conditional.draw_latents
-
-    def counted(z: NDArray[np.float32], labels: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
-        nonlocal most
-        most = max(most, len(z))
-        return draw(z, labels)
-
-    monkeypatch.setattr(conditional, "draw_latents", counted)
+def test_walks_of_any_length_draw_little_ahead(conditional: Generator, drawn: list[int], length: int) -> None:
     labels = np.full((1000, length), 4)
     assert len(list(islice(walk(conditional, range(1000), length, labels, 0, 1, 10**12), 200))) == 200
-    assert most <= 64
+    assert max(drawn) <= 64
 
 
 @pytest.mark.parametrize(
@@ -227,23 +217,8 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "walk.gif"
 
 
-def read(path: Path) -> NDArray[np.uint8]:
-    """Return the frames of a GIF file of greys as they are shown: uint8 [n, H, W]."""
-    frames = []
-    with Image.open(path) as file:
-        assert file.info["loop"] == 0
-        for position in range(file.n_frames):  # type: ignore[attr-defined]
-            file.seek(position)
-            frames.append(np.asarray(file.convert("L")))
-    return np.stack(frames)
-
-
 def enlarged(images: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     return images.repeat(scale, axis=1).repeat(scale, axis=2)
-
-
-def images_of(drawing: Drawing) -> NDArray[np.uint8]:
-    return np.concatenate([batch.images for batch in drawing.batches(drawing.selection.indices)])
 
 
 @pytest.mark.parametrize(
@@ -263,7 +238,7 @@ def test_the_images_are_among_the_frames_as_they_are_drawn(
 ) -> None:
     drawing = drawing_of(conditional, **options)
     write_walk(target, drawing)
-    frames, images = read(target), images_of(drawing)
+    frames, images = read_gif(target)[0], images_of(drawing)
     assert len(frames) == STEPS * len(images)
     np.testing.assert_array_equal(frames[::STEPS], enlarged(images, scale))
 
@@ -272,7 +247,7 @@ def test_the_images_are_among_the_frames_as_they_are_drawn(
 def test_the_frames_between_are_a_walk(target: Path, tiny: Generator, is_inverted: bool) -> None:
     write_walk(target, drawing_of(tiny, 5, start=9, is_inverted=is_inverted))
     frames = np.stack(list(walk(tiny, range(9, 14), 1, None, 0, 1, STEPS)))
-    np.testing.assert_array_equal(read(target), enlarged(255 - frames if is_inverted else frames, 4))
+    np.testing.assert_array_equal(read_gif(target)[0], enlarged(255 - frames if is_inverted else frames, 4))
 
 
 def test_only_the_first_hundred_images_are_walked_through(tmp_path: Path, conditional: Generator) -> None:
@@ -281,4 +256,4 @@ def test_only_the_first_hundred_images_are_walked_through(tmp_path: Path, condit
     files = contents(tmp_path)
     assert files["100.gif"] == files["130.gif"] == files["100000000.gif"] != files["99.gif"]
     drawn = images_of(drawing_of(conditional, 100, start=7))
-    np.testing.assert_array_equal(read(tmp_path / "130.gif")[::STEPS], enlarged(drawn, 4))
+    np.testing.assert_array_equal(read_gif(tmp_path / "130.gif")[0][::STEPS], enlarged(drawn, 4))
