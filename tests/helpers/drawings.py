@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from pocketgan.address import truncation_units
 from pocketgan.drawing import Drawing
 from pocketgan.generator import Batch, Generator
 from pocketgan.model.card import CARD_KEY
-from pocketgan.request import Selection
+from pocketgan.output.formats import Files
+from pocketgan.request import Existing, Selection
 
 
 def drawing_of(
@@ -68,6 +70,13 @@ def drain(batches: Iterable[Batch]) -> None:
     """Take all batches, so that all the work on them is done."""
     for _ in batches:
         pass
+
+
+def resume(files: Files, drawing: Drawing) -> list[range]:
+    """Do what a resumed run does, and return what was missing."""
+    missing = files.missing()
+    drain(files.write(chain.from_iterable(map(drawing.batches, missing)), Existing.resume))
+    return missing
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -27,7 +27,7 @@ def compressed_idx(folder: Path, drawing: Drawing) -> SinglePassFiles:
 
 
 def written(files: SinglePassFiles | ArrayFiles, drawing: Drawing) -> dict[str, bytes]:
-    """Return all files of a run that nothing stopped."""
+    """Return the files of a complete run."""
     made(files.folder)
     drain(files.write(drawing.batches(drawing.selection.indices), Existing.refuse))
     return contents(files.folder)
@@ -91,7 +91,7 @@ def test_a_compressed_file_contains_neither_its_name_nor_the_time(tmp_path: Path
         assert data[:8] == b"\x1f\x8b\x08" + bytes(5)
 
 
-# Of twenty images nothing is on the disk before the files are closed.
+# Twenty images are few enough that nothing is on disk before the files are closed.
 @pytest.mark.parametrize("count", [20, 1000])
 @pytest.mark.parametrize(("make", "name"), [(npz_file, "digits.npz"), (compressed_idx, IMAGES)])
 def test_a_full_disk_leaves_older_files(tmp_path: Path, conditional: Generator, make: Make, name: str, count: int) -> None:

@@ -1,12 +1,11 @@
-"""Files of a header and a fixed number of bytes per image: whole or absent, and continued from any byte where a run stopped."""
+"""Files of a header and a fixed number of bytes per image: a run that stopped after any byte is continued."""
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import chain
 from pathlib import Path
 
 import pytest
-from drawings import contents, drain, drawing_of, identities, made, visible
+from drawings import contents, drain, drawing_of, identities, made, resume, visible
 from full_disk import small_files_only
 from strange_files import LINKS, put
 
@@ -30,20 +29,13 @@ def drawing(conditional: Generator) -> Drawing:
 
 
 def write(files: ArrayFiles, drawing: Drawing, existing: Existing = Existing.refuse) -> Iterator[Batch]:
-    """Write all images, one batch with each that is taken, into a folder that is made first."""
+    """Write all images, a batch each time that one is taken."""
     made(files.folder)
     return files.write(drawing.batches(drawing.selection.indices), existing)
 
 
-def resume(files: ArrayFiles, drawing: Drawing) -> list[range]:
-    """Do what a resumed run does, and return what was missing."""
-    missing = files.missing()
-    drain(files.write(chain.from_iterable(map(drawing.batches, missing)), Existing.resume))
-    return missing
-
-
 def unbroken(folder: Path, file_format: str, drawing: Drawing) -> dict[str, bytes]:
-    """Return all files of a run that nothing stopped, images first."""
+    """Return the files of a complete run, images first."""
     drain(write(FILES[file_format](folder, drawing), drawing))
     return dict(sorted(contents(folder).items()))
 
@@ -59,7 +51,7 @@ def as_parts(files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 @each_format
-def test_pixels_that_do_not_lie_in_order_are_written_in_order(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
+def test_images_that_are_not_contiguous_are_written_in_order(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
     (batch,) = drawing.batches(range(START, START + 20))
     turned = Batch(START, batch.images.swapaxes(1, 2), batch.labels)
     copied = Batch(START, turned.images.copy(), batch.labels)
@@ -72,7 +64,7 @@ def test_pixels_that_do_not_lie_in_order_are_written_in_order(tmp_path: Path, dr
 
 
 @each_format
-def test_what_fits_on_a_disk_that_is_full_stays_and_is_continued(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
+def test_a_run_stopped_by_a_full_disk_is_continued(tmp_path: Path, drawing: Drawing, file_format: str) -> None:
     whole = unbroken(tmp_path / "whole", file_format, drawing)
     files = FILES[file_format](tmp_path / "digits", drawing)
     with pytest.raises(OutputError) as caught, small_files_only(5000):
@@ -159,7 +151,7 @@ def test_images_cut_anywhere_become_those_of_an_unbroken_run(
 
 
 @pytest.mark.parametrize(("file_format", "size"), [("idx", None), ("npy", 50_000)])
-def test_a_part_with_another_header_is_begun_anew(
+def test_a_part_with_another_header_is_started_over(
     tmp_path: Path, conditional: Generator, drawing: Drawing, file_format: str, size: int | None
 ) -> None:
     whole = unbroken(tmp_path / "whole", file_format, drawing)
@@ -196,7 +188,7 @@ def test_a_run_that_is_killed_between_renames_is_completed_without_drawing(
 
 
 @pytest.mark.parametrize("final", [0, 1])
-def test_of_two_files_the_one_that_is_there_is_kept_and_the_other_continued(tmp_path: Path, drawing: Drawing, final: int) -> None:
+def test_a_complete_file_is_kept_while_the_other_is_continued(tmp_path: Path, drawing: Drawing, final: int) -> None:
     whole = unbroken(tmp_path / "whole", "npy", drawing)
     name, other = sorted(whole, reverse=final == 1)
     lay_out(tmp_path / "digits", {name: whole[name], f".{other}.part": whole[other][: 128 + 8 * 64]})
@@ -208,7 +200,7 @@ def test_of_two_files_the_one_that_is_there_is_kept_and_the_other_continued(tmp_
 
 
 @pytest.mark.parametrize(("file_format", "difference"), [("idx", -1), ("npy", -64), ("npy", 64), ("raw", 1), ("raw", None)])
-def test_a_file_of_another_size_is_not_taken_for_complete(
+def test_a_file_of_the_wrong_size_is_not_complete(
     tmp_path: Path, drawing: Drawing, file_format: str, difference: int | None
 ) -> None:
     whole = unbroken(tmp_path / "whole", file_format, drawing)
@@ -231,7 +223,7 @@ def test_only_a_resumed_run_continues_parts(tmp_path: Path, conditional: Generat
     assert contents(files.folder) == whole
 
 
-def test_files_of_which_others_are_begun_are_not_complete(tmp_path: Path, conditional: Generator, drawing: Drawing) -> None:
+def test_a_file_that_has_a_new_part_is_not_complete(tmp_path: Path, conditional: Generator, drawing: Drawing) -> None:
     older = unbroken(tmp_path / "digits", "npy", drawing_of(conditional, COUNT, START, seed=4))
     files = npy_files(tmp_path / "digits", drawing)
     written = write(files, drawing, Existing.overwrite)
@@ -242,7 +234,7 @@ def test_files_of_which_others_are_begun_are_not_complete(tmp_path: Path, condit
     assert contents(files.folder) == unbroken(tmp_path / "whole", "npy", drawing)
 
 
-def test_a_file_of_other_images_that_cannot_be_removed_is_an_output_error(tmp_path: Path, tiny: Generator) -> None:
+def test_a_file_of_older_labels_that_cannot_be_removed_is_an_output_error(tmp_path: Path, tiny: Generator) -> None:
     (tmp_path / "labels.npy").mkdir()
     drawing = drawing_of(tiny)
     with pytest.raises(OutputError, match=r"^cannot remove .*labels\.npy, an older file of other images: "):
@@ -265,7 +257,7 @@ def test_a_folder_in_the_place_of_a_part_is_an_output_error(tmp_path: Path, draw
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    """A folder of the user's with a file that is long enough to be continued."""
+    """A folder of the user, with a file that is long enough to be continued."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "letter").write_bytes(bytes(10_000))
     return tmp_path / "outside"
@@ -285,7 +277,7 @@ def test_a_part_that_is_a_link_is_not_continued(tmp_path: Path, outside: Path, d
 
 
 @pytest.mark.parametrize("kind", LINKS)
-def test_nothing_is_written_where_the_link_of_a_part_leads(tmp_path: Path, outside: Path, drawing: Drawing, kind: str) -> None:
+def test_a_new_part_replaces_a_link_and_does_not_follow_it(tmp_path: Path, outside: Path, drawing: Drawing, kind: str) -> None:
     files = npy_files(made(tmp_path / "digits"), drawing)
     put(kind, files.folder / f".{files.files[0].name}.part", outside / "letter")
     drain(write(files, drawing))
@@ -294,7 +286,7 @@ def test_nothing_is_written_where_the_link_of_a_part_leads(tmp_path: Path, outsi
     assert not any(path.is_symlink() for path in files.folder.iterdir())
 
 
-def test_a_link_that_has_the_name_of_a_file_is_there_already(tmp_path: Path, drawing: Drawing) -> None:
+def test_a_broken_link_counts_as_an_existing_file(tmp_path: Path, drawing: Drawing) -> None:
     files = npy_files(tmp_path, drawing)
     (tmp_path / files.files[0].name).symlink_to("absent")
     assert files.existing() == [tmp_path / files.files[0].name]

@@ -1,4 +1,4 @@
-"""What holds for the files of every format: bytes, stopped runs, replacing older files, and names."""
+"""Files of every format: equal bytes, stopped runs, replacing older files, and names."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from drawings import contents, drain, drawing_of, identities, made, visible
+from drawings import contents, drain, drawing_of, identities, made, resume, visible
 
 from pocketgan.drawing import Drawing
 from pocketgan.errors import ModelError, OutputError
@@ -27,7 +27,7 @@ class After(NamedTuple):
     """What exists after the first batch of a run."""
 
     complete: int
-    """The number of files that have their names."""
+    """The number of complete files."""
     missing: list[range]
 
 
@@ -67,16 +67,9 @@ def files_in(folder: Path, file_format: Format, drawing: Drawing) -> Files:
 
 
 def unbroken(folder: Path, file_format: Format, drawing: Drawing) -> dict[str, bytes]:
-    """Return the files of a run that nothing stopped, sorted by name."""
+    """Return the files of a complete run, sorted by name."""
     drain(files_in(folder, file_format, drawing).write(drawing.batches(drawing.selection.indices), Existing.refuse))
     return dict(sorted(contents(folder).items(), key=lambda item: os.path.basename(item[0])))
-
-
-def resume(files: Files, drawing: Drawing) -> list[range]:
-    """Do what a resumed run does, and return what was missing."""
-    missing = files.missing()
-    drain(files.write(chain.from_iterable(map(drawing.batches, missing)), Existing.resume))
-    return missing
 
 
 def failing(drawing: Drawing) -> Iterator[Batch]:
@@ -158,7 +151,7 @@ def test_our_files_are_known_by_name(tmp_path: Path, drawing: Drawing, file_form
 
 def test_a_folder_that_does_not_exist_is_an_output_error(tmp_path: Path, drawing: Drawing, file_format: Format) -> None:
     (tmp_path / "file").touch()
-    # Folders of classes are made together with those above them.
+    # Class folders are made together with their parents.
     for place in ("file",) if file_format is Format.imagefolder else ("file", "absent"):
         files = file_format.row.files(tmp_path / place, drawing)
         assert (list(files.existing()), list(chain(*files.missing()))) == ([], list(range(START, STOP)))

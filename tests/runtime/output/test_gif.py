@@ -1,4 +1,4 @@
-"""Animated GIF files: every frame can be read back exactly, for its time, and all repeat forever."""
+"""Animated GIF files: all frames and their times can be read back, and repeat forever."""
 
 import weakref
 from collections.abc import Iterator
@@ -99,7 +99,7 @@ def test_a_full_disk_leaves_the_older_file(target: Path) -> None:
     assert contents(target.parent) == {target.name: b"older"}
 
 
-def test_frames_that_no_gif_can_hold_are_refused(target: Path) -> None:
+def test_frames_too_large_for_a_gif_are_rejected(target: Path) -> None:
     write_gif(target, noise(1, 1, 13107), 5, 80)
     with pytest.raises(OutputError) as caught:
         write_gif(target, noise(1, 1, 16384), 4, 80)

@@ -42,7 +42,7 @@ def written(folder: Path, drawing: Drawing, existing: Existing = Existing.refuse
 
 
 def read(pq: ModuleType, path: Path) -> tuple[dict[str, list[Any]], dict[str, Any]]:
-    """Return the columns of a file, and what they mean."""
+    """Return the columns of a file and their features."""
     table = pq.read_table(path)
     return table.to_pydict(), json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
 
@@ -98,7 +98,7 @@ def test_names_of_classes_are_in_the_order_of_their_labels(tmp_path: Path, condi
     assert [names[label] for label in columns["label"]] == ["a", "b"]
 
 
-def test_labels_that_do_not_count_from_zero_stay_as_they_are_beside_the_names(
+def test_labels_that_do_not_count_from_zero_have_a_column_of_names(
     tmp_path: Path, conditional: Generator, pq: ModuleType
 ) -> None:
     generator = with_classes(conditional, tmp_path, tuple("abcdefghij"), labels=(*range(9), 300))

@@ -15,7 +15,7 @@ from pocketgan.output.png import encode_png
 
 
 def opened(contents: bytes) -> PngImageFile:
-    """Return the file as Pillow reads it, all of it checked."""
+    """Return the file as Pillow reads and verifies it."""
     with Image.open(io.BytesIO(contents)) as image:
         image.verify()
     image = Image.open(io.BytesIO(contents))
@@ -25,7 +25,7 @@ def opened(contents: bytes) -> PngImageFile:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (28, 28), (7, 300), (300, 7), (28, 28 * 32)], ids=str)
-def test_pillow_reads_the_very_pixels(shape: tuple[int, int]) -> None:
+def test_pillow_reads_the_same_pixels(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     read = opened(encode_png(image))
     assert (read.format, read.mode, read.size) == ("PNG", "L", (shape[1], shape[0]))
@@ -58,7 +58,7 @@ def test_an_array_that_is_not_contiguous_is_the_same_image() -> None:
     assert encode_png(image[::2, ::3]) == encode_png(image[::2, ::3].copy())
 
 
-def test_digits_take_no_more_room_than_pillow_gives_them() -> None:
+def test_files_are_no_larger_than_those_of_pillow() -> None:
     images = Generator.load("pocket").generate(100)
     ours = sum(len(encode_png(image)) for image in images)
     theirs = 0

@@ -1,4 +1,4 @@
-"""PNG files of a drawing: they are its images, one for each index, and those that are missing are known."""
+"""PNG files of a drawing: one for each image, their names and text chunks, and replacing older ones."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def all_of(drawing: Drawing) -> Iterator[Batch]:
 
 
 def write(files: PngFiles, existing: Existing = Existing.refuse) -> None:
-    """Write all images of the files' drawing, into a folder that is made first."""
+    """Write all images."""
     made(files.folder)
     drain(files.write(all_of(files.drawing), existing))
 
@@ -73,7 +73,7 @@ def test_each_image_is_a_file_named_by_index_and_class_or_text(
 def test_classes_without_images_have_no_folder(
     tmp_path: Path, conditional: Generator, options: dict[str, Any], folders: set[str]
 ) -> None:
-    # torchvision's ImageFolder refuses an empty one.
+    # torchvision's ImageFolder rejects an empty one.
     write(PngFiles(tmp_path, drawing_of(conditional, **options), has_class_folders=True))
     assert set(os.listdir(tmp_path)) == folders
     assert {path.split("/")[0] for path in contents(tmp_path)} == folders
@@ -115,7 +115,7 @@ def test_the_name_of_an_image_is_known_before_it_is_drawn(
     ],
     ids=str,
 )
-def test_png_files_say_what_they_are(
+def test_a_text_chunk_says_what_an_image_was_drawn_from(
     tmp_path: Path, conditional: Generator, options: dict[str, Any], said: dict[str, object]
 ) -> None:
     files = PngFiles(tmp_path, drawing_of(conditional, 2, start=9, seed=3, **options))
@@ -124,7 +124,7 @@ def test_png_files_say_what_they_are(
         assert json.loads(image.info["pocketgan"]) == {"model": conditional.sha256, "seed": 3, **said}
 
 
-def test_png_files_of_a_model_without_classes_name_none(tmp_path: Path, tiny: Generator) -> None:
+def test_images_of_a_model_without_classes_are_named_by_index_alone(tmp_path: Path, tiny: Generator) -> None:
     write(PngFiles(tmp_path, drawing_of(tiny, 1)))
     assert os.listdir(tmp_path) == ["00000000.png"]
     with Image.open(tmp_path / "00000000.png") as image:
@@ -132,7 +132,7 @@ def test_png_files_of_a_model_without_classes_name_none(tmp_path: Path, tiny: Ge
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_batches_are_passed_on_when_their_files_are_there(tmp_path: Path, tiny: Generator, threads: int) -> None:
+def test_a_batch_is_yielded_when_its_files_exist(tmp_path: Path, tiny: Generator, threads: int) -> None:
     files = PngFiles(tmp_path, drawing_of(tiny, 150, start=3, threads=threads))
     batches = list(all_of(files.drawing))
     for batch, passed in zip(batches, files.write(batches, Existing.refuse), strict=True):
@@ -140,7 +140,7 @@ def test_batches_are_passed_on_when_their_files_are_there(tmp_path: Path, tiny: 
         assert all((tmp_path / files.file_of(batch.start + offset)).exists() for offset in range(len(batch.images)))
 
 
-def test_a_full_disk_leaves_the_earlier_png_files_whole_and_no_half_ones(tmp_path: Path, tiny: Generator) -> None:
+def test_a_full_disk_leaves_whole_files_only(tmp_path: Path, tiny: Generator) -> None:
     images = np.zeros((4, 64, 64), np.uint8)
     images[3] = np.random.default_rng(0).integers(0, 256, (64, 64))  # does not compress
     with pytest.raises(OutputError) as caught, small_files_only():
@@ -151,7 +151,7 @@ def test_a_full_disk_leaves_the_earlier_png_files_whole_and_no_half_ones(tmp_pat
         assert read(tmp_path / name).shape == (64, 64)
 
 
-def test_an_image_takes_the_place_of_one_of_another_class(tmp_path: Path, conditional: Generator) -> None:
+def test_an_image_replaces_one_of_another_class(tmp_path: Path, conditional: Generator) -> None:
     for name in ("00000003_9.png", "00000003.png", "00000030_9.png", "00000004_9.png", "notes.png"):
         (tmp_path / name).write_bytes(OLDER)
     (tmp_path / "00000003_cat.png").write_bytes(b"somebody's cat")
@@ -166,7 +166,7 @@ def test_an_image_takes_the_place_of_one_of_another_class(tmp_path: Path, condit
     }
 
 
-def test_an_image_takes_the_place_of_one_in_another_class_folder(tmp_path: Path, conditional: Generator) -> None:
+def test_an_image_replaces_one_in_another_class_folder(tmp_path: Path, conditional: Generator) -> None:
     replaced = ["7/00000003_7.png", "9/00000003_9.png", "2026/00000002_2026.png"]
     kept = ["9/00000004_9.png", "9/00000003_7.png", "9/notes.png", "00000003_9.png"]
     for name in (*replaced, *kept):
@@ -179,7 +179,7 @@ def test_an_image_takes_the_place_of_one_in_another_class_folder(tmp_path: Path,
     assert all((tmp_path / name).read_bytes() == OLDER for name in kept)
 
 
-def test_class_folders_that_are_emptied_go_at_the_end(tmp_path: Path, conditional: Generator) -> None:
+def test_empty_class_folders_are_removed_at_the_end(tmp_path: Path, conditional: Generator) -> None:
     write(PngFiles(tmp_path, drawing_of(conditional, 100), has_class_folders=True))
     (tmp_path / "3" / "notes.txt").write_text("mine")
     (tmp_path / "empty").mkdir()

@@ -1,4 +1,4 @@
-"""PNG files of a drawing that exist already: which of them are its images, whole, and which are missing."""
+"""Existing PNG files: which of them are whole images of a drawing, and which images are missing."""
 
 import errno
 import os
@@ -23,7 +23,7 @@ OLDER = encode_png(np.zeros((2, 2), np.uint8), "pocketgan", "{}")
 
 
 def write(files: PngFiles, existing: Existing = Existing.refuse) -> None:
-    """Write all images of the files' drawing, into a folder that is made first."""
+    """Write all images."""
     made(files.folder)
     drain(files.write(files.drawing.batches(files.drawing.selection.indices), existing))
 
@@ -69,7 +69,7 @@ def test_existing_images_are_found_by_name(
 
 @pytest.fixture
 def unreadable(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Names of folders that cannot be read: what a test adds to it."""
+    """Names of folders that cannot be read; a test adds to them."""
     names: set[str] = set()
     scandir = os.scandir
 
@@ -109,8 +109,8 @@ def test_a_class_folder_that_cannot_be_read_is_an_output_error(
             look()
 
 
-def peak_bytes_of_looking(folder: Path, model: Path) -> int:
-    """Return the most memory, in bytes, that looking at 4,000 images in a class folder takes."""
+def peak_bytes_of_finding(folder: Path, model: Path) -> int:
+    """Return the most memory, in bytes, used to find 4,000 images in a class folder."""
     count = 4000
     files = PngFiles(folder, drawing_of(Generator.load(model), count, names=("7",)), has_class_folders=True)
     with pytest.MonkeyPatch.context() as patch:
@@ -123,9 +123,9 @@ def peak_bytes_of_looking(folder: Path, model: Path) -> int:
 
 
 def test_many_images_that_exist_take_no_more_memory_than_few(tmp_path: Path, conditional: Generator) -> None:
-    # In a new process: pathlib interns names, and the table of those may grow here because of the tests before.
+    # In a new process, because pathlib interns names, and earlier tests may make that table grow here.
     with get_context("spawn").Pool(1) as pool:
-        most = pool.apply(peak_bytes_of_looking, (tmp_path, conditional.path))
+        most = pool.apply(peak_bytes_of_finding, (tmp_path, conditional.path))
     assert most < 500_000  # a path for each image would take more than a megabyte
 
 
@@ -146,7 +146,7 @@ def test_of_large_images_only_the_ends_are_read(tmp_path: Path, tiny: Generator)
 
 @pytest.fixture(params=[False, True], ids=["one folder", "class folders"])
 def files(request: pytest.FixtureRequest, tmp_path: Path, conditional: Generator) -> PngFiles:
-    """The files of images 95 to 294, which are not there."""
+    """The files of images 95 to 294, not yet written."""
     return PngFiles(tmp_path / "digits", drawing_of(conditional, 200, start=95), has_class_folders=request.param)
 
 
@@ -170,7 +170,7 @@ def test_gaps_are_found_and_filled(files: PngFiles, gaps: list[range]) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 100, -1])
-def test_a_file_that_breaks_off_is_missing(files: PngFiles, kept: int) -> None:
+def test_a_file_that_is_cut_short_is_missing(files: PngFiles, kept: int) -> None:
     write(files)
     broken = files.folder / files.file_of(117)
     broken.write_bytes(broken.read_bytes()[:kept])
@@ -178,7 +178,7 @@ def test_a_file_that_breaks_off_is_missing(files: PngFiles, kept: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["00000117_3.png", ".00000117_7.png.99.tmp"])
-def test_an_image_by_another_name_is_not_the_one_that_is_missing(files: PngFiles, name: str) -> None:
+def test_an_image_under_another_name_does_not_count(files: PngFiles, name: str) -> None:
     write(files)
     right = files.folder / files.file_of(117)
     right.rename(right.with_name(name))
@@ -208,7 +208,7 @@ def test_a_class_folder_that_is_a_link_is_not_written_to(tmp_path: Path, conditi
         OutputError, match=r"digits/7 is a symbolic link, expected a folder: move it away, or choose another --out"
     ):
         write(PngFiles(tmp_path / "digits", drawing, has_class_folders=True), existing)
-    # Where no image of class 7 is asked for, its folder is nobody's, but images in it would be older ones of the same indices.
+    # Without images of class 7 the link is allowed, but images behind it must not be removed as older ones.
     write(PngFiles(tmp_path / "digits", drawing_of(conditional, 10, names=("1",)), has_class_folders=True), existing)
     assert contents(elsewhere) == before
 
@@ -262,7 +262,7 @@ def test_a_whole_image_of_another_run_is_an_error_and_stays(
 
 
 @pytest.mark.parametrize("existing", [Existing.overwrite, Existing.resume])
-def test_a_run_removes_what_was_left_unfinished_of_its_own_images_in_class_folders(
+def test_a_run_removes_its_own_temporary_files_from_class_folders(
     tmp_path: Path, conditional: Generator, existing: Existing
 ) -> None:
     files = PngFiles(tmp_path, drawing_of(conditional, 200, start=95), has_class_folders=True)
@@ -285,7 +285,7 @@ def test_a_run_removes_what_was_left_unfinished_of_its_own_images_in_class_folde
     assert files.missing() == [range(105, 295)]
 
 
-def test_what_was_left_unfinished_and_cannot_be_removed_is_an_output_error(tmp_path: Path, conditional: Generator) -> None:
+def test_a_temporary_file_that_cannot_be_removed_is_an_output_error(tmp_path: Path, conditional: Generator) -> None:
     files = PngFiles(tmp_path, drawing_of(conditional, 200, start=95), has_class_folders=True)
     (tmp_path / "9" / ".00000099_9.png.123.tmp").mkdir(parents=True)
     with pytest.raises(OutputError, match=r"^cannot remove .*\.123\.tmp, a file that a killed run left unfinished: "):

@@ -1,16 +1,15 @@
-"""Tar files for WebDataset: what each holds, wherever a run begins and ends, and what stopped runs leave of them."""
+"""Tar files for WebDataset: what each contains, wherever a run starts and ends, and which are missing."""
 
 import io
 import json
 import os
 import tarfile
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
-from drawings import contents, drain, drawing_of, identities, made
+from drawings import contents, drain, drawing_of, identities, made, resume
 from full_disk import small_files_only
 from PIL import Image
 
@@ -20,7 +19,7 @@ from pocketgan.errors import OutputError
 from pocketgan.generator import Batch, Generator
 from pocketgan.output import shards
 from pocketgan.output.png import PngFiles
-from pocketgan.output.shards import Shards, tar_shards
+from pocketgan.output.shards import tar_shards
 from pocketgan.request import Existing
 
 
@@ -34,20 +33,13 @@ def write(folder: Path, drawing: Drawing, existing: Existing = Existing.refuse) 
 
 
 def written(folder: Path, drawing: Drawing) -> dict[str, bytes]:
-    """Return all files of a run that nothing stopped."""
+    """Return the files of a complete run."""
     drain(write(folder, drawing))
     return contents(folder)
 
 
-def resume(files: Shards, drawing: Drawing) -> list[range]:
-    """Do what a resumed run does, and return what was missing."""
-    missing = files.missing()
-    drain(files.write(chain.from_iterable(map(drawing.batches, missing)), Existing.resume))
-    return missing
-
-
 def unpacked(path: Path) -> dict[str, bytes]:
-    """Return the files in a tar file, in the order that they stand there."""
+    """Return the files in a tar file, in order."""
     files: dict[str, bytes] = {}
     with tarfile.open(path, "r:") as tar:
         for entry in tar:
@@ -73,7 +65,7 @@ def test_a_model_without_classes_has_images_alone(tmp_path: Path, tiny: Generato
             np.testing.assert_array_equal(np.asarray(image), expected)
 
 
-def test_the_label_of_an_image_stands_beside_it_as_a_number(tmp_path: Path, conditional: Generator) -> None:
+def test_each_image_has_its_label_in_a_file(tmp_path: Path, conditional: Generator) -> None:
     written(tmp_path, drawing_of(conditional, 4, start=12, names=("3", "9", "0")))
     files = unpacked(tmp_path / "digits-000001.tar")
     assert list(files) == [f"{index:08d}.{ending}" for index in range(12, 16) for ending in ("png", "cls")]
@@ -82,7 +74,7 @@ def test_the_label_of_an_image_stands_beside_it_as_a_number(tmp_path: Path, cond
         np.testing.assert_array_equal(np.asarray(image), conditional.generate(1, 9, start=13)[0])
 
 
-def test_the_text_of_a_row_stands_beside_it(tmp_path: Path, conditional: Generator) -> None:
+def test_each_row_has_its_text_in_a_file(tmp_path: Path, conditional: Generator) -> None:
     drawing = drawing_of(conditional, 3, text="2026")
     written(tmp_path, drawing)
     files = unpacked(tmp_path / "digits-000000.tar")
@@ -126,7 +118,7 @@ def test_entries_are_plain_files_without_owner_or_time_of_day(tmp_path: Path, co
         (INDEX_LIMIT - 1, 1, {(INDEX_LIMIT - 1) // 10: [INDEX_LIMIT - 1]}),
     ],
 )
-def test_a_shard_holds_what_there_is_of_its_indices(
+def test_a_shard_contains_the_images_of_its_range(
     tmp_path: Path, tiny: Generator, start: int, count: int, expected: dict[int, list[int]]
 ) -> None:
     drawing = drawing_of(tiny, count, start)
@@ -141,13 +133,13 @@ def test_a_shard_holds_what_there_is_of_its_indices(
     assert files.missing() == []
 
 
-def test_runs_that_part_where_a_shard_ends_make_the_same_shards(tmp_path: Path, conditional: Generator) -> None:
+def test_runs_split_between_shards_make_the_same_shards(tmp_path: Path, conditional: Generator) -> None:
     whole = written(tmp_path / "whole", drawing_of(conditional, 150, start=5))
     written(tmp_path / "parts", drawing_of(conditional, 75, start=80))
     assert written(tmp_path / "parts", drawing_of(conditional, 75, start=5)) == whole
 
 
-def test_a_full_disk_leaves_the_shards_before_it_and_older_ones_behind_it(tmp_path: Path, conditional: Generator) -> None:
+def test_a_full_disk_leaves_earlier_new_shards_and_later_older_ones(tmp_path: Path, conditional: Generator) -> None:
     older = written(tmp_path / "digits", drawing_of(conditional, 22, start=8, seed=1))
     drawing = drawing_of(conditional, 22, start=8, seed=2)
     new = written(tmp_path / "new", drawing)
@@ -160,9 +152,7 @@ def test_a_full_disk_leaves_the_shards_before_it_and_older_ones_behind_it(tmp_pa
 
 
 @pytest.mark.parametrize("absent", [{0}, {1, 2, 4}], ids=str)
-def test_shards_that_a_killed_run_did_not_complete_are_drawn_again_and_no_others(
-    tmp_path: Path, conditional: Generator, absent: set[int]
-) -> None:
+def test_only_missing_shards_are_drawn_again(tmp_path: Path, conditional: Generator, absent: set[int]) -> None:
     drawing = drawing_of(conditional, 42, start=5)
     whole = written(tmp_path / "whole", drawing)
     files = tar_shards(tmp_path / "digits", drawing)
@@ -186,7 +176,7 @@ def test_our_shards_are_those_of_these_indices(tmp_path: Path, conditional: Gene
     assert [name for name in ours + others if files.is_ours(name)] == ours
 
 
-def test_other_files_stay_whatever_is_drawn(tmp_path: Path, conditional: Generator) -> None:
+def test_other_files_stay_unchanged(tmp_path: Path, conditional: Generator) -> None:
     drawing = drawing_of(conditional, 15, start=10)
     others = [".digits-000001.tar.99.tmp", "digits-000001.tar.99.tmp", "digits-000000.tar", "x.tar"]
     for name in others:

@@ -1,4 +1,4 @@
-"""Contact sheets: the first images in reading order with gaps around them, of a size that fits into memory."""
+"""Contact sheets: the first images, row by row with gaps around them, if they fit into memory."""
 
 import io
 import re
@@ -30,7 +30,7 @@ def size_of(sheet: Path) -> tuple[int, int]:
 
 
 def as_png(images: NDArray[np.uint8], columns: int, scale: int) -> bytes:
-    """Return the file that a contact sheet becomes."""
+    """Return a contact sheet as a PNG file."""
     expected = io.BytesIO()
     contact_sheet(images, columns, scale).save(expected, format="PNG")
     return expected.getvalue()
@@ -85,7 +85,7 @@ def test_small_images_are_enlarged(tmp_path: Path, height: int, scale: int) -> N
 
 
 @pytest.mark.parametrize(("count", "scale"), [(30, 4), (34, 4), (35, 3), (62, 3), (63, 2)])
-def test_the_more_there_is_to_show_the_less_it_is_enlarged(tmp_path: Path, count: int, scale: int) -> None:
+def test_large_sheets_are_enlarged_less(tmp_path: Path, count: int, scale: int) -> None:
     write_grid(tmp_path / "grid.png", np.zeros((count, 10, 10_000), np.uint8), 1)
     assert size_of(tmp_path / "grid.png") == (10_000 * scale + 4, count * (10 * scale + 2) + 2)
 
@@ -134,7 +134,7 @@ GAP_GREY = 48
 
 
 def numbered(count: int, height: int = 3, width: int = 5) -> NDArray[np.uint8]:
-    """Return images of which every pixel says which image it is of."""
+    """Return images whose pixels all have the number of their image."""
     return np.arange(100, 100 + count, dtype=np.uint8)[:, None, None] * np.ones((1, height, width), dtype=np.uint8)
 
 
@@ -149,13 +149,13 @@ def numbered(count: int, height: int = 3, width: int = 5) -> NDArray[np.uint8]:
         (3, 100, (2 + 3 * 12, 2 + 8)),
     ],
 )
-def test_the_sheet_is_as_large_as_its_rows_and_columns(count: int, columns: int | None, size: tuple[int, int]) -> None:
+def test_a_sheet_has_the_size_of_its_rows_and_columns(count: int, columns: int | None, size: tuple[int, int]) -> None:
     sheet = contact_sheet(numbered(count), columns)
     assert (sheet.size, sheet.mode) == (size, "L")  # width, height
 
 
 @pytest.mark.parametrize(("scale", "gap"), [(1, 0), (2, 2), (4, 1)])
-def test_images_stand_row_by_row_with_gaps_around_them(scale: int, gap: int) -> None:
+def test_images_are_laid_out_row_by_row_with_gaps_around_them(scale: int, gap: int) -> None:
     sheet = np.asarray(contact_sheet(numbered(5), columns=3, scale=scale, gap=gap))
     expected = np.full_like(sheet, GAP_GREY)
     for position in range(5):

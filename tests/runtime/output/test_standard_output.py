@@ -131,7 +131,7 @@ def test_a_terminal_gets_no_images(models: Path) -> None:
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "1>&-"])
-def test_closed_streams_are_no_traceback(models: Path, closed: str) -> None:
+def test_closed_streams_cause_no_traceback(models: Path, closed: str) -> None:
     line = f"{shlex.join(command(models, '--format', 'raw', '--count', '2'))} {closed}"
     done = subprocess.run(line, shell=True, capture_output=True, timeout=PATIENCE)
     assert b"Traceback" not in done.stderr

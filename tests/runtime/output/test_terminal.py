@@ -87,7 +87,7 @@ def iterm2_sheets(text: str) -> list[NDArray[np.uint8]]:
 
 
 def grey_pixels(text: str) -> NDArray[np.int_]:
-    """Return the pixels that a terminal of all colours would show, [H, W], -1 where its background is seen."""
+    """Return the pixels that a terminal of all colours would show, [H, W], -1 for its background."""
     rows: list[list[int]] = []
     for line in text.splitlines():
         upper, lower = [], []

@@ -1,4 +1,4 @@
-"""Walks through the latents, and the GIF of one: they pass the images themselves, move smoothly, and come back to the first."""
+"""Walks through the latents, and their GIF files: they contain the images, move smoothly, and return to the first."""
 
 import re
 from itertools import islice
@@ -41,7 +41,7 @@ def change(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize(("name", "steps"), [("tiny", 1), ("tiny", 7), ("conditional", 2), ("conditional", 100)])
-def test_a_walk_passes_the_images_themselves(name: str, steps: int, request: pytest.FixtureRequest) -> None:
+def test_a_walk_contains_the_images(name: str, steps: int, request: pytest.FixtureRequest) -> None:
     generator: Generator = request.getfixturevalue(name)
     frames = plain(generator, range(95, 107), steps, seed=3, truncation=0.7)
     assert frames.shape == (12 * steps, 8, 8)
@@ -50,7 +50,7 @@ def test_a_walk_passes_the_images_themselves(name: str, steps: int, request: pyt
 
 
 @pytest.mark.parametrize("text", ["7", "31415926535897932384626433832795"])
-def test_a_walk_passes_the_rows_of_a_text(conditional: Generator, text: str) -> None:
+def test_a_walk_contains_the_rows_of_a_text(conditional: Generator, text: str) -> None:
     frames = of_text(conditional, text, range(5, 9), 6)
     assert frames.shape == (24, 8, 8 * len(text))
     expected = np.concatenate([batch.images for batch in text_rows(conditional, text, 4, start=5)])
@@ -59,8 +59,8 @@ def test_a_walk_passes_the_rows_of_a_text(conditional: Generator, text: str) -> 
 
 def test_each_character_of_a_text_walks_by_itself(conditional: Generator) -> None:
     frames = of_text(conditional, "26", range(3), 8)
-    here, there = (latent_ticks(image_range(0, index, 1), 16) for index in (3, 5))  # the second characters of rows 1 and 2
-    z = latents_between(here, there, np.arange(8), 8)[:, 0]
+    start, end = (latent_ticks(image_range(0, index, 1), 16) for index in (3, 5))  # the second characters of rows 1 and 2
+    z = latents_between(start, end, np.arange(8), 8)[:, 0]
     np.testing.assert_array_equal(frames[8:16, :, 8:], conditional.draw_latents(z, np.full(8, 6)))
 
 
@@ -82,8 +82,8 @@ def test_frames_change_little_by_little(pocket: Generator, digits: list[int]) ->
 def test_halfway_between_two_classes_is_the_mean_of_both(conditional: Generator) -> None:
     frames = plain(conditional, range(10), 8)
     for place in range(10):
-        here, there = (latent_ticks(image_range(0, index, 1), 16)[0] for index in (place, (place + 1) % 10))
-        z = latents_between(here, there, np.array([4]), 8)
+        start, end = (latent_ticks(image_range(0, index, 1), 16)[0] for index in (place, (place + 1) % 10))
+        z = latents_between(start, end, np.array([4]), 8)
         both = [conditional.draw_latents(z, np.array([label % 10]))[0].astype(int) for label in (place, place + 1)]
         np.testing.assert_array_equal(frames[8 * place + 4], (both[0] + both[1] + 1) // 2)
 
@@ -135,7 +135,7 @@ def test_walks_of_any_length_draw_little_ahead(conditional: Generator, drawn: li
 
 
 @pytest.mark.parametrize(
-    ("here", "there", "expected"),
+    ("start", "end", "expected"),
     [
         (100, -60, [100, 76, 28, -25]),
         (0, 127, [0, 40, 90, 120]),
@@ -144,27 +144,27 @@ def test_walks_of_any_length_draw_little_ahead(conditional: Generator, drawn: li
         (0, 0, [0, 0, 0, 0]),
     ],
 )
-def test_latents_between_are_whole_ticks_from_one_end_towards_the_other(here: int, there: int, expected: list[int]) -> None:
-    between = latents_between(np.array([here], np.int8), np.array([there], np.int8), np.arange(4), 4)
+def test_latents_between_are_whole_ticks_from_one_end_towards_the_other(start: int, end: int, expected: list[int]) -> None:
+    between = latents_between(np.array([start], np.int8), np.array([end], np.int8), np.arange(4), 4)
     assert between.dtype == np.float32
     assert (between / LATENT_STEP).tolist() == [[tick] for tick in expected]
 
 
 def test_the_way_back_passes_the_same_latents() -> None:
-    here, there = latent_ticks(image_range(0, 0, 2), 50)
-    forth = latents_between(here, there, np.arange(21), 20)
-    np.testing.assert_array_equal(forth, latents_between(there, here, np.arange(20, -1, -1), 20))
+    start, end = latent_ticks(image_range(0, 0, 2), 50)
+    forth = latents_between(start, end, np.arange(21), 20)
+    np.testing.assert_array_equal(forth, latents_between(end, start, np.arange(20, -1, -1), 20))
     np.testing.assert_array_equal(forth[[0, 20]], latents(0, 0, 2, 50))
 
 
 @pytest.mark.parametrize(("taken", "truncation"), [(3, 1), (8, 1), (8, 0.5)])
 def test_latents_between_stay_on_the_grid_and_vary_as_those_at_the_ends(taken: int, truncation: float) -> None:
-    here, there = (latent_ticks(image_range(0, start, 1000, truncation), 64) for start in (0, 1000))
-    (ticks,) = latents_between(here, there, np.array([taken]), 16) / LATENT_STEP
+    start, end = (latent_ticks(image_range(0, start, 1000, truncation), 64) for start in (0, 1000))
+    (ticks,) = latents_between(start, end, np.array([taken]), 16) / LATENT_STEP
     assert ticks.shape == (1000, 64)
     np.testing.assert_array_equal(ticks, np.rint(ticks))
     assert np.abs(ticks).max() <= 127
-    assert ticks.std() == pytest.approx(here.std(), rel=0.01)
+    assert ticks.std() == pytest.approx(start.std(), rel=0.01)
     assert abs(ticks.mean()) < 0.5
 
 
@@ -196,7 +196,7 @@ def test_a_walk_that_cannot_be_drawn_is_refused_before_anything_is(
         "steps": 4,
     }
     with pytest.raises(RequestError, match=re.escape(message)):
-        walk(conditional, **{**arguments, **changed})  # not one frame is asked for
+        walk(conditional, **{**arguments, **changed})  # no frame is taken
 
 
 def test_a_model_without_classes_takes_no_labels(tiny: Generator) -> None:
