@@ -112,7 +112,7 @@ def test_a_sheet_too_large_for_a_small_device_is_refused(
     ("options", "grid"),
     [
         ({"count": 671_088}, Grid(1024, 1024)),
-        ({"count": 10**8}, Grid(100, 100)),
+        ({"count": 2**20, "height": 6}, Grid(1024, 1024)),  # exactly the largest number of pixels
         ({"count": 10}, Grid(9999, 9999)),
         ({"count": 254, "height": 512}, Grid(9999, 9999)),
     ],
