@@ -52,5 +52,5 @@ def test_the_animation_on_the_page_is_the_one_that_is_drawn(tmp_path: Path) -> N
             drawn.seek(frame)
             np.testing.assert_array_equal(np.asarray(shown.convert("L")), np.asarray(drawn.convert("L")))
         drawn.seek(48)
-        station = np.asarray(drawn.convert("L"))[::4, ::4]
-    np.testing.assert_array_equal(station, Generator.load("pocket").generate(1, start=3)[0])
+        keyframe = np.asarray(drawn.convert("L"))[::4, ::4]
+    np.testing.assert_array_equal(keyframe, Generator.load("pocket").generate(1, start=3)[0])

@@ -142,9 +142,9 @@ def _cross_faded(
     images = generator.draw_latents(z, np.where(share < whole, first, second))
     is_mixed = (first != second) & (share > 0) & (share < whole)
     if is_mixed.any():
-        others = generator.draw_latents(z[is_mixed], second[is_mixed])
+        second_images = generator.draw_latents(z[is_mixed], second[is_mixed])
         parts = share[is_mixed, None, None]
-        images[is_mixed] = ((whole - parts) * images[is_mixed] + parts * others + whole // 2) // whole
+        images[is_mixed] = ((whole - parts) * images[is_mixed] + parts * second_images + whole // 2) // whole
     return images
 
 
@@ -160,7 +160,7 @@ _KEEP = 1 << 2  # the disposal method "do not dispose": the next frame is drawn 
 def write_gif(target: Path, frames: Iterable[NDArray[np.uint8]], scale: int, frame_milliseconds: int) -> None:
     """Write frames as a GIF file that repeats them forever, each pixel as `scale` by `scale` pixels.
 
-    There is at least one; all are uint8 [H, W] of one shape, 0 = black, and can be read back exactly. Each is shown for
+    All frames, at least one, are uint8 [H, W] of one shape, 0 = black, and can be read back exactly. Each is shown for
     `frame_milliseconds`, rounded to hundredths of a second, at least one; browsers show frames of less than two hundredths for
     ten. Only two frames are in memory at a time. Equal frames give equal bytes with the same Pillow. Raises OutputError if the
     file cannot be written or the frames are too large for a GIF.

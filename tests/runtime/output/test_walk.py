@@ -72,11 +72,11 @@ def test_from_the_last_image_the_walk_leads_back_to_the_first(tiny: Generator) -
 
 @pytest.mark.parametrize("digits", [[3] * 6, [0, 1, 2, 3, 4, 5]])
 def test_frames_change_little_by_little(pocket: Generator, digits: list[int]) -> None:
-    stations = change(pocket.generate(6, digits))
+    keyframes = change(pocket.generate(6, digits))
     frames = np.stack(list(walk(pocket, range(6), 1, np.array(digits)[:, None], 0, 1, 16)))
     between = change(frames)
-    assert between.mean() < stations.mean() / 6
-    assert between.max() < stations.mean() / 2
+    assert between.mean() < keyframes.mean() / 6
+    assert between.max() < keyframes.mean() / 2
 
 
 def test_halfway_between_two_classes_is_the_mean_of_both(conditional: Generator) -> None:
