@@ -28,7 +28,8 @@ def streamed(models: Path, *options: str, script: str | None = None) -> tuple[in
     arguments = command(models, *options)
     if script is not None:
         arguments[1:3] = ["-c", script]
-    done = subprocess.run(arguments, capture_output=True, timeout=PATIENCE)
+    environment = os.environ | {"PYTHONUNBUFFERED": ""}  # so that text can be left in a buffer
+    done = subprocess.run(arguments, capture_output=True, timeout=PATIENCE, env=environment)
     return done.returncode, done.stdout, done.stderr.decode()
 
 
