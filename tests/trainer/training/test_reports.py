@@ -1,9 +1,9 @@
-"""What a run prints while it goes on and when it ends."""
+"""What a run prints while it trains and when it ends."""
 
 import io
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +13,6 @@ from mean_image_watch import rough_observation
 from observations import class_view, line_of, observation
 from rich.console import Console
 
-from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training import reports as report_module
 from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.reports import ConsoleReport, closing_lines
@@ -22,13 +21,13 @@ from pocketgan_trainer.watch.signs import Sign
 
 MEASURED = Means(generator_loss=0.5, discriminator_loss=1.25, real_score=0.75, fake_score=0.125)
 ONE_STEP = torch.tensor([0.5, 1.25, 0.75, 0.125, 1], dtype=torch.float64)
-"""What it adds to the sums."""
+"""What one step adds to the sums."""
 STEPS, BATCH = 4, 100
 
 
 @pytest.fixture
 def pass_seconds(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Move the clock that the report reads; it stands still otherwise."""
+    """Moves the clock that the report reads; otherwise the clock stands still."""
     now = [1000.0]
 
     def move(seconds: float) -> None:
@@ -38,9 +37,10 @@ def pass_seconds(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return move
 
 
-def terminal(width: int = 160) -> Console:
-    """Return a console that takes itself for a terminal without colours, on which only the filled part of a bar is drawn."""
-    return Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width, highlight=False, soft_wrap=True)
+def new_console(is_terminal: bool, width: int = 160) -> Console:
+    """Return a console without colours; if it takes itself for a terminal, only the filled part of a bar is drawn."""
+    file = io.StringIO()
+    return Console(file=file, force_terminal=is_terminal, color_system=None, width=width, highlight=False, soft_wrap=True)
 
 
 def written(console: Console) -> str:
@@ -49,15 +49,8 @@ def written(console: Console) -> str:
     return console.file.getvalue()
 
 
-def shown(
-    is_terminal: bool,
-    epochs: int,
-    pass_seconds: Callable[[float], None],
-    steps_done_before: int = 0,
-    warnings: Sequence[Sign] = (),
-) -> str:
-    """Return all that is written during a run of `epochs` epochs with a second for each step."""
-    console = terminal() if is_terminal else Console(file=io.StringIO(), width=160, highlight=False, soft_wrap=True)
+def report_run(console: Console, epochs: int, pass_seconds: Callable[[float], None], steps_done_before: int = 0) -> list[str]:
+    """Report a run of `epochs` epochs with a second for each step; return the lines that were written."""
     progress = Progress(step=steps_done_before, images_seen=BATCH * steps_done_before)
     with ConsoleReport(console, epochs, STEPS) as report:
         while progress.epoch < epochs:
@@ -66,45 +59,33 @@ def shown(
                 progress = progress.after_step(BATCH, 1)
                 report.step(progress, progress.step * ONE_STEP)
             progress = progress.after_epoch(10.0 + progress.epoch, 0)
-            report.epoch(progress, MEASURED, rough_observation(9.0 + progress.epoch), list(warnings))
-    return written(console)
+            report.epoch(progress, MEASURED, rough_observation(9.0 + progress.epoch), [])
+    return written(console).splitlines()
 
 
-def test_away_from_a_terminal_an_epoch_begins_with_its_numbers(pass_seconds: Callable[[float], None]) -> None:
-    lines = shown(False, 3, pass_seconds).splitlines()[::2]
-    assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
-    for line in lines:
-        assert "loss G 0.500 D 1.250  D(x) 0.75 D(G(z)) 0.12  Frechet ratio" in line
-        assert "\x1b" not in line
+NUMBERS = "loss G 0.500 D 1.250  D(x) 0.75 D(G(z)) 0.12"
 
 
-def test_the_line_tells_speed_remaining_time_and_score(pass_seconds: Callable[[float], None]) -> None:
-    lines = shown(False, 3, pass_seconds).splitlines()[::2]
-    assert "100 images/s  ETA 0:00:04" in lines[1]
-    assert "100 images/s  ETA 0:00:00" in lines[2]
-    assert "Frechet ratio 11.000" in lines[1]
-
-
-def test_only_epochs_as_good_as_the_best_so_far_are_called_so(pass_seconds: Callable[[float], None]) -> None:
-    lines = shown(False, 3, pass_seconds).splitlines()[::2]
-    assert [line.endswith("  best") for line in lines] == [True, True, False]
-
-
-def test_away_from_a_terminal_the_device_is_not_waited_for(
+def test_each_epoch_has_two_lines_and_the_device_is_not_waited_for_between(
     monkeypatch: pytest.MonkeyPatch, pass_seconds: Callable[[float], None]
 ) -> None:
     def read_device(*_: object) -> Means:
         raise AssertionError("the sums were read between two epochs")
 
     monkeypatch.setattr(report_module, "means", read_device)
-    assert len(shown(False, 2, pass_seconds).splitlines()) == 4
+    lines = report_run(new_console(is_terminal=False), 3, pass_seconds)
+    assert lines[::2] == [
+        f"epoch 1/3  100 images/s  ETA 0:00:08  {NUMBERS}  Frechet ratio 10.000  best",
+        f"epoch 2/3  100 images/s  ETA 0:00:04  {NUMBERS}  Frechet ratio 11.000  best",
+        f"epoch 3/3  100 images/s  ETA 0:00:00  {NUMBERS}  Frechet ratio 12.000",
+    ]
+    assert lines[1::2] == ["    coverage 0.50  variety 1.00  D right in 75% of pairs, 75% of those it trains on"] * 3
 
 
 def test_a_resumed_epoch_does_not_count_what_was_done_before(pass_seconds: Callable[[float], None]) -> None:
     # Two of four steps were done before; the third starts the clock, and only the fourth is measured.
-    lines = shown(False, 2, pass_seconds, steps_done_before=2).splitlines()[::2]
-    assert lines[0].startswith("epoch 1/2  100 images/s")
-    assert lines[1].startswith("epoch 2/2  100 images/s")
+    lines = report_run(new_console(is_terminal=False), 2, pass_seconds, steps_done_before=2)
+    assert [line.split("  ETA")[0] for line in lines[::2]] == ["epoch 1/2  100 images/s", "epoch 2/2  100 images/s"]
 
 
 def bar_length(text: str) -> int:
@@ -113,40 +94,35 @@ def bar_length(text: str) -> int:
 
 
 def test_on_a_terminal_there_are_a_bar_the_numbers_and_the_lines(pass_seconds: Callable[[float], None]) -> None:
-    text = shown(True, 2, pass_seconds)
+    text = "\n".join(report_run(new_console(is_terminal=True), 2, pass_seconds))
     assert "epoch 2/2" in text
     assert bar_length(text) == 12
     assert "100 images/s" in text
-    assert "loss G 0.500 D 1.250  D(x) 0.75 D(G(z)) 0.12" in text
+    assert NUMBERS in text
     assert "Frechet ratio 10.000  best" in text
 
 
-@pytest.mark.parametrize(("step", "length"), [(2, 3), (4, 6)])
-def test_the_bar_moves_with_the_steps(pass_seconds: Callable[[float], None], step: int, length: int) -> None:
-    console = terminal()
+@pytest.mark.parametrize(
+    ("before", "now", "length"), [((0, 1), (0, 2), 3), ((0, 1), (0, 4), 6), ((1, 2), (1, 2), 9)], ids=["2", "4", "resumed"]
+)
+def test_the_bar_moves_with_the_steps(
+    pass_seconds: Callable[[float], None], before: tuple[int, int], now: tuple[int, int], length: int
+) -> None:
+    console = new_console(is_terminal=True)
     with ConsoleReport(console, 2, STEPS) as report:
-        report.step(Progress(step=1, images_seen=100), torch.zeros(5))
-        pass_seconds(1)
-        report.step(Progress(step=step, images_seen=100 * step), torch.zeros(5))
+        for epoch, step in (before, now):
+            report.step(Progress(epoch, step, images_seen=100 * (STEPS * epoch + step)), torch.zeros(5))
+            pass_seconds(1)
     assert bar_length(written(console)) == length
-
-
-def test_the_bar_of_a_resumed_run_begins_in_the_middle(pass_seconds: Callable[[float], None]) -> None:
-    console = terminal()
-    with ConsoleReport(console, 2, STEPS) as report:
-        report.step(Progress(epoch=1, step=2, images_seen=600), torch.zeros(5))
-    assert "epoch 2/2" in written(console)
-    assert bar_length(written(console)) == 9
+    assert f"epoch {now[0] + 1}/2" in written(console)
 
 
 def test_the_bar_fits_on_eighty_columns(pass_seconds: Callable[[float], None]) -> None:
-    console = terminal(width=80)
+    console = new_console(is_terminal=True, width=80)
     with ConsoleReport(console, 9999, 1000) as report:
-        report.step(Progress(epoch=9998, step=1, images_seen=10**9), torch.zeros(5))
-        pass_seconds(1)
-        report.step(
-            Progress(epoch=9998, step=999, images_seen=10**9 + 999_999), 999 * torch.tensor([12.345, 12.345, 0.5, 0.5, 1.0])
-        )
+        for step, images in ((1, 0), (999, 999_999)):
+            report.step(Progress(epoch=9998, step=step, images_seen=10**9 + images), torch.tensor([12.345, 12.345, 0.5, 0.5, 1]))
+            pass_seconds(1)
     assert "999,999 images/s" in written(console)
     assert "loss G 12.345 D 12.345  D(x) 0.50 D(G(z)) 0.50" in written(console)
 
@@ -159,45 +135,40 @@ def test_the_bar_moves_at_most_twice_a_second(monkeypatch: pytest.MonkeyPatch, p
         return MEASURED
 
     monkeypatch.setattr(report_module, "means", count_readings)
-    with ConsoleReport(Console(file=io.StringIO(), force_terminal=True), 1, 100) as report:
+    with ConsoleReport(new_console(is_terminal=True), 1, 100) as report:
         for step in range(1, 41):
             report.step(Progress(step=step, images_seen=step), torch.zeros(5))
             pass_seconds(0.125)
     assert len(read) == 7  # of 40 steps in 5 seconds
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(0, "0:00:00"), (29.5, "0:00:59"), (30.5, "0:01:01"), (18_305, "10:10:10")])
-def test_remaining_time_is_told_in_hours_minutes_and_seconds(
-    pass_seconds: Callable[[float], None], seconds: float, told: str
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00:00"), (29.5, "0:00:59"), (30.5, "0:01:01"), (18_305, "10:10:10")])
+def test_remaining_time_is_shown_in_hours_minutes_and_seconds(
+    pass_seconds: Callable[[float], None], seconds: float, shown: str
 ) -> None:
-    console = Console(file=io.StringIO(), highlight=False, soft_wrap=True)
+    console = new_console(is_terminal=False)
     report = ConsoleReport(console, 2, STEPS)
     report.step(Progress(step=2, images_seen=100), torch.zeros(5))
     pass_seconds(seconds)
-    # The second half of an epoch took so long: the whole next one will take twice that.
+    # This was the second half of an epoch: the whole next one will take twice as long.
     report.epoch(Progress(epoch=1, images_seen=200), MEASURED, rough_observation(1.0), [])
-    assert f"ETA {told}  loss" in written(console)
+    assert f"ETA {shown}  loss" in written(console)
 
 
-def test_a_warning_is_told_below_its_epoch_with_what_to_try(pass_seconds: Callable[[float], None]) -> None:
+def test_warnings_are_printed_below_their_epoch_with_what_to_try() -> None:
     signs = [Sign("missing", name, f"digit {name} is missing: rare", "a lower --lr") for name in "38"]
     signs.append(Sign("won", None, "the discriminator has won", "another --lr"))
-    text = shown(False, 1, pass_seconds, warnings=signs)
-    assert text.splitlines()[2:] == [
+    console = new_console(is_terminal=False)
+    ConsoleReport(console, 2, STEPS).epoch(Progress(epoch=1, images_seen=200), MEASURED, rough_observation(1.0), signs)
+    assert written(console).splitlines()[2:] == [
         "    warning: digit 3, digit 8 are missing; try a lower --lr",
         "    warning: the discriminator has won; try another --lr",
     ]
 
 
-def test_an_epoch_tells_what_its_images_are_like(pass_seconds: Callable[[float], None]) -> None:
-    assert shown(False, 1, pass_seconds).splitlines()[1] == (
-        "    coverage 0.50  variety 1.00  D right in 75% of pairs, 75% of those it trains on"
-    )
-
-
 @pytest.mark.parametrize(("skipped", "lines", "counted"), [(1, 1, False), (3, 3, False), (4, 3, True), (300, 3, True)])
-def test_of_skipped_steps_the_first_few_are_told_and_then_their_number(skipped: int, lines: int, counted: bool) -> None:
-    console = Console(file=io.StringIO(), width=160, highlight=False, soft_wrap=True)
+def test_the_first_few_skipped_steps_are_printed_and_then_their_number(skipped: int, lines: int, counted: bool) -> None:
+    console = new_console(is_terminal=False)
     report = ConsoleReport(console, 2, STEPS)
     for epoch in (1, 2):
         for step in range(skipped):
@@ -210,11 +181,11 @@ def test_of_skipped_steps_the_first_few_are_told_and_then_their_number(skipped: 
     assert text.count(f"    warning: {skipped} steps of this epoch were skipped") == 2 * counted
 
 
-@pytest.mark.parametrize(("threads", "seconds", "is_said"), [(2, 3.5, True), (2, 2.5, False), (1, 9.0, False)])
-def test_an_epoch_that_takes_far_longer_than_others_is_remarked_on(
-    pass_seconds: Callable[[float], None], threads: int, seconds: float, is_said: bool
+@pytest.mark.parametrize(("threads", "seconds", "warns"), [(2, 3.5, True), (2, 2.5, False), (1, 9.0, False)])
+def test_an_epoch_that_takes_far_longer_than_others_gets_a_warning(
+    pass_seconds: Callable[[float], None], threads: int, seconds: float, warns: bool
 ) -> None:
-    console = Console(file=io.StringIO(), width=160, highlight=False, soft_wrap=True)
+    console = new_console(is_terminal=False)
     progress = Progress()
     with ConsoleReport(console, 3, STEPS, threads) as report:
         for passed in (1.0, 1.0, seconds):
@@ -222,7 +193,7 @@ def test_an_epoch_that_takes_far_longer_than_others_is_remarked_on(
             pass_seconds(passed)
             progress = progress.after_step(BATCH, passed).after_epoch(1.0, 0.0)
             report.epoch(progress, MEASURED, rough_observation(1.0), [])
-    assert ("times slower than before, perhaps because other programs use the CPU" in written(console)) is is_said
+    assert ("times slower than before, perhaps because other programs use the CPU" in written(console)) is warns
 
 
 WON = Sign("won", None, "the discriminator has won", "")
@@ -252,72 +223,49 @@ def test_a_run_ends_with_its_best_epoch_what_to_look_at_and_what_to_do(run: RunF
     ]
 
 
-def test_a_run_that_is_not_found_by_itself_is_named(run: RunFolder) -> None:
-    assert closing_lines(run, 3, 2, is_newest=False)[-1] == f"next: gan-export model.onnx --checkpoint {run.path}"
-
-
-@pytest.mark.parametrize("name", ["my runs", "it's", "$HOME", "a;b", "*"])
-def test_odd_paths_survive_a_shell(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["my runs", "it's", "$HOME", "a;b"])
+def test_a_run_that_is_not_the_newest_is_named_so_that_a_shell_can_read_it(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
     command = closing_lines(RunFolder(folder), 1, 1, is_newest=False)[-1].removeprefix("next: ")
     assert shlex.split(command) == ["gan-export", "model.onnx", "--checkpoint", str(folder)]
-    assert shlex.split(command, posix=False) != ["gan-export", "model.onnx", "--checkpoint", str(folder)]
 
 
-def test_pictures_that_are_not_there_are_not_named(run: RunFolder) -> None:
+def test_pictures_that_do_not_exist_are_not_named(run: RunFolder) -> None:
     run.curves.unlink()
     assert f"look at: {run.path}/fakes_epoch_0002.png" in closing_lines(run, 3, 2, is_newest=True)
     run.sheet_of_epoch(2).unlink()
     assert not any("look at" in line for line in closing_lines(run, 3, 2, is_newest=True))
 
 
-def test_what_stands_at_the_end_is_told_in_order(run: RunFolder) -> None:
-    for epoch in (4, 5):
-        run.append_statistics(line_of(epoch, observation(), (WON, MISSING)))
-    told = closing_lines(run, 5, 2, is_newest=True)
-    assert told[2:4] == [f"warning: at the end still: {sign.message}" for sign in (WON, MISSING)]
-
-
-def test_what_went_by_before_the_end_is_not_told(run: RunFolder) -> None:
-    for epoch, signs in ((4, (WON,)), (5, (WON,)), (6, ())):
+@pytest.mark.parametrize(
+    ("signs_of_epochs", "shown"),
+    [([[WON, MISSING], [WON, MISSING]], [WON, MISSING]), ([[WON], [WON], []], []), ([[WON]], [])],
+    ids=["in both last epochs", "not in the last", "in the last alone"],
+)
+def test_only_signs_that_still_stand_at_the_end_are_shown(
+    run: RunFolder, signs_of_epochs: list[list[Sign]], shown: list[Sign]
+) -> None:
+    for epoch, signs in enumerate(signs_of_epochs, start=4):
         run.append_statistics(line_of(epoch, observation(), signs))
-    assert not any("warning" in line for line in closing_lines(run, 6, 2, is_newest=True))
+    lines = closing_lines(run, 6, 2, is_newest=True)
+    assert lines[2:-2] == [f"warning: at the end still: {sign.message}" for sign in shown]
 
 
-def test_what_was_there_in_the_last_epoch_alone_is_not_told(run: RunFolder) -> None:
-    run.append_statistics(line_of(4, observation(), (WON,)))
-    assert not any("warning" in line for line in closing_lines(run, 4, 2, is_newest=True))
-
-
-def test_without_statistics_the_rest_is_told(run: RunFolder) -> None:
-    (run.path / "stats.jsonl").unlink()
-    told = closing_lines(run, 3, 2, is_newest=True)
-    assert [line.split(":")[0] for line in told] == ["done", "look at", "next"]
-
-
-def test_without_the_line_of_the_best_epoch_its_scores_are_left_out(run: RunFolder) -> None:
-    assert not any("scores" in line for line in closing_lines(run, 9, 8, is_newest=True))
-
-
-def test_half_a_line_is_left_out(run: RunFolder) -> None:
-    whole = closing_lines(run, 3, 2, is_newest=True)
-    with (run.path / "stats.jsonl").open("a") as file:
-        file.write('{"epoch": 2, "frech')
-    assert closing_lines(run, 3, 2, is_newest=True) == whole
-
-
-def test_a_line_of_an_older_version_tells_its_ratio_alone(run: RunFolder) -> None:
-    run.append_statistics({"epoch": 4, "frechet_ratio": 1.5})
-    assert "its scores: Frechet ratio 1.500 (real images: 1)" in closing_lines(run, 4, 4, is_newest=True)
-
-
-def test_a_line_without_a_ratio_is_no_trouble(run: RunFolder) -> None:
-    run.append_statistics({"epoch": 4, "generator_loss": 0.5})
-    assert closing_lines(run, 4, 4, is_newest=True)[-1] == "next: gan-export model.onnx"
-
-
-def test_statistics_that_cannot_be_read_are_told(tmp_path: Path) -> None:
-    (tmp_path / "stats.jsonl").mkdir()
-    with pytest.raises(TrainingError, match=r"cannot read .*stats\.jsonl: it is a folder"):
-        closing_lines(RunFolder(tmp_path), 1, 1, is_newest=True)
+@pytest.mark.parametrize(
+    ("line", "scores"),
+    [
+        ({"epoch": 4, "frechet_ratio": 1.5}, ["its scores: Frechet ratio 1.500 (real images: 1)"]),
+        ({"epoch": 4, "generator_loss": 0.5}, []),
+        ({"epoch": 5}, []),
+        (None, []),
+    ],
+    ids=["of an earlier version", "without a ratio", "of another epoch", "no file"],
+)
+def test_scores_that_are_unknown_are_left_out(run: RunFolder, line: dict[str, object] | None, scores: list[str]) -> None:
+    if line is None:
+        (run.path / "stats.jsonl").unlink()
+    else:
+        run.append_statistics(line)
+    lines = closing_lines(run, 4, 4, is_newest=True)
+    assert lines[1:] == [*scores, f"look at: {run.path}/curves.png", "next: gan-export model.onnx"]

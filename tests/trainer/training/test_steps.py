@@ -1,6 +1,6 @@
 """The training steps against the same steps written out by hand.
 
-Every weight must agree to the last bit; of the paired step, which judges reals and fakes as one batch, to the last but a few.
+Every weight must agree to the last bit; those of the paired step, which judges reals and fakes in one batch, nearly so.
 """
 
 from collections.abc import Callable, Iterator
@@ -57,45 +57,40 @@ class Conditional(nn.Module):
         self.body = nn.Sequential(*body)
 
     def forward(self, values: Tensor, *condition: Tensor) -> Tensor:
-        """Return what the body makes of values [N, ...] and labels int64 [N]."""
+        """Return the body's output for values [N, ...] and labels int64 [N]."""
         output: Tensor = self.body(torch.cat([values.flatten(1), *(one_hot(label, CLASSES) for label in condition)], dim=1))
         return output
 
 
-class Naming(Conditional):
-    """A discriminator that names the class as well."""
+class Classifying(Conditional):
+    """A discriminator that also classifies."""
 
     def __init__(self, *body: nn.Module) -> None:
         super().__init__(*body)
         self.seen_class = nn.Linear(5, CLASSES)
 
     def forward(self, values: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Return what the body makes of images [N, 1, 1, 5] and labels int64 [N], and logits of the classes [N, CLASSES]."""
+        """Return the body's output for images [N, 1, 1, 5] and labels int64 [N], and logits of the classes [N, CLASSES]."""
         return super().forward(values, *condition), self.seen_class(values.flatten(1))
 
 
-def small_gan(new_optimizer: NewOptimizer = adam, classes: int = 0, kind: type[Conditional] = Conditional) -> Gan:
+def small_gan(new_optimizer: NewOptimizer = adam, classes: int = 0, discriminator_type: type[Conditional] = Conditional) -> Gan:
     """Return two tiny networks: latents [N, 3] to images [N, 1, 1, 5], and those to logits [N, 1]."""
     torch.manual_seed(1)
     shape = nn.Unflatten(1, (1, 1, 5))
     generator = Conditional(nn.Linear(3 + classes, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 5), shape)
-    discriminator = kind(nn.Linear(5 + classes, 6), nn.LeakyReLU(0.2), nn.Linear(6, 1))
+    discriminator = discriminator_type(nn.Linear(5 + classes, 6), nn.LeakyReLU(0.2), nn.Linear(6, 1))
     optimizers = new_optimizer(generator.parameters()), new_optimizer(discriminator.parameters())
     return Gan(generator, discriminator, *optimizers, ema_generator=None)
 
 
 def paired_gan(new_optimizer: NewOptimizer = adam) -> Gan:
-    """Return tiny networks for the paired step, whose discriminator names classes."""
-    return small_gan(new_optimizer, CLASSES, Naming)
-
-
-def game_of(step: Step) -> tuple[Gan, Batch]:
-    """Return tiny networks and a batch for a step, with classes only where the step needs them."""
-    return (paired_gan(), LABELLED) if step is paired_step else (small_gan(), BATCH)
+    """Return tiny networks for the paired step, whose discriminator also classifies."""
+    return small_gan(new_optimizer, CLASSES, Classifying)
 
 
 def entropy(logits: Tensor, target: float) -> Tensor:
-    """Return the cross-entropy of logits [N, 1] against one target, written as torch offers it."""
+    """Return the cross-entropy of logits [N, 1] against one target, by torch's own function."""
     return binary_cross_entropy_with_logits(logits.float(), torch.full(logits.shape, target))
 
 
@@ -119,7 +114,7 @@ def simultaneous_by_hand(gan: Gan) -> list[float]:
 
 
 def alternating_by_hand(gan: Gan, context: Callable[[], AbstractContextManager[None]] = nullcontext) -> list[float]:
-    """Move D on the reals, then D on the fakes, then G against the moved D, each network call in a context of its own.
+    """Move D on the reals, then D on the fakes, then G against the moved D, with each network call in its own context.
 
     Return the statistics.
     """
@@ -149,7 +144,7 @@ def alternating_by_hand(gan: Gan, context: Callable[[], AbstractContextManager[N
 
 
 def paired_by_hand(gan: Gan, batch: Batch) -> list[float]:
-    """Move D by the lead of each real image over its fake and by the classes it names, then G against the moved D.
+    """Move D by the lead of each real image over its fake and by its classification, then G against the moved D.
 
     R1 and R2 are taken image by image. Return the statistics.
     """
@@ -158,7 +153,7 @@ def paired_by_hand(gan: Gan, batch: Batch) -> list[float]:
     real_logits, class_logits = gan.discriminator(batch.real, label)
     lead = real_logits - gan.discriminator(fake.detach(), label)[0]
     discriminator_loss = (1 + (-lead).exp()).log().mean()
-    naming_loss = surprise(class_logits, label)
+    class_loss = class_entropy(class_logits, label)
     penalty = torch.zeros(())
     for image, digit in zip([*batch.real, *fake.detach()], [*label, *label], strict=True):
         image.requires_grad_()
@@ -166,19 +161,19 @@ def paired_by_hand(gan: Gan, batch: Batch) -> list[float]:
         penalty = penalty + slope.square().sum() / len(label)
     weight = PENALTY_INTERVAL * batch.penalty_weight / 2 if batch.step in (0, PENALTY_INTERVAL) else 0.0
     gan.discriminator_optimizer.zero_grad()
-    (discriminator_loss + weight * penalty + batch.class_weight * naming_loss).backward()
+    (discriminator_loss + weight * penalty + batch.class_weight * class_loss).backward()
     gan.discriminator_optimizer.step()
 
     fooled_logits, fooled_classes = gan.discriminator(fake, label)
     generator_loss = (1 + (gan.discriminator(batch.real, label)[0] - fooled_logits).exp()).log().mean()
-    excess = surprise(fooled_classes, label) - naming_loss.item()
+    excess = class_entropy(fooled_classes, label) - class_loss.item()
     gan.generator_optimizer.zero_grad()
     (generator_loss + (batch.class_weight * excess if excess > 0 else 0)).backward()
     gan.generator_optimizer.step()
     return [value.item() for value in (generator_loss, discriminator_loss, score(lead), score(-lead))]
 
 
-def surprise(class_logits: Tensor, label: Tensor) -> Tensor:
+def class_entropy(class_logits: Tensor, label: Tensor) -> Tensor:
     """Return the mean negative logarithm of the probability that logits [N, K] give to the right classes."""
     return -class_logits.softmax(dim=1)[torch.arange(len(label)), label].log().mean()
 
@@ -188,20 +183,12 @@ def score(logits: Tensor) -> Tensor:
     return logits.float().sigmoid().mean()
 
 
-def scalars(statistics: StepStatistics) -> list[Tensor]:
-    """Return what a step measured, in the order of the fields."""
-    return [value for value in vars(statistics).values() if isinstance(value, Tensor)]
-
-
 def measured(statistics: StepStatistics) -> list[float]:
-    """Return the same of a sound step as numbers."""
+    """Return what a sound step measured, in the order of the fields; it must not hold on to the step's graph."""
     assert statistics.is_sound
-    return [value.item() for value in scalars(statistics)]
-
-
-def assert_equal(gan: Gan, expected: Gan) -> None:
-    """Compare both networks, running statistics included, bit for bit."""
-    assert_close(gan, expected, tolerance=0.0)
+    values = [value for value in vars(statistics).values() if isinstance(value, Tensor)]
+    assert not any(value.requires_grad for value in values)
+    return [value.item() for value in values]
 
 
 def assert_close(gan: Gan, expected: Gan, tolerance: float) -> None:
@@ -212,24 +199,19 @@ def assert_close(gan: Gan, expected: Gan, tolerance: float) -> None:
 
 
 @pytest.mark.parametrize("new_optimizer", [adam, descent])
-def test_simultaneous_step_takes_both_gradients_at_the_same_point(new_optimizer: NewOptimizer) -> None:
+@pytest.mark.parametrize(
+    ("step", "by_hand"), [(simultaneous_step, simultaneous_by_hand), (alternating_step, alternating_by_hand)]
+)
+def test_a_classic_step_moves_and_measures_as_written_out_by_hand(
+    step: Step, by_hand: Callable[[Gan], list[float]], new_optimizer: NewOptimizer
+) -> None:
     gan, expected = small_gan(new_optimizer), small_gan(new_optimizer)
     for _ in range(3):
-        simultaneous_step(gan, BATCH)
-        simultaneous_by_hand(expected)
-    assert_equal(gan, expected)
+        assert measured(step(gan, BATCH)) == by_hand(expected)
+    assert_close(gan, expected, tolerance=0.0)
 
 
-@pytest.mark.parametrize("new_optimizer", [adam, descent])
-def test_alternating_step_moves_d_on_reals_then_on_fakes_then_g_against_the_moved_d(new_optimizer: NewOptimizer) -> None:
-    gan, expected = small_gan(new_optimizer), small_gan(new_optimizer)
-    for _ in range(3):
-        alternating_step(gan, BATCH)
-        alternating_by_hand(expected)
-    assert_equal(gan, expected)
-
-
-def test_without_a_penalty_its_gradient_is_not_even_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_penalty_of_weight_0_is_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(logits: Tensor, images: Tensor) -> Tensor:
         raise AssertionError
 
@@ -241,7 +223,7 @@ def test_without_a_penalty_its_gradient_is_not_even_computed(monkeypatch: pytest
 
 @pytest.mark.parametrize("class_weight", [0.0, 0.5])
 @pytest.mark.parametrize("gamma", [0.0, 0.02, 0.1])
-def test_paired_step_judges_pairs_of_a_class_moves_in_turn_and_penalizes_now_and_then(gamma: float, class_weight: float) -> None:
+def test_the_paired_step_moves_and_measures_as_written_out_by_hand(gamma: float, class_weight: float) -> None:
     gan, expected = paired_gan(descent), paired_gan(descent)
     for step in range(PENALTY_INTERVAL + 2):
         batch = replace(LABELLED, step=step, penalty_weight=gamma, class_weight=class_weight)
@@ -249,37 +231,13 @@ def test_paired_step_judges_pairs_of_a_class_moves_in_turn_and_penalizes_now_and
     assert_close(gan, expected, tolerance=1e-4)
 
 
-def test_the_gradient_penalty_makes_the_discriminator_flatter() -> None:
-    lengths = []
-    for gamma in (0.0, 0.5):
-        gan = paired_gan()
-        for step in range(20):
-            paired_step(gan, replace(LABELLED, step=step, penalty_weight=gamma))
-        images = REAL.clone().requires_grad_()
-        (slopes,) = torch.autograd.grad(gan.discriminator(images, LABELS)[0].sum(), images)
-        lengths.append(slopes.square().sum().item())
-    assert lengths[1] < 0.5 * lengths[0]
+def classifying_gan(slope: float) -> Gan:
+    """Return tiny networks whose discriminator finds class 0 likelier in brighter images; with a negative slope, in darker ones.
 
-
-def test_the_discriminator_learns_the_classes_of_real_images_and_the_generator_to_draw_them() -> None:
-    losses = []
-    for weight in (0.0, 2.0):
-        gan = paired_gan()
-        for step in range(100):
-            paired_step(gan, replace(LABELLED, step=step, class_weight=weight))
-        drawn = gan.generator(LATENT, LABELS)
-        losses.append([surprise(gan.discriminator(images, LABELS)[1], LABELS).item() for images in (REAL, drawn)])
-    assert losses[1][0] < losses[0][0] - 0.2
-    assert losses[1][1] < losses[0][1] - 0.2
-
-
-def naming_gan(slope: float) -> Gan:
-    """Return tiny networks whose discriminator names class 0 the surer, the brighter an image; with a negative slope, the darker.
-
-    The generator's images are mostly darker than WHITE, so named worse than that if bright is class 0, and else better.
+    The generator's images are mostly darker than WHITE, so with a positive slope they are classified worse, else better.
     """
     gan = paired_gan(descent)
-    assert isinstance(gan.discriminator, Naming)
+    assert isinstance(gan.discriminator, Classifying)
     with torch.no_grad():
         gan.discriminator.seen_class.weight.zero_()
         gan.discriminator.seen_class.weight[0] = slope
@@ -289,17 +247,19 @@ def naming_gan(slope: float) -> Gan:
 WHITE = replace(LABELLED, real=torch.ones_like(REAL), condition=(torch.zeros_like(LABELS),), penalty_weight=0.0)
 
 
-@pytest.mark.parametrize("slope", [0.3, -0.3], ids=["fakes are named worse", "fakes are named better"])
-def test_the_generator_is_moved_by_classes_only_if_real_images_are_named_better(slope: float) -> None:
+@pytest.mark.parametrize("slope", [0.3, -0.3], ids=["fakes are classified worse", "fakes are classified better"])
+def test_classification_moves_the_generator_only_if_real_images_are_classified_better(slope: float) -> None:
     moved = {}
     for weight in (0.0, 0.5):
-        gan, expected = naming_gan(slope), naming_gan(slope)
+        gan, expected = classifying_gan(slope), classifying_gan(slope)
         batch = replace(WHITE, class_weight=weight)
         with torch.no_grad():
             fake = gan.generator(LATENT, *batch.condition)
-        excess = [surprise(gan.discriminator(images, *batch.condition)[1], *batch.condition) for images in (fake, batch.real)]
+        excess = [
+            class_entropy(gan.discriminator(images, *batch.condition)[1], *batch.condition) for images in (fake, batch.real)
+        ]
         assert (excess[0] - excess[1]).item() * slope > 0.1
-        gan = naming_gan(slope)
+        gan = classifying_gan(slope)
         paired_step(gan, batch)
         paired_by_hand(expected, batch)
         assert_close(gan, expected, tolerance=1e-4)
@@ -322,73 +282,16 @@ def test_the_discriminator_sees_no_image_that_was_not_shifted(monkeypatch: pytes
     assert all((images > 90).all() for images in seen)
 
 
-def test_a_shifted_step_moves_the_networks_elsewhere_and_the_same_random_state_to_the_same_place() -> None:
-    moved = []
-    for share in (1.0, 1.0, 0.0):
-        # Sets the random state, too.
-        moved.append(paired_gan())
-        paired_step(moved[-1], replace(LABELLED, shifted_share=share))
-    assert_equal(moved[0], moved[1])
-    for part in ("generator", "discriminator"):
-        shifted_weights, still_weights = (getattr(gan, part).state_dict()["body.0.weight"] for gan in moved[1:])
-        assert not torch.equal(shifted_weights, still_weights)
-
-
 @pytest.mark.parametrize("step", STEPS)
-def test_both_networks_are_told_the_classes_of_the_real_images(step: Step) -> None:
-    gan, told = paired_gan() if step is paired_step else small_gan(classes=CLASSES), []
+def test_both_networks_get_the_classes_of_the_real_images(step: Step) -> None:
+    gan, given = paired_gan() if step is paired_step else small_gan(classes=CLASSES), []
     for network in (gan.generator, gan.discriminator):
-        network.register_forward_pre_hook(lambda network, inputs: told.append((len(inputs[0]), inputs[1].tolist())))
+        network.register_forward_pre_hook(lambda network, inputs: given.append((len(inputs[0]), inputs[1].tolist())))
     step(gan, LABELLED)
-    assert len(told) >= 3
-    for images, labels in told:
+    assert len(given) >= 3
+    for images, labels in given:
         # Reals and fakes may be shown as one batch.
         assert labels == LABELS.tolist() * (images // len(LABELS))
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_every_weight_of_both_networks_moves(step: Step) -> None:
-    (gan, batch), (before, _) = game_of(step), game_of(step)
-    step(gan, batch)
-    for network, twin in ((gan.generator, before.generator), (gan.discriminator, before.discriminator)):
-        for (name, weight), old in zip(network.named_parameters(), twin.parameters(), strict=True):
-            # Batch normalization takes away whatever bias the layer before it adds, and a pair the last bias of its judge.
-            is_idle = name == "body.0.bias" if network is gan.generator else (step, name) == (paired_step, "body.2.bias")
-            assert is_idle or not torch.equal(weight, old), name
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_one_set_of_fakes_serves_the_whole_step(step: Step) -> None:
-    gan, batch = game_of(step)
-    step(gan, batch)
-    (norm,) = (module for module in gan.generator.modules() if isinstance(module, nn.BatchNorm1d))
-    assert norm.num_batches_tracked == 1
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_gradients_of_earlier_steps_are_forgotten(step: Step) -> None:
-    (gan, batch), (expected, _) = game_of(step), game_of(step)
-    for weight in (*gan.generator.parameters(), *gan.discriminator.parameters()):
-        weight.grad = torch.full_like(weight, 1000.0)
-    step(gan, batch)
-    step(expected, batch)
-    assert_equal(gan, expected)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_the_statistics_are_scalars_without_a_graph(step: Step) -> None:
-    statistics = step(*game_of(step))
-    for value in scalars(statistics):
-        assert value.shape == ()
-        assert not value.requires_grad
-
-
-def test_simultaneous_step_measures_before_anyone_moves() -> None:
-    assert measured(simultaneous_step(small_gan(), BATCH)) == simultaneous_by_hand(small_gan())
-
-
-def test_alternating_step_measures_each_player_just_before_its_move() -> None:
-    assert measured(alternating_step(small_gan(), BATCH)) == alternating_by_hand(small_gan())
 
 
 def bfloat16(cache_enabled: bool = True) -> torch.autocast:
@@ -396,30 +299,20 @@ def bfloat16(cache_enabled: bool = True) -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, cache_enabled=cache_enabled)
 
 
-def test_alternating_step_in_bfloat16_sees_the_moved_discriminator() -> None:
+def test_the_alternating_step_in_bfloat16_uses_the_moved_discriminator() -> None:
     gan, expected = small_gan(), small_gan()
     for _ in range(3):
         with bfloat16(cache_enabled=False):
             alternating_step(gan, BATCH)
         alternating_by_hand(expected, bfloat16)
-    assert_equal(gan, expected)
+    assert_close(gan, expected, tolerance=0.0)
 
 
-def test_with_autocasts_cache_it_would_see_the_old_one() -> None:
-    # Why the loop turns the cache off. Should torch mend this one day, the loop may drop its argument.
-    gan, expected = small_gan(), small_gan()
-    with bfloat16(cache_enabled=True):
-        alternating_step(gan, BATCH)
-    alternating_by_hand(expected, bfloat16)
-    with pytest.raises(AssertionError):
-        assert_equal(gan, expected)
-
-
-def test_paired_step_in_bfloat16_comes_near_and_keeps_the_weights_in_float32() -> None:
+def test_the_paired_step_in_bfloat16_ends_near_that_in_float32() -> None:
     gan, expected = paired_gan(descent), paired_gan(descent)
     with bfloat16(cache_enabled=False):
         paired_step(gan, LABELLED)
     paired_step(expected, LABELLED)
     assert_close(gan, expected, tolerance=0.05)
     with pytest.raises(AssertionError):
-        assert_equal(gan, expected)
+        assert_close(gan, expected, tolerance=0.0)
