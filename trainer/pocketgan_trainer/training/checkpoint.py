@@ -178,7 +178,7 @@ def restore_run(checkpoint: Checkpoint, gan: Gan, sums: Tensor) -> None:
     sums.copy_(saved_sums)
     if sums.is_cuda != (RANDOM_OF_CUDA in checkpoint.tensors):
         there, here = ("cpu", "cuda") if sums.is_cuda else ("cuda", "cpu")
-        raise CheckpointError(f"{checkpoint.path} was saved on {there} and cannot go on on {here}: use --device {there}")
+        raise CheckpointError(f"{checkpoint.path} was saved on {there} and cannot be resumed on {here}: use --device {there}")
     torch.set_rng_state(checkpoint.tensors[RANDOM])
     if sums.is_cuda:
         _set_random_state_of_cuda(sums.device, checkpoint)
