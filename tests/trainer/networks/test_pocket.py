@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
 
 from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE
 from pocketgan_trainer.networks.pocket import LEAK, MARGIN, GreyLevelRounding, PocketDiscriminator, PocketGenerator
@@ -27,7 +26,7 @@ def generator() -> PocketGenerator:
 
 @pytest.fixture
 def discriminator() -> PocketDiscriminator:
-    """That of a preset, whose classes matter from the start."""
+    """The discriminator of a preset, with class weights large enough to matter."""
     discriminator = PRESETS["nano"].build_discriminator(10, 28)
     assert isinstance(discriminator, PocketDiscriminator)
     assert discriminator.of_class is not None
@@ -59,18 +58,13 @@ def test_features_grow_from_7_to_28_pixels_with_the_given_channels(channels: tup
     assert values.shape == (2, 1, 28, 28)
 
 
-def test_the_class_is_one_number_among_the_inputs(generator: PocketGenerator) -> None:
+def test_the_class_is_one_hot_among_the_inputs(generator: PocketGenerator) -> None:
     latent, label = torch.randn(4, LATENT_SIZE), torch.tensor([3, 0, 9, 3])
     inputs = torch.zeros(4, LATENT_SIZE + 10)
     inputs[:, :LATENT_SIZE] = latent
     for row, digit in enumerate(label.tolist()):
         inputs[row, LATENT_SIZE + digit] = ONE_HOT_VALUE
     assert torch.equal(generator(latent, label), generator.body(inputs))
-
-
-def test_every_class_changes_the_image_of_a_latent(generator: PocketGenerator) -> None:
-    images = generator(torch.randn(1, LATENT_SIZE).expand(10, -1), LABELS)
-    assert len({tuple(image.flatten().tolist()) for image in images}) == 10
 
 
 def test_every_weight_of_the_generator_gets_a_gradient() -> None:
@@ -95,21 +89,16 @@ def test_discriminator_gives_one_float32_logit_an_image_and_one_a_class(
     torch.testing.assert_close(rough, logits, rtol=0.1, atol=0.1)
 
 
-def test_the_classifier_does_not_depend_on_the_given_class(discriminator: PocketDiscriminator) -> None:
-    images = torch.randn(10, 1, 28, 28)
-    assert torch.equal(discriminator(images, LABELS)[1], discriminator(images, LABELS.flip(0))[1])
-    assert not torch.equal(discriminator(images, LABELS)[0], discriminator(images, LABELS.flip(0))[0])
-
-
-def test_the_class_enters_the_logit_as_a_projection(discriminator: PocketDiscriminator) -> None:
+def test_the_class_enters_the_logit_as_a_projection_and_not_the_classifier(discriminator: PocketDiscriminator) -> None:
     images, label = torch.randn(10, 1, 28, 28), LABELS.flip(0)
     features = discriminator.body(images)
+    logits, class_logits = discriminator(images, label)
     assert discriminator.of_class is not None
+    assert discriminator.seen_class is not None
     weight, (bias,) = discriminator.realism.weight[0], discriminator.realism.bias
-    for row, digit in enumerate(label.tolist()):
-        direction = weight + discriminator.of_class.weight[digit] / math.sqrt(len(weight))
-        expected = functional.linear(features[row], direction[None], bias[None])
-        torch.testing.assert_close(discriminator(images, label)[0][row], expected, rtol=1e-4, atol=1e-5)
+    directions = weight + discriminator.of_class.weight[label] / math.sqrt(len(weight))
+    torch.testing.assert_close(logits[:, 0], (features * directions).sum(dim=1) + bias, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(class_logits, discriminator.seen_class(features))
 
 
 def test_each_logit_depends_on_its_own_image_and_class_alone(discriminator: PocketDiscriminator) -> None:
@@ -120,19 +109,6 @@ def test_each_logit_depends_on_its_own_image_and_class_alone(discriminator: Pock
         alone = discriminator(images[row : row + 1], LABELS[row : row + 1])
         for logits, own in zip(together, alone, strict=True):
             torch.testing.assert_close(logits[row : row + 1], own, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("classes", [0, 1, 26])
-@pytest.mark.parametrize("image_size", [28, 32])
-def test_networks_are_made_for_any_number_of_classes_and_both_sizes(classes: int, image_size: int) -> None:
-    generator = PocketGenerator(classes, image_size, LATENT_SIZE, channels=(6, 5, 4), detail_channels=3)
-    discriminator = PocketDiscriminator(classes, image_size, channels=(4, 5, 6), features=7)
-    condition = (torch.arange(4) % classes,) if classes else ()
-    images = generator(torch.randn(4, LATENT_SIZE), *condition)
-    assert images.shape == (4, 1, image_size, image_size)
-    logits, class_logits = discriminator(images, *condition)
-    assert logits.shape == (4, 1)
-    assert (None if class_logits is None else class_logits.shape) == ((4, classes) if classes else None)
 
 
 def test_without_classes_there_are_no_weights_for_them() -> None:
@@ -161,16 +137,6 @@ def test_values_outside_the_range_are_black_or_white(brightness: float, level: f
     assert GreyLevelRounding()(torch.tensor(brightness)).item() == level
 
 
-def test_the_saved_pixel_is_the_level() -> None:
-    pixels = ((GreyLevelRounding()(LEVELS / 255) + 1) * 127.5).round().to(torch.uint8)
-    assert torch.equal(pixels, LEVELS.to(torch.uint8))
-
-
-def test_training_sees_the_same_levels_as_evaluation() -> None:
-    levels, brightness = GreyLevelRounding(), 2 * torch.rand(3, 1, 28, 28) - 0.5
-    assert torch.equal(levels.train()(brightness), levels.eval()(brightness))
-
-
 @pytest.mark.parametrize("brightness", [0.0, 0.5 / 255, 1.0])
 @pytest.mark.parametrize("gradient", [-3.0, 0.5])
 def test_the_gradient_inside_the_range_ignores_the_rounding(brightness: float, gradient: float) -> None:
@@ -188,31 +154,6 @@ def test_a_share_of_the_gradient_is_kept_outside_the_range(brightness: float, gr
 def test_far_outside_only_a_gradient_that_pulls_inwards_is_kept(brightness: float, inwards: float) -> None:
     assert gradient_at(brightness, inwards) == pytest.approx(2 * LEAK * inwards)
     assert gradient_at(brightness, -inwards) == 0
-
-
-def test_values_do_not_run_away() -> None:
-    brightness = nn.Parameter(torch.tensor([0.5, 0.5]))
-    optimizer = torch.optim.SGD([brightness], lr=0.1)
-    for _ in range(200):
-        optimizer.zero_grad()
-        (GreyLevelRounding()(brightness) * torch.tensor([1.0, -1.0])).sum().backward()
-        optimizer.step()
-    darkest, brightest = brightness.tolist()
-    step = 0.1 * 2 * LEAK
-    assert -MARGIN - step <= darkest <= -MARGIN
-    assert 1 + MARGIN <= brightest <= 1 + MARGIN + step
-
-
-@pytest.mark.parametrize("begin", [-0.4, 1.4])
-@pytest.mark.parametrize("wanted", [-1.0, 1.0])
-def test_descent_reaches_black_and_white_from_anywhere(begin: float, wanted: float) -> None:
-    brightness = nn.Parameter(torch.tensor(begin))
-    optimizer = torch.optim.SGD([brightness], lr=0.1)
-    for _ in range(60):
-        optimizer.zero_grad()
-        (GreyLevelRounding()(brightness) - wanted).square().backward()
-        optimizer.step()
-    assert GreyLevelRounding()(brightness).item() == wanted
 
 
 def test_bfloat16_comes_out_as_exact_levels_in_float32() -> None:

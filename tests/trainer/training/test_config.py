@@ -125,6 +125,7 @@ def test_a_config_comes_back_from_json_whatever_its_data() -> None:
     [
         ("data", None, "other data than expected"),
         ("data", {}, "other data than expected"),
+        ("colours", 3, "other data than expected"),
         ("image_size", "28", "a value of the wrong type in data: image_size"),
         ("classes", "01", "a value of the wrong type in data: classes"),
         ("classes", [0, 1], "a value of the wrong type in data: classes"),

@@ -1,10 +1,9 @@
-"""The training loop: what each step gets, what is done about steps that fail, and what the schedules do to a run."""
+"""The training loop: what each step gets, what happens when steps fail, and what the schedules do to a run."""
 
 import itertools
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
-from itertools import count
 
 import numpy as np
 import pytest
@@ -45,7 +44,7 @@ UseStep = Callable[[str, Step], None]
 
 @pytest.fixture
 def use_step(monkeypatch: pytest.MonkeyPatch) -> UseStep:
-    """Makes runs of a preset take another step."""
+    """Makes runs of a preset use another step."""
     return lambda name, step: monkeypatch.setattr(loop, "PRESETS", {name: replace(PRESETS[name], step=step)})
 
 
@@ -62,7 +61,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(uninterrupted
 
 
 class RecordingStep:
-    """A training step that keeps its batches and moves nothing."""
+    """A training step that records its batches and moves nothing."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
@@ -70,7 +69,7 @@ class RecordingStep:
         """Learning rates of both optimizers."""
 
     def __call__(self, gan: Gan, batch: Batch) -> StepStatistics:
-        """Keep it."""
+        """Record the batch."""
         self.batches.append(batch)
         first, second = (optimizer.param_groups[0]["lr"] for optimizer in (gan.generator_optimizer, gan.discriminator_optimizer))
         self.rates.append((first, second))
@@ -127,15 +126,15 @@ def test_a_conditional_preset_gets_labels_and_all_schedules(recorded: Callable[[
     assert [batch.penalty_weight for batch in step.batches] == weights
     assert weights[0] == 0.5
     assert weights[4] == pytest.approx(0.5 * 0.2**0.5)
-    # Images are shifted and classes named in the last part of the run.
+    # Classification and shifts apply in the last part of the run.
     assert [(batch.class_weight, batch.shifted_share) for batch in step.batches] == [(0, 0)] * 5 + [(0.25, 0.75)] * 3
 
 
-# -- what a run does beside its steps
+# -- what a run does between its steps
 
 
 @pytest.mark.parametrize(("halflife", "longer"), [(500, False), (0, True)], ids=["with an average", "made longer, without"])
-def test_the_running_statistics_stand_still_from_the_share_of_the_run_that_was_set(
+def test_the_running_statistics_are_frozen_after_their_share_of_the_run(
     use_step: UseStep, new_run: NewRun, halflife: int, longer: bool
 ) -> None:
     seen: list[tuple[Tensor, Tensor]] = []
@@ -178,7 +177,10 @@ def test_the_average_follows_the_generator_step_by_step(use_step: UseStep, new_r
         assert torch.equal(generators[-1].state_dict()[name], tensors[f"generator.{name}"]), name
 
 
-def test_bfloat16_computes_with_the_weights_as_they_are(use_step: UseStep, new_run: NewRun) -> None:
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_layers_compute_in_the_type_of_the_config_with_the_weights_of_the_moment(
+    use_step: UseStep, new_run: NewRun, bfloat16: bool
+) -> None:
     """Autocast caches bfloat16 copies of weights, which a step that moves a network twice would go on using."""
     batches: list[Batch] = []
 
@@ -187,12 +189,12 @@ def test_bfloat16_computes_with_the_weights_as_they_are(use_step: UseStep, new_r
         return alternating_step(gan, batch)
 
     use_step("mlp", remember)
-    config, run = replace(MLP, epochs=1, bfloat16=True), new_run()
+    config, run = replace(MLP, epochs=1, bfloat16=bfloat16), new_run()
     train(config, run)
     torch.manual_seed(config.seed)
     expected = build_gan(config, CPU)
     for batch in batches:
-        with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16, cache_enabled=False):
             alternating_step(expected, batch)
     tensors = load_checkpoint(run.last).tensors
     for name, network in (("generator", expected.generator), ("discriminator", expected.discriminator)):
@@ -201,21 +203,14 @@ def test_bfloat16_computes_with_the_weights_as_they_are(use_step: UseStep, new_r
             assert torch.equal(value, tensors[f"{name}.{key}"]), (name, key)
 
 
-def test_bfloat16_changes_the_result(uninterrupted: RunFolder, new_run: NewRun) -> None:
-    run = new_run()
-    train(replace(MLP, bfloat16=True), run)
-    weight, other = (load_checkpoint(path).tensors["generator.0.weight"] for path in (run.last, uninterrupted.last))
-    assert not torch.equal(weight, other)
-
-
 # -- steps that fail
 
 
-def poisoned(preset: str, is_ill: Callable[[int], bool]) -> Step:
-    """Return a preset's step that makes a gradient of the generator not a number in some of a run's steps, from 0."""
+def poisoned(preset: str, is_poisoned: Callable[[int], bool]) -> Step:
+    """Return a preset's step that makes a gradient of the generator NaN in some steps of a run, counted from 0."""
 
     def step(gan: Gan, batch: Batch) -> StepStatistics:
-        if not is_ill(batch.step):
+        if not is_poisoned(batch.step):
             return PRESETS[preset].step(gan, batch)
         hook = next(gan.generator.parameters()).register_hook(lambda gradient: gradient * torch.nan)
         measured = PRESETS[preset].step(gan, batch)
@@ -238,7 +233,7 @@ def test_a_step_whose_gradients_are_not_finite_is_skipped_and_reported(
     assert all(tensor.isfinite().all() for tensor in load_checkpoint(run.last).tensors.values())
 
 
-def test_a_step_that_is_skipped_moves_neither_the_generator_nor_its_statistics_nor_the_average(
+def test_a_skipped_step_moves_neither_the_generator_nor_its_statistics_nor_the_average(
     use_step: UseStep, new_run: NewRun
 ) -> None:
     use_step("nano", poisoned("nano", lambda step: step == 1))
@@ -254,7 +249,7 @@ def test_a_step_that_is_skipped_moves_neither_the_generator_nor_its_statistics_n
 
 
 @pytest.mark.parametrize(
-    ("is_ill", "message", "skipped"),
+    ("is_poisoned", "message", "skipped"),
     [
         (
             lambda step: step in (1, 2) or step >= MLP_STEPS + 1,
@@ -265,17 +260,17 @@ def test_a_step_that_is_skipped_moves_neither_the_generator_nor_its_statistics_n
     ],
     ids=["three in a row", "two in a row, twice"],
 )
-def test_a_run_with_too_many_such_steps_in_a_row_gives_up_and_keeps_its_last_sound_checkpoint(
+def test_a_run_ends_after_too_many_skipped_steps_in_a_row_and_keeps_its_last_sound_checkpoint(
     monkeypatch: pytest.MonkeyPatch,
     use_step: UseStep,
     new_run: NewRun,
-    is_ill: Callable[[int], bool],
+    is_poisoned: Callable[[int], bool],
     message: str | None,
     skipped: list[int],
 ) -> None:
     assert MOST_SKIPPED_STEPS == 20
     monkeypatch.setattr(loop, "MOST_SKIPPED_STEPS", 3)
-    use_step("mlp", poisoned("mlp", is_ill))
+    use_step("mlp", poisoned("mlp", is_poisoned))
     run, report = new_run(), SilentReport()
     if message is None:
         assert train(MLP, run, report)
@@ -288,15 +283,7 @@ def test_a_run_with_too_many_such_steps_in_a_row_gives_up_and_keeps_its_last_sou
     assert all(tensor.isfinite().all() for tensor in checkpoint.tensors.values())
 
 
-def test_a_run_with_an_epoch_of_such_steps_gives_up(use_step: UseStep, new_run: NewRun) -> None:
-    use_step("mlp", poisoned("mlp", lambda step: step >= MLP_STEPS))
-    run = new_run()
-    with pytest.raises(TrainingError, match=f"^diverged: all {MLP_STEPS} steps of epoch 2 were skipped.*a lower --lr"):
-        train(MLP, run)
-    assert load_checkpoint(run.last).progress.epoch == 1
-
-
-def test_a_run_that_is_stopped_among_skipped_steps_goes_on_as_if_it_had_not_been(use_step: UseStep, new_run: NewRun) -> None:
+def test_a_run_that_is_stopped_among_skipped_steps_ends_as_if_it_had_never_stopped(use_step: UseStep, new_run: NewRun) -> None:
     use_step("mlp", poisoned("mlp", lambda step: step in (1, 2, 6)))
     whole, pieces = new_run(), new_run()
     train(MLP, whole)
@@ -304,16 +291,29 @@ def test_a_run_that_is_stopped_among_skipped_steps_goes_on_as_if_it_had_not_been
     assert_same_run(pieces, whole)
 
 
-def test_a_run_whose_losses_are_not_finite_ends_and_keeps_its_last_sound_checkpoint(use_step: UseStep, new_run: NewRun) -> None:
-    steps = count(1)
+def infinite_loss(gan: Gan, batch: Batch) -> StepStatistics:
+    """Take a step, and measure a loss that is not finite in the second one of the second epoch."""
+    measured = alternating_step(gan, batch)
+    return replace(measured, generator_loss=torch.tensor(torch.inf)) if batch.step == MLP_STEPS + 1 else measured
 
-    def diverge(gan: Gan, batch: Batch) -> StepStatistics:
-        measured = alternating_step(gan, batch)
-        return replace(measured, generator_loss=torch.tensor(torch.inf)) if next(steps) == MLP_STEPS + 2 else measured
 
-    use_step("mlp", diverge)
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (infinite_loss, "diverged in epoch 2: a loss is not finite; start again with a lower --lr"),
+        (
+            poisoned("mlp", lambda step: step >= MLP_STEPS),
+            f"diverged: all {MLP_STEPS} steps of epoch 2 were skipped; start again with a lower --lr",
+        ),
+    ],
+    ids=["loss", "all steps"],
+)
+def test_a_run_with_a_spoilt_epoch_ends_and_keeps_its_last_sound_checkpoint(
+    use_step: UseStep, new_run: NewRun, step: Step, message: str
+) -> None:
+    use_step("mlp", step)
     run = new_run()
-    with pytest.raises(TrainingError, match="diverged in epoch 2: a loss is not finite; start again with a lower --lr"):
+    with pytest.raises(TrainingError, match=f"^{message}$"):
         train(MLP, run)
     assert load_checkpoint(run.last).progress.epoch == 1
     assert [line["epoch"] for line in statistics(run)] == [1]
@@ -342,31 +342,14 @@ def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(new_
     assert list(run.path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("images", "steps"), [(64, 1), (127, 1), (128, 2), (60_000, 937)])
-def test_an_epoch_has_as_many_steps_as_there_are_whole_batches(images: int, steps: int) -> None:
-    assert count_steps(MLP, images) == steps
+@pytest.mark.parametrize(("images", "processes", "steps"), [(64, 1, 1), (127, 1, 1), (128, 1, 2), (330, 2, MLP_STEPS)])
+def test_an_epoch_has_as_many_steps_as_there_are_whole_batches(images: int, processes: int, steps: int) -> None:
+    assert count_steps(MLP, images, Processes(0, processes, 0, processes)) == steps
 
 
-@pytest.mark.parametrize(("processes", "is_whole"), [(2, True), (3, False)])
-def test_a_batch_that_processes_cannot_divide_is_refused(processes: int, is_whole: bool) -> None:
-    several = Processes(0, processes, 0, processes)
-    if is_whole:
-        assert count_steps(MLP, 330, several) == MLP_STEPS
-    else:
-        with pytest.raises(TrainingError, match="batch size 64 cannot be divided among 3 processes: expected a multiple"):
-            count_steps(MLP, 330, several)
-
-
-@pytest.mark.parametrize("count", [1, 1000])
-def test_image_order_is_a_permutation(count: int) -> None:
-    assert sorted(image_order(0, 0, count).tolist()) == list(range(count))
-
-
-def test_image_order_depends_on_seed_and_epoch_and_on_nothing_else() -> None:
-    orders = {(seed, epoch): tuple(image_order(seed, epoch, 100).tolist()) for seed in (0, 1, 2) for epoch in (0, 1, 2)}
-    assert len(set(orders.values())) == 9
-    np.random.seed(5)
-    assert tuple(image_order(1, 2, 100).tolist()) == orders[1, 2]
+def test_a_batch_that_processes_cannot_divide_is_refused() -> None:
+    with pytest.raises(TrainingError, match="batch size 64 cannot be divided among 3 processes: expected a multiple"):
+        count_steps(MLP, 330, Processes(0, 3, 0, 3))
 
 
 def test_image_order_of_a_seed_never_changes() -> None:
@@ -375,7 +358,7 @@ def test_image_order_of_a_seed_never_changes() -> None:
     assert image_order(3, 7, 10).tolist() == [6, 1, 5, 2, 9, 0, 7, 3, 8, 4]
 
 
-def test_every_seed_that_a_config_takes_has_an_order_of_its_own() -> None:
+def test_even_the_largest_seeds_have_different_orders() -> None:
     seeds = [2**53, 2**53 + 1, 2**63, 2**63 + 1, 2**64 - 2, 2**64 - 1]
     assert len({tuple(image_order(seed, 1, 100).tolist()) for seed in seeds}) == len(seeds)
     torch.manual_seed(max(seeds))

@@ -16,8 +16,6 @@ from pocketgan_trainer.training.steps import (
     shifted,
 )
 
-TARGETS = [0.0, 0.9, 1.0]
-
 
 def closed_form(logits: Tensor, target: float) -> float:
     """Return the mean cross-entropy, in Python's own arithmetic."""
@@ -28,17 +26,10 @@ def closed_form(logits: Tensor, target: float) -> float:
     return math.fsum(terms) / len(terms)
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_loss_is_the_mean_cross_entropy(target: float) -> None:
+@pytest.mark.parametrize("target", [0.0, 0.9, 1.0])
+def test_cross_entropy_is_the_mean_over_logits(target: float) -> None:
     logits = 3 * torch.randn(50, 1)
     assert cross_entropy_to(logits, target).item() == pytest.approx(closed_form(logits, target), rel=1e-5)
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_gradient_is_probability_minus_target(target: float) -> None:
-    logits = torch.randn(50, 1, requires_grad=True)
-    cross_entropy_to(logits, target).backward()
-    torch.testing.assert_close(logits.grad, (logits.detach().sigmoid() - target) / 50)
 
 
 @pytest.mark.parametrize(("logit", "target", "expected"), [(1000.0, 1.0, 0.0), (1000.0, 0.0, 1000.0), (-1000.0, 1.0, 1000.0)])
@@ -46,7 +37,7 @@ def test_extreme_logits_stay_finite(logit: float, target: float, expected: float
     assert cross_entropy_to(torch.full((2, 1), logit), target).item() == expected
 
 
-def test_loss_of_bfloat16_logits_is_computed_in_float32() -> None:
+def test_cross_entropy_of_bfloat16_logits_is_computed_in_float32() -> None:
     logits = torch.randn(50, 1).bfloat16()
     loss = cross_entropy_to(logits, 0.9)
     assert loss.dtype == torch.float32
@@ -61,14 +52,6 @@ def test_relativistic_loss_is_the_mean_softplus_of_the_lower_ones_lead() -> None
     assert relativistic_loss(higher, lower).item() == pytest.approx(math.fsum(terms) / 50, rel=1e-5)
 
 
-def test_both_sides_of_a_pair_are_pulled_alike() -> None:
-    real, fake = torch.randn(50, 1, requires_grad=True), torch.randn(50, 1, requires_grad=True)
-    relativistic_loss(real, fake).backward()
-    pull = (fake.detach() - real.detach()).sigmoid() / 50
-    torch.testing.assert_close(real.grad, -pull)
-    torch.testing.assert_close(fake.grad, pull)
-
-
 @pytest.mark.parametrize(("lead", "expected"), [(1000.0, 0.0), (-1000.0, 1000.0)])
 def test_extreme_leads_stay_finite(lead: float, expected: float) -> None:
     assert relativistic_loss(torch.full((2, 1), lead), torch.zeros(2, 1)).item() == expected
@@ -81,36 +64,20 @@ def test_relativistic_loss_of_bfloat16_logits_is_computed_in_float32() -> None:
     assert torch.equal(loss, relativistic_loss(real.float(), fake.float()))
 
 
-def bowl(images: Tensor, steepness: Tensor) -> Tensor:
-    """Return logits [N, 1] whose gradient at each image [N, C, H, W] is that image times `steepness`."""
-    return steepness * images.square().sum(dim=(1, 2, 3))[:, None] / 2
-
-
-def test_gradient_penalty_of_a_linear_judge_is_that_of_its_weights_at_any_images() -> None:
-    judge, images = nn.Linear(2 * 3 * 4, 1), torch.randn(5, 2, 3, 4, requires_grad=True)
-    torch.testing.assert_close(gradient_penalty(judge(images.flatten(1)), images), judge.weight.square().sum())
-
-
-def test_gradient_penalty_is_the_mean_over_images() -> None:
-    images = torch.randn(5, 1, 3, 4, requires_grad=True)
-    expected = 9 * images.square().sum() / 5
-    torch.testing.assert_close(gradient_penalty(bowl(images, torch.tensor(3.0)), images), expected)
-
-
 def test_gradient_penalty_is_that_of_finite_differences() -> None:
-    judge = nn.Sequential(nn.Flatten(), nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1)).double()
-    images, step = torch.randn(4, 1, 2, 3, dtype=torch.float64, requires_grad=True), 1e-5
-    slopes = []
+    judge = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+    images, step = torch.randn(4, 2, 2, 3, dtype=torch.float64, requires_grad=True), 1e-5
     with torch.no_grad():
-        for pixel in torch.eye(6, dtype=torch.float64).reshape(6, 1, 2, 3):
-            slopes.append((judge(images + step * pixel) - judge(images - step * pixel)) / (2 * step))
+        pixels = torch.eye(12, dtype=torch.float64).reshape(12, 2, 2, 3)
+        slopes = [(judge(images + step * pixel) - judge(images - step * pixel)) / (2 * step) for pixel in pixels]
         expected = torch.cat(slopes, dim=1).square().sum(dim=1).mean().item()
     assert gradient_penalty(judge(images), images).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_gradient_penalty_can_be_differentiated_again() -> None:
     steepness, images = torch.tensor(3.0, requires_grad=True), torch.randn(5, 1, 3, 4, requires_grad=True)
-    gradient_penalty(bowl(images, steepness), images).backward()
+    logits = steepness * images.square().sum(dim=(1, 2, 3))[:, None] / 2  # the gradient at each image is that image times 3
+    gradient_penalty(logits, images).backward()
     torch.testing.assert_close(steepness.grad, 2 * 3 * images.detach().square().sum() / 5)
 
 
@@ -127,7 +94,7 @@ def by_hand(image: Tensor, down: int, right: int) -> Tensor:
     return moved
 
 
-def test_every_image_is_one_of_the_25_that_whole_pixels_allow_all_of_them_alike_often() -> None:
+def test_all_25_shifts_by_whole_pixels_are_equally_frequent() -> None:
     torch.manual_seed(0)
     image = torch.rand(6, 7) * 2 - 1
     places = {by_hand(image, down, right).numpy().tobytes(): 0 for down, right in product(REACH, REACH)}
@@ -139,7 +106,7 @@ def test_every_image_is_one_of_the_25_that_whole_pixels_allow_all_of_them_alike_
     assert all(130 < count < 270 for count in places.values())
 
 
-def test_a_share_of_the_images_moves_each_on_its_own() -> None:
+def test_a_share_of_the_images_moves() -> None:
     torch.manual_seed(0)
     images = torch.rand(4000, 1, 6, 7)
     stayed = (shifted(images, 0.5) == images).flatten(1).all(dim=1).float().mean().item()
@@ -153,16 +120,13 @@ def test_a_share_of_0_leaves_images_and_random_state_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_shape_and_type_stay_and_the_same_random_state_gives_the_same_images() -> None:
-    images = torch.rand(10, 1, 5, 9)
-    results = []
+def test_the_same_random_state_gives_the_same_shifts() -> None:
+    images, results = torch.rand(10, 1, 5, 9), []
     for _ in range(2):
         torch.manual_seed(4)
         results.append(shifted(images, 1.0))
     assert torch.equal(*results)
-    assert results[0].shape == images.shape
-    assert results[0].dtype == torch.float32
-    assert not torch.equal(results[0], images)
+    assert (results[0].shape, results[0].dtype) == (images.shape, torch.float32)
 
 
 def test_each_gradient_goes_back_to_the_pixel_that_it_came_from() -> None:
