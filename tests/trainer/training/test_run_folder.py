@@ -2,7 +2,7 @@
 
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +30,11 @@ def next_name(parent: Path) -> str:
     return create_run_folder(parent, "mlp", "mnist").path.name
 
 
-def test_runs_are_numbered_from_one_and_the_parent_is_made(tmp_path: Path) -> None:
+def test_runs_are_numbered_from_one_and_named_after_preset_and_data(tmp_path: Path) -> None:
     parent = tmp_path / "all" / "runs"
-    assert [next_name(parent) for _ in range(3)] == ["0001-mlp-mnist", "0002-mlp-mnist", "0003-mlp-mnist"]
-    assert (parent / "0003-mlp-mnist").is_dir()
-
-
-def test_name_tells_preset_and_data_set(tmp_path: Path) -> None:
-    assert create_run_folder(tmp_path, "dcgan", "fashion").path == tmp_path / "0001-dcgan-fashion"
+    assert [next_name(parent) for _ in range(2)] == ["0001-mlp-mnist", "0002-mlp-mnist"]
+    assert create_run_folder(parent, "dcgan", "fashion").path == parent / "0003-dcgan-fashion"
+    assert (parent / "0003-dcgan-fashion").is_dir()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +52,7 @@ def test_the_next_number_is_above_all_runs_and_ignores_other_folders(tmp_path: P
 
 
 @pytest.mark.parametrize("is_link", [False, True], ids=["file", "dangling link"])
-def test_a_number_whose_name_a_file_has_is_passed_over(tmp_path: Path, is_link: bool) -> None:
+def test_a_number_whose_name_a_file_has_is_skipped(tmp_path: Path, is_link: bool) -> None:
     taken = tmp_path / "0001-mlp-mnist"
     if is_link:
         taken.symlink_to(tmp_path / "nowhere")
@@ -64,13 +61,7 @@ def test_a_number_whose_name_a_file_has_is_passed_over(tmp_path: Path, is_link: 
     assert next_name(tmp_path) == "0002-mlp-mnist"
 
 
-def test_runs_started_at_the_same_time_get_different_numbers(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        names = list(pool.map(lambda _: next_name(tmp_path), range(40)))
-    assert sorted(names) == [f"{number:04d}-mlp-mnist" for number in range(1, 41)]
-
-
-def test_a_number_taken_a_moment_ago_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_taken_a_moment_ago_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_folder = Path.mkdir
     made: list[Path] = []
 
@@ -90,17 +81,14 @@ def test_a_parent_that_is_a_file_is_an_output_error(tmp_path: Path) -> None:
         create_run_folder(tmp_path / "runs", "mlp", "mnist")
 
 
-def test_the_newest_run_has_the_highest_number_however_many_digits(tmp_path: Path) -> None:
-    make_runs(tmp_path, "0003-mlp-mnist", "10000-dcgan-mnist", "9999-mlp-mnist")
+def test_the_newest_run_with_the_wanted_checkpoint_is_found(tmp_path: Path) -> None:
+    make_runs(tmp_path, "0003-mlp-mnist", "10000-dcgan-mnist", "9999-mlp-mnist", "other")
+    (tmp_path / "10001-mlp-mnist").mkdir()
+    (tmp_path / "10002-mlp-mnist").write_text("a file, not a run")
     assert find_run_folder(tmp_path, BEST).path == tmp_path / "10000-dcgan-mnist"
-
-
-def test_folders_without_a_config_are_not_runs(tmp_path: Path) -> None:
-    make_runs(tmp_path, "0001-mlp-mnist")
-    (tmp_path / "0002-mlp-mnist").mkdir()
-    (tmp_path / "0003-mlp-mnist").write_text("a file, not a run")
-    make_runs(tmp_path, "other")
-    assert find_run_folder(tmp_path, BEST).path == tmp_path / "0001-mlp-mnist"
+    (tmp_path / "10000-dcgan-mnist" / BEST).rename(tmp_path / "10000-dcgan-mnist" / LAST)
+    assert find_run_folder(tmp_path, BEST).path == tmp_path / "9999-mlp-mnist"
+    assert find_run_folder(tmp_path, LAST, BEST).path == tmp_path / "10000-dcgan-mnist"
 
 
 def test_a_run_folder_is_found_as_itself_whatever_its_name(tmp_path: Path) -> None:
@@ -108,7 +96,7 @@ def test_a_run_folder_is_found_as_itself_whatever_its_name(tmp_path: Path) -> No
     assert find_run_folder(tmp_path / "my-favourite", BEST).path == tmp_path / "my-favourite"
 
 
-@pytest.mark.parametrize("name", ["absent", "empty", "file"])
+@pytest.mark.parametrize("name", ["absent", "empty", "file", "a" * 300])
 def test_without_a_run_the_error_says_what_to_do(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
@@ -116,7 +104,7 @@ def test_without_a_run_the_error_says_what_to_do(tmp_path: Path, name: str) -> N
         find_run_folder(tmp_path / name, BEST)
 
 
-def test_config_is_written_as_it_is_read(tmp_path: Path) -> None:
+def test_a_config_is_written_as_it_is_read(tmp_path: Path) -> None:
     RunFolder(tmp_path).write_config(PRESETS["mlp"].config)
     assert TrainingConfig.from_json((tmp_path / "config.json").read_text()) == PRESETS["mlp"].config
 
@@ -131,65 +119,32 @@ def test_a_sheet_is_a_picture_of_all_images(tmp_path: Path) -> None:
         assert sheet.getpixel((60, 2)) == 0
 
 
-def test_statistics_are_one_line_an_epoch(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path)
-    run.append_statistics({"epoch": 1, "loss": 0.5})
-    run.append_statistics({"epoch": 2, "loss": 0.25})
-    lines = (tmp_path / "stats.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
-
-
 def test_statistics_that_cannot_be_written_are_an_output_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"cannot write .*gone/stats.jsonl: No such file"):
         RunFolder(tmp_path / "gone").append_statistics({"epoch": 1})
 
 
 @pytest.mark.parametrize(("after", "kept"), [(0, []), (1, [1]), (2, [1, 2]), (9, [1, 2, 3])])
-def test_statistics_after_an_epoch_are_dropped(tmp_path: Path, after: int, kept: list[int]) -> None:
+def test_statistics_are_one_line_an_epoch_and_those_after_an_epoch_can_be_dropped(
+    tmp_path: Path, after: int, kept: list[int]
+) -> None:
     run = RunFolder(tmp_path)
-    for epoch in (1, 2, 3):
-        run.append_statistics({"epoch": epoch})
-    run.drop_statistics_after(after)
-    assert [json.loads(line)["epoch"] for line in (tmp_path / "stats.jsonl").read_text().splitlines()] == kept
-    run.append_statistics({"epoch": after + 1})
-    assert json.loads((tmp_path / "stats.jsonl").read_text().splitlines()[-1]) == {"epoch": after + 1}
-
-
-def test_a_line_that_breaks_off_is_dropped(tmp_path: Path) -> None:
-    (tmp_path / "stats.jsonl").write_text('{"epoch": 1}\n{"epoch": 2, "los')
-    RunFolder(tmp_path).drop_statistics_after(2)
-    assert (tmp_path / "stats.jsonl").read_text() == '{"epoch": 1}\n'
-
-
-def test_dropping_statistics_that_are_not_there_does_nothing(tmp_path: Path) -> None:
-    RunFolder(tmp_path).drop_statistics_after(3)
+    assert run.drop_statistics_after(3) == []
     assert list(tmp_path.iterdir()) == []
+    for epoch in (1, 2, 3):
+        run.append_statistics({"epoch": epoch, "loss": 0.5})
+    assert run.drop_statistics_after(after) == [{"epoch": epoch, "loss": 0.5} for epoch in kept]
+    run.append_statistics({"epoch": after + 1})
+    lines = (tmp_path / "stats.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [*({"epoch": epoch, "loss": 0.5} for epoch in kept), {"epoch": after + 1}]
 
 
-def test_a_newer_run_without_the_wanted_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    make_runs(tmp_path, "0001-mlp-mnist", "0002-mlp-mnist")
-    (tmp_path / "0002-mlp-mnist" / BEST).rename(tmp_path / "0002-mlp-mnist" / LAST)
-    assert find_run_folder(tmp_path, BEST).path == tmp_path / "0001-mlp-mnist"
-    assert find_run_folder(tmp_path, LAST).path == tmp_path / "0002-mlp-mnist"
-
-
-def test_torn_lines_of_statistics_are_dropped(tmp_path: Path) -> None:
+def test_half_lines_and_other_lines_without_an_epoch_are_dropped(tmp_path: Path) -> None:
     statistics = tmp_path / "stats.jsonl"
     whole = json.dumps({"epoch": 1, "x": 2})
-    statistics.write_bytes(f'{whole}\n{whole}{{"epoch": 2}}\n{{}}\n[]\n"a"\n'.encode() + b"\xff\xfe}\n")
+    statistics.write_bytes(f'{whole}\n{whole}{{"epoch": 2}}\n{{}}\n[]\n"a"\n'.encode() + b'\xff\xfe}\n{"epoch": 2, "los')
     RunFolder(tmp_path).drop_statistics_after(5)
     assert statistics.read_text() == f"{whole}\n"
-
-
-def test_statistics_that_cannot_be_read_are_told(tmp_path: Path) -> None:
-    (tmp_path / "stats.jsonl").mkdir()
-    with pytest.raises(TrainingError, match=r"cannot read .*stats\.jsonl: it is a folder"):
-        RunFolder(tmp_path).drop_statistics_after(1)
-
-
-def test_a_name_that_no_file_can_have_is_told(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no training run in"):
-        find_run_folder(tmp_path / ("a" * 300), LAST)
 
 
 @pytest.mark.parametrize("kind", LINKS)
@@ -205,16 +160,16 @@ def test_statistics_are_not_written_where_a_link_leads(tmp_path: Path, kind: str
 
 def test_a_lock_that_is_a_link_makes_no_file_elsewhere(tmp_path: Path) -> None:
     (tmp_path / ".lock").symlink_to(tmp_path / "made")
-    said = r"cannot write into .*: the lock \.lock is in the way: it is a symbolic link"
-    with pytest.raises(OutputError, match=said), RunFolder(tmp_path).held():
+    message = r"cannot write into .*: the lock \.lock is in the way: it is a symbolic link"
+    with pytest.raises(OutputError, match=message), RunFolder(tmp_path).held():
         pass
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
-def test_newer_runs_are_named_but_not_what_only_looks_a_little_like_them(tmp_path: Path) -> None:
+def test_newer_runs_are_listed_without_folders_that_only_look_similar(tmp_path: Path) -> None:
     make_runs(tmp_path, "0001-mlp-mnist", "0002-mlp-mnist", "0004-odd-name")
     for name in ("0003-nano-mnist", "0005-notes"):
-        (tmp_path / name).mkdir()  # as a run looks that was killed at once, and as notes do
+        (tmp_path / name).mkdir()  # as a run that was killed at once leaves it, and a folder of notes
     newer = newer_runs(tmp_path, RunFolder(tmp_path / "0001-mlp-mnist"))
     assert [run.path.name for run in newer] == ["0004-odd-name", "0003-nano-mnist", "0002-mlp-mnist"]
     assert newer_runs(tmp_path / "0001-mlp-mnist", RunFolder(tmp_path / "0001-mlp-mnist")) == []
@@ -241,14 +196,21 @@ def test_a_line_that_no_run_writes_is_left_out(tmp_path: Path, line: str) -> Non
     assert RunFolder(tmp_path).read_statistics() == [{"epoch": 2, "coverage": {"7": None}}]
 
 
-def test_statistics_larger_than_those_of_any_run_are_refused(tmp_path: Path) -> None:
-    with (tmp_path / "stats.jsonl").open("wb") as file:
+def make_huge(path: Path) -> None:
+    """Make a file of a gibibyte, most of which the disk does not have."""
+    with path.open("wb") as file:
         file.truncate(2**30)
-    with pytest.raises(TrainingError, match=r"stats\.jsonl is too large: expected at most 67,108,864 bytes"):
-        RunFolder(tmp_path).read_statistics()
 
 
-def test_statistics_that_are_a_named_pipe_are_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "stats.jsonl")
-    with pytest.raises(TrainingError, match=r"cannot read .*stats\.jsonl: it is a named pipe"):
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Path.mkdir, r"cannot read .*stats\.jsonl: it is a folder"),
+        (os.mkfifo, r"cannot read .*stats\.jsonl: it is a named pipe"),
+        (make_huge, r"stats\.jsonl is too large: expected at most 67,108,864 bytes"),
+    ],
+)
+def test_statistics_that_cannot_be_read_are_refused(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
+    make(tmp_path / "stats.jsonl")
+    with pytest.raises(TrainingError, match=message):
         RunFolder(tmp_path).read_statistics()
