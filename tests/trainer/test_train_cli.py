@@ -1,8 +1,6 @@
-"""`gan-train` as a user meets it: its options, what it prints, what it leaves and how it fails."""
+"""`gan-train` as a user meets it: its options, what it prints, which files it leaves and how it fails."""
 
-import gzip
 import re
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -37,23 +35,18 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(
     assert "\nmlp on 320 images: 7 epochs, batch 32, learning rate 0.002, seed 5, float32 on cpu" in result.stderr
     assert "60 more images are held out, to choose the best epoch" in result.stderr
     assert re.search(r"generator: [\d,]+ weights.*\n.*\n2,240 images to train on, in about 0:00:0", result.stderr)
-    assert "other than the preset's" not in result.stderr
+    assert "changed from the preset" not in result.stderr
     assert "dry run: nothing was trained and no run folder made" in result.stderr
     assert list(folder.iterdir()) == []
 
 
 @pytest.mark.usefixtures("few_digits")
-def test_settings_that_are_not_the_presets_are_told(gan_train: Command) -> None:
-    result = gan_train(
-        "--dry-run", "--set", "gradient_penalty=2", "--set", "ema_halflife_images=77", "--set", "shifted_share=0.7"
-    )
-    assert "changed from the preset: gradient_penalty=2.0, ema_halflife_images=77\n" in result.stderr
-
-
-@pytest.mark.usefixtures("few_digits")
-def test_a_setting_without_effect_ends_with_1(gan_train: Command) -> None:
-    told = "error: class_weight has no effect on preset mlp: leave it out, or choose pocket or nano"
-    assert_fails(gan_train("--preset", "mlp", "--set", "class_weight=0.5"), 1, told)
+def test_any_hyper_parameter_of_the_default_preset_can_be_set(gan_train: Command) -> None:
+    lines = gan_train("--dry-run", "--set", "gradient_penalty=2", "--set", "shifted_share=0.7", "--set", "bfloat16=false").stderr
+    config = PRESETS["pocket"].config
+    numbers = f"{config.epochs} epochs, batch {config.batch_size}, learning rate {config.learning_rate:g}, seed 0, float32 on cpu"
+    assert f"\npocket on 320 images: {numbers}" in lines
+    assert "changed from the preset: gradient_penalty=2.0\n" in lines
 
 
 def test_all_presets_are_listed_with_their_descriptions(gan_train: Command, folder: Path) -> None:
@@ -65,112 +58,48 @@ def test_all_presets_are_listed_with_their_descriptions(gan_train: Command, fold
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.usefixtures("few_digits")
-@pytest.mark.parametrize("preset", list(PRESETS))
-def test_without_options_the_presets_own_numbers_hold(gan_train: Command, preset: str) -> None:
-    result, config = gan_train("--dry-run", "--preset", preset), PRESETS[preset].config
-    told = f"{config.epochs} epochs, batch {config.batch_size}, learning rate {config.learning_rate:g}, seed 0"
-    assert f"{preset} on 320 images: {told}" in result.stderr
-
-
-@pytest.mark.usefixtures("few_digits")
-def test_our_own_preset_is_the_default(gan_train: Command) -> None:
-    assert "\npocket on" in gan_train("--dry-run").stderr
-
-
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--epochs", "0"], "--epochs"),
-        (["--epochs", "many"], "--epochs"),
         (["--batch-size", "1"], "--batch-size"),
         (["--seed", "-1"], "--seed"),
         (["--threads", "0"], "--threads"),
-        (["--lr", "fast"], "--lr"),
         (["--device", "tpu"], "--device"),
         (["--preset", "biggan"], "'biggan' is not a preset: expected one of pocket, nano, dcgan, mlp"),
-        (["--momentum", "0.9"], "--momentum"),
         (["mnist"], "mnist"),
+        (["--set", "gamma=1"], "gradient_penalty"),
+        (["--set", "bfloat16=true", "--set", "bfloat16=false"], "the same name is set twice"),
     ],
 )
-def test_wrong_usage_ends_with_2_and_names_the_option(gan_train: Command, folder: Path, arguments: list[str], told: str) -> None:
+def test_wrong_usage_ends_with_2_and_names_the_option(
+    gan_train: Command, folder: Path, arguments: list[str], message: str
+) -> None:
     result = gan_train(*arguments)
     assert result.exit_code == 2
-    assert told in result.stderr
+    assert message in result.stderr
     assert "Traceback" not in result.output
     assert list(folder.iterdir()) == []
 
 
 @pytest.mark.usefixtures("few_digits")
-def test_any_hyper_parameter_can_be_set(gan_train: Command) -> None:
-    assert "float32 on cpu" in gan_train("--dry-run", "--set", "bfloat16=false", "--device", "cpu").stderr
-    assert "float32" not in gan_train("--dry-run", "--set", "bfloat16=true", "--device", "cpu").stderr
-    assert_fails(gan_train("--set", "gradient_penalty=-1"), 1, "gradient_penalty -1.0 is out of range")
-
-
-def test_a_setting_twice_is_wrong_usage(gan_train: Command) -> None:
-    assert_fails(gan_train("--set", "bfloat16=true", "--set", "bfloat16=false"), 2, "the same name is set twice", lines=4)
-
-
-def test_a_setting_that_is_none_is_wrong_usage(gan_train: Command) -> None:
-    result = gan_train("--set", "gamma=1")
-    assert result.exit_code == 2
-    assert "gradient_penalty" in result.stderr
-
-
-@pytest.mark.usefixtures("few_digits")
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--lr", "0"], "error: learning rate 0.0 is out of range: expected between 0 and 1"),
-        (["--lr", "-0.1"], "error: learning rate -0.1 is out of range"),
-        (["--lr", "nan"], "error: learning rate nan is out of range"),
-        (["--seed", str(2**64)], "error: seed 18446744073709551616 is out of range: expected at most 18446744073709551615"),
+        (["--set", "batch_statistics_share=2"], "error: batch_statistics_share has no effect on preset mlp: leave it out, or"),
         (["--batch-size", "321"], "error: batch size 321 exceeds the 320 training images"),
         (["--batch-size", "321", "--dry-run"], "error: batch size 321 exceeds the 320 training images"),
         (["--resume"], "error: no training run .*runs.*train first"),
         (["--resume", "--out", "elsewhere"], "error: no training run .*elsewhere"),
+        (["--device", "cuda"], "error: --device cuda: torch finds no CUDA device here; use --device cpu"),
     ],
 )
 def test_values_that_cannot_be_used_end_with_1_and_leave_no_run_folder(
-    gan_train: Command, folder: Path, arguments: list[str], told: str
+    gan_train: Command, folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
-    assert_fails(gan_train("--preset", "mlp", *arguments), 1, told)
-    assert list(folder.iterdir()) == []
-
-
-def test_cuda_that_is_not_there_ends_with_1(gan_train: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert_fails(gan_train("--device", "cuda"), 1, "error: --device cuda: torch finds no CUDA device here; use --device cpu")
-    assert list(folder.iterdir()) == []
-
-
-def test_a_missing_data_folder_ends_with_1(gan_train: Command, folder: Path) -> None:
-    assert_fails(gan_train("--data", "nowhere"), 1, "error: nowhere does not exist: expected mnist, fashion-mnist, kmnist, an")
-    assert list(folder.iterdir()) == []
-
-
-def write_idx(folder: Path, digits: Digits, labels: bytes | None) -> None:
-    """Write 200 digits as the two gzipped files that MNIST comes in; `labels` are the bytes of the second file."""
-    images = struct.pack(">4i", 0x803, 200, 28, 28) + digits.images[:200].tobytes()
-    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(images))
-    if labels is not None:
-        (folder / "train-labels-idx1-ubyte.gz").write_bytes(labels)
-
-
-def test_images_without_labels_get_a_note(gan_train: Command, folder: Path, tmp_path: Path, digits: Digits) -> None:
-    write_idx(tmp_path, digits, labels=None)
-    result = gan_train("--data", tmp_path, "--dry-run", "--preset", "mlp")
-    assert result.exit_code == 0, result.output
-    assert re.search(r"\nnote: .*no labels", result.stderr)
-    assert list(folder.iterdir()) == []
-
-
-def test_a_corrupt_archive_ends_with_1(gan_train: Command, folder: Path, tmp_path: Path, digits: Digits) -> None:
-    labels = bytearray(gzip.compress(struct.pack(">2i", 0x801, 200) + digits.labels[:200].tobytes()))
-    labels[-8] ^= 0xFF  # of its checksum
-    write_idx(tmp_path, digits, bytes(labels))
-    assert_fails(gan_train("--data", tmp_path), 1, "error: .*train-labels-idx1-ubyte.gz is corrupt")
+    assert_fails(gan_train("--preset", "mlp", *arguments), 1, message)
     assert list(folder.iterdir()) == []
 
 
@@ -192,24 +121,24 @@ def test_a_parent_that_is_a_file_ends_with_1(gan_train: Command, folder: Path) -
 
 
 @pytest.mark.parametrize(("arguments", "threads"), [((), 1), (("--threads", 3), 3)])
-def test_one_thread_is_taken_where_all_are_hardly_faster(
+def test_one_thread_is_used_where_all_are_hardly_faster(
     gan_train: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[object, ...], threads: int
 ) -> None:
     monkeypatch.setattr("pocketgan_trainer.train_run.usable_cpus", lambda: 4)
     monkeypatch.setattr("pocketgan_trainer.train_run.fastest_threads", lambda config, training, most: 1)
-    said = gan_train("--dry-run", "--preset", "mlp", *arguments).stderr
-    assert f"CPU threads: {threads}\n" in said
-    is_chosen = "note: 4 CPU threads were hardly faster than 1 just now; --threads 4 uses them anyway\n" in said
-    assert is_chosen is (not arguments)
+    printed = gan_train("--dry-run", "--preset", "mlp", *arguments).stderr
+    assert f"CPU threads: {threads}\n" in printed
+    has_note = "note: 4 CPU threads were hardly faster than 1 just now; --threads 4 uses them anyway\n" in printed
+    assert has_note is (not arguments)
 
 
-def test_notes_of_data_take_a_line_each_and_command_no_terminal(
+def test_notes_on_data_take_a_line_each_and_cannot_control_the_terminal(
     gan_train: Command, monkeypatch: pytest.MonkeyPatch, digits: Digits
 ) -> None:
     notes = ("a\x1b[31m\nerror: forged\r\x9b\u202e\udcff became a.", ":smile: [bold]b[/bold].")
     labels = digits.labels[:380].astype(np.int64)
     images = TrainingImages("mnist", MNIST_FACTS.classes, digits.images[:380], labels, notes)
-    monkeypatch.setattr("pocketgan_trainer.train_run.load_training_images", lambda *asked: images)
+    monkeypatch.setattr("pocketgan_trainer.train_run.load_training_images", lambda *arguments: images)
     monkeypatch.setattr("pocketgan_trainer.data.split.VALIDATION_DIGITS", 60)
     lines = gan_train("--preset", "mlp", "--dry-run").stderr.splitlines()
     assert lines[1:3] == ["note: a?[31m?error: forged???? became a.", "note: :smile: [bold]b[/bold]."]
@@ -222,13 +151,13 @@ def test_version_is_that_of_the_package(gan_train: Command) -> None:
 
 
 def epoch_score(lines: list[str], epoch: int) -> str:
-    """Return the Frechet ratio that was told at the end of an epoch."""
+    """Return the Frechet ratio that was printed at the end of an epoch."""
     (line,) = (line for line in lines if line.startswith(f"epoch {epoch}/"))
     return line.split("Frechet ratio ")[1].split()[0]
 
 
 @pytest.mark.usefixtures("few_digits")
-def test_a_run_prints_two_lines_an_epoch_and_where_it_lies(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_prints_its_folder_and_two_lines_for_each_epoch(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "write_curves", write_curves)
     result = gan_train("--preset", "mlp", "--epochs", 2, "--threads", 1)
     assert result.exit_code == 0, result.output
@@ -250,15 +179,7 @@ def test_a_run_prints_two_lines_an_epoch_and_where_it_lies(gan_train: Command, m
 
 
 @pytest.mark.usefixtures("few_digits")
-def test_options_reach_the_run(gan_train: Command) -> None:
-    arguments = ("--preset", "mlp", "--epochs", 1, "--batch-size", 32, "--lr", 0.01, "--seed", 3, "--out", "elsewhere")
-    assert gan_train(*arguments).exit_code == 0
-    config = load_checkpoint(Path("elsewhere/0001-mlp-mnist/last.safetensors")).config
-    assert (config.epochs, config.batch_size, config.learning_rate, config.seed) == (1, 32, 0.01, 3)
-
-
-@pytest.mark.usefixtures("few_digits")
-def test_what_to_do_next_works_for_a_run_elsewhere_too(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_command_names_a_run_that_is_not_in_runs(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     result = gan_train("--preset", "mlp", "--epochs", 1, "--out", "my runs")
     assert result.stderr.endswith("next: gan-export model.onnx --checkpoint 'my runs/0001-mlp-mnist'\n")
     monkeypatch.setattr(StopFlag, "__call__", lambda flag: True)
@@ -274,16 +195,21 @@ def test_a_training_that_diverges_ends_with_1(gan_train: Command, monkeypatch: p
 
 
 @pytest.mark.usefixtures("few_digits")
-def test_a_conditional_preset_trains_too(gan_train: Command) -> None:
-    result = gan_train("--preset", "nano", "--epochs", 1, "--threads", 1)
+def test_a_conditional_preset_trains_with_the_options_given(gan_train: Command) -> None:
+    arguments = ("--epochs", 1, "--batch-size", 32, "--lr", 0.01, "--seed", 3, "--threads", 1, "--out", "elsewhere")
+    result = gan_train("--preset", "nano", *arguments)
     assert result.exit_code == 0, result.output
-    checkpoint = load_checkpoint(Path("runs/0001-nano-mnist/best.safetensors"))
-    assert checkpoint.progress.images_seen == 320 // checkpoint.config.batch_size * checkpoint.config.batch_size
+    checkpoint = load_checkpoint(Path("elsewhere/0001-nano-mnist/best.safetensors"))
+    config = checkpoint.config
+    assert (config.epochs, config.batch_size, config.learning_rate, config.seed) == (1, 32, 0.01, 3)
+    assert checkpoint.progress.images_seen == 320
 
 
 @pytest.mark.usefixtures("few_digits")
-def test_pictures_that_cannot_be_drawn_are_told_and_the_run_goes_on(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*asked: object) -> None:
+def test_pictures_that_cannot_be_drawn_get_a_warning_and_training_goes_on(
+    gan_train: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
         raise FileNotFoundError("no font\nat all")
 
     monkeypatch.setattr(recorder, "write_curves", fail)
@@ -292,7 +218,7 @@ def test_pictures_that_cannot_be_drawn_are_told_and_the_run_goes_on(gan_train: C
     assert result.exit_code == 0, result.output
     run = "runs/0001-mlp-mnist"
     for picture in ("reals", "fakes_epoch_0001", "curves"):
-        told = f"warning: {run}/{picture}.png was not drawn (FileNotFoundError: no font); training goes on without it"
-        assert told in result.stderr.splitlines()
+        warning = f"warning: {run}/{picture}.png was not drawn (FileNotFoundError: no font); training goes on without it"
+        assert warning in result.stderr.splitlines()
     assert not [line for line in result.stderr.splitlines() if line.startswith("look at")]
     assert load_checkpoint(Path(f"{run}/best.safetensors")).progress.epoch == 1

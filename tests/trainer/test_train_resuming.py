@@ -1,4 +1,4 @@
-"""`gan-train --resume`: with which run, threads, options and data it goes on, and what it refuses."""
+"""`gan-train --resume`: which run, threads, options and data it continues with, and what it refuses."""
 
 import os
 import shutil
@@ -27,11 +27,11 @@ def finished_run(folder: Path, trained_run: RunFolder) -> RunFolder:
 
 
 def contents(run: RunFolder) -> dict[str, bytes]:
-    """Return all that lies in a run folder."""
+    """Return the contents of all files in a run folder."""
     return {path.name: path.read_bytes() for path in run.path.iterdir()}
 
 
-def test_more_epochs_go_on_as_if_they_had_been_planned_from_the_start(gan_train: Command) -> None:
+def test_a_longer_run_is_the_same_as_if_it_had_been_planned_from_the_start(gan_train: Command) -> None:
     assert gan_train("--preset", "mlp", "--epochs", 2, "--out", "whole").exit_code == 0
     assert gan_train("--preset", "mlp", "--epochs", 1).exit_code == 0
     result = gan_train("--resume", "--epochs", 2)
@@ -43,19 +43,11 @@ def test_more_epochs_go_on_as_if_they_had_been_planned_from_the_start(gan_train:
     assert_same_state(load_checkpoint(pieces), load_checkpoint(whole))
 
 
-def test_resuming_with_other_options_lists_the_differences_and_changes_nothing(
-    gan_train: Command, finished_run: RunFolder
-) -> None:
+def test_resuming_with_other_options_is_refused_and_changes_nothing(gan_train: Command, finished_run: RunFolder) -> None:
     before = contents(finished_run)
-    result = gan_train("--resume", "--preset", "dcgan", "--batch-size", 32, "--lr", 0.5, "--seed", 9, "--epochs", 3)
-    for told in (
-        "error: cannot resume runs/0001-mlp-mnist with",
-        r"--preset dcgan \(the run has mlp\)",
-        r"--batch-size 32 \(the run has 64\)",
-        r"--lr 0.5 \(the run has 0.001\)",
-        r"--seed 9 \(the run has 0\)",
-    ):
-        assert_fails(result, 1, told)
+    result = gan_train("--resume", "--preset", "dcgan", "--lr", 0.5, "--epochs", 3)
+    message = r"cannot resume runs/0001-mlp-mnist with --preset dcgan \(the run has mlp\), --lr 0.5 \(the run has 0.001\)"
+    assert_fails(result, 1, f"error: {message}: leave")
     assert contents(finished_run) == before
 
 
@@ -78,50 +70,50 @@ def test_a_dry_run_of_resuming_changes_nothing(gan_train: Command, finished_run:
     assert contents(finished_run) == before
 
 
-@pytest.mark.parametrize("options", [["--dry-run"], []], ids=["dry run", "in earnest"])
-def test_resuming_with_other_networks_ends_with_1_before_anything_is_announced(
+@pytest.mark.parametrize("options", [["--dry-run"], []], ids=["dry run", "training"])
+def test_resuming_from_an_unsound_checkpoint_ends_with_1_before_anything_is_printed(
     gan_train: Command, finished_run: RunFolder, options: list[str]
 ) -> None:
     finished_run.previous.unlink()
     rewrite_json(finished_run.last, "config", {"preset": "dcgan"})
-    told = "error: runs/0001-mlp-mnist/last.safetensors is no sound checkpoint of preset 'dcgan': 'discriminator.*expected"
-    assert_fails(gan_train("--resume", "--epochs", 9, *options), 1, told)
+    message = "error: runs/0001-mlp-mnist/last.safetensors is no sound checkpoint of preset 'dcgan': 'discriminator.*expected"
+    assert_fails(gan_train("--resume", "--epochs", 9, *options), 1, message)
 
 
-def test_a_run_that_another_process_trains_is_left_to_it(gan_train: Command, finished_run: RunFolder) -> None:
+def test_a_run_that_another_process_trains_is_refused(gan_train: Command, finished_run: RunFolder) -> None:
     with finished_run.held():
         before = contents(finished_run)
-        told = r"error: runs/0001-mlp-mnist is being trained by another gan-train: wait for it, or stop it first"
-        assert_fails(gan_train("--resume", "--epochs", 9), 1, told, lines=4)
+        message = r"error: runs/0001-mlp-mnist is being trained by another gan-train: wait for it, or stop it first"
+        assert_fails(gan_train("--resume", "--epochs", 9), 1, message, lines=4)
         assert contents(finished_run) == before
     assert gan_train("--resume", "--epochs", 2).exit_code == 0
 
 
-def test_a_run_goes_on_with_as_many_threads_as_it_had(
+def test_a_resumed_run_uses_as_many_threads_as_before(
     gan_train: Command, finished_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train_run, "usable_cpus", lambda: 4)
     rewrite_text(finished_run.last, threads="2")
-    went_on = gan_train("--resume", "--epochs", 2, "--dry-run").stderr
-    assert "CPU threads: 2" in went_on
-    assert "note" not in went_on
+    printed = gan_train("--resume", "--epochs", 2, "--dry-run").stderr
+    assert "CPU threads: 2" in printed
+    assert "note" not in printed
     note = "note: CPU threads were 2 before: the run will differ slightly from an uninterrupted one"
     assert note in gan_train("--resume", "--epochs", 2, "--dry-run", "--threads", 1).stderr
-    monkeypatch.setattr(train_run, "usable_cpus", lambda: 1)  # no more than there are
+    monkeypatch.setattr(train_run, "usable_cpus", lambda: 1)  # no more than there are CPUs
     assert "CPU threads: 1" in gan_train("--resume", "--epochs", 2, "--dry-run").stderr
 
 
-def test_a_newer_run_without_a_checkpoint_is_passed_over_and_named(gan_train: Command, finished_run: RunFolder) -> None:
+def test_a_newer_run_without_a_checkpoint_is_skipped_with_a_note(gan_train: Command, finished_run: RunFolder) -> None:
     Path("runs/0002-nano-mnist").mkdir()
-    told = (
+    note = (
         "note: runs/0002-nano-mnist is newer, but has no checkpoint, as after a kill before the first step; taking "
         "runs/0001-mlp-mnist; to train the newer one, start it again without --resume"
     )
-    assert told in gan_train("--resume").stderr.splitlines()
-    assert_fails(gan_train("--resume", "--preset", "nano"), 1, f"cannot resume .*{told.removeprefix('note: ')}")
+    assert note in gan_train("--resume").stderr.splitlines()
+    assert_fails(gan_train("--resume", "--preset", "nano"), 1, f"cannot resume .*{note.removeprefix('note: ')}")
 
 
-def test_what_a_killed_process_left_of_a_run_is_removed_when_it_goes_on(gan_train: Command, finished_run: RunFolder) -> None:
+def test_temporary_files_of_killed_processes_are_removed_on_resuming(gan_train: Command, finished_run: RunFolder) -> None:
     gone = "99999999999999999999"
     names = [f".{name}.{gone}.tmp" for name in ("last.safetensors", "stats.jsonl", "fakes_epoch_0001.png", "config.json")]
     for name in (*names, f".notes.{gone}.tmp", f".last.safetensors.{os.getppid()}.tmp"):
@@ -131,7 +123,7 @@ def test_what_a_killed_process_left_of_a_run_is_removed_when_it_goes_on(gan_trai
     assert before - set(contents(finished_run)) == set(names)
 
 
-def test_a_folder_whose_name_is_no_utf8_holds_a_run_like_any_other(gan_train: Command) -> None:
+def test_a_run_can_be_in_a_folder_whose_name_is_not_utf8(gan_train: Command) -> None:
     parent = os.fsdecode(b"runs\xff")
     assert gan_train("--preset", "mlp", "--epochs", 1, "--out", parent).exit_code == 0
     result = gan_train("--resume", "--out", parent, "--epochs", 2)
@@ -140,27 +132,21 @@ def test_a_folder_whose_name_is_no_utf8_holds_a_run_like_any_other(gan_train: Co
     assert_fails(gan_train("--out", parent, "--tensorboard"), 1, r"runs\? has a name that is not UTF-8")
 
 
-def test_a_full_disk_ends_with_1_and_says_that_the_run_can_go_on(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_ends_with_1_and_says_how_to_resume(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gan_train("--preset", "mlp", "--epochs", 1).exit_code == 0
 
-    def fill(*asked: object) -> None:
+    def fill(*arguments: object) -> None:
         raise OutputError("cannot write x: No space left on device")
 
     monkeypatch.setattr(recorder, "save_checkpoint", fill)
-    told = "No space left on device; what was saved before is whole: gan-train --resume goes on from there"
-    assert_fails(gan_train("--resume", "--epochs", 2), 1, told, lines=5)
+    message = "No space left on device; what was saved before is whole: gan-train --resume goes on from there"
+    assert_fails(gan_train("--resume", "--epochs", 2), 1, message, lines=5)
 
 
-def test_event_files_go_on_without_being_asked_for_again(gan_train: Command) -> None:
+def test_event_files_are_continued_without_tensorboard_being_given_again(gan_train: Command) -> None:
     events = Path("runs/0001-mlp-mnist/tensorboard")
     assert gan_train("--preset", "mlp", "--epochs", 1, "--tensorboard").exit_code == 0
     assert gan_train("--resume", "--epochs", 3).exit_code == 0
     read = EventAccumulator(str(events))
     read.Reload()
     assert [event.step for event in read.Scalars("frechet_ratio")] == [1, 2, 3]
-
-
-def test_resuming_from_a_damaged_checkpoint_ends_with_1(gan_train: Command, finished_run: RunFolder) -> None:
-    finished_run.previous.unlink()
-    finished_run.last.write_bytes(finished_run.last.read_bytes()[:-100])
-    assert_fails(gan_train("--resume", "--epochs", 2), 1, r"error: runs/0001-mlp-mnist/last.safetensors is damaged")
