@@ -1,4 +1,4 @@
-"""What a run is going to take: counted in closed form, and timed by steps that leave nothing behind."""
+"""The estimated cost of a run: sizes in closed form, and the time from a few steps."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from pocketgan_trainer.training.presets import PRESETS
 CPU = torch.device("cpu")
 
 
-def test_sizes_are_those_that_one_counts_by_hand(digits: Digits) -> None:
+def test_sizes_are_those_counted_by_hand(digits: Digits) -> None:
     config = replace(PRESETS["mlp"].config, epochs=3, batch_size=64)
     expected = estimate(config, digits, CPU)
     products = 100 * 128 + 128 * 256 + 256 * 784

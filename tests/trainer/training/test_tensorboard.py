@@ -2,7 +2,7 @@
 
 import errno
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -33,21 +33,13 @@ def run(tmp_path: Path, images: NDArray[np.uint8]) -> RunFolder:
     return run
 
 
-def test_a_folder_of_events_that_is_a_link_is_refused(run: RunFolder, tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    run.events.symlink_to("elsewhere")
-    with pytest.raises(OutputError, match="it is a symbolic link, expected a folder"):
-        TensorBoardReport(run, 0)
-    assert list((tmp_path / "elsewhere").iterdir()) == []
-
-
-def tell(report: TensorBoardReport, epoch: int, seen: Observation, warnings: list[Sign] | None = None) -> None:
-    """Tell of an epoch."""
+def report_epoch(report: TensorBoardReport, epoch: int, seen: Observation, warnings: list[Sign] | None = None) -> None:
+    """Report an epoch that has ended."""
     report.epoch(Progress(epoch=epoch), MEANS, seen, warnings or [])
 
 
 def events(run: RunFolder) -> EventAccumulator:
-    """Return all that the run's event files say."""
+    """Return the contents of the run's event files."""
     accumulator = EventAccumulator(str(run.path / "tensorboard"))
     accumulator.Reload()
     return accumulator
@@ -64,33 +56,30 @@ def pixels(path: Path) -> NDArray[np.uint8]:
         return np.asarray(picture.convert("L"))
 
 
-def forget_when(run: RunFolder, number: int) -> None:
-    """Name the one new event file so that it is the older, the lower its number, whatever the clock said.
+def rename_event_file(run: RunFolder, number: int) -> None:
+    """Give the new event file a name that orders it by this number instead of the clock.
 
-    TensorBoard reads files in the order of their names. Those of one second, which no two runs share, have none that is sure.
+    TensorBoard reads files in the order of their names, which hold seconds: two files of one second have no certain order.
     """
     (new,) = (file for file in (run.path / "tensorboard").iterdir() if "tfevents.00" not in file.name)
     new.rename(new.with_name(f"events.out.tfevents.{number:010d}.test"))
 
 
-def test_figures_stand_at_their_epochs(run: RunFolder) -> None:
+def test_figures_have_their_epochs(run: RunFolder) -> None:
     with TensorBoardReport(run, 0) as report:
         for epoch, ratio in ((1, 4.0), (2, 2.5)):
-            tell(report, epoch, observation(ratio, named_training=0.75, named_held_out=0.5))
-    assert scalars(run, "frechet_ratio") == [(1, 4.0), (2, 2.5)]
-    assert scalars(run, "generator_loss") == [(1, 0.75), (2, 0.75)]
-    assert scalars(run, "discriminator_loss") == [(1, 0.5), (2, 0.5)]
-    assert scalars(run, "real_score") == [(1, 0.625), (2, 0.625)]
-    assert scalars(run, "fake_score") == [(1, 0.25), (2, 0.25)]
-    assert scalars(run, "pairs_named_training") == [(1, 0.75), (2, 0.75)]
-    assert scalars(run, "pairs_named_held_out") == [(1, 0.5), (2, 0.5)]
+            report_epoch(report, epoch, observation(ratio, named_training=0.75, named_held_out=0.5))
+            assert scalars(run, "frechet_ratio")[-1] == (epoch, ratio)  # at once, while the run trains on
+    figures = {**asdict(MEANS), "pairs_named_training": 0.75, "pairs_named_held_out": 0.5}
+    for name, value in figures.items():
+        assert scalars(run, name) == [(1, value), (2, value)], name
 
 
-def test_each_class_has_figures_of_its_own_but_for_those_that_are_unknown(run: RunFolder) -> None:
+def test_each_class_has_its_own_figures_except_unknown_ones(run: RunFolder) -> None:
     cat, dog = class_view("cat", share=0.25, coverage=None, variety=0.5), class_view("dog", share=0.75, coverage=0.875)
     with TensorBoardReport(run, 0) as report:
-        tell(report, 1, observation(2.0, (cat, dog), names=("cat", "dog")))
-        tell(report, 2, observation(2.0, (replace(cat, coverage=0.125), dog), names=("cat", "dog")))
+        report_epoch(report, 1, observation(2.0, (cat, dog), names=("cat", "dog")))
+        report_epoch(report, 2, observation(2.0, (replace(cat, coverage=0.125), dog), names=("cat", "dog")))
     assert scalars(run, "class_shares/cat") == [(1, 0.25), (2, 0.25)]
     assert scalars(run, "class_shares/dog") == [(1, 0.75), (2, 0.75)]
     assert scalars(run, "variety/cat") == [(1, 0.5), (2, 0.5)]
@@ -98,26 +87,26 @@ def test_each_class_has_figures_of_its_own_but_for_those_that_are_unknown(run: R
     assert scalars(run, "coverage/cat") == [(2, 0.125)]
 
 
-def test_warnings_are_told_with_what_to_try(run: RunFolder) -> None:
+def test_warnings_are_written_with_what_to_try(run: RunFolder) -> None:
     signs = [
         Sign("won", None, "the discriminator has won", "a lower --lr"),
         Sign("missing", "3", "digit 3 is missing", "patience"),
     ]
     with TensorBoardReport(run, 0) as report:
-        tell(report, 1, observation())
-        tell(report, 2, observation(), signs)
-    told = [
+        report_epoch(report, 1, observation())
+        report_epoch(report, 2, observation(), signs)
+    written = [
         (event.step, text.decode())
         for event in events(run).Tensors("warnings/text_summary")
         for text in event.tensor_proto.string_val
     ]
-    assert told == [(2, "the discriminator has won. Try a lower --lr."), (2, "digit 3 is missing. Try patience.")]
+    assert written == [(2, "the discriminator has won. Try a lower --lr."), (2, "digit 3 is missing. Try patience.")]
 
 
-def test_the_sheet_of_each_epoch_is_to_be_seen(run: RunFolder) -> None:
+def test_the_sheet_of_each_epoch_is_shown(run: RunFolder) -> None:
     with TensorBoardReport(run, 0) as report:
         for epoch in (1, 2):
-            tell(report, epoch, observation())
+            report_epoch(report, epoch, observation())
     shown = events(run).Images("fakes")
     assert [event.step for event in shown] == [1, 2]
     for event in shown:
@@ -126,63 +115,56 @@ def test_the_sheet_of_each_epoch_is_to_be_seen(run: RunFolder) -> None:
         assert np.array_equal(pixels(copy), pixels(run.sheet_of_epoch(event.step)))
 
 
-def test_an_epoch_is_to_be_seen_while_the_run_goes_on(run: RunFolder) -> None:
-    with TensorBoardReport(run, 0) as report:
-        tell(report, 1, observation(3.0))
-        assert scalars(run, "frechet_ratio") == [(1, 3.0)]
-
-
 def test_skipped_steps_are_counted_by_epoch(run: RunFolder) -> None:
     with TensorBoardReport(run, 0) as report:
         report.skipped(17)
         report.skipped(18)
-        tell(report, 1, observation())
-        tell(report, 2, observation())
+        report_epoch(report, 1, observation())
+        report_epoch(report, 2, observation())
         report.skipped(230)
-        tell(report, 3, observation())
+        report_epoch(report, 3, observation())
     assert scalars(run, "skipped_steps") == [(1, 2), (2, 0), (3, 1)]
 
 
-def test_what_a_killed_run_told_after_its_checkpoint_is_forgotten(run: RunFolder) -> None:
+def test_a_resumed_run_goes_on_after_its_checkpoint_and_drops_later_events(run: RunFolder) -> None:
     with TensorBoardReport(run, 0) as report:
         for epoch in (1, 2, 3):
-            tell(report, epoch, observation(10.0 * epoch))
-    forget_when(run, 1)
-    with TensorBoardReport(run, 1) as report:
-        tell(report, 2, observation(2.0))
-    forget_when(run, 2)
-    assert scalars(run, "frechet_ratio") == [(1, 10.0), (2, 2.0)]
-    assert [event.step for event in events(run).Images("fakes")] == [1, 2]
-
-
-def test_a_run_that_was_stopped_after_an_epoch_goes_on_where_it_was(run: RunFolder) -> None:
-    for number in (1, 2, 3):
+            report_epoch(report, epoch, observation(10.0 * epoch))
+    rename_event_file(run, 1)
+    for number in (2, 3):
         with TensorBoardReport(run, number - 1) as report:
-            tell(report, number, observation(1.0 * number))
-        forget_when(run, number)
-    assert scalars(run, "frechet_ratio") == [(1, 1.0), (2, 2.0), (3, 3.0)]
+            report_epoch(report, number, observation(1.0 * number))
+        rename_event_file(run, number)
+    assert scalars(run, "frechet_ratio") == [(1, 10.0), (2, 2.0), (3, 3.0)]
+    assert [event.step for event in events(run).Images("fakes")] == [1, 2, 3]
 
 
-def test_a_folder_that_cannot_be_made_is_an_output_error(run: RunFolder) -> None:
-    (run.path / "tensorboard").write_text("a file")
+def test_a_folder_that_cannot_be_made_or_is_a_link_is_refused(run: RunFolder, tmp_path: Path) -> None:
+    run.events.write_text("a file")
     with pytest.raises(OutputError, match=r"cannot write .*tensorboard: File exists"):
         TensorBoardReport(run, 0)
+    run.events.unlink()
+    (tmp_path / "elsewhere").mkdir()
+    run.events.symlink_to("elsewhere")
+    with pytest.raises(OutputError, match="it is a symbolic link, expected a folder"):
+        TensorBoardReport(run, 0)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_an_epoch_that_cannot_be_written_is_an_output_error(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    # A disk that is really full would be met by the writer's own thread, at a moment of its choice.
+    # On a disk that is really full, the writer's own thread would fail, at no fixed moment.
     monkeypatch.setattr(SummaryWriter, "add_scalar", refuse)
     with (
         pytest.raises(OutputError, match=r"cannot write .*tensorboard: No space left on device"),
         TensorBoardReport(run, 0) as report,
     ):
-        tell(report, 1, observation())
+        report_epoch(report, 1, observation())
 
 
-def test_the_package_is_asked_for_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def find_nothing(name: str, package: str | None = None) -> ModuleSpec | None:
         return None
 
