@@ -1,16 +1,17 @@
-"""Training runs of a few steps on real digits, watched by a quick watch, for tests of what a run does and leaves."""
+"""Training runs of a few steps on real digits, with a quick watch and a report that records what it gets, for tests of runs."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import torch
-from mean_image_watch import MeanImageWatch, mean_image_watch
-from silent_report import SilentReport
+from numpy.typing import NDArray
+from torch import Tensor
 
 from pocketgan.files import whole_file
 from pocketgan_trainer.data.published import Digits, load_mnist
@@ -19,11 +20,14 @@ from pocketgan_trainer.training import recorder as recorder_module
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.recorder import Recorder, Report, Watch
 from pocketgan_trainer.training.run_folder import RunFolder
+from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs, Sign
+from pocketgan_trainer.watch.validation_watch import DiscriminatorLogits
 
 NewRun = Callable[[], RunFolder]
-"""What the fixture `new_run` is: it makes an empty run folder."""
+"""The type of the fixture `new_run`, which makes an empty run folder."""
 
 CPU = torch.device("cpu")
 MLP = replace(PRESETS["mlp"].config, epochs=2)
@@ -63,10 +67,65 @@ def digits_for(config: TrainingConfig) -> Digits:
     return Digits(_mnist().images[:images], _mnist().labels[:images])
 
 
+def rough_observation(score: float, share: float = 1.0, variety: float = 1.0, named: float = 0.75) -> Observation:
+    """Return an observation with this score, and with one class whose share among real images is 1."""
+    view = ClassView("all", share=share, real_share=1.0, real_images=500, coverage=0.5, variety=variety)
+    return Observation(score, (view,), Pairs(named, named, lead_training=1.0, lead_held_out=1.0))
+
+
+@dataclass(frozen=True, eq=False)
+class MeanImageWatch:
+    """Scores images by how far their mean is from that of real digits."""
+
+    labels: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    """Of the real digits: [28, 28], from 0 to 255."""
+
+    def observe(self, images: NDArray[np.uint8], discriminator_logits: DiscriminatorLogits) -> Observation:
+        """Return the root mean square difference of the mean images as ratio, and the share of images that D calls fakes."""
+        likes = float((discriminator_logits(images, self.labels) > 0).mean())
+        return rough_observation(float(np.sqrt(np.square(images.mean(axis=0) - self.mean).mean())), named=1 - likes)
+
+
+def mean_image_watch(digits: Digits) -> MeanImageWatch:
+    """Return the watch against these digits, for as many images of the same classes."""
+    return MeanImageWatch(digits.labels.astype(np.int64), digits.images.mean(axis=0))
+
+
 @cache
 def quick_watch() -> MeanImageWatch:
     """Return the watch that `train` uses by default, against 20 digits."""
     return mean_image_watch(Digits(_mnist().images[-20:], _mnist().labels[-20:]))
+
+
+class SilentReport:
+    """A report that records what it gets."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int]] = []
+        """Epoch and step of each call."""
+        self.skipped_steps: list[int] = []
+        self.troubles: list[str] = []
+        self.epochs: list[tuple[Progress, Means, Observation]] = []
+        self.warnings: list[tuple[int, str]] = []
+        """Epoch and key of each."""
+
+    def step(self, progress: Progress, sums: Tensor) -> None:
+        """Record the position."""
+        self.steps.append((progress.epoch, progress.step))
+
+    def skipped(self, step: int) -> None:
+        """Record its number."""
+        self.skipped_steps.append(step)
+
+    def trouble(self, message: str) -> None:
+        """Record the message."""
+        self.troubles.append(message)
+
+    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
+        """Record everything."""
+        self.epochs.append((progress, measured, seen))
+        self.warnings += [(progress.epoch, sign.key) for sign in warnings]
 
 
 def never() -> bool:
@@ -91,7 +150,7 @@ def train(
 ) -> bool:
     """Train as a run of `config` in the folder of `run`; return whether it is finished.
 
-    Sheets are small, curves are none, and statistics freeze as early as the config says.
+    Sheets are small, curves are not drawn, and statistics freeze as early as the config says.
     """
     recorder = Recorder(config, watch or quick_watch(), run, *(reports or (SilentReport(),)))
     with (
@@ -103,7 +162,7 @@ def train(
 
 
 def train_in_pieces(config: TrainingConfig, run: RunFolder, pieces: Sequence[int]) -> int:
-    """Train, with a stop request at the given call of each piece and none after them; return how often it was resumed."""
+    """Train with a stop request at the given call in each piece, then to the end; return how often it was resumed."""
     checkpoint, resumed = None, 0
     while not train(config, run, stop=after(pieces[resumed]) if resumed < len(pieces) else never, resume_from=checkpoint):
         checkpoint, resumed = load_checkpoint(run.last), resumed + 1
@@ -111,13 +170,13 @@ def train_in_pieces(config: TrainingConfig, run: RunFolder, pieces: Sequence[int
 
 
 def quick_curves(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
-    """Write something in place of a run's curves that takes no time and depends on what curves show."""
+    """Write a stand-in for a run's curves that takes no time and depends on what the curves show."""
     with whole_file(path) as temporary:
         temporary.write_text(json.dumps([[line["epoch"], line.get("frechet_ratio")] for line in lines]))
 
 
 def statistics(run: RunFolder) -> list[dict[str, float]]:
-    """Return the lines of `stats.jsonl` without their times, and without what the run was to be when they were written."""
+    """Return the lines of `stats.jsonl` without their times and planned epochs."""
     lines = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
     assert all(line.pop("seconds") > 0 for line in lines)
     assert all(line.pop("planned_epochs") >= line["epoch"] for line in lines)
@@ -125,7 +184,7 @@ def statistics(run: RunFolder) -> list[dict[str, float]]:
 
 
 def assert_same_state(found: Checkpoint, expected: Checkpoint) -> None:
-    """Compare two checkpoints bit for bit, but for the planned epochs and the time that they took."""
+    """Compare two checkpoints bit for bit, except for their planned epochs and times."""
     assert replace(found.config, epochs=1) == replace(expected.config, epochs=1)
     assert replace(found.progress, seconds=0) == replace(expected.progress, seconds=0)
     assert found.tensors.keys() == expected.tensors.keys()
@@ -134,7 +193,7 @@ def assert_same_state(found: Checkpoint, expected: Checkpoint) -> None:
 
 
 def assert_same_run(found: RunFolder, expected: RunFolder) -> None:
-    """Compare all files of two runs, bit for bit, but for the time that they took."""
+    """Compare all files of two runs bit for bit, except for their times."""
     assert sorted(path.name for path in found.path.iterdir()) == sorted(path.name for path in expected.path.iterdir())
     assert statistics(found) == statistics(expected)
     for picture in expected.path.glob("*.png"):

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import short_runs
 import torch
-from mean_image_watch import mean_image_watch
 from numpy.typing import NDArray
+from short_runs import mean_image_watch
 from train_command import Command
 from typer.testing import CliRunner
 

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pocketgan_trainer.networks.dcgan import (
     LATENT_SIZE,
@@ -108,9 +107,6 @@ def test_initial_weights_are_uniform_within_glorots_bound(network: type[nn.Modul
     assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.1)
 
 
-KERNELS_AND_STRIDES = [(2, 1), (2, 2), (3, 1), (3, 2), (4, 2), (5, 3)]
-
-
 def integers(*shape: int) -> Tensor:
     """Return small integers as float32: their sums of products are exact in any order."""
     return torch.randint(-8, 9, shape).float()
@@ -124,7 +120,7 @@ def transposed(weight: Tensor, stride: int) -> SameConvTranspose2d:
     return layer
 
 
-@pytest.mark.parametrize(("kernel_size", "stride"), KERNELS_AND_STRIDES)
+@pytest.mark.parametrize(("kernel_size", "stride"), [(2, 1), (2, 2), (3, 1), (3, 2), (4, 2), (5, 3)])
 def test_an_impulse_becomes_the_kernel_at_its_position(kernel_size: int, stride: int) -> None:
     weight, size = integers(1, 1, kernel_size, kernel_size), 4
     cut = (kernel_size - stride) // 2
@@ -138,17 +134,6 @@ def test_an_impulse_becomes_the_kernel_at_its_position(kernel_size: int, stride:
                 if 0 <= y < len(expected) and 0 <= x < len(expected):
                     expected[y, x] = weight[0, 0, down, right]
         assert torch.equal(transposed(weight, stride)(impulse)[0, 0], expected)
-
-
-@pytest.mark.parametrize(("kernel_size", "stride"), KERNELS_AND_STRIDES)
-def test_transposed_convolution_is_the_adjoint_of_the_same_padded_convolution(kernel_size: int, stride: int) -> None:
-    weight, small = integers(3, 2, kernel_size, kernel_size), integers(1, 3, 5, 5)
-    large = integers(1, 2, 5 * stride, 5 * stride)
-    # TensorFlow's documentation: the whole padding, and its smaller half before.
-    surplus = max(kernel_size - stride, 0)
-    padded = functional.pad(large, (surplus // 2, surplus - surplus // 2) * 2)
-    shrunk = functional.conv2d(padded, weight, stride=stride)
-    assert (shrunk * small).sum() == (large * transposed(weight, stride)(small)).sum()
 
 
 def test_strided_convolution_is_padded_at_the_bottom_and_the_right_only() -> None:

@@ -17,6 +17,7 @@ from short_runs import (
     MLP_STEPS,
     NANO,
     NewRun,
+    SilentReport,
     after,
     assert_same_run,
     digits_for,
@@ -24,7 +25,6 @@ from short_runs import (
     train,
     train_in_pieces,
 )
-from silent_report import SilentReport
 from torch import Tensor
 
 from pocketgan_trainer.data.published import Digits
@@ -101,14 +101,11 @@ def test_each_epoch_shows_each_image_at_most_once_in_its_own_order(recorded: Cal
         assert (shown.min().item(), shown.max().item()) == (-1, 1)
 
 
-def test_each_step_gets_new_normal_latents(recorded: Callable[[TrainingConfig], RecordingStep]) -> None:
+def test_each_step_gets_new_latents(recorded: Callable[[TrainingConfig], RecordingStep]) -> None:
     batches = recorded(MLP).batches
     assert [batch.latent.shape for batch in batches] == [(64, 100)] * 10
-    everything = torch.stack([batch.latent for batch in batches])
-    # On a grid two latents may agree, but not two rows.
-    assert len({tuple(row.tolist()) for row in everything.flatten(0, 1)}) == 640
-    assert abs(everything.mean()) < 0.02
-    assert abs(everything.std() - 1) < 0.02
+    rows = torch.cat([batch.latent for batch in batches])
+    assert len({tuple(row.tolist()) for row in rows}) == 640
 
 
 def test_a_conditional_preset_gets_labels_and_all_schedules(recorded: Callable[[TrainingConfig], RecordingStep]) -> None:

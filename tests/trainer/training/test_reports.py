@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mean_image_watch import rough_observation
 from observations import class_view, line_of, observation
 from rich.console import Console
+from short_runs import rough_observation
 
 from pocketgan_trainer.training import reports as report_module
 from pocketgan_trainer.training.progress import Means, Progress
