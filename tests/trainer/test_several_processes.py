@@ -88,7 +88,7 @@ def test_a_run_can_change_between_one_process_and_two_and_ends_alike(folder: Pat
         told.append(said)
     assert told[0].count("epoch 1/1") == 1
     assert "CPU threads: 1 in each of 2 processes" in told[0]
-    assert "going on in runs/0001-mlp-digits after 450 images" in told[1]
+    assert "resuming runs/0001-mlp-digits after 450 images" in told[1]
     assert [path.name for path in (folder / "runs").iterdir()] == ["0001-mlp-digits"]
     changing, alone = (load_checkpoint(folder / parent / "0001-mlp-digits" / "last.safetensors") for parent in ("runs", "alone"))
     assert_near(changing, alone)
@@ -108,7 +108,7 @@ def test_a_signal_to_torchrun_stops_both_after_the_same_step_and_saves(folder: P
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode != 0
-    assert "gan-train --resume goes on from there" in told, told
+    assert "gan-train --resume continues from there" in told, told
     progress = load_checkpoint(folder / "runs/0001-mlp-digits/last.safetensors").progress
     assert progress.images_seen == 450 * progress.epoch + 50 * progress.step >= 900
 

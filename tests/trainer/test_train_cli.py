@@ -184,7 +184,7 @@ def test_the_next_command_names_a_run_that_is_not_in_runs(gan_train: Command, mo
     assert result.stderr.endswith("next: gan-export model.onnx --checkpoint 'my runs/0001-mlp-mnist'\n")
     monkeypatch.setattr(StopFlag, "__call__", lambda flag: True)
     result = gan_train("--preset", "mlp", "--epochs", 1, "--out", "my runs")
-    assert result.stderr.endswith("gan-train --resume --out 'my runs' goes on from there\n")
+    assert result.stderr.endswith("gan-train --resume --out 'my runs' continues from there\n")
 
 
 @pytest.mark.usefixtures("few_digits")
@@ -218,7 +218,7 @@ def test_pictures_that_cannot_be_drawn_get_a_warning_and_training_goes_on(
     assert result.exit_code == 0, result.output
     run = "runs/0001-mlp-mnist"
     for picture in ("reals", "fakes_epoch_0001", "curves"):
-        warning = f"warning: {run}/{picture}.png was not drawn (FileNotFoundError: no font); training goes on without it"
+        warning = f"warning: {run}/{picture}.png was not drawn (FileNotFoundError: no font); training continues without it"
         assert warning in result.stderr.splitlines()
     assert not [line for line in result.stderr.splitlines() if line.startswith("look at")]
     assert load_checkpoint(Path(f"{run}/best.safetensors")).progress.epoch == 1

@@ -36,7 +36,7 @@ def test_a_longer_run_is_the_same_as_if_it_had_been_planned_from_the_start(gan_t
     assert gan_train("--preset", "mlp", "--epochs", 1).exit_code == 0
     result = gan_train("--resume", "--epochs", 2)
     assert result.exit_code == 0, result.output
-    assert "going on in runs/0001-mlp-mnist after 320 images" in result.stderr
+    assert "resuming runs/0001-mlp-mnist after 320 images" in result.stderr
     assert "epoch 2/2" in result.stderr
     assert [path.name for path in Path("runs").iterdir()] == ["0001-mlp-mnist"]
     pieces, whole = (Path(parent) / "0001-mlp-mnist" / "last.safetensors" for parent in ("runs", "whole"))
@@ -66,7 +66,7 @@ def test_a_dry_run_of_resuming_changes_nothing(gan_train: Command, finished_run:
     before = contents(finished_run)
     result = gan_train("--resume", "--epochs", 9, "--dry-run")
     assert result.exit_code == 0
-    assert "going on in runs/0001-mlp-mnist after 320 images" in result.stderr
+    assert "resuming runs/0001-mlp-mnist after 320 images" in result.stderr
     assert contents(finished_run) == before
 
 
@@ -76,12 +76,12 @@ def test_resuming_from_an_unsound_checkpoint_ends_with_1_before_anything_is_prin
 ) -> None:
     finished_run.previous.unlink()
     rewrite_json(finished_run.last, "config", {"preset": "dcgan"})
-    message = "error: runs/0001-mlp-mnist/last.safetensors is no sound checkpoint of preset 'dcgan': 'discriminator.*expected"
+    message = "error: runs/0001-mlp-mnist/last.safetensors is not a sound checkpoint of preset 'dcgan': 'discriminator.*expected"
     assert_fails(gan_train("--resume", "--epochs", 9, *options), 1, message)
 
 
 def test_a_run_that_another_process_trains_is_refused(gan_train: Command, finished_run: RunFolder) -> None:
-    with finished_run.held():
+    with finished_run.locked():
         before = contents(finished_run)
         message = r"error: runs/0001-mlp-mnist is being trained by another gan-train: wait for it, or stop it first"
         assert_fails(gan_train("--resume", "--epochs", 9), 1, message, lines=4)
@@ -128,7 +128,7 @@ def test_a_run_can_be_in_a_folder_whose_name_is_not_utf8(gan_train: Command) -> 
     assert gan_train("--preset", "mlp", "--epochs", 1, "--out", parent).exit_code == 0
     result = gan_train("--resume", "--out", parent, "--epochs", 2)
     assert result.exit_code == 0, result.output
-    assert "going on in runs?/0001-mlp-mnist" in result.stderr
+    assert "resuming runs?/0001-mlp-mnist" in result.stderr
     assert_fails(gan_train("--out", parent, "--tensorboard"), 1, r"runs\? has a name that is not UTF-8")
 
 
@@ -139,7 +139,7 @@ def test_a_full_disk_ends_with_1_and_says_how_to_resume(gan_train: Command, monk
         raise OutputError("cannot write x: No space left on device")
 
     monkeypatch.setattr(recorder, "save_checkpoint", fill)
-    message = "No space left on device; what was saved before is whole: gan-train --resume goes on from there"
+    message = "No space left on device; what was saved before is whole: gan-train --resume continues from there"
     assert_fails(gan_train("--resume", "--epochs", 2), 1, message, lines=5)
 
 

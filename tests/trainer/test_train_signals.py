@@ -43,8 +43,8 @@ def test_a_signal_stops_after_the_step_and_saves(
     monkeypatch.setattr(ConsoleReport, "step", step_and_signal)
     result = gan_train("--preset", "mlp", "--epochs", 3)
     assert result.exit_code == code
-    assert "stopping after this step; once more to stop without saving" in result.stderr
-    assert result.stderr.endswith("saved runs/0001-mlp-mnist/last.safetensors; gan-train --resume goes on from there\n")
+    assert "stopping after this step; repeat to stop without saving" in result.stderr
+    assert result.stderr.endswith("saved runs/0001-mlp-mnist/last.safetensors; gan-train --resume continues from there\n")
     progress = load_checkpoint(Path("runs/0001-mlp-mnist/last.safetensors")).progress
     assert (progress.epoch, progress.step) == (1, 3)
 
@@ -120,7 +120,7 @@ def test_a_real_process_that_is_stopped_saves_and_says_how_to_go_on(folder: Path
     process = start(folder, *PLAN, "--preset", "mlp", "--epochs", "100000")
     code, printed = interrupt_after_an_epoch(process, signal.SIGINT)
     assert code == 130, printed
-    assert "gan-train --resume goes on from there" in printed
+    assert "gan-train --resume continues from there" in printed
     progress = load_checkpoint(folder / "runs/0001-mlp-digits/last.safetensors").progress
     assert progress.images_seen == 450 * progress.epoch + 50 * progress.step >= 450
 

@@ -10,9 +10,9 @@ from pocketgan_trainer.errors import TrainingError
 
 
 def choose_device(name: str, number: int = 0) -> torch.device:
-    """Return the device for `auto`, `cpu` or `cuda`; of several CUDA devices, the one with this number.
+    """Return the device for `auto`, `cpu` or `cuda`; if there are several CUDA devices, that of index `number`.
 
-    `auto` is CUDA if torch finds a device. Raises TrainingError if torch finds no CUDA device, or too few.
+    `auto` means CUDA if torch finds a device, else the CPU. Raises TrainingError if torch finds no such CUDA device.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise TrainingError("--device cuda: torch finds no CUDA device here; use --device cpu, or install a CUDA build of torch")
@@ -26,7 +26,7 @@ def choose_device(name: str, number: int = 0) -> torch.device:
 
 
 def supports_bfloat16(device: torch.device) -> bool:
-    """Return whether the device multiplies bfloat16 matrices natively; elsewhere that is emulated and slower than float32."""
+    """Return whether the device multiplies bfloat16 matrices natively; emulation is slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
@@ -34,26 +34,26 @@ def supports_bfloat16(device: torch.device) -> bool:
 
 
 LEAST_GAIN = 1.3
-"""All threads must be this many times as fast as one to be worth what they take from other programs."""
+"""All threads are used only if they are this many times as fast as one thread: other programs need the CPUs, too."""
 
 _ROUNDS = 3
 _SECONDS = 0.1
-"""The least time of a measurement."""
+"""The shortest time of a measurement."""
 _CLEARLY_SLOWER = 2
-"""If all threads take this many times as long as one, a single measurement is enough."""
+"""If all threads take this many times as long as one thread, the first round is enough."""
 
 
 def choose_threads(work: Callable[[], object], most: int) -> int:
-    """Return and set the number of threads with which torch does `work`: `most` if that is clearly faster, else 1.
+    """Choose the number of threads for torch to do `work` with, set it and return it: `most` if that is clearly faster, else 1.
 
-    Both are measured in turn and their medians compared, so that the work of other processes disturbs both alike.
+    The two are timed alternately and their medians compared, so that other processes slow both down equally.
     """
     times: dict[int, list[float]] = {1: [], most: []}
     for _ in range(_ROUNDS if most > 1 else 0):
         for threads, found in times.items():
             torch.set_num_threads(threads)
             if not found:
-                work()  # the first call prepares what later ones use
+                work()  # warm up
             found.append(_seconds(work))
         if times[most][0] > _CLEARLY_SLOWER * times[1][0]:
             break
@@ -63,7 +63,7 @@ def choose_threads(work: Callable[[], object], most: int) -> int:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Return the mean time of `work`, over as many calls as fill the time of a measurement."""
+    """Return the mean time of a call of `work`, over at least _SECONDS."""
     began, count = time.perf_counter(), 0
     while not count or time.perf_counter() - began < _SECONDS:
         work()

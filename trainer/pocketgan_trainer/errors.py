@@ -1,13 +1,13 @@
 """The trainer's errors, below the runtime's root class.
 
 PocketganError
-    DataError           a data set is absent, damaged or not what it should be
-        DownloadError   it could not be fetched
-    CheckpointError     a checkpoint is absent, damaged, unsafe or of another preset
-    TrainingError       a run cannot start or go on
+    DataError           a data set is missing, damaged or not of the expected kind
+        DownloadError   it could not be downloaded
+    CheckpointError     a checkpoint is missing, damaged, unsafe or of another preset
+    TrainingError       a run cannot start or continue
         OtherProcessError   another process of the run has failed
     TrainExtraMissingError  a package of the extra `train` is not installed
-    JudgeError          a judge's file is absent or damaged, or its input is not an image
+    JudgeError          a judge's file is missing or damaged, or its input is not an image
     ExportError         a model cannot be exported, or the exported file fails a check
         RefusedExportError  (in export/verify.py) the same, with what each check found
 """
@@ -16,7 +16,7 @@ from pocketgan.errors import PocketganError
 
 
 class DataError(PocketganError):
-    """A data set is absent, damaged, or not of the kind that was asked for."""
+    """A data set is missing, damaged, or not of the expected kind."""
 
 
 class DownloadError(DataError):
@@ -24,15 +24,15 @@ class DownloadError(DataError):
 
 
 class CheckpointError(PocketganError):
-    """A checkpoint is absent, damaged, unsafe to load, or belongs to another preset."""
+    """A checkpoint is missing, damaged, unsafe to load, or belongs to another preset."""
 
 
 class TrainingError(PocketganError):
-    """A training run cannot start or cannot go on."""
+    """A training run cannot start or continue."""
 
 
 class OtherProcessError(TrainingError):
-    """Another process of the same run has failed, so that this one cannot go on."""
+    """Another process of the same run has failed, so this one cannot continue."""
 
 
 class ExportError(PocketganError):
@@ -40,8 +40,8 @@ class ExportError(PocketganError):
 
 
 class JudgeError(PocketganError):
-    """A judge's file is absent or not the published one, or its input is not images that it can judge."""
+    """A judge's file is missing or not the published one, or its input is not images that it can judge."""
 
 
 class TrainExtraMissingError(PocketganError):
-    """A package that only the trainer needs is not installed."""
+    """A package that the trainer needs is not installed."""

@@ -8,10 +8,10 @@ from pocketgan.console import printable
 
 
 class PlainConsole(Console):
-    """A console that prints text as it is, also in tables: without markup, emoji codes or colours of its own.
+    """A console that prints text unchanged, also in tables: it knows no markup, emoji codes or highlighting.
 
-    Names may come from strangers' data and files, so a question mark replaces each character that could control the terminal or
-    start a new line. Pass a `str` for each line and each cell: a rich `Text` is printed unchecked.
+    Text may contain names from untrusted files, so each character that could control the terminal or start a new line is printed
+    as a question mark. Pass each line and each cell as a `str`: a rich `Text` is printed unchecked.
     """
 
     def __init__(self, stderr: bool = False, soft_wrap: bool = False, quiet: bool = False) -> None:

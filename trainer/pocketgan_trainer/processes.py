@@ -1,7 +1,8 @@
-"""The processes that train one run together, as `torchrun` starts them, seen from one of them.
+"""The processes that train one run together, started by `torchrun`.
 
-Each takes its rows of every batch. Each draws the random numbers of the whole batch, from the same random state, and takes its
-rows of them: so the run is the same for any number of processes, and a checkpoint holds one random state for all.
+Each process trains on its own rows of every batch. It draws the random numbers of the whole batch, from the same random state as
+the others, and uses its own rows of them. So a run is the same for any number of processes, and one random state is enough to
+resume it.
 """
 
 import os
@@ -17,29 +18,29 @@ from pocketgan.errors import first_line
 from pocketgan_trainer.errors import OtherProcessError, TrainingError
 
 _PATIENCE = timedelta(days=1)
-"""For processes that wait while the first one scores images. A process that has ended is noticed at once."""
+"""The timeout of processes that wait while the first one evaluates images. A process that has ended is noticed at once."""
 _SIGNS_OF_LOSS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Connection refused", "gloo")
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The number of processes, and which of them this one is."""
+    """The number of processes, and the place of this one among them."""
 
     rank: int
-    """From 0; only the first one writes, prints and scores."""
+    """From 0; only rank 0 writes, prints and evaluates."""
     count: int
     rank_here: int
-    """Its number among the processes on this machine, from 0: that of its GPU."""
+    """The rank among the processes on this machine, from 0; also the index of its GPU."""
     count_here: int
     """The number of processes on this machine."""
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes, prints and scores."""
+        """Whether this is the process that writes, prints and evaluates."""
         return self.rank == 0
 
     def own(self, rows: Tensor) -> Tensor:
-        """Return this process's rows, [N, ...], of a tensor [count * N, ...] that all processes have."""
+        """Return this process's rows, [N, ...], of a tensor [count * N, ...] that is the same in all processes."""
         each = len(rows) // self.count
         return rows[self.rank * each :][:each]
 
@@ -52,7 +53,7 @@ class Processes:
         return total / self.count
 
     def agree(self, is_so: bool) -> bool:
-        """Return whether `is_so` holds in any process; every process must call this."""
+        """Return whether `is_so` is true in any process; every process must call this."""
         if self.count == 1:
             return is_so
         answers = torch.tensor(float(is_so))
@@ -61,9 +62,9 @@ class Processes:
 
     @contextmanager
     def first_goes_first(self) -> Iterator[None]:
-        """Run the block in the first process before the others begin with it; every process must enter it.
+        """Run the block in the first process, then in the others; every process must enter it.
 
-        If the first process fails in the block, OtherProcessError is raised in the others before they begin.
+        If the block fails in the first process, the others raise OtherProcessError instead of running it.
         """
         if not self.is_first and self.agree(False):
             raise OtherProcessError("the first process failed; see its message")
@@ -78,7 +79,7 @@ class Processes:
 
     @contextmanager
     def joined(self) -> Iterator[None]:
-        """Connect the processes for the length of the block. Raises OtherProcessError if one of them ends early."""
+        """Connect the processes while the block runs. Raises OtherProcessError if one of them ends early."""
         if self.count == 1:
             yield
             return
@@ -87,12 +88,12 @@ class Processes:
         try:
             distributed.init_process_group(backend, timeout=_PATIENCE)
             yield
-            self.agree(False)  # all leave together, so that none ends while others still need its answers
+            self.agree(False)  # so that no process ends while others still need its answers
         except RuntimeError as error:
             if not isinstance(error, distributed.DistError) and not any(sign in str(error) for sign in _SIGNS_OF_LOSS):
                 raise
             raise OtherProcessError(f"process {self.rank} of {self.count} lost another one: {first_line(error)}") from error
-        # Not after an error: this may wait forever for processes that are gone.
+        # Not after an error: this could wait forever for processes that have ended.
         distributed.destroy_process_group()
 
 
@@ -100,9 +101,9 @@ ALONE = Processes(rank=0, count=1, rank_here=0, count_here=1)
 
 
 def processes_of_environment() -> Processes:
-    """Return the processes from the environment variables that `torchrun` sets; ALONE without them.
+    """Return the processes that the environment variables of `torchrun` describe; ALONE if there are none.
 
-    Raises TrainingError if they make no sense.
+    Raises TrainingError if the variables are incomplete or contradict each other.
     """
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
     found = {name: os.environ.get(name) for name in (*names, "MASTER_ADDR", "MASTER_PORT")}

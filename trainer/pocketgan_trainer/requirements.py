@@ -1,4 +1,4 @@
-"""Checks that the packages that the trainer's commands need are installed."""
+"""Checks that the packages of the extra `train` are installed."""
 
 import os
 from importlib.util import find_spec

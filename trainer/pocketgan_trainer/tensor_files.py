@@ -1,4 +1,4 @@
-"""Reads safetensors files that are not trusted: the expected tensors are known, and no other bytes get into memory."""
+"""Reads safetensors files that are not trusted: only files of the expected size, with the expected tensors, are read."""
 
 import os
 import struct
@@ -18,11 +18,11 @@ Form: TypeAlias = tuple[torch.dtype, tuple[int, ...]]
 
 _LONGEST_HEADER = 2**20
 _NEVER_NEGATIVE = ("running_var", "num_batches_tracked", "exp_avg_sq", "step")
-"""Last parts of the names of tensors that hold variances or counts."""
+"""Endings of the names of tensors that hold variances or counts."""
 
 
 class UnfitTensorError(ValueError):
-    """A file holds a tensor that it should not, or is too large."""
+    """A file holds an unexpected tensor, or is too large."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def form_of(tensor: Tensor) -> Form:
 
 
 def read_header(file: BinaryIO) -> Header:
-    """Read the header of a safetensors file that is open at its beginning. Raises ValueError, in one line, if it has none."""
+    """Read the header of a safetensors file, which must be open at its start. Raises ValueError, in one line, if it has none."""
     length = file.read(8)
     (count,) = struct.unpack("<Q", length) if len(length) == 8 else (0,)
     raw = file.read(count) if 0 < count <= _LONGEST_HEADER else b""
@@ -59,8 +59,8 @@ def read_header(file: BinaryIO) -> Header:
 def read_tensors(file: BinaryIO, header: Header, forms: Mapping[str, frozenset[Form]]) -> tuple[bytes, dict[str, Tensor]]:
     """Read the rest of a file and return its whole contents and its tensors, on the CPU.
 
-    `forms` maps the name of each tensor that the file may hold to the forms that the tensor may have. A file with more bytes than
-    these tensors take is not read. Raises ValueError, in one line, if the file is damaged, and UnfitTensorError if it holds
+    `forms` maps the name of each tensor that the file may hold to the forms that the tensor may have. A file that is larger than
+    these tensors is not read. Raises ValueError, in one line, if the file is damaged, and UnfitTensorError if it holds
     another tensor or is too large.
     """
     most = len(header.raw) + sum(max(map(_bytes_of, choices)) for choices in forms.values())
@@ -70,7 +70,7 @@ def read_tensors(file: BinaryIO, header: Header, forms: Mapping[str, frozenset[F
     contents = header.raw + file.read(most)
     try:
         tensors = dict(sorted(load(contents).items()))  # sorted, so that the same file gives the same error
-    # Other than SafetensorError for types and sizes that torch does not know.
+    # For types and sizes that torch does not know, these are not SafetensorErrors.
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(" ".join(str(error).split())) from error
     for name, tensor in tensors.items():
@@ -81,10 +81,10 @@ def read_tensors(file: BinaryIO, header: Header, forms: Mapping[str, frozenset[F
 
 
 def check_values(tensors: Mapping[str, Tensor]) -> None:
-    """Raise UnfitTensorError, in one line, if a tensor holds numbers that are not finite, or negative variances or counts."""
+    """Raise UnfitTensorError, in one line, if a tensor holds values that are not finite, or negative variances or counts."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise UnfitTensorError(f"{name!r} has values that are no finite numbers")
+            raise UnfitTensorError(f"{name!r} has values that are not finite")
         if name.endswith(_NEVER_NEGATIVE) and (tensor < 0).any():
             raise UnfitTensorError(f"{name!r} has values below 0")
 

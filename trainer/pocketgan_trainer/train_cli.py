@@ -59,7 +59,7 @@ def train(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the newest run in --out, or the run folder given by --out.")
+        bool, typer.Option("--resume", help="Continue the newest run in --out, or the run folder given by --out.")
     ] = False,
     threads: Annotated[
         int | None,
@@ -75,9 +75,10 @@ def train(
 ) -> None:
     """Train a GAN on the handwritten digits of MNIST, or on other small grey images.
 
-    It trains on 55,000 of MNIST's digits and chooses the best epoch by the other 5,000; of other data, by a tenth.
+    Of MNIST's 60,000 digits, it trains on 55,000 and chooses the best epoch by the other 5,000; of other data, it holds out a
+    tenth.
     Everything goes into a numbered run folder: checkpoints, statistics, sheets of generated digits. Ctrl-C saves and ends;
-    --resume goes on from there as if nothing had happened. Several processes share a run when torchrun starts them:
+    --resume continues from there as if the run had never stopped. Several processes share a run when torchrun starts them:
     torchrun --nproc-per-node N -m pocketgan_trainer.train_cli, then the same options.
     """
     from pocketgan_trainer.errors import TrainingError

@@ -1,4 +1,4 @@
-"""Runs gan-train: from its options to the closing lines; Ctrl-C and SIGTERM end the run between two steps."""
+"""Runs gan-train, from its options to its last lines; Ctrl-C and SIGTERM stop the run between two steps."""
 
 import signal
 import sys
@@ -47,7 +47,7 @@ class TrainOptions:
     image_size: int | None
     is_like_mnist: bool
     out: Path | None
-    """Folder of the run folders; to resume, also one of these."""
+    """The folder of the run folders; to resume, also a single run folder."""
     resume: bool
     threads: int | None
     tensorboard: bool
@@ -56,7 +56,7 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run that is about to begin or to go on."""
+    """A run that is about to start or to be resumed."""
 
     threads: int
     """CPU threads in each process."""
@@ -64,15 +64,15 @@ class PreparedRun:
     images: TrainingImages
     split: TrainingSplit
     published_judge: ImageJudge | None
-    """The judge of MNIST's digits; other images need one of their own."""
+    """The judge of MNIST's digits; None for other images, for which the run trains a judge."""
     device: torch.device
     resumed: ResumedRun | None
 
 
 def run_training(options: TrainOptions) -> int:
-    """Prepare a run, print what it is, and train; return the exit status: 0, or 128 and the signal that ended the run early.
+    """Prepare a run, describe it, and train; return the exit status: 0, or 128 plus the signal that stopped the run.
 
-    Started by torchrun, every process calls this, and only the first one writes and prints. Raises PocketganError.
+    With torchrun, every process calls this, but only the first one writes and prints. Raises PocketganError.
     """
     processes = processes_of_environment()
     torch.set_num_threads(_most_threads(options, processes))
@@ -109,14 +109,14 @@ def _prepare(options: TrainOptions, processes: Processes) -> PreparedRun:
     facts = facts_of(images, source, is_like_mnist)
     if resumed:
         refuse_other_data(resumed, facts)
-        # The images may lie in another place now.
+        # The images may have moved since.
         known_data = replace(resumed.config.data, source=facts.source, class_labels=facts.class_labels)
         config = replace(resumed.config, data=known_data)
     else:
         config = plan_new_run(options.preset or DEFAULT_PRESET, options.settings, device, facts)
     published_judge = load_judge("first") if facts == MNIST_FACTS else None
     split = split_images(images)
-    count_steps(config, len(split.training), processes)  # raises its errors before anything is made
+    count_steps(config, len(split.training), processes)  # to raise its errors before anything is written
     threads = _threads(options, processes, resumed, config, split.training, device)
     return PreparedRun(threads, config, images, split, published_judge, device, resumed)
 
@@ -133,7 +133,7 @@ def _threads(
     training: Digits,
     device: torch.device,
 ) -> int:
-    """Return the number of threads to compute with: that of the resumed run, if possible, so that it ends as if never stopped."""
+    """Return the number of CPU threads: that of the resumed run if possible, so that it ends as if it had never stopped."""
     before = resumed.checkpoint.threads if resumed else None
     if options.threads or processes.count > 1 or (before is None and device.type != "cpu"):
         return _most_threads(options, processes)
@@ -164,7 +164,7 @@ def _announce(options: TrainOptions, prepared: PreparedRun, processes: Processes
         before = resumed.checkpoint.threads
         if before not in (None, prepared.threads) and processes.count == 1:
             console.print(f"note: CPU threads were {before} before: the run will differ slightly from an uninterrupted one")
-        console.print(f"going on in {resumed.run.path} after {resumed.checkpoint.progress.images_seen:,} images")
+        console.print(f"resuming {resumed.run.path} after {resumed.checkpoint.progress.images_seen:,} images")
 
 
 def _announce_sizes(prepared: PreparedRun, processes: Processes, console: PlainConsole) -> None:
@@ -192,12 +192,12 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
         return 0 if finished else 128 + (stop.signal or 0)
     run = resumed.run if resumed else create_run_folder(options.out or RUNS, config.preset, config.data.name)
     resume_command = f"gan-train --resume{f' --out {quote(str(options.out))}' if options.out else ''}"
-    with run.held(), ExitStack() as stack:
+    with run.locked(), ExitStack() as stack:
         run.remove_leftovers()
         if resumed and resumed.is_last_damaged:
             remove_file(run.last, "a damaged checkpoint")  # or the next save would keep it as the one before
         judge = prepared.published_judge or _own_judge(prepared, run, console)
-        stop.install()  # only now: the training of a judge does not check the flag
+        stop.install()  # not before: training a judge does not check the flag
         console.print(f"run folder {run.path}")
         watch = watch_validation(judge, prepared.split, config.data.classes)
         steps_per_epoch = count_steps(config, len(prepared.split.training))
@@ -211,9 +211,9 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
         except OutputError as error:
             if not run.last.exists():
                 raise
-            raise OutputError(f"{error}; what was saved before is whole: {resume_command} goes on from there") from error
+            raise OutputError(f"{error}; what was saved before is whole: {resume_command} continues from there") from error
     if not finished:
-        console.print(f"saved {run.last}; {resume_command} goes on from there")
+        console.print(f"saved {run.last}; {resume_command} continues from there")
         return 128 + (stop.signal or 0)
     best = load_checkpoint(run.best).progress
     for line in closing_lines(run, config.epochs, best.epoch, is_newest=options.out is None):
@@ -222,13 +222,13 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
 
 
 def _continues_events(run: RunFolder, console: PlainConsole) -> bool:
-    """Return whether the run has event files and they can be continued, without a new --tensorboard; if not, print why."""
+    """Return whether the run has event files that can be continued; if they cannot, print why."""
     if not run.events.exists():
         return False
     try:
         require_tensorboard(run.events)
     except PocketganError as error:
-        console.print(f"note: the event files of this run do not go on: {error}")
+        console.print(f"note: no more event files are written for this run: {error}")
         return False
     return True
 
@@ -236,7 +236,7 @@ def _continues_events(run: RunFolder, console: PlainConsole) -> bool:
 def _own_judge(prepared: PreparedRun, run: RunFolder, console: PlainConsole) -> ImageJudge:
     classes = len(prepared.config.data.classes)
     if classes > 1 and not run.judge.exists():
-        console.print("training a judge of these images first, by which the best epoch is chosen")
+        console.print("training a judge of these images first, to choose the best epoch")
     return own_judge(prepared.split.training, classes, run.judge)
 
 
@@ -245,7 +245,7 @@ class StopFlag:
 
     def __init__(self, is_silent: bool = False) -> None:
         self.signal: int | None = None
-        """Number of the signal that came, None before."""
+        """The number of the signal, None until one comes."""
         self._is_silent = is_silent
 
     def install(self) -> None:
@@ -263,7 +263,7 @@ class StopFlag:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if self._is_silent:
             return
-        # The reader of stderr may have ended by the same Ctrl-C, or the signal may have come in the middle of a line: saving the
-        # run is more important than this message.
+        # The same Ctrl-C may have ended the reader of stderr, or the signal may have interrupted another print. Saving the run
+        # matters more than this message.
         with suppress(OSError, RuntimeError):
-            print("stopping after this step; once more to stop without saving", file=sys.stderr)
+            print("stopping after this step; repeat to stop without saving", file=sys.stderr)

@@ -76,7 +76,7 @@ def test_images_of_32_pixels_are_judged_too() -> None:
     ("name", "tensor", "message"),
     [
         ("1.bias", torch.zeros(3, dtype=torch.float16), r"'1.bias' is torch.float16 \[3\], expected torch.float32 \[3\]"),
-        ("1.bias", torch.full((3,), torch.nan), "'1.bias' has values that are no finite numbers"),
+        ("1.bias", torch.full((3,), torch.nan), "'1.bias' has values that are not finite"),
         ("0.1.running_var", torch.full((16,), -1.0), "'0.1.running_var' has values below 0"),
         ("1.bias", torch.zeros(10**6), "it has .* bytes, expected at most"),
     ],

@@ -236,7 +236,7 @@ def test_safetensors_of_another_format_are_refused(checkpoint_path: Path, name: 
 
 def test_weights_of_another_preset_are_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "mixed.safetensors", CONFIG, moved_gan(PRESETS["dcgan"].config), PROGRESS, SUMS)
-    assert "is no sound checkpoint of preset 'mlp': it has" in refusal(tmp_path / "mixed.safetensors")
+    assert "is not a sound checkpoint of preset 'mlp': it has" in refusal(tmp_path / "mixed.safetensors")
 
 
 @pytest.mark.parametrize(

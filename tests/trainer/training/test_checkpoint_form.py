@@ -17,7 +17,7 @@ from pocketgan_trainer.training.presets import PRESETS
 
 def test_an_unknown_preset_is_refused_by_name(checkpoint_path: Path) -> None:
     rewrite_json(checkpoint_path, "config", {"preset": "biggan"})
-    assert f"is of preset 'biggan', which is not known here: expected one of {', '.join(PRESETS)}" in refusal(checkpoint_path)
+    assert f"is of preset 'biggan', which is unknown here: expected one of {', '.join(PRESETS)}" in refusal(checkpoint_path)
 
 
 def test_a_file_without_a_digest_is_refused(checkpoint_path: Path) -> None:
@@ -65,8 +65,8 @@ def test_a_config_position_or_number_of_threads_that_no_run_has_is_refused(
     [
         ("generator.0.weight", torch.zeros(100, 128), r"is torch.float32 \[100, 128\], expected torch.float32 \[128, 100\]"),
         ("generator.0.weight", torch.zeros(128, 100, dtype=torch.float16), "is torch.float16"),
-        ("generator.0.bias", torch.full((128,), math.nan), "has values that are no finite numbers"),
-        ("discriminator.5.bias", torch.tensor([math.inf]), "has values that are no finite numbers"),
+        ("generator.0.bias", torch.full((128,), math.nan), "has values that are not finite"),
+        ("discriminator.5.bias", torch.tensor([math.inf]), "has values that are not finite"),
         ("generator.9.weight", torch.zeros(3), "expected no such tensor"),
         ("average.0.weight", torch.zeros(1), "expected no such tensor"),
         ("generator_optimizer.0.exp_avg", torch.zeros(7), r"is torch.float32 \[7\]"),
@@ -75,7 +75,7 @@ def test_a_config_position_or_number_of_threads_that_no_run_has_is_refused(
         ("discriminator_optimizer.5.step", torch.zeros(1), r"is torch.float32 \[1\]"),
         ("sums", torch.zeros(5), "is torch.float32"),
         ("sums", torch.zeros(6, dtype=torch.float64), r"is torch.float64 \[6\]"),
-        ("sums", torch.full((5,), math.inf, dtype=torch.float64), "has values that are no finite numbers"),
+        ("sums", torch.full((5,), math.inf, dtype=torch.float64), "has values that are not finite"),
         ("sums", torch.full((5,), 1e300, dtype=torch.float64), r"its sums count 1e\+300 steps, expected 0 to 7"),
         ("sums", torch.full((5,), 0.5, dtype=torch.float64), "its sums count 0.5 steps"),
         ("random.cpu", torch.zeros(8, dtype=torch.uint8), "'random.cpu' is torch.uint8"),
@@ -103,7 +103,7 @@ def test_a_tensor_that_no_run_saves_is_refused_although_the_digest_is_right(
         ("progress", {"statistics_frozen": "x" * 10**5}, "statistics_frozen is"),
         ("config", {"epochs": 10**400}, "epochs 1000.*is out of range"),
         ("config", {"x" * 10**5: 1}, "training config has x"),
-        ("config", {"preset": "x" * 10**5}, "is of preset 'xxx.*, which is not known here"),
+        ("config", {"preset": "x" * 10**5}, "is of preset 'xxx.*, which is unknown here"),
     ],
 )
 def test_a_number_that_no_run_has_is_refused(

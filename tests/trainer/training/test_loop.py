@@ -250,7 +250,7 @@ def test_a_skipped_step_moves_neither_the_generator_nor_its_statistics_nor_the_a
     [
         (
             lambda step: step in (1, 2) or step >= MLP_STEPS + 1,
-            "diverged: 3 steps in a row, up to step 9, had gradients that are not finite; the checkpoints from before are kept",
+            "diverged: 3 steps in a row, up to step 9, had gradients that are not finite; earlier checkpoints are kept",
             [2, 3, 7, 8, 9],
         ),
         (lambda step: step in (5, 6, 8, 9), None, [6, 7, 9, 10]),

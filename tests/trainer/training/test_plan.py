@@ -91,7 +91,7 @@ def test_a_note_says_what_more_epochs_change_in_a_run_with_schedules(tmp_path: P
     assert plan_resumed_run(run.path, None, {"epochs": 2}).notes == ()
     (note,) = plan_resumed_run(run.path, None, {"epochs": 4}).notes
     assert note.startswith(
-        "4 epochs in place of 2: the run goes on as the longer one would, so the learning rate takes a step up"
+        "4 epochs instead of 2: the run continues as the longer one would, so the learning rate takes a step up"
     )
 
 

@@ -161,7 +161,7 @@ def test_statistics_are_not_written_where_a_link_leads(tmp_path: Path, kind: str
 def test_a_lock_that_is_a_link_makes_no_file_elsewhere(tmp_path: Path) -> None:
     (tmp_path / ".lock").symlink_to(tmp_path / "made")
     message = r"cannot write into .*: the lock \.lock is in the way: it is a symbolic link"
-    with pytest.raises(OutputError, match=message), RunFolder(tmp_path).held():
+    with pytest.raises(OutputError, match=message), RunFolder(tmp_path).locked():
         pass
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 

@@ -1,15 +1,15 @@
-"""A generator that is conditioned on a class: a chain of layers whose input is the latent and the class."""
+"""A class-conditional generator: a chain of layers whose input is the latent and the class."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 ONE_HOT_VALUE = 2.0
-"""The input that marks the class; those of the other classes are 0."""
+"""The input for the class to draw; the inputs for other classes are 0."""
 
 
 class ConditionalGenerator(nn.Module):
-    """Passes latents float [N, L] and the one-hot labels of K classes, together float [N, L + K], through `body`.
+    """Passes latents float [N, L] and one-hot labels of K classes, together float [N, L + K], through `body`.
 
     With 0 `classes` it takes latents alone. The first layer of `body` must be dense, see `export.fold`.
     """

@@ -2,9 +2,9 @@
 
 Source: A. Radford, L. Metz, S. Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
 Networks", 2015, in the shape that the tutorials made popular: batch normalization in the generator only, dropout in the
-discriminator. As there, strided convolutions have TensorFlow's 'same' padding. For an even input and stride 2 that padding is
-one-sided: the extra row and column lie at the bottom and the right. torch's symmetric `padding=1, output_padding=1` gives the
-same sizes but an image shifted by one pixel.
+discriminator. As there, strided convolutions have TensorFlow's 'same' padding. For an even input and stride 2, this padding is
+one-sided: it adds a row at the bottom and a column on the right. torch's symmetric `padding=1, output_padding=1` gives the same
+sizes, but an image that is shifted by one pixel.
 """
 
 import torch
@@ -64,7 +64,7 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
 
     Input float [N, in_channels, H, W], output float [N, out_channels, stride*H, stride*W]. The full transposed convolution has
     `kernel_size - stride` rows and columns more than that. Half of them, rounded down, are cut off at the top and left, the rest
-    at the bottom and right: torch's `padding` cuts the same number on both sides, and `crop_after` one more at the end.
+    at the bottom and right: torch's `padding` cuts the same number on both sides, and `crop_after` cuts one more at the end.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int) -> None:
@@ -90,7 +90,7 @@ def same_convolution(in_channels: int, out_channels: int) -> nn.Sequential:
 class UniformDropout(nn.Module):
     """Sets each value to 0 with `probability` while training, and scales the others so that the mean stays; any shape.
 
-    It does what `nn.Dropout` does, but draws its mask with `torch.rand`: on a CPU that is faster than the `bernoulli_` in
+    It does what `nn.Dropout` does, but draws its mask with `torch.rand`. On a CPU this is faster than the `bernoulli_` of
     `nn.Dropout`, whose masks take a good part of a training step of the DCGAN.
     """
 

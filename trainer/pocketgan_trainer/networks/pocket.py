@@ -9,7 +9,7 @@ from torch.autograd.function import FunctionCtx
 from pocketgan_trainer.networks.conditional import ConditionalGenerator
 
 LEAK = 0.1
-"""The share of the gradient that is kept where a value lies outside the range."""
+"""The share of the gradient that is kept where a value is outside the range."""
 MARGIN = 0.25
 """How far values may be pushed outside the range."""
 
@@ -17,11 +17,10 @@ MARGIN = 0.25
 class GreyLevelRounding(nn.Module):
     """Rounds brightness, 0 black to 1 white, to the nearest of 256 grey levels and maps them to -1 to 1; any shape.
 
-    It does so in training too, so that the discriminator sees the images that will be saved, exact zeros included. The gradient
+    It also rounds in training, so that the discriminator sees the images that will be saved, exact zeros included. The gradient
     ignores the rounding (a straight-through estimator). Outside the range, LEAK of it is kept: a clipped value can come back, or
     settle a little outside, where noise does not make it visible. Beyond MARGIN, only a gradient that pulls inwards is kept, so
-    that values cannot run away to where they only ever get a tenth of the gradient. MARGIN is well above 0 so that the values
-    that hover there are black, rather than a haze around it.
+    that values cannot drift far away. MARGIN is well above 0, so that values that settle there stay black despite noise.
     """
 
     def forward(self, brightness: Tensor) -> Tensor:
@@ -51,8 +50,8 @@ LEAKY_SLOPE = 0.2
 class PocketGenerator(ConditionalGenerator):
     """Draws images of a class: latents float [N, latent_size] and labels int64 [N] to float [N, 1, S, S] in [-1, 1].
 
-    With 0 `classes` it takes latents alone. S is `image_size`, a multiple of 4. `channels` are those of the features at a
-    quarter, half and all of that size, `detail_channels` those of one more layer at full size. Both enlargements are sub-pixel
+    With 0 `classes` it takes latents alone. S is `image_size`, a multiple of 4. `channels` are the numbers of channels at a
+    quarter, half and all of that size, `detail_channels` that of one more layer at full size. Both upscalings are sub-pixel
     convolutions, after W. Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
     Convolutional Neural Network", 2016.
     """
@@ -90,8 +89,8 @@ class PocketDiscriminator(nn.Module):
     """Judges images of a class, float [N, 1, S, S] in [-1, 1] with labels int64 [N], and classifies them.
 
     With 0 `classes` it judges images alone and does not classify. S is `image_size`. The class enters the logit as a projection:
-    T. Miyato, M. Koyama, "cGANs with Projection Discriminator", 2018, equation 4. The classifier beside it is that of A. Odena
-    et al., "Conditional Image Synthesis with Auxiliary Classifier GANs", 2017.
+    T. Miyato, M. Koyama, "cGANs with Projection Discriminator", 2018, equation 4. The classifier is that of A. Odena et
+    al., "Conditional Image Synthesis with Auxiliary Classifier GANs", 2017.
     """
 
     def __init__(self, classes: int, image_size: int, channels: tuple[int, int, int], features: int) -> None:
@@ -114,7 +113,7 @@ class PocketDiscriminator(nn.Module):
         self.seen_class = nn.Linear(features, classes) if classes else None
 
     def forward(self, images: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Return a logit for each image, float32 [N, 1], the higher the more real, and the classifier's logits, [N, classes]."""
+        """Return a logit for each image, float32 [N, 1], higher for more real, and the classifier's logits [N, classes]."""
         features = self.body(images).float()
         # Not in bfloat16: the loss depends on small differences between logits.
         with torch.autocast(images.device.type, enabled=False):

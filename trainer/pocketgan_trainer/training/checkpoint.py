@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a run needs to go on, in one safetensors file that cannot run code.
+"""Checkpoints: everything that is needed to resume a run, in one safetensors file that cannot run code.
 
 The file holds the weights, the optimizers' moments, the random state and the sums of the current epoch as tensors, and the
 config, the position and a SHA-256 over the tensors as text.
@@ -51,16 +51,16 @@ class Checkpoint:
     config: TrainingConfig
     progress: Progress
     threads: int | None
-    """CPU threads that the run used, on which its last bits depend; None if an earlier version saved it."""
+    """The number of CPU threads, on which the last bits of the results depend; None if an earlier version saved the file."""
     tensors: Mapping[str, Tensor]
 
 
 def save_checkpoint(
     path: Path, config: TrainingConfig, gan: Gan, progress: Progress, sums: Tensor, previous: Path | None = None
 ) -> None:
-    """Write the whole state of a run to `path`, which holds the old checkpoint until the new one is complete.
+    """Write the whole state of a run to `path`; the old checkpoint stays there until the new one is complete.
 
-    The old one is kept as `previous`, if that is given, in case the new one is damaged later. `sums` are those of
+    If `previous` is given, the old one is then renamed to it, in case the new one is damaged later. For `sums`, see
     `progress.zero_sums`. Raises OutputError if the file cannot be written.
     """
     tensors = {SUMS: sums, RANDOM: torch.get_rng_state()}
@@ -83,15 +83,15 @@ def save_checkpoint(
         file.write(save(tensors, metadata=text))
         file.flush()
         os.fsync(file.fileno())
-        # Only now: the new one is complete and on the disk.
+        # Not earlier: now the new one is complete and on the disk.
         if previous is not None and path.exists():
             path.replace(previous)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read and check a checkpoint. Whatever it holds is then such as a run saves; only parts of it may be missing.
+    """Read and check a checkpoint. Everything in it is then valid, but parts of it may be missing.
 
-    Raises CheckpointError if the file is absent, a pickle, damaged, of another program, of an unknown preset, or holds values
+    Raises CheckpointError if the file is missing, a pickle, damaged, of another program, of an unknown preset, or holds values
     that no run can have.
     """
     try:
@@ -105,7 +105,7 @@ def _read(path: Path, file: BinaryIO) -> Checkpoint:
     try:
         header = read_header(file)
     except ValueError as error:
-        # Only now: the header length of a sound file may begin with the same bytes.
+        # Not earlier: a sound file may begin with the same bytes, as its header length.
         file.seek(0)
         if (head := file.read(2))[:1] == b"\x80" or head == b"PK":
             raise CheckpointError(
@@ -124,7 +124,7 @@ def _read(path: Path, file: BinaryIO) -> Checkpoint:
         raise CheckpointError(f"{path} has a config or position that cannot be read: {_remark(error)}") from error
     if config.preset not in PRESETS:
         raise CheckpointError(
-            f"{path} is of preset {shortened(config.preset)}, which is not known here: expected one of {', '.join(PRESETS)}"
+            f"{path} is of preset {shortened(config.preset)}, which is unknown here: expected one of {', '.join(PRESETS)}"
         )
     try:
         contents, tensors = read_tensors(file, header, tensor_forms(config))
@@ -135,7 +135,7 @@ def _read(path: Path, file: BinaryIO) -> Checkpoint:
         check_state(tensors, progress)
     except UnfitTensorError as error:
         raise CheckpointError(
-            f"{path} is no sound checkpoint of preset {config.preset!r}: {error}; use another one, or the version that wrote it"
+            f"{path} is not a sound checkpoint of preset {config.preset!r}: {error}; use another, or the version that wrote it"
         ) from error
     except ValueError as error:
         raise _damaged(path, error) from error
@@ -147,12 +147,12 @@ def _damaged(path: Path, error: ValueError) -> CheckpointError:
 
 
 def _remark(error: Exception) -> str:
-    """Return an error's message in one line, cut short: a crafted file may make it very long."""
+    """Return an error's message in one line, shortened: a crafted file could make it very long."""
     return " ".join(str(error)[:_LONGEST_REMARK].split())
 
 
 def restore_generator(checkpoint: Checkpoint) -> nn.Module:
-    """Return the generator that the run draws from, the averaged one if it has one: on the CPU, in evaluation mode.
+    """Return the generator to draw from, the averaged one if the run has one: on the CPU, in evaluation mode.
 
     Raises CheckpointError if its weights do not fit.
     """
@@ -162,7 +162,7 @@ def restore_generator(checkpoint: Checkpoint) -> nn.Module:
 
 
 def restore_run(checkpoint: Checkpoint, gan: Gan, sums: Tensor) -> None:
-    """Set networks, optimizers, sums and the random state to what the checkpoint holds.
+    """Set networks, optimizers, sums and the random state to those of the checkpoint.
 
     Raises CheckpointError if the weights do not fit the networks, or the state was saved on another kind of device.
     """
@@ -217,7 +217,7 @@ def _load_network(network: nn.Module, name: str, checkpoint: Checkpoint) -> None
 
 
 def _load_moments(optimizer: Optimizer, name: str, checkpoint: Checkpoint) -> None:
-    """Restore the moments of an Adam optimizer; one that has not moved yet has none.
+    """Restore the moments of an Adam optimizer; before its first step it has none.
 
     Raises CheckpointError if some weights have moments and others have none.
     """

@@ -1,4 +1,4 @@
-"""What a checkpoint may hold: which tensors, by its config, and which position and threads."""
+"""What a checkpoint may hold: its tensors, which depend on its config, its position and its threads."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ AVERAGE = "average"
 SUMS = "sums"
 RANDOM, RANDOM_OF_CUDA = "random.cpu", "random.cuda"
 EARLIER_SUMS = 4
-"""The number of sums that earlier versions kept, which skipped no steps and did not count them."""
+"""The number of sums in earlier versions, which skipped no steps and so did not count them."""
 MOST_THREADS = 1024
 _BYTES_OF_CUDA_STATE = 16
 """Eight bytes each for a seed and an offset."""
@@ -52,11 +52,11 @@ def _forms_of_moments(name: str, network: nn.Module) -> dict[str, frozenset[Form
 def read_position(text: Mapping[str, str], config: TrainingConfig) -> tuple[Progress, int | None]:
     """Return the position and the threads from a checkpoint's text; None for the threads if an earlier version wrote it.
 
-    Raises ValueError, KeyError or TypeError if they are absent, or a run of this config cannot have them.
+    Raises ValueError, KeyError or TypeError if they are missing, or no run of this config can have them.
     """
     values = read_json(text["progress"])
     if not isinstance(values, dict):
-        raise ValueError("its position is no JSON object")
+        raise ValueError("its position is not a JSON object")
     progress = Progress(**values)
     if progress.epoch > config.epochs:
         raise ValueError(f"epoch {progress.epoch} is beyond the {config.epochs} of the run")
@@ -67,7 +67,7 @@ def read_position(text: Mapping[str, str], config: TrainingConfig) -> tuple[Prog
 
 
 def check_state(tensors: Mapping[str, Tensor], progress: Progress) -> None:
-    """Raise UnfitTensorError if a run cannot have these tensors, whose forms have been checked, at this position."""
+    """Raise UnfitTensorError if no run can have these tensors at this position; their forms have been checked before."""
     check_values(tensors)
     sums, state = tensors.get(SUMS), tensors.get(RANDOM)
     if sums is not None and len(sums) > EARLIER_SUMS:

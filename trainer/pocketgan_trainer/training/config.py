@@ -42,16 +42,16 @@ class TrainingConfig:
     gradient_penalty: float = 0.0
     """Gamma: weight of the gradient penalty at real and at generated images, for steps that have one."""
     final_penalty_share: float = 1.0
-    """Share of gamma that is left at the end of the run: the smaller it is, the finer the details that count."""
+    """Share of gamma that is left at the end of the run; the smaller it is, the finer the details that count."""
     refinement_share: float = 0.0
-    """Share of the run's images, at its end, in which `class_weight` and `shifted_share` apply; before, both are 0."""
+    """Share of the run's images, at its end, for which `class_weight` and `shifted_share` apply; before, both are 0."""
     class_weight: float = 0.0
     """Weight of the classification loss in both networks' losses, for steps that classify."""
     shifted_share: float = 0.0
     """Share of the images, real and generated, that the discriminator sees moved by a few pixels, for steps that move images."""
     batch_statistics_share: float = 1.0
-    """Share of the run's images in which the generator's normalization uses the statistics of each batch (`schedule` has the
-    least number); from then on it uses the running statistics of that moment, so that it trains as it draws."""
+    """Share of the run's images for which the generator's normalization uses the statistics of each batch (`schedule` has the
+    minimum). After that it uses the running statistics of that moment, so that it trains with what it will draw with."""
     ema_halflife_images: int = 0
     """Half-life, in images, of a weight in the exponential moving average that images are drawn from; 0 = no average."""
     data: DataFacts = MNIST_FACTS
@@ -92,12 +92,12 @@ class TrainingConfig:
                 raise TrainingError(f"{name} {number} is out of range: expected a number from 0")
         if not self.refinement_share and (self.class_weight or self.shifted_share):
             raise TrainingError(
-                f"class_weight {self.class_weight} and shifted_share {self.shifted_share} without effect: expected a "
+                f"class_weight {self.class_weight} and shifted_share {self.shifted_share} have no effect: expected a "
                 "refinement_share above 0, or both of them 0"
             )
 
     def to_json(self) -> str:
-        """Return the config as a JSON object of its fields; class labels that are not known are left out."""
+        """Return the config as a JSON object of its fields; unknown class labels are left out."""
         values = asdict(self)
         if self.data.class_labels is None:
             del values["data"]["class_labels"]
@@ -105,7 +105,7 @@ class TrainingConfig:
 
     @classmethod
     def from_json(cls, text: str) -> "TrainingConfig":
-        """Return the config that `to_json` wrote; a field that an earlier version did not have takes its default.
+        """Return the config that `to_json` wrote; fields that an earlier version did not have take their defaults.
 
         Raises TrainingError if fields are missing, unknown or of a wrong type.
         """
@@ -116,7 +116,7 @@ class TrainingConfig:
         types = {field.name: field.type for field in fields(cls)}
         required = {field.name for field in fields(cls) if field.default is MISSING}
         if not isinstance(values, dict):
-            raise TrainingError(f"training config is no JSON object: expected one with the fields {', '.join(types)}")
+            raise TrainingError(f"training config is not a JSON object: expected one with the fields {', '.join(types)}")
         unfit = [f"lacks {name}" for name in required - values.keys()] + [f"has {name}" for name in values.keys() - types.keys()]
         if unfit:
             raise TrainingError(
@@ -149,7 +149,7 @@ def _read_data(values: object) -> DataFacts:
 Setting = bool | int | float
 """A value that the user chose for a field of TrainingConfig."""
 
-_EXPECTED: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_EXPECTED: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 FLAGS = {
     "preset": "preset",
@@ -159,13 +159,13 @@ FLAGS = {
     "seed": "seed",
     "data": "data",
 }
-"""The fields of TrainingConfig that have a command line option of their own, and its name."""
+"""The fields of TrainingConfig that have their own command line options, and the names of these."""
 
 
 def parse_setting(text: str) -> tuple[str, Setting]:
     """Return the field of TrainingConfig and the value that `NAME=VALUE` sets, the value in the field's own type.
 
-    Raises TrainingError if there is no such field, it has an option of its own (see FLAGS), or the value is not of its type.
+    Raises TrainingError if there is no such field, it has its own option (see FLAGS), or the value is not of its type.
     TrainingConfig itself checks ranges.
     """
     types = {field.name: field.type for field in fields(TrainingConfig) if field.name not in FLAGS}
@@ -189,7 +189,7 @@ _LARGEST_WHOLE = 2**64
 
 
 def read_settings(path: Path) -> tuple[str | None, dict[str, Setting]]:
-    """Return the preset that a TOML file names, if any, and the other fields of TrainingConfig that it sets, in their types.
+    """Return the preset that a TOML file sets, if any, and the other fields of TrainingConfig that it sets, in their own types.
 
     Each line of the file is `name = value`. Raises TrainingError if the file cannot be read, or a name is not a field, or a value
     is not of the field's type.
@@ -199,16 +199,16 @@ def read_settings(path: Path) -> tuple[str | None, dict[str, Setting]]:
         with open_regular_file(path) as file:
             text = file.read(_MOST_BYTES + 1)
     except OSError as error:
-        raise TrainingError(f"cannot read the settings {path}: {error.strerror}; write them to a file first") from error
+        raise TrainingError(f"cannot read the settings {path}: {error.strerror}; check the path") from error
     if len(text) > _MOST_BYTES:
-        raise TrainingError(f"{path} is no file of settings: it has more than {_MOST_BYTES:,} bytes")
+        raise TrainingError(f"{path} is not a file of settings: it has more than {_MOST_BYTES:,} bytes")
     try:
         values = tomllib.loads(text.decode())
-    except (ValueError, RecursionError) as error:  # also for text that is not UTF-8, and numbers with thousands of digits
-        raise TrainingError(f"{path} is no TOML file ({error}): expected lines such as epochs = 50") from error
+    except (ValueError, RecursionError) as error:  # also if the text is not UTF-8, or a number has thousands of digits
+        raise TrainingError(f"{path} is not a TOML file ({error}): expected lines such as epochs = 50") from error
     for name, value in values.items():
         if name not in types:
-            raise TrainingError(f"{path} sets {shortened(name)}, which is no setting: expected some of {', '.join(types)}")
+            raise TrainingError(f"{path} sets {shortened(name)}, which is not a setting: expected one of {', '.join(types)}")
         if types[name] is float and type(value) is int and abs(value) < _LARGEST_AS_FLOAT:
             values[name] = float(value)
         elif type(value) is not types[name] or (type(value) is int and abs(value) >= _LARGEST_WHOLE):

@@ -1,4 +1,4 @@
-"""Draws images with a torch generator at the runtime's addresses, and computes a discriminator's logits of images."""
+"""Draws images with a torch generator, from the same latents as the runtime, and computes a discriminator's logits of images."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from pocketgan.latents import LARGEST_TICK, LATENT_STEP, latents
 
 
 def random_latents(count: int, size: int, device: torch.device) -> Tensor:
-    """Return latents to train on, float32 [count, size], from torch's random state, rounded to the grid of the runtime's."""
+    """Return latents to train on, float32 [count, size], from torch's random state, rounded to the runtime's grid."""
     ticks = (torch.randn(count, size, device=device) / LATENT_STEP).round()
     return ticks.clamp(-LARGEST_TICK, LARGEST_TICK) * LATENT_STEP
 
@@ -63,7 +63,7 @@ def discriminator_logits(
             pixels = torch.from_numpy(images[rows]).to(device)[:, None].float() / 127.5 - 1
             condition = () if labels is None else (torch.from_numpy(labels[rows]).to(device),)
             output = discriminator(pixels, *condition)
-            # One that also classifies returns two tensors.
+            # A discriminator that also classifies returns two tensors.
             logits = output[0] if isinstance(output, tuple) else output
             batches.append(logits[:, 0].cpu().numpy())
     discriminator.train(was_training)

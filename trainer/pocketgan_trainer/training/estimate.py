@@ -1,4 +1,4 @@
-"""Estimates of a run before it begins: the size of its networks, its time from a few steps, and the fastest number of threads."""
+"""Estimates before a run starts: the size of its networks, its duration from a few steps, and the fastest number of threads."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from pocketgan_trainer.training.presets import PRESETS, build_gan, generator_cla
 from pocketgan_trainer.training.steps import PENALTY_INTERVAL, Batch, Gan
 
 _ROUNDS = 3
-"""Rounds of timed steps, of which the median counts, so that a moment's work of other processes does not."""
+"""The number of rounds of timed steps; their median is used, so that brief work of other processes does not matter."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Estimate:
     images: int
     """Real images shown, with repetitions."""
     seconds: float
-    """Extrapolated from a few steps on this machine as it is now, without scores, sheets and checkpoints."""
+    """Extrapolated from a few steps on this machine now; evaluation, sheets and checkpoints are not included."""
 
 
 def estimate(config: TrainingConfig, digits: Digits, device: torch.device) -> Estimate:
-    """Return the estimated cost of a run on these images; takes some steps with networks that are thrown away."""
+    """Return the estimated cost of a run on these images; takes a few steps with temporary networks."""
     gan = build_gan(config, device)
     take = training_steps(config, digits, device, gan)
     take(0)  # the first one is slower
@@ -66,14 +66,14 @@ def estimate(config: TrainingConfig, digits: Digits, device: torch.device) -> Es
 
 
 def fastest_threads(config: TrainingConfig, digits: Digits, most: int) -> int:
-    """Return the number of CPU threads, 1 or `most`, with which training steps are faster here and now, see `choose_threads`."""
+    """Return the number of CPU threads, 1 or `most`, with which training steps are faster now, see `choose_threads`."""
     device = torch.device("cpu")
     take = training_steps(config, digits, device, build_gan(config, device))
     return choose_threads(lambda: take(1), most)
 
 
 def training_steps(config: TrainingConfig, digits: Digits, device: torch.device, gan: Gan) -> Callable[[int], None]:
-    """Return a function that takes the training step of a given number, always with the same images."""
+    """Return a function that takes training step number `step`, always with the same images."""
     preset = PRESETS[config.preset]
     real = torch.from_numpy(digits.images[: config.batch_size, None]).to(device).float() / 127.5 - 1
     labels = torch.from_numpy(digits.labels[: config.batch_size].astype(np.int64)).to(device)

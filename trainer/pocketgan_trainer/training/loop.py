@@ -30,7 +30,7 @@ from pocketgan_trainer.training.shared_networks import own_network
 from pocketgan_trainer.training.steps import Batch, Gan, Step, StepStatistics
 
 MOST_SKIPPED_STEPS = 20
-"""After this number of steps in a row without finite gradients the run ends: the networks will not recover."""
+"""After this number of steps in a row without finite gradients, the run ends: the networks will not recover."""
 
 
 def train(
@@ -44,16 +44,15 @@ def train(
 ) -> bool:
     """Train on images uint8 [N, S, S] and their labels; `recorder` writes checkpoints, statistics and pictures.
 
-    Every epoch shows the images in a new order; a last batch that would be smaller than the others is left out. The last epoch
-    whose Frechet ratio is the lowest, within its noise, becomes the best checkpoint. A network whose gradients are not finite is
-    not moved in that step.
+    Every epoch shows the images in a new order; a last, smaller batch is left out. The last epoch whose Frechet ratio is the
+    lowest, within its noise, becomes the best checkpoint. A network whose gradients are not finite is not updated in that step.
 
-    Returns True when all epochs are done, False if `stop_requested` returned True between two steps; the state is saved then
-    too, and a run resumed from it ends as if it had never stopped. Several `processes` must all call this with the same
+    Returns True when all epochs are done, False if `stop_requested` returned True between two steps; the state is then
+    saved, and a run that is resumed from it ends as if it had never stopped. Several `processes` must all call this with the same
     arguments; only the first has a recorder.
 
-    Raises TrainingError if there are fewer images than a batch, the processes cannot divide it, gradients stay not finite or
-    memory runs out; OutputError if the run folder cannot be written; CheckpointError if `resume_from` does not fit.
+    Raises TrainingError if there are fewer images than a batch, the processes cannot divide it, gradients are not finite for
+    too long or memory runs out; OutputError if the run folder cannot be written; CheckpointError if `resume_from` does not fit.
     """
     preset = PRESETS[config.preset]
     steps_per_epoch = count_steps(config, len(digits), processes)
@@ -89,10 +88,10 @@ def train(
             for optimizer in (gan.generator_optimizer, gan.discriminator_optimizer):
                 set_learning_rate(optimizer, learning_rate(config, progress.images_seen, images_total))
             if progress.statistics_frozen or not uses_batch_statistics(config, progress.images_seen, images_total):
-                # At every step: networks that were restored are not frozen yet.
+                # At every step, because restored networks are not frozen yet.
                 freeze_statistics(gan.generator)
                 progress = replace(progress, statistics_frozen=True)
-            # Without its cache: a step may move a network's weights between two uses of them.
+            # Without autocast's cache, because a step may change weights between two uses of them.
             with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):
                 statistics = _step_within_memory(preset.step, gan, batch)
             if statistics.is_sound:
@@ -122,9 +121,9 @@ def train(
 
 
 def _step_within_memory(step: Step, gan: Gan, batch: Batch) -> StepStatistics:
-    """Take a step; raise TrainingError if the device's memory does not suffice, which torch reports in several ways.
+    """Take a step; raise TrainingError if memory runs out, which torch reports in several ways.
 
-    A step that is not sound leaves the generator's running statistics as they were.
+    If the step is not sound, the generator's running statistics are restored.
     """
     running = [(buffer, buffer.clone()) for buffer in gan.generator.buffers()]
     try:
@@ -132,8 +131,8 @@ def _step_within_memory(step: Step, gan: Gan, batch: Batch) -> StepStatistics:
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
             raise
-        asked = len(batch.real) * batch.processes.count
-        raise TrainingError(f"not enough memory for --batch-size {asked}: choose a smaller one") from error
+        batch_size = len(batch.real) * batch.processes.count
+        raise TrainingError(f"not enough memory for --batch-size {batch_size}: choose a smaller one") from error
     if not statistics.is_sound:
         for buffer, before in running:
             buffer.copy_(before)
@@ -147,8 +146,8 @@ def _note_skipped(step: int, in_a_row: int, config: TrainingConfig, recorder: Re
     if in_a_row == MOST_SKIPPED_STEPS:
         narrow = " or with --set bfloat16=false" if config.bfloat16 else ""
         raise TrainingError(
-            f"diverged: {in_a_row} steps in a row, up to step {step:,}, had gradients that are not finite; the checkpoints "
-            f"from before are kept; start again with a lower --lr{narrow}"
+            f"diverged: {in_a_row} steps in a row, up to step {step:,}, had gradients that are not finite; earlier checkpoints "
+            f"are kept; start again with a lower --lr{narrow}"
         )
 
 
@@ -167,10 +166,10 @@ def count_steps(config: TrainingConfig, images: int, processes: Processes = ALON
 
 
 def image_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
-    """Return the order in which an epoch shows its images: a permutation of `count` that depends on the arguments only."""
+    """Return the order in which an epoch shows its images: a permutation of 0 to count - 1 that depends only on the arguments."""
     return np.random.Generator(np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64))).permutation(count)
 
 
 def check_resumable(checkpoint: Checkpoint, device: torch.device) -> None:
-    """Raise CheckpointError if a run cannot go on from `checkpoint` on `device`. Changes torch's random state."""
+    """Raise CheckpointError if a run cannot be resumed from `checkpoint` on `device`. Changes torch's random state."""
     restore_run(checkpoint, build_gan(checkpoint.config, device), zero_sums(device))

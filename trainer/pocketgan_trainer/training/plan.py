@@ -1,4 +1,4 @@
-"""The config of a new run, and the run to resume: decided before anything is written, as gan-train commands in both ways."""
+"""Plans a run before anything is written: the config of a new one, or how to resume one; and the gan-train commands of a run."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from pocketgan_trainer.training.run_folder import LAST, PREVIOUS, RunFolder, fin
 def plan_new_run(
     preset: str, options: Mapping[str, Setting], device: torch.device, data: DataFacts = MNIST_FACTS
 ) -> TrainingConfig:
-    """Return the preset's config for this data, with the user's options in place of its own values.
+    """Return the preset's config for this data, with the user's options instead of its own values.
 
     The keys of `options` are names of TrainingConfig's fields. Raises TrainingError if a value is out of range, or would have no
     effect on this preset.
@@ -42,18 +42,17 @@ class ResumedRun:
     checkpoint: Checkpoint
     config: TrainingConfig
     is_last_damaged: bool
-    """Whether the last checkpoint could not be used, so that the one before is taken."""
+    """Whether the last checkpoint is damaged, so that the one before is used."""
     notes: tuple[str, ...]
     """One line each for the user."""
 
 
 def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Setting]) -> ResumedRun:
-    """Return how to resume the newest run in `folder`, or the run whose folder it is.
+    """Return how to resume the newest run in `folder`, or the run in `folder` itself if that is a run folder.
 
-    `options` may ask for more epochs than were planned, but not for any other change, which would make it a different run.
-    Schedules continue as in the longer run: a falling learning rate takes a step up, and refinement pauses if the longer run's
-    last part has not begun yet. Raises TrainingError if there is no run or an option differs, CheckpointError if its last
-    checkpoint cannot be used.
+    `options` may set more epochs than were planned, but nothing else that differs: that would be a different run. Schedules
+    continue as in the longer run: a falling learning rate takes a step up, and refinement pauses until the longer run's last
+    part. Raises TrainingError if there is no run or an option differs, CheckpointError if no checkpoint can be used.
     """
     run = find_run_folder(folder, LAST, PREVIOUS)
     checkpoint, trouble = _last_sound_checkpoint(run)
@@ -102,12 +101,12 @@ def _notes_on_more_epochs(planned: int, config: TrainingConfig) -> tuple[str, ..
     if planned == config.epochs or not changing:
         return ()
     return (
-        f"{config.epochs} epochs in place of {planned}: the run goes on as the longer one would, so {' and '.join(changing)}",
+        f"{config.epochs} epochs instead of {planned}: the run continues as the longer one would, so {' and '.join(changing)}",
     )
 
 
 def _last_sound_checkpoint(run: RunFolder) -> tuple[Checkpoint, str | None]:
-    """Return the last checkpoint, or the one before and the reason. Raises CheckpointError if neither can be used."""
+    """Return the last checkpoint, or the one before and why it is used. Raises CheckpointError if neither can be used."""
     if not run.last.exists() and run.previous.exists():
         return load_checkpoint(run.previous), f"{run.last} is absent, as after a kill while it was saved; taking {run.previous}"
     try:
@@ -119,7 +118,7 @@ def _last_sound_checkpoint(run: RunFolder) -> tuple[Checkpoint, str | None]:
 
 
 def refuse_other_data(resumed: ResumedRun, found: DataFacts) -> None:
-    """Raise TrainingError unless the data found is what the resumed run has trained on so far."""
+    """Raise TrainingError unless the data is what the run has been trained on so far."""
     had = resumed.config.data
     # The images must agree; the folder may have another name or place.
     layouts = {True: "laid out like MNIST's", False: "laid out as they come"}
@@ -132,14 +131,14 @@ def refuse_other_data(resumed: ResumedRun, found: DataFacts) -> None:
     if (had.image_size, had.classes, had.sha256) == (found.image_size, found.classes, found.sha256):
         return
     raise TrainingError(
-        f"cannot resume {resumed.run.path} with the images of {found.source}: they are not those that the run began with, "
+        f"cannot resume {resumed.run.path} with the images of {found.source}: they are not those that the run started with, "
         f"{had.name} at {had.source}: {', '.join(differing) or 'other pixels or labels'}; put these back, leave out what "
         "differs, or start a new run"
     )
 
 
 def changed_settings(config: TrainingConfig) -> dict[str, Setting]:
-    """Return the fields without an option of their own, see FLAGS, in which a config differs from its preset's."""
+    """Return the fields in which a config differs from its preset's, without those of FLAGS."""
     own = asdict(PRESETS[config.preset].config)
     return {name: value for name, value in asdict(config).items() if name not in FLAGS and value != own[name]}
 
@@ -168,8 +167,8 @@ def _data_options(data: DataFacts) -> list[str]:
 def training_commands(config: TrainingConfig, planned_epochs: Sequence[int]) -> list[str]:
     """Return the gan-train commands that repeat a run: the first one, and one for each time that it was made longer.
 
-    `planned_epochs` are the numbers of epochs that were planned when each of its epochs ended, at least one number. Interruptions
-    that changed nothing are left out.
+    `planned_epochs` has, for each epoch of the run, the number of epochs that were planned when it ended; it is not empty.
+    Interruptions that changed nothing are left out.
     """
     commands = [training_command(replace(config, epochs=planned_epochs[0]))]
     longer = [after for before, after in pairwise(planned_epochs) if after != before]

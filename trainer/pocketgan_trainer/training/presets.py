@@ -1,7 +1,7 @@
 """The table of complete GAN systems that `gan-train --preset` chooses from, and their networks and optimizers.
 
-A new preset is a row of PRESETS, and a file in `networks/` if its networks are new. Its generator is exported if it is a chain
-of layers that `export.fold` knows, or a `ConditionalGenerator` with such a chain as its body.
+A new preset is a row of PRESETS, and a file in `networks/` if its networks are new. Its generator can be exported if it is a
+chain of layers that `export.fold` knows, or a `ConditionalGenerator` with such a chain as its body.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,15 +26,15 @@ class Preset:
     """One complete system: its two networks, its training step, and its own hyper-parameters."""
 
     description: str
-    """What it is, in a few words: `gan-train --preset list` prints it."""
+    """A few words, which `gan-train --preset list` prints."""
     build_generator: Callable[[int, int], nn.Module]
-    """Makes a generator with fresh weights for a number of classes and an image size S: float [N, latent_size] to float
+    """Makes a generator with initial weights for a number of classes and an image size S: float [N, latent_size] to float
     [N, 1, S, S] in [-1, 1].
 
-    If there are classes and the preset is conditional, it also takes labels int64 [N], and so does the discriminator.
+    If there are classes and the preset is conditional, both networks also take labels int64 [N].
     """
     build_discriminator: Callable[[int, int], nn.Module]
-    """Makes a discriminator with fresh weights, likewise: float [N, 1, S, S] to what `step` expects of one."""
+    """Makes a discriminator in the same way: float [N, 1, S, S] to the output that `step` expects."""
     latent_size: int
     is_conditional: bool
     """Whether the networks also take the classes of the images, if these have classes."""
@@ -42,7 +42,7 @@ class Preset:
     ignores: frozenset[str]
     """Fields of TrainingConfig that have no effect on its networks and its step."""
     least_psnr_db: float
-    """What an int8 file's pixels must reach beside torch's. The smaller a network, the less its rounding errors average out."""
+    """The least PSNR of an int8 file's pixels against torch's. In a smaller network, rounding errors average out less."""
     config: TrainingConfig
 
 
@@ -70,7 +70,7 @@ _POCKET_CONFIG = TrainingConfig(
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "pocket": Preset(
-            description="the project's own: draws the class that is asked for",
+            description="the project's own: draws any class on request",
             build_generator=partial(pocket.PocketGenerator, latent_size=64, channels=(48, 24, 12), detail_channels=8),
             build_discriminator=partial(pocket.PocketDiscriminator, channels=(48, 96, 192), features=128),
             latent_size=64,
@@ -125,22 +125,22 @@ def presets_that_use(*fields: str) -> tuple[str, ...]:
 
 
 def build_generator(config: TrainingConfig) -> nn.Module:
-    """Return a generator of the config's preset for its images, with fresh weights."""
+    """Return a generator of the config's preset for its images, with initial weights."""
     return PRESETS[config.preset].build_generator(len(config.data.classes), config.data.image_size)
 
 
 def build_discriminator(config: TrainingConfig) -> nn.Module:
-    """Return a discriminator of the config's preset for its images, with fresh weights."""
+    """Return a discriminator of the config's preset for its images, with initial weights."""
     return PRESETS[config.preset].build_discriminator(len(config.data.classes), config.data.image_size)
 
 
 def generator_classes(config: TrainingConfig) -> tuple[str, ...]:
-    """Return the names of the classes that a generator of this config can be asked for, by label; none if it has none."""
+    """Return the names of the classes that a generator of this config can draw on request, by label; none without labels."""
     return config.data.classes if PRESETS[config.preset].is_conditional else ()
 
 
 def build_gan(config: TrainingConfig, device: torch.device, processes: Processes = ALONE) -> Gan:
-    """Return fresh networks of the config's preset on `device`, and their optimizers, from torch's current random state."""
+    """Return new networks of the config's preset on `device`, and their optimizers, from torch's current random state."""
     generator, discriminator = build_generator(config).to(device), build_discriminator(config).to(device)
     ema_generator = deepcopy(generator).requires_grad_(False) if config.ema_halflife_images else None
     generator, discriminator = shared(generator, processes), shared(discriminator, processes)
@@ -148,5 +148,5 @@ def build_gan(config: TrainingConfig, device: torch.device, processes: Processes
 
 
 def _adam(network: nn.Module, config: TrainingConfig) -> Adam:
-    # Fused: one pass over all weights. In networks this small, many passes take longer than the arithmetic.
+    # Fused: one pass over all weights. In networks this small, several passes would take longer than the arithmetic.
     return Adam(network.parameters(), lr=config.learning_rate, betas=(config.adam_beta1, config.adam_beta2), fused=True)

@@ -1,4 +1,4 @@
-"""How far a run has come, and what it has measured since its current epoch began."""
+"""The position of a run, and what it has measured in its current epoch."""
 
 import time
 from dataclasses import dataclass, replace
@@ -13,11 +13,11 @@ from pocketgan_trainer.training.steps import StepStatistics
 SCORE_NOISE = 0.1
 """The share by which an epoch's score varies with other latents and other validation digits, see docs/experiments.md.
 
-Of two scores within that, the later epoch is preferred: it has learned more and, where the rate falls, has settled more.
+Of two scores within this share, the later epoch is preferred: it has learned more and, with a falling rate, settled more.
 """
 
 _LARGEST = 2**60
-"""No count, time or score of a run comes near it."""
+"""No count, time or score of a run comes near this."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Progress:
     best_score: float | None = None
     """Lowest score of any epoch so far, None before the first."""
     statistics_frozen: bool = False
-    """Whether the generator's normalization uses fixed statistics; once it does, it does so to the end of the run."""
+    """Whether the generator's normalization uses fixed statistics; once it does, it does until the end of the run."""
 
     def __post_init__(self) -> None:
         """Raise ValueError if no run can have this position."""
@@ -49,7 +49,7 @@ class Progress:
             raise ValueError(f"statistics_frozen is {shortened(self.statistics_frozen)}, expected true or false")
 
     def is_best(self, score: float) -> bool:
-        """Return whether an epoch with this score is to be preferred to all before: it may exceed the lowest by SCORE_NOISE."""
+        """Return whether an epoch with this score becomes the best: it may exceed the lowest score by SCORE_NOISE."""
         return self.best_score is None or score <= self.best_score * (1 + SCORE_NOISE)
 
     def after_step(self, images: int, seconds: float) -> "Progress":
@@ -59,7 +59,7 @@ class Progress:
     def after_epoch(self, score: float | None, seconds: float) -> "Progress":
         """Return the position after the last step of an epoch with this score, `seconds` later.
 
-        A process that does not look at images passes None.
+        Processes that do not evaluate images pass None.
         """
         known = [value for value in (score, self.best_score) if value is not None]
         best_score = min(known) if known else None
@@ -67,7 +67,7 @@ class Progress:
 
 
 class Stopwatch:
-    """A stopwatch that restarts whenever it is read."""
+    """A stopwatch that restarts each time it is read."""
 
     def __init__(self) -> None:
         self._began_at = time.monotonic()
@@ -89,7 +89,7 @@ class Means:
 
 
 def zero_sums(device: torch.device) -> Tensor:
-    """Return the sums of an epoch that has not begun, float64 [5]: of the fields of Means, and the number of steps."""
+    """Return the sums at the start of an epoch, float64 [5]: of the fields of Means, and the number of steps."""
     return torch.zeros(5, dtype=torch.float64, device=device)
 
 
@@ -103,6 +103,6 @@ def add_statistics(sums: Tensor, statistics: StepStatistics, processes: Processe
 
 
 def means(sums: Tensor) -> Means:
-    """Return the means over the steps from their sums, see `zero_sums`."""
+    """Return the means over the steps of these sums, see `zero_sums`."""
     *totals, steps = sums.tolist()
     return Means(*(total / max(steps, 1) for total in totals))

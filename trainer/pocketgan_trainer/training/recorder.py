@@ -1,4 +1,4 @@
-"""Records one run: checkpoints, statistics, sheets and curves in its folder, and reports with warnings to whoever shows them."""
+"""Records one run: writes checkpoints, statistics, sheets and curves into its folder, and passes warnings and more to reports."""
 
 import math
 import time
@@ -29,40 +29,40 @@ from pocketgan_trainer.watch.validation_watch import DiscriminatorLogits
 
 SHEET_IMAGES = 100
 WATCHED_SEED = 2**32
-"""The watch looks at latents that appear on no sample sheet and that no small seed of a user draws."""
+"""The seed of the images that are evaluated. They are not on the sample sheets, and small seeds of users do not draw them."""
 _CURVES_SECONDS = 30
-"""The least time between two drawings of the curves: each takes about as long as a short epoch."""
+"""The shortest time between two drawings of the curves: each takes about as long as a short epoch."""
 
 
 class Watch(Protocol):
-    """Looks at the images of an epoch, of the classes that it asks for."""
+    """Evaluates the images of an epoch, of classes that it chooses."""
 
     @property
     def labels(self) -> NDArray[np.int64]:
         """The class of each image to draw, int64 [N]; a generator without classes draws N images."""
 
     def observe(self, images: NDArray[np.uint8], discriminator_logits: DiscriminatorLogits) -> Observation:
-        """Return what is observed in images uint8 [N, S, S], and in the discriminator's logits of pairs."""
+        """Evaluate images uint8 [N, S, S], and the discriminator's logits of pairs."""
 
 
 class Report(Protocol):
-    """Shows how the run goes, on the console or elsewhere."""
+    """Shows the progress of a run, on the console or elsewhere."""
 
     def step(self, progress: Progress, sums: Tensor) -> None:
         """Show a step. `sums` are those of the epoch so far, for `means`: reading them waits for the device."""
 
     def skipped(self, step: int) -> None:
-        """Show that a step, counted from 1 over the whole run, had a gradient that was not finite."""
+        """Show that a step, counted from 1 over the whole run, was skipped because a gradient was not finite."""
 
     def trouble(self, message: str) -> None:
-        """Show one line about something that went wrong without ending the run."""
+        """Show one line about a failure that does not end the run."""
 
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
-        """Show a finished epoch, and what has begun to go wrong."""
+        """Show a finished epoch, and new warnings."""
 
 
 class Recorder:
-    """Writes the records of one run into its folder, and passes on to `reports` what happens."""
+    """Writes the records of one run into its folder, and passes everything on to `reports`."""
 
     def __init__(self, config: TrainingConfig, watch: Watch, run: RunFolder, *reports: Report) -> None:
         self._config = config
@@ -81,9 +81,9 @@ class Recorder:
         self._curves_drawn_at = -math.inf
 
     def begin(self, digits: Digits, gan: Gan, progress: Progress, sums: Tensor) -> None:
-        """Write what is known before the first step, and drop the statistics of epochs after `progress`.
+        """Write the config and some real images, and drop the statistics of epochs after `progress`.
 
-        A new run gets its first checkpoint here, so that it can be resumed whenever it is killed.
+        A new run also gets its first checkpoint, so that it can always be resumed after a kill.
         """
         self._lines = self._run.drop_statistics_after(progress.epoch)
         self._run.write_config(self._config)
@@ -99,7 +99,7 @@ class Recorder:
             report.step(progress, sums)
 
     def skipped(self, step: int) -> None:
-        """Report a step, counted from 1 over the whole run, that had a gradient that was not finite."""
+        """Report that a step, counted from 1 over the whole run, was skipped because a gradient was not finite."""
         for report in self._reports:
             report.skipped(step)
 
@@ -109,7 +109,7 @@ class Recorder:
         self._draw_curves(at_once=True)
 
     def end_epoch(self, gan: Gan, progress: Progress, sums: Tensor, stopwatch: Stopwatch) -> Progress:
-        """Look at the images of an epoch whose steps are done, record and report it; return the position after it.
+        """Evaluate, record and report an epoch whose steps are done; return the position after it.
 
         Raises TrainingError if what was measured is not finite.
         """
@@ -139,7 +139,7 @@ class Recorder:
         }
         self._lines.append(line)
         self._run.append_statistics(line)
-        no_sums = torch.zeros_like(sums)  # the next epoch has not begun
+        no_sums = torch.zeros_like(sums)  # those of the next epoch
         if progress.is_best(seen.frechet_ratio):
             save_checkpoint(self._run.best, self._config, gan, progress, no_sums)
         self._save(gan, progress, no_sums)
@@ -162,10 +162,10 @@ class Recorder:
         return self._watch.observe(self._draw(gan, WATCHED_SEED, self._watch.labels), logits)
 
     def _draw(self, gan: Gan, seed: int, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the first images of `seed`, uint8 [N, S, S], of these classes if the generator can be asked for classes."""
+        """Return the first images of `seed`, uint8 [N, S, S], of these classes if the generator takes labels."""
         latent_size = PRESETS[self._config.preset].latent_size
-        asked = labels if generator_classes(self._config) else None
-        return draw(gan.sampling_generator, latent_size, seed, 0, len(labels), asked)
+        condition = labels if generator_classes(self._config) else None
+        return draw(gan.sampling_generator, latent_size, seed, 0, len(labels), condition)
 
     def _draw_curves(self, at_once: bool) -> None:
         if at_once or time.monotonic() - self._curves_drawn_at > _CURVES_SECONDS:
@@ -173,13 +173,13 @@ class Recorder:
             self._curves_drawn_at = time.monotonic()
 
     def _write_picture(self, path: Path, write: Callable[[Path], None]) -> None:
-        """Write a picture; if that fails, report it and go on: a full disk still stops the run at its checkpoint."""
+        """Write a picture; if that fails, only report it. A full disk still ends the run, at its next checkpoint."""
         try:
             write(path)
         except PocketganError as error:
-            self._trouble(f"{error}; training goes on without it")
-        except Exception as error:  # whatever a library for pictures raises
-            self._trouble(f"{path} was not drawn ({type(error).__name__}: {first_line(error)}); training goes on without it")
+            self._trouble(f"{error}; training continues without it")
+        except Exception as error:  # whatever the drawing library raises
+            self._trouble(f"{path} was not drawn ({type(error).__name__}: {first_line(error)}); training continues without it")
 
     def _trouble(self, message: str) -> None:
         for report in self._reports:

@@ -1,4 +1,4 @@
-"""What a run shows: on the console while it runs and when it ends, and in TensorBoard's event files."""
+"""Shows a run: on the console while it runs and when it ends, and in TensorBoard's event files."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,9 +24,9 @@ from pocketgan_trainer.watch.signs import Observation, Sign, merged, standing_si
 
 _REFRESH_SECONDS = 0.5
 _SHOWN_SKIPPED_STEPS = 3
-"""Of an epoch with more skipped steps only their number is printed."""
+"""After this number of skipped steps in an epoch, only their number is printed."""
 _SLOWED = 3
-"""An epoch that takes this many times as long as the fastest gets a warning: on busy CPUs threads wait for each other."""
+"""An epoch that takes this many times as long as the fastest gets a warning: on busy CPUs, threads wait for each other."""
 
 
 class ConsoleReport:
@@ -63,7 +63,7 @@ class ConsoleReport:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.stop()
 
     def step(self, progress: Progress, sums: Tensor) -> None:
@@ -71,7 +71,7 @@ class ConsoleReport:
         now = time.monotonic()
         completed = progress.epoch * self._steps_per_epoch + progress.step
         if self._task is None:
-            # A resumed run starts in the middle, which must not count as speed in the bar or the rates.
+            # What a resumed run did before must not count in its rates.
             total = self._epochs * self._steps_per_epoch
             epoch, epochs = progress.epoch + 1, self._epochs
             self._task = self._bar.add_task("", total=total, completed=completed, epoch=epoch, epochs=epochs, numbers="")
@@ -84,22 +84,22 @@ class ConsoleReport:
             self._shown_at, self._shown_images = now, progress.images_seen
 
     def skipped(self, step: int) -> None:
-        """Print that a step had a gradient that was not finite, for the first few in an epoch."""
+        """Print that a step was skipped, for the first few in an epoch."""
         self._skipped_steps += 1
         if self._skipped_steps <= _SHOWN_SKIPPED_STEPS:
             self._console.print(f"warning: NaN in step {step:,}: skipped; if there are many, try a lower --lr")
 
     def trouble(self, message: str) -> None:
-        """Print a line once, however often it is reported."""
+        """Print a line the first time that it is reported."""
         if message not in self._shown_troubles:
             self._shown_troubles.add(message)
             self._console.print(f"warning: {message}")
 
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
-        """Print a finished epoch: its figures, what its images look like, and what has begun to go wrong."""
+        """Print the figures of a finished epoch, and new warnings."""
         now = time.monotonic()
         rate = (progress.images_seen - self._epoch_images) / max(now - self._epoch_began_at, 1e-9)
-        # From the rate, since the first epoch after a resumption is only part of one; an epoch of a single step has no rate.
+        # From the rate, because the first epoch after resuming may be a part of one; an epoch of a single step has no rate.
         images_to_come = (self._epochs - progress.epoch) * progress.images_seen / progress.epoch
         remaining = clock(round(images_to_come / rate)) if rate else "unknown"
         self._console.print(
@@ -150,7 +150,7 @@ class TensorBoardReport:
     """
 
     def __init__(self, run: RunFolder, epochs_done: int) -> None:
-        # Only now: the package is an extra of its own.
+        # Not at the top: this package is optional.
         from torch.utils.tensorboard.writer import SummaryWriter
 
         self._run = run
@@ -159,7 +159,7 @@ class TensorBoardReport:
         if run.events.is_symlink():  # perhaps to another user's folder
             raise OutputError(f"cannot write {run.events}: it is a symbolic link, expected a folder; move it away")
         with self._output_errors():
-            # Events that a killed run wrote after its checkpoint are dropped.
+            # This drops the events that a killed run wrote after its checkpoint.
             self._writer = SummaryWriter(str(run.events), purge_step=epochs_done + 1)
 
     def __enter__(self) -> "TensorBoardReport":
@@ -167,7 +167,7 @@ class TensorBoardReport:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Write what is left in the buffer."""
+        """Write the rest of the buffer."""
         try:
             self._writer.close()
         except OSError as failure:
@@ -175,7 +175,7 @@ class TensorBoardReport:
                 raise self._error(failure) from failure
 
     def step(self, progress: Progress, sums: Tensor) -> None:
-        """Do nothing: epochs are fine enough."""
+        """Do nothing: figures are written for each epoch."""
 
     def skipped(self, step: int) -> None:
         """Count it."""
@@ -200,7 +200,7 @@ class TensorBoardReport:
         for sign in warnings:
             self._writer.add_text("warnings", f"{sign.message}. Try {sign.advice}.", epoch)
         sheet_file = self._run.sheet_of_epoch(epoch)
-        if sheet_file.exists():  # else it could not be drawn
+        if sheet_file.exists():  # it may have failed to be drawn
             with Image.open(sheet_file) as sheet:
                 self._writer.add_image("fakes", np.asarray(sheet), epoch, dataformats="HW")
         self._writer.flush()
@@ -217,9 +217,9 @@ class TensorBoardReport:
 
 
 def closing_lines(run: RunFolder, epochs: int, best_epoch: int, is_newest: bool) -> list[str]:
-    """Return the lines that end a run of `epochs` epochs: the best one and its scores, what to look at, what to do next.
+    """Return the last lines of a run of `epochs` epochs: the best epoch and its scores, pictures to look at, the next command.
 
-    `is_newest` is whether gan-export finds the run by itself. Scores are left out if the statistics are gone. Raises
+    `is_newest` is whether gan-export finds the run by itself. Scores are left out if the statistics are missing. Raises
     TrainingError if they cannot be read.
     """
     statistics = run.read_statistics()

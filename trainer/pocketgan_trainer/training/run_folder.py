@@ -68,7 +68,7 @@ class RunFolder:
 
     @property
     def curves(self) -> Path:
-        """The picture of how the run went."""
+        """The picture of the run's figures over its epochs."""
         return self.path / "curves.png"
 
     @property
@@ -81,8 +81,8 @@ class RunFolder:
         return self.path / f"fakes_epoch_{epoch:04d}.png"
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Lock this run for the length of a `with` block, if the file system has locks.
+    def locked(self) -> Iterator[None]:
+        """Lock this run during a `with` block, if the file system supports locks.
 
         Raises TrainingError if another process trains it, OutputError if the folder cannot be written.
         """
@@ -98,8 +98,8 @@ class RunFolder:
             yield
 
     def remove_leftovers(self) -> None:
-        """Remove temporary files of this run that killed processes left, as far as possible; call it while the run is `held`."""
-        with suppress(OutputError):  # they take up space, and do no harm
+        """Remove temporary files of killed processes as far as possible; call it while the run is `locked`."""
+        with suppress(OutputError):  # they only take up space
             remove_temporaries(self.path, lambda name: _FILES.fullmatch(name) is not None, is_alone=False)
 
     def write_config(self, config: TrainingConfig) -> None:
@@ -115,7 +115,7 @@ class RunFolder:
             temporary.write_bytes(encoded.getvalue())
 
     def append_statistics(self, statistics: Mapping[str, object]) -> None:
-        """Append one epoch to `stats.jsonl`, which is written anew as a whole. Raises OutputError if that fails."""
+        """Append one epoch to `stats.jsonl`, by writing the whole file again. Raises OutputError if that fails."""
         before = self._statistics()
         end_of_half_line = b"\n" if before and not before.endswith(b"\n") else b""
         self._write_statistics(before + end_of_half_line + f"{json.dumps(statistics)}\n".encode())
@@ -123,11 +123,11 @@ class RunFolder:
     def drop_statistics_after(self, epoch: int) -> list[dict[str, object]]:
         """Keep the lines of `stats.jsonl` up to `epoch`, and return them.
 
-        A killed run may have written the line of an epoch that its checkpoint has not completed. Raises TrainingError if the file
+        A killed run may have written the line of an epoch that is not in its checkpoint. Raises TrainingError if the file
         cannot be read.
         """
         contents = self._statistics()
-        # Keeps lines that only a later version understands, but not half lines.
+        # This keeps lines that only a later version understands, but not half lines.
         lines = [line for line in contents.splitlines() if (found := _line_of_epoch(line)) is not None and found[0] <= epoch]
         if contents:
             self._write_statistics(b"".join(line + b"\n" for line in lines))
@@ -136,7 +136,7 @@ class RunFolder:
     def read_statistics(self) -> list[dict[str, object]]:
         """Return the lines of `stats.jsonl`, oldest first; none if there is no such file.
 
-        Leaves out half lines, which killed runs may have written, and everything else that no run writes. Raises TrainingError if
+        Leaves out half lines, which killed runs may have written, and all other lines that no run writes. Raises TrainingError if
         the file cannot be read, or is too large.
         """
         return [read for line in self._statistics().splitlines() if (read := _read_line(line)) is not None]
@@ -153,10 +153,10 @@ class RunFolder:
         except FileNotFoundError:
             return b""
         except OSError as error:
-            raise TrainingError(f"cannot read {statistics}: {error.strerror}; move it away to go on without it") from error
+            raise TrainingError(f"cannot read {statistics}: {error.strerror}; move it away to continue without it") from error
         if len(contents) > _MOST_BYTES_OF_STATISTICS:
             raise TrainingError(
-                f"{statistics} is too large: expected at most {_MOST_BYTES_OF_STATISTICS:,} bytes; move it away to go on "
+                f"{statistics} is too large: expected at most {_MOST_BYTES_OF_STATISTICS:,} bytes; move it away to continue "
                 "without it"
             )
         return contents
@@ -181,8 +181,8 @@ def create_run_folder(parent: Path, preset: str, data_set: str) -> RunFolder:
 def find_run_folder(path: Path, *checkpoints: str) -> RunFolder:
     """Return `path` itself if it is a run folder, else the newest run in it that has one of the files `checkpoints`.
 
-    These are names such as LAST. A run has its first BEST at the end of its first epoch, LAST from its beginning, and PREVIOUS
-    without LAST if it was killed while it saved. Newer runs without them are skipped, see `newer_runs`. Raises TrainingError if
+    These are names such as LAST. A run has LAST from its start, BEST after its first epoch, and PREVIOUS without LAST if it was
+    killed while saving. Newer runs without such a file are skipped, see `newer_runs`. Raises TrainingError if
     there is no such run, or the folder cannot be read.
     """
     if os.path.isfile(path / "config.json"):
@@ -205,7 +205,7 @@ def newer_runs(path: Path, run: RunFolder) -> list[RunFolder]:
 
 
 def _in_order(path: Path) -> list[Path]:
-    """Return everything in a folder that is named like a run, the oldest first; nothing if there is no folder."""
+    """Return everything in a folder that is named like a run, oldest first; nothing if the folder does not exist."""
     try:
         return [run for _, run in sorted(_numbered(path))] if os.path.isdir(path) else []
     except OSError as error:
@@ -213,19 +213,19 @@ def _in_order(path: Path) -> list[Path]:
 
 
 def _looks_like_a_run(path: Path) -> bool:
-    """Return whether a numbered folder is that of a run, even of one that was killed before it wrote anything."""
+    """Return whether a numbered folder belongs to a run, even to one that was killed before it wrote anything."""
     preset = path.name.split("-")[1]
     return os.path.isdir(path) and (preset in PRESETS or os.path.isfile(path / "config.json"))
 
 
 def _read_line(line: bytes) -> dict[str, object] | None:
-    """Return the fields of a line of statistics; None if the line is not whole, or has what no run writes."""
+    """Return the fields of a line of statistics; None if the line is cut off, or no run writes such a line."""
     read = _line_of_epoch(line)
     return read[1] if read and all(_is_sound(name, value) for name, value in read[1].items()) else None
 
 
 def _line_of_epoch(line: bytes) -> tuple[int, dict[str, object]] | None:
-    """Return the epoch and all fields of a line of statistics; None if the line is not whole or names no epoch."""
+    """Return the epoch and all fields of a line of statistics; None if the line is cut off or has no epoch."""
     try:
         read = read_json(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What changes during a run, as functions of the images seen, and how it is applied to optimizers and networks."""
+"""What changes during a run: values as functions of the images seen, and their use in optimizers and networks."""
 
 import math
 
@@ -16,7 +16,7 @@ def learning_rate(config: TrainingConfig, images_seen: int, images_total: int) -
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    """Set the size of all following steps of `optimizer`."""
+    """Set the learning rate of all parameters of `optimizer`."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 
@@ -27,19 +27,19 @@ def penalty_weight(config: TrainingConfig, images_seen: int, images_total: int) 
 
 
 def is_refining(config: TrainingConfig, images_seen: int, images_total: int) -> bool:
-    """Return whether the last part of the run has begun, in which classes are named and images shifted.
+    """Return whether the last part of the run has begun, with classification and shifted images.
 
-    By then the discriminator has memorized details of the training images, so shifting them helps. If classes were named from
-    the start, the discriminator would become so strong that the generator falls behind.
+    By then the discriminator has memorized details of the training images, so shifting them helps. With classification from the
+    start, the discriminator would become so strong that the generator falls behind.
     """
     return images_seen >= (1 - config.refinement_share) * images_total
 
 
 LEAST_IMAGES_OF_BATCH_STATISTICS = 400_000
-"""Normalization uses the statistics of each batch for at least this number of images, however short the run.
+"""Normalization uses the statistics of each batch for at least this number of images, even in a short run.
 
-Statistics that are frozen while the weights still change fast soon belong to other weights: a run of 6 epochs of 10,000 digits
-that froze them after 18,000 images got worse from there on, see docs/experiments.md.
+Statistics that are frozen while the weights still change fast soon no longer fit them: a run of 6 epochs of 10,000 digits that
+froze them after 18,000 images got worse from then on, see docs/experiments.md.
 """
 
 
@@ -58,13 +58,13 @@ def freeze_statistics(network: nn.Module) -> None:
 RAMP_SHARE = 0.5
 """The half-life is at most this share of the images seen so far, so that the first weights are soon forgotten.
 
-The idea is that of T. Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, whose code ramps up with
-a share of 0.05: for runs of a few million images that averages too little.
+After T. Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020. Their code uses a share of 0.05, which
+averages too little in runs of a few million images.
 """
 
 
 def ema_decay(halflife_images: int, images_seen: int, batch_size: int) -> float:
-    """Return the weight that the moving average keeps in a step of `batch_size` images, after `images_seen` images."""
+    """Return the weight of the old average in a step of `batch_size` images, after `images_seen` images."""
     halflife = min(float(halflife_images), images_seen * RAMP_SHARE)
     return 0.5 ** (batch_size / halflife) if halflife else 0.0
 

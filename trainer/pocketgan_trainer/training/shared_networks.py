@@ -1,4 +1,4 @@
-"""Networks that several processes train together, with gradients, normalization and dropout of the whole batch."""
+"""Networks that several processes train together: gradients, normalization and dropout are those of the whole batch."""
 
 import warnings
 
@@ -13,7 +13,7 @@ from pocketgan_trainer.processes import Processes
 
 
 class SharedBatchNorm(_BatchNorm):
-    """Batch normalization over the rows of all processes; it takes over the state of the layer that it replaces.
+    """Batch normalization over the rows of all processes; replaces a layer of one process and has its state.
 
     `nn.SyncBatchNorm` does the same, but only on GPUs.
     """
@@ -28,7 +28,7 @@ class SharedBatchNorm(_BatchNorm):
         """Accept any shape [N, C, ...]."""
 
     def forward(self, values: Tensor) -> Tensor:
-        """Return values [N, C, ...] normalized, in their own type; in training by the mean and variance of all processes'."""
+        """Return values [N, C, ...] normalized, in their own type; in training by the mean and variance over all processes."""
         if not self.training:
             return super().forward(values)
         assert self.running_mean is not None
@@ -69,10 +69,10 @@ class _SumOfAll(torch.autograd.Function):
 
 
 def shared(network: nn.Module, processes: Processes) -> nn.Module:
-    """Return `network` as all processes train it together; if there is only one, the network itself.
+    """Return a network that all processes train together; with one process, `network` itself.
 
-    Call it before the optimizers are made. It replaces layers of normalization and sets up dropout; the weights are those of the
-    first process. The returned network averages gradients over the processes in `backward`.
+    Call this before making the optimizers. It replaces normalization layers, sets up dropout, and copies the weights of the first
+    process to all. In `backward`, the returned network averages gradients over the processes.
     """
     if processes.count == 1:
         return network
@@ -82,7 +82,7 @@ def shared(network: nn.Module, processes: Processes) -> nn.Module:
         for name, child in layer.named_children():
             if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
                 setattr(layer, name, SharedBatchNorm(child, processes))
-    # torch warns about the strides of matrices of one row, which do no harm.
+    # torch warns about the strides of matrices of one row, which are harmless.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     return DistributedDataParallel(network)
 

@@ -1,6 +1,6 @@
-"""One training step of each system, with its losses and augmentation.
+"""The training steps, with their losses and augmentation.
 
-A step changes nothing but the networks and optimizers that it is given.
+A step changes only the networks and optimizers that are passed to it.
 """
 
 from collections.abc import Callable
@@ -55,14 +55,15 @@ BACKGROUND = -1.0
 def shifted(images: Tensor, share: float, processes: Processes = ALONE) -> Tensor:
     """Return images [N, 1, H, W], about `share` of them moved by up to LARGEST_SHIFT_PIXELS, the others unchanged.
 
-    Each image is moved by its own whole number of pixels along both axes, all distances equally likely; what leaves the image is
-    lost, and background fills the gap. No pixel's grey level changes, and gradients flow back to where it came from. Unless
-    `share` is 0, draws from torch's random state, for the images of all `processes` that share a batch.
+    Each of these is moved by its own whole number of pixels along each axis, all distances equally likely. Pixels that leave the
+    image are lost, and background fills the gap. Grey levels do not change, and the gradient of a pixel flows back to where it
+    came from. Unless `share` is 0, this draws from torch's random state, for the images of all `processes` that share a batch.
 
-    The discriminator sees this in place of both real and generated images. The generator does not learn to draw moved images as
-    long as unmoved ones are more frequent than any one of the 25 moves, which holds for every share below 1. Source: T. Karras et
-    al., "Training Generative Adversarial Networks with Limited Data", 2020, sections 2.2 and 3; S. Zhao et al., "Differentiable
-    Augmentation for Data-Efficient GAN Training", 2020.
+    The discriminator sees shifted images instead of both real and generated ones. The generator does not learn to draw shifted
+    images as long as unshifted ones are more frequent than any single shift, which is true of every share below 1.
+
+    Source: T. Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, sections 2.2 and 3; S. Zhao et
+    al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020.
     """
     if not share:
         return images
@@ -88,24 +89,24 @@ Source: T. Salimans et al., "Improved Techniques for Training GANs", 2016, secti
 PENALTY_INTERVAL = 4
 """The gradient penalty is computed every 4th step, with 4 times the weight (lazy regularization): it costs more than the rest.
 
-Source: T. Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, appendix B, there of R1 alone.
+Source: T. Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, appendix B, for R1 alone.
 """
 
 
 @dataclass(frozen=True)
 class Gan:
-    """The two networks, the optimizers that move them, and the moving average of the generator."""
+    """The two networks, their optimizers, and the moving average of the generator."""
 
     generator: nn.Module
     discriminator: nn.Module
     generator_optimizer: Optimizer
     discriminator_optimizer: Optimizer
     ema_generator: nn.Module | None
-    """The exponential moving average of the generator, which no step touches; None in a run without it."""
+    """The exponential moving average of the generator, which steps do not change; None in a run without it."""
 
     @property
     def sampling_generator(self) -> nn.Module:
-        """The generator whose images are shown, scored and exported."""
+        """The generator whose images are shown, evaluated and exported."""
         return own_network(self.generator) if self.ema_generator is None else self.ema_generator
 
 
@@ -118,27 +119,27 @@ class Batch:
     latent: Tensor
     """The latents of the fakes, float [N, size]."""
     condition: tuple[Tensor, ...]
-    """The further input of both networks: (labels int64 [N],) of the real images and of the fakes alike, or nothing."""
+    """The further input of both networks: (labels int64 [N],), of the real images and of the fakes, or nothing."""
     step: int
-    """The number of steps that the run has taken before."""
+    """The number of earlier steps of the run."""
     penalty_weight: float
     """Gamma, the weight of the gradient penalty, for steps that have one."""
     class_weight: float
     """The weight of classification in both losses, for steps whose discriminator classifies."""
     shifted_share: float
-    """Share of the images that the discriminator sees moved, for steps that move images."""
+    """Share of the images that the discriminator sees shifted, for steps that shift images."""
     processes: Processes = ALONE
-    """The processes whose batches make up the step's."""
+    """The processes that share the step's batch."""
 
 
 @dataclass(frozen=True)
 class StepStatistics:
-    """What one step measured: detached scalars on the training device, so that reading them can wait."""
+    """What one step measured: detached scalars on the training device, which need not be read at once."""
 
     is_sound: bool
-    """Whether all gradients were finite; to know it, the step has waited for the device.
+    """Whether all gradients were finite; to find out, the step waits for the device.
 
-    If not, the network with other gradients was not moved, and the other figures mean nothing.
+    If not, a network whose gradients were not finite was not updated, and the other figures are meaningless.
     """
     generator_loss: Tensor
     discriminator_loss: Tensor
@@ -152,17 +153,17 @@ class StepStatistics:
 
 
 Step: TypeAlias = Callable[[Gan, Batch], StepStatistics]
-"""Moves both networks once."""
+"""Updates both networks once."""
 
 
 def simultaneous_step(gan: Gan, batch: Batch) -> StepStatistics:
-    """Move both networks from one batch and one set of fakes, each by its gradient at the same point."""
+    """Update both networks with one batch and one set of fakes, each by its gradient at the same point."""
     fake = gan.generator(batch.latent, *batch.condition)
     real_logits = gan.discriminator(batch.real, *batch.condition)
     fake_logits = gan.discriminator(fake, *batch.condition)
     discriminator_loss = cross_entropy_to(real_logits, SMOOTHED_REAL) + cross_entropy_to(fake_logits, 0.0)
     generator_loss = cross_entropy_to(fake_logits, 1.0)
-    # Both gradients before either step: the two losses share one graph, and neither may see the other's new weights.
+    # Both gradients before either update: the two losses share one graph and must not see new weights.
     is_sound = _set_gradients(gan.discriminator_optimizer, discriminator_loss, retain_graph=True)
     is_sound &= _set_gradients(gan.generator_optimizer, generator_loss)
     if is_sound:
@@ -172,7 +173,7 @@ def simultaneous_step(gan: Gan, batch: Batch) -> StepStatistics:
 
 
 def alternating_step(gan: Gan, batch: Batch) -> StepStatistics:
-    """Move the discriminator on a real batch, then on a fake one, then the generator against the moved discriminator."""
+    """Update the discriminator on a real batch, then on a fake one, then the generator against the new discriminator."""
     real_logits = gan.discriminator(batch.real, *batch.condition)
     real_loss = cross_entropy_to(real_logits, 1.0)
     is_sound = _move(gan.discriminator_optimizer, real_loss)
@@ -188,17 +189,17 @@ def alternating_step(gan: Gan, batch: Batch) -> StepStatistics:
 
 
 def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
-    """Move the discriminator, then the generator against it, both by the relativistic loss.
+    """Update the discriminator, then the generator against it, both by the relativistic loss.
 
-    A pair is a real image and a fake of the same class, drawn from the same latents for both moves; the discriminator sees a
-    share of both shifted. A gradient penalty at real images (R1) and at fakes (R2) holds it back. Where images have classes, it
-    also learns to classify real images. The generator is trained towards fakes that it classifies correctly, but only in steps in
-    which it classifies the fakes worse than the real images: otherwise the generator would avoid unusual shapes.
-    Needs a discriminator that returns logits [N, 1] and those of the classes [N, K], or None.
+    A pair is a real image and a fake of the same class; both updates use the same fakes, and the discriminator sees a share of
+    both images shifted. A gradient penalty at real images (R1) and at fakes (R2) regularizes it. If images have classes, it also
+    learns to classify real images. The generator learns to draw fakes that the discriminator classifies correctly, but only in
+    steps in which it classifies the fakes worse than the real images: otherwise the generator would avoid unusual shapes.
+    The discriminator must return logits [N, 1] and logits of the classes [N, K], or None.
 
     Source of loss and penalties: N. Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN", 2024, section 2,
     with the penalties at every step. Classification follows A. Odena et al., "Conditional Image Synthesis with Auxiliary
-    Classifier GANs", 2017, section 4; to stop where real images are classified no better is our own.
+    Classifier GANs", 2017, section 4; limiting it to steps in which real images are classified better is our own.
     """
     fake = gan.generator(batch.latent, *batch.condition)
     seen = [shifted(images, batch.shifted_share, batch.processes) for images in (batch.real, fake.detach())]
@@ -208,7 +209,7 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
     logits, class_logits = gan.discriminator(images.requires_grad_(penalized), *both_conditions)
     real_logits, fake_logits = logits.chunk(2)
     discriminator_loss = relativistic_loss(real_logits, fake_logits)
-    # At a weight of 0 the classifying layer gets gradients of 0; Adam's first steps with others are a few times as long then.
+    # Also at a weight of 0, so that the classifying layer gets gradients of 0; Adam's first steps after them are longer.
     class_loss = _class_loss(class_logits, batch.condition)
     loss = discriminator_loss + batch.class_weight * class_loss
     if penalized:
@@ -237,7 +238,7 @@ def _class_loss(class_logits: Tensor | None, condition: tuple[Tensor, ...]) -> T
 
 
 def _set_gradients(optimizer: Optimizer, loss: Tensor, retain_graph: bool = False) -> bool:
-    """Replace the gradients of the optimizer's weights, and of no others, by those of `loss`; return whether all are finite."""
+    """Set the gradients of the optimizer's weights only to those of `loss`; return whether all are finite."""
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     optimizer.zero_grad()
     # Not autograd.grad: DistributedDataParallel averages gradients over processes only in backward.
@@ -246,7 +247,7 @@ def _set_gradients(optimizer: Optimizer, loss: Tensor, retain_graph: bool = Fals
 
 
 def _move(optimizer: Optimizer, loss: Tensor) -> bool:
-    """Move the optimizer's network a step down `loss`, or not at all if a gradient is not finite; return whether it moved."""
+    """Take a step of the optimizer to reduce `loss`, unless a gradient is not finite; return whether it was taken."""
     is_sound = _set_gradients(optimizer, loss)
     if is_sound:
         optimizer.step()
