@@ -121,18 +121,6 @@ def test_a_checkpoint_of_an_earlier_version_can_be_exported_and_resumed(checkpoi
     restore_run(checkpoint, build_gan(CONFIG, CPU), SUMS.clone())
 
 
-def test_a_checkpoint_from_before_classification_can_be_exported_but_not_resumed(tmp_path: Path) -> None:
-    config = replace(PRESETS["nano"].config, refinement_share=0.0, class_weight=0.0, shifted_share=0.0)
-    save_checkpoint(tmp_path / "last.safetensors", config, moved_gan(config), PROGRESS, SUMS)
-    loaded = load_checkpoint(tmp_path / "last.safetensors")
-    earlier = replace(loaded, tensors={name: value for name, value in loaded.tensors.items() if "seen_class" not in name})
-    assert len(earlier.tensors) < len(loaded.tensors)
-    weights = restore_generator(earlier).state_dict()
-    assert all(torch.equal(value, loaded.tensors[f"average.{name}"]) for name, value in weights.items())
-    with pytest.raises(CheckpointError, match="its discriminator does not fit preset 'nano'; use the version that wrote it"):
-        restore_run(earlier, build_gan(config, CPU), SUMS.clone())
-
-
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -260,9 +248,9 @@ def test_a_run_that_lacks_a_part_of_its_state_is_not_resumed(tmp_path: Path, beg
     assert len(incomplete.tensors) < len(whole.tensors)
     with pytest.raises(CheckpointError, match=message):
         restore_run(incomplete, build_gan(config, CPU), SUMS.clone())
-    if beginning == "average.":
-        with pytest.raises(CheckpointError, match=message):
-            restore_generator(incomplete)
+    # Only the average is needed to export it, as from before discriminators classified.
+    with pytest.raises(CheckpointError, match=message) if beginning == "average." else nullcontext():
+        restore_generator(incomplete)
 
 
 def test_sums_from_before_skipped_steps_count_all_steps(checkpoint_path: Path) -> None:

@@ -97,8 +97,6 @@ def test_a_tensor_that_no_run_saves_is_refused_although_the_digest_is_right(
     [
         ("progress", {"images_seen": 10**400}, "expected whole numbers from 0"),
         ("progress", {"epoch": 51}, "epoch 51 is beyond the 50 of the run"),
-        ("progress", {"step": -1}, "expected whole numbers from 0"),
-        ("progress", {"seconds": 10**400}, "expected finite numbers from 0"),
         ("progress", {"best_score": 10**400}, "expected finite numbers from 0"),
         ("progress", {"statistics_frozen": "x" * 10**5}, "statistics_frozen is"),
         ("config", {"epochs": 10**400}, "epochs 1000.*is out of range"),

@@ -36,66 +36,42 @@ CONFIG = TrainingConfig(
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("name", "good", "bad", "expected"),
     [
-        ({"epochs": 0}, "epochs 0 is out of range: expected at least 1"),
-        ({"batch_size": 1}, "batch size 1 is out of range: expected at least 2"),
-        ({"seed": -1}, "seed -1 is out of range: expected at least 0"),
-        ({"seed": 2**64}, "seed 18446744073709551616 is out of range: expected at most 18446744073709551615"),
-        ({"learning_rate": 0.0}, "learning rate 0.0 is out of range: expected between 0 and 1"),
-        ({"learning_rate": 1.0}, "learning rate 1.0 is out of range"),
-        ({"learning_rate": math.nan}, "learning rate nan is out of range"),
-        ({"adam_beta1": -0.1}, "adam_beta1 -0.1 is out of range: expected from 0 to below 1"),
-        ({"adam_beta1": 1.0}, "adam_beta1 1.0 is out of range"),
-        ({"adam_beta2": 1.0}, "adam_beta2 1.0 is out of range"),
-        ({"adam_beta2": math.nan}, "adam_beta2 nan is out of range"),
-        ({"final_rate_share": 0.0}, "final_rate_share 0.0 is out of range: expected from above 0 to 1"),
-        ({"final_rate_share": 1.1}, "final_rate_share 1.1 is out of range"),
-        ({"final_penalty_share": 0.0}, "final_penalty_share 0.0 is out of range: expected from above 0 to 1"),
-        ({"final_penalty_share": 1.1}, "final_penalty_share 1.1 is out of range"),
-        ({"batch_statistics_share": 1.1}, "batch_statistics_share 1.1 is out of range"),
-        ({"refinement_share": -0.1}, "refinement_share -0.1 is out of range: expected from 0 to 1"),
-        ({"refinement_share": 1.1}, "refinement_share 1.1 is out of range"),
-        ({"refinement_share": 0.0}, "class_weight 0.0625 and shifted_share 0.875 have no effect: expected a refinement_share"),
-        ({"shifted_share": -0.1}, "shifted_share -0.1 is out of range: expected from 0 to 1"),
-        ({"class_weight": -0.1}, "class_weight -0.1 is out of range: expected a number from 0"),
-        ({"gradient_penalty": -0.1}, "gradient_penalty -0.1 is out of range: expected a number from 0"),
-        ({"gradient_penalty": math.inf}, "gradient_penalty inf is out of range"),
-        ({"gradient_penalty": math.nan}, "gradient_penalty nan is out of range"),
-        ({"ema_halflife_images": 10**400}, "ema_halflife_images 1000.*000 is out of range: expected at most 2147483647"),
-        ({"batch_size": 2**31}, "batch size 2147483648 is out of range: expected at most 2147483647"),
-        ({"ema_halflife_images": -1}, "ema_halflife_images -1 is out of range: expected at least 0"),
+        ("epochs", [1], [0], "at least 1"),
+        ("batch_size", [2], [1], "at least 2"),
+        ("batch_size", [2**31 - 1], [2**31], "at most 2147483647"),
+        ("ema_halflife_images", [0], [-1], "at least 0"),
+        ("ema_halflife_images", [2**31 - 1], [10**400], "at most 2147483647"),
+        ("seed", [0], [-1], "at least 0"),
+        ("seed", [2**64 - 1], [2**64], "at most 18446744073709551615"),
+        ("learning_rate", [0.999], [0.0, 1.0, math.nan], "between 0 and 1"),
+        ("adam_beta1", [0.0], [-0.1, 1.0], "from 0 to below 1"),
+        ("adam_beta2", [0.9999], [1.0, math.nan], "from 0 to below 1"),
+        ("final_rate_share", [1e-9, 1.0], [0.0, 1.1], "from above 0 to 1"),
+        ("final_penalty_share", [1.0], [0.0, 1.1], "from above 0 to 1"),
+        ("batch_statistics_share", [0.0], [1.1], "from 0 to 1"),
+        ("refinement_share", [1.0], [-0.1, 1.1], "from 0 to 1"),
+        ("shifted_share", [0.0, 1.0], [-0.1], "from 0 to 1"),
+        ("class_weight", [0.0], [-0.1], "a number from 0"),
+        ("gradient_penalty", [0.0], [-0.1, math.inf, math.nan], "a number from 0"),
     ],
 )
-def test_values_out_of_range_are_refused(change: dict[str, int | float], message: str) -> None:
-    with pytest.raises(TrainingError, match=message):
-        replace(CONFIG, **change)  # type: ignore[arg-type]
+def test_values_out_of_range_are_refused(name: str, good: list[float], bad: list[float], expected: str) -> None:
+    for value in good:
+        assert getattr(replace(CONFIG, **{name: value}), name) == value  # type: ignore[arg-type]
+    shown = {"batch_size": "batch size", "learning_rate": "learning rate"}.get(name, name)
+    for value in bad:
+        with pytest.raises(TrainingError, match=f"^{shown} .{{1,60}} is out of range: expected {expected}$"):
+            replace(CONFIG, **{name: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"epochs": 1},
-        {"batch_size": 2},
-        {"seed": 0},
-        {"seed": 2**64 - 1},
-        {"learning_rate": 0.999},
-        {"adam_beta1": 0.0},
-        {"adam_beta2": 0.9999},
-        {"final_rate_share": 1e-9},
-        {"final_rate_share": 1.0},
-        {"refinement_share": 0.0, "class_weight": 0.0, "shifted_share": 0.0},
-        {"refinement_share": 1.0},
-        {"shifted_share": 0.0},
-        {"shifted_share": 1.0},
-        {"batch_statistics_share": 0.0},
-        {"gradient_penalty": 0.0},
-        {"ema_halflife_images": 0},
-    ],
-)
-def test_values_at_the_limits_are_accepted(change: dict[str, int | float]) -> None:
-    name, value = next(iter(change.items()))
-    assert getattr(replace(CONFIG, **change), name) == value  # type: ignore[arg-type]
+def test_classification_and_shifts_without_refinement_are_refused() -> None:
+    with pytest.raises(
+        TrainingError, match=r"class_weight 0.0625 and shifted_share 0.875 have no effect: expected a refinement_share"
+    ):
+        replace(CONFIG, refinement_share=0.0)
+    assert replace(CONFIG, refinement_share=0.0, class_weight=0.0, shifted_share=0.0).refinement_share == 0
 
 
 def test_json_holds_every_field_under_its_name() -> None:

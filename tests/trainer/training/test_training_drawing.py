@@ -114,7 +114,8 @@ def test_logits_are_those_of_images_from_minus_one_to_one_in_batches(images: NDA
     network, shown = Corners(), images[:count].copy()
     shown[:, 0, 0] = np.arange(count) % 256
     logits = discriminator_logits(network, shown)
-    assert (logits.shape, logits.dtype) == ((count,), np.float32)
+    assert logits.shape == (count,)
+    assert logits.dtype == np.float32
     assert logits == pytest.approx(np.arange(count) % 256 / 127.5 - 1, abs=1e-6)
     assert max(network.batch_sizes) <= 500
     assert np.array_equal(shown[:, 1:], images[:count, 1:])
