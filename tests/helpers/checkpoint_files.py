@@ -74,7 +74,7 @@ def rewrite_tensors(path: Path, changes: Mapping[str, Tensor | None]) -> None:
 
 
 def header_length(contents: bytes) -> int:
-    """Return the bytes that the header of a safetensors file takes, after the eight that tell this length."""
+    """Return the length of the header of a safetensors file, which follows the eight bytes that hold it."""
     (length,) = struct.unpack("<Q", contents[:8])
     return int(length)
 

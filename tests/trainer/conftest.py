@@ -94,7 +94,7 @@ def few_digits(monkeypatch: pytest.MonkeyPatch, digits: Digits) -> None:
     labels = digits.labels[:380].astype(np.int64)
     few = TrainingImages("mnist", MNIST_FACTS.classes, digits.images[:380], labels, notes=())
     size = NetworkSize(weights=1_000, multiply_adds=2_000)
-    monkeypatch.setattr(train_run, "load_training_images", lambda *asked: few)
+    monkeypatch.setattr(train_run, "load_training_images", lambda *arguments: few)
     monkeypatch.setattr("pocketgan_trainer.data.split.VALIDATION_DIGITS", 60)
     monkeypatch.setattr(train_run, "load_judge", lambda which: which)
     monkeypatch.setattr(train_run, "watch_validation", lambda judge, split, classes: mean_image_watch(split.validation))

@@ -1,4 +1,4 @@
-"""Two real processes that train one run together by torchrun, beside one process that trains it alone."""
+"""Two real processes that train one run together by torchrun, compared with one process that trains it alone."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def environment() -> dict[str, str]:
 
 
 def run(folder: Path, *command: str) -> tuple[int, str]:
-    """Run a command to its end; return its exit code and all it said on stderr."""
+    """Run a command to its end; return its exit code and everything that it printed to stderr."""
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     return done.returncode, done.stderr
 
@@ -48,8 +48,8 @@ def few_digits(folder: Path, digits: Digits) -> None:
 def together(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, list[float]]]]:
     """What steps_together.py leaves in each of two processes."""
     left = tmp_path_factory.mktemp("together")
-    code, told = run(left, *TORCHRUN, steps_together.__file__, str(left))
-    assert code == 0, told
+    code, printed = run(left, *TORCHRUN, steps_together.__file__, str(left))
+    assert code == 0, printed
     return [json.loads((left / f"{rank}.json").read_text()) for rank in (0, 1)]
 
 
@@ -64,7 +64,7 @@ def test_steps_of_two_processes_have_the_losses_of_the_same_batch_in_one(
 
 
 def assert_near(found: Checkpoint, expected: Checkpoint) -> None:
-    """Compare position, random state and weights of two runs, the weights but for rounding."""
+    """Compare position, random state and weights of two runs, the weights except for rounding."""
     assert (found.progress.epoch, found.progress.images_seen) == (expected.progress.epoch, expected.progress.images_seen)
     assert found.tensors.keys() == expected.tensors.keys()
     assert torch.equal(found.tensors["random.cpu"], expected.tensors["random.cpu"])
@@ -77,18 +77,18 @@ def assert_near(found: Checkpoint, expected: Checkpoint) -> None:
 @pytest.mark.usefixtures("few_digits")
 def test_a_run_can_change_between_one_process_and_two_and_ends_alike(folder: Path) -> None:
     assert run(folder, *ALONE_COMMAND, *GAN_TRAIN, *PLAN, "3", "--out", "alone")[0] == 0
-    told = []
+    printed = []
     for command, *options in (
         (TORCHRUN, *PLAN, "1", "--tensorboard"),
         (ALONE_COMMAND, "--resume", "--epochs", "2"),
         (TORCHRUN, "--resume", "--epochs", "3"),
     ):
-        code, said = run(folder, *command, *GAN_TRAIN, *options)
-        assert code == 0, said
-        told.append(said)
-    assert told[0].count("epoch 1/1") == 1
-    assert "CPU threads: 1 in each of 2 processes" in told[0]
-    assert "resuming runs/0001-mlp-digits after 450 images" in told[1]
+        code, stderr = run(folder, *command, *GAN_TRAIN, *options)
+        assert code == 0, stderr
+        printed.append(stderr)
+    assert printed[0].count("epoch 1/1") == 1
+    assert "CPU threads: 1 in each of 2 processes" in printed[0]
+    assert "resuming runs/0001-mlp-digits after 450 images" in printed[1]
     assert [path.name for path in (folder / "runs").iterdir()] == ["0001-mlp-digits"]
     changing, alone = (load_checkpoint(folder / parent / "0001-mlp-digits" / "last.safetensors") for parent in ("runs", "alone"))
     assert_near(changing, alone)
@@ -106,9 +106,9 @@ def test_a_signal_to_torchrun_stops_both_after_the_same_step_and_saves(folder: P
         if line.startswith("epoch 2/"):
             break
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=PATIENCE_SECONDS)
+    _, printed = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode != 0
-    assert "gan-train --resume continues from there" in told, told
+    assert "gan-train --resume continues from there" in printed, printed
     progress = load_checkpoint(folder / "runs/0001-mlp-digits/last.safetensors").progress
     assert progress.images_seen == 450 * progress.epoch + 50 * progress.step >= 900
 
@@ -117,25 +117,25 @@ def test_a_signal_to_torchrun_stops_both_after_the_same_step_and_saves(folder: P
 @pytest.mark.usefixtures("few_digits")
 def test_a_batch_that_cannot_be_divided_is_refused_and_nothing_is_left(folder: Path) -> None:
     plan = ("--data", "digits.npz", "--preset", "mlp", "--batch-size", "51", "--epochs", "1")
-    code, told = run(folder, *TORCHRUN, *GAN_TRAIN, *plan)
+    code, printed = run(folder, *TORCHRUN, *GAN_TRAIN, *plan)
     assert code == 1
-    assert told.count("error: ") == 1
-    assert "error: batch size 51 cannot be divided among 2 processes: expected a multiple of that\n" in told
+    assert printed.count("error: ") == 1
+    assert "error: batch size 51 cannot be divided among 2 processes: expected a multiple of that\n" in printed
     assert [path.name for path in folder.iterdir()] == ["digits.npz"]
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("few_digits")
-def test_an_error_of_the_first_process_alone_is_told_once_and_ends_both(folder: Path) -> None:
+def test_an_error_of_the_first_process_alone_is_printed_once_and_ends_both(folder: Path) -> None:
     (folder / "runs").write_text("a file in the way")
-    code, told = run(folder, *TORCHRUN, *GAN_TRAIN, *PLAN, "1")
+    code, printed = run(folder, *TORCHRUN, *GAN_TRAIN, *PLAN, "1")
     assert code == 1
-    assert told.count("error: ") == 1
-    assert "error: cannot make a run folder in runs: File exists\n" in told
-    assert "pocketgan_trainer/" not in told  # only torchrun shows a traceback, its own
+    assert printed.count("error: ") == 1
+    assert "error: cannot make a run folder in runs: File exists\n" in printed
+    assert "pocketgan_trainer/" not in printed  # only torchrun shows a traceback, its own
 
 
-def test_a_shared_normalization_has_all_its_state_where_the_layer_had_it() -> None:
+def test_a_shared_normalization_is_on_the_device_of_its_layer() -> None:
     layer = torch.nn.BatchNorm2d(3, device="meta")
     shared = SharedBatchNorm(layer, Processes(0, 2, 0, 2))
     assert {tensor.device.type for tensor in shared.state_dict().values()} == {"meta"}

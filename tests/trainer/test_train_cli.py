@@ -112,13 +112,6 @@ def test_a_judge_that_is_missing_ends_with_1(
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.usefixtures("few_digits")
-def test_a_parent_that_is_a_file_ends_with_1(gan_train: Command, folder: Path) -> None:
-    (folder / "runs").write_text("")
-    result = gan_train("--preset", "mlp")
-    assert_fails(result, 1, "error: cannot make a run folder in runs: File exists", lines=3)
-
-
 @pytest.mark.parametrize(("arguments", "threads"), [((), 1), (("--threads", 3), 3)])
 def test_one_thread_is_used_where_all_are_hardly_faster(
     gan_train: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[object, ...], threads: int

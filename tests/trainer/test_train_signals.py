@@ -91,7 +91,7 @@ def test_a_signal_is_noticed_even_if_stderr_is_closed(monkeypatch: pytest.Monkey
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start the command as a process of its own in a folder."""
+    """Start the command as a new process in a folder."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "pocketgan_trainer.train_cli", *arguments, "--threads", "1"]
     return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)

@@ -101,7 +101,7 @@ def test_initial_weights_are_uniform_within_glorots_bound(network: type[nn.Modul
     weight = dict(network(28).named_parameters())[name]
     bound = math.sqrt(6 / fans)
     assert weight.abs().max() <= bound
-    # 576 is the smallest number of weights: their largest lies below 0.97 of the bound once in 40 million cases.
+    # 576 is the smallest number of weights: their largest is below 0.97 of the bound once in 40 million cases.
     assert weight.abs().max() > 0.97 * bound
     # A uniform distribution's standard deviation, within 5 standard errors for 576 samples.
     assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.1)

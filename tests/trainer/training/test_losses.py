@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from pocketgan_trainer.training.steps import (
-    BACKGROUND,
     LARGEST_SHIFT_PIXELS,
     cross_entropy_to,
     gradient_penalty,
@@ -86,7 +85,7 @@ REACH = range(-LARGEST_SHIFT_PIXELS, LARGEST_SHIFT_PIXELS + 1)
 
 def by_hand(image: Tensor, down: int, right: int) -> Tensor:
     """Return the image [H, W] moved, pixel by pixel."""
-    moved = torch.full_like(image, BACKGROUND)
+    moved = torch.full_like(image, -1.0)
     height, width = image.shape
     for row, column in product(range(height), range(width)):
         if 0 <= row + down < height and 0 <= column + right < width:

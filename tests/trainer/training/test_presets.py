@@ -13,22 +13,20 @@ from pocketgan_trainer.networks.pocket import PocketDiscriminator, PocketGenerat
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.estimate import estimate
 from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, build_discriminator, build_generator, generator_classes
-from pocketgan_trainer.training.steps import SMOOTHED_REAL, alternating_step, paired_step, simultaneous_step
+from pocketgan_trainer.training.steps import SMOOTHED_REAL, Step, alternating_step, paired_step, simultaneous_step
 
 
-def test_dcgan_has_the_numbers_of_the_tutorials() -> None:
-    preset = PRESETS["dcgan"]
-    assert preset.config == TrainingConfig(preset="dcgan", epochs=50, batch_size=256, learning_rate=1e-4, bfloat16=True, seed=0)
-    assert preset.step is simultaneous_step
-    assert (preset.latent_size, preset.is_conditional) == (100, False)
+@pytest.mark.parametrize(
+    ("config", "step"),
+    [
+        (TrainingConfig("dcgan", epochs=50, batch_size=256, learning_rate=1e-4, bfloat16=True, seed=0), simultaneous_step),
+        (TrainingConfig("mlp", epochs=50, batch_size=64, learning_rate=1e-3, bfloat16=False, seed=0), alternating_step),
+    ],
+)
+def test_the_classics_have_the_numbers_of_the_tutorials(config: TrainingConfig, step: Step) -> None:
+    preset = PRESETS[config.preset]
+    assert (preset.config, preset.step, preset.latent_size, preset.is_conditional) == (config, step, 100, False)
     assert SMOOTHED_REAL == 0.9
-
-
-def test_mlp_has_the_numbers_of_the_tutorials() -> None:
-    preset = PRESETS["mlp"]
-    assert preset.config == TrainingConfig(preset="mlp", epochs=50, batch_size=64, learning_rate=1e-3, bfloat16=False, seed=0)
-    assert preset.step is alternating_step
-    assert (preset.latent_size, preset.is_conditional) == (100, False)
 
 
 @pytest.mark.parametrize("name", ["pocket", "nano"])

@@ -38,7 +38,7 @@ def pass_seconds(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 def new_console(is_terminal: bool, width: int = 160) -> Console:
-    """Return a console without colours; if it takes itself for a terminal, only the filled part of a bar is drawn."""
+    """Return a console without colours; on a terminal, such a console draws only the filled part of a bar."""
     file = io.StringIO()
     return Console(file=file, force_terminal=is_terminal, color_system=None, width=width, highlight=False, soft_wrap=True)
 

@@ -96,7 +96,7 @@ def entropy(logits: Tensor, target: float) -> Tensor:
 
 def simultaneous_by_hand(gan: Gan) -> list[float]:
     """Move both networks by the gradients at the point where they both are; return the statistics."""
-    # Each gradient on a copy of its own, so that neither can see the other's new weights.
+    # Each gradient on its own copy, so that neither can see the other's new weights.
     losing, fooling = deepcopy(gan), deepcopy(gan)
     real_logits, fake_logits = losing.discriminator(REAL), losing.discriminator(losing.generator(LATENT))
     discriminator_loss = entropy(real_logits, 0.9) + entropy(fake_logits, 0.0)
