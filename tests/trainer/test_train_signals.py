@@ -43,7 +43,7 @@ def test_a_signal_stops_after_the_step_and_saves(
     monkeypatch.setattr(ConsoleReport, "step", step_and_signal)
     result = gan_train("--preset", "mlp", "--epochs", 3)
     assert result.exit_code == code
-    assert "stopping after this step; repeat to stop without saving" in result.stderr
+    assert "stopping after this step; press Ctrl-C again to stop without saving" in result.stderr
     assert result.stderr.endswith("saved runs/0001-mlp-mnist/last.safetensors; gan-train --resume continues from there\n")
     progress = load_checkpoint(Path("runs/0001-mlp-mnist/last.safetensors")).progress
     assert (progress.epoch, progress.step) == (1, 3)

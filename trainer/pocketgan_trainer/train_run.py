@@ -266,4 +266,4 @@ class StopFlag:
         # The same Ctrl-C may have ended the reader of stderr, or the signal may have interrupted another print. Saving the run
         # matters more than this message.
         with suppress(OSError, RuntimeError):
-            print("stopping after this step; repeat to stop without saving", file=sys.stderr)
+            print("stopping after this step; press Ctrl-C again to stop without saving", file=sys.stderr)

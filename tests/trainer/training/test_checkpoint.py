@@ -291,9 +291,3 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(
         save_later(checkpoint_path)
     assert load_checkpoint(checkpoint_path).progress == PROGRESS
     assert list(checkpoint_path.parent.iterdir()) == [checkpoint_path]
-
-
-def test_a_new_checkpoint_takes_the_place_of_the_old_one(checkpoint_path: Path) -> None:
-    save_later(checkpoint_path)
-    assert load_checkpoint(checkpoint_path).progress.epoch == 3
-    assert list(checkpoint_path.parent.iterdir()) == [checkpoint_path]
