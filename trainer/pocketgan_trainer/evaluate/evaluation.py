@@ -209,11 +209,10 @@ def _score_source(source: Source, reference: Reference, real: RealDigits, option
     scored, specimens = [], None
     for seed in range(options.seeds):
         log(f"{source.name}, seed {seed}: measuring {options.count:,} images")
-        images = source.draw(reference.labels, seed)
-        located = ImageSet(reference, reference.spaces.locate(images), source.has_classes, seed)
+        located = ImageSet(reference, reference.spaces.locate(source.draw(reference.labels, seed)), source.has_classes, seed)
         scored.append(measure(located))
         if specimens is None:
-            specimens = _pick_specimens(images, located, real.all_training.images)
+            specimens = _pick_specimens(located)
     return SourceScores(
         name=source.name,
         sha256=source.sha256,
@@ -224,20 +223,20 @@ def _score_source(source: Source, reference: Reference, real: RealDigits, option
     )
 
 
-def _pick_specimens(images: NDArray[np.uint8], located: ImageSet, training_images: NDArray[np.uint8]) -> Specimens:
-    """Return specimens of images uint8 [N, 28, 28]; `training_images` start with those of the reference."""
+def _pick_specimens(located: ImageSet) -> Specimens:
+    """Return the closest pairs and the worst images of a set."""
     generated, training = located.memorization.closest_pairs.T
-    features, training_features = located.images.features["first_judge"], located.reference.training.features["first_judge"]
-    distances = np.linalg.norm(features[generated] - training_features[training], axis=1)
-    wanted = located.reference.labels if located.has_classes else located.judged
-    of_wanted = located.images.probabilities[np.arange(len(images)), wanted]
-    worst = np.argsort(of_wanted, kind="stable")[:WORST]
+    images, real = located.images, located.reference.training
+    distances = np.linalg.norm(images.features["first_judge"][generated] - real.features["first_judge"][training], axis=1)
+    requested = located.reference.labels if located.has_classes else located.judged
+    probabilities = images.probabilities[np.arange(len(requested)), requested]
+    worst = np.argsort(probabilities, kind="stable")[:WORST]
     return Specimens(
-        closest_pairs=np.stack([images[generated], training_images[training]], axis=1),
+        closest_pairs=np.stack([images.pixels[generated], real.pixels[training]], axis=1),
         pair_captions=tuple(f"{distance:.2f}" for distance in distances),
-        worst=images[worst],
+        worst=images.pixels[worst],
         worst_captions=tuple(
-            f"{f'{wanted[row]}: ' if located.has_classes else ''}{located.judged[row]}, {100 * of_wanted[row]:.0f} %"
+            f"{f'{requested[row]}: ' if located.has_classes else ''}{located.judged[row]}, {100 * probabilities[row]:.0f} %"
             for row in worst
         ),
     )

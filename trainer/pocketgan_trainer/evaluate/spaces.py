@@ -23,8 +23,10 @@ _BLOCK_IMAGES = 5_000
 
 @dataclass(frozen=True, eq=False)
 class Coordinates:
-    """Where N images lie in each space, and which digits the first judge takes them for."""
+    """N images, their coordinates in each space, and which digits the first judge takes them for."""
 
+    pixels: NDArray[np.uint8]
+    """The images themselves, [N, 28, 28]."""
     features: Mapping[SpaceName, NDArray[np.float32]]
     """By space: [N, 64], [N, 128] and [N, PIXEL_COMPONENTS]."""
     probabilities: NDArray[np.float32]
@@ -32,12 +34,13 @@ class Coordinates:
 
     def at(self, rows: NDArray[np.int64]) -> "Coordinates":
         """Return those of the images with these indices."""
-        return Coordinates({name: features[rows] for name, features in self.features.items()}, self.probabilities[rows])
+        features = {name: features[rows] for name, features in self.features.items()}
+        return Coordinates(self.pixels[rows], features, self.probabilities[rows])
 
 
 @dataclass(frozen=True, eq=False)
 class Spaces:
-    """Finds the place of images in each space."""
+    """Computes the coordinates of images in each space."""
 
     first_judge: Judge
     second_judge: Judge
@@ -52,7 +55,7 @@ class Spaces:
             "second_judge": self.second_judge.assess(images).features,
             "pixels": project(self.pixels, images),
         }
-        return Coordinates(features, first.probabilities)
+        return Coordinates(images, features, first.probabilities)
 
 
 def open_spaces(training_images: NDArray[np.uint8]) -> Spaces:
