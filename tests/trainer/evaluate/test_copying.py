@@ -140,11 +140,8 @@ def test_resampled_ratios_scatter_like_those_of_fresh_sets_of_the_same_sizes() -
     assert scattered[1] > 2 * scattered[0]
 
 
-# -- C_T
-
-
-def random_values(count: int, seed: int, spread: float = 1.0) -> NDArray[np.float32]:
-    return (spread * np.random.default_rng(seed).random(count)).astype(np.float32)
+def random_values(count: int, seed: int) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).random(count).astype(np.float32)
 
 
 def one_cell(count: int) -> NDArray[np.int64]:
@@ -172,27 +169,8 @@ def test_z_equals_the_count_of_pairs(levels: int) -> None:
     assert mann_whitney_z(first.astype(np.float32), second.astype(np.float32)) == pytest.approx(expected, rel=1e-9)
 
 
-def test_z_of_separate_samples_has_a_closed_form() -> None:
-    first, second = np.arange(20, dtype=np.float32), np.arange(100, 130, dtype=np.float32)
-    expected = (20 * 30 / 2 - 0.5) / math.sqrt(20 * 30 * 51 / 12)
-    assert mann_whitney_z(first, second) == pytest.approx(-expected)
-    assert mann_whitney_z(second, first) == pytest.approx(expected)
-
-
 def test_z_of_equal_values_is_zero() -> None:
     assert mann_whitney_z(np.ones(5, np.float32), np.ones(7, np.float32)) == 0
-
-
-def test_z_of_one_distribution_has_mean_zero_and_deviation_one() -> None:
-    scores = [mann_whitney_z(random_values(60, 2 * seed), random_values(80, 2 * seed + 1)) for seed in range(1000)]
-    assert np.mean(scores) == pytest.approx(0, abs=0.1)
-    assert np.std(scores) == pytest.approx(1, abs=0.07)
-
-
-def test_smaller_distances_than_held_out_ones_score_below_zero() -> None:
-    near, usual = random_values(500, 0, spread=0.8), random_values(500, 1)
-    assert copying_score(near, one_cell(500), usual, one_cell(500)).score < -3
-    assert copying_score(usual, one_cell(500), near, one_cell(500)).score > 3
 
 
 def test_cells_weigh_as_many_held_out_images_as_they_hold() -> None:
@@ -220,15 +198,6 @@ def test_too_few_generated_images_for_any_cell_are_an_error() -> None:
         copying_score(random_values(19, 0), one_cell(19), random_values(50, 1), one_cell(50))
 
 
-def test_deviation_is_that_of_scores_of_one_distribution() -> None:
-    scores = []
-    for seed in range(300):
-        cells = np.random.default_rng(seed).integers(0, 8, (2, 400))
-        copying = copying_score(random_values(400, 3 * seed), cells[0], random_values(400, 3 * seed + 1), cells[1])
-        scores.append(copying.score / copying.deviation)
-    assert np.std(scores) == pytest.approx(1, abs=0.13)
-
-
 def test_cells_are_those_of_the_nearest_centres() -> None:
     random = np.random.default_rng(0)
     features, centers = random.normal(size=(200, 5)).astype(np.float32), random.normal(size=(7, 5)).astype(np.float32)
@@ -250,12 +219,6 @@ def test_centres_are_the_means_of_their_cells() -> None:
     centers = find_centers(features, 5, seed=0)
     cells = assign_cells(features, centers)
     np.testing.assert_allclose(centers, [features[cells == cell].mean(axis=0) for cell in range(5)], atol=1e-5)
-
-
-def test_centres_follow_from_the_seed() -> None:
-    features = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)
-    np.testing.assert_array_equal(find_centers(features, 8, seed=1), find_centers(features, 8, seed=1))
-    assert not np.array_equal(find_centers(features, 8, seed=1), find_centers(features, 8, seed=2))
 
 
 def test_fewer_different_points_than_cells_leave_cells_empty() -> None:

@@ -31,15 +31,9 @@ def test_all_specimens_of_all_sources_are_on_the_sheet() -> None:
     for source in evaluation.sources:
         assert source.specimens is not None
         for index in (0, 1, 19):
-            left = 4 + 60 * index
-            pair, bad, worse = (
-                source.specimens.closest_pairs[index],
-                source.specimens.worst[index],
-                source.specimens.worst[20 + index],
-            )
-            assert is_on(sheet, pair.reshape(56, 28), left)
-            assert is_on(sheet, bad, left)
-            assert is_on(sheet, worse, left)
+            pair, worst = source.specimens.closest_pairs[index], source.specimens.worst
+            for image in (pair.reshape(56, 28), worst[index], worst[20 + index]):
+                assert is_on(sheet, image, left=4 + 60 * index)
 
 
 def test_a_name_ending_in_png_is_the_sheet_and_one_in_html_a_page_that_holds_it(tmp_path: Path) -> None:

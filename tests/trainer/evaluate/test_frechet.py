@@ -21,16 +21,6 @@ def test_one_feature_has_the_unbiased_variance() -> None:
     assert frechet_distance(one, other) == pytest.approx(1 + 2, rel=1e-12)
 
 
-def test_distance_of_independent_gaussians_has_a_closed_form() -> None:
-    spectrum, other = np.linspace(0.5, 2, 12), np.linspace(3, 1, 12)
-    shift = np.linspace(-0.5, 1, 12)
-    expected = (shift**2).sum() + ((np.sqrt(spectrum) - np.sqrt(other)) ** 2).sum()
-    exact = distance_of_gaussians(np.zeros(12), np.diag(spectrum), shift, np.diag(other))
-    assert exact == pytest.approx(expected, rel=1e-12)
-    measured = frechet_distance(gaussian(1, 4000, spectrum), gaussian(2, 6000, other) + shift.astype(np.float32))
-    assert measured == pytest.approx(expected, rel=0.1)
-
-
 def test_distance_of_correlated_gaussians_has_a_closed_form_in_two_dimensions() -> None:
     covariance, other = np.array([[2.0, 0.6], [0.6, 1.0]]), np.array([[1.0, -0.7], [-0.7, 3.0]])
     # The trace of the root of a 2x2 matrix M with positive eigenvalues is sqrt(tr M + 2 sqrt(det M)).
@@ -45,19 +35,6 @@ def test_a_set_is_at_no_distance_from_itself() -> None:
     features = gaussian(0, 500, np.linspace(0, 2, 20))
     assert frechet_distance(features, features) == pytest.approx(0, abs=1e-6)
     assert frechet_distance(features, features[::-1]) == pytest.approx(0, abs=1e-6)
-
-
-def test_distance_is_the_same_from_both_ends_and_for_any_sizes() -> None:
-    one, other = gaussian(0, 300, np.linspace(0.1, 2, 20)), gaussian(1, 7, np.ones(20)) + 1  # fewer rows than features
-    assert frechet_distance(one, other) == pytest.approx(frechet_distance(other, one), rel=1e-6)
-    assert frechet_distance(one, other) > 20
-
-
-def test_distance_grows_with_the_shift() -> None:
-    reference, features = gaussian(0, 2000, np.ones(8)), gaussian(1, 2000, np.ones(8))
-    distances = [frechet_distance(features + np.float32(shift), reference) for shift in (0, 0.1, 0.3, 1, 3)]
-    assert distances == sorted(distances)
-    assert distances[-1] == pytest.approx(8 * 9, rel=0.1)
 
 
 def test_distance_does_not_suffer_from_features_far_from_zero() -> None:

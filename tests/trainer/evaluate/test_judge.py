@@ -21,7 +21,6 @@ from pocketgan_trainer.evaluate.judge import (
     JudgeNetwork,
     SecondJudgeNetwork,
     load_judge,
-    to_pixels,
 )
 
 
@@ -33,17 +32,12 @@ def test_file_is_the_one_of_the_digest_and_small(name: JudgeName) -> None:
     assert load_judge(name).name == name
 
 
-def test_first_judge_knows_the_test_digits(test_assessment: Assessment, test_digits: Digits) -> None:
-    assert np.mean(test_assessment.probabilities.argmax(axis=1) == test_digits.labels) >= 0.995
-    assert test_assessment.features.shape == (10_000, 64)
-    assert test_assessment.probabilities.shape == (10_000, 10)
-    assert test_assessment.features.dtype == test_assessment.probabilities.dtype == np.float32
-
-
-def test_second_judge_knows_test_digits_and_has_other_features(test_digits: Digits) -> None:
-    found = load_judge("second").assess(test_digits.images)
-    assert np.mean(found.probabilities.argmax(axis=1) == test_digits.labels) >= 0.995
-    assert found.features.shape == (10_000, 128)
+def test_the_judges_read_test_digits(test_assessment: Assessment, test_digits: Digits) -> None:
+    for found, features in ((test_assessment, 64), (load_judge("second").assess(test_digits.images), 128)):
+        assert np.mean(found.probabilities.argmax(axis=1) == test_digits.labels) >= 0.995
+        assert found.features.shape == (10_000, features)
+        assert found.features.dtype == found.probabilities.dtype == np.float32
+        np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
 
 
 def test_features_are_rectified_and_alive(test_assessment: Assessment) -> None:
@@ -52,11 +46,6 @@ def test_features_are_rectified_and_alive(test_assessment: Assessment) -> None:
     variances = test_assessment.features.var(axis=0)
     assert variances.min() > 0
     assert variances.max() < 0.2 * variances.sum()
-
-
-def test_probabilities_sum_to_one(test_assessment: Assessment) -> None:
-    np.testing.assert_allclose(test_assessment.probabilities.sum(axis=1), 1, atol=1e-5)
-    assert test_assessment.probabilities.min() >= 0
 
 
 def test_the_assessment_of_an_image_does_not_depend_on_the_others(
@@ -68,12 +57,6 @@ def test_the_assessment_of_an_image_does_not_depend_on_the_others(
     np.testing.assert_allclose(apart.features[::-1], together.features, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(apart.probabilities[::-1], together.probabilities, atol=1e-4)
     np.testing.assert_array_equal(first_judge.assess(images[:300]).features[:7], first_judge.assess(images[:7]).features)
-
-
-def test_the_same_images_are_assessed_the_same_again(first_judge: Judge, images: NDArray[np.uint8]) -> None:
-    before = images[:50].copy()
-    np.testing.assert_array_equal(first_judge.assess(images[:50]).features, load_judge("first").assess(images[:50]).features)
-    np.testing.assert_array_equal(images[:50], before)
 
 
 @pytest.mark.parametrize(
@@ -122,11 +105,6 @@ def test_features_are_dropped_only_in_training(network: JudgeNetwork) -> None:
     torch.testing.assert_close(network.eval()(pixels).logits, network.eval()(pixels).logits)
     output = network.train()(pixels)
     assert not torch.allclose(output.logits, output.features @ network.head.weight.T + network.head.bias, atol=1e-3)
-
-
-def test_pixels_run_from_zero_to_one() -> None:
-    pixels = to_pixels(torch.tensor([[[0, 51], [102, 255]]], dtype=torch.uint8))
-    torch.testing.assert_close(pixels, torch.tensor([[[[0, 0.2], [0.4, 1]]]]))
 
 
 def test_a_judge_shows_its_network_pixels_from_zero_to_one(images: NDArray[np.uint8]) -> None:

@@ -1,6 +1,5 @@
 """A judge of a user's own images: it reads their classes, is kept in a file, and works without classes."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -87,9 +86,3 @@ def test_a_judge_that_nobody_trained_is_refused(tmp_path: Path, digits: Digits, 
     save_file({**load(path.read_bytes()), name: tensor}, path)
     with pytest.raises(JudgeError, match=rf"is not the judge of this run \({message}.*: remove it"):
         own_judge(training, 3, path)
-
-
-def test_a_named_pipe_is_not_waited_for(tmp_path: Path, digits: Digits) -> None:
-    os.mkfifo(tmp_path / "judge.safetensors")
-    with pytest.raises(JudgeError, match=r"it is a named pipe, not a file"):
-        own_judge(digits, 10, tmp_path / "judge.safetensors")

@@ -160,9 +160,6 @@ def array(of_seed: SetFigures, key: str) -> NDArray[np.int64]:
     return found
 
 
-# -- forms
-
-
 @pytest.fixture(scope="module")
 def rows(evaluation: Evaluation) -> tuple[Row, ...]:
     """Of that evaluation."""
@@ -254,9 +251,6 @@ def test_no_form_holds_what_could_command_a_terminal(evaluation: Evaluation, row
     for form in (console.file.getvalue(), markdown_table(named, rows), html_table(named, rows)):
         assert "a?[31m??[b]:x:.npz" in form
         assert "\x1b" not in form
-
-
-# -- JSON
 
 
 def test_json_holds_every_figure_of_every_seed_as_measured(evaluation: Evaluation) -> None:
