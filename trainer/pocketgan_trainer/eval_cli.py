@@ -55,7 +55,7 @@ def evaluate(
     report: Annotated[
         Path | None,
         typer.Option(
-            help="Write a .png sheet with the closest pairs and the worst images, or an .html page with all tables, too."
+            help="Also write a .png sheet with the closest pairs and the worst images, or an .html page with all tables."
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything measured as JSON instead of the table.")] = False,
@@ -74,7 +74,7 @@ def evaluate(
 ) -> None:
     """Score generated digits against real ones: exported models through the runtime, pixel for pixel, or digits in files.
 
-    Every figure is shown beside that of real digits. Classes are generated in the proportions of the test digits.
+    Every figure is shown next to that of real digits. Classes are generated in the proportions of the test digits.
     """
     if json and markdown:
         raise typer.BadParameter("it cannot be used together with --markdown", param_hint="--json")

@@ -23,11 +23,11 @@ Augment: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 """Takes images float32 [N, 1, 28, 28] and the source of its random numbers; returns changed ones of the same shape."""
 
 TRAINED_WHITE = 256
-"""What grey levels are divided by; not 255, so that all of them, which may be what betrays a generator, are exact in bfloat16."""
+"""Grey levels are divided by this. With 255 they would not be exact in bfloat16, and small differences may betray a generator."""
 TESTED_IMAGES = 5_000
 """Images of each set that the two-sample test keeps for the test."""
 CAS_STEPS = 3_750
-"""The number of batches that 60,000 images fill eight times, however many images there are."""
+"""The number of batches, for any number of images; 60,000 images are seen eight times."""
 _CPU = torch.device("cpu")
 _PREDICTED_AT_ONCE = 500
 _NORMALIZED_BATCHES = 20
@@ -82,9 +82,9 @@ def build_detector() -> nn.Module:
     """Return the network: pixels float [N, 1, 28, 28], from 0 to just below 1, to two logits; 78,000 weights.
 
     Six 3x3 convolutions with batch normalization, the first two at full resolution, since generators show in the texture of
-    pixels; then all 7x7 places are weighed, since they also show in where strokes run. Grey levels enter as numbers, so shapes
-    and shades count. A network that looked each level up in a table could learn which of two neighbouring levels is the more
-    frequent, which in MNIST is an accident of how it was scaled and has nothing to do with the digits.
+    pixels; then a dense layer over all 7x7 places, since they also show in where strokes run. Grey levels enter as numbers, so
+    shapes and shades count. A network that looked each level up in a table could learn which of two neighbouring levels is more
+    frequent, which in MNIST comes from how it was scaled and has nothing to do with the digits.
     """
     return nn.Sequential(
         *convolution(1, 16),
@@ -143,7 +143,7 @@ def build_classifier() -> nn.Module:
 
 
 def moved(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return each image float [N, 1, H, W] turned, slanted, stretched and shifted a little, by random amounts of its own.
+    """Return images float [N, 1, H, W], each turned, slanted, stretched and shifted a little, by its own random amounts.
 
     The amounts are small enough that a digit stays what it is: up to 10 degrees, a slant of 0.1, a tenth in width and in height,
     and 2 of 28 pixels. Nothing is mirrored.

@@ -15,13 +15,13 @@ from pocketgan_trainer.evaluate.distances import nearest_neighbours
 
 CLOSEST_PAIRS = 20
 LOW_PERCENT = 1.0
-"""The percentile that stands for the images nearest to the training set: copies that are rare do not move the median."""
+"""The percentile for the images nearest to the training set, since a few copies do not move the median."""
 RESAMPLES = 1_000
 BAND_PERCENT = 95.0
 CELLS = 50
 """Regions into which the feature space is split; the authors' number for MNIST."""
 FEWEST_GENERATED = 20
-"""A cell with fewer generated images does not count: there a generator fails to cover, which is another question."""
+"""A cell with fewer generated images does not count: the generator does not cover it, which is another question."""
 
 _MEANS_ROUNDS = 50
 _NORMAL_QUANTILE = NormalDist().inv_cdf(0.5 + BAND_PERCENT / 200)
@@ -33,7 +33,7 @@ class Memorization:
 
     A ratio below 1 is nearer than real digits. The bands say what is chance: 95 of 100 sets of real digits, as many as were
     generated, drawn from the held-out digits' own distribution and compared in the same way, would give a ratio between the ends.
-    To copy is to lie below a band; above it, images are merely further from the training images than real digits are.
+    A ratio below its band means copying; above it, images are only further from the training images than real digits are.
     """
 
     nearest_ratio_median: float
@@ -47,14 +47,14 @@ class Memorization:
     copying_score: float
     """The score C_T: 0 is ideal, far below 0 is copying."""
     copying_band: tuple[float, float]
-    """Between which ends C_T lies for 95 of 100 sets of real digits, by its normal approximation."""
+    """The range of C_T for 95 of 100 sets of real digits, by its normal approximation."""
     closest_pairs: NDArray[np.int64]
     """[20, 2]: indices of a generated image and of its nearest training image; the closest pair first."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """How near real images that nobody trained on come to the training images: what generated ones are compared with."""
+    """How near held-out real images come to the training images. Generated images are compared with this."""
 
     training_features: NDArray[np.float32]
     """[N, F]"""
@@ -90,7 +90,7 @@ def memorization(generated_features: NDArray[np.float32], held_out: HeldOut, see
     """Compare generated with held-out real images by their Euclidean distances to the nearest training images.
 
     `generated_features` are float32 [N, F] in the space of the others. `seed` draws the bands; the same seed gives the same ones.
-    They take images for independent, though those of one writer are not: a true band would be a little wider. Raises DataError
+    They treat images as independent, although those of one writer are not: a true band would be a little wider. Raises DataError
     if there are too few generated images for C_T.
     """
     generated, nearest = nearest_neighbours(generated_features, held_out.training_features)

@@ -17,15 +17,15 @@ from pocketgan_trainer.evaluate.sources import Source
 
 REAL_DIGITS = "real digits"
 REAL_SAMPLES = 5
-"""Samples of training digits that real digits' figures are the means of, whatever the seeds: every ratio is to them."""
+"""The figures of real digits are means over this number of samples of training digits, for any number of seeds."""
 TWO_SAMPLE_IMAGES = 40_000 + TESTED_IMAGES
-"""Generated and real images each, those for the test among them."""
+"""Generated and real images each, including those for the test."""
 REAL_TWO_SAMPLE_TESTED = 2_500
-"""Images of each half that are kept for the test where real digits are compared with real digits: smaller sets."""
+"""Images of each half used for the test when real digits are compared with real digits, which are smaller sets."""
 CLASSIFIER_IMAGES = 60_000
 """Generated images that a classifier is trained on, as many as there are real ones."""
 WORST = 40
-"""Images of a source that are shown as its worst."""
+"""The number of worst images shown for a source."""
 _SHUFFLE_SEED = 0
 
 Log: TypeAlias = Callable[[str], None]
@@ -34,7 +34,7 @@ Log: TypeAlias = Callable[[str], None]
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What is to be measured."""
+    """What to measure."""
 
     count: int
     """Images of each source and test digits that they are compared with."""
@@ -45,7 +45,7 @@ class EvaluationOptions:
     cas: bool
     """Whether to train classifiers on generated digits."""
     classifier_seeds: int
-    """Trainings of either, each with a seed of its own for images and network, from 0 on."""
+    """Trainings of each network; training i draws images and weights with seed i."""
 
     @property
     def trained_figures(self) -> "tuple[TrainedFigure, ...]":
@@ -111,7 +111,7 @@ class TrainedFigure:
     name: str
     """As printed."""
     remedy: str
-    """What to do where a source has too few images."""
+    """What to do if a source has too few images."""
     needs_classes: bool
     labels: Callable[[RealDigits], NDArray[np.int64]]
     """Returns the classes that a source must draw, int64 [N]."""
@@ -120,7 +120,7 @@ class TrainedFigure:
     measure_real: Callable[[RealDigits, int], float]
     """Returns the figure of real digits, with a seed."""
     progress: Callable[[int], str]
-    """Returns what is said before N images are used."""
+    """Returns the line that is printed before N images are used."""
     progress_real: Callable[[RealDigits], str]
 
 
@@ -160,7 +160,7 @@ TRAINED_FIGURES = (TWO_SAMPLE_TEST, CAS)
 def evaluate(sources: Sequence[Source], options: EvaluationOptions, training: Digits, test: Digits, log: Log) -> Evaluation:
     """Return all figures of the sources and of real digits; `training` and `test` are all digits of MNIST's two splits.
 
-    The last 5,000 of `training`, the validation digits, count as training digits nowhere but for the classifier that is trained
+    The last 5,000 of `training`, the validation digits, are not used as training digits, except by the classifier that is trained
     on real ones. Raises DataError at the start if a source has too few images or no source has the classes that `options.cas`
     needs, ModelError if a model fails to draw, JudgeError.
     """
@@ -259,7 +259,7 @@ def _train_on_real(figure: TrainedFigure, real: RealDigits, options: EvaluationO
 
 
 def _each_seed(what: str, measure_seed: Callable[[int], float], options: EvaluationOptions, log: Log) -> tuple[float, ...]:
-    """Return what is measured with each seed from 0 on; say so before and after."""
+    """Return what is measured with each seed from 0 on, and log a line before and after."""
     measured = []
     for seed in range(options.classifier_seeds):
         log(f"{what}, seed {seed}")

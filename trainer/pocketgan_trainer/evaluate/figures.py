@@ -1,7 +1,7 @@
 """The figures of quality that need no training: one table of rows, FIGURES.
 
-What is computed of a set of images, the rows of every table and the contents of the JSON follow from it. To add a figure, add a
-row and, where it is long, the function that computes it.
+What is computed from a set of images, the rows of every table and the contents of the JSON follow from it. To add a figure, add
+a row and, if it takes more than a line, the function that computes it.
 """
 
 import math
@@ -19,12 +19,12 @@ from pocketgan_trainer.evaluate.image_set import ImageSet, Reference
 from pocketgan_trainer.evaluate.spaces import SPACES, Coordinates, SpaceName
 
 Value: TypeAlias = float | tuple[float, ...] | NDArray[np.int64] | None
-"""A figure of one set of images: a number, several, or a matrix; None if it needs classes and there are none."""
+"""A figure of one set of images: a number, several numbers or a matrix; None if it needs classes and there are none."""
 SetFigures: TypeAlias = Mapping[str, Value]
 """All figures of one set of images, by the `key` of their rows."""
 
 MOST_CONFUSIONS = 3
-"""Confusions that a cell of the table shows."""
+"""The number of confusions in a cell of the table."""
 
 
 def significant(mean: float, deviation: float | None) -> str:
@@ -50,22 +50,22 @@ class Figure:
     """Its place in a seed's JSON object: `against_test.frechet.pixels` is `pixels` in `frechet` in `against_test`."""
     measure: Callable[[ImageSet], Value]
     name: str | None = None
-    """As printed; None if it stands in the JSON only."""
+    """As printed; None if only the JSON has it."""
     write: Callable[[float, float | None], str] = significant
-    """Returns the text of a mean and, if there is one, a standard deviation."""
+    """Formats a mean and, if there is one, a standard deviation."""
     summarize: Callable[[NDArray[np.int64]], str] | None = None
-    """Of a figure that is a matrix: returns the text of its sum over the seeds. The report's page shows all of it."""
+    """Only for matrices: formats the sum over the seeds for a cell. The HTML report shows the whole matrix."""
     has_ratio: bool = False
-    """Whether the ratio to real digits is shown, for distances that are above 0 for real digits too."""
+    """Whether to show the ratio to real digits: for distances, which are above 0 for real digits too."""
     needs_classes: bool = False
     of_test_digits: bool = False
-    """Whether real digits' value is the test digits' own, else that of samples of training digits."""
+    """Whether the value for real digits is that of the test digits; otherwise it is that of samples of training digits."""
     band: str | None = None
-    """Key of the ends between which 95 of 100 sets of real digits lie, which are shown as real digits' value."""
+    """The key of the band that holds 95 of 100 sets of real digits; it is shown in place of a value for real digits."""
     in_json: bool = True
-    """Whether it stands in a seed's JSON object."""
+    """Whether the JSON has it."""
     by_class: bool = False
-    """Whether it is a row only where rows for each digit are asked for."""
+    """Whether the row is only printed with --by-class."""
 
 
 def accuracy(confusion: NDArray[np.int64]) -> float:
@@ -75,9 +75,9 @@ def accuracy(confusion: NDArray[np.int64]) -> float:
 
 def accuracy_of_class(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the share of the images asked for as each digit that are judged as it, [10]; nan for a digit never asked for."""
-    asked = confusion.sum(axis=1)
-    shares = np.full(len(asked), np.nan)
-    np.divide(confusion.diagonal(), asked, out=shares, where=asked > 0)
+    requested = confusion.sum(axis=1)
+    shares = np.full(len(requested), np.nan)
+    np.divide(confusion.diagonal(), requested, out=shares, where=requested > 0)
     return shares
 
 
@@ -85,7 +85,7 @@ def class_divergence(histogram: Sequence[int], expected: NDArray[np.float64]) ->
     """Return the Kullback-Leibler divergence of the judged digits' proportions from the expected ones [10], in nats.
 
     It is sum p log(p / q) over the digits with p above 0: 0 if the proportions are equal, 9 / 2N on average for N labels drawn
-    at random, and infinite if a digit is judged that is not expected at all.
+    at random, and infinite if some image is judged as a digit that is not expected at all.
     """
     proportions = np.array(histogram) / sum(histogram)
     found = proportions > 0
@@ -100,7 +100,8 @@ def largest_confusions(confusion: NDArray[np.int64]) -> str:
     np.fill_diagonal(shares, 0)
     largest = np.argsort(-shares, axis=None, kind="stable")[:MOST_CONFUSIONS]
     pairs = [divmod(int(place), CLASSES) for place in largest if shares.flat[place] > 0]
-    return ", ".join(f"{asked} as {judged}: {shares[asked, judged]:.2%}".replace("%", " %") for asked, judged in pairs) or "none"
+    texts = [f"{requested} as {judged}: {100 * shares[requested, judged]:.2f} %" for requested, judged in pairs]
+    return ", ".join(texts) or "none"
 
 
 def _frechet_to_test(images: ImageSet, space: SpaceName) -> float:
@@ -149,7 +150,7 @@ def _frechet_title(space: SpaceName) -> str:
 
 
 _of_test_digits = partial(Figure, of_test_digits=True)
-_of_asked = partial(Figure, of_test_digits=True, needs_classes=True)
+_of_requested = partial(Figure, of_test_digits=True, needs_classes=True)
 
 FIGURES: tuple[Figure, ...] = (
     *(
@@ -191,16 +192,16 @@ FIGURES: tuple[Figure, ...] = (
         lambda images: class_divergence(images.histogram, images.reference.proportions),
         "Divergence of the classes from the test digits', in nats",
     ),
-    _of_asked("classes.accuracy_of_class", lambda images: tuple(accuracy_of_class(images.confusion).tolist())),
-    _of_asked("classes.accuracy", lambda images: accuracy(images.confusion), "Judged as the digit asked for", percent),
-    _of_asked(
+    _of_requested("classes.accuracy_of_class", lambda images: tuple(accuracy_of_class(images.confusion).tolist())),
+    _of_requested("classes.accuracy", lambda images: accuracy(images.confusion), "Judged as the digit asked for", percent),
+    _of_requested(
         "classes.worst_accuracy",
         lambda images: float(np.nanmin(accuracy_of_class(images.confusion))),
         "Judged as the digit asked for, worst digit",
         percent,
         in_json=False,
     ),
-    _of_asked(
+    _of_requested(
         "classes.confusion",
         lambda images: images.confusion,
         "Most often judged as another digit, of those asked for",
@@ -244,8 +245,8 @@ def measure(images: ImageSet) -> SetFigures:
 def measure_real(reference: Reference, samples: Sequence[Coordinates]) -> tuple[SetFigures, ...]:
     """Return the figures of real digits, once for each of the samples, N training digits of the classes of the test digits.
 
-    That is what a generator of the training digits' quality scores, and also one that copies them: the judges were trained on
-    them in either case. Rows that are `of_test_digits` have the test digits' own figure, the same for every sample.
+    A generator as good as the training digits scores the same, and so does one that copies them: the judges were trained on
+    these digits in either case. Rows with `of_test_digits` have the figure of the test digits, the same for every sample.
     """
     test = ImageSet(reference, reference.test, has_classes=True, seed=0)
     of_test = {row.key: row.measure(test) for row in FIGURES if row.of_test_digits}
@@ -254,7 +255,7 @@ def measure_real(reference: Reference, samples: Sequence[Coordinates]) -> tuple[
 
 
 def number(figures: SetFigures, key: str) -> float:
-    """Return a figure that is a number. Raises TypeError if it is none."""
+    """Return a figure as a number. Raises TypeError if it is not a number."""
     value = figures[key]
     if not isinstance(value, float):
         message = f"{key} is {value}: expected a number"

@@ -1,4 +1,4 @@
-"""A set of images that is measured, the real digits it is compared with, and what several figures of it are taken from."""
+"""A set of images to measure, the real digits that it is compared with, and what several figures have in common."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ _SUBSET_SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """The real digits that images are compared with, and what is computed of them once."""
+    """The real digits that images are compared with, and what is computed from them once."""
 
     spaces: Spaces
     labels: NDArray[np.int64]
-    """The classes of the N test digits, in their order: what is asked of a generator. int64 [N]"""
+    """The classes of the N test digits, in their order, int64 [N]: those that a generator is asked for."""
     test: Coordinates
     """Of those test digits."""
     test_manifolds: Mapping[SpaceName, Manifold]
@@ -30,7 +30,7 @@ class Reference:
     training: Coordinates
     """Of the training digits, without those of validation."""
     held_out: HeldOut
-    """The validation digits, beside those training digits, in the first judge's features."""
+    """How near the validation digits come to those training digits, in the first judge's features."""
 
     @property
     def proportions(self) -> NDArray[np.float64]:
@@ -63,7 +63,7 @@ def open_reference(split: TrainingSplit, test: Digits) -> Reference:
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """N images that are measured, and what several figures of them are taken from, each computed once."""
+    """N images to measure. What several figures need is computed once."""
 
     reference: Reference
     images: Coordinates
@@ -84,7 +84,7 @@ class ImageSet:
 
     @cached_property
     def memorization(self) -> Memorization:
-        """In the first judge's features, beside the validation digits."""
+        """In the first judge's features, compared with the validation digits."""
         return memorization(self.images.features["first_judge"], self.reference.held_out, self.seed)
 
     @cached_property
@@ -108,7 +108,7 @@ def _manifolds(images: Coordinates) -> Mapping[SpaceName, Manifold]:
     return {space: estimate_manifold(features) for space, features in images.features.items()}
 
 
-def confusion_matrix(asked: NDArray[np.integer], judged: NDArray[np.int64]) -> NDArray[np.int64]:
+def confusion_matrix(requested: NDArray[np.integer], judged: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return how many images asked for as each digit (rows) are judged as each digit (columns), int64 [10, 10]; both are [N]."""
-    counts = np.bincount(asked.astype(np.int64) * CLASSES + judged, minlength=CLASSES**2)
+    counts = np.bincount(requested.astype(np.int64) * CLASSES + judged, minlength=CLASSES**2)
     return counts.reshape(CLASSES, CLASSES)

@@ -1,8 +1,8 @@
 """A judge of a user's own images: a small classifier of their classes, trained before the run; or their pixel components.
 
 The published judges know handwritten digits only, and would take a shoe for one. This one is good enough to say which epoch of a
-run is better than another. Its numbers do not compare with those of another data set or of another training of it, so it is kept
-with the run.
+run is better than another. Its numbers cannot be compared with those of another data set or another training, so it is saved with
+the run.
 """
 
 from pathlib import Path
@@ -53,10 +53,10 @@ class PixelJudge:
 
 
 def own_judge(training: Digits, classes: int, path: Path | None) -> OwnJudge | PixelJudge:
-    """Return a judge of training images: the one kept at `path`, else a new one, kept there if `path` is given.
+    """Return a judge of training images, read from `path` if it exists; otherwise train one and, with a `path`, save it there.
 
-    With fewer than two `classes` its features are pixel components, and nothing is kept. Training takes about a minute on two
-    cores for 60,000 images. Raises JudgeError if what is kept there cannot be read, OutputError if it cannot be written.
+    With fewer than two `classes` its features are pixel components, and nothing is saved. Training takes about a minute on two
+    cores for 60,000 images. Raises JudgeError if the file cannot be read, OutputError if it cannot be written.
     """
     if classes < 2:
         components = min(FEATURES, len(training) - 1)
@@ -77,7 +77,7 @@ def own_judge(training: Digits, classes: int, path: Path | None) -> OwnJudge | P
 
 
 def _read_network(path: Path, classes: int, size: int) -> nn.Sequential:
-    """Return the network kept at `path`. Raises JudgeError unless it is one for these classes and images of this size."""
+    """Return the network in the file. Raises JudgeError unless it is for these classes and images of this size."""
     network = _network(classes, size)
     forms = {name: frozenset({form_of(tensor)}) for name, tensor in network.state_dict().items()}
     try:

@@ -42,7 +42,7 @@ def score_sheet(evaluation: Evaluation) -> Image.Image:
     for source in evaluation.sources:
         specimens = source.specimens
         assert specimens is not None
-        least = "the digit asked for (asked: judged)" if source.has_classes else "any digit (judged)"
+        least = "the digit asked for (digit: judged)" if source.has_classes else "any digit (judged)"
         strips += [
             _line(f"{source.name}: closest pairs, generated above, training digit below, distance in the first judge's features"),
             *_rows_of_images(_stacked_pairs(specimens), specimens.pair_captions),

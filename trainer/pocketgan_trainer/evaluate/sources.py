@@ -42,7 +42,7 @@ class ModelSource:
         return self.generator.sha256
 
     def require(self, labels: NDArray[np.int64], remedy: str) -> None:
-        """Accept any labels: a model can draw any number of images."""
+        """Do nothing: a model can draw any number of images."""
 
     def draw(self, labels: NDArray[np.int64], seed: int) -> NDArray[np.uint8]:
         """Return the images of the seed from index 0 on, uint8 [N, 28, 28], image i of the class `labels[i]`.
@@ -55,13 +55,13 @@ class ModelSource:
 
 @dataclass(frozen=True, eq=False)
 class FixedSource:
-    """A set of images that was read from files."""
+    """Images read from files."""
 
     name: str
     images: NDArray[np.uint8]
     """[N, 28, 28], 0 = background."""
     labels: NDArray[np.int64] | None
-    """[N], 0 to 9; None if nobody knows the classes."""
+    """[N], 0 to 9; None if the classes are not known."""
     sha256: str | None = None
     """Digest of the file; None of a folder."""
 
@@ -103,10 +103,10 @@ Source: TypeAlias = ModelSource | FixedSource
 
 
 def open_source(named: str | None, threads: int) -> Source:
-    """Return what a command line names: a bundled model, an .onnx file, or a path of one of `images.KINDS`, which holds digits.
+    """Return the source with this name: a bundled model, an .onnx file, or digits in a path of one of `images.KINDS`.
 
-    None is the model that gan-gen takes when none is named. Raises DataError or ModelError if there is no such thing or if its
-    images are not digits of 28x28.
+    None is the model that gan-gen uses by default. Raises DataError or ModelError if it does not exist or its images are not
+    digits of 28x28.
     """
     if named is None or named in pocketgan_models.names() or (named.endswith(".onnx") and not os.path.isdir(named)):
         return _open_model(named, threads)

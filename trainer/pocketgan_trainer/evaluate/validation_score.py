@@ -1,8 +1,8 @@
 """The score that chooses a run's best epoch: how far its images are from real ones that it was not trained on.
 
 It is the Frechet distance in a judge's features between generated images and the validation images, divided by that of as many
-training images of the same classes: 1.0 is what real images score, give or take a fifth. Real digits of classes drawn by lot, as
-a generator without classes draws them, score 1.6 on average. Neither test images nor the second judge are used.
+training images of the same classes: real images score 1.0, plus or minus a fifth. Real digits of random classes, as a generator
+without classes draws them, score 1.6 on average. Neither test images nor the second judge are used.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """What is observed of a run after an epoch, the signs in it that the run goes wrong, and what to try then.
 
-Signs come from one epoch and the lines of `stats.jsonl` before it. One epoch is often odd, so a warning is given once a sign was
-there in two epochs running: then it stands. The limits were set by what healthy and spoilt runs show, see
+Signs come from one epoch and the lines of `stats.jsonl` before it. A single odd epoch is common, so a warning is printed only
+after two epochs in a row have the same sign. The limits were chosen by healthy and deliberately broken runs, see
 scripts/provoke_failures.py.
 """
 
@@ -16,9 +16,9 @@ Line: TypeAlias = Mapping[str, object]
 MISSING_SHARE = 0.2
 """A class is missing if its share of the images is less than this part of its share of real ones."""
 PRESENT_SHARE = 0.5
-"""A class was there if its share was at least this part; if it is missing later, it is vanishing."""
+"""A class was present if its share was at least this part; if it is missing later, it is vanishing."""
 LEAST_REAL_IMAGES = 20
-"""Of classes with fewer validation images it may be chance that none is drawn."""
+"""With fewer validation images of a class, it may be chance that none is drawn."""
 LEAST_VARIETY = 0.5
 ALL_PAIRS = 0.995
 NO_PAIRS = 0.55
@@ -46,8 +46,8 @@ class ClassView:
     coverage: float | None
     """Share of the class's validation images with a generated one of the class nearer than their fifth nearest validation image.
 
-    0.97 for a sample of the same images; 0.94 on average for training digits of MNIST, whose last digits are by other hands. None
-    if there are too few validation images.
+    0.97 for a sample of the same images; 0.94 on average for training digits of MNIST, whose last digits are by other writers.
+    None if there are too few validation images.
     """
     variety: float | None
     """The root mean square distance of two of its generated images, as a ratio to that of two of its validation images: 1 for
@@ -131,13 +131,13 @@ class Sign:
 
     @property
     def key(self) -> str:
-        """What it is known by from epoch to epoch."""
+        """Identifies the sign from epoch to epoch, and in `stats.jsonl`."""
         return self.kind if self.class_name is None else f"{self.kind} {self.class_name}"
 
 
 @dataclass(frozen=True)
 class Remedies:
-    """What can be advised to a run: what it has already, and which presets have what it lacks."""
+    """What can be suggested to a run: what it already has, and which presets have what it lacks."""
 
     is_conditional: bool
     """Whether its networks take the classes of the images."""
@@ -178,8 +178,8 @@ def _missing_classes(classes: Sequence[ClassView], before: Sequence[Line], remed
     for view in classes:
         if view.real_images < LEAST_REAL_IMAGES or view.share >= MISSING_SHARE * view.real_share:
             continue
-        was_there = any(_share_in(line, view.name) >= PRESENT_SHARE * view.real_share for line in before)
-        kind = "vanishing" if was_there else "missing"
+        was_present = any(_share_in(line, view.name) >= PRESENT_SHARE * view.real_share for line in before)
+        kind = "vanishing" if was_present else "missing"
         shares = f"it has {view.share:.1%} of the generated images, but {view.real_share:.1%} of the real ones"
         signs.append(Sign(kind, view.name, f"{class_title(view.name)} is {kind}: {shares}", advice))
     return signs
@@ -244,7 +244,7 @@ def _worse(seen: Observation, best_ratio: float, best_epoch: object) -> list[Sig
 
 
 def standing_signs(lines: Sequence[Line]) -> dict[str, str]:
-    """Return the signs that were there in the last two epochs of these lines: their keys, with the message of the last epoch."""
+    """Return the signs that both of the last two lines have: their keys, with the message of the last epoch."""
     if len(lines) < 2:
         return {}
     before, last = (_signs_in(line) for line in lines[-2:])
@@ -257,7 +257,7 @@ def _signs_in(line: Line) -> dict[str, str]:
 
 
 def merged(signs: Sequence[Sign]) -> list[Sign]:
-    """Return the signs with those of one kind made one, so that ten classes take no ten lines."""
+    """Return the signs with those of the same kind merged, so that ten classes do not take ten lines."""
     of_kind: dict[str, list[Sign]] = {}
     for sign in signs:
         of_kind.setdefault(sign.kind, []).append(sign)

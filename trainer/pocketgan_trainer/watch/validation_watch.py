@@ -14,7 +14,7 @@ from pocketgan_trainer.evaluate.validation_score import ValidationScore, validat
 from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs
 
 LEAST_FOR_VARIETY = 10
-"""With fewer images of a class the distances among them say little."""
+"""With fewer images of a class, the distances between them mean little."""
 PAIRS = 1_000
 """The most pairs that are shown to the discriminator."""
 ALL_IMAGES = "all"
