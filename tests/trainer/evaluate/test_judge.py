@@ -74,17 +74,13 @@ def test_arrays_that_are_no_images_are_refused(first_judge: Judge, images: NDArr
         first_judge.assess(images)
 
 
-def test_damaged_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_or_absent_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     contents = bytearray((FOLDER / "first.safetensors").read_bytes())
     contents[-1] ^= 1
     (tmp_path / "first.safetensors").write_bytes(contents)
     monkeypatch.setattr(module, "FOLDER", tmp_path)
     with pytest.raises(JudgeError, match=r"is not the first judge: its SHA-256 is .*, expected .*; install pocketgan anew"):
         load_judge("first")
-
-
-def test_absent_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FOLDER", tmp_path)
     with pytest.raises(JudgeError, match=r"cannot read the second judge .*second\.safetensors: No such file"):
         load_judge("second")
 
