@@ -16,22 +16,6 @@ def eight_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
 
 
-def version_1(cgroup: Path, quota: str | None, period: str | None) -> None:
-    """Write the files of a version 1 controller."""
-    (cgroup / "cpu").mkdir()
-    for name, value in (("cpu.cfs_quota_us", quota), ("cpu.cfs_period_us", period)):
-        if value is not None:
-            (cgroup / "cpu" / name).write_text(value)
-
-
-def test_without_a_quota_the_affinity_counts(tmp_path: Path) -> None:
-    assert usable_cpus(tmp_path, tmp_path / "no membership") == 8
-
-
-def test_without_cgroups_the_affinity_counts(tmp_path: Path) -> None:
-    assert usable_cpus(tmp_path / "absent", tmp_path / "no membership") == 8
-
-
 @pytest.mark.parametrize(("cpus", "expected"), [(64, 64), (None, 1)])
 def test_without_an_affinity_all_cpus_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpus: int | None, expected: int
@@ -41,68 +25,47 @@ def test_without_an_affinity_all_cpus_count(
     assert usable_cpus(tmp_path, tmp_path / "no membership") == expected
 
 
-@pytest.mark.parametrize(
-    ("limit", "expected"),
-    [
-        ("max 100000\n", 8),
-        ("100000 100000\n", 1),
-        ("200000 100000\n", 2),
-        ("150000 100000\n", 2),
-        ("50000 100000\n", 1),
-        ("1000 100000\n", 1),
-        ("6400000 100000\n", 8),
-        ("25000 5000\n", 5),
-        ("", 8),
-    ],
-)
-def test_a_version_2_quota_is_rounded_up(tmp_path: Path, limit: str, expected: int) -> None:
-    (tmp_path / "cpu.max").write_text(limit)
-    assert usable_cpus(tmp_path, tmp_path / "no membership") == expected
+def version_1(quota: str, period: str = "100000\n") -> dict[str, str]:
+    """Return the files of a version 1 controller."""
+    return {"cpu/cpu.cfs_quota_us": quota, "cpu/cpu.cfs_period_us": period}
 
 
 @pytest.mark.parametrize(
-    ("quota", "period", "expected"),
+    ("files", "expected"),
     [
-        ("-1\n", "100000\n", 8),
-        ("0\n", "100000\n", 8),
-        ("100000\n", "100000\n", 1),
-        ("250000\n", "100000\n", 3),
-        ("10000\n", "100000\n", 1),
-        ("6400000\n", "100000\n", 8),
-        (None, "100000\n", 8),
-        ("100000\n", None, 8),
-        ("", "", 8),
+        ({}, 8),
+        ({"cpu.max": "max 100000\n"}, 8),
+        ({"cpu.max": "200000 100000\n"}, 2),
+        ({"cpu.max": "150000 100000\n"}, 2),
+        ({"cpu.max": "1000 100000\n"}, 1),
+        ({"cpu.max": "6400000 100000\n"}, 8),
+        ({"cpu.max": "25000 5000\n"}, 5),
+        ({"cpu.max": ""}, 8),
+        (version_1("-1\n"), 8),
+        (version_1("0\n"), 8),
+        (version_1("250000\n"), 3),
+        (version_1("10000\n"), 1),
+        (version_1("6400000\n"), 8),
+        (version_1("", ""), 8),
+        ({"cpu/cpu.cfs_quota_us": "100000\n"}, 8),
+        ({"cpu.max": "max 100000\n", **version_1("300000\n")}, 3),
+        # The tightest quota counts, of the process's own group and those above it.
+        ({"membership": "0::/a/b\n", "a/cpu.max": "300000 100000\n", "a/b/cpu.max": "500000 100000\n"}, 3),
+        ({"membership": "0::/a/b\n", "a/cpu.max": "500000 100000\n", "a/b/cpu.max": "300000 100000\n"}, 3),
+        ({"membership": "0::/gone\n"}, 8),
     ],
+    ids=str,
 )
-def test_a_version_1_quota_is_rounded_up(tmp_path: Path, quota: str | None, period: str | None, expected: int) -> None:
-    version_1(tmp_path, quota, period)
-    assert usable_cpus(tmp_path, tmp_path / "no membership") == expected
-
-
-def test_version_2_without_a_limit_leaves_the_word_to_version_1(tmp_path: Path) -> None:
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    version_1(tmp_path, "300000\n", "100000\n")
-    assert usable_cpus(tmp_path, tmp_path / "no membership") == 3
+def test_a_quota_of_either_version_is_rounded_up(tmp_path: Path, files: dict[str, str], expected: int) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert usable_cpus(tmp_path, tmp_path / "membership") == expected
 
 
 def test_on_this_machine_there_is_at_least_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert 1 <= usable_cpus() <= (os.cpu_count() or 1)
-
-
-def test_the_tightest_quota_of_the_own_group_and_those_above_counts(tmp_path: Path) -> None:
-    (tmp_path / "machine" / "service").mkdir(parents=True)
-    (tmp_path / "machine" / "cpu.max").write_text("300000 100000\n")
-    (tmp_path / "machine" / "service" / "cpu.max").write_text("500000 100000\n")
-    membership = tmp_path / "membership"
-    membership.write_text("0::/machine/service\n")
-    assert usable_cpus(tmp_path, membership) == 3
-
-
-def test_a_group_that_is_not_there_sets_no_quota(tmp_path: Path) -> None:
-    membership = tmp_path / "membership"
-    membership.write_text("0::/gone\n")
-    assert usable_cpus(tmp_path, membership) == 8
 
 
 HASWELL = """\
@@ -135,22 +98,10 @@ CPU revision	: 1
 Model		: Raspberry Pi 5 Model B Rev 1.0
 """
 
-TWO_KINDS_OF_CORES = """\
-processor	: 0
-Features	: fp asimd asimddp i8mm
-CPU implementer	: 0x41
-CPU part	: 0xd46
-
-processor	: 1
-Features	: fp asimd asimddp i8mm
-CPU implementer	: 0x41
-CPU part	: 0xd46
-
-processor	: 2
-Features	: fp asimd asimddp i8mm
-CPU implementer	: 0x41
-CPU part	: 0xd48
-"""
+TWO_KINDS_OF_CORES = "".join(
+    f"processor\t: {core}\nFeatures\t: fp asimd asimddp i8mm\nCPU implementer\t: 0x41\nCPU part\t: {part}\n\n"
+    for core, part in enumerate(("0xd46", "0xd46", "0xd48"))
+)
 
 
 @pytest.fixture
@@ -180,53 +131,32 @@ def make_sysctl(folder: Path, script: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("machine", ["x86_64", "AMD64"])
-def test_x86_without_vnni_has_avx2_alone(cpuinfo: Path, machine: str) -> None:
-    cpuinfo.write_text(HASWELL)
-    assert read_cpu(cpuinfo, machine) == Cpu(
-        "x86_64",
-        "Intel(R) Core(TM) i7-4770 CPU @ 3.40GHz",
-        {"avx2": True, "avx_vnni": False, "avx512_vnni": False, "amx_int8": False},
-    )
+X86_FEATURES = ("avx2", "avx_vnni", "avx512_vnni", "amx_int8")
+CORE_I7, XEON = "Intel(R) Core(TM) i7-4770 CPU @ 3.40GHz", "Intel(R) Xeon(R) Platinum 8480+"
+BOARD, CORES = (
+    "Raspberry Pi 5 Model B Rev 1.0, CPU part 0xd0b of implementer 0x41",
+    "CPU part 0xd46 and 0xd48 of implementer 0x41",
+)
 
 
-def test_x86_with_everything_has_it_all(cpuinfo: Path) -> None:
-    cpuinfo.write_text(SAPPHIRE_RAPIDS)
-    features = read_cpu(cpuinfo, "x86_64").features
-    assert features == {"avx2": True, "avx_vnni": True, "avx512_vnni": True, "amx_int8": True}
-
-
-@pytest.mark.parametrize("machine", ["aarch64", "arm64"])
-def test_arm_is_named_by_its_board_and_core(cpuinfo: Path, machine: str) -> None:
-    cpuinfo.write_text(RASPBERRY_PI_5)
-    assert read_cpu(cpuinfo, machine) == Cpu(
-        "aarch64",
-        "Raspberry Pi 5 Model B Rev 1.0, CPU part 0xd0b of implementer 0x41",
-        {"asimddp": True, "i8mm": False},
-    )
-
-
-def test_arm_with_two_kinds_of_cores_is_named_by_both(cpuinfo: Path) -> None:
-    cpuinfo.write_text(TWO_KINDS_OF_CORES)
-    cpu = read_cpu(cpuinfo, "aarch64")
-    assert cpu.name == "CPU part 0xd46 and 0xd48 of implementer 0x41"
-    assert cpu.features == {"asimddp": True, "i8mm": True}
-
-
-def test_an_emulated_processor_does_not_get_the_features_of_the_one_below_it(cpuinfo: Path) -> None:
-    cpuinfo.write_text(SAPPHIRE_RAPIDS)
-    assert read_cpu(cpuinfo, "aarch64").features is None
-
-
-def test_features_of_another_architecture_are_not_known(cpuinfo: Path) -> None:
-    cpuinfo.write_text("processor\t: 0\nisa\t\t: rv64imafdcv\n")
-    assert read_cpu(cpuinfo, "riscv64") == Cpu("riscv64", None, None)
-
-
-@pytest.mark.parametrize("contents", ["", "no colon here\n", "flags\n", "\x00\x01\n"])
-def test_a_cpuinfo_that_says_nothing_leaves_all_unknown(cpuinfo: Path, contents: str) -> None:
+@pytest.mark.parametrize(
+    ("contents", "machine", "expected"),
+    [
+        (HASWELL, "AMD64", Cpu("x86_64", CORE_I7, {name: name == "avx2" for name in X86_FEATURES})),
+        (SAPPHIRE_RAPIDS, "x86_64", Cpu("x86_64", XEON, dict.fromkeys(X86_FEATURES, True))),
+        (RASPBERRY_PI_5, "arm64", Cpu("aarch64", BOARD, {"asimddp": True, "i8mm": False})),
+        (TWO_KINDS_OF_CORES, "aarch64", Cpu("aarch64", CORES, {"asimddp": True, "i8mm": True})),
+        # An emulator shows the real processor, whose features are not those of the emulated one.
+        (SAPPHIRE_RAPIDS, "aarch64", Cpu("aarch64", XEON, None)),
+        ("processor\t: 0\nisa\t\t: rv64imafdcv\n", "riscv64", Cpu("riscv64", None, None)),
+        ("", "x86_64", Cpu("x86_64", None, None)),
+        ("flags\n\x00\x01\n", "x86_64", Cpu("x86_64", None, None)),
+    ],
+    ids=["x86 without VNNI", "x86 with everything", "arm board", "two kinds of cores", "emulator", "RISC-V", "empty", "no colon"],
+)
+def test_cpuinfo_names_the_cpu_and_its_features(cpuinfo: Path, contents: str, machine: str, expected: Cpu) -> None:
     cpuinfo.write_text(contents)
-    assert read_cpu(cpuinfo, "x86_64") == Cpu("x86_64", None, None)
+    assert read_cpu(cpuinfo, machine) == expected
 
 
 def test_bytes_that_are_not_text_do_no_harm(cpuinfo: Path) -> None:

@@ -277,9 +277,9 @@ def test_a_run_that_was_stopped_while_it_replaced_another_begins_again(model: Pa
 
 
 def test_while_older_files_are_replaced_the_manifest_says_so(model: Path) -> None:
-    gan_gen("--model", model)
-    with stopped_before_writing(PngFiles):
-        said = gan_gen("--model", model, "--seed", "1", "--overwrite", code=130)
+    gan_gen("--model", model, "--format", "npy")
+    with stopped_before_writing(ArrayFiles):
+        said = gan_gen("--model", model, "--format", "npy", "--seed", "1", "--overwrite", code=130)
     assert (manifest()["is_replacing_older_files"], manifest()["seed"]) == (True, 1)
     assert "stopped: 0 of 10 images are in digits; the same command with --resume in place of --overwrite draws the rest" in said
 

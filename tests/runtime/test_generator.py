@@ -115,7 +115,7 @@ def test_indices_run_through_the_classes_in_turn(
     assert [label for part in streamed if part is not None for label in part.tolist()] == labels
 
 
-@pytest.mark.parametrize("digits", [[], (1.5,), 7.0, "3", [[1], [2, 3]]])
+@pytest.mark.parametrize("digits", [[], range(0), (1.5,), 7.0, "3", [[1], [2, 3]]])
 def test_what_is_no_label_is_refused(conditional: Generator, digits: object) -> None:
     with pytest.raises(RequestError) as caught:
         conditional.generate(2, digits)  # type: ignore[arg-type]
