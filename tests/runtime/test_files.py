@@ -2,9 +2,11 @@
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from drawings import contents
 from full_disk import small_files_only
 from strange_files import LINKS, put
 
@@ -28,16 +30,11 @@ def target(tmp_path: Path) -> Path:
 def test_what_was_written_is_the_target_and_nothing_else_is_there(target: Path) -> None:
     target.write_bytes(b"an older and longer file")
     with whole_file(target) as temporary:
+        assert temporary == target.parent / f".digit.png.{os.getpid()}.tmp"
         temporary.write_bytes(b"whole")
         assert target.read_bytes() == b"an older and longer file"
     assert target.read_bytes() == b"whole"
     assert list(target.parent.iterdir()) == [target]
-
-
-def test_the_temporary_file_is_hidden_and_beside_the_target(target: Path) -> None:
-    with whole_file(target) as temporary:
-        assert temporary == target.parent / f".digit.png.{os.getpid()}.tmp"
-        temporary.touch()
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
@@ -50,24 +47,30 @@ def test_an_error_passes_and_leaves_the_target_as_it_was(target: Path, error: ty
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_a_file_that_the_system_does_not_take_is_an_output_error_and_leaves_nothing(target: Path) -> None:
-    with pytest.raises(OutputError) as caught, small_files_only(), whole_file(target) as temporary:
-        temporary.write_bytes(bytes(2000))
-    assert str(caught.value) == f"cannot write {target}: File too large"
-    assert list(target.parent.iterdir()) == []
+def write_in_block(target: str, data: bytes) -> None:
+    with whole_file(Path(target)) as temporary:
+        temporary.write_bytes(data)
 
 
-def test_a_disk_that_is_full_at_the_last_moment_is_an_output_error(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
+@pytest.mark.parametrize("write", [write_in_block, write_whole_file])
+def test_a_full_disk_leaves_the_older_file(target: Path, write: Callable[[str, bytes], None]) -> None:
     target.write_bytes(b"old")
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OutputError) as caught, whole_file(target) as temporary:
-        temporary.write_bytes(b"new")
-    assert str(caught.value) == f"cannot write {target}: No space left on device"
-    assert target.read_bytes() == b"old"
-    assert list(target.parent.iterdir()) == [target]
+    with small_files_only(), pytest.raises(OutputError) as caught:
+        write(str(target), bytes(2000))
+    assert str(caught.value) == f"cannot write {target}: File too large"
+    assert contents(target.parent) == {"digit.png": b"old"}
+
+
+@pytest.mark.parametrize("write", [write_in_block, write_whole_file])
+@pytest.mark.parametrize("place", ["absent/digit.png", "file/digit.png", "folder"])
+def test_a_target_that_cannot_be_written_is_an_output_error(
+    tmp_path: Path, place: str, write: Callable[[str, bytes], None]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match=f"^cannot write {re.escape(str(tmp_path / place))}: "):
+        write(str(tmp_path / place), b"whole")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
 def test_a_file_is_on_the_disk_before_it_gets_its_name(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,58 +79,28 @@ def test_a_file_is_on_the_disk_before_it_gets_its_name(target: Path, monkeypatch
     def fsync(descriptor: int) -> None:
         seen.append((os.fstat(descriptor).st_size, target.read_bytes()))
 
+        if len(seen) == 2:
+            raise OSError(28, "No space left on device")
+
     target.write_bytes(b"old")
     monkeypatch.setattr(os, "fsync", fsync)
-    with whole_file(target) as temporary:
-        temporary.write_bytes(b"whole")
+    write_in_block(str(target), b"whole")
     assert seen == [(5, b"old")]
-    assert target.read_bytes() == b"whole"
+    with pytest.raises(OutputError, match=r": No space left on device$"):
+        write_in_block(str(target), b"newer")
+    assert contents(target.parent) == {"digit.png": b"whole"}
 
 
 def test_a_file_that_is_easily_made_again_does_not_wait_for_the_disk(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fsync(descriptor: int) -> None:
-        raise AssertionError("nobody asked for that")
+        raise AssertionError
 
     monkeypatch.setattr(os, "fsync", fsync)
     with whole_file(target, is_on_disk_at_once=False) as temporary:
         temporary.write_bytes(b"whole")
     assert target.read_bytes() == b"whole"
-    write_whole_file(str(target), b"another")
-    assert target.read_bytes() == b"another"
-    assert list(target.parent.iterdir()) == [target]
-
-
-@pytest.mark.parametrize("place", ["absent/digit.png", "file/digit.png", "folder"])
-def test_a_target_that_cannot_be_is_an_output_error(tmp_path: Path, place: str) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match="cannot write"), whole_file(tmp_path / place) as temporary:
-        temporary.write_bytes(b"whole")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
-
-
-def test_a_small_file_is_written_whole_over_an_older_one(target: Path) -> None:
-    for contents in (b"an older and longer file", b"new"):
-        write_whole_file(str(target), contents)
-        assert target.read_bytes() == contents
-        assert list(target.parent.iterdir()) == [target]
-
-
-def test_a_small_file_that_the_system_does_not_take_leaves_the_older_one(target: Path) -> None:
-    target.write_bytes(b"old")
-    with small_files_only(), pytest.raises(OutputError) as caught:
-        write_whole_file(str(target), bytes(2000))
-    assert str(caught.value) == f"cannot write {target}: File too large"
-    assert target.read_bytes() == b"old"
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_a_small_file_for_a_place_that_cannot_be_is_an_output_error(tmp_path: Path) -> None:
-    (tmp_path / "taken.png").mkdir()
-    for target in (tmp_path / "absent" / "digit.png", tmp_path / "taken.png"):
-        with pytest.raises(OutputError, match=f"^cannot write {re.escape(str(target))}: "):
-            write_whole_file(str(target), b"whole")
-    assert [path.name for path in tmp_path.iterdir()] == ["taken.png"]
+    write_whole_file(str(target), b"new")  # shorter than before
+    assert contents(target.parent) == {"digit.png": b"new"}
 
 
 def test_an_interruption_of_a_small_file_passes_and_leaves_nothing(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +110,7 @@ def test_an_interruption_of_a_small_file_passes_and_leaves_nothing(target: Path,
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_whole_file(str(target), b"whole")
-    assert list(target.parent.iterdir()) == []
+    assert os.listdir(target.parent) == []
 
 
 def test_what_a_kill_leaves_of_files_written_in_either_way_is_known_by_its_name(
