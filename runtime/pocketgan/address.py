@@ -1,4 +1,4 @@
-"""The numbers that name images: seed, indices and truncation, checked; and how a range of indices is split into shards."""
+"""Addresses of images: seeds, indices and truncations, checked, and ranges of indices split into shards."""
 
 import re
 from numbers import Real
@@ -20,11 +20,11 @@ TRUNCATION_UNITS = 256
 """Truncations are whole numbers of units of 1/256, so that latents are scaled in integers, alike on every machine."""
 
 LARGEST_ARRAY_BYTES = 2**30
-"""The most that is returned as one array: 1.3 million images of 28x28."""
+"""The largest array that is returned: 1.3 million images of 28x28."""
 
 
 class ImageRange(NamedTuple):
-    """Consecutive images of a seed. Made by `image_range`, or as a part of a range from there, it need not be checked again."""
+    """Consecutive images of a seed. `image_range` has checked its numbers, so nothing checks them again."""
 
     seed: int
     indices: range
@@ -36,7 +36,7 @@ class ImageRange(NamedTuple):
 def image_range(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex, truncation: float = FULL_VARIETY) -> ImageRange:
     """Return the images `start` to `start + count - 1` of a seed, as plain integers, which do not overflow as numpy's do.
 
-    Raises RequestError unless there are such images and the truncation is in range.
+    Raises RequestError if an argument is out of range, or not a number of its kind.
     """
     for name, value in (("seed", seed), ("start", start), ("count", count)):
         if isinstance(value, bool) or not hasattr(value, "__index__"):
@@ -52,7 +52,7 @@ def image_range(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex,
 
 
 def images_of_rows(rows: ImageRange, length: int) -> ImageRange:
-    """Return the images that rows of `length` images each consist of. Raises RequestError if there are none so far out."""
+    """Return the images that make up rows of `length` images each. Raises RequestError if an index is out of range."""
     start, stop, most = rows.indices.start, rows.indices.stop, INDEX_LIMIT // length
     if stop > most:
         raise RequestError(
@@ -62,9 +62,9 @@ def images_of_rows(rows: ImageRange, length: int) -> ImageRange:
 
 
 def truncation_units(truncation: float) -> int:
-    """Return a truncation as a whole number of units, 1 to TRUNCATION_UNITS: the nearest (a tie goes to the even one), never 0.
+    """Return a truncation in units of 1/TRUNCATION_UNITS, rounded to the nearest (ties to even), but at least 1.
 
-    A truncation psi multiplies each latent: 1 is full variety, less gives images nearer to the average one (T. Karras et al., "A
+    A truncation psi multiplies each latent: 1 is full variety, less gives images closer to the average (T. Karras et al., "A
     Style-Based Generator Architecture for Generative Adversarial Networks", 2019, appendix B; here of z, whose mean is 0).
     Raises RequestError unless it is above 0 and at most 1.
     """
@@ -93,17 +93,17 @@ class Shard(NamedTuple):
 
 
 def parse_shard(spec: str) -> Shard:
-    """Return the shard that is written as `3/16`. Raises RequestError if it is none: the first of 16 is 0/16, the last 15/16."""
+    """Parse a shard such as `3/16`. Raises RequestError if it is malformed: the first of 16 is 0/16, the last 15/16."""
     match = _SHARD.fullmatch(spec)
     if not match or int(match[1]) >= int(match[2]):
-        raise RequestError(f"{shortened(spec)} is no shard: expected K/N with K below N, such as 0/16 to 15/16")
+        raise RequestError(f"{shortened(spec)} is not a shard: expected K/N with K below N, such as 0/16 to 15/16")
     return Shard(int(match[1]), int(match[2]))
 
 
 def shard_range(start: int, count: int, shard: Shard) -> tuple[int, int]:
-    """Return first index and number of the images of a shard; all shards in turn are the run of `count` images from `start`.
+    """Return the first index and the count of a shard's images. Together, the shards are the `count` images from `start`.
 
-    They differ by one image at most. Raises RequestError if there are more shards than images.
+    Their sizes differ by at most one image. Raises RequestError if there are more shards than images.
     """
     if shard.of > count:
         raise RequestError(f"{shard.of} shards are too many for a count of {count}: expected at most one for each image or row")

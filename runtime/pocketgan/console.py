@@ -1,4 +1,4 @@
-"""What all commands share: their set-up, how errors end them, printing, and `--version`."""
+"""What all commands share: their set-up, exit codes and error messages, printing, and `--version`."""
 
 import os
 import sys
@@ -14,9 +14,9 @@ from pocketgan.version import VERSION
 
 
 def command_line() -> typer.Typer:
-    """Return a new typer application, with completion in shells that `--install-completion` has set up.
+    """Return a new typer application, with `--install-completion` for shells.
 
-    It has no rich help pages and tracebacks: rich would be imported at every start.
+    It has no rich help pages or tracebacks, because they would import rich at every start.
     """
     return typer.Typer(
         rich_markup_mode=None,
@@ -30,7 +30,7 @@ class StandardOutputError(OSError):
 
 
 class _StandardOutput(TextIOWrapper):
-    """Standard output whose errors can be told from errors of files."""
+    """Standard output that raises StandardOutputError, so that its errors are not mistaken for those of files."""
 
     def write(self, text: str, /) -> int:
         with _standard_output_errors():
@@ -69,14 +69,14 @@ def run_and_exit(app: typer.Typer) -> NoReturn:
             app()
         except SystemExit as ended:
             code = ended.code
-        except KeyboardInterrupt:  # before typer took it over
+        except KeyboardInterrupt:  # before typer handles it
             code = 130
         if sys.stdout is not None:
             sys.stdout.flush()
-    except StandardOutputError as error:  # where typer prints help
+    except StandardOutputError as error:  # typer prints help without a check
         print_message(f"error: cannot write to standard output: {error.strerror}")
         code = 1
-    except OSError as error:  # expected ones are PocketganErrors by now, so this one has only the system's message
+    except OSError as error:  # an unexpected one: expected ones are PocketganErrors by now
         print_message(f"error: {'' if error.filename is None else f'{error.filename}: '}{error.strerror or error}")
         code = 1
     if isinstance(code, str):
@@ -125,7 +125,7 @@ def print_message(message: str) -> None:
     It may quote a model file, whose escape sequences must not reach the terminal.
     """
     if sys.stderr is not None:
-        with suppress(OSError):  # the terminal is gone, but the work goes on
+        with suppress(OSError):  # the terminal may be gone, which must not stop the work
             print(printable(message), file=sys.stderr)
 
 
@@ -141,8 +141,8 @@ def complete_model(incomplete: str) -> list[str]:
     return [name for name in pocketgan_models.names() if name.startswith(incomplete)]
 
 
-def show_version(asked: bool) -> None:
-    """Print the package's version and end the command if `asked`: the callback of `--version`."""
-    if asked:
+def show_version(is_requested: bool) -> None:
+    """Print the package's version and end the command if `is_requested`: the callback of `--version`."""
+    if is_requested:
         print_output(VERSION)
         raise typer.Exit

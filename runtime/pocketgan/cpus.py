@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int:
-    """Return the number of CPUs, at least 1: those of the process's affinity, or fewer under a container's CPU quota.
+    """Return the number of CPUs, at least 1: those in the process's affinity mask, or fewer if a container has a CPU quota.
 
     `os.cpu_count` knows neither; a container limited to one CPU of 64 would start 64 threads.
     """
@@ -51,15 +51,15 @@ def _words(file: Path) -> list[str]:
         return []
 
 
-_SYSCTL_PATIENCE_SECONDS = 5
+_SYSCTL_TIMEOUT_SECONDS = 5
 
-# Where /proc/cpuinfo lists features, and those that onnxruntime has integer kernels for, as the Linux kernel names them.
+# Where /proc/cpuinfo lists features, and the features that onnxruntime has integer kernels for, as the Linux kernel names them.
 _LISTED_UNDER = {"x86_64": "flags", "aarch64": "Features"}
 _FEATURES = {"x86_64": ("avx2", "avx_vnni", "avx512_vnni", "amx_int8"), "aarch64": ("asimddp", "i8mm")}
-_OTHER_NAMES_OF_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_MACHINE_ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
 
-_NAME_IN_MACOS = "machdep.cpu.brand_string"
-_FEATURES_IN_MACOS = {"asimddp": "hw.optional.arm.FEAT_DotProd", "i8mm": "hw.optional.arm.FEAT_I8MM"}
+_NAME_ON_MACOS = "machdep.cpu.brand_string"
+_FEATURES_ON_MACOS = {"asimddp": "hw.optional.arm.FEAT_DotProd", "i8mm": "hw.optional.arm.FEAT_I8MM"}
 
 
 @dataclass(frozen=True)
@@ -76,28 +76,28 @@ class Cpu:
 
 
 def read_cpu(cpuinfo: Path = Path("/proc/cpuinfo"), machine: str | None = None, sysctl: Path = Path("/usr/sbin/sysctl")) -> Cpu:
-    """Return what is known of this machine's CPU: from `cpuinfo` (Linux), or by the program `sysctl` where the system is macOS.
+    """Return what is known about this machine's CPU, from `cpuinfo` on Linux or the program `sysctl` on macOS.
 
-    `machine` is the architecture, that of `platform.machine()` unless given. Under an emulator, /proc/cpuinfo may describe the
-    real CPU.
+    `machine` is the architecture, by default that of `platform.machine()`. In an emulator, /proc/cpuinfo may describe the real
+    CPU.
     """
     machine = (machine or platform.machine()).lower()
-    machine = _OTHER_NAMES_OF_MACHINES.get(machine, machine)
+    machine = _MACHINE_ALIASES.get(machine, machine)
     if platform.system() == "Darwin":
-        return _cpu_in_macos(machine, sysctl)
+        return _cpu_on_macos(machine, sysctl)
     try:
         text = cpuinfo.read_text(errors="replace")
-    except OSError:  # no Linux, or a sandbox without /proc
+    except OSError:  # not Linux, or a sandbox without /proc
         return Cpu(machine, None, None)
-    return _cpu_in_linux(machine, text)
+    return _cpu_on_linux(machine, text)
 
 
-def _cpu_in_linux(machine: str, text: str) -> Cpu:
-    """Read /proc/cpuinfo: lines of "key : value", again for each processor."""
+def _cpu_on_linux(machine: str, text: str) -> Cpu:
+    """Read /proc/cpuinfo: lines of "key : value", repeated for each processor."""
     facts: dict[str, list[str]] = {}
     for key, value in _pairs(text.splitlines()):
         facts.setdefault(key, []).append(value)
-    # x86 has a model name; on arm there are a board's name and the number of the core, or of several kinds of cores.
+    # x86 has a model name; arm has the name of the board and the part numbers of its kinds of cores.
     names = [facts[key][0] for key in ("model name", "Model") if key in facts]
     if "CPU part" in facts:
         parts = " and ".join(dict.fromkeys(facts["CPU part"]))
@@ -111,26 +111,26 @@ def _cpu_in_linux(machine: str, text: str) -> Cpu:
     return Cpu(machine, ", ".join(names) or None, features)
 
 
-def _cpu_in_macos(machine: str, sysctl: Path) -> Cpu:
+def _cpu_on_macos(machine: str, sysctl: Path) -> Cpu:
     try:
-        # It prints "key: value" of what it knows, and complains about the rest on stderr.
+        # It prints "key: value" for each name that it knows, and errors for the others on stderr.
         done = subprocess.run(
-            [str(sysctl), _NAME_IN_MACOS, *_FEATURES_IN_MACOS.values()],
+            [str(sysctl), _NAME_ON_MACOS, *_FEATURES_ON_MACOS.values()],
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=_SYSCTL_PATIENCE_SECONDS,
+            timeout=_SYSCTL_TIMEOUT_SECONDS,
         )
-    except (OSError, subprocess.TimeoutExpired):  # not there, or not allowed to run
+    except (OSError, subprocess.TimeoutExpired):  # it does not exist, or may not be run
         return Cpu(machine, None, None)
     facts = dict(_pairs(done.stdout.splitlines()))
     features = None
-    if machine == "aarch64" and facts.keys() >= set(_FEATURES_IN_MACOS.values()):
-        features = {name: facts[key] == "1" for name, key in _FEATURES_IN_MACOS.items()}
-    return Cpu(machine, facts.get(_NAME_IN_MACOS), features)
+    if machine == "aarch64" and facts.keys() >= set(_FEATURES_ON_MACOS.values()):
+        features = {name: facts[key] == "1" for name, key in _FEATURES_ON_MACOS.items()}
+    return Cpu(machine, facts.get(_NAME_ON_MACOS), features)
 
 
 def _pairs(lines: Iterable[str]) -> list[tuple[str, str]]:
-    """Return key and value of each line that has a colon."""
+    """Return the key and value of each line with a colon."""
     split = (line.partition(":") for line in lines)
     return [(key.strip(), value.strip()) for key, colon, value in split if colon]

@@ -1,4 +1,4 @@
-"""What a selection of images means with one model: each image's class and pixels, rows of text, size and inversion."""
+"""Draws a selection with one model: the class and pixels of each image, rows of text, scaling and inversion."""
 
 from collections import abc
 from collections.abc import Iterable, Iterator
@@ -16,19 +16,19 @@ from pocketgan.request import Selection, labels_of_names, parse_text
 from pocketgan.threads import close, ordered_map
 
 LARGEST_IMAGE_PIXELS = 2**24
-"""Of an image or row that is written: 32 characters of 512x512 have half of that."""
+"""The most pixels of one image or row: 32 characters of 512x512 have half as many."""
 
 
 class Drawing:
     """A selection and the model that draws it."""
 
     def __init__(self, generator: Generator, selection: Selection, most_threads: int) -> None:
-        """Raise RequestError, before anything is drawn, for classes that the model does not have, or too large images."""
+        """Raise RequestError if the model lacks a class, or the images would be too large. Nothing is drawn yet."""
         self.generator = generator
         self.selection = selection
         card, length, names = generator.card, selection.row_length, selection.names
         self.size = height, width = finished_size(card.image_height, card.image_width * length, selection.height)
-        """Height and width of what is drawn, in pixels."""
+        """Height and width of an image or row, in pixels."""
         if height * width > LARGEST_IMAGE_PIXELS:
             raise RequestError(
                 f"images of {height}x{width} pixels are too large: expected at most {LARGEST_IMAGE_PIXELS:,} pixels; give a "
@@ -39,7 +39,7 @@ class Drawing:
         # An image may wait three times: when the model has drawn it, when it is resized, and when it is encoded.
         waiting_bytes = card.image_height * card.image_width + 2 * -(-height * width // length)
         self.batching = plan_batching(generator.cost, most_threads, waiting_bytes)
-        """How the model is called: as its memory and that of waiting images allow."""
+        """How the model is called, within the limits on memory."""
 
     @property
     def threads(self) -> int:
@@ -47,7 +47,7 @@ class Drawing:
         return self.batching.threads
 
     def batches(self, indices: range) -> abc.Generator[Batch, None, None]:
-        """Yield images or rows of consecutive indices in order, sized and inverted as asked for; see `Generator.stream`."""
+        """Yield images or rows of consecutive indices in order, scaled and inverted as selected; see `Generator.stream`."""
         selection = self.selection
         drawn = self.generator.batches(selection.images(indices), self._cycle, self.batching)
         if selection.text is not None:
@@ -60,19 +60,19 @@ class Drawing:
         return labels if labels is None or self.selection.text is None else labels.reshape(len(indices), -1)
 
     def name(self, index: int) -> str | None:
-        """Return the class of an image by its name, or a row's text; None if the model has no classes."""
+        """Return the name of an image's class, or the text of a row; None if the model has no classes."""
         if self.selection.text is not None:
             return self.selection.text
         return self._names[index % len(self._names)] if self._names else None
 
     @property
     def one_of_each_class(self) -> range:
-        """The first indices, as many as show each class or text at least once."""
+        """The first indices, enough of them to show each class or text at least once."""
         return self.selection.indices[: 1 if self.selection.text is not None else max(1, len(self._names))]
 
     @cached_property
     def about(self) -> dict[str, str | int | float | bool]:
-        """The facts that all images share: with index and class or text, all that is needed to draw one again."""
+        """What all images have in common. With an index and a class or text, it is enough to draw one again."""
         about: dict[str, str | int | float | bool] = {
             "model": self.generator.sha256,
             "seed": self.selection.seed,
@@ -95,8 +95,8 @@ def text_rows(
 ) -> Iterator[Batch]:
     """Yield rows `start` to `start + count - 1` of a text in order, in batches: images uint8 [n, H, len(text) * W].
 
-    Row r shows the images `r * len(text)` to `(r + 1) * len(text) - 1` of `seed`, the first of the class that the first character
-    names, and so on: so it is the same in every call. A batch's `start` counts rows and its labels are int64 [n, len(text)].
+    Row r shows the images `r * len(text)` to `(r + 1) * len(text) - 1` of `seed`, each of the class that its character names, so
+    a row is the same in every call. A batch's `start` counts rows and its labels are int64 [n, len(text)].
     `batch_size` counts images. Memory does not grow with `count`.
 
     Raises RequestError, before anything is drawn, if an argument is out of its range, the text is empty or longer than
@@ -110,7 +110,7 @@ def text_rows(
 
 
 def _in_rows(batches: Iterator[Batch], start: int, length: int) -> Iterator[Batch]:
-    """Yield images that come in batches as rows of `length` of them, from row `start` on."""
+    """Join batches of images into rows of `length` images each, and number the rows from `start`."""
     waiting: list[Batch] = []  # the images of a row that has begun
     try:
         for batch in batches:
@@ -133,9 +133,9 @@ def _in_rows(batches: Iterator[Batch], start: int, length: int) -> Iterator[Batc
 def finished(
     batches: Iterable[Batch], height: int | None, is_inverted: bool, threads: int = 1
 ) -> abc.Generator[Batch, None, None]:
-    """Yield batches whose images are scaled to `height` pixels, width in proportion, and inverted if that is asked for.
+    """Yield batches with images scaled to `height` pixels, width in proportion, and inverted if `is_inverted`.
 
-    Without a height they keep their size; with one, `threads` threads resize.
+    Without a height they keep their size; with one, `threads` threads scale them.
     """
 
     def finish(batch: Batch) -> Batch:
@@ -146,13 +146,13 @@ def finished(
     return ordered_map(finish, batches, 1 if height is None else threads)
 
 
-def finished_size(height: int, width: int, wanted_height: int | None) -> tuple[int, int]:
+def finished_size(height: int, width: int, new_height: int | None) -> tuple[int, int]:
     """Return the height and width that `finished` gives images of this size."""
-    return (height, width) if wanted_height is None else (wanted_height, max(1, round(width * wanted_height / height)))
+    return (height, width) if new_height is None else (new_height, max(1, round(width * new_height / height)))
 
 
 def finished_image(image: NDArray[np.uint8], height: int | None, is_inverted: bool) -> NDArray[np.uint8]:
-    """Return one image uint8 [H, W] as `finished` makes it."""
+    """Return one image, uint8 [H, W], scaled and inverted as `finished` does."""
     image = image if height is None else _resized(image, height)
     return 255 - image if is_inverted else image
 

@@ -1,4 +1,4 @@
-"""Files and folders: opened safely, written under a temporary name and renamed when whole, made and checked before use."""
+"""Files and folders: opened safely, written under a temporary name and renamed when complete, created and checked."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ from pocketgan.errors import OutputError
 
 @contextmanager
 def output_errors(target: str | Path, verb: str = "write") -> Iterator[None]:
-    """Turn an error of the operating system into an OutputError that says what cannot be written, or read."""
+    """Turn an OSError into an OutputError that names the file which cannot be written, or read."""
     try:
         yield
     except OSError as error:
@@ -93,7 +93,7 @@ def _other_kind(name: str | Path, mode: int) -> OSError:
 def named_file(path: Path) -> Path:
     """Return the file to write whole for a user's path: the target of a symbolic link, whether it exists or not.
 
-    Raises OutputError if something else than a file is there, if links lead in a circle, or if that cannot be found out.
+    Raises OutputError if the path is something other than a file, or its links form a circle.
     """
     real = Path(os.path.realpath(path)) if os.path.islink(path) else path
     with output_errors(path), suppress(FileNotFoundError, NotADirectoryError):
@@ -106,7 +106,7 @@ def named_file(path: Path) -> Path:
 def write_whole_file(target: str, contents: bytes) -> None:
     """Write a small file under a temporary name and rename it, as `whole_file` does, but without waiting for the disk.
 
-    This is for thousands of files, of which a power cut may lose the last ones. Raises OutputError if that fails.
+    This is for thousands of files, of which a power cut may lose the last few. Raises OutputError if that fails.
     """
     temporary = _temporary(target)
     with output_errors(target):
@@ -115,7 +115,7 @@ def write_whole_file(target: str, contents: bytes) -> None:
                 file.write(contents)
             os.replace(temporary, target)
         except BaseException:
-            with suppress(OSError):  # usually it was never made
+            with suppress(OSError):  # usually it does not exist
                 os.unlink(temporary)
             raise
 
@@ -126,13 +126,13 @@ def whole_file(target: Path, is_on_disk_at_once: bool = True) -> Iterator[Path]:
 
     If the block fails, the temporary file is removed and `target` stays as it was; a killed process leaves at most a hidden
     `.NAME.PID.tmp` behind. The contents are on the disk before the rename, so that a power cut loses neither the old file nor the
-    new one; that costs milliseconds a file, and `is_on_disk_at_once=False` leaves it out for a file that is easily made again.
+    new one; that takes some milliseconds, and `is_on_disk_at_once=False` skips it for a file that is easy to make again.
     Raises OutputError if the file cannot be written.
     """
     temporary = Path(_temporary(str(target)))
     with output_errors(target):
         try:
-            open_new_file(temporary).close()  # in a folder from somebody else a link may have this name
+            open_new_file(temporary).close()  # a shared folder may have a link by this name
             yield temporary
             if is_on_disk_at_once:
                 sync(temporary)
@@ -157,10 +157,10 @@ _TEMPORARY = re.compile(r"\.(.+)\.([0-9]+)\.tmp")
 
 
 def remove_temporaries(folder: Path, is_ours: Callable[[str], bool], is_alone: bool) -> None:
-    """Remove the temporary files that killed processes left in a folder, of files whose names are ours.
+    """Remove the temporary files that killed processes left in a folder, for files whose name `is_ours` accepts.
 
-    Unless `is_alone`, which says that no other process writes such files, those of processes that still run stay. Raises
-    OutputError if the folder cannot be read or a file cannot be removed.
+    Those of running processes stay, unless `is_alone` says that no other process writes such files. Raises OutputError if the
+    folder cannot be read or a file cannot be removed.
     """
     found = [(name, match) for name in file_names(folder) if (match := _TEMPORARY.fullmatch(name)) and is_ours(match[1])]
     for name, match in found:
@@ -170,19 +170,19 @@ def remove_temporaries(folder: Path, is_ours: Callable[[str], bool], is_alone: b
 
 def _is_running(process: int) -> bool:
     """Return whether a process of this number may be running here."""
-    if sys.platform == "win32":  # where a signal of 0 would end it
+    if sys.platform == "win32":  # where os.kill would end the process
         return True
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # it is another user's
+    except PermissionError:  # it belongs to another user
         return True
     return True
 
 
 def remove_file(file: Path, what: str) -> None:
-    """Remove a file if it exists; `what` says in an error what it is. Raises OutputError if that fails."""
+    """Remove a file if it exists. Raises OutputError, which describes the file as `what`, if that fails."""
     try:
         file.unlink(missing_ok=True)
     except OSError as error:
@@ -190,7 +190,7 @@ def remove_file(file: Path, what: str) -> None:
 
 
 def prepare_folder(folder: Path, option: str = "--out") -> None:
-    """Make an output folder and its parents. Raises OutputError, which names the `option` to change, if that fails."""
+    """Create an output folder and its parents. Raises OutputError, which names the `option` to change, if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
@@ -198,17 +198,17 @@ def prepare_folder(folder: Path, option: str = "--out") -> None:
         message = f"output {error.filename} is {what}, expected a folder or a free name: choose another {option}"
         raise OutputError(message) from error
     except OSError as error:
-        # Missing parents are made, so the only folder that can be missing is the one that relative paths start from.
-        is_adrift = isinstance(error, FileNotFoundError) and not folder.is_absolute()
-        reason = "the working folder is gone" if is_adrift else error.strerror
+        # Missing parents are created, so only the folder that relative paths start from can be missing.
+        is_working_folder_gone = isinstance(error, FileNotFoundError) and not folder.is_absolute()
+        reason = "the working folder is gone" if is_working_folder_gone else error.strerror
         raise OutputError(f"cannot make the folder {folder}: {reason}; choose another {option}") from error
 
 
 @contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
-    """Make an output folder for a block; if the block fails, remove it and the parents that were made, unless they hold files.
+    """Create an output folder for a block. If the block fails, remove the folders that were created, unless they contain files.
 
-    Raises OutputError if it cannot be made.
+    Raises OutputError if it cannot be created.
     """
     made = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     try:
@@ -216,13 +216,13 @@ def made_folder(folder: Path) -> Iterator[None]:
         yield
     except BaseException:
         for path in made:
-            with suppress(OSError):  # it holds something, or could not be made
+            with suppress(OSError):  # it is not empty, or was never created
                 path.rmdir()
         raise
 
 
 def file_names(folder: Path) -> Iterator[str]:
-    """Yield the names of everything in a folder, none if there is no folder. Raises OutputError if it cannot be read."""
+    """Yield the names of everything in a folder, none if it does not exist. Raises OutputError if it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             yield from (entry.name for entry in entries)
@@ -233,7 +233,7 @@ def file_names(folder: Path) -> Iterator[str]:
 
 
 def refuse_overwriting(existing: Iterable[Path], can_resume: bool) -> None:
-    """Raise OutputError, which says what to do instead, if there are any of these files."""
+    """Raise OutputError, which lists the alternatives, if there are any existing files."""
     first, count = None, 0
     for path in existing:
         first, count = min(first or path, path), count + 1

@@ -22,7 +22,7 @@ from pocketgan.request import (
 )
 
 MOST_IMAGES = 100_000_000
-"""Images in one call of gan-gen; more are drawn with further calls and --shard or --start."""
+"""The most images in one call of gan-gen. Larger runs are split into several calls with --shard or --start."""
 
 DEFAULT_COUNT = 10
 DEFAULT_FOLDER = "digits"
@@ -37,40 +37,43 @@ def generate(
     count: Annotated[
         int | None,
         typer.Option(
-            min=1, max=INDEX_LIMIT, help="How many images.", show_default=f"{DEFAULT_COUNT}; the grid's; or 1 with --text"
+            min=1, max=INDEX_LIMIT, help="How many images to draw.", show_default=f"{DEFAULT_COUNT}; the grid's; or 1 with --text"
         ),
     ] = None,
     out: Annotated[
         str | None,
         typer.Option(
-            help=f"Folder for the files, made if it does not exist; - for standard output, which takes --format {_STREAMED}.",
+            help=f"Folder for the files, created if needed; - writes to standard output, with --format {_STREAMED} only.",
             show_default=f"{DEFAULT_FOLDER}; none with --show",
         ),
     ] = None,
     digit: Annotated[str | None, typer.Option("--digit", "--class", help="Only images of this class, such as 7.")] = None,
     digits: Annotated[str | None, typer.Option(help="Images of these classes in turn, such as 0-4,7.", metavar="SPEC")] = None,
-    text: Annotated[str | None, typer.Option(help="Each image is a row of digits that reads so, such as 2026.")] = None,
-    seed: Annotated[int, typer.Option(min=0, max=SEED_LIMIT - 1, help="Which endless row of images.")] = 0,
-    start: Annotated[int, typer.Option(min=0, max=INDEX_LIMIT - 1, help="Index of the first image in that row.")] = 0,
+    text: Annotated[str | None, typer.Option(help="Each image is a row of digits with this text, such as 2026.")] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, max=SEED_LIMIT - 1, help="Random seed: each one gives another endless series of images.")
+    ] = 0,
+    start: Annotated[int, typer.Option(min=0, max=INDEX_LIMIT - 1, help="Index of the first image in the series.")] = 0,
     shard: Annotated[
         str | None,
-        typer.Option(help="Only part K of N of these images, from 0/N on: all parts are the whole.", metavar="K/N"),
+        typer.Option(help="Draw only part K of N of these images; the first part is 0/N.", metavar="K/N"),
     ] = None,
     truncation: Annotated[
         float,
-        typer.Option(help="Above 0 to 1: less gives images nearer to the average, so cleaner and more alike.", metavar="PSI"),
+        typer.Option(help="Above 0, at most 1: smaller values give cleaner images that are more alike.", metavar="PSI"),
     ] = FULL_VARIETY,
     model: Annotated[
         str | None,
         typer.Option(
-            help="An .onnx file of gan-export, or a bundled model by name.",
+            help="An .onnx file from gan-export, or the name of a bundled model.",
             show_default="./model.onnx, else the bundled one",
             autocompletion=complete_model,
         ),
     ] = None,
-    provider: Annotated[Provider, typer.Option(help="Where to draw.")] = Provider.auto,
+    provider: Annotated[Provider, typer.Option(help="Where the model runs.")] = Provider.auto,
     threads: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="How many at once.", show_default="the CPUs this process may use")
+        int | None,
+        typer.Option(min=1, max=1024, help="How many threads draw at once.", show_default="the CPUs this process may use"),
     ] = None,
     file_format: Annotated[
         Format,
@@ -80,25 +83,25 @@ def generate(
         int | None,
         typer.Option("--size", min=1, max=LARGEST_HEIGHT, help="Height of the images in pixels.", show_default="the model's"),
     ] = None,
-    invert: Annotated[bool, typer.Option("--invert", help="Dark on white, as on paper.")] = False,
+    invert: Annotated[bool, typer.Option("--invert", help="Draw dark on white, as on paper.")] = False,
     grid: Annotated[
-        str | None, typer.Option(help="Also write the first images on one sheet, grid.png.", metavar="COLUMNSxROWS")
+        str | None, typer.Option(help="Also write a sheet of the first images, grid.png.", metavar="COLUMNSxROWS")
     ] = None,
-    gif: Annotated[bool, typer.Option("--gif", help="Also write a walk from each of the first images to the next, walk.gif.")] = (
+    gif: Annotated[bool, typer.Option("--gif", help="Also write an animation that walks through the first images, walk.gif.")] = (
         False
     ),
-    show: Annotated[bool, typer.Option("--show", help="Show the first images here in the terminal.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Show the first images in the terminal.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Complete the interrupted run in this folder, or start one if there is none.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
-    has_report: Annotated[bool, typer.Option("--json", help="Print what was done as JSON, for programs.")] = False,
+    has_report: Annotated[bool, typer.Option("--json", help="Print a report as JSON, for programs.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """Draw images with an exported generator.
 
-    An image depends on the model, the seed, its index, its class and the truncation only: --count 10 and --start 7 --count 1 draw
+    An image depends only on the model, the seed, its index, its class and the truncation: --count 10 and --start 7 --count 1 draw
     the same image 7. With --text, --count and --start count rows.
     """
     names = _class_names(digit, digits, text)
@@ -122,14 +125,14 @@ def generate(
         raise typer.BadParameter("it cannot be used together with --show: both go to standard output", param_hint="--json")
     if overwrite and resume:
         raise typer.BadParameter("it cannot be used together with --overwrite", param_hint="--resume")
-    beside_files = {"--grid": sheet is not None, "--gif": gif, "--overwrite": overwrite, "--resume": resume}
+    other_options = {"--grid": sheet is not None, "--gif": gif, "--overwrite": overwrite, "--resume": resume}
     if out == STDOUT:
-        _refuse_beside_stdout(file_format, beside_files | {"--show": show, "--json": has_report})
+        _refuse_with_stdout(file_format, other_options | {"--show": show, "--json": has_report})
     elif out == "":
         raise typer.BadParameter("the name is empty: expected a folder, or - for standard output", param_hint="--out")
     elif out is None and show:
         _refuse(
-            "--show", beside_files | {"--format": file_format is not Format.png}, "it writes no files without --out: {} needs it"
+            "--show", other_options | {"--format": file_format is not Format.png}, "it writes no files without --out: {} needs it"
         )
     has_folder = out != STDOUT and not (out is None and show)
     with cli_errors():
@@ -170,14 +173,14 @@ def _default_count(sheet: Grid | None, has_one_row: bool) -> int:
 
 
 def _refuse(option: str, others: Mapping[str, bool], message: str) -> None:
-    """Raise typer.BadParameter if one of the other options is given, which cannot be used with this one."""
+    """Raise typer.BadParameter if any of the other options, which cannot be used with this one, is given."""
     for other, is_given in others.items():
         if is_given:
             raise typer.BadParameter(message.format(other), param_hint=option)
 
 
-def _refuse_beside_stdout(file_format: Format, others: Mapping[str, bool]) -> None:
-    """Raise typer.BadParameter for what cannot go to standard output, or would go there too."""
+def _refuse_with_stdout(file_format: Format, others: Mapping[str, bool]) -> None:
+    """Raise typer.BadParameter for a format or another option that cannot be used with standard output."""
     if file_format not in STREAMED:
         raise typer.BadParameter(
             f"standard output takes --format {_STREAMED}, not {file_format.value}: choose a folder", param_hint="--out -"
@@ -186,7 +189,7 @@ def _refuse_beside_stdout(file_format: Format, others: Mapping[str, bool]) -> No
 
 
 def _class_names(digit: str | None, digits: str | None, text: str | None) -> tuple[str, ...] | None:
-    """Return the names of the classes that are asked for, None for all in turn. Raises typer.BadParameter for wrong usage."""
+    """Return the names of the requested classes, None for all in turn. Raises typer.BadParameter for wrong usage."""
     options = (("--digit", digit, parse_digit), ("--digits", digits, parse_digits), ("--text", text, parse_text))
     given = [(option, value, parse) for option, value, parse in options if value is not None]
     if not given:

@@ -31,12 +31,12 @@ from pocketgan.output.walk import write_walk
 from pocketgan.request import Existing, Grid, Selection
 
 MOST_SHOWN = 100
-"""Images that are shown in a terminal, the first ones."""
+"""The most images that are shown in a terminal: the first ones."""
 
 
 @dataclass(frozen=True)
 class DrawingRun:
-    """A selection of images, who draws them, and what becomes of them."""
+    """A selection of images, the model that draws them, and where they go."""
 
     model: str | None
     """A name or a path; None for `model.onnx` here, else the bundled default."""
@@ -49,23 +49,23 @@ class DrawingRun:
     file_format: Format
     existing: Existing
     grid: Grid | None
-    """The first images on a sheet beside the files."""
+    """Columns and rows of a sheet of the first images; None for no sheet."""
     has_walk: bool
-    """Whether an animation of the first images is made beside the files."""
+    """Whether an animation of the first images is written too."""
     to_stdout: bool
-    """Whether the images go to standard output, which is only for `folder` None."""
+    """Whether the images go to standard output; only if `folder` is None."""
     is_shown: bool
     """Whether the first images are shown in the terminal."""
     is_quiet: bool
     has_report: bool
-    """Whether a report for programs goes to standard output at the end."""
+    """Whether a JSON report is printed at the end."""
 
 
 def draw(run: DrawingRun) -> None:
-    """Draw what is asked for, and report on stderr what was used and done.
+    """Draw the requested images, and print to stderr which model was used and what was drawn.
 
-    Raises ModelError, ProviderError or RuntimeMissingError if the model cannot be used, RequestError if it cannot draw that, and
-    OutputError if something cannot be written, or would be overwritten without `--overwrite`.
+    Raises ModelError, ProviderError or RuntimeMissingError if the model cannot be used, RequestError if it cannot draw these
+    images, and OutputError if a file cannot be written, or exists and `--overwrite` was not given.
     """
     generator = Generator.load(run.model, run.provider)
     if not run.is_quiet:
@@ -96,10 +96,10 @@ def draw(run: DrawingRun) -> None:
         }
         print_output(json.dumps(report, indent=2))
     if not run.is_quiet and (run.folder is not None or run.to_stdout):
-        print_message(f"{_what_was_drawn(drawing, drawn)} {where} after {seconds:.2f} s")
+        print_message(f"{_summary(drawing, drawn)} {where} after {seconds:.2f} s")
 
 
-def _what_was_drawn(drawing: Drawing, drawn: int) -> str:
+def _summary(drawing: Drawing, drawn: int) -> str:
     selection = drawing.selection
     what = ("image" if selection.count == 1 else "images") + ("" if selection.text is None else f" of {selection.text}")
     how = "" if drawing.selection.truncation == FULL_VARIETY else f" at truncation {drawing.selection.truncation:.3g}"
@@ -129,9 +129,9 @@ def _show(drawing: Drawing) -> None:
 
 
 def _with_progress(run: DrawingRun, batches: Iterable[Batch], done_before: int = 0) -> Iterator[Batch]:
-    """Pass batches on; on a terminal, show how many images are done, how fast, and how long the rest will take.
+    """Pass batches on, and show a progress bar if stderr is a terminal.
 
-    A resumed run begins with those that were `done_before`.
+    `done_before` is the number of images that a resumed run has already.
     """
     if run.is_quiet or sys.stderr is None or not sys.stderr.isatty():
         yield from batches
@@ -149,8 +149,8 @@ def _with_progress(run: DrawingRun, batches: Iterable[Batch], done_before: int =
             progress.update(task, completed=done_before + done, rate=f"{done / (time.monotonic() - began):,.0f}")
 
 
-class _Beside(NamedTuple):
-    """The files beside the images: one of each in a folder, unless runs of several ranges may share it."""
+class _ExtraFiles(NamedTuple):
+    """The files beside the images. If several ranges may share a folder, each has its own."""
 
     manifest: Path
     labels: Path
@@ -159,32 +159,32 @@ class _Beside(NamedTuple):
 
 
 def _write_folder(run: DrawingRun, folder: Path, drawing: Drawing) -> int:
-    """Draw the files that are asked for, with manifest and labels, sheet and animation; return how many images were drawn.
+    """Write the images, and the manifest, labels, sheet and animation; return how many images were drawn.
 
-    Nothing is written before the model has drawn its first images, so a bad one leaves nothing behind. Raises OutputError if
-    files exist that may not be replaced, are of another run than the one to resume, or cannot be written.
+    Nothing is written before the model has drawn its first images, so a model that fails leaves nothing behind. Raises
+    OutputError if a file cannot be written, exists and may not be replaced, or is from another run than the one to resume.
     """
     files = run.file_format.row.files(folder, drawing)
     has_labels = bool(drawing.generator.card.classes) and not files.holds_labels
     if run.grid is not None:
         check_sheet(drawing, run.grid)
-    manifest, beside = _manifest(run, drawing), _beside(run, folder)
-    # Nobody else may write between finding out which files exist and writing.
-    with made_folder(folder), _alone_with(beside.manifest, run.is_quiet), ExitStack() as stack:
-        existing = _what_to_do(run, files, beside, manifest, has_labels)
+    manifest, extra = _manifest(run, drawing), _extra_files(run, folder)
+    # No other process may write between the look for existing files and the writing.
+    with made_folder(folder), _run_lock(extra.manifest, run.is_quiet), ExitStack() as stack:
+        existing = _resolved_existing(run, files, extra, manifest, has_labels)
         missing = files.missing() if existing is Existing.resume else [drawing.selection.indices]
         left = sum(map(len, missing))
         batches = _batches(drawing, missing)
         # Closed before the lock is released: threads that draw and write must have ended by then.
         stack.callback(batches.close)
-        first = list(islice(batches, 1))  # a model that cannot draw must leave nothing behind
-        names = {file.name for file in beside}
+        first = list(islice(batches, 1))
+        names = {file.name for file in extra}
         remove_temporaries(folder, lambda name: name in names or files.is_ours(name), is_alone=True)
         if existing is not Existing.resume:
-            files.discard_unfinished()  # before a manifest says that they are of this run
-        # Where a power cut may lose the images themselves, the manifest need not be safer.
+            files.discard_unfinished()  # before the manifest claims them for this run
+        # A power cut may lose single images too, so the manifest is no safer than they are.
         is_on_disk_at_once = not run.file_format.row.is_named_by_index
-        write_manifest = partial(manifests.write_manifest, beside.manifest, manifest, is_on_disk_at_once)
+        write_manifest = partial(manifests.write_manifest, extra.manifest, manifest, is_on_disk_at_once)
         write_manifest(is_replacing=existing is Existing.overwrite)
         try:
             with closing(files.write(chain(first, batches), existing)) as written:
@@ -194,17 +194,17 @@ def _write_folder(run: DrawingRun, folder: Path, drawing: Drawing) -> int:
             _report_a_stop(run, files, existing)
             raise
         except OutputError as error:
-            raise OutputError(f"{error}; when that is mended, {_how_to_go_on(run)}") from error
+            raise OutputError(f"{error}; once that is fixed, {_resume_hint(run)}") from error
         if existing is Existing.overwrite:
             write_manifest(is_replacing=False)
         if has_labels:
-            manifests.write_labels(beside.labels, drawing, files.file_of)
+            manifests.write_labels(extra.labels, drawing, files.file_of)
         elif existing is Existing.overwrite:
-            manifests.remove_labels(beside.labels)
+            manifests.remove_labels(extra.labels)
         if run.grid is not None:
-            write_sheet(beside.sheet, drawing, run.grid)
+            write_sheet(extra.sheet, drawing, run.grid)
         if run.has_walk:
-            write_walk(beside.walk, drawing)
+            write_walk(extra.walk, drawing)
     return left
 
 
@@ -212,16 +212,16 @@ def _manifest(run: DrawingRun, drawing: Drawing) -> dict[str, object]:
     return manifests.manifest_of(drawing, run.file_format, run.grid, run.has_walk)
 
 
-def _beside(run: DrawingRun, folder: Path) -> _Beside:
+def _extra_files(run: DrawingRun, folder: Path) -> _ExtraFiles:
     start = run.selection.start
     part = f"_{start:08d}" if start and run.file_format.row.is_named_by_index else ""
     names = ("manifest", ".json"), ("labels", ".csv"), ("grid", ".png"), ("walk", ".gif")
-    return _Beside(*(folder / f"{name}{part}{ending}" for name, ending in names))
+    return _ExtraFiles(*(folder / f"{name}{part}{ending}" for name, ending in names))
 
 
 @contextmanager
-def _alone_with(manifest: Path, is_quiet: bool) -> Iterator[None]:
-    """Hold a lock on a run, where the file system has locks. Raises OutputError if another process is drawing the same."""
+def _run_lock(manifest: Path, is_quiet: bool) -> Iterator[None]:
+    """Hold the lock of a run, if the file system has locks. Raises OutputError if another process holds it."""
     folder = manifest.parent
     with ExitStack() as stack:
         try:
@@ -231,24 +231,26 @@ def _alone_with(manifest: Path, is_quiet: bool) -> Iterator[None]:
         except OSError as error:
             raise OutputError(f"cannot write into {folder}: {error.strerror}; choose another --out") from error
         if not is_locked and not is_quiet:
-            print_message(f"{folder} is on a file system without locks: let no other gan-gen write into it meanwhile")
+            print_message(f"{folder} is on a file system without locks: do not run another gan-gen in it at the same time")
         yield
 
 
-def _what_to_do(run: DrawingRun, files: Files, beside: _Beside, manifest: Mapping[str, object], has_labels: bool) -> Existing:
-    """Return what to do about existing files: there may be nothing to resume, or a stopped replacement to begin again.
+def _resolved_existing(
+    run: DrawingRun, files: Files, extra: _ExtraFiles, manifest: Mapping[str, object], has_labels: bool
+) -> Existing:
+    """Return how to treat existing files: as requested, but a run that was stopped while it replaced older files begins again.
 
-    Raises OutputError if there are files that may not be replaced, or those of another run than the one to resume.
+    Raises OutputError if files exist that may not be replaced, or that are from another run than the one to resume.
     """
     if run.existing is Existing.overwrite:
         return Existing.overwrite
-    found = manifests.read_manifest(beside.manifest) if run.existing is Existing.resume else None
+    found = manifests.read_manifest(extra.manifest) if run.existing is Existing.resume else None
     if found is not None:
-        manifests.refuse_another_run(beside.manifest, found, manifest)
+        manifests.refuse_another_run(extra.manifest, found, manifest)
         return Existing.overwrite if manifests.is_replacing(found) else Existing.resume
     is_written = (True, has_labels, run.grid is not None, run.has_walk)
-    in_the_way = (path for path in compress(beside, is_written) if os.path.lexists(path))
-    refuse_overwriting(chain(files.existing(), in_the_way), can_resume=os.path.exists(beside.manifest))
+    in_the_way = (path for path in compress(extra, is_written) if os.path.lexists(path))
+    refuse_overwriting(chain(files.existing(), in_the_way), can_resume=os.path.exists(extra.manifest))
     return Existing.refuse
 
 
@@ -258,16 +260,16 @@ def _batches(drawing: Drawing, missing: Iterable[range]) -> abc.Generator[Batch,
 
 
 def _report_a_stop(run: DrawingRun, files: Files, existing: Existing) -> None:
-    """Report how far a run came that the user stops, and how to go on."""
+    """Print how many images a stopped run has written, and how to resume it."""
     if run.is_quiet:
         return
     count, done = run.selection.count, 0
     if existing is not Existing.overwrite:
-        with suppress(OutputError):  # the folder was written to just now; if it cannot be read, 0 is the safe answer
+        with suppress(OutputError):  # if the folder cannot be read, 0 is the safe answer
             done = count - sum(map(len, files.missing()))
-    print_message(f"stopped: {done:,} of {count:,} images are in {run.folder}; {_how_to_go_on(run)}")
+    print_message(f"stopped: {done:,} of {count:,} images are in {run.folder}; {_resume_hint(run)}")
 
 
-def _how_to_go_on(run: DrawingRun) -> str:
+def _resume_hint(run: DrawingRun) -> str:
     how = "--resume in place of --overwrite" if run.existing is Existing.overwrite else "--resume"
     return f"the same command with {how} draws the rest"

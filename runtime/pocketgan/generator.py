@@ -27,7 +27,7 @@ Digits: TypeAlias = int | np.integer[Any] | Sequence[int] | NDArray[np.integer[A
 """One class or several, by their labels: see `ModelCard.labels`."""
 
 ClassCycle: TypeAlias = NDArray[np.int64] | None
-"""Labels int64 [n] that indices run through again and again: index i has entry `i % n`. None for a model without classes."""
+"""Labels, int64 [n], that indices take in turn: index i has label `i % n` of them. None for a model without classes."""
 
 _MOST_SHOWN = 20
 
@@ -70,7 +70,7 @@ class Generator:
         self.provider_reason = opened.reason
         self._session = opened.session
         self._requested_provider = provider
-        # When it is pickled, the working folder may be another one, and bundled models have other paths on other machines.
+        # For pickles, which may be loaded in another working folder, or where bundled models have other paths.
         bundled = (name for name in pocketgan_models.names() if pocketgan_models.path(name) == self.path)
         self._name = next(bundled, Path(os.path.abspath(self.path)))
         self._index_of_label = {label: index for index, label in enumerate(self.card.labels)}
@@ -112,8 +112,8 @@ class Generator:
     ) -> NDArray[np.uint8]:
         """Return images `start` to `start + count - 1` of `seed`: uint8 [count, H, W], 0 = background.
 
-        `digits` chooses the classes, see `labels`. A `truncation` below 1, down to 1/256, gives images nearer to the average one,
-        see `latents.latent_ticks`. Raises RequestError if an argument is out of its range, or the images would take more than
+        `digits` chooses the classes, see `labels`. A `truncation` below 1 gives images closer to the average, see
+        `latents.latent_ticks`. Raises RequestError if an argument is out of its range, or the images would take more than
         `address.LARGEST_ARRAY_BYTES`.
         """
         chosen, cycle = image_range(seed, start, count, truncation), self.class_cycle(digits)
@@ -136,7 +136,7 @@ class Generator:
     ) -> Iterator[Batch]:
         """Yield the same images in order, in batches of at most `batch_size`, drawn by `threads` threads a few batches ahead.
 
-        Memory does not grow with `count`: a model that takes much of it gets smaller batches, or fewer threads, see
+        Memory does not grow with `count`: a model that needs much of it gets smaller batches, or fewer threads, see
         `plan_batching`. Raises RequestError if an argument is out of its range, before anything is drawn.
         """
         images, cycle = image_range(seed, start, count, truncation), self.class_cycle(digits)
@@ -147,7 +147,7 @@ class Generator:
         return self.batches(images, cycle, batching._replace(batch_size=min(int(batch_size), batching.batch_size)))
 
     def batches(self, images: ImageRange, cycle: ClassCycle, batching: Batching) -> Iterator[Batch]:
-        """Yield images as `stream` does, by a `batching` of `plan_batching`; nothing is checked again."""
+        """Yield images as `stream` does, divided as `plan_batching` returned; nothing is checked again."""
         indices, (threads, batch_size) = images.indices, batching
 
         def draw(first: int) -> Batch:
@@ -162,19 +162,19 @@ class Generator:
         """Return the labels of images from index `start`, int64 [count], or None if the model has no classes.
 
         A label is the number of a class in the training data, see `ModelCard.labels`. `digits` is one label, a sequence of them
-        that the indices run through again and again (index i takes entry `i % len(digits)`), or None for all classes in turn.
-        Raises RequestError for a label that the model does not have or if the indices name no images.
+        that the indices take in turn (index i has entry `i % len(digits)`), or None for all classes in turn.
+        Raises RequestError if the model lacks a label, or an index is out of range.
         """
         images = image_range(0, start, count)
         check_array(f"{count} labels", len(images.indices) * np.dtype(np.int64).itemsize, "ask for fewer at once")
         return labels_in_turn(self.class_cycle(digits), images.indices)
 
     def draw_latents(self, z: ArrayLike, labels: Digits | None = None) -> NDArray[np.uint8]:
-        """Return the images of latents of your own, such as a point between two of `latents.latents`: uint8 [n, H, W].
+        """Return images drawn from your own latents, such as points between two of `latents.latents`: uint8 [n, H, W].
 
-        `z` is a float array [n, latent_size]. An int8 model rounds it to multiples of `card.latent_step`, which go from -127 to
-        127 of them. `labels`, for a model with classes and no other, is one class for all or one for each row. Raises
-        RequestError for other shapes, latents that are not finite numbers, and classes that the model does not have.
+        `z` is a float array [n, latent_size]. An int8 model rounds it to multiples of `card.latent_step`, -127 to 127 of
+        them. `labels` is one label for all rows or one for each; models with classes need it, others refuse it. Raises
+        RequestError for other shapes, latents that are not finite numbers, and labels that the model lacks.
         """
         try:
             points = np.asarray(z, np.float32)
@@ -195,7 +195,7 @@ class Generator:
         return np.concatenate([self._run(points[part], None if each is None else each[part]) for part in parts])
 
     def class_cycle(self, digits: Digits | None) -> ClassCycle:
-        """Return the labels that the indices run through. Raises RequestError for labels that the model does not have."""
+        """Return the labels that the indices take in turn. Raises RequestError for labels that the model lacks."""
         if not self.card.classes:
             if digits is not None:
                 raise RequestError(f"model {self.card.name} has no classes to choose from: leave digits out")
@@ -224,7 +224,7 @@ class Generator:
     def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.uint8]:
         feeds: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {"z": z}
         if labels is not None:
-            # The graph counts the classes from 0 on.
+            # The graph numbers the classes from 0.
             feeds["label"] = np.array([self._index_of_label[label] for label in labels.tolist()], np.int64)
         try:
             (images,) = self._session.run(["images"], feeds)
@@ -254,7 +254,7 @@ def labels_in_turn(cycle: ClassCycle, indices: range) -> NDArray[np.int64] | Non
 
 
 def _check_tensors(card: ModelCard, session: "InferenceSession") -> None:
-    """Raise ModelError unless the model has the inputs and outputs that its card promises, and draws from our latents."""
+    """Raise ModelError unless the inputs and outputs are those that the card promises, and CardError for another latent step."""
     if card.latent_step != LATENT_STEP:
         raise CardError(f"it expects latents in steps of {card.latent_step}, this version draws steps of {LATENT_STEP}")
     inputs: dict[str, tuple[str, list[object]]] = {"z": ("tensor(float)", ["N", card.latent_size])}
@@ -271,5 +271,5 @@ def _check_tensors(card: ModelCard, session: "InferenceSession") -> None:
 
 
 def _with_named_batch(shape: Sequence[int | str | None]) -> list[object]:
-    """Return a tensor's shape with "N" for a batch of any size, whatever the file calls it."""
+    """Return a tensor's shape with "N" for a batch of any size, which files may call anything."""
     return [size if isinstance(size, int) else "N" for size in shape[:1]] + list(shape[1:])

@@ -1,8 +1,8 @@
-"""Latents by address: which numbers an image is drawn from, given a seed and an index.
+"""Latents: the random numbers that an image is drawn from, computed from its seed and index.
 
-Image `index` of `seed` owns a fixed run of blocks of one Philox4x64-10 stream (J. Salmon et al., "Parallel Random Numbers: As
+Image `index` of `seed` uses a fixed range of blocks of one Philox4x64-10 stream (J. Salmon et al., "Parallel Random Numbers: As
 Easy as 1, 2, 3", 2011), so it is the same alone, in a batch, in any thread and on any machine. Each latent takes 16 of the
-random bits and is looked up in a table of integers: no floating-point function stands between the seed and the number.
+random bits and is looked up in a table of integers: no floating-point function is involved, which could round differently.
 """
 
 from functools import cache
@@ -16,13 +16,13 @@ LATENT_STEP = 1 / 32
 """Distance between two neighbouring latents. Latents are `tick * LATENT_STEP` with integer ticks up to LARGEST_TICK."""
 
 LARGEST_TICK = 127
-"""Ticks go from minus this to this."""
+"""Ticks are whole numbers from -LARGEST_TICK to LARGEST_TICK."""
 
 _WORDS_PER_BLOCK = 16  # one Philox4x64 block is 256 bits, or sixteen 16-bit words
 
 # How many of the 65,536 words stand for tick 0, 1, 2, ... 127; the negative ticks mirror them. Entry k is the standard normal
 # probability of ((k - 0.5) / 32, (k + 0.5) / 32), times 65,536, by rounding the cumulative counts; the last takes the whole tail.
-# Written out, because the cumulative distribution could be rounded differently by another C library.
+# Written out, because another C library could round the cumulative distribution differently.
 # fmt: off
 _WORDS_PER_TICK = (
     818, 816, 816, 813, 811, 807, 802, 798, 792, 785, 778, 771, 761, 752, 743, 732, 721, 709, 698, 685, 672, 658, 646,
@@ -38,7 +38,7 @@ def latents(seed: int, start: int, count: int, size: int, truncation: float = FU
     """Return the latents of `count` images from index `start`: float32 [count, size], multiples of 1/32 from -127/32 to 127/32.
 
     Their distribution is the standard normal, rounded to that grid. Row i depends on `seed`, `start + i`, `size` and `truncation`
-    only. A `truncation` below 1 pulls them towards 0, see `latent_ticks`. Raises RequestError if the seed, an index or the
+    only. A `truncation` below 1 scales them towards 0, see `latent_ticks`. Raises RequestError if the seed, an index or the
     truncation is out of range, or the array would take more than `LARGEST_ARRAY_BYTES`.
     """
     return latents_of(image_range(seed, start, count, truncation), size)
@@ -81,6 +81,6 @@ def _scaled(ticks: NDArray[np.int8], units: int) -> NDArray[np.int8]:
 
 @cache
 def _tick_of_word() -> NDArray[np.int8]:
-    """Return the table from a 16-bit word to its tick: int8 [65536], never falling."""
+    """Return the table from a 16-bit word to its tick: int8 [65536], in ascending order."""
     mirrored = _WORDS_PER_TICK[:0:-1] + _WORDS_PER_TICK
     return np.repeat(np.arange(-LARGEST_TICK, LARGEST_TICK + 1, dtype=np.int8), mirrored)

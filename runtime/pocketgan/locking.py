@@ -1,4 +1,4 @@
-"""A lock between processes that the operating system releases when its holder ends, so that a crash leaves none behind.
+"""A lock between processes. The operating system releases it when its holder ends, even by a crash.
 
 It is written here because importing filelock would take 40 of the 180 milliseconds in which gan-gen starts and draws.
 """
@@ -21,7 +21,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 if sys.platform == "win32":
     import msvcrt
 
-    def _is_lock_taken_now(file: BinaryIO) -> bool:
+    def _try_lock(file: BinaryIO) -> bool:
         """Lock the file's first byte without waiting; return False if someone else holds it."""
         file.seek(0)
         try:
@@ -33,7 +33,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _is_lock_taken_now(file: BinaryIO) -> bool:
+    def _try_lock(file: BinaryIO) -> bool:
         """Lock the open file without waiting; return False if someone else holds it."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -41,7 +41,7 @@ else:
             return False
         except OSError as error:
             if error.errno == errno.EBADF:  # NFS locks only files opened for writing (flock(2))
-                raise _is_another_users(file.name) from error
+                raise _another_users_lock(file.name) from error
             raise
         return True
 
@@ -50,46 +50,46 @@ else:
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file at `path`, created if needed, during a `with` block; wait while someone else holds it.
 
-    The empty file stays: others may be waiting for it already. Raises OSError if the file cannot be opened, is a link or not a
-    file at all, or its file system has no locks.
+    The empty file stays, because others may be waiting for it. Raises OSError if the file cannot be opened, is a link or not a
+    regular file, or its file system has no locks.
     """
     with open(path, "ab", opener=_opened) as file:
-        while not _is_lock_taken_now(file):
+        while not _try_lock(file):
             time.sleep(POLL_SECONDS)
         yield
 
 
 @contextmanager
 def locked_or_refused(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path` during a `with` block, and remove it afterwards; nobody ever waits for it.
+    """Hold the lock file at `path` during a `with` block, and remove it afterwards. It never waits.
 
     Raises BlockingIOError if someone else holds it, and OSError as `locked` does.
     """
     with open(path, "ab", opener=_opened) as file:
         try:
-            is_taken = _is_lock_taken_now(file) and _is_still_at(file, path)
+            is_locked = _try_lock(file) and _is_still_at(file, path)
         except OSError as error:
-            if error.errno in _NO_LOCKS:  # so nobody else holds it either
+            if error.errno in _NO_LOCKS:  # then nobody else holds it either
                 if sys.platform == "win32":
                     file.close()
-                with suppress(OSError):  # the error above is what matters
-                    if os.path.getsize(path) == 0:  # else it is no lock
+                with suppress(OSError):  # only the error above matters
+                    if os.path.getsize(path) == 0:  # otherwise it is not a lock
                         path.unlink()
             raise
-        if not is_taken:
+        if not is_locked:
             raise BlockingIOError(f"{path} is locked")
         try:
             yield
         finally:
-            if sys.platform == "win32":  # which removes no open file
+            if sys.platform == "win32":  # which cannot remove an open file
                 file.close()
-            with suppress(OSError):  # it is empty and does no harm
+            with suppress(OSError):  # an empty file does no harm
                 path.unlink()
 
 
 @contextmanager
 def locked_where_possible(path: Path) -> Iterator[bool]:
-    """Do as `locked_or_refused` does and yield True; where the file system has no locks, yield False without one."""
+    """Hold a lock as `locked_or_refused` does and yield True; if the file system has no locks, yield False."""
     with ExitStack() as stack:
         try:
             stack.enter_context(locked_or_refused(path))
@@ -102,38 +102,38 @@ def locked_where_possible(path: Path) -> Iterator[bool]:
 
 
 def _opened(name: str, flags: int) -> int:
-    """Open a lock file, which is made if needed, but never through a link.
+    """Open a lock file, created if needed, but never through a link.
 
     Another user's file is opened for reading, which is enough to lock it. Raises PermissionError if that is not allowed either,
-    and OSError if something else than a file is there.
+    and OSError if `name` is not a regular file.
     """
     try:
         descriptor = open_descriptor(name, flags, follows_link=False)
     except PermissionError:
         if not os.path.lexists(name):
-            raise  # nothing may be made in the folder
+            raise  # no file may be created in the folder
         try:
             return open_descriptor(name, os.O_RDONLY, follows_link=False)
         except PermissionError as error:
-            raise _is_another_users(name) from error
+            raise _another_users_lock(name) from error
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ELOOP):
             raise
         raise OSError(error.errno, f"the lock {os.path.basename(name)} is in the way: {error.strerror}", name) from error
     status = os.fstat(descriptor)
-    if sys.platform != "win32" and status.st_size == 0 and status.st_nlink == 1:  # a lock, most likely made here
-        with suppress(OSError):  # it is another user's, who lets us write
-            os.fchmod(descriptor, status.st_mode | 0o444)  # or a umask might keep others from locking it when it is left
+    if sys.platform != "win32" and status.st_size == 0 and status.st_nlink == 1:  # a lock, most likely created here
+        with suppress(OSError):  # it belongs to another user, who lets us write
+            os.fchmod(descriptor, status.st_mode | 0o444)  # otherwise a umask could keep others from locking it later
     return descriptor
 
 
-def _is_another_users(name: str) -> PermissionError:
+def _another_users_lock(name: str) -> PermissionError:
     lock = os.path.basename(name)
-    return PermissionError(errno.EACCES, f"the lock {lock} is another user's, who holds it, or left it and must remove it", name)
+    return PermissionError(errno.EACCES, f"the lock {lock} belongs to another user, who holds it or has to remove it", name)
 
 
 def _is_still_at(file: BinaryIO, path: Path) -> bool:
-    """Return whether a locked file is the one at `path`, not one that its last holder removed after it was opened here."""
+    """Return whether a locked file is the one at `path`, not one that its last holder has removed since it was opened."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     return False

@@ -1,6 +1,6 @@
-"""The request of one call of gan-gen: which images, and the parsers of its options for digits, text and grids.
+"""What one call of gan-gen draws, and the parsers of its options for digits, text and grids.
 
-Classes are named as in the model card: "0" to "9" for digits. A range stands for names that are whole numbers.
+Classes have the names in the model card: "0" to "9" for digits. A range such as 0-4 names classes that are whole numbers.
 """
 
 import re
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 
 LARGEST_HEIGHT = 512
-"""Pixels that images may be enlarged to: batches of larger ones would take too much memory."""
+"""The most pixels that images may be scaled to: batches of larger ones would take too much memory."""
 
 
 class Existing(StrEnum):
-    """What is done about files that exist already."""
+    """What to do with files that exist already."""
 
     refuse = "refuse"
     overwrite = "overwrite"
     resume = "resume"
-    """They are kept if they are of the same run, which is then completed."""
+    """Keep them if they are from the same run, and complete it."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which images, or rows of text, and what they look like: with the model, all that their pixels depend on.
+    """Which images or rows of text to draw, and how they look. Their pixels depend on this and the model alone.
 
-    Names and text are as the parsers below return and accept them.
+    Names are as `parse_digits` returns them, and text as `parse_text` accepts it.
     """
 
     seed: int
@@ -42,17 +42,17 @@ class Selection:
     """Index of the first image or row."""
     count: int
     names: tuple[str, ...] | None
-    """Names of the classes that are drawn in turn, those of a text are its characters; None for all of the model's."""
+    """Names of the classes to draw in turn, or the characters of the text; None for all classes of the model."""
     text: str | None
-    """What each row shows, one image a character; None for images."""
+    """What each row shows, one image for each character; None for single images."""
     truncation_units: int
     """As `address.truncation_units` returns it."""
     height: int | None
-    """Pixels that images are enlarged or reduced to; None for the model's own."""
+    """Height that images are scaled to, in pixels; None for the model's own."""
     is_inverted: bool
 
     def __post_init__(self) -> None:
-        """Raise RequestError if there are no such images or rows."""
+        """Raise RequestError if the seed or an index is out of range."""
         images_of_rows(image_range(self.seed, self.start, self.count), self.row_length)
 
     @property
@@ -62,22 +62,22 @@ class Selection:
 
     @property
     def truncation(self) -> float:
-        """The truncation that is really used: the nearest that latents can be scaled by exactly."""
+        """The truncation as it is applied: a multiple of 1/256."""
         return self.truncation_units / TRUNCATION_UNITS
 
     @property
     def row_length(self) -> int:
-        """How many of the model's images stand side by side in one that is drawn."""
+        """How many images of the model stand side by side: one for each character of a text."""
         return 1 if self.text is None else len(self.text)
 
     def images(self, indices: range) -> ImageRange:
-        """Return the model's images that consecutive indices of this selection stand for."""
+        """Return the images of the model that consecutive images or rows of this selection consist of."""
         return images_of_rows(ImageRange(self.seed, indices, self.truncation_units), self.row_length)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """How many images a sheet shows."""
+    """The columns and rows of a sheet of images."""
 
     columns: int
     rows: int
@@ -90,15 +90,15 @@ _GRID = re.compile(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})", re.IGNORECASE)
 
 
 def parse_grid(spec: str) -> Grid:
-    """Return the grid that is written as `10x5`: ten columns, five rows. Raises RequestError if it is none."""
+    """Parse a grid such as `10x5`: ten columns, five rows. Raises RequestError if it is malformed."""
     match = _GRID.fullmatch(spec)
     if not match:
-        raise RequestError(f"{shortened(spec)} is no grid: expected columns and rows of 1 to 9999 each, such as 10x10")
+        raise RequestError(f"{shortened(spec)} is not a grid: expected columns and rows of 1 to 9999 each, such as 10x10")
     return Grid(int(match[1]), int(match[2]))
 
 
 MOST_ENTRIES = 1000
-"""Entries that a specification may stand for."""
+"""The most classes that a specification may name, counting repetitions."""
 
 LONGEST_TEXT = 32
 """Characters in one row of text."""
@@ -109,17 +109,17 @@ _MOST_NAMES_SHOWN = 100
 
 
 def parse_digit(name: str) -> tuple[str, ...]:
-    """Return the class name alone. Raises RequestError if it cannot be one: 1 to 32 ASCII letters and digits."""
+    """Return the name as a tuple of one. Raises RequestError unless it has 1 to 32 characters, all ASCII letters or digits."""
     if not _NAME.fullmatch(name):
         raise RequestError(f"{shortened(name)} is not a class: expected one name, such as 7; --digits takes several")
     return (name,)
 
 
 def parse_digits(spec: str) -> tuple[str, ...]:
-    """Return the class names of a specification: names and ranges such as 0-4, both ends included, with commas between.
+    """Parse a list of class names and ranges such as "0-4,7", with both ends of a range included.
 
-    The order is kept, and so are names that come twice: "0,0,1" draws two of class 0 for each of class 1. Raises RequestError if
-    the specification is malformed or stands for more than MOST_ENTRIES names.
+    Order and repetitions are kept: "0,0,1" draws two images of class 0 for each of class 1. Raises RequestError if the
+    specification is malformed or names more than MOST_ENTRIES classes.
     """
     names: list[str] = []
     for entry in spec.split(","):
@@ -127,7 +127,7 @@ def parse_digits(spec: str) -> tuple[str, ...]:
             first, last = int(ends[1]), int(ends[2])
             if first > last:
                 raise RequestError(f"the range {entry} runs backwards: expected {last}-{first}")
-            # Cut before it is written out: one entry too many is enough to refuse.
+            # A huge range is cut off one name above the limit, which is enough to refuse it.
             names += map(str, range(first, min(last, first + MOST_ENTRIES) + 1))
         elif _NAME.fullmatch(entry):
             names.append(entry)
@@ -136,21 +136,21 @@ def parse_digits(spec: str) -> tuple[str, ...]:
                 f"{shortened(entry)} is neither a class nor a range: expected names and ranges with commas between, such as 0-4,7"
             )
         if len(names) > MOST_ENTRIES:
-            raise RequestError(f"{shortened(spec)} stands for too many classes: expected at most {MOST_ENTRIES:,}")
+            raise RequestError(f"{shortened(spec)} names too many classes: expected at most {MOST_ENTRIES:,}")
     return tuple(names)
 
 
 def parse_text(text: str) -> tuple[str, ...]:
-    """Return the class names that a row of text is drawn from: its characters. Raises RequestError if it is empty or too long."""
+    """Return the class names of a row of text: its characters. Raises RequestError if it is empty or too long."""
     if not 1 <= len(text) <= LONGEST_TEXT:
         raise RequestError(f"the text {shortened(text)} has {len(text)} characters: expected 1 to {LONGEST_TEXT}")
     return tuple(text)
 
 
 def labels_of_names(card: "ModelCard", names: Sequence[str]) -> tuple[int, ...]:
-    """Return the labels of classes by their names. Raises RequestError if the model has no classes, or not one of these."""
+    """Return the labels of classes by their names. Raises RequestError if the model lacks one of them."""
     if not card.classes:
-        raise RequestError(f"model {card.name} has no classes: it draws neither chosen digits nor text; choose another model")
+        raise RequestError(f"model {card.name} has no classes: it cannot draw chosen digits or text; choose another model")
     label_of_name = dict(zip(card.classes, card.labels, strict=True))
     for name in names:
         if name not in label_of_name:

@@ -1,4 +1,4 @@
-"""Maps a function over an iterable with several threads, a few items ahead: results in order, bounded memory."""
+"""Maps a function over an iterable with several threads, with results in order and bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -13,16 +13,16 @@ from pocketgan.errors import RequestError
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
-# Pieces of each thread that may wait for the caller to take them: enough that no thread idles, few enough for memory.
+# Pieces for each thread that may wait for the caller: enough that no thread idles, few enough for memory.
 _AHEAD = 2
 
 
 def ordered_map(work: Callable[[Piece], Result], pieces: Iterable[Piece], threads: int) -> Generator[Result, None, None]:
-    """Yield `work(piece)` for each piece in order, done by `threads` threads, or by the caller's own if that is one.
+    """Yield `work(piece)` for each piece in order, computed by `threads` threads, or by the calling thread if that is 1.
 
-    At most `2 * threads + 1` pieces are taken ahead of the results. What `work` or `pieces` raises is raised here, in its turn.
-    When the iterator ends or is closed early, no more work begins, begun work is waited for, and `pieces` is closed if it
-    is a generator. Raises RequestError if the threads cannot be started.
+    At most `2 * threads + 1` pieces are taken ahead of the results. An exception in `work` or `pieces` is raised here, in its
+    turn. When the iterator ends or is closed early, it starts no more work, waits for work that has started, and closes `pieces`
+    if that is a generator. Raises RequestError if the threads cannot be started.
     """
     if threads == 1:
         try:
@@ -32,7 +32,7 @@ def ordered_map(work: Callable[[Piece], Result], pieces: Iterable[Piece], thread
         return
     from concurrent.futures import ThreadPoolExecutor, wait
 
-    pool, taker = ThreadPoolExecutor(threads), get_ident()
+    pool, owner = ThreadPoolExecutor(threads), get_ident()
     ahead: deque[Future[Result]] = deque()
     try:
         for piece in pieces:
@@ -42,11 +42,11 @@ def ordered_map(work: Callable[[Piece], Result], pieces: Iterable[Piece], thread
         while ahead:
             yield ahead.popleft().result()
     finally:
-        begun = [future for future in ahead if not future.cancel()]
+        started = [future for future in ahead if not future.cancel()]
         pool.shutdown(wait=False)
         # Python may collect an unclosed iterator in any thread, even one of the pool, which must not wait for itself.
-        if get_ident() == taker:
-            wait(begun)
+        if get_ident() == owner:
+            wait(started)
             close(pieces)
 
 

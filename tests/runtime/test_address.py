@@ -121,5 +121,5 @@ def test_shards_are_written_from_0_on(spec: str, shard: Shard) -> None:
 
 @pytest.mark.parametrize("spec", ["", "3", "16/16", "-1/16", "0/0", "1/", "1/2/3", "1/2 ", "1.0/2", "٣/٤", "9" * 40])
 def test_what_is_no_shard_is_refused(spec: str) -> None:
-    with pytest.raises(RequestError, match=r"is no shard: expected K/N with K below N, such as 0/16 to 15/16"):
+    with pytest.raises(RequestError, match=r"is not a shard: expected K/N with K below N, such as 0/16 to 15/16"):
         parse_shard(spec)

@@ -385,7 +385,7 @@ def test_a_file_system_without_locks_is_reported_and_written_to(model: Path, mon
         "labels.csv",
         "manifest.json",
     ]
-    message = "digits is on a file system without locks: let no other gan-gen write into it meanwhile\n"
+    message = "digits is on a file system without locks: do not run another gan-gen in it at the same time\n"
     assert message in gan_gen("--model", model, "--resume")
 
 
@@ -395,7 +395,7 @@ def test_a_full_disk_is_one_line_that_says_how_to_go_on(model: Path, file_format
     with small_files_only(1000 if file_format == "png" else 100_000):
         said = gan_gen(*options, "--quiet", code=1)
     assert re.fullmatch(
-        r"error: cannot write \S+: File too large; when that is mended, the same command with --resume draws the rest\n", said
+        r"error: cannot write \S+: File too large; once that is fixed, the same command with --resume draws the rest\n", said
     )
     gan_gen(*options, "--out", "unbroken")
     gan_gen(*options, "--resume")

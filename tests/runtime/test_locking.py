@@ -67,7 +67,7 @@ def test_a_lock_file_that_its_last_holder_removed_meanwhile_is_not_taken(tmp_pat
         (tmp_path / "lock").touch()
         return True
 
-    monkeypatch.setattr(locking, "_is_lock_taken_now", replaced)
+    monkeypatch.setattr(locking, "_try_lock", replaced)
     with pytest.raises(BlockingIOError), locked_or_refused(tmp_path / "lock"):
         pass
     assert os.listdir(tmp_path) == ["lock"]
@@ -164,7 +164,7 @@ def test_another_users_lock_that_may_not_be_opened_is_named(shared_folder: Path)
     (shared_folder / "lock").touch(0o600)
     with pytest.raises(PermissionError) as caught, another_user(), locked_or_refused(shared_folder / "lock"):
         pass
-    assert caught.value.strerror == "the lock lock is another user's, who holds it, or left it and must remove it"
+    assert caught.value.strerror == "the lock lock belongs to another user, who holds it or has to remove it"
 
 
 def test_a_file_system_that_locks_only_what_may_be_written_has_another_users_lock_named(
@@ -175,7 +175,7 @@ def test_a_file_system_that_locks_only_what_may_be_written_has_another_users_loc
 
     monkeypatch.setattr(fcntl, "flock", no_writing)
     with (
-        pytest.raises(PermissionError, match="the lock lock is another user's"),
+        pytest.raises(PermissionError, match="the lock lock belongs to another user"),
         locked_or_refused(tmp_path / "lock"),
     ):
         pass

@@ -65,7 +65,7 @@ def test_a_specification_may_stand_for_as_many_classes_as_a_model_can_have() -> 
 
 @pytest.mark.parametrize("spec", [f"0-{MOST_ENTRIES}", f"1-{MOST_ENTRIES},0", "0-999999999", ",".join(["1"] * 1001)])
 def test_a_specification_of_too_many_classes_is_refused(spec: str) -> None:
-    with pytest.raises(RequestError, match=r" stands for too many classes: expected at most 1,000$"):
+    with pytest.raises(RequestError, match=r" names too many classes: expected at most 1,000$"):
         parse_digits(spec)
 
 
@@ -112,4 +112,4 @@ def test_of_very_many_classes_the_first_hundred_are_shown(conditional: Generator
 def test_a_model_without_classes_says_so(tiny: Generator) -> None:
     with pytest.raises(RequestError) as caught:
         labels_of_names(tiny.card, ("7",))
-    assert str(caught.value) == "model tiny has no classes: it draws neither chosen digits nor text; choose another model"
+    assert str(caught.value) == "model tiny has no classes: it cannot draw chosen digits or text; choose another model"
