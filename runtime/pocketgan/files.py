@@ -121,12 +121,12 @@ def write_whole_file(target: str, contents: bytes) -> None:
 
 
 @contextmanager
-def whole_file(target: Path, is_on_disk_at_once: bool = True) -> Iterator[Path]:
+def whole_file(target: Path, is_synced: bool = True) -> Iterator[Path]:
     """Yield the path of a new, empty file in the target's folder; when the block succeeds, rename it to `target`.
 
     If the block fails, the temporary file is removed and `target` stays as it was; a killed process leaves at most a hidden
     `.NAME.PID.tmp` behind. The contents are on the disk before the rename, so that a power cut loses neither the old file nor the
-    new one; that takes some milliseconds, and `is_on_disk_at_once=False` skips it for a file that is easy to make again.
+    new one; that takes some milliseconds, and `is_synced=False` skips it for a file that is easy to make again.
     Raises OutputError if the file cannot be written.
     """
     temporary = Path(_temporary(str(target)))
@@ -134,7 +134,7 @@ def whole_file(target: Path, is_on_disk_at_once: bool = True) -> Iterator[Path]:
         try:
             open_new_file(temporary).close()  # a shared folder may have a link by this name
             yield temporary
-            if is_on_disk_at_once:
+            if is_synced:
                 sync(temporary)
             temporary.replace(target)
         finally:

@@ -183,8 +183,8 @@ def _write_folder(run: DrawingRun, folder: Path, drawing: Drawing) -> int:
         if existing is not Existing.resume:
             files.discard_unfinished()  # before the manifest claims them for this run
         # A power cut may lose single images too, so the manifest is no safer than they are.
-        is_on_disk_at_once = not run.file_format.row.is_named_by_index
-        write_manifest = partial(manifests.write_manifest, extra.manifest, manifest, is_on_disk_at_once)
+        is_synced = not run.file_format.row.is_named_by_index
+        write_manifest = partial(manifests.write_manifest, extra.manifest, manifest, is_synced)
         write_manifest(is_replacing=existing is Existing.overwrite)
         try:
             with closing(files.write(chain(first, batches), existing)) as written:

@@ -96,7 +96,7 @@ def test_a_file_that_is_easily_made_again_does_not_wait_for_the_disk(target: Pat
         raise AssertionError
 
     monkeypatch.setattr(os, "fsync", fsync)
-    with whole_file(target, is_on_disk_at_once=False) as temporary:
+    with whole_file(target, is_synced=False) as temporary:
         temporary.write_bytes(b"whole")
     assert target.read_bytes() == b"whole"
     write_whole_file(str(target), b"new")  # shorter than before

@@ -61,7 +61,7 @@ class SinglePassFiles:
             return
         paths = [self.folder / name for name in self.names]
         with ExitStack() as renames:
-            temporaries = [renames.enter_context(whole_file(path, is_on_disk_at_once=False)) for path in paths]
+            temporaries = [renames.enter_context(whole_file(path, is_synced=False)) for path in paths]
             yield from self.write_all(temporaries, batches)
             # All files are on disk before the first is renamed, so that a full disk leaves older ones unchanged.
             for path, temporary in zip(paths, temporaries, strict=True):

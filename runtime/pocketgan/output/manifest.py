@@ -75,15 +75,15 @@ def _command(drawing: Drawing, file_format: Format, grid: Grid | None, has_walk:
     return shlex.join(["gan-gen", *(str(word) for option in options for word in option), *flags])
 
 
-def write_manifest(path: Path, manifest: Mapping[str, object], is_on_disk_at_once: bool, is_replacing: bool) -> None:
+def write_manifest(path: Path, manifest: Mapping[str, object], is_synced: bool, is_replacing: bool) -> None:
     """Write a manifest, whole; `is_replacing` says that older files are being replaced. Raises OutputError if that fails.
 
-    With `is_on_disk_at_once` a power cut afterwards does not lose it, which takes some milliseconds.
+    With `is_synced` a power cut afterwards does not lose it, which takes some milliseconds.
     """
     contents = {**manifest, _IS_REPLACING: True} if is_replacing else manifest
     # One line for each key, even if its value is a list.
     lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in contents.items())
-    with whole_file(path, is_on_disk_at_once) as temporary:
+    with whole_file(path, is_synced) as temporary:
         temporary.write_text(f"{{\n{lines}\n}}\n")
 
 
@@ -134,7 +134,7 @@ def write_labels(target: Path, drawing: Drawing, file_of: Callable[[int], str | 
     indices = drawing.selection.indices
     # Fields contain only letters, digits and `_./`, so none needs quotes.
     with (
-        whole_file(target, is_on_disk_at_once=False) as temporary,
+        whole_file(target, is_synced=False) as temporary,
         temporary.open("w", encoding="ascii", newline="\n") as file,
     ):
         has_files = file_of(indices[0]) is not None

@@ -79,7 +79,7 @@ def save_checkpoint(
         "threads": str(torch.get_num_threads()),
         "sha256": digest(tensors),
     }
-    with whole_file(path, is_on_disk_at_once=False) as temporary, temporary.open("wb") as file:
+    with whole_file(path, is_synced=False) as temporary, temporary.open("wb") as file:
         file.write(save(tensors, metadata=text))
         file.flush()
         os.fsync(file.fileno())
