@@ -104,6 +104,7 @@ def test_all_shards_in_turn_are_the_run(start: int, count: int, of: int) -> None
     parts = [range(first, first + length) for first, length in (shard_range(start, count, Shard(k, of)) for k in range(of))]
     assert (parts[0].start, parts[-1].stop) == (start, start + count)
     assert all(before.stop == after.start for before, after in pairwise(parts))
+    assert shard_range(0, 10, Shard(1, 3)) == (3, 3)
     assert {len(part) for part in parts} <= {count // of, -(-count // of)}
 
 

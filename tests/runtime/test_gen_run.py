@@ -25,7 +25,7 @@ from pocketgan.output.formats import Format
 from pocketgan.output.png import PngFiles
 
 _WITHOUT_PYARROW = pytest.mark.skipif(find_spec("pyarrow") is None, reason="pyarrow is not installed")
-FORMATS = [pytest.param(name.value, marks=[_WITHOUT_PYARROW] * (name is Format.parquet)) for name in Format]
+FORMATS = [pytest.param(name, marks=[_WITHOUT_PYARROW] * (name is Format.parquet)) for name in Format]
 
 
 def gan_gen(*arguments: str | Path, code: int = 0) -> str:
@@ -133,10 +133,10 @@ def test_a_model_without_classes_has_no_labels(models: Path, empty_folder: Path)
 
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_files_beside_the_images_are_named_by_the_first_index_where_the_images_are(
-    model: Path, conditional: Generator, file_format: str
+    model: Path, conditional: Generator, file_format: Format
 ) -> None:
     gan_gen("--model", model, "--count", "4", "--start", "93", "--format", file_format, "--grid", "2x2", "--gif")
-    row = Format(file_format).row
+    row = file_format.row
     part = "_00000093" if row.is_named_by_index else ""
     has_labels = not row.files(Path("digits"), drawing_of(conditional)).holds_labels
     expected = [f"grid{part}.png", *[f"labels{part}.csv"] * has_labels, f"manifest{part}.json", f"walk{part}.gif"]

@@ -65,51 +65,22 @@ def test_an_image_has_the_ticks_that_the_definition_says(seed: int, index: int, 
 
 
 @pytest.mark.parametrize(
-    ("seed", "index", "first"),
+    ("truncation", "sha256"),
     [
-        (0, 0, [33, -58, 19, -73, 24, 9, -31, -22, -29, -11, -8, -39]),
-        (0, 1, [-10, -29, -37, -6, 9, 28, -11, 64, 38, -23, -46, -4]),
-        (1, 0, [1, -3, 11, -16, -51, 20, 64, 33, -52, -3, -4, -32]),
-        (SEED_LIMIT - 1, INDEX_LIMIT - 1, [7, -18, 38, 33, -7, -4, -21, -5, -23, -55, -21, -14]),
+        (1, "4f069eb67690ee6ed100a14c9be9b5e39119c083838eda256c82b59366a5fc75"),
+        (0.7, "868b5d0b652f1f3a9f3156edd71268566321202ea3002b6372c3a939ac48024e"),
     ],
 )
-def test_the_first_ticks_of_an_image_stay_what_they_are(seed: int, index: int, first: list[int]) -> None:
-    assert latent_ticks(image_range(seed, index, 1), 100)[0, :12].tolist() == first
-
-
-def test_a_thousand_images_stay_what_they_are() -> None:
-    digest = hashlib.sha256(latent_ticks(image_range(2024, 5, 1000), 100).tobytes()).hexdigest()
-    assert digest == "f57632a25859f29ee9cbdffc27170416b197f4b63cb47958210a9d37b537f23b"
-
-
-def test_latents_stay_what_they_are() -> None:
-    digest = hashlib.sha256(latents(2024, 5, 1000, 100).astype("<f4").tobytes()).hexdigest()
-    assert digest == "4f069eb67690ee6ed100a14c9be9b5e39119c083838eda256c82b59366a5fc75"
-
-
-def test_truncated_latents_stay_what_they_are() -> None:
-    digest = hashlib.sha256(latents(2024, 5, 1000, 100, 0.7).astype("<f4").tobytes()).hexdigest()
-    assert digest == "868b5d0b652f1f3a9f3156edd71268566321202ea3002b6372c3a939ac48024e"
-
-
-def test_a_truncation_of_1_changes_nothing() -> None:
-    assert latents(2024, 5, 1000, 100, 1.0).tobytes() == latents(2024, 5, 1000, 100).tobytes()
-    np.testing.assert_array_equal(_scaled(ALL_TICKS, 256), ALL_TICKS)
+def test_latents_never_change(truncation: float, sha256: str) -> None:
+    values = latents(2024, 5, 1000, 100, truncation)
+    assert values.dtype == np.float32
+    assert hashlib.sha256(values.astype("<f4").tobytes()).hexdigest() == sha256
 
 
 @pytest.mark.parametrize("units", [1, 2, 127, 128, 179, 200, 255, 256])
 def test_truncated_ticks_are_rounded_to_the_nearest_a_half_to_the_even_one(units: int) -> None:
     exact = [Decimal(tick) * units / 256 for tick in TICKS]
     assert _scaled(ALL_TICKS, units).tolist() == [int(number.to_integral_value(ROUND_HALF_EVEN)) for number in exact]
-
-
-@pytest.mark.parametrize("truncation", [1, 0.7, 0.3])
-def test_truncation_multiplies_each_latent_as_nearly_as_the_grid_allows(truncation: float) -> None:
-    full, pulled = latents(5, 6, 300, 100), latents(5, 6, 300, 100, truncation)
-    assert pulled.dtype == np.float32
-    np.testing.assert_array_equal(pulled * 32, np.round(pulled * 32))
-    # Half a step from the rounding of the latent, 1/512 of a latent of at most 4 from that of the truncation.
-    assert np.abs(pulled - truncation * full).max() <= LATENT_STEP / 2 + 4 / 512
 
 
 @pytest.mark.parametrize("truncation", [0.9, 0.7, 0.5, 0.25])
@@ -132,23 +103,12 @@ def test_an_image_is_the_same_alone_and_in_any_batch(size: int) -> None:
         np.testing.assert_array_equal(latent_ticks(image_range(3, first, count), size), together[first - 50 : first - 50 + count])
 
 
-def test_seeds_and_indices_give_different_images() -> None:
-    rows = np.concatenate([latent_ticks(image_range(seed, 0, 50), 16) for seed in range(20)])
-    assert len(np.unique(rows, axis=0)) == 1000
-
-
 def test_latents_are_the_ticks_times_the_step() -> None:
     values, ticks = latents(5, 6, 30, 100), latent_ticks(image_range(5, 6, 30), 100)
     assert values.dtype == np.float32
     assert ticks.dtype == np.int8
     assert values.shape == ticks.shape == (30, 100)
     assert [float(value) for value in values.ravel()] == [int(tick) * LATENT_STEP for tick in ticks.ravel()]
-
-
-def test_latents_lie_on_the_grid() -> None:
-    scaled = latents(0, 0, 1000, 100) * 32
-    np.testing.assert_array_equal(scaled, np.round(scaled))
-    assert np.abs(scaled).max() <= 127
 
 
 def test_the_table_is_the_normal_distribution() -> None:
@@ -158,13 +118,6 @@ def test_the_table_is_the_normal_distribution() -> None:
 
 def test_no_rounding_of_the_table_was_close() -> None:
     assert min(abs(count % 1 - 0.5) for count in CUMULATIVE) > 1e-5  # a million roundings of a double
-
-
-def test_the_table_is_symmetric_and_never_falls() -> None:
-    table = _tick_of_word().astype(int)
-    assert len(table) == 65536
-    np.testing.assert_array_equal(table, -table[::-1])
-    assert np.diff(table).min() == 0
 
 
 def test_the_table_has_the_moments_of_the_normal_distribution() -> None:

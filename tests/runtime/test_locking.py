@@ -26,17 +26,12 @@ def test_a_lock_has_one_holder_and_is_gone_after_it(tmp_path: Path) -> None:
             pass
         assert os.listdir(tmp_path) == ["lock"]
     assert os.listdir(tmp_path) == []
-    with locked_or_refused(tmp_path / "lock"):
-        pass
-
-
-def test_a_lock_is_free_again_when_its_holder_fails(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="half-way"), locked_or_refused(tmp_path / "lock"):
         raise ValueError("half-way")
     assert os.listdir(tmp_path) == []
 
 
-def test_a_killed_holder_leaves_a_file_that_locks_nobody_out(tmp_path: Path) -> None:
+def test_a_lock_is_free_again_when_its_holder_is_killed(tmp_path: Path) -> None:
     script = """if True:
         import sys, time
         from pathlib import Path
@@ -59,7 +54,7 @@ def test_a_killed_holder_leaves_a_file_that_locks_nobody_out(tmp_path: Path) -> 
 
 
 def test_a_lock_file_that_its_last_holder_removed_meanwhile_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # As if the last holder removed it between the opening and the locking here, and a third one made it anew.
+    # As if the last holder removed it after it was opened here, and a third process created it again.
     from pocketgan import locking
 
     def replaced(file: object) -> bool:
@@ -73,14 +68,14 @@ def test_a_lock_file_that_its_last_holder_removed_meanwhile_is_not_taken(tmp_pat
     assert os.listdir(tmp_path) == ["lock"]
 
 
-def test_a_place_that_cannot_be_is_an_error_of_the_system(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), locked_or_refused(tmp_path / "absent" / "lock"):
         pass
 
 
 @pytest.mark.parametrize("lock", [locked, locked_or_refused])
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "message"),
     [
         ("symbolic link", "it is a symbolic link: move it away"),
         ("link to nothing", "it is a symbolic link: move it away"),
@@ -88,13 +83,13 @@ def test_a_place_that_cannot_be_is_an_error_of_the_system(tmp_path: Path) -> Non
         ("socket", "it is a socket, not a file"),
     ],
 )
-def test_what_is_no_file_is_not_locked_and_not_waited_for(
-    tmp_path: Path, lock: Callable[[Path], AbstractContextManager[None]], kind: str, said: str
+def test_only_regular_files_are_locked(
+    tmp_path: Path, lock: Callable[[Path], AbstractContextManager[None]], kind: str, message: str
 ) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "letter").touch()
     put(kind, tmp_path / "lock", tmp_path / "outside" / "letter")
-    with pytest.raises(OSError, match=said), lock(tmp_path / "lock"):
+    with pytest.raises(OSError, match=message), lock(tmp_path / "lock"):
         pass
     assert os.listdir(tmp_path / "outside") == ["letter"]
     assert os.path.lexists(tmp_path / "lock")
@@ -138,7 +133,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777], ids=["shared", "sticky"])
 @pytest.mark.usefixtures("umask")
-def test_what_a_holder_left_locks_no_other_user_out(shared_folder: Path, mode: int) -> None:
+def test_a_lock_that_was_left_can_be_taken_by_another_user(shared_folder: Path, mode: int) -> None:
     shared_folder.chmod(mode)
     lock = shared_folder / "lock"
     with locked(lock):
@@ -152,7 +147,7 @@ def test_what_a_holder_left_locks_no_other_user_out(shared_folder: Path, mode: i
 
 
 @pytest.mark.usefixtures("umask")
-def test_another_users_lock_holds_as_long_as_it_is_held(shared_folder: Path) -> None:
+def test_another_users_lock_is_respected(shared_folder: Path) -> None:
     lock = shared_folder / "lock"
     with locked_or_refused(lock):
         with pytest.raises(BlockingIOError), another_user(), locked_or_refused(lock):
@@ -167,7 +162,7 @@ def test_another_users_lock_that_may_not_be_opened_is_named(shared_folder: Path)
     assert caught.value.strerror == "the lock lock belongs to another user, who holds it or has to remove it"
 
 
-def test_a_file_system_that_locks_only_what_may_be_written_has_another_users_lock_named(
+def test_where_only_writable_files_can_be_locked_another_users_lock_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_writing(*_: object) -> None:
@@ -181,8 +176,8 @@ def test_a_file_system_that_locks_only_what_may_be_written_has_another_users_loc
         pass
 
 
-def test_a_folder_that_may_not_be_written_is_an_error_of_the_system(shared_folder: Path) -> None:
+def test_a_folder_without_permission_to_write_is_an_os_error(shared_folder: Path) -> None:
     shared_folder.chmod(0o755)
-    said = re.escape(os.strerror(errno.EACCES))
-    with pytest.raises(PermissionError, match=said), another_user(), locked_or_refused(shared_folder / "lock"):
+    message = re.escape(os.strerror(errno.EACCES))
+    with pytest.raises(PermissionError, match=message), another_user(), locked_or_refused(shared_folder / "lock"):
         pass

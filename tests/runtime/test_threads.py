@@ -41,14 +41,14 @@ def test_only_a_few_pieces_are_taken_ahead_of_the_results(threads: int) -> None:
         assert len(taken) <= number + 2 * threads + 1
 
 
-def test_what_a_piece_raises_comes_in_its_turn() -> None:
+def test_an_error_of_the_work_is_raised_in_its_turn() -> None:
     results = ordered_map(lambda piece: 1 / piece, [1, 2, 0, 4], threads=2)
     assert [next(results), next(results)] == [1.0, 0.5]
     with pytest.raises(ZeroDivisionError):
         next(results)
 
 
-def test_what_the_source_of_the_pieces_raises_is_raised() -> None:
+def test_an_error_of_the_pieces_is_raised() -> None:
     def pieces() -> Iterator[int]:
         yield 1
         raise KeyError("gone")
