@@ -8,7 +8,7 @@ LINKS = ("symbolic link", "hard link", "link to nothing")
 
 
 def put(kind: str, path: Path, target: Path) -> None:
-    """Put something at a path that is no file of its own. Links lead to `target`, which is there, or to nothing beside it."""
+    """Create something other than a plain file at a path. Links lead to `target`, or to a missing file next to it."""
     match kind:
         case "symbolic link":
             path.symlink_to(target)
