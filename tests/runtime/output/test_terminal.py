@@ -130,7 +130,7 @@ def grey_pixels(text: str) -> NDArray[np.int_]:
         # WezTerm, started from kitty
         (iterm2_sheets, {"TERM": "xterm-256color", "TERM_PROGRAM": "WezTerm", "KITTY_WINDOW_ID": "1"}),
     ],
-    ids=str,
+    ids=lambda value: value.__name__ if callable(value) else "-".join(value.values()),
 )
 def test_terminals_with_graphics_show_one_sheet(tiny: Generator, sheets_of: SheetsOf, environment: dict[str, str]) -> None:
     images = tiny.generate(10)
