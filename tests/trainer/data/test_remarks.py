@@ -36,7 +36,7 @@ def test_small_classes_are_named_the_smallest_first_at_most_five(tmp_path: Path)
     images = different_images(2000)
     labels = np.repeat(["a", "b", "c", "d"], [1000, 851, 49, 100])
     assert notes_on(tmp_path, images, labels) == (
-        "Some classes have few images beside the largest with 1,000, and may be drawn badly: c 49.",
+        "Some classes have few images compared with the largest, which has 1,000, and may be drawn badly: c 49.",
     )
     labels = np.repeat(["a", "b", "c"], [1000, 901, 99])
     assert notes_on(tmp_path, images, labels)[0].endswith("may be drawn badly: c 99.")

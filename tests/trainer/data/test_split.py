@@ -1,4 +1,4 @@
-"""Which images are kept for validation, and choosing images by class."""
+"""Which images are held out for validation, and choosing images by class."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from pocketgan_trainer.data.split import VALIDATION_DIGITS, rows_of_classes, spl
 from pocketgan_trainer.errors import DataError
 
 
-def test_the_last_five_thousand_digits_are_kept_back() -> None:
+def test_the_last_five_thousand_digits_are_held_out() -> None:
     mnist = load_mnist()
     split = split_validation(mnist)
     assert (len(split.training), len(split.validation)) == (55_000, VALIDATION_DIGITS) == (55_000, 5_000)
@@ -26,7 +26,7 @@ def test_a_digit_is_enough_to_train_on_and_none_is_not() -> None:
         split_validation(Digits(images[1:], labels[1:]))
 
 
-def test_a_tenth_of_other_images_is_kept_back_at_random_but_always_the_same() -> None:
+def test_a_tenth_of_other_images_is_held_out_at_random_but_always_the_same() -> None:
     images = np.arange(400, dtype=np.uint16).repeat(28 * 28).astype(np.uint8).reshape(400, 28, 28)
     images[:, 0, 0] = np.arange(400) // 256
     labels = np.arange(400) // 100  # sorted by class, as files of class folders come
@@ -39,14 +39,14 @@ def test_a_tenth_of_other_images_is_kept_back_at_random_but_always_the_same() ->
     np.testing.assert_array_equal(split_images(mine).validation.images, split.validation.images)
 
 
-def test_classes_are_mixed_in_what_is_kept_back_though_images_come_class_by_class() -> None:
+def test_classes_are_mixed_in_what_is_held_out_though_images_come_class_by_class() -> None:
     labels = np.arange(400) // 100
     images = np.random.default_rng(0).integers(0, 256, (400, 28, 28), dtype=np.uint8)
     kept = split_images(TrainingImages("mine", ("a", "b", "c", "d"), images, labels, notes=())).validation
     assert set(kept.labels[:20].tolist()) == {0, 1, 2, 3}
 
 
-def test_of_mnist_the_last_digits_are_kept_back_whoever_asks() -> None:
+def test_of_mnist_the_last_digits_are_held_out() -> None:
     mnist = load_mnist()
     loaded = TrainingImages("mnist", tuple("0123456789"), mnist.images, mnist.labels.astype(np.int64), notes=())
     np.testing.assert_array_equal(split_images(loaded).validation.images, split_validation(mnist).validation.images)
@@ -60,7 +60,7 @@ def test_images_without_classes_all_get_the_label_0() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(1, 199), (2,) * 20 + (1,) * 169, (3,) * 100, (2, 150, 148)])
-def test_of_no_class_more_than_half_is_kept_back(sizes: tuple[int, ...]) -> None:
+def test_of_no_class_more_than_half_is_held_out(sizes: tuple[int, ...]) -> None:
     labels = np.repeat(np.arange(len(sizes)), sizes)
     images = np.random.default_rng(0).integers(0, 256, (len(labels), 28, 28), dtype=np.uint8)
     split = split_images(TrainingImages("mine", tuple(f"c{label}" for label in range(len(sizes))), images, labels, notes=()))
@@ -76,7 +76,7 @@ def test_fewer_than_twenty_images_to_choose_by_are_refused(pairs: int, classes: 
     images = np.zeros((len(labels), 28, 28), np.uint8)
     loaded = TrainingImages("mine", tuple(f"c{label}" for label in range(classes)), images, labels, notes=())
     with pytest.raises(
-        DataError, match=rf"only {pairs} of {len(labels)} images in {classes} classes can be kept back .* at least 20"
+        DataError, match=rf"only {pairs} of {len(labels)} images in {classes} classes can be held out .* at least 20"
     ):
         split_images(loaded)
 

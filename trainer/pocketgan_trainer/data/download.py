@@ -26,7 +26,7 @@ from pocketgan.locking import locked
 from pocketgan_trainer.errors import DownloadError
 
 ATTEMPTS = 3
-"""At each mirror, before the next is asked."""
+"""At each mirror, before the next is tried."""
 PAUSE_SECONDS = 1.0
 """Before the second attempt; each further pause is twice as long."""
 TIMEOUT_SECONDS = 30.0
@@ -35,7 +35,7 @@ LARGEST_DOWNLOAD = 2**26
 """In bytes: six times MNIST's largest file. A server that sends more is cut off."""
 _CHUNK_SIZE = 2**16
 _REPEATABLE_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
-"""Client errors that may pass; server errors always may."""
+"""Client errors that are worth another attempt, as all server errors are."""
 
 
 class _Report(Protocol):

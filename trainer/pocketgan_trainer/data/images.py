@@ -25,9 +25,9 @@ from pocketgan_trainer.data.source import LONGEST_DATA_SET, ImageSource, WantedI
 from pocketgan_trainer.errors import DataError, TrainingError
 
 IMAGE_SIZES = (28, 32)
-"""Pixels along each side that networks are made for; the first is what images get unless they are all of another of these."""
+"""Pixels along each side that networks can have; images are resized to the first unless all already have the second."""
 MOST_SHOWN = 12
-"""Classes that a line names."""
+"""Classes named in one line."""
 _DATA_SET = re.compile(f"(my-)?[a-z0-9-]{{1,{LONGEST_DATA_SET}}}")
 
 
@@ -115,7 +115,7 @@ def load_training_images(data: str | None, image_size: int | None = None, like_m
     fitted = fit_pictures(source, image_size or _own_size(source), like_mnist and not source.is_published)
     check_variety(fitted.images, named)
     return TrainingImages(
-        name=source.name,
+        name=source.name if source.is_published or source.name not in KNOWN else f"my-{source.name}",
         classes=source.classes.names,
         images=fitted.images,
         labels=source.classes.labels,
@@ -176,7 +176,7 @@ class DataFacts:
 
 
 MNIST_FACTS = DataFacts(name=MNIST.name, source=MNIST.name, is_like_mnist=False, image_size=28, classes=MNIST.classes, sha256="")
-"""Also what a run has learned from whose config names no data: there was no other data then."""
+"""Also for runs whose config names no data: they are from a time when MNIST was the only data."""
 
 
 def facts_of(images: TrainingImages, source: str, is_like_mnist: bool) -> DataFacts:

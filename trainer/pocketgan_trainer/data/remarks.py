@@ -106,5 +106,5 @@ def _classes(classes: tuple[str, ...], labels: NDArray[np.int64] | None) -> tupl
     if len(places) == len(classes):
         found = f"All classes have few images, {counts.max():,} at most"
     else:
-        found = f"Some classes have few images beside the largest with {counts.max():,}"
+        found = f"Some classes have few images compared with the largest, which has {counts.max():,}"
     return (f"{found}, and may be drawn badly: {shown}{rest}.",)

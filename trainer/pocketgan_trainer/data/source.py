@@ -1,4 +1,4 @@
-"""What a source of images is asked for and what it returns, and the checks that all sources share: counts, variety, classes."""
+"""The request to a source of images, what it returns, and the checks that all sources share: counts, variety, classes."""
 
 import re
 import textwrap
@@ -16,14 +16,12 @@ from pocketgan_trainer.errors import DataError
 
 FEWEST_IMAGES = 200
 FEWEST_DISTINCT = 10
-"""Images that differ from each other, however many there are in all."""
+"""Of images that differ from each other."""
 LARGEST_CONTENTS = 2**30
 """In bytes, of all images of one source: 20 times MNIST."""
 MOST_IMAGES = LARGEST_CONTENTS // 32**2
 """So that they fit into memory at 32x32."""
 LONGEST_DATA_SET = 40
-RESERVED = ("mnist", "fashion-mnist", "kmnist")
-"""Names that only the published data sets have, because more is known of those."""
 PICTURE_FORMATS = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "BMP": (".bmp",), "GIF": (".gif",), "WEBP": (".webp",)}
 """The formats of pictures that are read, as Pillow calls them, and how the names of such files end."""
 _SHOWN = 5
@@ -38,7 +36,7 @@ class WantedImages:
     shape: tuple[int, int] | None = None
     """Their height and width, and then pictures must be grey; None if any will do."""
     classes: tuple[str, ...] | None = None
-    """The only folders and names of files that are taken for classes; None if any will do."""
+    """The only class names that are accepted; None if any will do."""
     formats: tuple[str, ...] = tuple(PICTURE_FORMATS)
     """Of pictures: keys of PICTURE_FORMATS."""
 
@@ -93,7 +91,7 @@ class ImageSource:
     notes: tuple[str, ...] = ()
     """Warnings for the user, a sentence each."""
     is_published: bool = False
-    """Whether these are the very images of a known data set, which need neither checks nor another layout."""
+    """Whether these are exactly the images of a known data set, whose layout stays unchanged."""
 
     @property
     def count(self) -> int:
@@ -218,10 +216,9 @@ def _renaming_notes(names: Sequence[str], fit_names: Sequence[str]) -> tuple[str
 def data_set_name(text: str) -> str:
     """Return the name of a data set made from a folder's or file's: lower-case letters, digits, single hyphens, at most 40.
 
-    What would be a published data set's name gets `my-` before it; the name is `images` if nothing is left.
+    The name is `images` if nothing is left.
     """
-    slug = re.sub("[^a-z0-9]+", "-", _ascii(text).lower()).strip("-")[:LONGEST_DATA_SET].strip("-") or "images"
-    return f"my-{slug}" if slug in RESERVED else slug
+    return re.sub("[^a-z0-9]+", "-", _ascii(text).lower()).strip("-")[:LONGEST_DATA_SET].strip("-") or "images"
 
 
 def _ascii(text: str) -> str:

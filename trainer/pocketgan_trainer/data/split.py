@@ -10,8 +10,8 @@ from pocketgan_trainer.data.published import MNIST, Digits
 from pocketgan_trainer.errors import DataError
 
 VALIDATION_DIGITS = 5_000
-FEWEST_KEPT = 20
-"""A tenth of the fewest images that are trained on: of fewer, a score by which to choose would be a matter of luck."""
+FEWEST_VALIDATION = 20
+"""A tenth of the fewest training images: a score on fewer images would be too noisy to choose an epoch by."""
 _SPLIT_SEED = 0
 
 
@@ -22,7 +22,7 @@ class TrainingSplit:
     training: Digits
     """What the networks learn from: 55,000 of MNIST."""
     validation: Digits
-    """What is kept back, its classes mixed, so that the first of them are of as many classes as all."""
+    """The held-out images, in random order, so that the first few already show all classes."""
 
 
 def split_validation(digits: Digits) -> TrainingSplit:
@@ -31,7 +31,9 @@ def split_validation(digits: Digits) -> TrainingSplit:
     Raises DataError if there are none before.
     """
     if len(digits) <= VALIDATION_DIGITS:
-        message = f"{len(digits)} digits cannot be split: expected more than the {VALIDATION_DIGITS} that are kept for validation"
+        message = (
+            f"{len(digits)} digits cannot be split: expected more than the {VALIDATION_DIGITS} that are held out for validation"
+        )
         raise DataError(message)
     return TrainingSplit(
         training=Digits(digits.images[:-VALIDATION_DIGITS], digits.labels[:-VALIDATION_DIGITS]),
@@ -42,8 +44,8 @@ def split_validation(digits: Digits) -> TrainingSplit:
 def split_images(images: TrainingImages) -> TrainingSplit:
     """Return the training images in two parts, which share no image: of MNIST as `split_validation` does.
 
-    Of others a tenth is kept back, VALIDATION_DIGITS at most, drawn at random but always the same, and of no class more than
-    half. Images without classes get the label 0. Raises DataError if that leaves fewer than FEWEST_KEPT.
+    Of other data a tenth is held out, VALIDATION_DIGITS at most and no more than half of each class, drawn at random with a fixed
+    seed. Images without classes get the label 0. Raises DataError if fewer than FEWEST_VALIDATION can be held out.
     """
     labels = np.zeros(len(images), np.int64) if images.labels is None else images.labels
     if images.name == MNIST.name:
@@ -56,16 +58,18 @@ def split_images(images: TrainingImages) -> TrainingSplit:
         rank[of_class] = np.arange(len(of_class))
     may_go = rank < np.bincount(labels)[labels] // 2
     # Not sorted: images often come class by class.
-    kept = order[may_go[order]][: min(VALIDATION_DIGITS, len(images) // 10)]
-    if len(kept) < FEWEST_KEPT:
-        found = f"only {len(kept)} of {len(images):,} images in {len(images.classes):,} classes can be kept back"
+    held_out = order[may_go[order]][: min(VALIDATION_DIGITS, len(images) // 10)]
+    if len(held_out) < FEWEST_VALIDATION:
+        found = f"only {len(held_out)} of {len(images):,} images in {len(images.classes):,} classes can be held out"
         message = (
-            f"{found} to choose the best epoch by, half of each class at most: expected at least {FEWEST_KEPT}; add images, join "
-            "classes, or leave out labels"
+            f"{found} to choose the best epoch by, half of each class at most: expected at least {FEWEST_VALIDATION}; add "
+            "images, join classes, or leave out labels"
         )
         raise DataError(message)
-    rest = np.setdiff1d(np.arange(len(images)), kept)
-    return TrainingSplit(training=Digits(images.images[rest], labels[rest]), validation=Digits(images.images[kept], labels[kept]))
+    rest = np.setdiff1d(np.arange(len(images)), held_out)
+    return TrainingSplit(
+        training=Digits(images.images[rest], labels[rest]), validation=Digits(images.images[held_out], labels[held_out])
+    )
 
 
 def rows_of_classes(labels: NDArray[np.integer], wanted: NDArray[np.integer], random: np.random.Generator) -> NDArray[np.int64]:
