@@ -28,33 +28,24 @@ def test_any_single_array_of_images_comes_back(tmp_path: Path, images: NDArray[n
     np.testing.assert_array_equal(loaded.images, IMAGES)
 
 
-def test_labels_of_another_number_or_kind_are_refused(tmp_path: Path) -> None:
+def test_labels_of_another_number_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "my-images.npy", IMAGES)
     np.save(tmp_path / "my-labels.npy", np.arange(219))
     assert "my-labels.npy has labels int64 [219]: expected one whole number or name for each of 220" in refusal(
         tmp_path / "my-images.npy"
     )
-    np.save(tmp_path / "my-labels.npy", np.zeros(220))
-    assert "my-labels.npy has labels float64 [220]" in refusal(tmp_path / "my-images.npy")
 
 
 @pytest.mark.parametrize(
     ("array", "reason"),
     [
         (IMAGES.astype(np.float32), "holds images float32 [220, 28, 28]: expected grey uint8"),
-        (IMAGES[:199], "holds 199 images: expected at least 200"),
         (np.array([None]), "cannot be read as an NPY file (holds Python objects, which can run code)"),
     ],
 )
 def test_other_arrays_are_refused(tmp_path: Path, array: NDArray[np.generic], reason: str) -> None:
     np.save(tmp_path / "a.npy", array, allow_pickle=True)
     assert reason in refusal(tmp_path / "a.npy")
-
-
-def test_a_header_that_claims_more_than_memory_takes_is_refused_before_values_are_read(tmp_path: Path) -> None:
-    with (tmp_path / "a.npy").open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (1000, 2000, 2000)})
-    assert "claims 4000000000 bytes for the images: expected at most 1,073,741,824" in refusal(tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize(

@@ -242,11 +242,6 @@ def test_images_in_the_folder_and_in_sub_folders_are_refused(clothes: Path) -> N
     assert "holds images both in it and in sub-folders, such as" in refusal(clothes)
 
 
-def test_classes_whose_names_become_equal_are_refused(clothes: Path) -> None:
-    write_pictures(clothes / "Tshirt", IMAGES[:1])
-    assert f"{clothes} has classes 'T-shirt' and 'Tshirt', which are both Tshirt" in refusal(clothes)
-
-
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path).startswith(f"{tmp_path} holds no images: expected PNG, JPEG, BMP, GIF, WEBP files, in it or")
 

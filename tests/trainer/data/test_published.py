@@ -230,12 +230,6 @@ def test_other_data_of_the_same_shape_is_refused_with_both_digests(folder: Path,
     assert message.endswith("; give a folder with the original files, or leave out --data")
 
 
-def test_a_damaged_file_is_named(folder: Path) -> None:
-    path = folder / f"{TEST_NAMES[1]}.gz"
-    path.write_bytes(path.read_bytes()[:1000])
-    assert refusal(folder).startswith(f"{path} is truncated")
-
-
 def test_the_readme_of_the_data_lists_the_digests_that_are_checked(bundled: Path) -> None:
     readme = (bundled / "README.md").read_text(encoding="utf-8")
     for split in MNIST.splits.values():
