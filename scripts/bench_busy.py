@@ -1,11 +1,11 @@
-"""How fast training, judging and export are beside other work: with one thread or all, waiting actively or passively.
+"""Measure how fast training, judging and export are on a busy machine: with one thread or all, with active or passive waiting.
 
     python scripts/bench_busy.py [--rounds 3] [--busy 1] [TASK ...]
 
-Tasks are training steps of each preset, as gan-train takes them, a step of the network that tells digits apart and a look of
-the judge, as gan-eval takes them, and the rounding of an export. Each way is tried in a process of its own, in turn, on the
-machine as it is and beside `--busy` processes. Times are medians over rounds (lowest to highest), as multiples of the time
-that one thread takes alone; the last rows are of what gan-train and gan-eval choose by themselves. Needs [cpu,train].
+The tasks are a training step of each preset as in gan-train, a training step of the network that tells digits apart and an
+assessment by the judge as in gan-eval, and the rounding of an export. Each way is measured in its own process, in turn, without
+and with `--busy` other processes. Times are medians over rounds (lowest to highest), as multiples of the time for one thread
+on the idle machine; the last row of each task is for the number that gan-train and gan-eval choose. Needs [cpu,train].
 """
 
 import argparse
@@ -28,7 +28,7 @@ _WAYS = {
     "all, passively": ("passive", usable_cpus()),
     "as chosen": ("", 0),
 }
-"""By name: OMP_WAIT_POLICY, and the number of threads, 0 to choose it."""
+"""By name: OMP_WAIT_POLICY, and the number of threads; 0 means to choose it."""
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def measured(task: str, way: str) -> float:
-    """Return the seconds that a unit of a task takes, in a process of its own."""
+    """Return the seconds that a unit of a task takes, in a separate process."""
     waiting, threads = _WAYS[way]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     if waiting:
@@ -71,7 +71,7 @@ def measured(task: str, way: str) -> float:
 
 @contextmanager
 def busy_processes(count: int) -> Iterator[None]:
-    """Keep `count` processes busy for the length of a block."""
+    """Run `count` busy processes while the block runs."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield
@@ -82,7 +82,7 @@ def busy_processes(count: int) -> Iterator[None]:
 
 
 def seconds(task: str, threads: int) -> float:
-    """Return the seconds that a unit of a task takes with this number of threads here and now."""
+    """Return the seconds that a unit of a task takes in this process, with this number of threads."""
     import torch
 
     from pocketgan_trainer.devices import choose_threads

@@ -1,10 +1,10 @@
-"""How long many digits take, beside the least that must be done for them. Linux only; needs the extra [cpu].
+"""Measure how long many digits take, compared with the least work that they need. Linux only; needs the extra [cpu].
 
     python scripts/bench_endless.py [--count 1000000] [--files 10000] [--threads N] [--rounds 5]
 
-IDX files are compared with as many calls of onnxruntime on the same threads, whose inputs never change and whose images are
-thrown away; PNG files with Pillow writing the same arrays on the same threads; and the memory that a run takes with that of a
-thousand digits. Every round does all in turn, in a folder in memory where there is one; ratios are medians of the rounds' ratios.
+IDX files are compared with the same number of calls of onnxruntime on the same threads, whose inputs never change and whose
+images are discarded; PNG files with Pillow writing the same arrays on the same threads; and the memory of a run with that for a
+thousand digits. Each round does everything in turn, in /dev/shm if it exists; ratios are medians of the rounds' ratios.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def main() -> None:
     print(f"- {arguments.count:,} digits as IDX take {digits:.2f} times as long as the calls of onnxruntime alone, ", end="")
     print(f"{statistics.median(seconds['IDX files']):.3g} s")
     print(
-        f"- {arguments.files:,} PNG files are written, drawing included, {files:.2f} times as fast as Pillow writes the arrays, ",
+        f"- {arguments.files:,} PNG files are drawn and written {files:.2f} times as fast as Pillow alone writes the arrays, ",
         end="",
     )
     print(f"{statistics.median(seconds['PNG files']):.3g} s")
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def drawing_of(generator: Generator, count: int, threads: int) -> Drawing:
-    """Return the first so many digits of seed 0."""
+    """Return a drawing of the first `count` digits of seed 0."""
     selection = Selection(
         seed=0, start=0, count=count, names=None, text=None, truncation_units=TRUNCATION_UNITS, height=None, is_inverted=False
     )
@@ -88,13 +88,13 @@ def drawing_of(generator: Generator, count: int, threads: int) -> Drawing:
 
 
 def write(files: Files, drawing: Drawing) -> None:
-    """Draw and write all that there is of a drawing."""
+    """Draw and write a whole drawing."""
     for _ in files.write(drawing.batches(drawing.selection.indices), Existing.refuse):
         pass
 
 
 def bare_calls(generator: Generator, count: int, threads: int) -> None:
-    """Call onnxruntime for so many images, as often on each thread."""
+    """Call onnxruntime for `count` images, divided evenly among the threads."""
     contents = pocketgan_models.path(_MODEL).read_bytes()
     session = open_session(contents, generator.card.precision, Provider.cpu).session
     feeds = {"z": latents(0, 0, BATCH_SIZE, generator.card.latent_size), "label": np.arange(BATCH_SIZE) % 10}
@@ -119,7 +119,7 @@ def pillow_files(images: NDArray[np.uint8], threads: int, folder: Path) -> None:
 
 
 def peak_memory(count: int, threads: int) -> int:
-    """Return the most bytes that gan-gen keeps in memory at a time while it draws so many digits as IDX."""
+    """Return the peak memory of gan-gen in bytes while it draws `count` digits as IDX."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["--count", str(count), "--threads", str(threads), "--model", _MODEL, "--format", "idx", "--out", folder]
         script = (
@@ -128,12 +128,12 @@ def peak_memory(count: int, threads: int) -> int:
             "finally: print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
         )
         done = subprocess.run([sys.executable, "-c", script, *command], capture_output=True, text=True, check=True)
-    # "VmHWM:   123456 kB". getrusage would tell the most of the process that started this one, if that is more.
+    # "VmHWM:   123456 kB". getrusage would return the peak of the parent process if that is higher.
     return int(done.stdout.split()[1]) * 1024
 
 
 def ratios(slow: list[float], fast: list[float]) -> list[float]:
-    """Return how many times as long the first took as the second, round by round."""
+    """Return how many times as long the first took as the second, for each round."""
     return [one / other for one, other in zip(slow, fast, strict=True)]
 
 

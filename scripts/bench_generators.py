@@ -1,10 +1,10 @@
-"""How fast the bundled int8 models are beside other forms of the same generators. Needs the extras [cpu,train].
+"""Measure how fast the bundled int8 models are, compared with other forms of the same generators. Needs [cpu,train].
 
     scripts/bench [--rounds 15] [MODEL ...]
 
-Prints a Markdown table. All forms of a generator are timed in turn in short rounds, in one process, and with them the float32
-DCGAN, and a large integer convolution that shows what the processor can do at most. Ratios are medians of the rounds' ratios.
-OpenVINO is among them if it is installed, torch.compile if there is a C++ compiler.
+Prints a Markdown table. All forms of a generator are timed in turn in short rounds, in one process, together with the float32
+DCGAN and a large integer convolution that shows the processor's peak speed. Ratios are medians of the rounds' ratios. OpenVINO
+is included if it is installed, torch.compile if there is a C++ compiler.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from pocketgan_trainer.training.presets import PRESETS, build_generator, generat
 
 _CLASSIC = "dcgan"
 _BATCHES = (1, 64)
-# Beside the forms of each generator, in the same rounds.
+# Timed in the same rounds as the forms of each generator.
 _BESIDE, _PEAK = f"float32 {_CLASSIC}", "large convolution"
 _FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
 
@@ -37,7 +37,7 @@ _FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "amx_int8", "asimddp", "
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="one of the bundled ones; all if none is named")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="a bundled model (default: all)")
     parser.add_argument("--rounds", type=int, default=15, help="rounds for each batch size (default 15)")
     arguments = parser.parse_args()
     names: Sequence[str] = arguments.models or pocketgan_models.names()
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def rows(preset_name: str, threads: int, rounds: int) -> list[list[str]]:
-    """Return the rows of the table for one preset: name, a cell for each batch size, beside the classic, bytes, remark."""
+    """Return the rows of the table for one preset: name, a cell for each batch size, ratio to the classic, bytes, remark."""
     entries = list(forms(preset_name, threads))
     seconds = {batch: _timed(preset_name, entries, batch, threads, rounds) for batch in _BATCHES}
     largest = seconds[_BATCHES[-1]]
@@ -81,7 +81,7 @@ def _cell(baseline: Sequence[float], own: Sequence[float], batch: int) -> str:
 
 
 def _timed(preset_name: str, entries: Sequence[Form], batch: int, threads: int, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each round for each form by its name, for the float32 _CLASSIC and for the large convolution."""
+    """Return the seconds of each round by name: of each form, the float32 _CLASSIC and the large convolution."""
     own, classic = (
         model_inputs(PRESETS[name].latent_size, len(generator_classes(PRESETS[name].config)), 2, batch)
         for name in (preset_name, _CLASSIC)
@@ -110,7 +110,7 @@ def _size(form: Form) -> str:
 
 
 def _processor() -> str:
-    """Return the processor's name and those of its features that matter to integers, as far as the system tells."""
+    """Return the processor's name and its features that matter for integers, as far as /proc/cpuinfo shows them."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     facts = dict(line.split(":", 1) for line in lines if ":" in line)

@@ -1,8 +1,8 @@
-"""How long `gan-gen` takes to start and draw ten files, beside the bare minimum. Needs the extra [cpu].
+"""Measure how long `gan-gen` takes to start and draw ten files, compared with a minimal script. Needs the extra [cpu].
 
     python scripts/bench_start.py [--rounds 30]
 
-Each round starts every command once, in turn; ratios are medians of the rounds' ratios.
+Each round runs every command once, in turn; ratios are medians of the rounds' ratios.
 """
 
 import argparse

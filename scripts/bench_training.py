@@ -1,11 +1,12 @@
-"""How many times as fast gan-train is as the loop that everyone writes, and whether it trains as well. Needs [cpu,train].
+"""Measure how many times as fast gan-train is as the usual training loop, and whether it trains as well. Needs [cpu,train].
 
     python scripts/bench_training.py [PRESET ...] [--rounds 7] [--threads N] [--epochs 0 [--seeds 1]]
 
-First it times training steps on real digits, in turn in one process: the usual loop (scripts/usual_training.py), gan-train's
-own in float32, and as it is, in bfloat16 where the processor multiplies that. These are a run's first steps, without sheets and
-scores. With --epochs it then trains each preset for N epochs, from one seed or several, by the usual loop and as it is,
-with the same hyper-parameters, and prints the Frechet ratios to the validation digits; no run folder is left behind. On a CPU.
+First it times training steps on real digits, in turn in one process: of the usual loop (scripts/usual_training.py), of gan-train
+in float32, and of gan-train with its defaults, which use bfloat16 if the processor can multiply it. These are the first steps of
+a run, without sheets and scores. With --epochs it then trains each preset for N epochs, from one seed or several, with the usual
+loop and with gan-train, with the same hyper-parameters, and prints the Frechet ratios to the validation digits. It runs on the
+CPU and leaves no run folder behind.
 """
 
 import argparse
@@ -45,21 +46,21 @@ _SECONDS_A_ROUND = 2
 
 
 class StepTimes:
-    """A report that keeps the time after each step."""
+    """A report that records the time after each step."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
     def step(self, progress: Progress, sums: Tensor) -> None:
-        """Keep the time."""
+        """Record the time."""
         self.times.append(time.perf_counter())
 
     def skipped(self, step: int) -> None:
-        """Print it."""
+        """Print that a step was skipped."""
         print(f"NaN in step {step}: skipped")
 
     def trouble(self, message: str) -> None:
-        """Print it."""
+        """Print the message."""
         print(message)
 
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
@@ -95,7 +96,7 @@ def compare_speed(config: TrainingConfig, digits: Digits, watch: ValidationWatch
         contestants[name] = lambda steps: usual_step(wide, images, steps, PENALTY_INTERVAL)
     if config.bfloat16:
         contestants["gan-train"] = lambda steps: own_step(config, digits, watch, steps)
-    # As many with gradient penalties as a run has.
+    # A whole number of penalty intervals, so that the share of steps with gradient penalties is that of a run.
     intervals = round(_SECONDS_A_ROUND / usual_step(wide, images, PENALTY_INTERVAL) / PENALTY_INTERVAL)
     most_intervals = (count_steps(config, len(digits)) - _WARM_UP_STEPS - 1) // PENALTY_INTERVAL
     steps = max(1, min(intervals, most_intervals)) * PENALTY_INTERVAL
@@ -111,13 +112,13 @@ def compare_speed(config: TrainingConfig, digits: Digits, watch: ValidationWatch
 
 
 def compare_quality(config: TrainingConfig, digits: Digits, watch: ValidationWatch) -> None:
-    """Train by the usual loop and by gan-train, and print the rows of a Markdown table."""
+    """Train with the usual loop and with gan-train, and print the rows of a Markdown table."""
     usual, scores = UsualTraining(replace(config, bfloat16=False), TorchvisionImages(digits)), []
     labels, latent_size = watch.labels, PRESETS[config.preset].latent_size
-    asked = labels if generator_classes(config) else None
+    requested = labels if generator_classes(config) else None
     for _ in range(config.epochs):
         list(usual.epoch())
-        scores.append(watch.score.of(draw(usual.sampling_generator, latent_size, WATCHED_SEED, 0, len(labels), asked)))
+        scores.append(watch.score.of(draw(usual.sampling_generator, latent_size, WATCHED_SEED, 0, len(labels), requested)))
     _print_quality(config, "usual loop", scores)
     with tempfile.TemporaryDirectory() as folder:
         run = create_run_folder(Path(folder), config.preset, "mnist")
@@ -136,8 +137,8 @@ def main() -> None:
     parser.add_argument("presets", nargs="*", metavar="PRESET", default=list(PRESETS), help="which networks (default: all)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds of timed steps (default 7)")
     parser.add_argument("--threads", type=int, default=usable_cpus(), help="CPU threads (default: all)")
-    parser.add_argument("--epochs", type=int, default=0, help="epochs to train each preset by each loop (default 0: none)")
-    parser.add_argument("--seeds", type=int, default=1, help="from how many seeds, 0 first (default 1)")
+    parser.add_argument("--epochs", type=int, default=0, help="epochs to train each preset with each loop (default 0: none)")
+    parser.add_argument("--seeds", type=int, default=1, help="number of seeds to train from, starting at 0 (default 1)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     split = split_validation(load_mnist())

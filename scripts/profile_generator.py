@@ -1,9 +1,9 @@
-"""Where the time of a bundled int8 model goes, kernel by kernel, on one thread. Needs the extras [cpu,train].
+"""Show how much time each kernel of a bundled int8 model takes, on one thread. Needs the extras [cpu,train].
 
     python scripts/profile_generator.py [--batch 64] [--rounds 100] MODEL
 
-Prints a Markdown table: what onnxruntime's profiler says of each kernel (medians), and how long its multiply-adds, those with
-zeros that it need not do among them, would take at the peak: the speed of one large integer convolution, measured after it.
+Prints a Markdown table: the time of each kernel by onnxruntime's profiler (medians), and the time that its multiply-adds,
+including unnecessary ones with zeros, would take at the peak speed, that of one large integer convolution, measured afterwards.
 """
 
 import argparse
@@ -26,20 +26,20 @@ from pocketgan_trainer.export.verify import convolution_weights, optimized
 from pocketgan_trainer.training.presets import PRESETS, generator_classes
 
 _SUFFIX = "_kernel_time"
-# Kernels that take less of the time are shown together.
+# Kernels that take a smaller share of the time are shown together.
 _SHOWN = 0.02
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """What one node of the optimized graph takes."""
+    """The time of one node of the optimized graph."""
 
     name: str
     operator: str
     microseconds: float
-    """For a batch."""
+    """Per batch."""
     matrix: tuple[int, int, int] | None
-    """Of a convolution: places in an image, outputs at each, products of each output."""
+    """Of a convolution: positions in an image, outputs at each, products for each output; else None."""
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
     seconds_at_peak = median_seconds(arguments.rounds)
     total = sum(kernel.microseconds for kernel in kernels)
     print(f"{arguments.model}, batch {arguments.batch}: {total / arguments.batch:.3g} µs an image in kernels\n")
-    print("| layer | kernel | share of the time | µs an image | at the peak, µs | places x outputs x products |")
+    print("| layer | kernel | share of the time | µs an image | at the peak, µs | positions x outputs x products |")
     print("|---|---|---|---|---|---|")
     shown = sorted((kernel for kernel in kernels if kernel.microseconds > _SHOWN * total), key=lambda one: -one.microseconds)
     for kernel in shown:
@@ -94,14 +94,14 @@ def profile_kernels(name: str, batch: int, rounds: int) -> list[Kernel]:
     kernels = []
     for node, microseconds in durations.items():
         operator, output = facts[node]
-        # Channels last: all but the last axis are places.
+        # Channels last: all axes but the last are positions.
         matrix = (math.prod(output[:-1]) // batch, output[-1], products[node]) if node in products else None
         kernels.append(Kernel(node, operator, statistics.median(microseconds), matrix))
     return kernels
 
 
 def median_seconds(rounds: int) -> float:
-    """Return how long `large_convolution` takes on one thread."""
+    """Return the median seconds that `large_convolution` takes on one thread."""
     run, seconds = large_convolution(1), []
     for _ in range(rounds):
         began = time.perf_counter()

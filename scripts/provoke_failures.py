@@ -1,10 +1,10 @@
-"""Spoils training runs on purpose and checks whether the watch notices. Needs the extras [cpu,train]; 10 minutes on two cores.
+"""Spoil training runs on purpose and check that the watch notices. Needs the extras [cpu,train]; 10 minutes on two cores.
 
     python scripts/provoke_failures.py [--images 55000] [--only NAME] [--curves FOLDER]
 
-Each run trains on real digits, most with the mlp preset. The script prints what was done to it, in which epoch that was noticed,
-and the message. A run that was left alone must end without a warning. Exit status 1 if a failure was missed, or a healthy run
-got a warning.
+Each run trains on real digits, most with the mlp preset. The script prints what was done to the run, the epoch in which it was
+noticed, and the message. A run that is not spoilt must end without a warning. The exit status is 1 if a failure was missed or
+the healthy run got a warning.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from pocketgan_trainer.watch.validation_watch import ValidationWatch, watch_vali
 _CPU = torch.device("cpu")
 MLP = PRESETS["mlp"].config
 SPOILT_DIGIT = 1
-"""Not 8 or 3, for which the judge takes much that is no digit at all."""
+"""Not 8 or 3, because the judge classifies many images that show no digit as these."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Notice:
 
 
 class Listener:
-    """A report that keeps its messages."""
+    """A report that collects the messages."""
 
     def __init__(self) -> None:
         self.notices: list[Notice] = []
@@ -64,21 +64,21 @@ class Listener:
         """Do nothing."""
 
     def skipped(self, step: int) -> None:
-        """Keep it."""
+        """Collect a notice of it."""
         self.notices.append(Notice(self._epoch, "skipped", f"NaN in step {step:,}: skipped"))
 
     def trouble(self, message: str) -> None:
         """Do nothing."""
 
     def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
-        """Keep the warnings."""
+        """Collect the warnings."""
         self._epoch = progress.epoch + 1
         self.notices += [Notice(progress.epoch, sign.kind, sign.message) for sign in merged(warnings)]
 
 
 @dataclass(frozen=True)
 class SpoiltRun:
-    """A run that is about to be spoilt."""
+    """A run to be spoilt."""
 
     split: TrainingSplit
     watch: ValidationWatch
@@ -86,7 +86,7 @@ class SpoiltRun:
     listener: Listener
 
     def train(self, config: TrainingConfig, digits: Digits | None = None) -> None:
-        """Train on `digits`, by default all, from where the run was left. That a run gives up counts as noticed."""
+        """Train on `digits`, by default all, from the last checkpoint if there is one. A run that gives up counts as a notice."""
         checkpoint = load_checkpoint(self.run.last) if self.run.last.exists() else None
         recorder = Recorder(config, self.watch, self.run, self.listener)
         try:
@@ -97,7 +97,7 @@ class SpoiltRun:
 
 @contextmanager
 def step_of_mlp(change: Callable[[Step], Step]) -> Iterator[None]:
-    """Have the mlp preset take changed steps, for the block."""
+    """Replace the training step of the mlp preset within the block."""
     spoilt = replace(PRESETS["mlp"], step=change(PRESETS["mlp"].step))
     with patch.object(loop, "PRESETS", {**PRESETS, "mlp": spoilt}):
         yield
@@ -119,7 +119,7 @@ def drawn_together(step: Step) -> Step:
 
 
 def poisoned(is_ill: Callable[[int], bool]) -> Callable[[Step], Step]:
-    """Return a change to a step: in some of the run's steps one gradient of the generator is not a number."""
+    """Return a change to a step that makes one gradient of the generator NaN in the steps for which `is_ill` is true."""
 
     def change(step: Step) -> Step:
         def with_poison(gan: Gan, batch: Batch) -> StepStatistics:
@@ -177,11 +177,11 @@ def poison_for_good(run: SpoiltRun) -> None:
 
 @dataclass(frozen=True)
 class Provocation:
-    """What is done to a run, and what the watch must notice."""
+    """What is done to a run, and what the watch should notice."""
 
     do: Callable[[SpoiltRun], None]
     expected: frozenset[str]
-    """Kinds of notices, of which at least one must come; if empty, none may come."""
+    """Kinds of notices, of which at least one is expected; if empty, none at all."""
 
 
 PROVOCATIONS = (
@@ -195,7 +195,7 @@ PROVOCATIONS = (
 
 
 def notices_of(provocation: Provocation, split: TrainingSplit, folder: Path) -> list[Notice]:
-    """Return the notices of a run in `folder` that was spoilt in this way."""
+    """Return the notices of a run in `folder` that is spoilt in this way."""
     watch = watch_validation(load_judge("first"), split, tuple("0123456789"))
     run = SpoiltRun(split, watch, RunFolder(folder), Listener())
     provocation.do(run)
@@ -203,7 +203,7 @@ def notices_of(provocation: Provocation, split: TrainingSplit, folder: Path) -> 
 
 
 def is_caught(provocation: Provocation, notices: Sequence[Notice]) -> bool:
-    """Return whether the watch noticed what it should."""
+    """Return whether the watch noticed what it should have."""
     kinds = {notice.kind for notice in notices}
     return bool(kinds & provocation.expected) if provocation.expected else not kinds
 
@@ -213,8 +213,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [provocation.do.__name__ for provocation in PROVOCATIONS]
     parser.add_argument("--images", type=int, default=55_000, help="training digits (default 55,000)")
-    parser.add_argument("--only", choices=names, help="one of them alone")
-    parser.add_argument("--curves", type=Path, help="folder for the curves.png of each, as NAME.png")
+    parser.add_argument("--only", choices=names, help="run only this one")
+    parser.add_argument("--curves", type=Path, help="folder in which to save the curves.png of each run as NAME.png")
     arguments = parser.parse_args()
     torch.set_num_threads(usable_cpus())
     whole = split_validation(load_mnist())

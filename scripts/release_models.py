@@ -1,10 +1,10 @@
-"""Exports finished runs to the models that are shipped, each with its card and a picture beside it.
+"""Export finished runs as bundled models, each with its card and a picture.
 
     python scripts/release_models.py runs/0001-pocket-mnist runs/0002-nano-mnist
 
-For each run it writes models/pocketgan_models/PRESET.onnx from the best checkpoint, with its quality as gan-eval measures it in
-the card inside; PRESET.png with the first hundred digits of seed 0 as the runtime draws them from that very file; and PRESET.md,
-the card for people, of which everything below MARKER is written by hand and kept. golden.json gets the digest of the pixels.
+For each run it writes models/pocketgan_models/PRESET.onnx from the best checkpoint, whose card holds the quality as measured by
+gan-eval; PRESET.png with the first hundred digits of seed 0, drawn by the runtime from that file; and PRESET.md, the card for
+people, in which everything below MARKER is written by hand and kept. golden.json gets the digest of the pixels.
 Needs the extras [cpu,train].
 """
 
@@ -35,7 +35,7 @@ from pocketgan_trainer.training.run_folder import BEST, RunFolder, find_run_fold
 MARKER = "<!-- written by hand from here on -->"
 QUALITY_SEEDS = 3
 GOLDEN_COUNT = 100
-"""So many images of seed 0 are shown, and have a digest in golden.json."""
+"""The number of images of seed 0 that are shown, and whose digest is in golden.json."""
 _SHOWN_EPOCHS = (1, 2, 5, 10, 20, 30, 40, 50)
 
 
@@ -47,7 +47,7 @@ def release(run: RunFolder) -> Path:
         unscored = Path(folder) / model.name
         export(checkpoint, unscored, "int8")
         quality = measured_quality(unscored)
-    # The same graph once more, with the figures in its card.
+    # The same graph again, with the figures in its card.
     report = export(checkpoint, model, "int8", licence="MIT", quality=quality)
     images = Generator.load(model).generate(GOLDEN_COUNT)
     write_grid(model.with_suffix(".png"), images, columns=10)
@@ -63,7 +63,7 @@ def release(run: RunFolder) -> Path:
 
 
 def _written_by_hand(card: Path) -> str:
-    """Return what follows MARKER in a card. Raises OutputError if there is a card without it: all of it may be by hand."""
+    """Return what follows MARKER in a card. Raises OutputError if a card lacks it, since all of it may be written by hand."""
     if not card.exists():
         return "\n"
     _, marker, by_hand = card.read_text().partition(MARKER)
@@ -73,7 +73,7 @@ def _written_by_hand(card: Path) -> str:
 
 
 def measured_quality(model: Path) -> dict[str, float]:
-    """Return a few figures of gan-eval's table for an exported model: means over QUALITY_SEEDS latent seeds."""
+    """Return a few figures from gan-eval's table for an exported model, as means over QUALITY_SEEDS latent seeds."""
     options = EvaluationOptions(count=10_000, seeds=QUALITY_SEEDS, told_apart=False, cas=False, classifier_seeds=1)
     evaluation = evaluate(
         [open_source(str(model), usable_cpus())], options, load_mnist(None, "train"), load_mnist(None, "test"), print
@@ -95,7 +95,7 @@ def measured_quality(model: Path) -> dict[str, float]:
 
 
 def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
-    """Return the part of the card that is made of measured facts, as Markdown."""
+    """Return the part of the card that is generated from facts, as Markdown."""
     card = report.card
     config = TrainingConfig.from_json((run.path / "config.json").read_text())
     statistics = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
@@ -163,7 +163,7 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
 
 
 def main() -> None:
-    """Release the runs that are named."""
+    """Release the runs given on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders")
     for path in parser.parse_args().runs:

@@ -1,12 +1,12 @@
-"""Trains one of the two judges of evaluate/judge.py on the 55,000 training digits that are not kept for validation.
+"""Train one of the two judges of evaluate/judge.py on the 55,000 training digits that are not held out for validation.
 
     .venv/bin/python scripts/train_judges.py first
     .venv/bin/python scripts/train_judges.py second
 
-Writes trainer/pocketgan_trainer/evaluate/judges/NAME.safetensors, and prints its SHA-256, which belongs into judge.py, and the
+Writes trainer/pocketgan_trainer/evaluate/judges/NAME.safetensors, and prints its SHA-256, to be copied into judge.py, and the
 accuracy on validation and test digits. Nothing is chosen by the test digits: there is one run per judge, and its last epoch is
-kept. A run took a quarter of an hour on half a core with bfloat16 units, and gives the same file again on the same kind of CPU
-with the same torch. Scores by a judge that is trained again do not compare with those before. Needs the extra [train].
+used. A run took a quarter of an hour on half a core with bfloat16 units. It is reproducible on the same kind of CPU with the
+same torch. Scores by a retrained judge cannot be compared with earlier ones. Needs the extra [train].
 """
 
 import argparse
@@ -37,7 +37,7 @@ class Recipe:
     seed: int
     epochs: int
     learning_rate: float
-    """The highest, of AdamW."""
+    """The highest learning rate of the schedule, for AdamW."""
 
 
 RECIPES: dict[JudgeName, Recipe] = {
@@ -46,8 +46,8 @@ RECIPES: dict[JudgeName, Recipe] = {
 }
 
 
-def moved(pixels: Tensor) -> Tensor:
-    """Return each image [N, 1, 28, 28] turned, slanted, scaled and shifted a little, by random amounts; never mirrored."""
+def augmented(pixels: Tensor) -> Tensor:
+    """Return images [N, 1, 28, 28], each randomly rotated, slanted, scaled and shifted a little; never mirrored."""
     count = len(pixels)
     angle = _between(-12, 12, count) * math.pi / 180
     slant = _between(-0.15, 0.15, count)
@@ -73,10 +73,10 @@ def train(name: JudgeName, digits: Digits) -> JudgeNetwork:
     for epoch in range(1, recipe.epochs + 1):
         begun, total = time.perf_counter(), 0.0
         for chosen in torch.randperm(len(images))[: steps * BATCH_SIZE].reshape(steps, BATCH_SIZE):
-            pixels = moved(to_pixels(images[chosen])).contiguous(memory_format=torch.channels_last)
+            pixels = augmented(to_pixels(images[chosen])).contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16):
                 logits = network(pixels).logits
-            # No label smoothing: it would pull the features of a class together, but they are to show the differences within it.
+            # No label smoothing: it would pull the features of a class together, but they should show differences within it.
             loss = cross_entropy(logits.float(), labels[chosen])
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
@@ -88,12 +88,12 @@ def train(name: JudgeName, digits: Digits) -> JudgeNetwork:
 
 
 def accuracy(judge: Judge, digits: Digits) -> float:
-    """Return the share of digits that a judge gets right."""
+    """Return the share of digits that a judge classifies correctly."""
     return float((judge.assess(digits.images).probabilities.argmax(axis=1) == digits.labels).mean())
 
 
 def main() -> None:
-    """Train the judge that was asked for."""
+    """Train the requested judge."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("name", choices=RECIPES)
     parser.add_argument("--output", type=Path, default=FOLDER, help="folder for the file (default: the package's own)")
@@ -110,7 +110,7 @@ def main() -> None:
 
 
 def _between(low: float, high: float, shape: int | tuple[int, int]) -> Tensor:
-    """Return evenly distributed random numbers, float32."""
+    """Return uniformly distributed random numbers, float32."""
     return torch.rand(shape) * (high - low) + low
 
 

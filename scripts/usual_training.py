@@ -1,9 +1,9 @@
-"""The training loop that everyone writes: what `scripts/bench_training.py` compares gan-train with. Not for training.
+"""The usual training loop, for comparison with gan-train in `scripts/bench_training.py`. Not for training.
 
-The same networks take the same training steps, with the same hyper-parameters and schedules, written the way of tutorials and
+It trains the same networks in the same way, with the same hyper-parameters and schedules, but is written like tutorials and
 papers' code: a DataLoader that makes float32 images one by one as torchvision does, torch's default memory layout, Dropout and
-Adam, one backward pass for each loss, gradient penalties at every step. In float32 on a CPU. One step differs a little: the
-DCGAN's generator moves against the moved discriminator, as in most tutorials, and not at the same time.
+Adam, one backward pass for each loss, and gradient penalties at every step. It runs in float32 on a CPU. One step differs a
+little: the DCGAN's generator is updated after the discriminator, as in most tutorials, not at the same time.
 """
 
 import time
@@ -28,10 +28,10 @@ from pocketgan_trainer.training.steps import SMOOTHED_REAL, alternating_step, sh
 
 
 class TorchvisionImages(Dataset[tuple[Tensor, int]]):
-    """One image at a time, float32 [1, S, S] from -1 to 1, and its label, by the way that images go in torchvision.
+    """One image at a time, float32 [1, S, S] from -1 to 1, and its label, made in the same way as in torchvision.
 
-    There `MNIST(transform=Compose([ToTensor(), Normalize(0.5, 0.5)]))` makes a Pillow image, a tensor, then a normalized copy.
-    Source of the operations: torchvision 0.28, `datasets/mnist.py` and `transforms`, files `functional.py` and
+    There, `MNIST(transform=Compose([ToTensor(), Normalize(0.5, 0.5)]))` makes a Pillow image, a tensor, then a normalized copy.
+    The operations are those of torchvision 0.28, `datasets/mnist.py` and `transforms`, files `functional.py` and
     `_functional_tensor.py`.
     """
 
@@ -56,7 +56,7 @@ class TorchvisionImages(Dataset[tuple[Tensor, int]]):
 
 
 class PlainImages(Dataset[tuple[Tensor, int]]):
-    """The same images and labels by the shortest way that a data set of single images has."""
+    """The same images and labels, made with as few operations as a data set of single images needs."""
 
     def __init__(self, digits: Digits) -> None:
         self._digits = digits
@@ -72,13 +72,13 @@ class PlainImages(Dataset[tuple[Tensor, int]]):
 
 
 class UsualTraining:
-    """A run of `config`'s preset, written the usual way."""
+    """A run of the preset of `config`, written in the usual way."""
 
     def __init__(self, config: TrainingConfig, images: Dataset[tuple[Tensor, int]], penalty_interval: int = 1) -> None:
         torch.manual_seed(config.seed)
         self.config = config
         self.penalty_interval = penalty_interval
-        """The steps between gradient penalties, which get this many times the weight."""
+        """The number of steps between gradient penalties, whose weight is multiplied by it."""
         self.loader = DataLoader(images, config.batch_size, shuffle=True, drop_last=True)
         self.images_total = config.epochs * len(self.loader) * config.batch_size
         self.latent_size = PRESETS[config.preset].latent_size
@@ -91,7 +91,7 @@ class UsualTraining:
 
     @property
     def sampling_generator(self) -> nn.Module:
-        """The generator to draw from."""
+        """The generator to draw samples from."""
         return self.ema_generator if self.config.ema_halflife_images else self.generator
 
     def epoch(self) -> Iterator[float]:
@@ -112,7 +112,7 @@ class UsualTraining:
                 losses = self._paired_step(real, latent, label)
             self._update_average()
             self.images_seen += len(real)
-            # As everyone logs.
+            # The usual logging reads the losses after each step.
             _ = [loss.item() for loss in losses]
             yield time.perf_counter()
 
@@ -139,7 +139,7 @@ class UsualTraining:
         return self._fool(fake), real_loss + fake_loss
 
     def _fool(self, fake: Tensor) -> Tensor:
-        """Move the generator towards images that the discriminator takes for real; return its loss."""
+        """Update the generator so that the discriminator takes its images for real; return its loss."""
         self.generator_optimizer.zero_grad()
         loss = _entropy(self.discriminator(fake), 1.0)
         loss.backward()

@@ -39,7 +39,7 @@ def picture(kind: str, random: np.random.Generator) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one folder a class, 70 pictures in each."""
+    """A folder with one folder per class, 70 pictures in each."""
     folder = tmp_path_factory.mktemp("data") / "Shapes of mine"
     random = np.random.default_rng(0)
     for kind in KINDS:

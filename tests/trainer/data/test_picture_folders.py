@@ -1,4 +1,4 @@
-"""Folders of pictures: one folder a class, all in one, and as gan-gen writes them."""
+"""Folders of pictures: one folder per class, all in one, and as gan-gen writes them."""
 
 import os
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_without_sub_folders_there_are_no_labels(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     loaded = load_training_images(str(tmp_path))
     assert (loaded.labels, loaded.classes) == (None, ())
-    assert f"Folders further down, such as {tmp_path / 'notes'}, were left out." in loaded.notes
+    assert f"Deeper folders, such as {tmp_path / 'notes'}, were skipped." in loaded.notes
     np.testing.assert_array_equal(loaded.images, IMAGES)
 
 
@@ -69,7 +69,7 @@ def test_what_gan_gen_writes_beside_its_images_is_no_picture(clothes: Path) -> N
         Image.fromarray(IMAGES[0]).save(clothes / name)
     loaded = load_training_images(str(clothes))
     assert len(loaded) == 240
-    assert not any("passed over" in note for note in loaded.notes)
+    assert not any("skipped" in note for note in loaded.notes)
 
 
 def test_a_note_says_that_classes_were_taken_from_names_unless_there_are_hardly_two_images_each(tmp_path: Path) -> None:
@@ -95,12 +95,12 @@ def test_classes_are_not_taken_from_names_if_only_some_have_them(tmp_path: Path)
 
 def test_files_of_other_formats_are_passed_over_with_a_note(clothes: Path) -> None:
     (clothes / "bag" / "notes.txt").write_text("bought in May")
-    found = f"1 other was passed over, such as {clothes / 'bag' / 'notes.txt'}."
+    found = f"1 other was skipped, such as {clothes / 'bag' / 'notes.txt'}."
     assert f"Only files named as PNG, JPEG, BMP, GIF, WEBP are read: {found}" in load_training_images(str(clothes)).notes
     (clothes / "scan.tiff").write_bytes(b"II*\x00")
     loaded = load_training_images(str(clothes))
     assert len(loaded) == 240
-    found = f"2 others were passed over, such as {clothes / 'scan.tiff'}."
+    found = f"2 others were skipped, such as {clothes / 'scan.tiff'}."
     assert f"Only files named as PNG, JPEG, BMP, GIF, WEBP are read: {found}" in loaded.notes
 
 
@@ -108,7 +108,7 @@ def test_folders_within_those_of_classes_are_passed_over_with_a_note(clothes: Pa
     write_pictures(clothes / "bag" / "red", different_images(20, seed=1))
     loaded = load_training_images(str(clothes))
     assert len(loaded) == 240
-    assert f"Folders further down, such as {clothes / 'bag' / 'red'}, were left out." in loaded.notes
+    assert f"Deeper folders, such as {clothes / 'bag' / 'red'}, were skipped." in loaded.notes
 
 
 def test_a_note_names_folders_with_pictures_whose_names_begin_with_two_underscores(clothes: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_note_names_folders_with_pictures_whose_names_begin_with_two_underscor
     write_pictures(clothes / "__hats", IMAGES[:1])
     loaded = load_training_images(str(clothes))
     assert loaded.classes == ("Tshirt", "bag")
-    note = "Folders whose names begin with __ are passed over: "
+    note = "Folders whose names begin with __ are skipped: "
     assert f"{note}1 of them holds pictures, such as {clothes / '__hats'}." in loaded.notes
     write_pictures(clothes / "__shoes", IMAGES[:1])
     assert f"{note}2 of them hold pictures, such as {clothes / '__hats'}." in load_training_images(str(clothes)).notes
@@ -278,10 +278,9 @@ def test_folders_that_systems_make_are_passed_over_with_a_note(clothes: Path, na
     loaded = load_training_images(str(clothes))
     assert len(loaded) == 240
     assert (
-        f"Files and folders that systems and tools make were passed over: {', '.join(sorted([name, 'Thumbs.db']))}."
-        in loaded.notes
+        f"Files and folders that systems and tools create were skipped: {', '.join(sorted([name, 'Thumbs.db']))}." in loaded.notes
     )
-    assert not any("further down" in note or "Only files" in note for note in loaded.notes)
+    assert not any("Deeper" in note or "Only files" in note for note in loaded.notes)
 
 
 def test_a_folder_that_a_system_made_is_never_advised(tmp_path: Path) -> None:
@@ -294,8 +293,8 @@ def test_pictures_straight_in_parts_of_a_data_set_are_no_classes(tmp_path: Path,
     for name in names:
         write_pictures(tmp_path / name, IMAGES)
     message = refusal(tmp_path)
-    assert "by their names parts of a data set: expected one folder a class" in message
-    assert f"; give the path {tmp_path / names[0]}, or rename what is a class" in message
+    assert "named like parts of a data set: expected one folder per class" in message
+    assert f"; give the path {tmp_path / names[0]}, or rename the folders that are classes" in message
 
 
 def test_of_parts_the_error_names_those_for_training_though_only_others_hold_pictures(tmp_path: Path) -> None:
@@ -316,8 +315,8 @@ def test_of_16_bits_as_many_are_taken_as_are_in_use_in_all_pictures_together(tmp
     write_pictures(tmp_path, values)
     loaded = load_training_images(str(tmp_path))
     np.testing.assert_array_equal(loaded.images, values >> (depth - 8))
-    found = f"220 pictures have pixels of 16 bits, the brightest of all of value {brightest:,} of 65,535"
-    assert f"{found}: they were read as {depth} bits, all alike." in loaded.notes
+    found = f"220 pictures have pixels of 16 bits, the brightest with the value {brightest:,} of 65,535"
+    assert f"{found}: all were read as {depth} bits." in loaded.notes
 
 
 def test_the_error_names_a_format_that_is_not_read_and_what_to_do(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Brings pictures of any size to the size that a network takes, as they are or laid out like MNIST's digits."""
+"""Fit pictures of any size to the input size of a network, unchanged or laid out like MNIST's digits."""
 
 from dataclasses import dataclass
 
@@ -9,34 +9,34 @@ from PIL import Image
 from pocketgan_trainer.data.source import ImageSource
 
 BRIGHT = 127
-"""A border brighter than this on average shows that a picture is dark on white."""
+"""In grey levels. A picture whose border is brighter on average counts as dark on white."""
 BOX_SHARE = 20 / 28
-"""Of the image's side: the longer side of the box that MNIST's digits are scaled to fit."""
+"""The longer side of the box that MNIST's digits are scaled to fit, as a share of the image's side."""
 LEAST_CONTRAST = 16
-"""In grey levels between background and ink: below, a picture counts as blank."""
+"""The difference between background and ink, in grey levels, below which a picture counts as blank."""
 _INK_SHARE = 0.2
-"""Of the strongest ink: the box is that of the pixels with more. A lower share would let noise in, a higher one cut soft edges
-off."""
+"""The bounding box is that of the pixels with more than this share of the strongest ink. A lower share would include noise, a
+higher one would cut off soft edges."""
 
 
 @dataclass(frozen=True, eq=False)
 class FittedImages:
-    """Images of one size, and what was found in them."""
+    """Images of one size, and counts of what was found in them."""
 
     images: NDArray[np.uint8]
     """[N, S, S]."""
     dark_on_white: int
-    """The number of images that had a bright border."""
+    """The number of pictures with a bright border."""
     blank: int
-    """The number of images that have one grey value everywhere, such as black where --like-mnist found no ink."""
+    """The number of images with a single grey value, such as black ones in which --like-mnist found no ink."""
 
 
 def fit_pictures(source: ImageSource, size: int, like_mnist: bool) -> FittedImages:
     """Return all pictures of a source with `size` pixels along each side.
 
-    They keep their proportions and are padded evenly on both sides: with black, or where the border is bright, with its
-    brightness. With `like_mnist` those with a bright border are inverted, and all laid out as MNIST's digits. Pictures that have
-    the size are taken as they are. Raises DataError if a picture cannot be read.
+    Pictures that already have this size are not changed. Others keep their proportions and are padded evenly on both sides: with
+    the brightness of the border if that is bright, else with black. With `like_mnist`, pictures with a bright border are inverted
+    and all are laid out like MNIST's digits. Raises DataError if a picture cannot be read.
     """
     if isinstance(source.pictures, np.ndarray) and source.pictures.shape[1:] == (size, size) and not like_mnist:
         images: NDArray[np.uint8] = source.pictures
@@ -65,7 +65,7 @@ def _count_blank(images: NDArray[np.uint8]) -> int:
 
 
 def _fit(picture: NDArray[np.uint8], size: int, padding: int) -> NDArray[np.uint8]:
-    """Return a picture [H, W] within [size, size], as large as it fits."""
+    """Return a picture [H, W] scaled to fit into [size, size] and padded."""
     height, width = picture.shape
     if (height, width) == (size, size):
         return picture
@@ -81,9 +81,9 @@ def _fit(picture: NDArray[np.uint8], size: int, padding: int) -> NDArray[np.uint
 def lay_out_like_mnist(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Return a picture of light ink on a dark background, uint8 [H, W], in MNIST's layout: uint8 [size, size].
 
-    The background becomes 0 and the strongest ink 255. The ink's bounding box is scaled so that its longer side has 20 of 28
-    parts of `size`, and placed so that its centre of mass is at pixel size / 2, as far as it stays inside. All is 0 if there is
-    no ink.
+    The background becomes 0 and the strongest ink 255. The ink's bounding box is scaled so that its longer side is 20/28 of
+    `size`, and placed so that its centre of mass is at size / 2, or as close to it as the image's edges allow. A picture without
+    ink becomes all 0.
     """
     laid_out = np.zeros((size, size), dtype=np.uint8)
     ink = _ink(picture)
@@ -95,7 +95,7 @@ def lay_out_like_mnist(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint
     top, bottom, left, right = rows[0].item(), rows[-1].item() + 1, columns[0].item(), columns[-1].item() + 1
     scale = round(BOX_SHARE * size) / max(bottom - top, right - left)
     width, height = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
-    # In floating point, because a pen's thin line may be all but nothing after it is made small.
+    # In floating point, because a thin line may become very faint when it is scaled down.
     small = np.maximum(_resized(Image.fromarray(ink), width, height, (left, top, right, bottom)), 0)
     y, x = _place(small.sum(axis=1), size), _place(small.sum(axis=0), size)
     laid_out[y : y + height, x : x + width] = np.rint(small * (255 / small.max()))
@@ -103,17 +103,17 @@ def lay_out_like_mnist(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint
 
 
 def _ink(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return how far each pixel is above the background and its noise, as the picture's border shows them: float32 [H, W]."""
+    """Return how far each pixel is above the background and its noise, both estimated from the border: float32 [H, W]."""
     border = np.concatenate([picture[0], picture[-1], picture[1:-1, 0], picture[1:-1, -1]])
     darkest, background = np.percentile(border, [5, 50])
-    # Downwards, since ink that touches the border is upwards.
+    # Measured below the median, because ink that touches the border is above it.
     noise = background - darkest
     ink: NDArray[np.float32] = np.maximum(picture.astype(np.float32) - np.float32(background + noise), np.float32(0))
     return ink
 
 
 def _place(mass: NDArray[np.floating], size: int) -> int:
-    """Return where a row of pixels of these masses begins among `size` pixels, so that its centre of mass is at size / 2."""
+    """Return the offset among `size` pixels that puts the centre of mass of a row of pixels at size / 2."""
     centre = float(mass @ np.arange(len(mass))) / float(mass.sum())
     return min(max(round(size / 2 - centre), 0), size - len(mass))
 
@@ -121,12 +121,12 @@ def _place(mass: NDArray[np.floating], size: int) -> int:
 def _resized(
     image: Image.Image, width: int, height: int, box: tuple[int, int, int, int] | None = None
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
-    """Return the part `box` (left, top, right, bottom) of a picture, by default all, in another size: [height, width].
+    """Return the part `box` (left, top, right, bottom) of a picture, by default all of it, resized to [height, width].
 
-    The type is that of the picture's mode: uint8 of L, float32 of F.
+    The result is uint8 for mode L, float32 for mode F.
     """
     left, top, right, bottom = box or (0, 0, *image.size)
     ratio = max((right - left) / width, (bottom - top) / height)
-    # Means over areas leave a black background black; Lanczos rings around edges, but stays sharp where pixels are few.
+    # Averaging over areas keeps a black background black. Lanczos rings around edges, but is sharper when there are few pixels.
     resample = Image.Resampling.BOX if ratio >= 2 else Image.Resampling.LANCZOS
     return np.asarray(image.resize((width, height), resample, box=(left, top, right, bottom)))

@@ -22,20 +22,20 @@ from pocketgan_trainer.data.source import (
 from pocketgan_trainer.errors import DataError
 
 _IMAGES_NAMES = ("train-images-idx3-ubyte", "images-idx3-ubyte")
-"""In MNIST's layout, and as gan-gen writes them: these are taken before all others."""
+"""The names in MNIST's layout and in that of gan-gen. They take precedence over all others."""
 _IMAGES = re.compile(r"(.*)(images|patterns)-idx3-ubyte")
-"""Also in EMNIST, QMNIST and Infinite MNIST, which calls them patterns."""
+"""Also matches the names of EMNIST, QMNIST and Infinite MNIST, which calls images patterns."""
 _LABELS = re.compile(r"(.*)labels-idx[12]-[a-z]+")
 _LABELS_TYPES = ("idx1-byte", "idx1-short", "idx1-int", "idx2-int")
-"""How names of labels end, if not as those of the images; the last is QMNIST's."""
+"""Other endings of the names of label files than that of the images; the last is QMNIST's."""
 _FOR_TESTING = re.compile(r"(^|[-_.])(t10k|test)")
 _QMNIST_COLUMNS = 8
-"""The first is the digit, the others say who wrote it where (https://github.com/facebookresearch/qmnist)."""
+"""The first is the digit, the others describe its writer and origin (https://github.com/facebookresearch/qmnist)."""
 _FOLDERS_WITHOUT_NAME = ("raw", "gzip")
-"""Of torchvision's and EMNIST's files: the folder above has the name of the data set."""
+"""Folders in which torchvision and EMNIST put files; the parent folder has the name of the data set."""
 _EMNIST = re.compile(r"emnist-([a-z]+)-(train|test)-images")
 _LOWER_OF_47 = "abdefghnqrt"
-"""The lower-case letters that are classes of their own in EMNIST's splits of 47 classes."""
+"""The lower-case letters that are separate classes in EMNIST's splits with 47 classes."""
 _EMNIST_CLASSES = {
     "balanced": string.digits + string.ascii_uppercase + _LOWER_OF_47,
     "bymerge": string.digits + string.ascii_uppercase + _LOWER_OF_47,
@@ -44,7 +44,7 @@ _EMNIST_CLASSES = {
     "letters": string.ascii_uppercase,
     "mnist": string.digits,
 }
-"""By label, from 0 on; those of `letters` from 1 on."""
+"""The characters in the order of the labels, which start at 0, or at 1 for `letters`."""
 _LARGEST_MAPPING = 2**16
 
 
@@ -90,12 +90,12 @@ def claims_idx(path: Path) -> bool:
 
 
 def read_idx_source(path: Path, wanted: WantedImages) -> ImageSource:
-    """Return the images of an IDX file, or of a folder's, with the labels of the file beside it, if there is one.
+    """Return the images of an IDX file, or of the one in a folder, with the labels of the matching file, if there is one.
 
-    That is named as MNIST's files are. EMNIST's images, known by the file's name, are turned upright: they are stored column by
-    column. Classes are named by their numbers, or as EMNIST's mapping says. Files of a known data set, whatever their folder,
-    give that data set. Raises DataError as `find_idx_images` and `read_idx` do, and if these are not images as wanted and as many
-    labels.
+    The name of the file of labels follows MNIST's scheme. EMNIST's images, recognised by the file's name, are transposed, because
+    they are stored column by column. Classes are named by their numbers, or by EMNIST's mapping. The files of a known data set
+    are returned as that data set, whatever their folder. Raises DataError as `find_idx_images` and `read_idx` do, if the images
+    are not as wanted, and if there is not one label for each.
     """
     images_path = (find_idx_images(path) if os.path.isdir(path) else None) or path
     plain = _plain(images_path.name)
@@ -115,24 +115,24 @@ def read_idx_source(path: Path, wanted: WantedImages) -> ImageSource:
 
 
 def _plain(name: str) -> str:
-    """Return the name, without `.gz` and with a hyphen before `idx`, that an IDX file was published under."""
+    """Return the name under which an IDX file was published: without `.gz`, and with a hyphen before `idx`."""
     return name.removesuffix(".gz").replace(".idx", "-idx")
 
 
 def _plain_names(folder: Path) -> list[str]:
-    """Return the plain names of all files and folders in a folder but for hidden ones, sorted."""
+    """Return the plain names of all files and folders in a folder except hidden ones, sorted."""
     return sorted({_plain(name) for name in os.listdir(folder) if not name.startswith(".")})
 
 
 def _find_labels(folder: Path, images: str) -> Path | None:
-    """Return the file in a folder of the labels that belong to images of a plain name, or None."""
+    """Return the file in a folder with the labels for the images of a plain name, or None."""
     stem, _, end = images.replace("images", "labels").replace("patterns", "labels").rpartition("idx3")
     endings = (f"idx1{end}", *_LABELS_TYPES)
     return next((path for ending in endings if (path := find_named(folder, stem + ending)) is not None), None)
 
 
 def _data_set(folder: Path, images: str) -> str:
-    """Return the name of the data set in a folder: that before `-train-images`, or the folder's."""
+    """Return the name of the data set in a folder: the part before `-train-images`, or the folder's name."""
     if match := re.match("(.+)-(train|test)-(images|patterns)", images):
         return data_set_name(match[1])
     folder = folder.absolute()
@@ -151,14 +151,14 @@ def _check_labels(header: ArrayHeader, path: Path, count: int, images_name: str)
 
 
 def _emnist_names(mapping_path: Path, split: str) -> dict[int, str]:
-    """Return the character of each label, by the split's mapping file or, without it, by what is known of the split."""
+    """Return the character of each label, from the split's mapping file or, without one, from _EMNIST_CLASSES."""
     if os.path.exists(mapping_path):
         return _read_mapping(mapping_path)
     return dict(enumerate(_EMNIST_CLASSES.get(split, ""), 1 if split == "letters" else 0))
 
 
 def _read_mapping(path: Path) -> dict[int, str]:
-    """Return the character of each label: lines of label, ASCII code and, where both cases are one class, that of the other."""
+    """Return the character of each label from lines of label, ASCII code and perhaps the code of the letter's other case."""
     try:
         with open_regular_file(path) as file:
             lines = file.read(_LARGEST_MAPPING).decode("ascii").splitlines()

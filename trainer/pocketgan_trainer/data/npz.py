@@ -1,4 +1,4 @@
-"""Images and labels in an NPZ file, under the names that are usual in public data sets, or as gan-gen writes them."""
+"""Read images and labels from an NPZ file, under the names that public data sets and gan-gen use."""
 
 import io
 import zipfile
@@ -21,12 +21,12 @@ _PAIRS = (
     ("x_train", "y_train"),  # Keras's mnist.npz
     ("X_train", "y_train"),
     ("train_images", "train_labels"),  # MedMNIST
-    ("arr_0", "arr_1"),  # numpy's own, where no names were given; KMNIST and Kuzushiji-49 keep labels in a file beside
+    ("arr_0", "arr_1"),  # numpy's default names; KMNIST and Kuzushiji-49 keep labels in a separate file
 )
 _ALONE = ("arr_0", "labels")
-"""Names of labels that have a file of their own."""
+"""The names of labels in a separate file."""
 _LARGEST_DIRECTORY = 2**20
-"""In bytes, of the list of an archive's members: 10,000 of them."""
+"""The most bytes that an archive's list of members may have, enough for 10,000 of them."""
 
 
 def claims_npz(path: Path) -> bool:
@@ -37,8 +37,8 @@ def claims_npz(path: Path) -> bool:
 def read_npz_source(path: Path, wanted: WantedImages) -> ImageSource:
     """Return the images [N, H, W] or [N, H, W, 1] of an NPZ file and, if they are there, their labels [N] or [N, 1].
 
-    Labels are whole numbers from 0 on, or names of classes. Raises DataError if the file cannot be read, or if what it holds is
-    not what is wanted or takes more than 1 GiB; all that is seen from headers, before anything is unpacked.
+    Labels are whole numbers from 0 on, or names of classes. Raises DataError if the file cannot be read, or if its arrays are not
+    as wanted or larger than 1 GiB; this is checked from the headers, before anything is unpacked.
     """
     with _Archive(path) as archive:
         pair = next((pair for pair in _PAIRS if pair[0] in archive.members), None)
@@ -65,12 +65,12 @@ def read_npz_source(path: Path, wanted: WantedImages) -> ImageSource:
 
 
 class _Archive:
-    """The arrays of an NPZ file. Whatever is wrong with it is raised as DataError."""
+    """The arrays of an NPZ file. Every failure is raised as DataError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.members: Mapping[str, zipfile.ZipInfo] = {}
-        """By the names of the arrays."""
+        """By name of the array."""
 
     def __enter__(self) -> "_Archive":
         try:
@@ -91,25 +91,25 @@ class _Archive:
         self._file.close()
 
     def header(self, name: str, check: Callable[[ArrayHeader], None]) -> ArrayHeader:
-        """Return what the file says of an array, which `check` accepts."""
+        """Return the header of an array, after `check` has accepted it."""
         try:
             info = self.members[name]
             if [other.filename for other in self._zip.infolist()].count(info.filename) > 1:
                 raise ValueError("is there more than once")
-            # Others may take any amount of memory, and numpy writes none of them.
+            # Other compressions may take any amount of memory, and numpy never writes them.
             if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError("is encrypted, or compressed in another way than numpy's")
             with self._zip.open(info) as member:
                 header = read_npy_header(member)
         except KeyError:
             raise self._unreadable(ValueError(f"there is no array `{name}`")) from None
-        except Exception as error:  # as above, and Python's own parser likewise
+        except Exception as error:  # of any kind, as above, also from Python's parser
             raise self._unreadable(error, name) from error
         check(header)
         return header
 
     def read(self, name: str, header: ArrayHeader) -> NDArray[np.generic]:
-        """Return the array of a header; its values can be written to."""
+        """Return the array that a header describes, writable."""
         found, expected = self.members[name].file_size, header.offset + header.size
         try:
             if found != expected:
@@ -117,7 +117,7 @@ class _Archive:
             with self._zip.open(self.members[name]) as member:
                 member.seek(header.offset)
                 return array_of(header, read_contents(member, header.size))
-        except Exception as error:  # as above, and the decompressors likewise
+        except Exception as error:  # of any kind, as above, also from the decompressors
             raise self._unreadable(error, name) from error
 
     def _unreadable(self, error: Exception, name: str | None = None) -> DataError:
@@ -127,28 +127,28 @@ class _Archive:
 
 
 class _ShortReads(io.BufferedIOBase):
-    """A file that reads no more at once than an archive's list of members may have: zipfile reads that in one piece.
+    """A file that refuses to read more than _LARGEST_DIRECTORY bytes at once.
 
-    Each member of that list takes a thousand bytes of memory.
+    zipfile reads an archive's list of members in one piece, and each member then takes a thousand bytes of memory.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
     def read(self, size: int | None = -1) -> bytes:
-        """Return that many bytes; raise ValueError if they are too many."""
+        """Return up to `size` bytes. Raises ValueError if that is more than _LARGEST_DIRECTORY."""
         if size is not None and size > _LARGEST_DIRECTORY:
             raise ValueError("it lists too many members")
         return self._file.read(-1 if size is None else size)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to another place."""
+        """Move to another position."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Return where the file is."""
+        """Return the position in the file."""
         return self._file.tell()
 
     def seekable(self) -> bool:
-        """Return that it is."""
+        """Return True."""
         return True

@@ -29,7 +29,7 @@ _FORMATS = (
     OtherFormat(
         (".arrow", ".feather"),
         "a table of columns",
-        f"read it with pandas.read_feather, and save its pictures in one folder a class, or {_SAVE}",
+        f"read it with pandas.read_feather, and save its pictures in one folder per class, or {_SAVE}",
     ),
     OtherFormat((".pt", ".pth"), "a file of PyTorch", f"load it with torch.load(weights_only=True), and {_SAVE}"),
     OtherFormat((".h5", ".hdf5"), "an HDF5 file", f"read it with h5py, and {_SAVE}"),

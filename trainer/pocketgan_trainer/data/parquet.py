@@ -1,9 +1,9 @@
-"""Images and labels in Parquet files: tables of Hugging Face's datasets, such as its hub has of MNIST, or as gan-gen writes them.
+"""Read images and labels from Parquet files, as Hugging Face's datasets (such as the hub's MNIST) and gan-gen write them.
 
 The column `image` is a struct whose `bytes` are a PNG file (https://huggingface.co/docs/datasets/image_dataset), `label` a whole
-number; the names of the classes stand in the metadata `huggingface`. Files are untrusted: rows and sizes are checked by the
-footer before any column is read, and equal pictures take memory once. Since pages can be larger than the footer says, only
-compression with a small ratio is accepted.
+number; the names of the classes are in the metadata `huggingface`. Files are untrusted: the numbers of rows and bytes in the
+footer are checked before any column is read, and equal pictures share their memory. Since pages can be larger than the footer
+says, only compression with a small ratio is accepted.
 """
 
 import json
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".parquet"
 _NO_SHARD = "metadata.parquet"
-"""A table beside pictures in a folder (https://huggingface.co/docs/datasets/image_dataset)."""
+"""A table that belongs to a folder of pictures (https://huggingface.co/docs/datasets/image_dataset)."""
 _FOR_TESTING = re.compile(r"(^|[-_.])(test|val|valid|validation)[-_.]")
 _IMAGES, _LABELS = "image.bytes", "label"
 _COMPRESSIONS = ("UNCOMPRESSED", "SNAPPY")
@@ -56,7 +56,7 @@ class _Table:
     names: dict[int, str]
     """Of the classes, by label; empty if the file has none."""
     size: int
-    """In bytes, of all pictures that differ."""
+    """The bytes of all distinct pictures."""
 
 
 def claims_parquet(path: Path) -> bool:
@@ -65,10 +65,10 @@ def claims_parquet(path: Path) -> bool:
 
 
 def read_parquet_source(path: Path, wanted: WantedImages) -> ImageSource:
-    """Return the pictures of a Parquet file, or of all those of a folder but for those for testing, with their labels.
+    """Return the pictures of a Parquet file, or of all in a folder except those for testing, with their labels.
 
-    Labels are whole numbers, named by the file's metadata or else by their digits. Raises DataError if pyarrow is not installed,
-    if a file cannot be read, or if it holds something else than wanted.
+    Labels are whole numbers; the classes are named by the file's metadata, or else by these numbers. Raises DataError if pyarrow
+    is not installed, if a file cannot be read, or if its contents are not as wanted.
     """
     tables: list[_Table] = []
     for file in _files_in(path) if os.path.isdir(path) else [path]:
@@ -91,14 +91,14 @@ def read_parquet_source(path: Path, wanted: WantedImages) -> ImageSource:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """Return the Parquet files of a folder that are for training: those whose names say so, else all that are not for testing."""
+    """Return the Parquet files of a folder with `train` in their names, or else all that are not for testing."""
     names = sorted(name for name in os.listdir(folder) if name.lower().endswith(_SUFFIX) and not name.startswith("."))
     names = [name for name in names if name.lower() != _NO_SHARD and not _FOR_TESTING.search(name.lower())]
     return [folder / name for name in [name for name in names if "train" in name.lower()] or names]
 
 
 def _read_table(path: Path, count_before: int, size_before: int, wanted: WantedImages) -> _Table:
-    """Return the rows of one file; the rows and bytes of the files before it count towards the limits."""
+    """Return the rows of one file. The rows and bytes of the files before it count towards the limits."""
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
@@ -116,12 +116,12 @@ def _read_table(path: Path, count_before: int, size_before: int, wanted: WantedI
             contents = ParquetFile(file, pre_buffer=False, **limits)
             _check_columns(contents, path)
             _check_sizes(contents, path, count_before, size_before, wanted)
-            # Or a picture that is stored once would be unpacked in each of its rows.
+            # Dictionaries are kept, or a picture that is stored once would be unpacked for each of its rows.
             contents = ParquetFile(file, pre_buffer=False, metadata=contents.metadata, read_dictionary=[_IMAGES], **limits)
             names = _class_names(contents.schema_arrow.metadata or {})
             has_labels = _LABELS in contents.schema_arrow.names
             columns = [_IMAGES, _LABELS] if has_labels else [_IMAGES]
-            # One row group after the other: pyarrow cannot join their dictionaries.
+            # One row group at a time, because pyarrow cannot merge their dictionaries.
             for group in range(contents.num_row_groups):
                 for batch in contents.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=columns, use_threads=False):
                     size += _add_pictures(batch, path, pictures)
@@ -137,13 +137,13 @@ def _read_table(path: Path, count_before: int, size_before: int, wanted: WantedI
 
 
 def _check_columns(contents: "ParquetFile", path: Path) -> None:
-    """Raise DataError unless there is a column of pictures and, if one is named `label`, it is of whole numbers."""
+    """Raise DataError unless there is a column of pictures, and any column `label` holds whole numbers."""
     leaves = {contents.schema.column(place).path: contents.schema.column(place) for place in range(len(contents.schema))}
     image = leaves.get(_IMAGES)
     if image is None or image.physical_type != "BYTE_ARRAY" or image.max_repetition_level:
         found = ", ".join(contents.schema_arrow.names[:5]) or "nothing"
         expected = "expected a column `image` as Hugging Face's datasets store pictures, and, if known, `label`"
-        raise DataError(f"{path} holds {found}: {expected}; rename them, or save the pictures in one folder a class")
+        raise DataError(f"{path} holds {found}: {expected}; rename them, or save the pictures in one folder per class")
     if _LABELS in contents.schema_arrow.names:
         kind = str(contents.schema_arrow.field(_LABELS).type)
         if not re.fullmatch("u?int(8|16|32|64)", kind):
@@ -153,7 +153,7 @@ def _check_columns(contents: "ParquetFile", path: Path) -> None:
 
 
 def _check_sizes(contents: "ParquetFile", path: Path, count: int, size: int, wanted: WantedImages) -> None:
-    """Raise DataError if `count` rows of `size` bytes, and those of the footer, are more than may be read."""
+    """Raise DataError if the rows and bytes in the footer, added to `count` and `size`, are more than may be read."""
     metadata = contents.metadata
     for place in range(metadata.num_row_groups):
         group = metadata.row_group(place)
@@ -183,7 +183,7 @@ def _class_names(metadata: dict[bytes, bytes]) -> dict[int, str]:
 
 
 def _add_pictures(batch: "RecordBatch", path: Path, pictures: list[EmbeddedPicture]) -> int:
-    """Append a batch's pictures to those before, and return the bytes of those that differ: equal ones share their memory."""
+    """Append a batch's pictures to `pictures`, and return the bytes of the distinct ones; equal ones share their memory."""
     column = batch.column("image").flatten()[0]
     if column.null_count:
         raise DataError(f"{path} has rows without the bytes of a picture: expected a PNG file in each `image`; store them there")

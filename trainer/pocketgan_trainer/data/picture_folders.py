@@ -1,4 +1,4 @@
-"""Training images in a folder of pictures: one folder a class, or all in one, as people and as gan-gen leave them."""
+"""Read training images from a folder of pictures: one sub-folder per class, or all in one folder, as gan-gen also writes them."""
 
 import os
 import re
@@ -22,10 +22,10 @@ from pocketgan_trainer.errors import DataError
 
 _CLASS_IN_NAME = re.compile(r"[0-9]{8,}_([A-Za-z0-9]{1,32})\.png", re.IGNORECASE)
 _BESIDE_IMAGES = re.compile(r"(manifest|labels|grid|walk)(_[0-9]{8,})?\.(json|csv|png|gif)")
-"""What gan-gen writes beside its images: facts and tables, a sheet, an animation."""
+"""The other files that gan-gen writes: manifest, labels, sheet and animation."""
 
 _MADE_BY_SYSTEMS = (
-    *("lost+found", "found.[0-9][0-9][0-9]", "lost.dir"),  # what checks of file systems found
+    *("lost+found", "found.[0-9][0-9][0-9]", "lost.dir"),  # from checks of file systems
     *("$recycle.bin", "system volume information"),  # Windows
     *("thumbs.db", "ehthumbs*.db", "desktop.ini", "picasa.ini"),
     *("__macosx", ".appledouble", "network trash folder", "temporary items", "icon\r"),  # macOS
@@ -34,19 +34,19 @@ _MADE_BY_SYSTEMS = (
     *("@recycle", "@recently-snapshot", ".@__thumb", "@sharebin", "@transcode"),  # QNAP
     *(".snapshot", "~snapshot", ".zfs"),  # NetApp, ZFS
     *(".stversions", ".sync", ".dropbox.cache"),  # Syncthing, Resilio Sync, Dropbox
-    *("cvs", "sccs", "_svn", "_darcs"),  # versions
+    *("cvs", "sccs", "_svn", "_darcs"),  # version control
     *("__pycache__", ".ipynb_checkpoints"),  # Python, Jupyter
 )
-"""Names, in small letters, of files and folders that nobody made for training; they may not even be readable."""
+"""Lower-case names of files and folders that systems and tools create; they may not even be readable."""
 _FOR_TRAINING = ("train", "training")
-"""Names of the folder to take where another holds what is for testing."""
+"""Names of a folder with training data, next to one for testing."""
 _FOR_TESTING = ("test", "testing", "val", "valid", "validation", "dev", "eval")
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class _Listing:
-    """What lies in one folder, sorted by name, without hidden files and those that gan-gen writes beside its images."""
+    """The contents of one folder, sorted by name, without hidden files and the other files of gan-gen (_BESIDE_IMAGES)."""
 
     pictures: tuple[Path, ...]
     others: tuple[Path, ...]
@@ -54,19 +54,19 @@ class _Listing:
     set_aside: tuple[Path, ...]
     """Folders whose names begin with `__`."""
     made_by_systems: tuple[str, ...]
-    """Names of files and folders of _MADE_BY_SYSTEMS."""
+    """Names that match _MADE_BY_SYSTEMS."""
 
 
 def read_picture_folder(folder: Path, wanted: WantedImages) -> ImageSource:
-    """Return the pictures of a folder: their headers are read now, their pixels when they are wanted.
+    """Return the pictures of a folder. Their headers are read now, their pixels later.
 
-    Each sub-folder is a class, named by it. Where the pictures lie in the folder itself, the class is the end of names such as
-    `00000007_3.png`, as gan-gen gives them, if all have such names; else there are no labels, or where certain classes are
-    wanted, it is an error. Folders further down are left out, and a note says so. If there are no pictures at all, but IDX files
-    in one folder further down, these are read.
+    Each sub-folder is a class with the folder's name. If the pictures are in the folder itself, the class is the end of names
+    such as `00000007_3.png`, as gan-gen writes them, provided that all have such names; else there are no labels, which is an
+    error if certain classes are wanted. Deeper folders are skipped, with a note. If there are no pictures at all, but
+    IDX files in one deeper folder, these are read.
 
     Raises DataError for a folder without pictures, with an empty sub-folder, or with pictures both in it and in sub-folders; for
-    names of classes that do not fit a model card; and for pictures that cannot be read, of which it names some.
+    names of classes that do not fit a model card; and for pictures that cannot be read, naming the first few.
     """
     top = _list(folder, wanted)
     below = [_list(sub_folder, wanted) for sub_folder in top.folders]
@@ -95,7 +95,7 @@ def read_picture_folder(folder: Path, wanted: WantedImages) -> ImageSource:
 
 
 def _list(folder: Path, wanted: WantedImages) -> _Listing:
-    """List one folder; raises OSError if it cannot be read."""
+    """Return the contents of one folder. Raises OSError if it cannot be read."""
     suffixes = tuple(suffix for name in wanted.formats for suffix in PICTURE_FORMATS[name])
     pictures, others, folders, set_aside, made_by_systems = [], [], [], [], []
     with os.scandir(folder) as entries:
@@ -108,7 +108,7 @@ def _list(folder: Path, wanted: WantedImages) -> _Listing:
             elif entry.is_dir():
                 if wanted.classes is None or entry.name in wanted.classes:
                     folders.append(folder / entry.name)
-            # A link to nowhere is passed over; a pipe is not, since reading it says what it is.
+            # A dangling link is skipped. A pipe is not: the error on reading it says what it is.
             elif entry.name.lower().endswith(suffixes) and os.path.exists(entry.path):
                 pictures.append(folder / entry.name)
             else:
@@ -119,7 +119,7 @@ def _list(folder: Path, wanted: WantedImages) -> _Listing:
 
 
 def _classes_in_names(files: Sequence[Path], wanted: WantedImages) -> tuple[list[str], tuple[str, ...]]:
-    """Return the class in each file's name, or none if some names have none, and notes on that."""
+    """Return the class in each file's name, or an empty list if some names have none, and notes."""
     matches = [_CLASS_IN_NAME.fullmatch(file.name) for file in files]
     names = [match[1] for match in matches if match]
     if not names:
@@ -142,26 +142,26 @@ def _classes_in_names(files: Sequence[Path], wanted: WantedImages) -> tuple[list
 def _notes_on_left_out(
     listings: Sequence[_Listing], deeper: Sequence[Path], set_aside: Sequence[Path], wanted: WantedImages
 ) -> Iterator[str]:
-    """Yield a note on each of these kinds of files and folders that there are."""
+    """Yield a note for each kind of files and folders that were skipped."""
     if others := [file for listing in listings for file in listing.others]:
         were = "other was" if len(others) == 1 else "others were"
         formats = ", ".join(wanted.formats)
-        yield f"Only files named as {formats} are read: {len(others):,} {were} passed over, such as {others[0]}."
+        yield f"Only files named as {formats} are read: {len(others):,} {were} skipped, such as {others[0]}."
     if made := sorted({name for listing in listings for name in listing.made_by_systems}):
         rest = f", and {len(made) - _SHOWN:,} more" if len(made) > _SHOWN else ""
-        yield f"Files and folders that systems and tools make were passed over: {', '.join(made[:_SHOWN])}{rest}."
+        yield f"Files and folders that systems and tools create were skipped: {', '.join(made[:_SHOWN])}{rest}."
     if deeper:
-        yield f"Folders further down, such as {deeper[0]}, were left out."
+        yield f"Deeper folders, such as {deeper[0]}, were skipped."
     if set_aside:
         hold = "holds" if len(set_aside) == 1 else "hold"
         found = f"{len(set_aside):,} of them {hold} pictures, such as {set_aside[0]}"
-        yield f"Folders whose names begin with __ are passed over: {found}."
+        yield f"Folders whose names begin with __ are skipped: {found}."
 
 
 def _find_idx_below(folder: Path, top: _Listing, below: Sequence[_Listing]) -> Path | None:
-    """Return the one file of IDX images one or two levels down, where torchvision and others put it, if there are no pictures.
+    """Return the only file of IDX images one or two levels down, where torchvision and others put it.
 
-    None if there is none, or if pictures are there. Raises DataError if there are several.
+    Returns None if there is none, or if there are pictures. Raises DataError if there are several.
     """
     if any(listing.pictures for listing in below):
         return None
@@ -177,17 +177,17 @@ def _find_idx_below(folder: Path, top: _Listing, below: Sequence[_Listing]) -> P
 
 
 def _refuse_both(folder: Path, below: Sequence[_Listing]) -> None:
-    """Raise DataError if there are pictures in sub-folders, too."""
+    """Raise DataError if there are pictures in sub-folders as well."""
     if deeper := next((listing.pictures[0] for listing in below if listing.pictures), None):
         message = (
-            f"{folder} holds images both in it and in sub-folders, such as {deeper}: expected one folder a class, or all "
+            f"{folder} holds images both in it and in sub-folders, such as {deeper}: expected one folder per class, or all "
             "images in one folder; move the others away"
         )
         raise DataError(message)
 
 
 def _refuse_parts(folder: Path, top: _Listing, below: Sequence[_Listing]) -> None:
-    """Raise DataError if sub-folders with pictures are no classes but parts of a data set, by their names."""
+    """Raise DataError if the names of the sub-folders with pictures show that they are parts of a data set, not classes."""
     holding = [path for path, listing in zip(top.folders, below, strict=True) if listing.pictures]
     parts = [path for path in holding if path.name.lower() in (*_FOR_TRAINING, *_FOR_TESTING)]
     has_both = all(any(path.name.lower() in names for path in parts) for names in (_FOR_TRAINING, _FOR_TESTING))
@@ -195,14 +195,14 @@ def _refuse_parts(folder: Path, top: _Listing, below: Sequence[_Listing]) -> Non
         return
     training = next((path for path in top.folders if path.name.lower() in _FOR_TRAINING), parts[0])
     message = (
-        f"{folder} holds images straight in {' and '.join(path.name for path in parts)}, by their names parts of a data set: "
-        f"expected one folder a class; give the path {training}, or rename what is a class"
+        f"{folder} holds images directly in {' and '.join(path.name for path in parts)}, named like parts of a data set: "
+        f"expected one folder per class; give the path {training}, or rename the folders that are classes"
     )
     raise DataError(message)
 
 
 def _refuse_without_pictures(folder: Path, top: _Listing, below: Sequence[_Listing], wanted: WantedImages) -> None:
-    """Raise DataError, which says what to give instead, unless there are sub-folders and pictures in each."""
+    """Raise DataError unless there are sub-folders, each with pictures. The message suggests what to give instead."""
     empty = [(path, listing.folders) for path, listing in zip(top.folders, below, strict=True) if not listing.pictures]
     if top.folders and not empty:
         return
@@ -219,14 +219,14 @@ def _refuse_without_pictures(folder: Path, top: _Listing, below: Sequence[_Listi
         remedy = f"; {other[0]} is {other[1].what}: {other[1].remedy}" if other is not None else ""
         if set_aside is not None:
             remedy = f"; rename {set_aside} if it is one, to begin without __"
-        expected = f"{', '.join(wanted.formats)} files, in it or in one folder a class, or IDX files"
+        expected = f"{', '.join(wanted.formats)} files, in it or in one folder per class, or IDX files"
         message = f"{folder} holds no images: expected {expected}{remedy}"
         raise DataError(message)
     first, deeper = next((entry for entry in empty if entry[1] and entry[0].name.lower() in _FOR_TRAINING), empty[0])
     more = f", like {len(empty) - 1:,} more of {len(below):,} folders" if len(empty) > 1 else ""
     candidates = (path for sub_folder, folders in empty for path in (sub_folder, *folders))
     if (idx_folder := next((path for path in candidates if find_idx_images(path) is not None), None)) is not None:
-        remedy = f"give the path {idx_folder}, where IDX files lie"
+        remedy = f"give the path {idx_folder}, which holds IDX files"
     elif deeper:
         remedy = f"give the path {first} if its folders are the classes"
     else:

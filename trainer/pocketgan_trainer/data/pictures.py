@@ -1,4 +1,4 @@
-"""Reading pictures of any size and colour as grey values. Files are untrusted: a picture's size is known before its pixels."""
+"""Read pictures of any size and colour as grey values. Files are untrusted: sizes are checked before pixels are decoded."""
 
 import io
 import os
@@ -22,13 +22,13 @@ from pocketgan_trainer.errors import DataError
 LARGEST_SIDE = 4096
 """In pixels."""
 LARGEST_FILE = 2**26
-"""In bytes: what 4096x4096 pixels of colour and transparency take uncompressed."""
+"""In bytes: 4096x4096 uncompressed pixels with colour and transparency."""
 DARK = 128
-"""In grey levels: ink that is darker than this on average would be lost on black."""
+"""In grey levels: ink that is darker on average would be lost on black."""
 _JPEG_SIDE = 512
-"""JPEG files may be decoded at half their size, or less, as long as that leaves this many pixels along each side."""
+"""JPEG files may be decoded at half their size or less, as long as at least this many pixels remain along each side."""
 _FORMATS_OF_FRAMES = ("GIF", "WEBP", "PNG")
-"""Whose further frames make an animation; what a camera puts into a JPEG file beside the picture does not."""
+"""Formats whose further frames are an animation. The extra pictures that cameras store in JPEG files are not."""
 DEEP_GREY = "grey of 16 bits"
 _COLOURS = {
     "1": "black and white",
@@ -43,17 +43,17 @@ _COLOURS = {
 }
 
 _DEPTHS = (8, 10, 12, 14, 16)
-"""Bits that cameras and scanners use of 16."""
+"""The numbers of bits out of 16 that cameras and scanners use."""
 _SHOWN = 5
 _ALL_FORMATS = tuple(PICTURE_FORMATS)
 
 
 @dataclass(frozen=True)
 class EmbeddedPicture:
-    """A picture that lies within another file."""
+    """A picture inside another file."""
 
     where: str
-    """The file and the place in it, for messages."""
+    """The file and the position in it, for messages."""
     contents: bytes
 
     def __str__(self) -> str:
@@ -68,10 +68,10 @@ _Read = TypeVar("_Read")
 def picture_source(
     name: str, pictures: Sequence[Picture], classes: NamedClasses, wanted: WantedImages, notes: Sequence[str] = ()
 ) -> ImageSource:
-    """Return pictures as a source: their headers are read now, their pixels when they are wanted.
+    """Return pictures as a source. Their headers are read now, their pixels later.
 
-    `notes` go before those on what is found here. Raises DataError for pictures that cannot be read, of which it names some, and
-    for those that are not as wanted.
+    `notes` come before the notes that are made here. Raises DataError for pictures that are not as wanted or cannot be read,
+    naming the first few.
     """
     kinds = list(_read_all(pictures, partial(picture_kind, formats=wanted.formats)))
     if wanted.shape is not None:
@@ -96,9 +96,9 @@ def picture_source(
 
 
 def _read_all(pictures: Sequence[Picture], read: Callable[[Picture], _Read]) -> Iterator[_Read]:
-    """Yield the result of `read` for each picture; after the last raise DataError if it failed for any.
+    """Yield the result of `read` for each picture. After the last, raise DataError if any failed.
 
-    The error has the first's message and the names of the next four.
+    Its message is that of the first failure, followed by the names of the next four pictures.
     """
     failures: list[tuple[Picture, str]] = []
     count = 0
@@ -116,18 +116,18 @@ def _read_all(pictures: Sequence[Picture], read: Callable[[Picture], _Read]) -> 
 
 
 def _depth_in_use(pictures: Sequence[Picture]) -> tuple[int, tuple[str, ...]]:
-    """Return how many bits are in use in pictures of DEEP_GREY, all together, and a note on that."""
+    """Return the number of bits that pictures of DEEP_GREY use, the same for all of them, and a note on it."""
     if not pictures:
         return _DEPTHS[-1], ()
     brightest = max(_read_all(pictures, _brightest_pixel))
     depth = next(depth for depth in _DEPTHS if brightest < 2**depth)
     have = "picture has" if len(pictures) == 1 else "pictures have"
-    found = f"{len(pictures):,} {have} pixels of 16 bits, the brightest of all of value {brightest:,} of 65,535"
-    return depth, (f"{found}: they were read as {depth} bits, all alike.",)
+    found = f"{len(pictures):,} {have} pixels of 16 bits, the brightest with the value {brightest:,} of 65,535"
+    return depth, (f"{found}: all were read as {depth} bits.",)
 
 
 def picture_kind(picture: Picture, formats: tuple[str, ...] = _ALL_FORMATS) -> PictureKind:
-    """Return what a picture is, from its header alone. Raises DataError as `read_grey` does."""
+    """Return the size and kind of a picture, from its header alone. Raises DataError as `read_grey` does."""
     with _opened(picture, formats) as image:
         colours = _COLOURS.get(image.mode, f"mode {image.mode}")
         return PictureKind(image.width, image.height, colours, _is_animated(image))
@@ -140,22 +140,22 @@ def _brightest_pixel(picture: Picture) -> int:
 
 
 def read_grey(picture: Picture, depth: int = 16, formats: tuple[str, ...] = _ALL_FORMATS) -> NDArray[np.uint8]:
-    """Return the pixels of a picture, uint8 [H, W]: of its first frame, upright, as its camera noted.
+    """Return the pixels of a picture, uint8 [H, W]: of its first frame, upright according to its EXIF data.
 
-    Colours become their brightness, transparency is laid on black, or on white if what is visible is dark on average. Of
-    DEEP_GREY the lower `depth` bits are in use, 8 to 16, of which the upper 8 are returned. Raises DataError, which names the
-    picture, if it is damaged, of no such format, or too large.
+    Colours become their brightness. Transparent pictures are put on black, or on white if their visible part is dark on average.
+    Pictures of DEEP_GREY use the lower `depth` bits, 8 to 16, of which the upper 8 are returned. Raises DataError, which names
+    the picture, if it is damaged, too large or not in one of the formats.
     """
     with _opened(picture, formats) as image, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, of odd metadata
-        # Of a photograph of 12 megapixels all that remains is a stamp: decoding a quarter takes a tenth of the time.
+        warnings.simplefilter("ignore")  # Pillow's, about odd metadata
+        # Photographs of 12 megapixels end up tiny anyway, and decoding a quarter of the size takes a tenth of the time.
         image.draft("L", (_JPEG_SIDE, _JPEG_SIDE))
         return _grey(ImageOps.exif_transpose(image), depth)
 
 
 @contextmanager
 def _opened(picture: Picture, formats: tuple[str, ...] = _ALL_FORMATS) -> Iterator[Image.Image]:
-    """Yield a picture whose header was read and whose pixels were not; raise what goes wrong with it as DataError."""
+    """Yield a picture of which only the header was read. All errors are raised as DataError."""
     try:
         with io.BytesIO(picture.contents) if isinstance(picture, EmbeddedPicture) else open_regular_file(picture) as file:
             size = file.seek(0, os.SEEK_END)
@@ -163,7 +163,7 @@ def _opened(picture: Picture, formats: tuple[str, ...] = _ALL_FORMATS) -> Iterat
                 raise DataError(f"{picture} has {size:,} bytes: expected at most {LARGEST_FILE:,}; make it smaller or remove it")
             file.seek(0)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow's, of a size that is refused here
+                warnings.simplefilter("ignore")  # Pillow's, about a size that is checked below
                 image = Image.open(file, formats=formats)
             with image:
                 if max(image.size) > LARGEST_SIDE:
@@ -174,7 +174,7 @@ def _opened(picture: Picture, formats: tuple[str, ...] = _ALL_FORMATS) -> Iterat
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise errors of any kind for damaged files
-        # Pillow's own text repeats the path.
+        # Pillow's own message repeats the path.
         system = error.strerror if isinstance(error, OSError) else None
         is_unknown = isinstance(error, UnidentifiedImageError)
         reason = " ".join(("no such picture" if is_unknown else f"{system or error or type(error).__name__}").split())
@@ -183,12 +183,12 @@ def _opened(picture: Picture, formats: tuple[str, ...] = _ALL_FORMATS) -> Iterat
 
 
 def _is_animated(image: Image.Image) -> bool:
-    """Return whether a picture goes on after its first frame."""
+    """Return whether a picture has more than one frame."""
     if image.format not in _FORMATS_OF_FRAMES:
         return False
     try:
         return bool(getattr(image, "is_animated", False))
-    except Exception:  # as above; the first frame, which alone is read, may still be whole
+    except Exception:  # of any kind, as above; the first frame, the only one that is read, may still be intact
         return False
 
 
@@ -210,6 +210,6 @@ def _grey(image: Image.Image, depth: int) -> NDArray[np.uint8]:
 
 
 def _is_dark_where_visible(image: Image.Image) -> bool:
-    """Return whether an RGBA picture's pixels, each as far as it is visible, are dark on average."""
+    """Return whether an RGBA picture is dark on average, with each pixel weighted by its opacity."""
     brightness, visibility = np.asarray(image.convert("L"), dtype=np.uint16), np.asarray(image.getchannel("A"))
     return bool((brightness * visibility).sum(dtype=np.int64) < DARK * visibility.sum(dtype=np.int64))
