@@ -1,5 +1,6 @@
 """Pictures of any size in the one size of the network, as they are or laid out like MNIST's digits."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -67,11 +68,10 @@ def test_the_border_is_each_outermost_pixel_once() -> None:
     assert float(border_brightness(np.full((1, 1), 9, np.uint8))) == 9
 
 
-def test_bright_borders_are_counted() -> None:
-    images = np.zeros((3, 28, 28), np.uint8)
-    images[1:] = 200
-    assert fit_pictures(source(images, 3), 28, like_mnist=False).dark_on_white == 2
-    assert fit_pictures(source(images, 3), 32, like_mnist=False).dark_on_white == 2
+@pytest.mark.parametrize("size", [28, 32])
+def test_bright_borders_are_counted(size: int) -> None:
+    images = np.stack([np.full((28, 28), level, np.uint8) for level in (0, 127, 128, 200)])
+    assert fit_pictures(source(images, 4), size, like_mnist=False).dark_on_white == 2
 
 
 def centre_of_mass(image: NDArray[np.uint8]) -> tuple[float, float]:
@@ -94,16 +94,6 @@ def seven(height: int, width: int, top: int, left: int) -> NDArray[np.uint8]:
         middle = left + 36 - row // 2
         picture[top + row, middle - 4 : middle + 4] = 255
     return picture
-
-
-def on_white(digits: NDArray[np.uint8], scale: int, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Return MNIST's digits enlarged, somewhere on a larger white canvas, in black."""
-    canvases = np.full((len(digits), 150, 120), 255, np.uint8)
-    for canvas, digit in zip(canvases, digits, strict=True):
-        enlarged = digit.repeat(scale, axis=0).repeat(scale, axis=1)
-        top, left = random.integers(150 - len(enlarged)), random.integers(120 - len(enlarged))
-        canvas[top : top + len(enlarged), left : left + len(enlarged)] -= enlarged
-    return canvases
 
 
 @pytest.mark.parametrize(("size", "longer", "top", "left"), [(28, 20, 2, 3), (28, 20, 70, 20), (32, 23, 35, 100)])
@@ -146,30 +136,30 @@ def test_an_empty_picture_is_black(level: int) -> None:
 
 
 def test_digits_of_mnist_on_white_come_back_nearly_as_they_were(tmp_path: Path, images: NDArray[np.uint8]) -> None:
-    digits = images[:200]
-    write_pictures(tmp_path, on_white(digits, 3, np.random.default_rng(3)))
+    random = np.random.default_rng(3)
+    canvases = np.full((200, 150, 120), 255, np.uint8)
+    for canvas, digit in zip(canvases, images, strict=False):
+        top, left = random.integers(150 - 84), random.integers(120 - 84)
+        canvas[top : top + 84, left : left + 84] -= digit.repeat(3, axis=0).repeat(3, axis=1)
+    write_pictures(tmp_path, canvases)
     loaded = load_training_images(str(tmp_path), like_mnist=True)
-    differences = np.abs(loaded.images.astype(int) - digits).mean(axis=(1, 2))
-    assert differences.mean() < 0.5
+    assert np.abs(loaded.images.astype(int) - images[:200]).mean() < 0.5
     assert "200 of 200 images were dark on white and were inverted." in loaded.notes
     assert not any("look dark on white" in note for note in loaded.notes)
 
 
-def test_white_on_black_is_not_inverted_and_a_note_counts_blank_pictures(tmp_path: Path) -> None:
-    pictures = np.zeros((203, 60, 60), np.uint8)
-    pictures[3:, 10:50, 20:40] = different_images(200, 40, 20)
+@pytest.mark.parametrize(
+    ("inverted", "blank", "expected"),
+    [
+        (0, 3, ["3 of 203 images show no ink and are black."]),
+        (1, 1, ["1 of 202 images was dark on white and was inverted.", "1 of 202 images shows no ink and is black."]),
+    ],
+)
+def test_notes_count_inverted_and_blank_pictures(tmp_path: Path, inverted: int, blank: int, expected: list[str]) -> None:
+    pictures = different_images(200 + inverted + blank, 40)
+    pictures[:inverted] = 255 - pictures[:inverted]
+    pictures[inverted : inverted + blank] = 0
     write_pictures(tmp_path, pictures)
     loaded = load_training_images(str(tmp_path), 32, like_mnist=True)
-    assert loaded.images.shape == (203, 32, 32)
-    assert "3 of 203 images show no ink and are black." in loaded.notes
-    assert not any("inverted" in note or "grey value" in note for note in loaded.notes)
-
-
-def test_notes_on_a_single_inverted_and_a_single_blank_picture_are_in_the_singular(tmp_path: Path) -> None:
-    pictures = different_images(202, 40)
-    pictures[0] = 0
-    pictures[1] = 255 - pictures[1]
-    write_pictures(tmp_path, pictures)
-    notes = load_training_images(str(tmp_path), like_mnist=True).notes
-    assert "1 of 202 images shows no ink and is black." in notes
-    assert "1 of 202 images was dark on white and was inverted." in notes
+    assert loaded.images.shape == (len(pictures), 32, 32)
+    assert [note for note in loaded.notes if re.search("inverted|ink|dark|grey value", note)] == expected

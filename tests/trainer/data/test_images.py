@@ -26,13 +26,6 @@ def load(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.generic] | 
     return load_training_images(str(folder / "own.npz"))
 
 
-def refusal(folder: Path, images: NDArray[np.uint8]) -> str:
-    with pytest.raises(DataError) as caught:
-        load(folder, images)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 @pytest.mark.parametrize(
     ("shape", "wanted", "size"),
     [
@@ -113,52 +106,50 @@ def test_a_folder_is_named_by_its_own_name_however_it_is_given(tmp_path: Path, m
     assert load_training_images(".").name == "own"
 
 
-def test_fewer_than_200_images_are_refused(tmp_path: Path) -> None:
-    assert "own.npz holds 199 images: expected at least 200" in refusal(tmp_path, different_images(199))
-    assert "own.npz holds 1 image: expected at least 200" in refusal(tmp_path, different_images(1))
-    load(tmp_path, different_images(200))
+DIFFERENT = "expected at least 10 different ones; "
 
 
-def test_more_images_than_memory_takes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("distinct", "repeats", "expected"),
+    [
+        (199, 1, "{} holds 199 images: expected at least 200"),
+        (1, 1, "{} holds 1 image: expected at least 200"),
+        (301, 1, "{} holds 301 images: expected at most 300"),
+        (0, 200, f"all 200 images of {{}} are black: {DIFFERENT}"),
+        (1, 200, f"all 200 images of {{}} are equal: {DIFFERENT}"),
+        (2, 150, f"the 300 images of {{}} are only 2 different ones, repeated: {DIFFERENT}"),
+        (9, 33, f"the 297 images of {{}} are only 9 different ones, repeated: {DIFFERENT}"),
+    ],
+)
+def test_too_few_too_many_and_equal_images_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distinct: int, repeats: int, expected: str
+) -> None:
     monkeypatch.setattr(source, "MOST_IMAGES", 300)
-    assert "own.npz holds 301 images: expected at most 300" in refusal(tmp_path, different_images(301))
-
-
-def test_images_that_are_all_equal_are_refused(tmp_path: Path) -> None:
-    message = refusal(tmp_path, different_images(1).repeat(200, axis=0))
-    assert message.startswith(f"all 200 images of {tmp_path / 'own.npz'} are equal: expected at least 10 different ones; ")
-    assert "own.npz are black: expected at least 10 different ones" in refusal(tmp_path, np.zeros((200, 28, 28), np.uint8))
-
-
-@pytest.mark.parametrize("distinct", [2, 9])
-def test_hardly_any_different_images_are_refused_however_many_there_are(tmp_path: Path, distinct: int) -> None:
-    message = refusal(tmp_path, different_images(distinct).repeat(300, axis=0))
-    found = f"the {300 * distinct:,} images of {tmp_path / 'own.npz'} are only {distinct} different ones, repeated"
-    assert message.startswith(f"{found}: expected at least 10 different ones; ")
+    images = different_images(distinct) if distinct else np.zeros((1, 28, 28), np.uint8)
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, images.repeat(repeats, axis=0))
+    assert str(caught.value).startswith(expected.format(tmp_path / "own.npz"))
+    assert "\n" not in str(caught.value)
 
 
 def test_ten_different_images_are_accepted(tmp_path: Path) -> None:
     assert len(load(tmp_path, different_images(10).repeat(20, axis=0))) == 200
 
 
-def labelled(classes: tuple[str, ...], count: int) -> TrainingImages:
-    labels = np.arange(count) % len(classes)
-    return TrainingImages("own", classes, different_images(count), labels, ())
-
-
-def test_a_description_names_every_class_and_counts_it() -> None:
-    assert describe(labelled(("cat", "dog"), 2401)) == "own: 2,401 images of 28x28 in 2 classes: cat 1,201, dog 1,200"
-    assert describe(labelled(("cat",), 200)) == "own: 200 images of 28x28 in 1 class: cat 200"
-
-
-def test_a_description_of_more_than_12_classes_leaves_some_out() -> None:
-    twelve = describe(labelled(tuple("abcdefghijkl"), 240))
-    assert "..." not in twelve
-    assert twelve.count(" 20") == 12
-    many = describe(labelled(tuple("abcdefghijklmnopq"), 340))
-    assert many.startswith("own: 340 images of 28x28 in 17 classes: a 20, b 20,")
-    assert many.endswith("i 20, j 20, ..., q 20")
-
-
-def test_a_description_says_that_there_are_no_labels() -> None:
-    assert describe(TrainingImages("own", (), different_images(200, 32), None, ())) == "own: 200 images of 32x32 without labels"
+@pytest.mark.parametrize(
+    ("classes", "count", "expected"),
+    [
+        ("", 200, "own: 200 images of 28x28 without labels"),
+        ("a", 200, "own: 200 images of 28x28 in 1 class: a 200"),
+        ("ab", 2401, "own: 2,401 images of 28x28 in 2 classes: a 1,201, b 1,200"),
+        ("abcdefghijkl", 240, f"own: 240 images of 28x28 in 12 classes: {', '.join(f'{name} 20' for name in 'abcdefghijkl')}"),
+        (
+            "abcdefghijklmnopq",
+            340,
+            f"own: 340 images of 28x28 in 17 classes: {', '.join(f'{name} 20' for name in 'abcdefghij')}, ..., q 20",
+        ),
+    ],
+)
+def test_a_description_counts_each_class_and_shows_twelve_at_most(classes: str, count: int, expected: str) -> None:
+    labels = np.arange(count) % len(classes) if classes else None
+    assert describe(TrainingImages("own", tuple(classes), different_images(count), labels, ())) == expected

@@ -15,11 +15,25 @@ IMAGES = different_images(240)
 """More than the 200 that are the fewest, in two classes of 120."""
 
 
+PICTURES = "PNG, JPEG, BMP, GIF, WEBP"
+
+
 def refusal(path: Path) -> str:
     with pytest.raises(DataError) as caught:
         load_training_images(str(path))
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def add(folder: Path, names: str) -> None:
+    """Add folders (names that end with a slash), pictures (.png, .gif) and empty files."""
+    for name in names.split():
+        path = folder / name
+        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
+        if name.endswith((".png", ".gif")):
+            Image.fromarray(IMAGES[0]).save(path)
+        elif not name.endswith("/"):
+            path.write_bytes(b"")
 
 
 @pytest.fixture
@@ -32,15 +46,44 @@ def clothes(tmp_path: Path) -> Path:
 
 
 def test_each_sub_folder_is_a_class(clothes: Path) -> None:
-    (clothes / ".thumbnails").mkdir()
-    (clothes / "bag" / ".DS_Store").write_bytes(b"")
     loaded = load_training_images(str(clothes))
     assert (loaded.name, loaded.classes) == ("my-clothes", ("Tshirt", "bag"))
     np.testing.assert_array_equal(loaded.images, IMAGES)
     assert loaded.labels is not None
     assert loaded.labels.dtype == np.int64
     assert loaded.labels.tolist() == [0] * 120 + [1] * 120
-    assert "Class names were reduced to ASCII letters and digits: T-shirt became Tshirt." in loaded.notes
+
+
+ONLY_FILES = f"Only files named as {PICTURES} are read: "
+MADE = "Files and folders that systems and tools create were skipped: "
+UNDERSCORES = "Folders whose names begin with __ are skipped: "
+
+
+@pytest.mark.parametrize(
+    ("names", "notes"),
+    [
+        (".thumbnails/1.png bag/.DS_Store", []),
+        ("labels.csv manifest_00000625.json grid.png grid_00000093.png walk.gif", []),
+        ("bag/notes.txt", [ONLY_FILES + "1 other was skipped, such as {}/bag/notes.txt."]),
+        ("bag/notes.txt scan.tiff", [ONLY_FILES + "2 others were skipped, such as {}/scan.tiff."]),
+        ("bag/red/1.png", ["Deeper folders, such as {}/bag/red, were skipped."]),
+        ("__hats/1.png __none/", [UNDERSCORES + "1 of them holds pictures, such as {}/__hats."]),
+        ("__hats/1.png __shoes/1.png", [UNDERSCORES + "2 of them hold pictures, such as {}/__hats."]),
+        ("lost+found/1.png bag/lost+found/ bag/Thumbs.db", [MADE + "Thumbs.db, lost+found."]),
+        ("$RECYCLE.BIN/1.png bag/$RECYCLE.BIN/ __MACOSX/1.png", [MADE + "$RECYCLE.BIN, __MACOSX."]),
+        (".Trash-1000/1.png bag/.Trash-1000/", [MADE + ".Trash-1000."]),
+    ],
+)
+def test_what_is_not_read_is_skipped_with_a_note(clothes: Path, names: str, notes: list[str]) -> None:
+    add(clothes, names)
+    if (unreadable := clothes / "lost+found").exists():
+        unreadable.chmod(0)
+    loaded = load_training_images(str(clothes))
+    assert len(loaded) == 240
+    renamed, few = loaded.notes[-2:]
+    assert renamed == "Class names were reduced to ASCII letters and digits: T-shirt became Tshirt."
+    assert few.startswith("Only 240 images: ")
+    assert loaded.notes[:-2] == tuple(note.replace("{}", str(clothes)) for note in notes)
 
 
 def test_numbered_classes_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
@@ -62,16 +105,6 @@ def test_without_sub_folders_there_are_no_labels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.images, IMAGES)
 
 
-def test_what_gan_gen_writes_beside_its_images_is_no_picture(clothes: Path) -> None:
-    for name in ("labels.csv", "manifest_00000625.json"):
-        (clothes / name).write_text("")
-    for name in ("grid.png", "grid_00000093.png", "walk.gif"):
-        Image.fromarray(IMAGES[0]).save(clothes / name)
-    loaded = load_training_images(str(clothes))
-    assert len(loaded) == 240
-    assert not any("skipped" in note for note in loaded.notes)
-
-
 def test_a_note_says_that_classes_were_taken_from_names_unless_there_are_hardly_two_images_each(tmp_path: Path) -> None:
     for index, image in enumerate(IMAGES):
         Image.fromarray(image).save(tmp_path / f"{index:08d}_{index % 120}.png")
@@ -91,45 +124,6 @@ def test_classes_are_not_taken_from_names_if_only_some_have_them(tmp_path: Path)
     loaded = load_training_images(str(tmp_path))
     assert loaded.labels is None
     assert "Only 1 of 241 file names ends in a class, such as 20240131_101500.png: none was taken." in loaded.notes
-
-
-def test_files_of_other_formats_are_passed_over_with_a_note(clothes: Path) -> None:
-    (clothes / "bag" / "notes.txt").write_text("bought in May")
-    found = f"1 other was skipped, such as {clothes / 'bag' / 'notes.txt'}."
-    assert f"Only files named as PNG, JPEG, BMP, GIF, WEBP are read: {found}" in load_training_images(str(clothes)).notes
-    (clothes / "scan.tiff").write_bytes(b"II*\x00")
-    loaded = load_training_images(str(clothes))
-    assert len(loaded) == 240
-    found = f"2 others were skipped, such as {clothes / 'scan.tiff'}."
-    assert f"Only files named as PNG, JPEG, BMP, GIF, WEBP are read: {found}" in loaded.notes
-
-
-def test_folders_within_those_of_classes_are_passed_over_with_a_note(clothes: Path) -> None:
-    write_pictures(clothes / "bag" / "red", different_images(20, seed=1))
-    loaded = load_training_images(str(clothes))
-    assert len(loaded) == 240
-    assert f"Deeper folders, such as {clothes / 'bag' / 'red'}, were skipped." in loaded.notes
-
-
-def test_a_note_names_folders_with_pictures_whose_names_begin_with_two_underscores(clothes: Path) -> None:
-    for name in ("__MACOSX", ".trash"):
-        write_pictures(clothes / name, IMAGES[:1])
-    (clothes / "__pycache__").mkdir()
-    assert not any("begin with __" in note for note in load_training_images(str(clothes)).notes)
-    write_pictures(clothes / "__hats", IMAGES[:1])
-    loaded = load_training_images(str(clothes))
-    assert loaded.classes == ("Tshirt", "bag")
-    note = "Folders whose names begin with __ are skipped: "
-    assert f"{note}1 of them holds pictures, such as {clothes / '__hats'}." in loaded.notes
-    write_pictures(clothes / "__shoes", IMAGES[:1])
-    assert f"{note}2 of them hold pictures, such as {clothes / '__hats'}." in load_training_images(str(clothes)).notes
-
-
-def test_where_all_folders_have_such_names_the_error_says_so(tmp_path: Path) -> None:
-    (tmp_path / "__a").mkdir()
-    assert refusal(tmp_path).endswith(", or IDX files")
-    write_pictures(tmp_path / "__hats", IMAGES)
-    assert refusal(tmp_path).endswith(f"; rename {tmp_path / '__hats'} if it is one, to begin without __")
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png"])
@@ -162,18 +156,16 @@ def test_dark_ink_on_transparency_is_kept_and_counts_as_dark_on_white(tmp_path: 
     assert any(note.startswith(f"240 of 240 images {found}") for note in loaded.notes)
 
 
-def test_a_note_counts_pictures_of_several_kinds(clothes: Path) -> None:
+def test_a_note_counts_pictures_of_several_kinds(clothes: Path, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "one", different_images(200, 40))
+    one_kind = "All 200 images are 40x40 (grey); they were made grey images of 28x28."
+    assert one_kind in load_training_images(str(tmp_path / "one")).notes
     write_pictures(clothes / "bag", different_images(20, 64, 48, seed=1), ".jpg")
     Image.fromarray(np.stack([IMAGES[0]] * 3, axis=-1)).save(clothes / "bag" / "colour.png")
     loaded = load_training_images(str(clothes))
     assert loaded.images.shape == (261, 28, 28)
     kinds = "240 of 28x28 (grey), 20 of 48x64 (grey), 1 of 28x28 (colour)"
     assert f"The images are of 3 kinds: {kinds}; all were made grey images of 28x28." in loaded.notes
-
-
-def test_a_note_describes_pictures_of_one_other_kind(tmp_path: Path) -> None:
-    write_pictures(tmp_path, different_images(200, 40))
-    assert "All 200 images are 40x40 (grey); they were made grey images of 28x28." in load_training_images(str(tmp_path)).notes
 
 
 def test_a_note_on_many_kinds_shows_five(tmp_path: Path) -> None:
@@ -183,28 +175,6 @@ def test_a_note_on_many_kinds_shows_five(tmp_path: Path) -> None:
     (found,) = [note for note in load_training_images(str(tmp_path)).notes if "kinds" in note]
     assert found.startswith("The images are of 7 kinds: 240 of 28x28 (grey), 1 of 30x30 (grey)")
     assert "1 of 33x33 (grey), and 2 kinds more; all were made" in found
-
-
-def test_a_class_without_images_is_refused(clothes: Path) -> None:
-    (clothes / "hat").mkdir()
-    (clothes / "hat" / "notes.txt").write_text("none yet")
-    assert refusal(clothes).startswith(
-        f"{clothes / 'hat'} holds no images: expected PNG, JPEG, BMP, GIF, WEBP files in each class"
-    )
-    (clothes / "shoe").mkdir()
-    assert "hat holds no images, like 1 more of 4 folders: " in refusal(clothes)
-
-
-def test_the_error_names_class_folders_one_level_deeper(clothes: Path) -> None:
-    assert f"give the path {clothes} if its folders are the classes" in refusal(clothes.parent)
-
-
-def test_of_class_folders_one_level_deeper_the_error_names_those_for_training(clothes: Path) -> None:
-    write_pictures(clothes.parent / "TEST" / "bag", IMAGES[:1])
-    training = clothes.rename(clothes.with_name("Train"))
-    message = refusal(clothes.parent)
-    assert message.startswith(f"{training} holds no images, like 1 more of 2 folders: ")
-    assert message.endswith(f"; give the path {training} if its folders are the classes")
 
 
 @pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "emnist-letters-train-images-idx3-ubyte.gz"])
@@ -217,33 +187,46 @@ def test_idx_files_one_or_two_levels_deeper_are_taken(tmp_path: Path, name: str)
         assert len(loaded) == 240
         assert f"The IDX files of {raw} were taken." in loaded.notes
     assert not any("IDX files" in note for note in load_training_images(str(raw)).notes)
-    (raw / name).unlink()
-    assert refusal(raw.parent).endswith("; fill or remove it")
+
+
+NONE = f"holds no images: expected {PICTURES} files, in it or in one folder per class, or IDX files"
+NONE_IN_CLASS = f"expected {PICTURES} files in each class's folder; "
+TEST_ONLY = "holds only test images, {0}: expected training images, {1}; put them there, or give the path {{}}/{0}"
+BOTH = "expected one folder per class, or all images in one folder; move the others away"
+PARTS = "named like parts of a data set: expected one folder per class; give the path {}/"
+MNIST_TEST, EMNIST_TEST = "t10k-images-idx3-ubyte", "emnist-letters-test-images-idx3-ubyte.gz"
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"),
+    ("names", "expected"),
     [
-        ("t10k-images-idx3-ubyte", "train-images-idx3-ubyte"),
-        ("emnist-letters-test-images-idx3-ubyte.gz", "emnist-letters-train-images-idx3-ubyte.gz"),
+        ("", f"{{}} {NONE}"),
+        ("__a/", f"{{}} {NONE}"),
+        ("lost+found/1.png", f"{{}} {NONE}"),
+        ("__hats/1.png", f"{{}} {NONE}; rename {{}}/__hats if it is one, to begin without __"),
+        ("train.csv", f"{{}} {NONE}; {{}}/train.csv is a table in text: read it with numpy.loadtxt,"),
+        ("bag/1.png hat/a.txt", f"{{}}/hat holds no images: {NONE_IN_CLASS}fill or remove it"),
+        ("bag/1.png hat/ shoe/", f"{{}}/hat holds no images, like 1 more of 3 folders: {NONE_IN_CLASS}fill or remove it"),
+        ("a/bag/1.png", f"{{}}/a holds no images: {NONE_IN_CLASS}give the path {{}}/a if its folders are the classes"),
+        ("TEST/bag/1.png Train/bag/1.png", f"{{}}/Train holds no images, like 1 more of 2 folders: {NONE_IN_CLASS}give"),
+        (
+            "bag/1.png b/raw/images-idx3-ubyte",
+            f"{{}}/b holds no images: {NONE_IN_CLASS}give the path {{}}/b/raw, which holds IDX",
+        ),
+        (MNIST_TEST, f"{{}} {TEST_ONLY.format(MNIST_TEST, 'train-images-idx3-ubyte')}"),
+        (EMNIST_TEST, f"{{}} {TEST_ONLY.format(EMNIST_TEST, 'emnist-letters-train-images-idx3-ubyte.gz')}"),
+        ("one.png bag/1.png", f"{{}} holds images both in it and in sub-folders, such as {{}}/bag/1.png: {BOTH}"),
+        ("Training/1.png val/1.png", f"{{}} holds images directly in Training and val, {PARTS}Training, or rename the folders"),
+        ("train/1.png", f"{{}} holds images directly in train, {PARTS}train, or"),
+        ("train/1.png validation/1.png z/1.png", f"{{}} holds images directly in train and validation, {PARTS}train, or"),
+        ("test/1.png train/bag/1.png", f"{{}} holds images directly in test, {PARTS}train, or"),
     ],
 )
-def test_a_folder_of_idx_files_for_testing_only_is_refused(tmp_path: Path, name: str, wanted: str) -> None:
-    path = tmp_path / name
-    write_idx(path, IMAGES)
-    assert refusal(tmp_path) == (
-        f"{tmp_path} holds only test images, {name}: expected training images, {wanted}; put them there, or give the path {path}"
-    )
-    assert len(load_training_images(str(path))) == 240
-
-
-def test_images_in_the_folder_and_in_sub_folders_are_refused(clothes: Path) -> None:
-    Image.fromarray(IMAGES[0]).save(clothes / "one.png")
-    assert "holds images both in it and in sub-folders, such as" in refusal(clothes)
-
-
-def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path).startswith(f"{tmp_path} holds no images: expected PNG, JPEG, BMP, GIF, WEBP files, in it or")
+def test_a_folder_that_cannot_be_used_is_refused_with_advice(tmp_path: Path, names: str, expected: str) -> None:
+    add(tmp_path, names)
+    message = refusal(tmp_path)
+    assert message.startswith(expected.replace("{}", str(tmp_path)))
+    assert ("; " in message) == ("; " in expected)
 
 
 def test_five_damaged_pictures_are_named_and_the_others_counted(clothes: Path) -> None:
@@ -269,40 +252,6 @@ def test_a_picture_that_breaks_off_is_named(clothes: Path) -> None:
     assert message.endswith(f"; cannot be used either: {clothes / 'bag' / 'picture00005.png'}")
 
 
-@pytest.mark.parametrize("name", ["lost+found", "$RECYCLE.BIN", ".Trash-1000"])
-def test_folders_that_systems_make_are_passed_over_with_a_note(clothes: Path, name: str) -> None:
-    write_pictures(clothes / name, IMAGES[:1])
-    (clothes / name).chmod(0)
-    (clothes / "bag" / name).mkdir()
-    (clothes / "bag" / "Thumbs.db").write_bytes(b"")
-    loaded = load_training_images(str(clothes))
-    assert len(loaded) == 240
-    assert (
-        f"Files and folders that systems and tools create were skipped: {', '.join(sorted([name, 'Thumbs.db']))}." in loaded.notes
-    )
-    assert not any("Deeper" in note or "Only files" in note for note in loaded.notes)
-
-
-def test_a_folder_that_a_system_made_is_never_advised(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "lost+found", IMAGES)
-    assert "lost+found" not in refusal(tmp_path)
-
-
-@pytest.mark.parametrize("names", [("Training", "val"), ("train",), ("train", "validation", "more")])
-def test_pictures_straight_in_parts_of_a_data_set_are_no_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
-    for name in names:
-        write_pictures(tmp_path / name, IMAGES)
-    message = refusal(tmp_path)
-    assert "named like parts of a data set: expected one folder per class" in message
-    assert f"; give the path {tmp_path / names[0]}, or rename the folders that are classes" in message
-
-
-def test_of_parts_the_error_names_those_for_training_though_only_others_hold_pictures(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "test", IMAGES)
-    write_pictures(tmp_path / "train" / "bag", IMAGES)
-    assert f"; give the path {tmp_path / 'train'}, or rename" in refusal(tmp_path)
-
-
 def test_a_class_of_trains_is_one(clothes: Path) -> None:
     write_pictures(clothes / "train", IMAGES[:100, ::-1])
     assert load_training_images(str(clothes)).classes == ("Tshirt", "bag", "train")
@@ -317,11 +266,6 @@ def test_of_16_bits_as_many_are_taken_as_are_in_use_in_all_pictures_together(tmp
     np.testing.assert_array_equal(loaded.images, values >> (depth - 8))
     found = f"220 pictures have pixels of 16 bits, the brightest with the value {brightest:,} of 65,535"
     assert f"{found}: all were read as {depth} bits." in loaded.notes
-
-
-def test_the_error_names_a_format_that_is_not_read_and_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "train.csv").write_text("label,pixel0\n")
-    assert f"; {tmp_path / 'train.csv'} is a table in text: read it with numpy.loadtxt" in refusal(tmp_path)
 
 
 def test_a_named_pipe_among_pictures_says_what_it_is(clothes: Path) -> None:
