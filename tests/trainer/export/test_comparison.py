@@ -6,26 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import onnx
 import pytest
-from lively_generators import POCKET_LATENT_SIZE, lively_generator, lively_pocket
+from lively_generators import POCKET_LATENT_SIZE, lively_pocket
 
-from pocketgan.latents import latents
 from pocketgan_trainer.export import comparison
 from pocketgan_trainer.export.comparison import naive_int8, speed_ratios
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
-from pocketgan_trainer.export.layers import Dense, Layer, Tanh, ToImage, model_inputs
+from pocketgan_trainer.export.layers import model_inputs
 from pocketgan_trainer.export.verify import count_kernels, optimized
-
-
-def test_ratios_are_positive_and_in_order() -> None:
-    layers: list[Layer] = [Dense(np.eye(4), np.zeros(4)), Tanh(), ToImage(1, 2, 2)]
-    model = float_graph(layers, 4, np.float32).SerializeToString()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "_ROUND_SECONDS", 0.001)
-        ratios = speed_ratios(model, [model, model], {"z": latents(0, 0, 8, 4)}, rounds=3)
-    assert len(ratios) == 2
-    for ratio in ratios:
-        assert 0 < ratio.lowest <= ratio.median <= ratio.highest
 
 
 class FakeSession:
@@ -53,15 +41,6 @@ def test_ratio_is_how_many_times_as_fast_the_model_is(monkeypatch: pytest.Monkey
     ratio, other = speed_ratios(b"model", [b"baseline", b"other"], {"z": np.zeros((1, 4), dtype=np.float32)}, rounds=3)
     assert (ratio.lowest, ratio.median, ratio.highest) == pytest.approx((1.5, 3.0, 5.0))
     assert (other.lowest, other.median, other.highest) == pytest.approx((0.5, 0.5, 0.5))
-
-
-def test_quantize_static_leaves_transposed_convolutions_in_floating_point() -> None:
-    model = float_graph(fold(lively_generator("dcgan")), 100, np.float32)
-    contents = naive_int8(model, model_inputs(100, 0, 0, 4))
-    assert len(contents) < 0.5 * len(model.SerializeToString())
-    kernels = count_kernels(optimized(contents))
-    assert kernels.integer > 0
-    assert kernels.floating_point.count("ConvTranspose") == 3
 
 
 def test_quantize_static_quantizes_a_model_with_classes_and_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:

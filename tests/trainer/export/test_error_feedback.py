@@ -40,7 +40,7 @@ def test_the_cost_is_the_variance_of_the_outputs_errors(random: np.random.Genera
     np.testing.assert_array_equal(rows, before)
 
 
-def test_corcorrelated_inputs_make_up_for_each_others_errors(random: np.random.Generator) -> None:
+def test_weights_of_correlated_inputs_make_up_for_each_others_errors(random: np.random.Generator) -> None:
     covariance, rows = correlated_inputs(random, 100), random.normal(size=(20, 100)) * 10
     _, cost = round_with_feedback(rows, feedback_factors(covariance), NO_LIMIT, NO_LIMIT)
     nearest = variance(np.rint(rows) - rows, covariance)

@@ -1,5 +1,7 @@
 """Rounding layer after layer: images come nearer to the exact ones than with each weight at its nearest integer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,6 +30,7 @@ from pocketgan_trainer.export.layers import (
     TransposedConvolution,
     Weighted,
     activations,
+    apply,
 )
 from pocketgan_trainer.export.rounding import round_weights
 from pocketgan_trainer.export.upscaling import subpixel_convolution
@@ -42,20 +45,22 @@ def without_regard_to_inputs(
     return integer_weights(weight, bias, input_scale, InputMoments(zeros, zeros, ones, ones), channels)
 
 
+def with_integers(layer: Weighted, rounded: IntegerWeights | None, input_scale: float) -> Weighted:
+    """Return a layer whose weights are what the integers stand for."""
+    assert rounded is not None
+    weight, bias = rounded.dequantized(), rounded.dequantized_bias(input_scale)
+    # Rounded, a transposed convolution of stride 1 is a plain one.
+    return Convolution(weight, bias) if isinstance(layer, TransposedConvolution) else replace(layer, weight=weight, bias=bias)
+
+
 def with_integer_weights(
     layers: list[Layer], quantizations: list[Quantization | None], weights: list[IntegerWeights | None]
 ) -> list[Layer]:
-    """Return plain layers whose weights are what the integers stand for."""
+    """Return layers whose weights are what the integers stand for."""
     replaced: list[Layer] = []
     quantization = LATENT_QUANTIZATION
     for layer, of_output, rounded in zip(layers, quantizations, weights, strict=True):
-        assert (rounded is not None) == isinstance(layer, Weighted)
-        if isinstance(layer, Dense) and rounded is not None:
-            replaced.append(Dense(rounded.dequantized(), rounded.dequantized_bias(quantization.scale)))
-        elif isinstance(layer, Convolution) and rounded is not None:
-            replaced.append(Convolution(rounded.dequantized(), rounded.dequantized_bias(quantization.scale)))
-        else:
-            replaced.append(layer)
+        replaced.append(with_integers(layer, rounded, quantization.scale) if isinstance(layer, Weighted) else layer)
         quantization = of_output or quantization
     return replaced
 
@@ -90,36 +95,21 @@ def last_layer(kind: type[Weighted], random: np.random.Generator) -> Weighted:
     return TransposedConvolution(random.normal(size=(3, 2, 3, 3)), np.zeros(2), stride=1, cut_before=1, cut_after=1)
 
 
-def applied(layer: Weighted, rounded: IntegerWeights, values: Tensor, quantization: Quantization) -> Tensor:
-    """Return what a layer makes of values with its integer weights."""
-    weight, bias = rounded.dequantized(), rounded.dequantized_bias(quantization.scale)
-    # Of stride 1, a transposed convolution is a plain one with the same number of channels.
-    (made,) = activations([Dense(weight, bias) if isinstance(layer, Dense) else Convolution(weight, bias)], values)
-    return made
-
-
 @pytest.mark.parametrize("kind", [Dense, Convolution, TransposedConvolution])
 def test_a_layer_makes_up_for_the_errors_of_the_one_before(kind: type[Weighted]) -> None:
     random = np.random.default_rng(0)
     shape: list[Layer] = [] if kind is Dense else [ToImage(3, 4, 4)]
     last = last_layer(kind, random)
-    layers: list[Layer] = [Dense(random.normal(size=(48, 8)), np.full(48, 1.5)), *shape, Relu(), last, Tanh()]
+    first = Dense(random.normal(size=(48, 8)), np.full(48, 1.5))
+    layers: list[Layer] = [first, *shape, Relu(), last, Tanh()]
     quantizations: list[Quantization | None] = [NARROW, *[None] * len(shape), None, PIXEL_QUANTIZATION, PIXEL_QUANTIZATION]
     latent, _ = calibration_sample(layers, 8, 2000)
     weights = round_weights(layers, quantizations, latent)
-    first, second = weights[0], weights[-2]
-    assert first is not None
-    assert second is not None
-
     *_, inputs, exact, _ = activations(layers, latent)
-    features = stored_and_loaded(
-        NARROW,
-        latent @ torch.from_numpy(first.dequantized()).T + torch.from_numpy(first.dequantized_bias(LATENT_QUANTIZATION.scale)),
-    )
-    stored = features.reshape(inputs.shape)
+    (features,) = activations([with_integers(first, weights[0], LATENT_QUANTIZATION.scale)], latent)
+    stored = stored_and_loaded(NARROW, features).reshape(inputs.shape)
     assert float(stored.mean()) < 0.8 * float(inputs.mean())
-    made = applied(last, second, stored, NARROW)
-    (as_trained,) = activations([last], stored)
+    made, as_trained = (apply(layer, stored) for layer in (with_integers(last, weights[-2], NARROW.scale), last))
     # Alike for the pixels at the border and inside, which are not alike on average.
     np.testing.assert_allclose(made.mean(), exact.mean(), atol=0.05 * float(exact.std()))
     assert (made - exact).square().mean() < 0.8 * (as_trained - exact).square().mean()
@@ -144,13 +134,11 @@ def test_weights_of_a_transposed_convolution_are_those_of_the_plain_one(stride: 
     assert weights[2].values.shape == plain.weight.shape
     assert np.abs(weights[2].dequantized() - plain.weight).mean() < 0.05 * np.abs(plain.weight).max()
     # The layer after it was rounded for the image as it really comes out: were phases or pixels mixed up, its bias would be off.
-    assert weights[3] is not None
     (_, _, large, exact, _) = activations(layers, calibration_sample(layers, 6, 200)[0])
     quantization = quantizations[2]
     assert quantization is not None
     assert large.shape[2] == size
-    rounded = Convolution(weights[3].dequantized(), weights[3].dequantized_bias(quantization.scale))
-    (made,) = activations([rounded], stored_and_loaded(quantization, large))
+    made = apply(with_integers(last, weights[3], quantization.scale), stored_and_loaded(quantization, large))
     assert (made - exact).square().mean().sqrt() < 0.05 * exact.std()
 
 

@@ -4,11 +4,9 @@ from collections import Counter
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
-from numpy.typing import NDArray
-from rounded_graph import graph_rounded_on, rounded_graph
+from built_graphs import drawn, graph_rounded_on, rounded_graph
 from torch import nn
 from transposed_shapes import SHAPES, Shape, folded
 
@@ -67,13 +65,6 @@ def enlarging_graph(layer: TransposedConvolution, channels: int, size: int) -> o
     width = larger.width * larger.channels
     graph.reshape("images", larger.name, [-1, larger.height, width])
     return graph.model(channels * size * size, larger.height, width)
-
-
-def drawn(model: onnx.ModelProto, latent: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return onnxruntime's images."""
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    images: NDArray[np.uint8] = session.run(["images"], {"z": latent})[0]
-    return images
 
 
 @pytest.mark.parametrize("is_apart", [False, True], ids=["together", "apart"])
