@@ -20,13 +20,10 @@ from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.layers import (
     Array,
     ClassInput,
-    Convolution,
     Dense,
     GreyLevels,
     LeakyRelu,
-    PixelShuffle,
     Relu,
-    Tanh,
     ToImage,
 )
 
@@ -47,13 +44,17 @@ def test_integers_come_back_and_numbers_lose_at_most_half_a_step(quantization: Q
     assert quantization.dequantize(quantization.quantize(np.zeros(1)))[0] == 0
 
 
-def test_numbers_beyond_the_range_are_stored_as_its_nearest_end() -> None:
-    quantization = Quantization(0.5, 10)
-    np.testing.assert_array_equal(quantization.quantize(np.array([-500, -5.5, 123, 1000])), [0, 0, 255, 255])
-
-
-def test_ties_go_to_the_even_integer_as_in_onnx() -> None:
-    np.testing.assert_array_equal(Quantization(1.0, 100).quantize(np.array([0.5, 1.5, 2.5, -0.5])), [100, 102, 102, 100])
+@pytest.mark.parametrize(
+    ("quantization", "values", "stored"),
+    [
+        (Quantization(0.5, 10), [-500, -5.5, 123, 1000], [0, 0, 255, 255]),
+        (Quantization(1.0, 100), [0.5, 1.5, 2.5, -0.5], [100, 102, 102, 100]),
+        (PIXEL_QUANTIZATION, list(ALL_INTEGERS / 255), list(ALL_INTEGERS)),
+    ],
+    ids=["the nearest end of the range", "ties to even", "grey levels"],
+)
+def test_numbers_are_stored_as_in_onnx(quantization: Quantization, values: list[float], stored: list[int]) -> None:
+    np.testing.assert_array_equal(quantization.quantize(np.array(values)), stored)
 
 
 def test_latents_are_stored_exactly() -> None:
@@ -74,10 +75,6 @@ def test_the_range_of_logits_ends_where_pixels_become_black_or_white() -> None:
     # Two steps further in there are grey levels; the integer below the lowest is not used.
     assert pixels(high - 2 * LOGIT_QUANTIZATION.scale) < 255
     assert pixels(low + 3 * LOGIT_QUANTIZATION.scale) > 0
-
-
-def test_stored_pixels_are_the_grey_levels() -> None:
-    np.testing.assert_array_equal(PIXEL_QUANTIZATION.quantize(np.arange(256) / 255), ALL_INTEGERS)
 
 
 def test_constant_scales_are_float32_numbers() -> None:
@@ -129,34 +126,35 @@ def few_calibration_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "CALIBRATION_IMAGES", 32)
 
 
-@pytest.mark.parametrize("preset", ["narrow-dcgan", "mlp"])
-def test_calibration_gives_each_layer_the_quantization_of_its_kind(preset: str) -> None:
-    layers = fold(lively_generator(preset))
-    quantizations = calibrate(layers, 100)
-    for position, (layer, quantization) in enumerate(zip(layers, quantizations, strict=True)):
-        if isinstance(layer, Tanh):
-            assert quantization == PIXEL_QUANTIZATION
-            assert quantizations[position - 1] == LOGIT_QUANTIZATION
-        elif isinstance(layer, ToImage):
-            assert quantization is None
-        else:
-            assert quantization is not None
-            assert quantization.scale > 0
+ANY, FROM_ZERO = "any", "from zero"
+CONVOLUTION = [FROM_ZERO, None]
+LEAKY_CONVOLUTION = [ANY, ANY]
 
 
-@pytest.mark.parametrize("activation", [nn.ReLU(), nn.LeakyReLU(0.2)], ids=str)
-def test_calibration_of_a_pocket_generator_stores_relus_from_zero_and_the_pixel_last(activation: nn.Module) -> None:
-    layers = fold(lively_pocket(activation=activation))
-    quantizations = calibrate(layers, POCKET_LATENT_SIZE)
-    assert quantizations[0] == LATENT_QUANTIZATION
-    (*_, last_convolution, grey_levels) = quantizations
-    assert (last_convolution, grey_levels) == (PIXEL_QUANTIZATION, None)
-    for position, (layer, quantization) in enumerate(zip(layers[:-2], quantizations, strict=False)):
-        if isinstance(layer, ToImage | PixelShuffle | Relu):
-            assert quantization is None
-        elif isinstance(layer, Dense | Convolution):
-            assert quantization is not None
-            assert (quantization.zero_point == 0) == isinstance(activation, nn.ReLU), position
+@pytest.mark.parametrize(
+    ("generator", "expected"),
+    [
+        (lively_generator("mlp"), [ANY, ANY, ANY, ANY, LOGIT_QUANTIZATION, PIXEL_QUANTIZATION, None]),
+        (
+            lively_generator("narrow-dcgan"),
+            [ANY, ANY, None, *LEAKY_CONVOLUTION * 2, LOGIT_QUANTIZATION, PIXEL_QUANTIZATION],
+        ),
+        (
+            lively_pocket(),
+            [LATENT_QUANTIZATION, FROM_ZERO, None, None, *[*CONVOLUTION, None] * 2, *CONVOLUTION, PIXEL_QUANTIZATION, None],
+        ),
+        (
+            lively_pocket(activation=nn.LeakyReLU(0.2)),
+            [LATENT_QUANTIZATION, ANY, None, ANY, *[*LEAKY_CONVOLUTION, None] * 2, *LEAKY_CONVOLUTION, PIXEL_QUANTIZATION, None],
+        ),
+    ],
+    ids=["mlp", "narrow-dcgan", "pocket", "leaky-pocket"],
+)
+def test_each_layer_gets_the_quantization_of_its_kind(generator: nn.Module, expected: list[Quantization | str | None]) -> None:
+    layers = fold(generator)
+    found = calibrate(layers, POCKET_LATENT_SIZE if isinstance(layers[0], ClassInput) else 100)
+    constants = (None, LATENT_QUANTIZATION, LOGIT_QUANTIZATION, PIXEL_QUANTIZATION)
+    assert [one if one in constants else ANY if one.zero_point else FROM_ZERO for one in found] == expected
 
 
 def test_the_range_before_a_relu_is_that_of_its_positive_values() -> None:

@@ -46,12 +46,12 @@ def test_each_column_has_the_narrow_kernel_in_its_position_and_zeros_elsewhere(s
         ((1, 8, 3, 3), 28, 14),
         ((24, 12, 3, 3), 14, 2),
         ((4, 6, 3, 3), 28, 7),
+        ((2352, 74, 1, 1), 1, 1),
+        ((128, 256, 1, 1), 7, 1),
     ],
     ids=str,
 )
-def test_the_layers_of_pocket_and_nano_are_packed_as_measured_to_be_fastest(
-    kernel: tuple[int, ...], size: int, columns: int
-) -> None:
+def test_layers_are_packed_as_measured_to_be_fastest(kernel: tuple[int, ...], size: int, columns: int) -> None:
     assert best_packing(kernel, size, size).columns == columns
 
 
@@ -61,11 +61,6 @@ def test_the_width_is_a_multiple_of_the_columns(width: int, outputs: int) -> Non
     packing = best_packing((outputs, 4, 3, 3), 5, width)
     assert width % packing.columns == 0
     assert packing.cost > 0
-
-
-def test_a_1x1_kernel_with_many_outputs_is_not_packed() -> None:
-    assert best_packing((2352, 74, 1, 1), 1, 1).columns == 1
-    assert best_packing((128, 256, 1, 1), 7, 7).columns == 1
 
 
 def without_the_call(positions: int, outputs: int, inputs: int, rows: int, columns: int) -> int:

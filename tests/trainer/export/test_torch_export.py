@@ -6,19 +6,17 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import torch
+from built_graphs import rounded_graph
 from lively_generators import lively_generator, lively_pocket
 from numpy.typing import NDArray
 from torch import nn
 from torch_export import torch_export
 
 from pocketgan_trainer.export import calibration
-from pocketgan_trainer.export.calibration import calibrate, calibration_sample
+from pocketgan_trainer.export.calibration import calibrate
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
-from pocketgan_trainer.export.integer_graph import integer_graph
 from pocketgan_trainer.export.layers import model_inputs
-from pocketgan_trainer.export.rounding import round_weights
 from pocketgan_trainer.training.presets import PRESETS, generator_classes
 
 IMAGES = 50
@@ -75,10 +73,8 @@ def test_our_float32_file_draws_torchs_pixels(preset: str) -> None:
 def test_our_int8_file_draws_nearly_torchs_pixels(monkeypatch: pytest.MonkeyPatch, preset: str) -> None:
     monkeypatch.setattr(calibration, "CALIBRATION_IMAGES", 64)
     layers, latent_size = fold(generator(preset)), PRESETS[preset].latent_size
-    with torch.inference_mode():
-        quantizations = calibrate(layers, latent_size)
-        weights = round_weights(layers, quantizations, *calibration_sample(layers, latent_size, 100))
-    difference = run(integer_graph(layers, quantizations, weights, latent_size).SerializeToString(), preset) - reference(preset)
+    model = rounded_graph(layers, calibrate(layers, latent_size), latent_size)
+    difference = run(model.SerializeToString(), preset) - reference(preset)
     psnr_db = 10 * np.log10(255**2 / (difference**2).mean())
     # Untrained generators, whose images are noise, lose more than trained ones; a mistake in a layer costs 20 dB and more.
     assert psnr_db > 30
