@@ -81,7 +81,10 @@ def test_a_refused_file_is_described_as_json_and_force_writes_it_with_warnings(g
 
 @pytest.mark.parametrize(
     ("left", "remedy"),
-    [(["last"], "gan-train --resume --out runs/0003-mlp-mnist goes on with it"), ([], "start it again with gan-train")],
+    [
+        (["last"], "to continue the newer run: gan-train --resume --out runs/0003-mlp-mnist"),
+        ([], "to train the newer run, start it again with gan-train"),
+    ],
 )
 def test_a_newer_run_without_a_best_checkpoint_is_skipped_with_a_note(
     gan_export: Command, runs: Path, left: list[str], remedy: str
@@ -94,7 +97,7 @@ def test_a_newer_run_without_a_best_checkpoint_is_skipped_with_a_note(
     assert result.exit_code == 0, result.output
     assert "runs/0002-mlp-mnist/best.safetensors" in result.stderr
     assert result.stderr.splitlines()[0] == (
-        "note: runs/0003-mlp-mnist is newer, but no epoch of it is done; taking runs/0002-mlp-mnist; for the newer one, " + remedy
+        f"note: runs/0003-mlp-mnist is newer but has not finished an epoch, so runs/0002-mlp-mnist is exported; {remedy}"
     )
 
 

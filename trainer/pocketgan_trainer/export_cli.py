@@ -42,18 +42,18 @@ def export(
             metavar="DB",
             min=0,
             max=100,
-            help="Refuse a file whose pixels are further from torch's (PSNR).",
+            help="Refuse a file if the PSNR of its pixels, compared with torch's, is lower.",
             show_default="depends on preset and precision",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write the file even if checks fail, and print the failures.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what was measured as JSON, also for a refused file.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was measured as JSON, even if the file is refused.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """Export a trained generator to one self-describing ONNX file.
 
     The file is checked before it appears or replaces an older one: its kernels, whether its sums could overflow on any processor,
-    its pixels against torch's, and whether they depend on the batch.
+    its pixels compared with torch's, and whether they depend on the batch.
     """
     if target.suffix != ".onnx":
         message = f"{target} does not end in .onnx: PATH is the file to write; name a checkpoint with --checkpoint"
@@ -98,10 +98,10 @@ def _export(
 
 
 def _note_on_newer_run(newer: "RunFolder", run: "RunFolder") -> str:
-    remedy = "start it again with gan-train"
+    remedy = "to train the newer run, start it again with gan-train"
     if newer.last.exists() or newer.previous.exists():
-        remedy = f"gan-train --resume --out {quote(str(newer.path))} goes on with it"
-    return f"{newer.path} is newer, but no epoch of it is done; taking {run.path}; for the newer one, {remedy}"
+        remedy = f"to continue the newer run: gan-train --resume --out {quote(str(newer.path))}"
+    return f"{newer.path} is newer but has not finished an epoch, so {run.path} is exported; {remedy}"
 
 
 def _print_report(report: "ExportReport", checkpoint: "Checkpoint") -> None:

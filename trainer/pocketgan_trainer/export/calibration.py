@@ -1,4 +1,4 @@
-"""How activations become 8-bit integers, and calibration: which scale and zero point the output of each layer gets."""
+"""Quantizes activations to 8 bits; calibration chooses the scale and the zero point of each layer's output."""
 
 from dataclasses import dataclass
 
@@ -42,7 +42,7 @@ class Quantization:
 
 
 LATENT_QUANTIZATION = Quantization(scale=LATENT_STEP, zero_point=128)
-"""Latents are multiples of this scale within its range, so nothing is lost."""
+"""Latents are multiples of this scale within its range, so they are stored exactly."""
 
 # Beyond this, 255 * sigmoid(x) rounds to 0 or 255, so a logit's range never needs to be wider.
 _LARGEST_LOGIT = 6.24
@@ -54,14 +54,15 @@ PIXEL_QUANTIZATION = Quantization(scale=float(np.float32(1 / 255)), zero_point=0
 
 CALIBRATION_IMAGES = 512
 CALIBRATION_SEED = 2**32 + 1
-"""A seed whose latents neither the validation score of an epoch nor the small seeds of users draw."""
+"""Neither the seed of the validation score nor a small number that a user may choose, so its latents are used nowhere else."""
 
 
 def calibrate(layers: list[Layer], latent_size: int) -> list[Quantization | None]:
     """Return the quantization of each layer's output, None for layers that do not change the stored integers.
 
     The ranges are measured on CALIBRATION_IMAGES latents of the runtime's own sampler, with the classes in turn. The input of the
-    last tanh and what becomes a grey level have fixed ranges. The input of a ReLU is stored from 0 up: storing it is the ReLU.
+    last tanh and the grey levels at the end have fixed ranges. The input of a ReLU gets zero point 0, so storing it already clips
+    negative numbers.
     """
     latent, label = calibration_sample(layers, latent_size, CALIBRATION_IMAGES)
     with torch.inference_mode():
@@ -99,7 +100,7 @@ _TAILS = (0.0, 1e-6, 1e-5, 1e-4, 5e-4)
 def best_quantization(values: Array) -> Quantization:
     """Return the quantization with the least mean squared error for a sample of values, among a few ways to clip the tails."""
     candidates = [_without_tails(values, tail) for tail in _TAILS]
-    errors = [float(np.mean((one.dequantize(one.quantize(values)) - values) ** 2)) for one in candidates]
+    errors = [float(np.mean((each.dequantize(each.quantize(values)) - values) ** 2)) for each in candidates]
     return candidates[int(np.argmin(errors))]
 
 
@@ -107,6 +108,6 @@ def _without_tails(values: Array, tail: float) -> Quantization:
     """Return a quantization that spans all but a share `tail` of the values on each side, and 0, which must be exact."""
     low, high = (float(limit) for limit in np.quantile(values, [tail, 1 - tail]))
     low, high = min(low, 0.0), max(high, 0.0)
-    # In float32, the type in which the file holds it.
+    # Rounded to float32, the type that the file stores.
     scale = float(np.float32((high - low) / 255)) or 1.0
     return Quantization(scale, round(-low / scale))

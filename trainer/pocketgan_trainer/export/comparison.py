@@ -97,7 +97,7 @@ def speed_ratios(
 def side_by_side(tasks: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
     """Return the seconds that each task took in each round, [rounds][tasks].
 
-    The tasks take turns in short rounds, so that whatever else the machine does slows all of them down alike.
+    The tasks take turns in short rounds, so that other work on the machine slows all of them down alike.
     """
     repeats = []
     for task in tasks:

@@ -1,4 +1,4 @@
-"""From a checkpoint to one verified ONNX file, and the report of what was measured on the way."""
+"""Exports a checkpoint to one verified ONNX file, and reports what was measured on the way."""
 
 import errno
 import hashlib
@@ -85,8 +85,8 @@ def export(
 
     The file appears only after these checks: onnx.checker; the kernels that onnxruntime makes of it; the sums that its weights
     can reach; its pixels, which must be near to torch's on PARITY_IMAGES latents with the classes in turn, and the same in any
-    batch; and opening it with the runtime. `least_psnr_db` replaces the preset's own limit. `force` writes the file whatever
-    problems the `verify.Check`s find; its card then holds the figures, but not that they were too low. `licence`, an SPDX
+    batch; and opening it with the runtime. `least_psnr_db` replaces the preset's own limit. `force` writes the file even
+    if a `verify.Check` finds a problem; the card then holds the figures, but not that they were too low. `licence`, an SPDX
     identifier, and `quality`, figures by name, go into the card.
 
     Raises CheckpointError if the weights do not fit, RefusedExportError if a check fails, ExportError if the layers cannot be
@@ -115,7 +115,7 @@ def export(
         checks += [check_overflow(as_run), check_same_pixels(without_card, inputs, images)]
     if not force and any(check.problem is not None for check in checks):
         raise RefusedExportError(checks)
-    with suppress(OutputError):  # they take up space, and do no harm
+    with suppress(OutputError):  # leftovers take up space but do no harm
         remove_temporaries(file.parent, lambda name: name == file.name, is_alone=False)
     float_model = build_graph(layers, preset.latent_size, "fp32")
     others = baseline_files(float_model, precision, classes, preset.latent_size)
@@ -133,9 +133,9 @@ def export(
 
 
 def _file_to_write(target: Path) -> Path:
-    """Return the file that a target names, which is another one if the target is a link.
+    """Return the file to write: the target, or the file behind it if it is a link.
 
-    Raises OutputError if it cannot be a file, before minutes of work are spent on it.
+    Raises OutputError if it cannot be a file; better now than after minutes of work.
     """
     if os.path.isdir(target):
         raise OutputError(f"cannot write {target}: it is a folder; expected a file name such as {target / 'model.onnx'}")
@@ -171,8 +171,8 @@ def model_card(
 ) -> ModelCard:
     """Return the card of a checkpoint's generator, exported in a precision, with what was measured of the file.
 
-    `image_shape` is height and width; `kernels` is None if they depend on the processor. `licence`, an SPDX identifier, and
-    `quality`, figures by name, are up to the caller.
+    `image_shape` is height and width; `kernels` is None if they depend on the processor. The caller chooses
+    `licence`, an SPDX identifier, and `quality`, figures by name.
     """
     config, progress = checkpoint.config, checkpoint.progress
     classes = generator_classes(config)
@@ -211,18 +211,18 @@ def _write(contents: bytes, file: Path, images: NDArray[np.uint8]) -> None:
 
 
 def report_rows(report: ExportReport) -> list[tuple[str, str]]:
-    """Return the rows of the table for people: a name, and what was found."""
+    """Return the rows of the printed table: a name, and what was found."""
     rows = [("size", f"{report.size_bytes:,} bytes, {report.size_bytes / report.float_size_bytes:.0%} of float32")]
     rows += [(check.name, check.found) for check in report.checks]
     for name, other in report.baselines.items():
         speed = f"{other.speed.median:.2f} times as fast ({other.speed.lowest:.2f} to {other.speed.highest:.2f})"
-        its = f"has {other.size_bytes:,} bytes, {other.psnr_db:.2f} dB"
-        rows.append((f"beside {name}", f"{speed} at batch {SPEED_BATCH}, one thread; {its}"))
+        figures = f"has {other.size_bytes:,} bytes, {other.psnr_db:.2f} dB"
+        rows.append((f"beside {name}", f"{speed} at batch {SPEED_BATCH}, one thread; {figures}"))
     return rows
 
 
 def report_warnings(report: ExportReport) -> list[str]:
-    """Return what a user should know that did not stop the export: forced problems, and an int8 file that is slower."""
+    """Return the problems that `force` overrode, and a warning for each baseline that is faster than an int8 file."""
     problems = [check.problem for check in report.checks if check.problem is not None]
     return problems + [
         f"this int8 file is slower than {name} here: {other.speed.median:.3f} times as fast "
@@ -252,6 +252,6 @@ def report_json(report: ExportReport) -> str:
 
 
 def refusal_json(error: ExportError) -> str:
-    """Return as JSON why a file was not written, and what each check found if the export came that far."""
+    """Return as JSON why a file was not written, and what each check found if the export got that far."""
     checks = [asdict(check) for check in error.checks] if isinstance(error, RefusedExportError) else []
     return json.dumps({"written": False, "error": str(error), "checks": checks}, indent=2)

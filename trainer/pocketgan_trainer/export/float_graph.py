@@ -1,4 +1,4 @@
-"""The float graph, for CUDA and to compare the int8 graph with: plain dense, convolution and transposed convolution nodes."""
+"""The float graph, for CUDA and for comparison with the int8 graph: plain dense, convolution and transposed convolution nodes."""
 
 from typing import TypeAlias
 
@@ -64,7 +64,7 @@ def float_graph(layers: list[Layer], latent_size: int, dtype: FloatType) -> onnx
     ends = [isinstance(layer, Tanh | GreyLevels) for layer in arithmetic]
     if not height or not ends[-1] or any(ends[:-1]):
         raise ExportError(
-            "cannot export: expected layers that end in an image, in a tanh or in grey levels, and no other of these"
+            "cannot export: expected layers that end in an image, after one tanh or grey levels, and none of these earlier"
         )
 
     if dtype is not np.float32:
@@ -97,7 +97,7 @@ def _transposed_convolution(graph: GraphBuilder, name: str, layer: TransposedCon
 
 
 def _scaled(graph: GraphBuilder, values: str) -> str:
-    """Emit the step from -1..1 to 0..255. The cast after it drops the fraction, so the offset is 127.5 and a half, to round."""
+    """Emit the step from -1..1 to 0..255. The cast after it drops the fraction, so another half is added to round."""
     scaled = graph.node("Mul", "scaled", values, _number(graph, "scale", 127.5))
     return graph.node("Add", "levels", scaled, _number(graph, "offset", 128.0))
 

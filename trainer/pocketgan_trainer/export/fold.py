@@ -62,10 +62,10 @@ def _chain(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _with_class_input(layers: list[Layer], classes: int, value: float) -> list[Layer]:
-    """Return layers that take the class as well as the latent, marked by the largest latent in place of `value`.
+    """Return layers that also take the class, one-hot with the largest possible latent in place of `value`.
 
-    The weights of the class shrink by the same factor, so the result is the same. But the integer weights of one output share a
-    scale, which these weights, being the largest, would set: in a trained generator that makes a difference of one decibel.
+    The weights of the class are divided by the same factor, so the result is the same. Otherwise they would be the largest
+    weights of an output and set the scale of all its integers: in a trained generator that costs one decibel.
     """
     dense, *others = layers
     if not isinstance(dense, Dense):
@@ -128,7 +128,7 @@ def _transposed_convolution(module: nn.ConvTranspose2d) -> TransposedConvolution
 
 
 def _fold_batch_norm(layers: list[Layer], norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
-    """Fold a normalization, with its running statistics, into the last weights of `layers`; a change of shape may lie between."""
+    """Fold a normalization, with its running statistics, into the last weights of `layers`, even before a change of shape."""
     position = len(layers) - 1
     if isinstance(norm, nn.BatchNorm2d) and position > 0 and isinstance(layers[position], ToImage | PixelShuffle):
         position -= 1
@@ -136,7 +136,7 @@ def _fold_batch_norm(layers: list[Layer], norm: nn.BatchNorm1d | nn.BatchNorm2d)
     if not isinstance(layer, Weighted):
         raise ExportError("cannot export a batch normalization that does not directly follow a dense or convolution layer")
     if norm.running_mean is None or norm.running_var is None or not norm.affine:
-        raise ExportError("cannot export a batch normalization without running statistics or without weights of its own")
+        raise ExportError("cannot export a batch normalization without running statistics or without weights")
     # Several consecutive features before a change of shape are one channel after it.
     repeats = len(layer.bias) // norm.num_features
     mean, variance, weight, offset = (

@@ -11,7 +11,7 @@ from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.calibration import Quantization
 
 OPSET, IR_VERSION = 17, 8
-"""Old enough for onnxruntime on boards that are no longer updated."""
+"""Old enough for the versions of onnxruntime on boards that no longer get updates."""
 
 
 class GraphBuilder:
@@ -65,14 +65,14 @@ class GraphBuilder:
         if rows > len(scales):
             repeats = self.constant(f"{name}.repeats", np.asarray([rows // len(scales)], dtype=np.int64))
             scale = self.node("Tile", f"{name}.scales", scale, repeats)
-        # Without a zero point, which ONNX then takes as 0.
+        # Without a zero point, ONNX uses 0.
         return self.node("DequantizeLinear", name, integers, scale, axis=0)
 
     def model(self, latent_size: int, height: int, width: int, takes_label: bool = False) -> onnx.ModelProto:
         """Return the model with input `z` float32 [N, latent_size] and output `images` uint8 [N, height, width], N at least 1.
 
-        If it `takes_label`, there is an input `label` int64 [N] too. The nodes that read and write tensors of these names must
-        have been added.
+        With `takes_label`, there is a second input, `label` int64 [N]. The nodes that read and write tensors of these names must
+        have been added before.
         """
         inputs = [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", latent_size])]
         if takes_label:

@@ -58,7 +58,7 @@ def latent(graph: GraphBuilder, latent_size: int) -> QuantizedTensor:
 
 
 def class_input(graph: GraphBuilder, name: str, layer: ClassInput, current: QuantizedTensor) -> QuantizedTensor:
-    """Emit the class beside the latent, as a row of a table of integers.
+    """Emit the latent with the class appended, as a row of a table of integers.
 
     Raises ExportError if the table would not be exact.
     """
@@ -88,7 +88,7 @@ def dense(
     """Emit `factor` times a dense layer; if its features become an `image`, in the order of that image in memory.
 
     It is written as a 1x1 convolution whose pixels are the images of the batch: with a scale for each output, onnxruntime's
-    integer convolution is faster than its integer matrix product, above all for one image at a time. The scales are one for each
+    integer convolution is faster than its integer matrix product, above all for one image at a time. There is one scale for each
     feature, or one for each channel of the image.
     """
     values, scales, bias = weights.values, weights.scales, weights.bias
@@ -100,7 +100,7 @@ def dense(
 
 
 def to_image(graph: GraphBuilder, name: str, layer: ToImage, current: QuantizedTensor) -> QuantizedTensor:
-    """Emit the change of shape of features that `dense` has put into the image's order."""
+    """Emit the image of features, which `dense` has already put into the image's order."""
     shape = [-1, layer.height, layer.width, layer.channels]
     image = graph.reshape(name, current.name, shape)
     return QuantizedTensor(image, current.quantization, layer.height, layer.width, layer.channels)
@@ -114,7 +114,7 @@ def lookup_table(
     current: QuantizedTensor,
     output: Quantization,
 ) -> QuantizedTensor:
-    """Emit a function of one number, for which onnxruntime makes a table of 256 entries."""
+    """Emit an elementwise function, which onnxruntime turns into a table of 256 entries."""
     numbers = graph.dequantize(f"{name}.input", current.name, current.quantization)
     result = graph.node(operator, f"{name}.result", numbers, **attributes)
     return replace(current, name=graph.quantize(name, result, output), quantization=output)
@@ -167,12 +167,12 @@ def unpack_columns(graph: GraphBuilder, name: str, current: QuantizedTensor) -> 
     return replace(current, name=graph.reshape(f"{name}.columns", current.name, shape), columns=1)
 
 
-# Packing: with few channels, moving data would cost more than the products, so a convolution makes several columns at once.
+# Packing: with few channels, moving data would cost more than the products, so a convolution computes several columns at once.
 
 
 @dataclass(frozen=True)
 class Packing:
-    """How many columns of its result a convolution makes at once, and what it then costs."""
+    """How many columns of its result a convolution computes at once, and what it then costs."""
 
     columns: int
     """The width of the result is a multiple of it."""
@@ -192,7 +192,7 @@ def best_packing(kernel_shape: tuple[int, ...], height: int, width: int) -> Pack
 
 
 def widen_kernel(graph: GraphBuilder, name: str, values: NDArray[np.int8], columns: int) -> str:
-    """Emit the kernel that makes `columns` columns at once, given the one that makes a single column, `values` [out, in, k, l].
+    """Emit the kernel that computes `columns` columns at once, given the one for a single column, `values` [out, in, k, l].
 
     Its shape is [columns*out, in, k, l + columns - 1]; neighbouring weights stay neighbours, or get zeros between them.
     """
@@ -220,6 +220,6 @@ def convolution_cost(positions: int, outputs: int, inputs: int, kernel_rows: int
     """
     products = inputs * kernel_rows * kernel_columns
     multiplied = -(-outputs // _OUTPUTS_AT_A_TIME) * _OUTPUTS_AT_A_TIME * products
-    # A 1x1 kernel needs no surroundings.
+    # A 1x1 kernel reads pixels where they are.
     copied = 0 if kernel_rows == kernel_columns == 1 else kernel_rows * _COPY
     return _CALL + positions * (multiplied + copied)

@@ -1,7 +1,7 @@
-"""Weights as integers, layer after layer: each layer is rounded for the inputs that it will really get.
+"""Rounds the weights to integers, layer after layer: each layer for the inputs that the rounded layers before it produce.
 
-A sample of latents goes through two generators side by side: the exact one, and the integer one as far as it is made. Each layer
-is rounded to make up for the difference between the two at its input.
+A sample of latents passes through two generators in parallel: the exact one, and the part of the integer one that is finished.
+The weights of the next layer compensate for the difference between the two.
 """
 
 from dataclasses import replace
@@ -18,8 +18,8 @@ from pocketgan_trainer.export.upscaling import SubpixelConvolution, phases, subp
 from pocketgan_trainer.export.weights import InputMoments, IntegerWeights, input_moments, integer_weights
 
 ROUNDING_IMAGES = 4096
-"""A dense layer with some hundred inputs needs some thousand samples for a meaningful covariance."""
-# The first of these are enough for convolutions, since each pixel is a sample.
+"""A dense layer with hundreds of inputs needs thousands of samples for a meaningful covariance."""
+# Convolutions need fewer images, since each pixel is a sample.
 _CONVOLUTION_IMAGES = 256
 
 
@@ -30,7 +30,7 @@ def round_weights(
 
     `quantizations` are those of the layers' outputs; `label` int64 [N] is required if there is a ClassInput. The weights of dense
     layers and convolutions keep their shape; transposed convolutions get those of their SubpixelConvolution. Raises ExportError
-    for a transposed convolution of images that are not square, and for weights for which there are no integers.
+    for a transposed convolution of images that are not square, and for weights that no integers can represent.
     """
     rounded: list[IntegerWeights | None] = [None] * len(layers)
     quantized, exact, quantization = latent, latent, LATENT_QUANTIZATION
@@ -59,7 +59,7 @@ def round_weights(
 
 def _round(layer: Weighted, following: list[Layer], quantized: Tensor, exact: Tensor, input_scale: float) -> IntegerWeights:
     if isinstance(layer, Dense):
-        # The pixels of an image share one scale for each channel, as those that a convolution makes do.
+        # The pixels of an image share one scale for each channel, as after a convolution.
         channels = following[0].channels if following and isinstance(following[0], ToImage) else None
         return integer_weights(layer.weight, layer.bias, input_scale, input_moments(quantized, exact), channels)
     if isinstance(layer, Convolution):
@@ -72,7 +72,7 @@ def _round(layer: Weighted, following: list[Layer], quantized: Tensor, exact: Te
 
 
 def _round_phases(plain: SubpixelConvolution, moments: InputMoments, input_scale: float) -> IntegerWeights:
-    """Round the weights of each phase on its own and return them together; where a phase has no weights, they stay zero."""
+    """Round each phase separately and return the weights of all; they stay zero where a phase has none."""
     outputs, channels, size, _ = plain.weight.shape
     values = np.zeros(plain.weight.shape, np.int8)
     scales, bias = np.zeros(outputs, np.float32), np.zeros(outputs, np.int32)

@@ -1,10 +1,10 @@
-"""How images are enlarged with integers: plain convolutions make each phase of the larger image, then the phases are interleaved.
+"""Enlarges images with integers: plain convolutions compute each phase of the larger image, then the phases are interleaved.
 
 The phases of an image, at a stride s, are its rows a, a+s, ... and columns b, b+s, ... for each a and b below s. A convolution
-before a pixel shuffle makes them as they are. A transposed convolution, for which onnxruntime has no integer kernel, is rewritten
+before a pixel shuffle already computes them. A transposed convolution, for which onnxruntime has no integer kernel, is rewritten
 as an exactly equal plain one: it scatters, full[s*i + k] += x[i] * W[k]; so output row s*i + a gathers x[i + offset] * W[k] over
 the few pairs with k = s*(shift - offset) + phase, where a + cut_before = s*shift + phase. Each of the s*s phases is an ordinary
-convolution of stride 1 with output channels of its own.
+convolution of stride 1 with its own output channels.
 
 Source of the idea: W. Shi et al., "Is the deconvolution layer the same as a convolutional layer?", 2016.
 """
@@ -83,7 +83,7 @@ def subpixel_convolution(layer: TransposedConvolution, input_size: int) -> Subpi
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of a SubpixelConvolution, as a convolution of its own."""
+    """One phase of a SubpixelConvolution, as a separate convolution."""
 
     outputs: slice
     """Its channels among those of the whole convolution."""
@@ -175,12 +175,12 @@ def pixel_shuffle(graph: GraphBuilder, name: str, layer: PixelShuffle, current: 
     if current.stride != layer.factor:
         raise ExportError(
             f"cannot export a pixel shuffle by {layer.factor} here: expected it to follow a convolution, with at most an "
-            "activation between"
+            "activation in between"
         )
     return interleave(graph, name, current)
 
 
-# onnxruntime's Transpose moves pieces of these sizes in one step; other sizes it copies more slowly than Gather does.
+# onnxruntime's Transpose moves pieces of these sizes in one step; it copies other sizes more slowly than Gather.
 _QUICKLY_TRANSPOSED_BYTES = (1, 2, 4, 8)
 
 

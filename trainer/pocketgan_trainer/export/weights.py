@@ -1,9 +1,8 @@
-"""Rounds the weights of one layer to 8-bit integers with error feedback, and such that older x86 CPUs draw the same pixels.
+"""Rounds the weights of one layer to 8-bit integers with error feedback, so that older x86 CPUs draw the same pixels.
 
-Weights are rounded one after the other. Each makes up for the errors of those before it, as far as its input varies together
-with theirs: E. Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", 2022. A CPU
-without VNNI instructions adds two products in 16 bits, so two neighbouring weights of one sign add up to LARGEST_NEIGHBOURS at
-most.
+Weights are rounded one after another. Each compensates for the errors of those before it, as far as its input is correlated with
+theirs: E. Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", 2022. CPUs without
+VNNI instructions add two products in 16 bits, so two neighbouring weights of one sign may add up to at most LARGEST_NEIGHBOURS.
 """
 
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ _LARGEST_BIAS = 2**31 - 1
 # Candidates for a channel's scale, in units of the scale that just holds its largest weight. Smaller ones clip that weight. The
 # larger the scale, the fewer neighbours exceed their limit; at 2 hardly any do.
 _SCALE_CANDIDATES = np.arange(8, 21) / 10
-# Variance that is added to that of each input, as a share of their mean variance, at least that of rounding the input. It keeps
+# The variance that is added to each input's, as a share of their mean variance, but at least that of rounding the input. It keeps
 # the weights near the trained ones where the sample says little.
 _DAMPING = 1e-2
 # An input whose variance is below this share of its squared scale is constant but for rounding errors of the arithmetic.
@@ -40,7 +39,7 @@ class IntegerWeights:
     values: NDArray[np.int8]
     """[out, ...], from -127 to 127; no two neighbours in the order of multiplication can saturate."""
     scales: NDArray[np.float32]
-    """[channels]; `out` is a multiple of that."""
+    """[channels]; `out` is a multiple of their number."""
     bias: NDArray[np.int32]
     """[out], in units of the input's scale times `scales`."""
 
@@ -59,7 +58,7 @@ class InputMoments:
     """Means and covariances of the inputs that are multiplied with a layer's weights, in the order of multiplication."""
 
     quantized_mean: Array
-    """Mean of the inputs as the integer generator has them, [products]."""
+    """Mean of the inputs in the integer generator, [products]."""
     exact_mean: Array
     """Mean of the inputs in the exact generator, [products]."""
     covariance: Array
@@ -75,7 +74,7 @@ class InputMoments:
         )
 
 
-# A convolution reads each pixel once for each position in its kernel; this many images are copied that often at a time.
+# Each pixel is copied once for each position in the kernel, so only this many images are copied at a time.
 _BLOCK_IMAGES = 32
 
 
@@ -115,9 +114,9 @@ def integer_weights(
 ) -> IntegerWeights:
     """Return integers for weights [out, in] or [out, in, k, l] and their bias [out], given the scale and `moments` of the input.
 
-    They keep the layer's output near to that of the trained layer: other weights and the bias make up for the errors of each
-    weight and of the inputs. Each output has a scale of its own, unless `channels` is given: then out / channels consecutive
-    outputs share one. Raises ExportError if the numbers are so large or so uneven that no integers stand for them.
+    They keep the layer's output near that of the trained layer: other weights and the bias compensate for the errors of each
+    weight and of the inputs. Each output has its own scale; if `channels` is given, out / channels consecutive outputs share one.
+    Raises ExportError if the numbers are too large or too uneven for integers.
     """
     rows = _in_order_of_multiplication(weight)
     mean = bias + rows @ moments.exact_mean
@@ -138,7 +137,7 @@ def _round(
 ) -> tuple[Array, NDArray[np.float32]]:
     """Return weights as whole numbers [out, products], and for each channel the candidate scale with the least error.
 
-    `mean` [out] is the layer's mean output: it must fit into 32 bits even if the weights are almost nothing.
+    `mean` [out] is the layer's mean output: it must fit into 32 bits even if the weights are almost zero.
     """
     wanted, factors = _targets(rows, input_scale, moments)
     just_enough = np.abs(wanted).max(axis=1).reshape(channels, -1).max(axis=1) / LARGEST_WEIGHT
@@ -175,7 +174,7 @@ def _targets(rows: Array, input_scale: float, moments: InputMoments) -> tuple[Ar
 
 
 def feedback_factors(covariance: Array) -> Array:
-    """Return the upper triangle that `round_with_feedback` needs, for a regular covariance [products, products].
+    """Return the upper triangle that `round_with_feedback` needs, for an invertible covariance [products, products].
 
     Row k says how an error in weight k is best distributed over the weights from k on, in units in which its cost is its square.
     """
@@ -218,9 +217,9 @@ def round_with_feedback(rows: Array, factors: Array, largest: int, largest_sum: 
 
 
 def _without_half_the_excess(here: Array, following: Array, largest: int, largest_sum: int) -> Array:
-    """Return `here` less half of what it and `following`, each clipped to `largest`, exceed the limit for neighbours by."""
+    """Return `here` minus half of the excess of it and `following`, each clipped to `largest`, over the limit for neighbours."""
     one, other = here.clip(-largest, largest), following.clip(-largest, largest)
-    # Of different signs, they cannot add up to more than `largest`, which is below the limit.
+    # If their signs differ, they cannot add up to more than `largest`, which is below the limit.
     excess = np.maximum(np.abs(one + other) - largest_sum, 0) * np.sign(one + other)
     reduced: Array = np.where(excess != 0, one - excess / 2, here)
     return reduced
@@ -240,7 +239,7 @@ def _per_output(scales: NDArray[np.float32], outputs: int) -> Array:
 
 
 def _in_order_of_multiplication(weight: Array) -> Array:
-    """Return weights as [out, products], by row and column of the kernel, then by channel, as pixels lie in memory."""
+    """Return weights as [out, products], by row and column of the kernel, then by channel, as pixels are stored in memory."""
     return np.moveaxis(weight, 1, -1).reshape(len(weight), -1)
 
 
