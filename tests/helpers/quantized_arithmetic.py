@@ -1,4 +1,4 @@
-"""What an int8 file means, in plain numpy: the arithmetic of the ONNX specification, without onnxruntime and without torch.
+"""Runs an int8 file in plain numpy: the arithmetic of the ONNX specification, without onnxruntime and without torch.
 
 It has only the operators that the exporter writes. Numbers are float64, integers are those of the file.
 """

@@ -1,4 +1,4 @@
-"""Quick exports: tests of what follows the building of a graph need not wait for it each time."""
+"""Makes exports quick for tests that are not about the graph: it is built only once."""
 
 import pickle
 from collections.abc import Callable

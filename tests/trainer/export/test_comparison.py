@@ -1,4 +1,4 @@
-"""Comparisons: the arithmetic of speed ratios, with a clock that the test moves, and onnxruntime's own quantizer."""
+"""Comparisons: the arithmetic of speed ratios, on a fake clock, and onnxruntime's own quantizer."""
 
 import logging
 from types import SimpleNamespace
@@ -17,14 +17,14 @@ from pocketgan_trainer.export.verify import count_kernels, optimized
 
 
 class FakeSession:
-    """Takes a given time for each run, on the test's own clock."""
+    """A session whose runs take given times on a fake clock."""
 
     def __init__(self, clock: list[float], seconds: list[float]) -> None:
         self._clock = clock
         self._seconds = seconds
 
     def run(self, outputs: list[str], inputs: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]) -> None:
-        """Let time pass: the next entry of the list, or its last again."""
+        """Advance the clock by the next time in the list, or by the last one again."""
         self._clock[0] += self._seconds.pop(0) if len(self._seconds) > 1 else self._seconds[0]
 
 

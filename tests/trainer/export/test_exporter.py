@@ -1,4 +1,4 @@
-"""A whole export: the card in the file, that the file is always the same, and that a failure leaves the old file."""
+"""Whole exports: the card and the report, the same bytes each time, and the old file after a failure."""
 
 import errno
 import hashlib
@@ -161,7 +161,7 @@ def test_an_export_replaces_the_file_behind_a_link_and_removes_what_a_killed_exp
 
 @pytest.fixture
 def checkpoint_with_classes(checkpoint: Checkpoint) -> Checkpoint:
-    """A checkpoint of the nano preset, whose generator was never trained but is lively."""
+    """A checkpoint of the nano preset with an untrained but lively generator."""
     weights = lively_pocket(NANO.latent_size, (20, 12, 6), 4).state_dict()
     return replace(
         checkpoint,
@@ -193,7 +193,7 @@ def test_a_model_with_classes_draws_the_requested_digits(
 def assert_export_fails(
     checkpoint: Checkpoint, folder: Path, error: type[PocketganError], message: str, precision: str = "int8"
 ) -> None:
-    """Export over an older file: it must fail, and leave that file as it was and no other."""
+    """Check that an export over an older file fails, leaves that file unchanged and leaves no other file."""
     target = folder / "model.onnx"
     target.write_bytes(b"an older model")
     with pytest.raises(error, match=message):

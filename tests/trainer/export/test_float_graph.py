@@ -1,4 +1,4 @@
-"""The float graphs: pixel for pixel what torch draws, and the types that their names promise."""
+"""The float graphs draw the same pixels as torch, and their weights have the requested type."""
 
 from collections.abc import Callable
 from functools import partial

@@ -16,11 +16,11 @@ from pocketgan_trainer.export.layers import ToImage
 from pocketgan_trainer.export.weights import IntegerWeights
 
 SUMS = Quantization(1 / 32, 128)
-"""That of latents: sums of a few small multiples of 1/32 are stored exactly."""
+"""The quantization of latents, which stores sums of a few small multiples of 1/32 exactly."""
 
 
 def small_weights(outputs: int, inputs: int, rows: int, columns: int) -> IntegerWeights:
-    """Return weights of which no image of small numbers makes sums beyond the range, with different scales."""
+    """Return weights with different scales whose sums stay within the range for images of small numbers."""
     random = np.random.default_rng(0)
     values = np.zeros((outputs, inputs * rows * columns), np.int8)
     for row in values:
@@ -32,17 +32,17 @@ def small_weights(outputs: int, inputs: int, rows: int, columns: int) -> Integer
 
 
 def kernel(weights: IntegerWeights) -> Kernel:
-    """Return the weights as they are written."""
+    """Return the weights as a kernel, in the same order."""
     return Kernel(weights.values, weights.scales, weights.bias)
 
 
 def ticks(count: int, *shape: int) -> NDArray[np.float32]:
-    """Return even multiples of 1/32, as they come in latents."""
+    """Return latents that are -2, 0 or 2 times 1/32, [count, *shape]."""
     return (np.random.default_rng(1).integers(-1, 2, size=(count, *shape)) * 2 / 32).astype(np.float32)
 
 
 def run(graph: GraphBuilder, result: QuantizedTensor, latent: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the numbers of an image, [N, H, W, C], that a graph makes of latents."""
+    """Run a graph on latents and return the numbers of its image, [N, H, W, C]."""
     height, width = result.height, result.width * result.channels
     graph.reshape("images", result.name, [-1, height, width])
     contents = graph.model(latent.shape[1], height, width).SerializeToString()

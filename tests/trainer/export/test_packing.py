@@ -1,4 +1,4 @@
-"""Packing several columns: the widened kernel makes the same numbers, and the columns are those that cost least."""
+"""Packing several columns: the widened kernel gives the same numbers, and the number of columns is the one that costs least."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from pocketgan_trainer.export.weights import largest_neighbour_sum
 
 
 def wide_kernel(values: NDArray[np.int8], columns: int) -> NDArray[np.int8]:
-    """Return what the nodes of `widen_kernel` make of a kernel, by onnx's own reference."""
+    """Return the kernel that the nodes of `widen_kernel` compute in onnx's reference implementation."""
     graph = GraphBuilder()
     name = widen_kernel(graph, "weight", values, columns)
     graph.reshape("images", graph.node("Cast", "bytes", name, to=2), [1, 1, -1])

@@ -1,4 +1,4 @@
-"""Rounding layer after layer: images come nearer to the exact ones than with each weight at its nearest integer."""
+"""Rounding layer after layer: images are nearer to the exact ones than with each weight at its nearest integer."""
 
 from dataclasses import replace
 
@@ -87,7 +87,7 @@ NARROW = Quantization(3 / 255, 0)
 
 
 def last_layer(kind: type[Weighted], random: np.random.Generator) -> Weighted:
-    """Return a layer from 3x4x4 to 2x4x4, or from as many features to as many."""
+    """Return a layer from 3x4x4 to 2x4x4, or one with the same numbers of features."""
     if kind is Dense:
         return Dense(random.normal(size=(32, 48)), np.zeros(32))
     if kind is Convolution:
@@ -110,13 +110,13 @@ def test_a_layer_makes_up_for_the_errors_of_the_one_before(kind: type[Weighted])
     stored = stored_and_loaded(NARROW, features).reshape(inputs.shape)
     assert float(stored.mean()) < 0.8 * float(inputs.mean())
     made, as_trained = (apply(layer, stored) for layer in (with_integers(last, weights[-2], NARROW.scale), last))
-    # Alike for the pixels at the border and inside, which are not alike on average.
+    # Over all pixels: those at the border and those inside have different means.
     np.testing.assert_allclose(made.mean(), exact.mean(), atol=0.05 * float(exact.std()))
     assert (made - exact).square().mean() < 0.8 * (as_trained - exact).square().mean()
 
 
 def stored_and_loaded(quantization: Quantization, values: Tensor) -> Tensor:
-    """Return the numbers that remain of values once they are stored."""
+    """Return values after quantizing and dequantizing them."""
     return torch.from_numpy(quantization.dequantize(quantization.quantize(values.numpy())))
 
 

@@ -1,4 +1,4 @@
-"""Enlarging with integers: exactly torch's transposed convolution, with all phases together and with each on its own."""
+"""Enlarging with integers: exactly torch's transposed convolution, with all phases together and with each separately."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Shape:
         return self.padding is None or (size - 1) * self.stride + self.kernel_size - 2 * self.padding + self.output_padding > 0
 
     def layer(self, channels_in: int, channels_out: int) -> nn.ConvTranspose2d:
-        """Return such a layer, its weights small integers, its bias too if it has one."""
+        """Return such a layer with small integers as weights and, if it has one, as bias."""
         layer: nn.ConvTranspose2d
         if self.padding is None:
             layer = SameConvTranspose2d(channels_in, channels_out, self.kernel_size, self.stride)
@@ -133,7 +133,7 @@ def enlarging_graph(layer: TransposedConvolution, channels: int, size: int) -> o
 @pytest.mark.parametrize("is_apart", [False, True], ids=["together", "apart"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_a_transposed_convolution_is_torchs(monkeypatch: pytest.MonkeyPatch, shape: Shape, is_apart: bool) -> None:
-    # Each phase has as many outputs as the layer, all together have more: their cost is made the larger or the smaller.
+    # A phase has as many outputs as the layer, all phases together have more; so this decides which of the two costs less.
     def cost(kernel: tuple[int, ...], height: int, width: int) -> Packing:
         return Packing(1, cost=10**6 if (kernel[0] > 3) == is_apart else 1)
 

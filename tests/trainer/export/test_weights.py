@@ -1,4 +1,4 @@
-"""Integer weights: the moments they are rounded for, how little they lose, that no neighbours saturate, that the bias fits."""
+"""Integer weights: the moments of their inputs, small errors, no neighbours that saturate, and a bias that fits."""
 
 from itertools import pairwise
 
@@ -137,7 +137,7 @@ def test_outputs_that_share_a_channel_share_its_scale(random: np.random.Generato
     assert (largest.max(axis=1) >= 63).all()  # of a channel's four outputs, one
     assert (largest.min(axis=1) < largest.max(axis=1)).all()
     scales = np.repeat(integers.scales.astype(np.float64), 4)
-    # Half a step, and where neighbours of one sign are too large, what they give way.
+    # Within half a step, except where neighbours of one sign were too large and share the excess.
     is_nearest = np.abs(integers.dequantized() - weight) <= scales[:, None] / 2 * (1 + 1e-6)
     assert is_nearest.mean() > 0.8
     units = scales * LATENT_STEP
@@ -145,7 +145,7 @@ def test_outputs_that_share_a_channel_share_its_scale(random: np.random.Generato
     np.testing.assert_allclose(integers.dequantized_bias(LATENT_STEP), integers.bias * units)
 
 
-def test_the_bias_takes_back_what_the_weights_add_on_average(random: np.random.Generator) -> None:
+def test_the_bias_corrects_the_mean_error_of_the_weights(random: np.random.Generator) -> None:
     weight, bias, exact_mean, quantized_mean = (random.normal(size=size) for size in ((10, 50), 10, 50, 50))
     ones = np.eye(50)
     integers = integer_weights(weight, bias, LATENT_STEP, InputMoments(quantized_mean, exact_mean, ones, ones))
@@ -186,7 +186,7 @@ def test_few_samples_do_not_lead_away_from_the_trained_weights(random: np.random
     assert difference.std() < 0.25 * (unseen @ weight.T).std()
 
 
-def test_a_lonely_large_weight_is_cut_off_where_that_loses_least() -> None:
+def test_a_single_large_weight_is_clipped_where_that_loses_least() -> None:
     # With a step of 1/127, 3,000 weights of 0.49 steps would all become 0; with 0.9 of that, they are above half a step.
     weight = np.full((50, 60), 0.49) * np.tile([1.0, -1.0], 30)
     weight[0, 0] = 127
