@@ -7,19 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import NoReturn
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 from lively_generators import lively_generator, lively_pocket
 from remembered_graphs import remember_graphs
 
 from pocketgan import Generator
 from pocketgan.errors import OutputError, PocketganError
-from pocketgan.model.card import CARD_KEY, KernelFacts, ModelCard, ParityFacts
+from pocketgan.model.card import KernelFacts, ParityFacts
 from pocketgan_trainer.data.images import DataFacts
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export import comparison, exporter, verify, weights
@@ -124,18 +121,6 @@ def test_parity_in_the_card_is_that_of_the_file(reports: dict[str, ExportReport]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_file_is_sound_and_stands_alone(reports: dict[str, ExportReport], precision: str) -> None:
-    path = reports[precision].target
-    onnx.checker.check_model(path, full_check=True)
-    model = onnx.load(path, load_external_data=False)
-    assert [entry.key for entry in model.metadata_props] == [CARD_KEY]
-    assert not any(entry.external_data for entry in model.graph.initializer)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    card = session.get_modelmeta().custom_metadata_map[CARD_KEY]
-    assert ModelCard.from_json(card) == reports[precision].card
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_same_checkpoint_gives_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch, reports: dict[str, ExportReport], checkpoint: Checkpoint, tmp_path: Path, precision: str
 ) -> None:
@@ -208,7 +193,7 @@ def raise_disk_full(*arguments: object, **keywords: object) -> NoReturn:
 
 
 @pytest.mark.parametrize(
-    ("module", "name", "replacement", "error", "message"),
+    ("owner", "name", "replacement", "error", "message"),
     [
         (exporter, "usual_least_psnr_db", lambda *_: 99.0, ExportError, "pixels differ .* expected at least 99.*--force"),
         (exporter, "check_same_pixels", lambda *_: Check("same pixels", "no", "other pixels"), ExportError, "other pixels"),
@@ -219,21 +204,28 @@ def raise_disk_full(*arguments: object, **keywords: object) -> NoReturn:
             ExportError,
             "not int8: kernels are 0",
         ),
+        (Generator, "generate", lambda *_, **__: np.zeros((64, 28, 28)), ExportError, "the runtime draws other pixels"),
         (comparison, "quantize_static", raise_disk_full, OutputError, "cannot write temporary files to .*: No space left"),
     ],
-    ids=["below the limit", "other pixels in a batch", "kernels in floating point", "full temporary folder"],
+    ids=[
+        "below the limit",
+        "other pixels in a batch",
+        "kernels in floating point",
+        "other pixels in the runtime",
+        "full temporary folder",
+    ],
 )
 def test_a_failed_check_leaves_the_old_file(
     monkeypatch: pytest.MonkeyPatch,
     checkpoint: Checkpoint,
     tmp_path: Path,
-    module: ModuleType,
+    owner: object,
     name: str,
     replacement: Callable[..., object],
     error: type[PocketganError],
     message: str,
 ) -> None:
-    monkeypatch.setattr(module, name, replacement)
+    monkeypatch.setattr(owner, name, replacement)
     assert_export_fails(checkpoint, tmp_path, error, message)
 
 
@@ -251,18 +243,6 @@ def test_one_message_names_all_problems(monkeypatch: pytest.MonkeyPatch, checkpo
     monkeypatch.setattr(weights, "LARGEST_NEIGHBOURS", 254)
     with pytest.raises(ExportError, match=r"pixels differ from torch's.*; .*two neighbours add up to"):
         export(checkpoint, tmp_path / "model.onnx", "int8", least_psnr_db=99.0)
-
-
-def test_a_runtime_that_draws_other_pixels_leaves_the_old_file(
-    monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint, tmp_path: Path
-) -> None:
-    generate = Generator.generate
-
-    def generate_others(generator: Generator, count: int, seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        return generate(generator, count, seed=seed + 1)
-
-    monkeypatch.setattr(Generator, "generate", generate_others)
-    assert_export_fails(checkpoint, tmp_path, ExportError, "the runtime draws other pixels")
 
 
 def test_licence_quality_and_the_digest_of_what_was_loaded_go_into_the_card(checkpoint: Checkpoint, tmp_path: Path) -> None:
@@ -322,14 +302,6 @@ def test_a_target_that_cannot_be_a_file_is_refused_before_the_work_begins(
 def test_a_precision_that_is_not_known_is_refused_by_name() -> None:
     with pytest.raises(ExportError, match="precision 'int4' is not known: expected one of int8, fp16, fp32"):
         build_graph(fold(lively_generator("mlp")), 100, "int4")
-
-
-def test_channels_of_zeros_are_exported(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    weight, bias = (checkpoint.tensors[f"generator.0.{name}"].clone() for name in ("weight", "bias"))
-    weight[::2], bias[::2] = 0, 0
-    tensors = {**checkpoint.tensors, "generator.0.weight": weight, "generator.0.bias": bias}
-    report = export(replace(checkpoint, tensors=tensors), tmp_path / "model.onnx", "int8")
-    assert all(check.problem is None for check in report.checks)
 
 
 @pytest.mark.parametrize("factor", [1e-6, 1e12])

@@ -17,8 +17,6 @@ from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.float_graph import FloatType, float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.layers import (
-    ClassInput,
-    Convolution,
     Dense,
     GreyLevels,
     Layer,
@@ -54,33 +52,12 @@ def test_a_graph_is_valid_and_its_pixels_are_those_of_torch(name: str, dtype: Fl
     assert (difference > 0).mean() < (0.001 if dtype is np.float32 else 0.3 if takes_label else 0.2)
 
 
-def test_a_class_input_adds_its_value_at_the_place_of_the_label() -> None:
-    layers: list[Layer] = [ClassInput(3, 0.5), Dense(np.eye(4), np.zeros(4)), ToImage(1, 2, 2), GreyLevels()]
-    images = drawn(float_graph(layers, 1, np.float32), np.array([[1], [0], [1]], dtype=np.float32), np.array([0, 1, 2]))
-    assert images.reshape(3, 4).tolist() == [[255, 128, 0, 0], [0, 0, 128, 0], [255, 0, 0, 128]]
-
-
-@pytest.mark.parametrize("factor", [2, 3])
-def test_a_pixel_shuffle_is_that_of_torch(factor: int) -> None:
-    rows = np.random.default_rng(0).normal(size=(factor**2 * 6, 4))
-    convolution = Convolution(np.ones((1, 1, 1, 1)), np.zeros(1))
-    layers: list[Layer] = [
-        Dense(rows, np.zeros(len(rows))),
-        ToImage(factor**2, 2, 3),
-        PixelShuffle(factor),
-        convolution,
-        GreyLevels(),
-    ]
-    latent = latents(0, 0, 20, 4)
-    brightness = torch.from_numpy(latent.astype(np.float64) @ rows.T).reshape(-1, factor**2, 2, 3)
-    expected = functional.pixel_shuffle(brightness, factor)[:, 0].clamp(0, 1).mul(255).round().numpy()
-    assert np.abs(drawn(float_graph(layers, 4, np.float32), latent) - expected).max() <= 1
-
-
-def test_brightness_is_cut_off_and_rounded_to_the_nearest_grey_level() -> None:
-    layers: list[Layer] = [Dense(np.eye(4) / 255, np.zeros(4)), ToImage(1, 2, 2), GreyLevels()]
-    latent = np.array([[-4, 100.4, 100.6, 300]], dtype=np.float32)
-    assert drawn(float_graph(layers, 4, np.float32), latent).ravel().tolist() == [0, 100, 101, 255]
+def test_a_pixel_shuffle_is_that_of_torch() -> None:
+    layers: list[Layer] = [Dense(np.eye(54) / 4, np.full(54, 0.5)), ToImage(9, 2, 3), PixelShuffle(3), GreyLevels()]
+    latent = latents(0, 0, 20, 54)
+    expected = functional.pixel_shuffle(torch.from_numpy(latent).reshape(-1, 9, 2, 3) / 4 + 0.5, 3)
+    levels = expected[:, 0].clamp(0, 1).mul(255).round().numpy()
+    assert np.abs(drawn(float_graph(layers, 54, np.float32), latent) - levels).max() <= 1
 
 
 @pytest.mark.parametrize("convolution", [nn.ConvTranspose2d(2, 1, 3, 2, 1, 1), nn.ConvTranspose2d(2, 1, 4, 2, 1)], ids=str)
@@ -92,10 +69,18 @@ def test_torchs_own_paddings_are_written_too(convolution: nn.ConvTranspose2d) ->
     assert np.abs(images - expected).max() <= 1
 
 
-def test_grey_levels_go_from_0_to_255() -> None:
-    layers: list[Layer] = [Dense(100 * np.eye(4), np.zeros(4)), Tanh(), ToImage(1, 2, 2)]
-    images = drawn(float_graph(layers, 4, np.float32), np.array([[-4, 4, 0, 0.001]], dtype=np.float32))
-    assert images[0].ravel().tolist() == [0, 255, 128, 140]
+@pytest.mark.parametrize(
+    ("last", "values", "expected"),
+    [
+        (Tanh(), [-400, 400, 0, 0.1], [0, 255, 128, 140]),
+        (GreyLevels(), [-4 / 255, 100.4 / 255, 100.6 / 255, 300 / 255], [0, 100, 101, 255]),
+    ],
+    ids=["tanh", "grey levels"],
+)
+def test_pixels_go_from_0_to_255_and_are_rounded(last: Layer, values: list[float], expected: list[int]) -> None:
+    layers: list[Layer] = [Dense(np.eye(4), np.zeros(4)), ToImage(1, 2, 2), last]
+    images = drawn(float_graph(layers, 4, np.float32), np.array([values], dtype=np.float32))
+    assert images.ravel().tolist() == expected
 
 
 @pytest.mark.parametrize(
