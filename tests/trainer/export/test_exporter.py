@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
+import onnx
 import pytest
 from lively_generators import lively_generator, lively_pocket
 from remembered_graphs import remember_graphs
@@ -22,6 +23,7 @@ from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export import comparison, exporter, verify, weights
 from pocketgan_trainer.export.exporter import ExportReport, build_graph, export, model_card
 from pocketgan_trainer.export.fold import fold
+from pocketgan_trainer.export.layers import Layer
 from pocketgan_trainer.export.verify import Check
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint, restore_generator
 from pocketgan_trainer.training.drawing import draw
@@ -190,6 +192,11 @@ def assert_export_fails(
 def raise_disk_full(*arguments: object, **keywords: object) -> NoReturn:
     """Raise the error of a full disk."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def build_float_graph(layers: list[Layer], latent_size: int, precision: str) -> onnx.ModelProto:
+    """Return a float32 graph, whatever the requested precision."""
+    return build_graph(layers, latent_size, "fp32")
 
 
 @pytest.mark.parametrize(

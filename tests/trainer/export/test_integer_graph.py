@@ -164,7 +164,7 @@ ENDS_OTHERWISE = "expected layers that end in an image after a tanh"
     [
         ([dense(4), ToImage(1, 2, 2)], ENDS_OTHERWISE),
         ([dense(4), LeakyRelu(0.2), ToImage(1, 2, 2)], ENDS_OTHERWISE),
-        ([dense(4), Tanh()], ENDS_OTHERWISE),
+        ([dense(1), Tanh()], ENDS_OTHERWISE),
         ([dense(8), ToImage(2, 2, 2), GreyLevels()], ENDS_OTHERWISE),
         ([dense(4), LeakyRelu(0.2), Tanh(), ToImage(1, 2, 2)], "layer 1, a LeakyRelu: expected weights before the tanh"),
         ([Relu(), dense(4), ToImage(1, 2, 2), GreyLevels()], "layer 0, a Relu: expected"),
