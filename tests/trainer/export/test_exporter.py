@@ -207,7 +207,7 @@ def build_float_graph(layers: list[Layer], latent_size: int, precision: str) -> 
         (
             exporter,
             "build_graph",
-            lambda *inputs: build_graph(*inputs[:2], "fp32"),
+            build_float_graph,
             ExportError,
             "not int8: kernels are 0",
         ),
