@@ -49,9 +49,9 @@ def test_rows_show_the_size_each_check_and_the_baselines() -> None:
         ("size", "25,000 bytes, 25% of float32"),
         ("kernels", "5 integer"),
         ("against torch", "PSNR 12 dB"),
-        ("beside float32", "3.46 times as fast (3.00 to 4.00) at batch 64, one thread; has 100,000 bytes, 88.12 dB"),
+        ("vs float32", "3.46 times as fast (3.00 to 4.00) at batch 64, one thread; has 100,000 bytes, 88.12 dB"),
         (
-            "beside quantize_static",
+            "vs quantize_static",
             "1.00 times as fast (0.90 to 1.10) at batch 64, one thread; has 270 bytes, 31.00 dB",
         ),
     ]

@@ -217,7 +217,7 @@ def report_rows(report: ExportReport) -> list[tuple[str, str]]:
     for name, other in report.baselines.items():
         speed = f"{other.speed.median:.2f} times as fast ({other.speed.lowest:.2f} to {other.speed.highest:.2f})"
         figures = f"has {other.size_bytes:,} bytes, {other.psnr_db:.2f} dB"
-        rows.append((f"beside {name}", f"{speed} at batch {SPEED_BATCH}, one thread; {figures}"))
+        rows.append((f"vs {name}", f"{speed} at batch {SPEED_BATCH}, one thread; {figures}"))
     return rows
 
 
