@@ -79,3 +79,7 @@ def test_a_1x1_kernel_copies_nothing_and_all_others_copy_each_row() -> None:
         copied = [without_the_call(1, 16, 8, rows, columns) - rows * 16 * 8 * columns for rows in (1, 2, 3)]
         assert copied == [copied[0], 2 * copied[0], 3 * copied[0]]
         assert copied[0] > 0
+
+
+def test_several_small_convolutions_cost_more_than_one_with_the_same_products() -> None:
+    assert 4 * convolution_cost(49, 16, 16, 2, 2) > convolution_cost(4 * 49, 16, 16, 2, 2)
