@@ -48,8 +48,9 @@ def test_quantize_static_quantizes_a_model_with_classes_and_logs_nothing(caplog:
     before = onnx.ModelProto.FromString(model.SerializeToString())
     with caplog.at_level(logging.WARNING):
         contents = naive_int8(model, model_inputs(POCKET_LATENT_SIZE, 10, 0, 4))
+        assert not caplog.records
+        # Still inside: at its end, `at_level` would enable logging again by itself.
+        logging.getLogger().warning("logged again")
+    assert [record.message for record in caplog.records] == ["logged again"]
     assert count_kernels(optimized(contents)).integer > 0
     assert model == before
-    assert not caplog.records
-    logging.getLogger().warning("logged again")
-    assert [record.message for record in caplog.records] == ["logged again"]
