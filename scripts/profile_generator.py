@@ -22,7 +22,7 @@ from int8_peak import PEAK_MULTIPLY_ADDS, large_convolution
 
 import pocketgan_models
 from pocketgan_trainer.export.layers import model_inputs
-from pocketgan_trainer.export.verify import convolution_weights, optimized
+from pocketgan_trainer.export.verify import kernel_weights, optimized
 from pocketgan_trainer.training.presets import PRESETS, generator_classes
 
 _SUFFIX = "_kernel_time"
@@ -73,7 +73,7 @@ def profile_kernels(name: str, batch: int, rounds: int) -> list[Kernel]:
     """Return the kernels of a bundled model, each with the median of its times."""
     contents = pocketgan_models.path(name).read_bytes()
     products = {
-        node: int(np.prod(weights.shape[1:])) for node, weights in convolution_weights(optimized(contents)) if weights is not None
+        node: int(np.prod(weights.shape[1:])) for node, weights in kernel_weights(optimized(contents)) if weights is not None
     }
     inputs = model_inputs(PRESETS[name].latent_size, len(generator_classes(PRESETS[name].config)), 2, batch)
     with tempfile.TemporaryDirectory() as folder:

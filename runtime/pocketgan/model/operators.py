@@ -9,7 +9,7 @@ from math import prod
 from reprlib import repr as shortened
 from typing import NamedTuple, TypeAlias
 
-from pocketgan.model.graph import FLOAT, FLOAT16, UINT8, Attribute, Node, Tensor
+from pocketgan.model.graph import FLOAT, FLOAT16, INT32, UINT8, Attribute, Node, Tensor
 
 Attributes: TypeAlias = Mapping[str, Attribute]
 
@@ -193,6 +193,30 @@ def _gemm(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     return Result((left[0], columns), inputs[0].element_type, 0, left[0] * inner * columns)
 
 
+def _integer_product(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    return _gemm(inputs, attributes)._replace(element_type=INT32)
+
+
+def _pad(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    shape, pads = inputs[0].shape, _values(inputs[1])
+    rank = len(shape)
+    if len(pads) != 2 * rank or min(pads) < 0 or max(pads) > LARGEST_INTEGER:
+        raise ValueError(f"it pads the shape {list(shape)} by {list(pads)}, expected 0 to {LARGEST_INTEGER} at both ends")
+    sizes = (size + before + after for size, before, after in zip(shape, pads[:rank], pads[rank:], strict=True))
+    return Result(tuple(sizes), inputs[0].element_type)
+
+
+def _gather_elements(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    # onnxruntime itself refuses places outside when it draws.
+    shape, places = inputs[0].shape, inputs[1].shape
+    axis = _axis(attributes, len(shape))
+    if len(places) != len(shape) or any(
+        place > size for other, (place, size) in enumerate(zip(places, shape, strict=True)) if other != axis
+    ):
+        raise ValueError(f"it takes places of the shape {list(places)} from the shape {list(shape)}")
+    return Result(places, inputs[0].element_type)
+
+
 def _depth_to_space(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     shape, block = inputs[0].shape, attributes.get("blocksize")
     if len(shape) != 4 or not isinstance(block, int) or block < 1 or shape[1] % block**2:
@@ -236,9 +260,12 @@ OPERATORS: Mapping[str, Operator] = {
     "DepthToSpace": Operator(_depth_to_space, 1, 1, {"blocksize": int, "mode": str}),
     "DequantizeLinear": Operator(_with_type_of_input(1), 2, 3, {"axis": int}),
     "Gather": Operator(_gather, 2, 2, {"axis": int}),
+    "GatherElements": Operator(_gather_elements, 2, 2, {"axis": int}),
     "Gemm": Operator(_gemm, 2, 3, {"transB": int}),
     "LeakyRelu": Operator(_same, 1, 1, {"alpha": float}),
+    "MatMulInteger": Operator(_integer_product, 2, 2, {}),
     "Mul": _BROADCAST,
+    "Pad": Operator(_pad, 2, 2, {}),
     "QuantizeLinear": Operator(_with_type_of_input(2), 3, 3, {}),
     "Relu": _ELEMENTWISE,
     "Reshape": Operator(_reshape, 2, 2, {}),

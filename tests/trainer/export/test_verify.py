@@ -32,7 +32,7 @@ from pocketgan_trainer.export.verify import (
     check_overflow,
     check_parity,
     check_same_pixels,
-    convolution_weights,
+    kernel_weights,
     count_kernels,
     measure_parity,
     optimized,
@@ -72,7 +72,7 @@ def test_kernels_of_a_float_model_are_counted_as_floating_point() -> None:
     assert kernels.integer == 0
     assert {"Tanh", "Mul", "Cast"} <= set(kernels.floating_point)
     assert list(kernels.floating_point) == sorted(kernels.floating_point)
-    assert list(convolution_weights(optimized(float_model()))) == []
+    assert list(kernel_weights(optimized(float_model()))) == []
 
 
 def test_kernels_that_only_move_integers_are_not_counted() -> None:

@@ -16,6 +16,7 @@ from pocketgan_trainer.export.layers import (
     Layer,
     LeakyRelu,
     PixelShuffle,
+    Placed,
     Relu,
     Tanh,
     ToImage,
@@ -23,6 +24,7 @@ from pocketgan_trainer.export.layers import (
     Weighted,
     class_count,
 )
+from pocketgan_trainer.export.placement import emit_images
 
 FloatType: TypeAlias = type[np.float32] | type[np.float16]
 
@@ -60,7 +62,9 @@ def float_graph(layers: list[Layer], latent_size: int, dtype: FloatType) -> onnx
             current = graph.node("LeakyRelu", name, current, alpha=layer.slope)
         elif isinstance(layer, Tanh):
             current = graph.node("Tanh", name, current)
-    arithmetic = [layer for layer in layers if not isinstance(layer, ToImage)]
+    arithmetic = [
+        layer for layer in layers if not isinstance(layer, ToImage) and not (layer is layers[-1] and isinstance(layer, Placed))
+    ]
     ends = [isinstance(layer, Tanh | GreyLevels) for layer in arithmetic]
     if not height or not ends[-1] or any(ends[:-1]):
         raise ExportError(
@@ -71,7 +75,7 @@ def float_graph(layers: list[Layer], latent_size: int, dtype: FloatType) -> onnx
         current = graph.node("Cast", "values", current, to=TensorProto.FLOAT)
     levels = _grey_levels(graph, current) if isinstance(arithmetic[-1], GreyLevels) else _scaled(graph, current)
     pixels = graph.node("Cast", "pixels", levels, to=TensorProto.UINT8)
-    graph.reshape("images", pixels, [-1, height, width])
+    height, width = emit_images(graph, pixels, height, width, layers[-1])
     return graph.model(latent_size, height, width, takes_label=class_count(layers) > 0)
 
 

@@ -17,12 +17,14 @@ from pocketgan_trainer.export.layers import (
     Layer,
     LeakyRelu,
     PixelShuffle,
+    Placed,
     Relu,
     Tanh,
     ToImage,
     TransposedConvolution,
     Weighted,
 )
+from pocketgan_trainer.networks.canvas import Placement
 from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE, ConditionalGenerator
 from pocketgan_trainer.networks.dcgan import SameConvTranspose2d
 from pocketgan_trainer.networks.pocket import GreyLevelRounding
@@ -34,8 +36,8 @@ def fold(generator: nn.Module) -> list[Layer]:
     """Return the layers of a generator in evaluation mode, all arithmetic in float64.
 
     The generator must be a chain (nested nn.Sequential) of Linear, Conv2d, ConvTranspose2d, BatchNorm, ReLU, LeakyReLU,
-    Unflatten, PixelShuffle, Tanh and GreyLevelRounding, or a ConditionalGenerator whose body is one. Raises ExportError if it has
-    another module, a batch normalization that does not follow weights, or weights that are not finite.
+    Unflatten, PixelShuffle, Tanh, GreyLevelRounding and Placement, or a ConditionalGenerator whose body is one. Raises
+    ExportError if it has another module, a batch normalization that does not follow weights, or weights that are not finite.
     """
     if isinstance(generator, ConditionalGenerator):
         layers = fold(generator.body)
@@ -95,9 +97,11 @@ def _layer(module: nn.Module) -> Layer:
         return Tanh()
     if isinstance(module, GreyLevelRounding):
         return GreyLevels()
+    if isinstance(module, Placement):
+        return Placed(module.image_size)
     raise ExportError(
         f"cannot export a {type(module).__name__}: expected dense, convolution, transposed convolution, batch norm, ReLU, "
-        "LeakyReLU, pixel shuffle, tanh, grey levels"
+        "LeakyReLU, pixel shuffle, tanh, grey levels, placement"
     )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pocketgan.latents import latents
+from pocketgan_trainer.networks.canvas import Placement
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -111,11 +112,18 @@ class Tanh:
 
 @dataclass(frozen=True)
 class GreyLevels:
-    """The last layer of a generator with exact pixels: clips brightness to 0..1 and rounds it to one of 256 grey levels."""
+    """The last arithmetic of a generator with exact pixels: clips brightness to 0..1 and rounds it to one of 256 grey levels."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The last layer of a generator with a canvas: lays grey levels [N, 1, C, C] into [N, 1, S, S], see `networks.canvas`."""
+
+    image_size: int
 
 
 Weighted: TypeAlias = Dense | Convolution | TransposedConvolution
-Layer: TypeAlias = ClassInput | Weighted | ToImage | PixelShuffle | Relu | LeakyRelu | Tanh | GreyLevels
+Layer: TypeAlias = ClassInput | Weighted | ToImage | PixelShuffle | Relu | LeakyRelu | Tanh | GreyLevels | Placed
 
 
 def activations(layers: Sequence[Layer], latent: Tensor, label: Tensor | None = None) -> list[Tensor]:
@@ -151,6 +159,9 @@ def apply(layer: Layer, values: Tensor, label: Tensor | None = None) -> Tensor:
         return (values.clamp(0, 1) * 255).round() / 127.5 - 1
     if isinstance(layer, Tanh):
         return torch.tanh(values)
+    if isinstance(layer, Placed):
+        placed: Tensor = Placement(layer.image_size)(values)
+        return placed
     raise TypeError(f"cannot compute a layer of type {type(layer).__name__}")
 
 

@@ -15,6 +15,7 @@ from onnx import numpy_helper
 from pocketgan.errors import OutputError, first_line
 from pocketgan.model.card import KernelFacts, ParityFacts
 from pocketgan_trainer.errors import ExportError
+from pocketgan_trainer.export.placement import PLACEMENT
 from pocketgan_trainer.export.weights import LARGEST_NEIGHBOURS, LARGEST_WEIGHT, largest_neighbour_sum
 from pocketgan_trainer.training.presets import Preset
 
@@ -41,10 +42,12 @@ class RefusedExportError(ExportError):
 
 # The optimized graph: the kernels that onnxruntime runs, and their weights.
 
-_CONVOLUTION = "QLinearConv"
-_INTEGER_KERNELS = {_CONVOLUTION, "QGemm", "QLinearLeakyRelu", "QLinearSigmoid"}
+_CONVOLUTION, _PRODUCT = "QLinearConv", "MatMulInteger"
+_INTEGER_KERNELS = {_CONVOLUTION, _PRODUCT, "QGemm", "QLinearLeakyRelu", "QLinearSigmoid"}
 # The only other operators that an int8 model may have: they move pixels, or store the latent at the very beginning.
 _MOVING = {"Reshape", "Transpose", "Slice", "Identity", "Gather", "Concat", "QuantizeLinear"}
+# In a placement these work on integers.
+_PLACING = {"Clip", "Cast", "Pad", "Add", "GatherElements"}
 
 
 def optimized(contents: bytes) -> onnx.ModelProto:
@@ -69,27 +72,30 @@ def optimized(contents: bytes) -> onnx.ModelProto:
 
 def count_kernels(model: onnx.ModelProto) -> KernelFacts:
     """Return the kernels of an optimized model."""
-    operators = Counter(node.op_type for node in model.graph.node)
-    integer = sum(count for operator, count in operators.items() if operator in _INTEGER_KERNELS)
-    in_float = sorted(operator for operator in operators.elements() if operator not in _INTEGER_KERNELS | _MOVING)
+    others = [node for node in model.graph.node if not (node.op_type in _PLACING and node.name.startswith(PLACEMENT))]
+    integer = sum(node.op_type in _INTEGER_KERNELS for node in others)
+    in_float = sorted(node.op_type for node in others if node.op_type not in _INTEGER_KERNELS | _MOVING)
     return KernelFacts(integer, tuple(in_float))
 
 
-def convolution_weights(model: onnx.ModelProto) -> Iterator[tuple[str, NDArray[np.generic] | None]]:
-    """Yield the node's name and the weights, [out, in, k, l], of each integer convolution of an optimized model, in node order.
+def kernel_weights(model: onnx.ModelProto) -> Iterator[tuple[str, NDArray[np.generic] | None]]:
+    """Yield the node's name and the weights, [out, in, k, l], of each integer kernel of an optimized model, in node order.
 
-    The weights are None if they are not a constant.
+    That is of its convolutions and its products, which have a k and l of 1. The weights are None if they are not a constant.
     """
-    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == _CONVOLUTION:
-            weights = tensors.get(node.input[3])
-            yield node.name, None if weights is None else numpy_helper.to_array(weights)
+            yield node.name, tensors.get(node.input[3])
+        elif node.op_type == _PRODUCT:
+            weights = tensors.get(node.input[1])
+            yield node.name, None if weights is None else weights.T[:, :, None, None]
 
 
 def _other_int8_constants(model: onnx.ModelProto) -> list[str]:
-    """Return the names of an optimized model's int8 constants of two or more dimensions that no integer convolution uses."""
+    """Return the names of an optimized model's int8 constants of two or more dimensions that no integer kernel uses."""
     known = {node.input[3] for node in model.graph.node if node.op_type == _CONVOLUTION}
+    known |= {node.input[1] for node in model.graph.node if node.op_type == _PRODUCT}
     tensors = (tensor for tensor in model.graph.initializer if tensor.name not in known)
     return [tensor.name for tensor in tensors if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1]
 
@@ -106,7 +112,7 @@ def check_overflow(model: onnx.ModelProto) -> Check:
     """Check that no processor's 16-bit sum of two products can saturate in an optimized model, see weights.py."""
     name = "overflow"
     largest = []
-    for kernel, weights in convolution_weights(model):
+    for kernel, weights in kernel_weights(model):
         if weights is None or weights.dtype != np.int8:
             found = "not constant" if weights is None else f"of type {weights.dtype}"
             return Check(name, "not known", f"{kernel}: weights are {found}, expected constants of type int8")

@@ -1,0 +1,81 @@
+"""Canvases in an exported file: laid out by integers only, exactly as the layer lays them out, and accepted by the runtime."""
+
+from functools import cache
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from pocketgan_trainer.export.exporter import build_graph
+from pocketgan_trainer.export.layers import Dense, GreyLevels, Layer, Placed, ToImage, model_inputs
+from pocketgan_trainer.export.verify import check_kernels, check_overflow, count_kernels, kernel_weights, optimized
+from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
+
+LATENT_SIZE = 6
+INPUTS = model_inputs(LATENT_SIZE, classes=0, seed=0, count=300)
+
+
+def layers(size: int) -> list[Layer]:
+    """Return layers that draw canvases with ink on about a third of the pixels, mostly to one side; some have none."""
+    random = np.random.default_rng(0)
+    weight = random.normal(0, 0.3, (size * size, LATENT_SIZE))
+    weight += np.linspace(-0.5, 0.5, size * size)[:, None]
+    return [Dense(weight, random.normal(-0.3, 0.3, size * size)), ToImage(1, size, size), GreyLevels()]
+
+
+@cache
+def built(image_size: int, precision: str, placed: bool) -> onnx.ModelProto:
+    """Return the graph in a precision, with or without the placement at its end."""
+    drawn = layers(CANVAS_SIZES[image_size])
+    return build_graph([*drawn, Placed(image_size)] if placed else drawn, LATENT_SIZE, precision)
+
+
+def images_of(model: onnx.ModelProto) -> NDArray[np.uint8]:
+    """Return what onnxruntime draws of the first latents."""
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (images,) = session.run(["images"], INPUTS)
+    assert isinstance(images, np.ndarray)
+    return images
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp16", "fp32"])
+@pytest.mark.parametrize("image_size", CANVAS_SIZES)
+def test_a_file_lays_its_canvases_out_as_the_layer_does(image_size: int, precision: str) -> None:
+    canvases = images_of(built(image_size, precision, placed=False))
+    pixels = torch.from_numpy(canvases)[:, None].float() / 127.5 - 1
+    expected = ((Placement(image_size)(pixels)[:, 0] + 1) * 127.5).round().byte().numpy()
+    images = images_of(built(image_size, precision, placed=True))
+    np.testing.assert_array_equal(images, expected)
+    corners = [
+        tuple(np.argwhere(image)[0] - np.argwhere(canvas)[0])
+        for image, canvas in zip(images, canvases, strict=True)
+        if image.any()
+    ]
+    assert len(set(corners)) > 10  # they do not all move alike
+
+
+def test_a_placement_computes_with_integers_only() -> None:
+    with_it, without = (optimized(built(28, "int8", placed).SerializeToString()) for placed in (True, False))
+    kernels = count_kernels(with_it)
+    assert check_kernels(kernels, "int8").problem is None
+    assert kernels.integer == count_kernels(without).integer + 2
+
+
+def test_its_weights_are_among_those_whose_sums_are_checked() -> None:
+    model = optimized(built(28, "int8", placed=True).SerializeToString())
+    found = dict(kernel_weights(model))
+    (weights,) = (value for name, value in found.items() if "placement.sums" in name)
+    assert weights is not None
+    assert weights.shape == (16, 400, 1, 1)
+    assert (weights.min(), weights.max()) == (-25, 27)
+    assert check_overflow(model).problem is None
+
+
+def test_products_elsewhere_may_not_compute_in_floating_point() -> None:
+    model = optimized(built(28, "int8", placed=True).SerializeToString())
+    for node in model.graph.node:
+        node.name = node.name.removeprefix("placement")
+    assert "Clip" in count_kernels(model).floating_point
