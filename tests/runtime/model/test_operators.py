@@ -13,8 +13,8 @@ from protobuf_bytes import bytes_field
 from pocketgan.model.graph import Node, Tensor, read_graph
 from pocketgan.model.operators import LARGEST_INTEGER, OPERATORS, result_of
 
-TYPES = {np.dtype(np.float32): FLOAT, np.dtype(np.float16): FLOAT16, np.dtype(np.uint8): UINT8, np.dtype(np.int8): INT8}
 NUMPY_TYPES = {FLOAT: np.float32, FLOAT16: np.float16, UINT8: np.uint8, INT8: np.int8, INT32: np.int32, INT64: np.int64}
+TYPES = {np.dtype(numpy_type): element_type for element_type, numpy_type in NUMPY_TYPES.items()}
 Shape = Sequence[int]
 
 
@@ -82,9 +82,21 @@ ONE_OF_EACH = {
         [],
     ),
     "Gather": one_node("Gather", [[3, 7, 2]], [constant("c0", [2, 5], INT32)], FLOAT, axis=1),
+    "GatherElements": one_node("GatherElements", [[3, 7, 2]], [constant("c0", [2, 9, 2], INT32)], FLOAT, axis=1),
     "Gemm": one_node("Gemm", [[3, 4], [5, 4], [5]], [], FLOAT, transB=1),
     "LeakyRelu": one_node("LeakyRelu", [[3, 4]], [], FLOAT, alpha=0.5),
+    "MatMulInteger": (
+        model(
+            [node("MatMulInteger", ["c0", "c1"], "y")],
+            [constant("c0", [4, 3], UINT8), constant("c1", [3, 5], INT8)],
+            [],
+            [value_of_any_shape("y", INT32)],
+            None,
+        ),
+        [],
+    ),
     "Mul": one_node("Mul", [[1, 4], [3, 1]], [], FLOAT),
+    "Pad": one_node("Pad", [[3, 4]], [integers("c0", [1, 0, 2, 3])], FLOAT),
     "QuantizeLinear": one_node("QuantizeLinear", [[3, 4]], QUANTIZED, UINT8),
     "Relu": one_node("Relu", [[3, 4]], [], FLOAT),
     "Reshape": one_node("Reshape", [[3, 4, 5]], [integers("c0", [0, -1, 2])], FLOAT),
@@ -138,7 +150,20 @@ def some(chance: random.Random, count: int, low: int, high: int) -> list[int]:
 def random_node(chance: random.Random) -> tuple[bytes, Sequence[Shape]]:
     """Return a one-node model and the shapes of its inputs, which may or may not match."""
     operator = chance.choice(
-        ("Add", "Concat", "Conv", "ConvTranspose", "Gather", "Gemm", "Reshape", "Slice", "Tile", "Transpose")
+        (
+            "Add",
+            "Concat",
+            "Conv",
+            "ConvTranspose",
+            "Gather",
+            "GatherElements",
+            "Gemm",
+            "Pad",
+            "Reshape",
+            "Slice",
+            "Tile",
+            "Transpose",
+        )
     )
     rank = chance.randint(1, 3)
     shape = some(chance, rank, 1, 4)
@@ -150,6 +175,11 @@ def random_node(chance: random.Random) -> tuple[bytes, Sequence[Shape]]:
         case "Gather":
             index = constant("c0", some(chance, chance.randint(0, 2), 1, 4), INT64)
             return one_node(operator, [shape], [index], FLOAT, axis=chance.randint(-1, 2))
+        case "GatherElements":
+            index = constant("c0", [max(1, size + chance.randint(-1, 1)) for size in shape], INT32)
+            return one_node(operator, [shape], [index], FLOAT, axis=chance.randint(-1, 2))
+        case "Pad":
+            return one_node(operator, [shape], [integers("c0", some(chance, chance.choice((rank, 2 * rank)), -1, 3))], FLOAT)
         case "Gemm":
             inner = chance.randint(1, 3)
             return one_node(operator, [[2, inner], some(chance, 2, 1, 3)], [], FLOAT, transB=chance.randint(0, 1))

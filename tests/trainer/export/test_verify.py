@@ -32,8 +32,8 @@ from pocketgan_trainer.export.verify import (
     check_overflow,
     check_parity,
     check_same_pixels,
-    kernel_weights,
     count_kernels,
+    kernel_weights,
     measure_parity,
     optimized,
     require_variety,
@@ -225,6 +225,16 @@ def test_parity_has_a_closed_form_where_one_pixel_differs() -> None:
     assert facts.psnr_db == round(10 * np.log10(BLACK.size), 2)
     assert facts.mean_error == round(255 / BLACK.size, 4)
     assert facts.largest_error == 255
+
+
+def test_a_placed_image_is_compared_where_it_fits_best_up_to_a_pixel_away() -> None:
+    reference = np.random.default_rng(0).integers(0, 256, (3, 28, 28)).astype(np.uint8)
+    images = np.stack([np.roll(reference[0], (1, -1), axis=(0, 1)), np.roll(reference[1], 2, axis=0), reference[2]])
+    images[0, 5, 5] ^= 4
+    facts = measure_parity(images[[0, 2]], reference[[0, 2]], is_placed=True)
+    assert (facts.images, facts.mean_error, facts.largest_error) == (2, round(4 / reference[:2].size, 4), 4)
+    assert measure_parity(images[[1]], reference[[1]], is_placed=True).psnr_db < 20
+    assert measure_parity(images[[0]], reference[[0]]).psnr_db < 20
 
 
 @pytest.mark.parametrize("limit", [36.0, 60.0])

@@ -65,19 +65,23 @@ def baseline_files(float_model: onnx.ModelProto, precision: str, classes: int, l
 
 
 def measure_baselines(
-    files: Mapping[str, bytes], contents: bytes, inputs: Mapping[str, NDArray[np.generic]], reference: NDArray[np.uint8]
+    files: Mapping[str, bytes],
+    contents: bytes,
+    inputs: Mapping[str, NDArray[np.generic]],
+    reference: NDArray[np.uint8],
+    is_placed: bool = False,
 ) -> dict[str, Baseline]:
     """Return the size, parity and speed of each of `files`, by name, the speed compared with the model `contents`.
 
-    `inputs` are the models' inputs by name, from which torch draws the images `reference`, uint8 [N, H, W]. All files are timed
-    in one run, on the first SPEED_BATCH inputs and one thread.
+    `inputs` are the models' inputs by name, from which torch draws the images `reference`, uint8 [N, H, W]; for `is_placed` see
+    `measure_parity`. All files are timed in one run, on the first SPEED_BATCH inputs and one thread.
     """
     batch = {name: values[:SPEED_BATCH] for name, values in inputs.items()}
     speeds = speed_ratios(contents, list(files.values()), batch, _ROUNDS)
     baselines = {}
     for (name, file), speed in zip(files.items(), speeds, strict=True):
         (images,) = open_session(file, "fp32", Provider.cpu).session.run(["images"], inputs)
-        baselines[name] = Baseline(len(file), measure_parity(images, reference).psnr_db, speed)
+        baselines[name] = Baseline(len(file), measure_parity(images, reference, is_placed).psnr_db, speed)
     return baselines
 
 

@@ -27,7 +27,7 @@ from pocketgan_trainer.export.comparison import SPEED_BATCH, Baseline, baseline_
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
-from pocketgan_trainer.export.layers import Layer, class_count, labels_in_turn, model_inputs
+from pocketgan_trainer.export.layers import Layer, Placed, class_count, labels_in_turn, model_inputs
 from pocketgan_trainer.export.rounding import ROUNDING_IMAGES, round_weights
 from pocketgan_trainer.export.verify import (
     PARITY_IMAGES,
@@ -107,7 +107,8 @@ def export(
     (images,) = open_session(without_card, precision, Provider.cpu).session.run(["images"], inputs)
     require_variety(images, classes)
     reference = draw(generator, preset.latent_size, PARITY_SEED, 0, PARITY_IMAGES, labels_in_turn(classes, PARITY_IMAGES))
-    parity = measure_parity(images, reference)
+    is_placed = isinstance(layers[-1], Placed)
+    parity = measure_parity(images, reference, is_placed)
 
     limit = usual_least_psnr_db(preset, precision) if least_psnr_db is None else least_psnr_db
     checks = [check_kernels(kernels, precision), check_parity(parity, limit)]
@@ -119,7 +120,7 @@ def export(
         remove_temporaries(file.parent, lambda name: name == file.name, is_alone=False)
     float_model = build_graph(layers, preset.latent_size, "fp32")
     others = baseline_files(float_model, precision, classes, preset.latent_size)
-    baselines = measure_baselines(others, without_card, inputs, reference)
+    baselines = measure_baselines(others, without_card, inputs, reference, is_placed)
 
     # onnxruntime turns a float graph into other kernels on other processors, and the file must be the same on all of them.
     in_card = kernels if precision == "int8" else None
