@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import DataError
-from pocketgan_trainer.evaluate.texture import FEWEST_IMAGES, LEVEL_BOUNDS, count_neighbours, told_apart_by_texture
+from pocketgan_trainer.evaluate.texture import (
+    FEWEST_IMAGES,
+    LEVEL_BOUNDS,
+    count_neighbours,
+    largest_difference,
+    told_apart_by_texture,
+)
 
 Change = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
@@ -64,6 +70,16 @@ def test_each_set_counts_half_whatever_its_size(test_digits: Digits) -> None:
     black = np.zeros((FEWEST_IMAGES, 28, 28), np.uint8)
     assert told_apart_by_texture(counts, count_neighbours(black)) == 1.0
     assert told_apart_by_texture(counts[:1_000], counts[1_000:1_300]) == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_largest_difference_is_named_with_both_frequencies() -> None:
+    images = np.zeros((4, 8, 8), np.uint8)
+    images[:2, 3, 3] = 250
+    real = images.copy()
+    real[:, 5, 5] = 20
+    words = largest_difference(count_neighbours(images), count_neighbours(real))
+    assert words == "black next to levels 12 to 31: 0.0 times per image, 8.0 in real ones"
+    assert largest_difference(count_neighbours(real), count_neighbours(real[:0:-1])).endswith("in real ones")
 
 
 def test_sets_of_equal_images_are_a_guess() -> None:

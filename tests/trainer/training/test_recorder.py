@@ -55,7 +55,7 @@ def test_a_run_leaves_config_statistics_pictures_and_three_checkpoints(uninterru
     previous, last = load_checkpoint(uninterrupted.previous), load_checkpoint(uninterrupted.last)
     assert last.config == MLP
     assert (previous.progress.epoch, last.progress.epoch, last.progress.step, last.progress.images_seen) == (1, 2, 0, 640)
-    assert last.progress.best_score == min(line["frechet_ratio"] for line in statistics(uninterrupted))
+    assert last.progress.lowest_score == min(line["frechet_ratio"] for line in statistics(uninterrupted))
     assert last.tensors["sums"].tolist() == [0, 0, 0, 0, 0]
 
 
@@ -77,7 +77,7 @@ def test_best_checkpoint_is_the_last_of_those_with_the_lowest_score_but_for_nois
     train(MLP, run, watch=scripted(*scores))
     best, last = load_checkpoint(run.best), load_checkpoint(run.last)
     assert (best.progress.epoch, last.progress.epoch) == (best_epoch, 2)
-    assert (best.progress.best_score, last.progress.best_score) == (2.0, 2.0)
+    assert (best.progress.lowest_score, last.progress.lowest_score) == (2.0, 2.0)
     assert [line["frechet_ratio"] for line in statistics(run)] == scores
 
 

@@ -257,11 +257,18 @@ def test_only_signs_that_still_stand_at_the_end_are_shown(
     ("line", "scores"),
     [
         ({"epoch": 4, "frechet_ratio": 1.5}, ["its scores: Frechet ratio 1.500 (real images: 1)"]),
+        (
+            {"epoch": 4, "told_apart_by_texture": 0.9, "texture": "black next to black"},
+            [
+                "its scores: told apart by texture 90.0%",
+                "what differs most from real images in texture: black next to black",
+            ],
+        ),
         ({"epoch": 4, "generator_loss": 0.5}, []),
         ({"epoch": 5}, []),
         (None, []),
     ],
-    ids=["of an earlier version", "without a ratio", "of another epoch", "no file"],
+    ids=["of an earlier version", "with texture", "without a ratio", "of another epoch", "no file"],
 )
 def test_scores_that_are_unknown_are_left_out(run: RunFolder, line: dict[str, object] | None, scores: list[str]) -> None:
     if line is None:

@@ -5,14 +5,18 @@ import json
 import pytest
 from observations import class_view, observation
 
-from pocketgan_trainer.watch.signs import summary
+from pocketgan_trainer.watch.signs import Texture, summary
 
 
 def test_the_figures_go_by_the_names_of_classes_and_survive_the_file() -> None:
     cat, dog = class_view("cat", share=0.25, coverage=0.5, variety=1.5), class_view("dog", share=0.75, coverage=None, variety=0.0)
-    seen = observation(1.5, (cat, dog), named_training=1.0, named_held_out=0.5, names=("cat", "dog"))
+    texture = Texture(told_apart=0.93214, real_told_apart=0.5, largest_difference="black next to black")
+    seen = observation(1.5, (cat, dog), named_training=1.0, named_held_out=0.5, names=("cat", "dog"), texture=texture)
     assert json.loads(json.dumps(seen.to_statistics())) == {
+        "score": pytest.approx(1.5 * 0.93214 / 0.5),
         "frechet_ratio": 1.5,
+        "told_apart_by_texture": 0.9321,
+        "texture": "black next to black",
         "class_shares": {"cat": 0.25, "dog": 0.75},
         "coverage": {"cat": 0.5, "dog": None},
         "variety": {"cat": 1.5, "dog": 0.0},
@@ -23,9 +27,10 @@ def test_the_figures_go_by_the_names_of_classes_and_survive_the_file() -> None:
     }
 
 
-def test_the_ratio_that_chooses_the_best_epoch_is_kept_to_the_last_digit_and_the_rest_to_four() -> None:
+def test_the_score_that_chooses_the_best_epoch_is_kept_to_the_last_digit_and_the_rest_to_four() -> None:
     statistics = observation(1.23456789, (class_view("7", share=1 / 3),), named_held_out=2 / 3).to_statistics()
-    assert statistics["frechet_ratio"] == 1.23456789
+    assert statistics["score"] == statistics["frechet_ratio"] == 1.23456789  # there is no texture
+    assert (statistics["told_apart_by_texture"], statistics["texture"]) == (None, None)
     assert statistics["pairs_named_held_out"] == 0.6667
     shares = statistics["class_shares"]
     assert isinstance(shares, dict)
@@ -58,6 +63,7 @@ def test_the_summary_has_each_figure_with_its_worst_class() -> None:
         ({"class_shares": None, "coverage": None, "variety": None, "pairs_named_training": 0.5}, ""),
         ({"class_shares": {}, "coverage": {}, "variety": {}}, ""),
         ({"variety": {"0": 0.5}}, "variety 0.50"),
+        ({"told_apart_by_texture": 0.9321, "variety": {"0": 0.5}}, "variety 0.50  told apart by texture 93.2%"),
         ({"pairs_named_training": 0.5, "pairs_named_held_out": 1.0}, "D right in 100% of pairs, 50% of those it trains on"),
     ],
 )

@@ -17,6 +17,8 @@ from pocketgan_trainer.data.published import CLASSES
 from pocketgan_trainer.evaluate.distances import frechet_distance, kernel_distance, nearest_neighbour_accuracy
 from pocketgan_trainer.evaluate.image_set import ImageSet, Reference
 from pocketgan_trainer.evaluate.spaces import SPACES, Coordinates, SpaceName
+from pocketgan_trainer.evaluate.texture import count_neighbours, told_apart_by_texture
+from pocketgan_trainer.evaluate.traits import edge_distance, is_sized_and_centered, level_distance, one_full_ink, usual_full_ink
 
 Value: TypeAlias = float | tuple[float, ...] | NDArray[np.int64] | None
 """A figure of one set of images: a number, several numbers or a matrix; None if it needs classes and there are none."""
@@ -116,6 +118,10 @@ def _neighbour_accuracy(images: ImageSet, space: SpaceName) -> float:
     return nearest_neighbour_accuracy(images.manifolds[space], images.reference.test_manifolds[space])
 
 
+def _texture_accuracy(images: ImageSet) -> float:
+    return told_apart_by_texture(count_neighbours(images.images.pixels), images.reference.test_neighbours)
+
+
 def _kernel_distance(images: ImageSet) -> float:
     return kernel_distance(images.images.features["first_judge"], images.reference.test.features["first_judge"], images.seed)
 
@@ -185,6 +191,37 @@ FIGURES: tuple[Figure, ...] = (
             percent,
         )
         for space, title in SPACES.items()
+    ),
+    Figure(
+        "against_test.texture_accuracy", _texture_accuracy, "Told apart by texture: which grey levels lie side by side", percent
+    ),
+    Figure(
+        "traits.sized_and_centered",
+        lambda images: float(is_sized_and_centered(images.images.pixels).mean()),
+        "Longer side of 20 pixels, and centre of mass in the middle",
+        percent,
+    ),
+    Figure(
+        "traits.usual_full_ink",
+        lambda images: usual_full_ink(images.images.pixels),
+        "Levels 252 to 254, of all pixels of 250 and more",
+        percent,
+    ),
+    Figure(
+        "traits.one_full_ink",
+        lambda images: one_full_ink(images.images.pixels),
+        "Most frequent level of an image's pixels of 250 and more",
+        percent,
+    ),
+    Figure(
+        "traits.level_distance",
+        lambda images: level_distance(images.images.pixels, images.reference.test.pixels),
+        "Grey levels of the ink, distance of the distributions (0 to 1)",
+    ),
+    Figure(
+        "traits.edge_distance",
+        lambda images: edge_distance(images.images.pixels, images.reference.test.pixels),
+        "Differences of neighbouring pixels, distance of the distributions (0 to 1)",
     ),
     _of_test_digits("classes.histogram", lambda images: images.histogram),
     _of_test_digits(

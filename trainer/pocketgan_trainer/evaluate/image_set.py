@@ -12,6 +12,7 @@ from pocketgan_trainer.data.split import TrainingSplit
 from pocketgan_trainer.evaluate.copying import HeldOut, Memorization, measure_held_out, memorization
 from pocketgan_trainer.evaluate.distances import Manifold, ManifoldOverlap, compare_manifolds, estimate_manifold
 from pocketgan_trainer.evaluate.spaces import Coordinates, SpaceName, Spaces, open_spaces
+from pocketgan_trainer.evaluate.texture import count_neighbours
 
 _SUBSET_SEED = 0
 
@@ -27,6 +28,8 @@ class Reference:
     """Of those test digits."""
     test_manifolds: Mapping[SpaceName, Manifold]
     """Of those test digits, in each space."""
+    test_neighbours: NDArray[np.uint16]
+    """Of those test digits, see `texture.count_neighbours`."""
     training: Coordinates
     """Of the training digits, without those of validation."""
     held_out: HeldOut
@@ -56,6 +59,7 @@ def open_reference(split: TrainingSplit, test: Digits) -> Reference:
         labels=test.labels.astype(np.int64),
         test=tested,
         test_manifolds=_manifolds(tested),
+        test_neighbours=count_neighbours(tested.pixels),
         training=training,
         held_out=measure_held_out(training.features["first_judge"], validation.features["first_judge"]),
     )

@@ -67,6 +67,33 @@ def told_apart_by_texture(first: NDArray[np.uint16], second: NDArray[np.uint16])
     return (_share_right(halves[0], halves[1]) + _share_right(halves[1], halves[0])) / 2
 
 
+def largest_difference(counts: NDArray[np.uint16], real_counts: NDArray[np.uint16]) -> str:
+    """Return in words which two bins of levels are side by side most unusually often or seldom, from counts [N, F] and [M, F].
+
+    That is the pair whose means differ most in units of their standard deviation. All four directions count together.
+    """
+    of_pairs = [_unordered(rows) for rows in (counts, real_counts)]
+    means = [rows.mean(axis=0) for rows in of_pairs]
+    deviation = np.sqrt(np.mean([rows.var(axis=0) for rows in of_pairs], axis=0))
+    place = int(np.argmax(np.abs(means[0] - means[1]) / np.maximum(deviation, _LEAST_DEVIATION)))
+    low, high = divmod(place, _BINS)
+    found, real = (float(mean[place]) for mean in means)
+    return f"{_bin_name(low)} next to {_bin_name(high)}: {found:.1f} times per image, {real:.1f} in real ones"
+
+
+def _unordered(counts: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Return the counts of pairs in any direction and order, [N, bins * bins]; those with the higher bin first are 0."""
+    pairs = counts.reshape(len(counts), -1, _BINS, _BINS).sum(axis=1, dtype=np.float32)
+    unordered: NDArray[np.float32] = np.triu(pairs + np.tril(pairs, -1).transpose(0, 2, 1)).reshape(len(counts), -1)
+    return unordered
+
+
+def _bin_name(position: int) -> str:
+    bounds = (0, *LEVEL_BOUNDS, 256)
+    low, high = bounds[position], bounds[position + 1] - 1
+    return "black" if high == 0 else f"level {low}" if low == high else f"levels {low} to {high}"
+
+
 def _share_right(trained: list[NDArray[np.float32]], tested: list[NDArray[np.float32]]) -> float:
     """Return the share of `tested` rows that a discriminant of `trained` rows sorts rightly; both hold two sets."""
     means = [rows.mean(axis=0) for rows in trained]

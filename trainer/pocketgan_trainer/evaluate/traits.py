@@ -23,7 +23,8 @@ def is_sized_and_centered(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     The longer side of the box around its ink must be LONGER_SIDE_PIXELS, and its centre of mass must lie within half a pixel of
     CENTER_PIXELS on both axes. An image without ink does not obey.
     """
-    longer_side = np.maximum(_extent(images.any(axis=2)), _extent(images.any(axis=1)))
+    ink = images > 0
+    longer_side = np.maximum(_extent(np.any(ink, axis=2)), _extent(np.any(ink, axis=1)))
     mass = images.sum(axis=(1, 2), dtype=np.int64)
     # The moments of mass around the wanted centre. Doubled, they and half a pixel are exact in integers.
     moments = [
@@ -43,19 +44,19 @@ def _extent(has_ink: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def usual_full_ink(images: NDArray[np.uint8]) -> float:
-    """Return the share of the levels 252, 253 and 254 among all pixels of full ink in images uint8 [N, H, W]; nan without any."""
+    """Return the share of the levels 252, 253 and 254 among all pixels of full ink in images uint8 [N, H, W]; 0 without any."""
     levels = images[images >= FULL_INK]
-    return float(np.isin(levels, _USUAL_FULL_INK).mean()) if len(levels) else float("nan")
+    return float(np.isin(levels, _USUAL_FULL_INK).mean()) if len(levels) else 0.0
 
 
 def one_full_ink(images: NDArray[np.uint8]) -> float:
     """Return how much of an image's full ink has its most frequent level, the mean over those of images uint8 [N, H, W] with any.
 
-    It is nan if no image has any.
+    It is 0 if no image has any.
     """
     counts = np.stack([(images == level).sum(axis=(1, 2)) for level in range(FULL_INK, 256)], axis=1)
     counts = counts[counts.any(axis=1)]
-    return float((counts.max(axis=1) / counts.sum(axis=1)).mean()) if len(counts) else float("nan")
+    return float((counts.max(axis=1) / counts.sum(axis=1)).mean()) if len(counts) else 0.0
 
 
 def level_distance(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> float:

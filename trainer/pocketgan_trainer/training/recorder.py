@@ -121,7 +121,7 @@ class Recorder:
         if not all(math.isfinite(value) for value in astuple(measured)):
             raise TrainingError(f"diverged in epoch {progress.epoch + 1}: a loss is not finite; start again with a lower --lr")
         seen = self._observe(gan)
-        progress = progress.after_epoch(seen.frechet_ratio, stopwatch.seconds())
+        progress = progress.after_epoch(seen.score, stopwatch.seconds())
         sheet = self._draw(gan, 0, np.arange(SHEET_IMAGES) % max(1, len(generator_classes(self._config))))
         self._write_picture(self._run.sheet_of_epoch(progress.epoch), lambda path: self._run.write_sheet(path, sheet))
 
@@ -140,7 +140,7 @@ class Recorder:
         self._lines.append(line)
         self._run.append_statistics(line)
         no_sums = torch.zeros_like(sums)  # those of the next epoch
-        if progress.is_best(seen.frechet_ratio):
+        if progress.is_best(seen.score):
             save_checkpoint(self._run.best, self._config, gan, progress, no_sums)
         self._save(gan, progress, no_sums)
         self._draw_curves(at_once=progress.epoch == self._config.epochs)

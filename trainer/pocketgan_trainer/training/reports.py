@@ -104,7 +104,7 @@ class ConsoleReport:
         remaining = clock(round(images_to_come / rate)) if rate else "unknown"
         self._console.print(
             f"epoch {progress.epoch}/{self._epochs}  {rate:,.0f} images/s  ETA {remaining}  {_numbers(measured)}"
-            f"  Frechet ratio {seen.frechet_ratio:.3f}{'  best' if progress.is_best(seen.frechet_ratio) else ''}"
+            f"  Frechet ratio {seen.frechet_ratio:.3f}{'  best' if progress.is_best(seen.score) else ''}"
         )
         self._console.print(f"    {summary(seen.to_statistics())}")
         if self._skipped_steps > _SHOWN_SKIPPED_STEPS:
@@ -195,7 +195,7 @@ class TensorBoardReport:
         for name, value in figures.items():
             table = value if isinstance(value, dict) else {"": value}
             for class_name, number in table.items():
-                if number is not None:
+                if isinstance(number, int | float):
                     self._writer.add_scalar(f"{name}/{class_name}" if class_name else name, number, epoch)
         for sign in warnings:
             self._writer.add_text("warnings", f"{sign.message}. Try {sign.advice}.", epoch)
@@ -232,6 +232,8 @@ def closing_lines(run: RunFolder, epochs: int, best_epoch: int, is_newest: bool)
         scores += [summary(line)] if summary(line) else []
         if scores:
             lines.append(f"its scores: {'  '.join(scores)}")
+        if isinstance(line.get("texture"), str):
+            lines.append(f"what differs most from real images in texture: {line['texture']}")
     lines += [f"warning: at the end still: {words}" for words in standing_signs(statistics).values()]
     pictures = [path for path in (run.curves, run.sheet_of_epoch(best_epoch)) if path.exists()]
     if pictures:

@@ -69,6 +69,18 @@ class Pairs:
 
 
 @dataclass(frozen=True)
+class Texture:
+    """How generated images can be told from validation images by which grey levels are side by side."""
+
+    told_apart: float
+    """Share of both that a linear test sorts rightly: 0.5 for a guess."""
+    real_told_apart: float
+    """The same of training images in place of generated ones: a little above 0.5 where other people wrote them."""
+    largest_difference: str
+    """What differs most, in words."""
+
+
+@dataclass(frozen=True)
 class Observation:
     """What is observed after an epoch."""
 
@@ -77,11 +89,25 @@ class Observation:
     classes: tuple[ClassView, ...]
     """By label; one for all, where there are no classes."""
     pairs: Pairs
+    texture: Texture | None = None
+    """None if the validation images are too few for it."""
+
+    @property
+    def score(self) -> float:
+        """The score by which the best epoch is chosen: 1 for real images, the lower the better.
+
+        It is the Frechet ratio, multiplied by how often texture gives the images away, as a ratio to real ones. The Frechet ratio
+        alone hardly sees texture, and texture alone says nothing about shapes or about images that are missing.
+        """
+        return self.frechet_ratio * (self.texture.told_apart / self.texture.real_told_apart if self.texture else 1.0)
 
     def to_statistics(self) -> dict[str, object]:
         """Return the fields of a line of `stats.jsonl`, where the figures of classes go by their names."""
         return {
+            "score": self.score,
             "frechet_ratio": self.frechet_ratio,
+            "told_apart_by_texture": None if self.texture is None else round(self.texture.told_apart, 4),
+            "texture": None if self.texture is None else self.texture.largest_difference,
             "class_shares": {view.name: round(view.share, 4) for view in self.classes},
             "coverage": {view.name: None if view.coverage is None else round(view.coverage, 4) for view in self.classes},
             "variety": {view.name: None if view.variety is None else round(view.variety, 4) for view in self.classes},
@@ -107,6 +133,9 @@ def summary(line: Line) -> str:
         if known:
             worst, name = min(known)
             parts.append(f"{figure} {worst:.2f}" + (f" at least ({class_title(name)})" if len(table) > 1 else ""))
+    told_apart = line.get("told_apart_by_texture")
+    if isinstance(told_apart, float):
+        parts.append(f"told apart by texture {told_apart:.1%}")
     held_out, trained_on = line.get("pairs_named_held_out"), line.get("pairs_named_training")
     if isinstance(held_out, float) and isinstance(trained_on, float):
         parts.append(f"D right in {held_out:.0%} of pairs, {trained_on:.0%} of those it trains on")

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from pocketgan_trainer.data.split import TrainingSplit, rows_of_classes
 from pocketgan_trainer.evaluate.distances import DENSITY_NEIGHBOURS, Manifold, compare_manifolds, estimate_manifold
 from pocketgan_trainer.evaluate.judge import ImageJudge
+from pocketgan_trainer.evaluate.texture import FEWEST_IMAGES, count_neighbours, largest_difference, told_apart_by_texture
 from pocketgan_trainer.evaluate.validation_score import ValidationScore, validation_score
-from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs
+from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs, Texture
 
 LEAST_FOR_VARIETY = 10
 """With fewer images of a class, the distances between them mean little."""
@@ -48,6 +49,10 @@ class ValidationWatch:
     """Validation images for pairs, uint8 [P, S, S]."""
     trained_on: NDArray[np.uint8]
     """Training images of the same classes, uint8 [P, S, S]."""
+    neighbours: NDArray[np.uint16]
+    """Of all validation images, see `texture.count_neighbours`."""
+    real_told_apart: float | None
+    """How well training images of the same classes are told from these by texture; None if they are too few."""
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -61,7 +66,14 @@ class ValidationWatch:
         judged = assessed.probabilities.argmax(axis=1) if assessed.probabilities.shape[1] else np.zeros(len(images), np.int64)
         views = [self._view(real, assessed.features[judged == label], len(images)) for label, real in enumerate(self.classes)]
         pairs = self._pairs(images, discriminator_logits)
-        return Observation(self.score.of_features(assessed.features), tuple(views), pairs)
+        return Observation(self.score.of_features(assessed.features), tuple(views), pairs, self._texture(images))
+
+    def _texture(self, images: NDArray[np.uint8]) -> Texture | None:
+        if self.real_told_apart is None:
+            return None
+        counts = count_neighbours(images)
+        told_apart = told_apart_by_texture(counts, self.neighbours)
+        return Texture(told_apart, self.real_told_apart, largest_difference(counts, self.neighbours))
 
     def _view(self, real: RealClass, features: NDArray[np.float32], images: int) -> ClassView:
         coverage: float | None = 0.0
@@ -94,7 +106,11 @@ def watch_validation(judge: ImageJudge, split: TrainingSplit, classes: tuple[str
         features = score.features[validation.labels == label]
         manifold = estimate_manifold(features) if len(features) > DENSITY_NEIGHBOURS else None
         real.append(RealClass(name, len(features), len(features) / len(validation), manifold, _spread(features)))
-    return ValidationWatch(score, tuple(real), validation.images[:PAIRS], trained_on)
+    neighbours, real_told_apart = count_neighbours(validation.images), None
+    if len(validation) >= FEWEST_IMAGES:
+        alike = split.training.images[rows_of_classes(split.training.labels, score.labels, random)]
+        real_told_apart = told_apart_by_texture(count_neighbours(alike), neighbours)
+    return ValidationWatch(score, tuple(real), validation.images[:PAIRS], trained_on, neighbours, real_told_apart)
 
 
 def _share_above_0(leads: NDArray[np.float32]) -> float:
