@@ -46,13 +46,14 @@ def lively_pocket(
     activation: nn.Module | None = None,
     is_normalized: bool = True,
     seed: int = 0,
+    image_size: int = 28,
 ) -> PocketGenerator:
     """Return a PocketGenerator of the same kind, small by default, many of whose pixels are fully black or white.
 
     `activation` takes the place of its ReLUs; if it is not `is_normalized`, it has no batch normalizations.
     """
     random = np.random.default_rng(seed)
-    generator = PocketGenerator(CLASSES, 28, latent_size, channels, detail_channels)
+    generator = PocketGenerator(CLASSES, image_size, latent_size, channels, detail_channels)
     generator.body = nn.Sequential(
         *(
             activation if activation is not None and isinstance(module, nn.ReLU) else module

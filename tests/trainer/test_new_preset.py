@@ -12,7 +12,7 @@ from train_command import Command, assert_fails
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.layers import activations
 from pocketgan_trainer.networks.conditional import ConditionalGenerator
-from pocketgan_trainer.networks.pocket import PocketDiscriminator
+from pocketgan_trainer.networks.pocket import strided_discriminator
 from pocketgan_trainer.training.checkpoint import load_checkpoint, restore_generator
 from pocketgan_trainer.training.presets import PRESETS, Preset
 from pocketgan_trainer.training.run_folder import RUNS, RunFolder
@@ -34,7 +34,7 @@ def build_generator(classes: int, image_size: int) -> nn.Module:
 
 def build_discriminator(classes: int, image_size: int) -> nn.Module:
     """Return a small discriminator that also classifies."""
-    return PocketDiscriminator(classes, image_size, channels=(4, 4, 4), features=8)
+    return strided_discriminator(classes, image_size, channels=(4, 4, 4), features=8)
 
 
 ROW = Preset(

@@ -103,6 +103,20 @@ def test_values_that_cannot_be_used_end_with_1_and_leave_no_run_folder(
 
 
 @pytest.mark.usefixtures("few_digits")
+def test_a_canvas_is_for_images_that_are_laid_out_like_mnist(
+    gan_train: Command, folder: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canvas = ("--preset", "nano", "--set", "canvas=true", "--set", "shifted_share=0", "--dry-run")
+    assert "canvas=True" in gan_train(*canvas).stderr
+    moved = TrainingImages(
+        "mnist", MNIST_FACTS.classes, np.roll(digits.images[:380], 1, axis=1), digits.labels[:380].astype(np.int64), notes=()
+    )
+    monkeypatch.setattr(train_run, "load_training_images", lambda *arguments: moved)
+    assert_fails(gan_train(*canvas), 1, "error: canvas does not suit the images of mnist: expected ink in a box of 20 pixels, ")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("few_digits")
 def test_a_judge_that_is_missing_ends_with_1(
     gan_train: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,9 +17,10 @@ from pocketgan_trainer.data.images import MNIST_FACTS, TrainingImages, describe,
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.data.split import TrainingSplit, split_images
 from pocketgan_trainer.devices import choose_device
-from pocketgan_trainer.errors import OtherProcessError
+from pocketgan_trainer.errors import OtherProcessError, TrainingError
 from pocketgan_trainer.evaluate.judge import ImageJudge, load_judge
 from pocketgan_trainer.evaluate.own_judge import own_judge
+from pocketgan_trainer.networks.canvas import CANVAS_SIZES, is_laid_out
 from pocketgan_trainer.plain_console import PlainConsole
 from pocketgan_trainer.processes import Processes, processes_of_environment
 from pocketgan_trainer.training.checkpoint import load_checkpoint
@@ -114,6 +115,12 @@ def _prepare(options: TrainOptions, processes: Processes) -> PreparedRun:
         config = replace(resumed.config, data=known_data)
     else:
         config = plan_new_run(options.preset or DEFAULT_PRESET, options.settings, device, facts)
+    if config.canvas and not is_laid_out(images.images):
+        box = CANVAS_SIZES[facts.image_size]
+        raise TrainingError(
+            f"canvas does not suit the images of {source}: expected ink in a box of {box} pixels, placed by its centre of mass, "
+            "as --like-mnist does; leave canvas out"
+        )
     published_judge = load_judge("first") if facts == MNIST_FACTS else None
     split = split_images(images)
     count_steps(config, len(split.training), processes)  # to raise its errors before anything is written

@@ -1,18 +1,26 @@
 """Canvases in an exported file: laid out by integers only, exactly as the layer lays them out, and accepted by the runtime."""
 
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from lively_generators import lively_pocket
 from numpy.typing import NDArray
 
-from pocketgan_trainer.export.exporter import build_graph
+from pocketgan import Generator
+from pocketgan.model.card import PRECISIONS, KernelFacts
+from pocketgan_trainer.export.exporter import build_graph, export
 from pocketgan_trainer.export.layers import Dense, GreyLevels, Layer, Placed, ToImage, model_inputs
 from pocketgan_trainer.export.verify import check_kernels, check_overflow, count_kernels, kernel_weights, optimized
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
+from pocketgan_trainer.training.checkpoint import Checkpoint
+from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.progress import Progress
 
 LATENT_SIZE = 6
 INPUTS = model_inputs(LATENT_SIZE, classes=0, seed=0, count=300)
@@ -55,6 +63,24 @@ def test_a_file_lays_its_canvases_out_as_the_layer_does(image_size: int, precisi
         if image.any()
     ]
     assert len(set(corners)) > 10  # they do not all move alike
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_checkpoint_with_a_canvas_becomes_a_file_that_the_runtime_accepts(tmp_path: Path, precision: str) -> None:
+    nano = PRESETS["nano"]
+    generator = lively_pocket(nano.latent_size, (20, 12, 6), 4, image_size=20)
+    generator.body.append(Placement(28))
+    tensors = {f"average.{name}": value for name, value in generator.state_dict().items()}
+    config = replace(nano.config, canvas=True, shifted_share=0.0)
+    checkpoint = Checkpoint(tmp_path / "best.safetensors", "0" * 64, config, Progress(), None, tensors)
+    report = export(checkpoint, tmp_path / "model.onnx", precision, least_psnr_db=30)
+    assert report.card.kernels == (KernelFacts(7, ()) if precision == "int8" else None)
+
+    images = Generator.load(report.target, "cpu").generate(100).astype(int)
+    assert images.shape == (100, 28, 28)
+    for axis in (1, 2):
+        centres = (images.sum(axis=axis) * np.arange(28)).sum(axis=1) / images.sum(axis=(1, 2))
+        assert ((centres >= 13.5) & (centres < 14.5)).all()
 
 
 def test_a_placement_computes_with_integers_only() -> None:

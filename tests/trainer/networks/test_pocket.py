@@ -7,7 +7,14 @@ import torch
 from torch import nn
 
 from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE
-from pocketgan_trainer.networks.pocket import LEAK, MARGIN, GreyLevelRounding, PocketDiscriminator, PocketGenerator
+from pocketgan_trainer.networks.pocket import (
+    LEAK,
+    MARGIN,
+    GreyLevelRounding,
+    PocketDiscriminator,
+    PocketGenerator,
+    strided_discriminator,
+)
 from pocketgan_trainer.training.presets import PRESETS
 
 LATENT_SIZE = 8
@@ -112,7 +119,7 @@ def test_each_logit_depends_on_its_own_image_and_class_alone(discriminator: Pock
 
 
 def test_without_classes_there_are_no_weights_for_them() -> None:
-    assert not any("class" in name for name, _ in PocketDiscriminator(0, 28, (4, 5, 6), 7).named_parameters())
+    assert not any("class" in name for name, _ in strided_discriminator(0, 28, (4, 5, 6), 7).named_parameters())
     generator = PocketGenerator(0, 28, LATENT_SIZE, (6, 5, 4), 3)
     assert next(generator.parameters()).shape == (6 * 7 * 7, LATENT_SIZE)
 

@@ -74,6 +74,12 @@ def test_classification_and_shifts_without_refinement_are_refused() -> None:
     assert replace(CONFIG, refinement_share=0.0, class_weight=0.0, shifted_share=0.0).refinement_share == 0
 
 
+def test_shifts_with_a_canvas_are_refused() -> None:
+    with pytest.raises(TrainingError, match=r"^shifted_share 0.875 has no effect with canvas: expected 0$"):
+        replace(CONFIG, canvas=True)
+    assert replace(CONFIG, canvas=True, shifted_share=0.0).canvas
+
+
 def test_json_holds_every_field_under_its_name() -> None:
     data = {
         "name": "mnist",

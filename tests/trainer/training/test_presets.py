@@ -46,11 +46,13 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize(("image_size", "classes"), [(28, ()), (28, ("sneaker",)), (32, ("a", "b", "c"))])
-@pytest.mark.parametrize("name", list(PRESETS))
-def test_the_networks_of_a_preset_fit_together(name: str, image_size: int, classes: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("name", "canvas"), [*((name, False) for name in PRESETS), ("pocket", True), ("nano", True)])
+def test_the_networks_of_a_preset_fit_together(name: str, canvas: bool, image_size: int, classes: tuple[str, ...]) -> None:
     preset = PRESETS[name]
     assert preset.config.preset == name
     config = replace(preset.config, data=replace(MNIST_FACTS, image_size=image_size, classes=classes))
+    if canvas:
+        config = replace(config, canvas=True, shifted_share=0.0)
     labelled = generator_classes(config)
     assert labelled == (classes if name in ("pocket", "nano") else ())
     condition = (torch.tensor([0, len(labelled) - 1]),) if labelled else ()

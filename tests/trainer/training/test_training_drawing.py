@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pocketgan.address import image_range
 from pocketgan.latents import LARGEST_TICK, LATENT_STEP, latent_ticks, latents
 from pocketgan_trainer.networks.dcgan import UniformDropout
-from pocketgan_trainer.networks.pocket import PocketDiscriminator
+from pocketgan_trainer.networks.pocket import strided_discriminator
 from pocketgan_trainer.training.drawing import discriminator_logits, draw, random_latents
 
 CPU = torch.device("cpu")
@@ -125,7 +125,7 @@ def test_logits_are_those_of_images_from_minus_one_to_one_in_batches(images: NDA
 def test_a_discriminator_that_classifies_gets_the_labels_and_gives_its_first_output(
     images: NDArray[np.uint8], classes: int
 ) -> None:
-    network = PocketDiscriminator(classes, 28, channels=(4, 6, 8), features=8)
+    network = strided_discriminator(classes, 28, channels=(4, 6, 8), features=8)
     labels = np.random.default_rng(0).integers(10, size=700) if classes else None
     pixels = torch.from_numpy(images[:700])[:, None].float() / 127.5 - 1
     expected, _ = network(pixels, *([] if labels is None else [torch.from_numpy(labels)]))

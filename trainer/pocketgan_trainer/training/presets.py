@@ -15,6 +15,8 @@ from torch import nn
 from torch.optim import Adam
 
 from pocketgan_trainer.networks import dcgan, mlp, pocket
+from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
+from pocketgan_trainer.networks.conditional import ConditionalGenerator
 from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.shared_networks import shared
@@ -47,6 +49,7 @@ class Preset:
 
 
 _PAIRED_STEP_ONLY = frozenset({"gradient_penalty", "final_penalty_share", "refinement_share", "class_weight", "shifted_share"})
+_POCKET_NETWORKS_ONLY = frozenset({"canvas"})
 _NORMALIZATION_ONLY = frozenset({"batch_statistics_share"})
 
 _POCKET_CONFIG = TrainingConfig(
@@ -72,7 +75,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "pocket": Preset(
             description="the project's own: draws any class on request",
             build_generator=partial(pocket.PocketGenerator, latent_size=64, channels=(48, 24, 12), detail_channels=8),
-            build_discriminator=partial(pocket.PocketDiscriminator, channels=(48, 96, 192), features=128),
+            build_discriminator=partial(pocket.strided_discriminator, channels=(48, 96, 192), features=128),
             latent_size=64,
             is_conditional=True,
             step=paired_step,
@@ -83,7 +86,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "nano": Preset(
             description="the same with a generator a fraction of its size",
             build_generator=partial(pocket.PocketGenerator, latent_size=24, channels=(20, 12, 6), detail_channels=4),
-            build_discriminator=partial(pocket.PocketDiscriminator, channels=(48, 96, 192), features=128),
+            build_discriminator=partial(pocket.strided_discriminator, channels=(48, 96, 192), features=128),
             latent_size=24,
             is_conditional=True,
             step=paired_step,
@@ -98,7 +101,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             latent_size=dcgan.LATENT_SIZE,
             is_conditional=False,
             step=simultaneous_step,
-            ignores=_PAIRED_STEP_ONLY,
+            ignores=_PAIRED_STEP_ONLY | _POCKET_NETWORKS_ONLY,
             least_psnr_db=40,
             config=TrainingConfig(preset="dcgan", epochs=50, batch_size=256, learning_rate=1e-4, bfloat16=True),
         ),
@@ -109,7 +112,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             latent_size=mlp.LATENT_SIZE,
             is_conditional=False,
             step=alternating_step,
-            ignores=_PAIRED_STEP_ONLY | _NORMALIZATION_ONLY,
+            ignores=_PAIRED_STEP_ONLY | _POCKET_NETWORKS_ONLY | _NORMALIZATION_ONLY,
             least_psnr_db=36,
             config=TrainingConfig(preset="mlp", epochs=50, batch_size=64, learning_rate=1e-3, bfloat16=False),
         ),
@@ -126,11 +129,19 @@ def presets_that_use(*fields: str) -> tuple[str, ...]:
 
 def build_generator(config: TrainingConfig) -> nn.Module:
     """Return a generator of the config's preset for its images, with initial weights."""
-    return PRESETS[config.preset].build_generator(len(config.data.classes), config.data.image_size)
+    image_size, build = config.data.image_size, PRESETS[config.preset].build_generator
+    if not config.canvas:
+        return build(len(config.data.classes), image_size)
+    generator = build(len(config.data.classes), CANVAS_SIZES[image_size])
+    assert isinstance(generator, ConditionalGenerator)
+    generator.body.append(Placement(image_size))
+    return generator
 
 
 def build_discriminator(config: TrainingConfig) -> nn.Module:
     """Return a discriminator of the config's preset for its images, with initial weights."""
+    if config.canvas:
+        return pocket.canvas_discriminator(len(config.data.classes), config.data.image_size, channels=32, features=128)
     return PRESETS[config.preset].build_discriminator(len(config.data.classes), config.data.image_size)
 
 
