@@ -20,7 +20,7 @@ from pocketgan_trainer.training.progress import Progress
 from pocketgan_trainer.training.steps import Gan
 
 CONFIG = replace(PRESETS["mlp"].config, seed=3)
-PROGRESS = Progress(epoch=2, step=7, images_seen=1234, seconds=5.25, lowest_score=1.5)
+PROGRESS = Progress(epoch=2, step=7, images_seen=1234, seconds=5.25, best_score=1.5)
 SUMS = torch.tensor([1.5, 2.5, 3.5, 4.5, 2.0], dtype=torch.float64)
 
 

@@ -115,7 +115,7 @@ def _prepare(options: TrainOptions, processes: Processes) -> PreparedRun:
         config = replace(resumed.config, data=known_data)
     else:
         config = plan_new_run(options.preset or DEFAULT_PRESET, options.settings, device, facts)
-    if config.canvas and not is_laid_out(images.images):
+    if config.canvas and not resumed and not is_laid_out(images.images):
         box = CANVAS_SIZES[facts.image_size]
         raise TrainingError(
             f"canvas does not suit the images of {source}: expected ink in a box of {box} pixels, placed by its centre of mass, "

@@ -207,7 +207,7 @@ def _pad(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
 
 
 def _gather_elements(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
-    # onnxruntime itself refuses places outside when it draws.
+    # Places outside are refused by onnxruntime when it draws, on the CPU at least.
     shape, places = inputs[0].shape, inputs[1].shape
     axis = _axis(attributes, len(shape))
     if len(places) != len(shape) or any(

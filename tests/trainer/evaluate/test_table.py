@@ -295,7 +295,7 @@ def test_keys_of_json_stay_what_they_were(evaluation: Evaluation) -> None:
             "nearest_neighbour_accuracy",
             "nearest_neighbour_accuracy_second_judge",
             "nearest_neighbour_accuracy_pixels",
-            "texture_accuracy",
+            "told_apart_by_texture",
         ],
         "traits": ["sized_and_centered", "usual_full_ink", "one_full_ink", "level_distance", "edge_distance"],
         "training_frechet": ["first_judge", "second_judge", "pixels"],

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import DataError
 from pocketgan_trainer.evaluate.texture import (
-    FEWEST_IMAGES,
+    FEWEST_FOR_TEXTURE,
     LEVEL_BOUNDS,
     count_neighbours,
     largest_difference,
@@ -41,8 +41,6 @@ def test_neighbours_are_counted_by_bin_and_direction() -> None:
         for direction, (down, right) in enumerate(((0, 1), (1, 0), (1, 1), (1, -1))):
             if row + down < 5 and 0 <= column + right < 4:
                 pair = [bins[images[image, row, column]], bins[images[image, row + down, column + right]]]
-                if direction == 3:  # as the upper left one of a mirrored image: the right one comes first
-                    assert column >= 1
                 expected[image, direction, pair[0], pair[1]] += 1
     np.testing.assert_array_equal(count_neighbours(images), expected.reshape(3, -1))
 
@@ -66,10 +64,11 @@ def test_a_slight_change_of_texture_is_seen(test_digits: Digits, change: Change,
 
 
 def test_each_set_counts_half_whatever_its_size(test_digits: Digits) -> None:
-    counts = count_neighbours(test_digits.images[:1_500])
-    black = np.zeros((FEWEST_IMAGES, 28, 28), np.uint8)
-    assert told_apart_by_texture(counts, count_neighbours(black)) == 1.0
-    assert told_apart_by_texture(counts[:1_000], counts[1_000:1_300]) == pytest.approx(0.5, abs=0.1)
+    # Of the smaller set all are recognized, of the larger one half: the others look as the smaller set does.
+    images = test_digits.images[:2_000].copy()
+    images[::2] = 0
+    black = np.zeros((FEWEST_FOR_TEXTURE, 28, 28), np.uint8)
+    assert told_apart_by_texture(count_neighbours(images), count_neighbours(black)) == pytest.approx(0.75, abs=0.02)
 
 
 def test_the_largest_difference_is_named_with_both_frequencies() -> None:
@@ -83,12 +82,12 @@ def test_the_largest_difference_is_named_with_both_frequencies() -> None:
 
 
 def test_sets_of_equal_images_are_a_guess() -> None:
-    counts = count_neighbours(np.full((FEWEST_IMAGES, 8, 8), 7, np.uint8))
+    counts = count_neighbours(np.full((FEWEST_FOR_TEXTURE, 8, 8), 7, np.uint8))
     assert told_apart_by_texture(counts, counts) == 0.5
 
 
 def test_too_few_images_are_refused() -> None:
-    enough = count_neighbours(np.zeros((FEWEST_IMAGES, 4, 4), np.uint8))
+    enough = count_neighbours(np.zeros((FEWEST_FOR_TEXTURE, 4, 4), np.uint8))
     for sets in ((enough, enough[1:]), (enough[1:], enough)):
         with pytest.raises(DataError, match="199 images: expected at least 200"):
             told_apart_by_texture(*sets)

@@ -65,7 +65,7 @@ def test_levels_and_edges_are_compared_by_histograms() -> None:
     assert level_distance(images, others) == pytest.approx(2 / 3)  # one bin of 1/3 in common
     # Differences 16, 24, 16, 24 and 23, 200, 177.
     assert edge_distance(images, others) == pytest.approx(1 - 1 / 3)
-    assert edge_distance(images, np.zeros((1, 2, 2), np.uint8)) == 0.5  # no edges at all
+    assert edge_distance(images, np.zeros((1, 2, 2), np.uint8)) == 1  # no edges at all
 
 
 def test_real_digits_traits_and_what_changes_them(test_digits: Digits) -> None:

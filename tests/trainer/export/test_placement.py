@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pocketgan import Generator
 from pocketgan.model.card import PRECISIONS, KernelFacts
+from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.exporter import build_graph, export
 from pocketgan_trainer.export.layers import Dense, GreyLevels, Layer, Placed, ToImage, model_inputs
 from pocketgan_trainer.export.verify import check_kernels, check_overflow, count_kernels, kernel_weights, optimized
@@ -83,6 +84,13 @@ def test_a_checkpoint_with_a_canvas_becomes_a_file_that_the_runtime_accepts(tmp_
         assert ((centres >= 13.5) & (centres < 14.5)).all()
 
 
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_a_placement_before_the_end_is_refused(precision: str) -> None:
+    drawn = layers(20)
+    with pytest.raises(ExportError):
+        build_graph([*drawn[:2], Placed(28), drawn[2]], LATENT_SIZE, precision)
+
+
 def test_a_placement_computes_with_integers_only() -> None:
     with_it, without = (optimized(built(28, "int8", placed).SerializeToString()) for placed in (True, False))
     kernels = count_kernels(with_it)
@@ -100,7 +108,7 @@ def test_its_weights_are_among_those_whose_sums_are_checked() -> None:
     assert check_overflow(model).problem is None
 
 
-def test_products_elsewhere_may_not_compute_in_floating_point() -> None:
+def test_the_same_operators_outside_a_placement_count_as_floating_point() -> None:
     model = optimized(built(28, "int8", placed=True).SerializeToString())
     for node in model.graph.node:
         node.name = node.name.removeprefix("placement")

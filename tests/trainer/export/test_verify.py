@@ -3,6 +3,7 @@
 import re
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -231,10 +232,20 @@ def test_a_placed_image_is_compared_where_it_fits_best_up_to_a_pixel_away() -> N
     reference = np.random.default_rng(0).integers(0, 256, (3, 28, 28)).astype(np.uint8)
     images = np.stack([np.roll(reference[0], (1, -1), axis=(0, 1)), np.roll(reference[1], 2, axis=0), reference[2]])
     images[0, 5, 5] ^= 4
-    facts = measure_parity(images[[0, 2]], reference[[0, 2]], is_placed=True)
-    assert (facts.images, facts.mean_error, facts.largest_error) == (2, round(4 / reference[:2].size, 4), 4)
-    assert measure_parity(images[[1]], reference[[1]], is_placed=True).psnr_db < 20
+    many = [0, *[2] * 19]
+    facts = measure_parity(images[many], reference[many], is_placed=True)
+    assert (facts.images, facts.mean_error, facts.largest_error) == (20, round(4 / reference[many].size, 4), 4)
+    assert measure_parity(images[[1, *many[1:]]], reference[[1, *many[1:]]], is_placed=True).psnr_db < 30
     assert measure_parity(images[[0]], reference[[0]]).psnr_db < 20
+
+
+def test_most_placed_images_must_not_be_moved() -> None:
+    reference = np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8)
+    for moved, is_refused in ((2, False), (3, True)):
+        images = reference.copy()
+        images[:moved] = np.roll(reference[:moved], 1, axis=1)
+        with pytest.raises(ExportError, match=r"^7.5% of the images lie a pixel away") if is_refused else nullcontext():
+            measure_parity(images, reference, is_placed=True)
 
 
 @pytest.mark.parametrize("limit", [36.0, 60.0])

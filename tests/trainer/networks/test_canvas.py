@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pocketgan_trainer.data.fitting import lay_out_like_mnist
 from pocketgan_trainer.data.published import Digits, load_mnist
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Cropping, Placement, is_laid_out
 
@@ -63,9 +64,14 @@ def test_moved_or_larger_images_do_not_count_as_laid_out(digits: Digits) -> None
     assert not is_laid_out(np.roll(images, 1, axis=1))
     assert not is_laid_out(np.repeat(np.repeat(images[:, 7:21, 7:21], 2, axis=1), 2, axis=2))
     mixed = images.copy()
-    mixed[:11] = np.roll(mixed[:11], 1, axis=2)
+    mixed[:55] = np.roll(mixed[:55], 1, axis=2)
     assert not is_laid_out(mixed)
-    assert is_laid_out(np.concatenate([images, mixed[:9]]))
+    assert is_laid_out(np.concatenate([images, mixed[:45]]))
+
+
+@pytest.mark.parametrize("image_size", CANVAS_SIZES)
+def test_pictures_that_are_fitted_like_mnist_count_as_laid_out(digits: Digits, image_size: int) -> None:
+    assert is_laid_out(np.stack([lay_out_like_mnist(image, image_size) for image in digits.images[:300]]))
 
 
 @pytest.mark.parametrize(("height", "width", "top", "left"), [(20, 7, 0, 6), (3, 20, 8, 0), (4, 4, 8, 8)])

@@ -12,7 +12,6 @@ import torch
 from checkpoint_files import CONFIG, read, refusal, rewrite_json, rewrite_tensors, rewrite_text
 from torch import Tensor
 
-from pocketgan_trainer.training.checkpoint_form import read_position
 from pocketgan_trainer.training.presets import PRESETS
 
 
@@ -93,25 +92,12 @@ def test_a_tensor_that_no_run_saves_is_refused_although_the_digest_is_right(
     assert re.search(message, refusal(checkpoint_path))
 
 
-@pytest.mark.parametrize(("before", "now"), [(1.5, 3.0), (None, None)])
-def test_the_best_ratio_of_an_earlier_version_becomes_the_highest_score_that_it_can_stand_for(
-    checkpoint_path: Path, before: float | None, now: float | None
-) -> None:
-    text, _ = read(checkpoint_path)
-    progress = json.loads(text["progress"])
-    del progress["lowest_score"]
-    assert (
-        read_position({"progress": json.dumps({**progress, "best_score": before})}, PRESETS["mlp"].config)[0].lowest_score == now
-    )
-
-
 @pytest.mark.parametrize(
     ("name", "changes", "message"),
     [
-        ("progress", {"best_score": "low"}, "expected finite numbers from 0"),
         ("progress", {"images_seen": 10**400}, "expected whole numbers from 0"),
         ("progress", {"epoch": 51}, "epoch 51 is beyond the 50 of the run"),
-        ("progress", {"lowest_score": 10**400}, "expected finite numbers from 0"),
+        ("progress", {"best_score": 10**400}, "expected finite numbers from 0"),
         ("progress", {"statistics_frozen": "x" * 10**5}, "statistics_frozen is"),
         ("config", {"epochs": 10**400}, "epochs 1000.*is out of range"),
         ("config", {"x" * 10**5: 1}, "training config has x"),

@@ -7,6 +7,7 @@ import torch
 
 from pocketgan_trainer.data.images import MNIST_FACTS
 from pocketgan_trainer.data.published import Digits
+from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.networks.dcgan import DcganDiscriminator, DcganGenerator
 from pocketgan_trainer.networks.mlp import MlpDiscriminator, MlpGenerator
 from pocketgan_trainer.networks.pocket import PocketDiscriminator, PocketGenerator
@@ -65,6 +66,12 @@ def test_the_networks_of_a_preset_fit_together(name: str, canvas: bool, image_si
         judged, class_logits = judged
         assert class_logits is None if not classes else class_logits.shape == (2, len(classes))
     assert judged.shape == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "mlp"])
+def test_a_preset_without_a_canvas_is_refused_one(name: str) -> None:
+    with pytest.raises(TrainingError, match=f"^preset {name} cannot draw on a canvas: expected canvas false$"):
+        build_generator(replace(PRESETS[name].config, canvas=True))
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,15 @@ from pocketgan_trainer.training.steps import StepStatistics
 
 
 def test_a_step_counts_its_images_and_its_time() -> None:
-    progress = Progress(epoch=2, step=3, images_seen=100, seconds=1.5, lowest_score=4.0).after_step(64, 0.25)
-    assert progress == Progress(epoch=2, step=4, images_seen=164, seconds=1.75, lowest_score=4.0)
+    progress = Progress(epoch=2, step=3, images_seen=100, seconds=1.5, best_score=4.0).after_step(64, 0.25)
+    assert progress == Progress(epoch=2, step=4, images_seen=164, seconds=1.75, best_score=4.0)
 
 
 @pytest.mark.parametrize(
     ("best", "score", "is_best"), [(None, 9.0, True), (4.0, 3.0, True), (4.0, 4.0, True), (4.0, 4.39, True), (4.0, 4.41, False)]
 )
 def test_a_score_counts_as_the_best_within_a_tenth_of_the_lowest(best: float | None, score: float, is_best: bool) -> None:
-    assert Progress(lowest_score=best).is_best(score) is is_best
+    assert Progress(best_score=best).is_best(score) is is_best
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,8 @@ def test_a_score_counts_as_the_best_within_a_tenth_of_the_lowest(best: float | N
 def test_an_epoch_resets_the_steps_and_keeps_the_lowest_known_score(
     best: float | None, score: float | None, new_best: float | None
 ) -> None:
-    progress = Progress(epoch=2, step=9, images_seen=100, seconds=1.5, lowest_score=best).after_epoch(score, 0.5)
-    assert progress == Progress(epoch=3, step=0, images_seen=100, seconds=2.0, lowest_score=new_best)
+    progress = Progress(epoch=2, step=9, images_seen=100, seconds=1.5, best_score=best).after_epoch(score, 0.5)
+    assert progress == Progress(epoch=3, step=0, images_seen=100, seconds=2.0, best_score=new_best)
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_an_epoch_resets_the_steps_and_keeps_the_lowest_known_score(
         {"epoch": True},
         {"seconds": float("nan")},
         {"seconds": "1"},
-        {"lowest_score": float("inf")},
-        {"lowest_score": "low"},
+        {"best_score": float("inf")},
+        {"best_score": "low"},
     ],
 )
 def test_a_position_that_no_run_can_have_is_refused(wrong: dict[str, object]) -> None:

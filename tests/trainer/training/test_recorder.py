@@ -16,7 +16,7 @@ from pocketgan_trainer.training.drawing import draw
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.recorder import WATCHED_SEED
 from pocketgan_trainer.training.run_folder import RunFolder
-from pocketgan_trainer.watch.signs import Observation
+from pocketgan_trainer.watch.signs import Observation, Texture
 from pocketgan_trainer.watch.validation_watch import DiscriminatorLogits
 
 
@@ -55,7 +55,7 @@ def test_a_run_leaves_config_statistics_pictures_and_three_checkpoints(uninterru
     previous, last = load_checkpoint(uninterrupted.previous), load_checkpoint(uninterrupted.last)
     assert last.config == MLP
     assert (previous.progress.epoch, last.progress.epoch, last.progress.step, last.progress.images_seen) == (1, 2, 0, 640)
-    assert last.progress.lowest_score == min(line["frechet_ratio"] for line in statistics(uninterrupted))
+    assert last.progress.best_score == min(line["frechet_ratio"] for line in statistics(uninterrupted))
     assert last.tensors["sums"].tolist() == [0, 0, 0, 0, 0]
 
 
@@ -70,15 +70,25 @@ def test_statistics_hold_position_means_and_score_of_each_epoch(uninterrupted: R
 
 
 @pytest.mark.parametrize(("scores", "best_epoch"), [([3.0, 2.0], 2), ([2.0, 3.0], 1), ([2.0, 2.0], 2), ([2.0, 2.1], 2)])
-def test_best_checkpoint_is_the_last_of_those_with_the_lowest_score_but_for_noise(
+def test_best_checkpoint_is_the_last_of_those_with_the_best_score_but_for_noise(
     new_run: NewRun, scores: list[float], best_epoch: int
 ) -> None:
     run = new_run()
     train(MLP, run, watch=scripted(*scores))
     best, last = load_checkpoint(run.best), load_checkpoint(run.last)
     assert (best.progress.epoch, last.progress.epoch) == (best_epoch, 2)
-    assert (best.progress.lowest_score, last.progress.lowest_score) == (2.0, 2.0)
+    assert (best.progress.best_score, last.progress.best_score) == (2.0, 2.0)
     assert [line["frechet_ratio"] for line in statistics(run)] == scores
+
+
+def test_texture_chooses_between_epochs_of_the_same_frechet_ratio(new_run: NewRun) -> None:
+    run, watch = new_run(), scripted(2.0, 2.0)
+    textures = iter([Texture(0.8, 0.5, ""), Texture(0.9, 0.5, "")])
+    observe = watch.observe
+    watch.observe = lambda *seen: replace(observe(*seen), texture=next(textures))  # type: ignore[method-assign]
+    train(MLP, run, watch=watch)
+    assert load_checkpoint(run.best).progress.epoch == 1
+    assert load_checkpoint(run.last).progress.best_score == pytest.approx(2.0 * 0.6)
 
 
 @pytest.mark.parametrize("config", [MLP, NANO], ids=["without classes", "with classes and an average"])

@@ -258,7 +258,7 @@ def test_only_signs_that_still_stand_at_the_end_are_shown(
     [
         ({"epoch": 4, "frechet_ratio": 1.5}, ["its scores: Frechet ratio 1.500 (real images: 1)"]),
         (
-            {"epoch": 4, "told_apart_by_texture": 0.9, "texture": "black next to black"},
+            {"epoch": 4, "told_apart_by_texture": 0.9, "largest_texture_difference": "black next to black"},
             [
                 "its scores: told apart by texture 90.0%",
                 "what differs most from real images in texture: black next to black",

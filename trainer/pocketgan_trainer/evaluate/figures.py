@@ -193,7 +193,10 @@ FIGURES: tuple[Figure, ...] = (
         for space, title in SPACES.items()
     ),
     Figure(
-        "against_test.texture_accuracy", _texture_accuracy, "Told apart by texture: which grey levels lie side by side", percent
+        "against_test.told_apart_by_texture",
+        _texture_accuracy,
+        "Told apart by texture: which grey levels are adjacent",
+        percent,
     ),
     Figure(
         "traits.sized_and_centered",

@@ -13,7 +13,7 @@ from pocketgan_trainer.errors import DataError
 LEVEL_BOUNDS = (1, 12, 32, 64, 96, 128, 160, 192, 224, 245)
 """The lowest level of each bin but the first, which is pure black. The last holds all shades of full ink, which differ in MNIST
 by how it was scaled: `traits.py` measures those apart."""
-FEWEST_IMAGES = 200
+FEWEST_FOR_TEXTURE = 200
 """With fewer images of a set, the result says little."""
 _BINS = len(LEVEL_BOUNDS) + 1
 _BIN_OF_LEVEL = np.searchsorted(LEVEL_BOUNDS, np.arange(256), side="right").astype(np.intp)
@@ -49,17 +49,17 @@ def _count(images: NDArray[np.uint8]) -> NDArray[np.uint16]:
 
 
 def told_apart_by_texture(first: NDArray[np.uint16], second: NDArray[np.uint16]) -> float:
-    """Return the share of images of two sets that a linear test sorts rightly by their `count_neighbours`, [N, F] and [M, F].
+    """Return the share of images of two sets that a linear test classifies correctly by their `count_neighbours`.
 
-    It is 0.5 if the sets look the same to it, and each set counts half. Fisher's linear discriminant of the counts' square roots
-    is fitted on half of the images, tested on the others, and the other way round, so every image is tested once. Of two sets of
-    5,000 real digits the result is 0.5 with a standard deviation of 0.005. Raises DataError if a set has fewer than
-    FEWEST_IMAGES. Source: R. Fisher, "The Use of Multiple Measurements in Taxonomic Problems", 1936; with a ridge, as two sets
-    of few images have singular covariances.
+    `first` is [N, F], `second` [M, F], and each set counts half; the share is 0.5 if the sets look the same to the test. It is
+    Fisher's linear discriminant of the counts' square roots, with a ridge, as sets of few images have singular covariances. It is
+    fitted on half of the images and tested on the others, and the other way round, so every image is tested once. Of two sets of
+    5,000 real digits the result is 0.5 with a standard deviation of 0.006. Raises DataError if a set has fewer than
+    FEWEST_FOR_TEXTURE. Source: R. Fisher, "The Use of Multiple Measurements in Taxonomic Problems", 1936.
     """
     fewest = min(len(first), len(second))
-    if fewest < FEWEST_IMAGES:
-        raise DataError(f"{fewest} images: expected at least {FEWEST_IMAGES} of either kind to tell them apart by texture")
+    if fewest < FEWEST_FOR_TEXTURE:
+        raise DataError(f"{fewest} images: expected at least {FEWEST_FOR_TEXTURE} of either kind to tell them apart by texture")
     # In a random order: in MNIST's own, two kinds of writers take turns.
     random = np.random.Generator(np.random.Philox(_ORDER_SEED))
     sets = [np.sqrt(counts[random.permutation(len(counts))], dtype=np.float32) for counts in (first, second)]
@@ -68,9 +68,10 @@ def told_apart_by_texture(first: NDArray[np.uint16], second: NDArray[np.uint16])
 
 
 def largest_difference(counts: NDArray[np.uint16], real_counts: NDArray[np.uint16]) -> str:
-    """Return in words which two bins of levels are side by side most unusually often or seldom, from counts [N, F] and [M, F].
+    """Return in words which two bins of levels are adjacent much more or less often than in real images.
 
-    That is the pair whose means differ most in units of their standard deviation. All four directions count together.
+    `counts` is [N, F], `real_counts` [M, F]. It is the pair of bins whose means differ most in units of their standard deviation.
+    All four directions count together.
     """
     of_pairs = [_unordered(rows) for rows in (counts, real_counts)]
     means = [rows.mean(axis=0) for rows in of_pairs]
@@ -95,7 +96,7 @@ def _bin_name(position: int) -> str:
 
 
 def _share_right(trained: list[NDArray[np.float32]], tested: list[NDArray[np.float32]]) -> float:
-    """Return the share of `tested` rows that a discriminant of `trained` rows sorts rightly; both hold two sets."""
+    """Return the share of `tested` rows that a discriminant of `trained` rows classifies correctly; both hold two sets."""
     means = [rows.mean(axis=0) for rows in trained]
     centered = [rows - mean for rows, mean in zip(trained, means, strict=True)]
     deviations = np.sqrt(np.mean([np.square(rows).mean(axis=0) for rows in centered], axis=0))

@@ -89,4 +89,6 @@ def _histogram(levels: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _distance(shares: NDArray[np.float64], others: NDArray[np.float64]) -> float:
-    return float(np.abs(shares - others).sum() / 2)
+    distance = np.abs(shares - others).sum() / 2
+    # Shares that sum to 0 belong to images without ink, which have nothing in common with others.
+    return float(distance) if shares.any() == others.any() else 1.0

@@ -66,7 +66,7 @@ def float_graph(layers: list[Layer], latent_size: int, dtype: FloatType) -> onnx
         layer for layer in layers if not isinstance(layer, ToImage) and not (layer is layers[-1] and isinstance(layer, Placed))
     ]
     ends = [isinstance(layer, Tanh | GreyLevels) for layer in arithmetic]
-    if not height or not ends[-1] or any(ends[:-1]):
+    if not height or not ends[-1] or any(ends[:-1]) or any(isinstance(layer, Placed) for layer in layers[:-1]):
         raise ExportError(
             "cannot export: expected layers that end in an image, after one tanh or grey levels, and none of these earlier"
         )

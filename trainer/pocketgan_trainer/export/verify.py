@@ -134,17 +134,23 @@ PARITY_IMAGES = 1000
 PARITY_SEED = 2**32 + 2
 """Parity is measured on latents that calibration has not seen."""
 _EQUAL_PSNR_DB = 100.0
+MOST_MOVED = 0.05
+"""The largest share of placed images that may lie a pixel away from torch's."""
 
 
 def measure_parity(images: NDArray[np.uint8], reference: NDArray[np.uint8], is_placed: bool = False) -> ParityFacts:
     """Return how far `images` are from `reference`, both uint8 [N, H, W].
 
     Where canvases are placed by their centre of mass, the smallest error of one can move it by a pixel. That is no error of its
-    pixels, so with `is_placed` each image is compared where it fits best, up to a pixel away.
+    pixels, so with `is_placed` each image is compared where it fits best, up to a pixel away. Raises ExportError if more than
+    MOST_MOVED are moved.
     """
     moves = [(rows, columns) for rows in (0, -1, 1) for columns in (0, -1, 1)] if is_placed else [(0, 0)]
     differences = np.stack([np.abs(np.roll(images, move, axis=(1, 2)).astype(np.int64) - reference) for move in moves])
     best = np.square(differences).sum(axis=(2, 3)).argmin(axis=0)
+    moved = float((best > 0).mean())
+    if moved > MOST_MOVED:
+        raise ExportError(f"{moved:.1%} of the images lie a pixel away from torch's: expected {MOST_MOVED:.0%} at most")
     difference = differences[best, np.arange(len(images))]
     mean_square = float(np.mean(difference**2))
     psnr_db = min(_EQUAL_PSNR_DB, 10 * float(np.log10(255**2 / mean_square))) if mean_square else _EQUAL_PSNR_DB

@@ -17,10 +17,6 @@ RANDOM, RANDOM_OF_CUDA = "random.cpu", "random.cuda"
 EARLIER_SUMS = 4
 """The number of sums in earlier versions, which skipped no steps and so did not count them."""
 MOST_THREADS = 1024
-_EARLIER_SCORE = "best_score"
-"""The lowest Frechet ratio, by which earlier versions chose the best epoch."""
-_MOST_FOR_TEXTURE = 2
-"""`Observation.score` is at most about twice the Frechet ratio."""
 _BYTES_OF_CUDA_STATE = 16
 """Eight bytes each for a seed and an offset."""
 
@@ -61,9 +57,6 @@ def read_position(text: Mapping[str, str], config: TrainingConfig) -> tuple[Prog
     values = read_json(text["progress"])
     if not isinstance(values, dict):
         raise ValueError("its position is not a JSON object")
-    if _EARLIER_SCORE in values:
-        score = values.pop(_EARLIER_SCORE)
-        values["lowest_score"] = None if score is None else score * _MOST_FOR_TEXTURE
     progress = Progress(**values)
     if progress.epoch > config.epochs:
         raise ValueError(f"epoch {progress.epoch} is beyond the {config.epochs} of the run")

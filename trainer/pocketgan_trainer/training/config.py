@@ -53,7 +53,7 @@ class TrainingConfig:
     """Share of the run's images for which the generator's normalization uses the statistics of each batch (`schedule` has the
     minimum). After that it uses the running statistics of that moment, so that it trains with what it will draw with."""
     canvas: bool = False
-    """Whether the generator draws no more than MNIST's box, which its last layer places by the centre of mass, and the
+    """Whether the generator draws only MNIST's box, which its last layer places by its centre of mass, and the
     discriminator compares the boxes, pixel by pixel; for images that are laid out like that, and without `shifted_share`."""
     ema_halflife_images: int = 0
     """Half-life, in images, of a weight in the exponential moving average that images are drawn from; 0 = no average."""
@@ -94,7 +94,9 @@ class TrainingConfig:
             if not 0 <= number < math.inf:
                 raise TrainingError(f"{name} {number} is out of range: expected a number from 0")
         if self.canvas and self.shifted_share:
-            raise TrainingError(f"shifted_share {self.shifted_share} has no effect with canvas: expected 0")
+            raise TrainingError(
+                f"shifted_share {self.shifted_share} has no effect with canvas: expected 0 (--set shifted_share=0)"
+            )
         if not self.refinement_share and (self.class_weight or self.shifted_share):
             raise TrainingError(
                 f"class_weight {self.class_weight} and shifted_share {self.shifted_share} have no effect: expected a "

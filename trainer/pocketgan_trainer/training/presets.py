@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.optim import Adam
 
+from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.networks import dcgan, mlp, pocket
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
 from pocketgan_trainer.networks.conditional import ConditionalGenerator
@@ -128,12 +129,13 @@ def presets_that_use(*fields: str) -> tuple[str, ...]:
 
 
 def build_generator(config: TrainingConfig) -> nn.Module:
-    """Return a generator of the config's preset for its images, with initial weights."""
+    """Return a generator of the config's preset for its images, untrained. Raises TrainingError if it lacks a canvas."""
     image_size, build = config.data.image_size, PRESETS[config.preset].build_generator
     if not config.canvas:
         return build(len(config.data.classes), image_size)
     generator = build(len(config.data.classes), CANVAS_SIZES[image_size])
-    assert isinstance(generator, ConditionalGenerator)
+    if not isinstance(generator, ConditionalGenerator):
+        raise TrainingError(f"preset {config.preset} cannot draw on a canvas: expected canvas false")
     generator.body.append(Placement(image_size))
     return generator
 

@@ -32,15 +32,16 @@ class Progress:
     """Real images shown to the discriminator since the run began."""
     seconds: float = 0.0
     """Time spent training, from the start through all resumptions."""
-    lowest_score: float | None = None
-    """Lowest `Observation.score` of any epoch so far, None before the first."""
+    best_score: float | None = None
+    """Lowest `Observation.score` of any epoch so far, None before the first. Earlier versions kept the Frechet ratio here, which
+    is never less."""
     statistics_frozen: bool = False
     """Whether the generator's normalization uses fixed statistics; once it does, it does until the end of the run."""
 
     def __post_init__(self) -> None:
         """Raise ValueError if no run can have this position."""
         counts = (self.epoch, self.step, self.images_seen)
-        times = (self.seconds,) if self.lowest_score is None else (self.seconds, self.lowest_score)
+        times = (self.seconds,) if self.best_score is None else (self.seconds, self.best_score)
         if not all(type(count) is int and 0 <= count <= _LARGEST for count in counts):
             raise ValueError(f"epoch, step and images seen are {shortened(counts)}, expected whole numbers from 0")
         if not all(type(value) in (int, float) and 0 <= value <= _LARGEST for value in times):
@@ -50,7 +51,7 @@ class Progress:
 
     def is_best(self, score: float) -> bool:
         """Return whether an epoch with this score becomes the best: it may exceed the lowest score by SCORE_NOISE."""
-        return self.lowest_score is None or score <= self.lowest_score * (1 + SCORE_NOISE)
+        return self.best_score is None or score <= self.best_score * (1 + SCORE_NOISE)
 
     def after_step(self, images: int, seconds: float) -> "Progress":
         """Return the position after one more step of `images` images, `seconds` later."""
@@ -61,9 +62,9 @@ class Progress:
 
         Processes that do not evaluate images pass None.
         """
-        known = [value for value in (score, self.lowest_score) if value is not None]
-        lowest_score = min(known) if known else None
-        return replace(self, epoch=self.epoch + 1, step=0, lowest_score=lowest_score, seconds=self.seconds + seconds)
+        known = [value for value in (score, self.best_score) if value is not None]
+        best_score = min(known) if known else None
+        return replace(self, epoch=self.epoch + 1, step=0, best_score=best_score, seconds=self.seconds + seconds)
 
 
 class Stopwatch:

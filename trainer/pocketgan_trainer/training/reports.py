@@ -232,8 +232,8 @@ def closing_lines(run: RunFolder, epochs: int, best_epoch: int, is_newest: bool)
         scores += [summary(line)] if summary(line) else []
         if scores:
             lines.append(f"its scores: {'  '.join(scores)}")
-        if isinstance(line.get("texture"), str):
-            lines.append(f"what differs most from real images in texture: {line['texture']}")
+        if isinstance(line.get("largest_texture_difference"), str):
+            lines.append(f"what differs most from real images in texture: {line['largest_texture_difference']}")
     lines += [f"warning: at the end still: {words}" for words in standing_signs(statistics).values()]
     pictures = [path for path in (run.curves, run.sheet_of_epoch(best_epoch)) if path.exists()]
     if pictures:

@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from pocketgan_trainer.networks.canvas import window
 from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.shared_networks import own_network
 
@@ -49,11 +49,10 @@ def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
 
 
 LARGEST_SHIFT_PIXELS = 2
-BACKGROUND = -1.0
 
 
 def shifted(images: Tensor, share: float, processes: Processes = ALONE) -> Tensor:
-    """Return images [N, 1, H, W], about `share` of them moved by up to LARGEST_SHIFT_PIXELS, the others unchanged.
+    """Return images [N, 1, S, S], about `share` of them moved by up to LARGEST_SHIFT_PIXELS, the others unchanged.
 
     Each of these is moved by its own whole number of pixels along each axis, all distances equally likely. Pixels that leave the
     image are lost, and background fills the gap. Grey levels do not change, and the gradient of a pixel flows back to where it
@@ -67,17 +66,13 @@ def shifted(images: Tensor, share: float, processes: Processes = ALONE) -> Tenso
     """
     if not share:
         return images
-    count, _, height, width = images.shape
+    count, _, size, _ = images.shape
     reach = LARGEST_SHIFT_PIXELS
     batch_size = processes.count * count
     moves = processes.own(torch.rand(batch_size, 1, device=images.device)) < share
     distances = processes.own(torch.randint(2 * reach + 1, (batch_size, 2), device=images.device))
     offsets = torch.where(moves, distances, reach)
-    rows = offsets[:, 0, None] + torch.arange(height, device=images.device)  # [N, H]
-    columns = offsets[:, 1, None] + torch.arange(width, device=images.device)  # [N, W]
-    padded = functional.pad(images, (reach, reach, reach, reach), value=BACKGROUND).flatten(1)
-    places = rows[:, :, None] * (width + 2 * reach) + columns[:, None, :]  # [N, H, W]
-    return padded.gather(1, places.flatten(1)).view_as(images)
+    return window(images, offsets, reach, size)
 
 
 SMOOTHED_REAL = 0.9

@@ -28,6 +28,8 @@ WORSE_FACTOR = 2.0
 PROGRESS_EPOCHS = 3
 BETTER_FACTOR = 0.9
 """A run gets better if the best Frechet ratio of its last PROGRESS_EPOCHS is at most this part of the best one before them."""
+LEAST_TOLD_APART = 0.51
+"""Of 10,000 images that are alike, a test of texture sorts up to this share correctly by chance."""
 YOUNG_EPOCHS = 4
 """The first epochs, in which all images are rough: there are no signs while the run gets better."""
 
@@ -73,7 +75,7 @@ class Texture:
     """How generated images can be told from validation images by which grey levels are side by side."""
 
     told_apart: float
-    """Share of both that a linear test sorts rightly: 0.5 for a guess."""
+    """Share of both that a linear test classifies correctly: 0.5 for a guess."""
     real_told_apart: float
     """The same of training images in place of generated ones: a little above 0.5 where other people wrote them."""
     largest_difference: str
@@ -94,12 +96,15 @@ class Observation:
 
     @property
     def score(self) -> float:
-        """The score by which the best epoch is chosen: 1 for real images, the lower the better.
+        """The score by which the best epoch is chosen; lower is better.
 
-        It is the Frechet ratio, multiplied by how often texture gives the images away, as a ratio to real ones. The Frechet ratio
-        alone hardly sees texture, and texture alone says nothing about shapes or about images that are missing.
+        It is the Frechet ratio, multiplied by the share of images that texture gives away: 1 if a test of texture is always
+        right, 0 if it can only guess, but no less than for real images. The Frechet ratio alone hardly sees texture, and texture
+        alone says nothing about shapes or about images that are missing.
         """
-        return self.frechet_ratio * (self.texture.told_apart / self.texture.real_told_apart if self.texture else 1.0)
+        if self.texture is None:
+            return self.frechet_ratio
+        return self.frechet_ratio * (2 * max(self.texture.told_apart, self.texture.real_told_apart, LEAST_TOLD_APART) - 1)
 
     def to_statistics(self) -> dict[str, object]:
         """Return the fields of a line of `stats.jsonl`, where the figures of classes go by their names."""
@@ -107,7 +112,7 @@ class Observation:
             "score": self.score,
             "frechet_ratio": self.frechet_ratio,
             "told_apart_by_texture": None if self.texture is None else round(self.texture.told_apart, 4),
-            "texture": None if self.texture is None else self.texture.largest_difference,
+            "largest_texture_difference": None if self.texture is None else self.texture.largest_difference,
             "class_shares": {view.name: round(view.share, 4) for view in self.classes},
             "coverage": {view.name: None if view.coverage is None else round(view.coverage, 4) for view in self.classes},
             "variety": {view.name: None if view.variety is None else round(view.variety, 4) for view in self.classes},
@@ -176,7 +181,7 @@ class Remedies:
     penalized_presets: tuple[str, ...]
     """Those with a gradient penalty."""
     shifting_presets: tuple[str, ...]
-    """Those that can show their discriminator shifted images."""
+    """Those that can show their discriminator shifted images; none for a run with a canvas."""
 
 
 def signs_of(seen: Observation, before: Sequence[Line], remedies: Remedies) -> list[Sign]:
@@ -261,8 +266,10 @@ def _memorized(seen: Observation, remedies: Remedies) -> list[Sign]:
         f"the discriminator has memorized its training images: it finds the real image in {pairs.named_training:.1%} of pairs "
         f"with those, but in {pairs.named_held_out:.1%} with images that it never saw"
     )
-    shifting = " and ".join(remedies.shifting_presets)
-    return [Sign("by heart", None, message, f"more images, fewer --epochs, or in {shifting} more --set shifted_share=...")]
+    advice = "more images, or fewer --epochs"
+    if remedies.shifting_presets:
+        advice += f"; in {' and '.join(remedies.shifting_presets)} more --set shifted_share=..."
+    return [Sign("by heart", None, message, advice)]
 
 
 def _worse(seen: Observation, best_ratio: float, best_epoch: object) -> list[Sign]:

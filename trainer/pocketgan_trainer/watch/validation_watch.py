@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pocketgan_trainer.data.split import TrainingSplit, rows_of_classes
 from pocketgan_trainer.evaluate.distances import DENSITY_NEIGHBOURS, Manifold, compare_manifolds, estimate_manifold
 from pocketgan_trainer.evaluate.judge import ImageJudge
-from pocketgan_trainer.evaluate.texture import FEWEST_IMAGES, count_neighbours, largest_difference, told_apart_by_texture
+from pocketgan_trainer.evaluate.texture import FEWEST_FOR_TEXTURE, count_neighbours, largest_difference, told_apart_by_texture
 from pocketgan_trainer.evaluate.validation_score import ValidationScore, validation_score
 from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs, Texture
 
@@ -107,7 +107,7 @@ def watch_validation(judge: ImageJudge, split: TrainingSplit, classes: tuple[str
         manifold = estimate_manifold(features) if len(features) > DENSITY_NEIGHBOURS else None
         real.append(RealClass(name, len(features), len(features) / len(validation), manifold, _spread(features)))
     neighbours, real_told_apart = count_neighbours(validation.images), None
-    if len(validation) >= FEWEST_IMAGES:
+    if len(validation) >= FEWEST_FOR_TEXTURE:
         alike = split.training.images[rows_of_classes(split.training.labels, score.labels, random)]
         real_told_apart = told_apart_by_texture(count_neighbours(alike), neighbours)
     return ValidationWatch(score, tuple(real), validation.images[:PAIRS], trained_on, neighbours, real_told_apart)
