@@ -118,7 +118,7 @@ OF_EACH_TYPE = {"null": None, "boolean": True, "integer": 3, "float": 0.25, "str
         (("parity", "psnr_db"), {"integer", "float"}),
         (("kernels", "floating_point"), {"array"}),
     ],
-    ids=str,
+    ids=lambda value: ".".join(map(str, sorted(value) if isinstance(value, set) else value)),
 )
 def test_a_field_of_the_wrong_type_is_named(path: tuple[str | int, ...], valid: set[str]) -> None:
     name = "classes" if path[0] == "classes" else "quality frechet" if path[-1] == "frechet" else path[-1]

@@ -81,12 +81,12 @@ def test_best_checkpoint_is_the_last_of_those_with_the_best_score_but_for_noise(
     assert [line["frechet_ratio"] for line in statistics(run)] == scores
 
 
-def test_texture_chooses_between_epochs_of_the_same_frechet_ratio(new_run: NewRun) -> None:
-    run, watch = new_run(), scripted(2.0, 2.0)
+def test_texture_chooses_between_epochs_of_the_same_frechet_ratio(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run()
     textures = iter([Texture(0.8, 0.5, ""), Texture(0.9, 0.5, "")])
-    observe = watch.observe
-    watch.observe = lambda *seen: replace(observe(*seen), texture=next(textures))  # type: ignore[method-assign]
-    train(MLP, run, watch=watch)
+    observe = ScriptedWatch.observe
+    monkeypatch.setattr(ScriptedWatch, "observe", lambda *seen: replace(observe(*seen), texture=next(textures)))
+    train(MLP, run, watch=scripted(2.0, 2.0))
     assert load_checkpoint(run.best).progress.epoch == 1
     assert load_checkpoint(run.last).progress.best_score == pytest.approx(2.0 * 0.6)
 

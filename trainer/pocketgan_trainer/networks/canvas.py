@@ -34,7 +34,7 @@ class Placement(nn.Module):
         """Return the images; gradients flow back to where a pixel came from, not into the move."""
         moves = _moves(canvas.detach(), self.image_size)
         reach = self.image_size - canvas.shape[-1]
-        return window(canvas, reach - moves, reach, self.image_size)
+        return window(canvas, reach - moves, reach, self.image_size, self.image_size)
 
 
 class Cropping(nn.Module):
@@ -49,7 +49,7 @@ class Cropping(nn.Module):
         ink = images.detach()[:, 0] > BACKGROUND
         middles = torch.stack([_middle(ink.any(dim=2), self.size), _middle(ink.any(dim=1), self.size)], dim=1)
         reach = self.size
-        return window(images, reach + middles, reach, self.size)
+        return window(images, reach + middles, reach, self.size, self.size)
 
 
 def _middle(has_ink: Tensor, size: int) -> Tensor:
@@ -77,16 +77,15 @@ def _moves(canvas: Tensor, image_size: int) -> Tensor:
     return (distances > 0).sum(dim=2)
 
 
-def window(images: Tensor, first: Tensor, padding: int, size: int) -> Tensor:
-    """Return a part [N, 1, size, size] of each of images [N, 1, H, W], whose first row and column are `first`, int64 [N, 2].
+def window(images: Tensor, first: Tensor, padding: int, height: int, width: int) -> Tensor:
+    """Return a part [N, 1, height, width] of each of images [N, 1, H, W], whose first row and column are `first`, int64 [N, 2].
 
     These count from the corner of the images with `padding` rows and columns of background on all sides.
     """
     padded = functional.pad(images, (padding,) * 4, value=BACKGROUND)
-    width = padded.shape[-1]
-    rows, columns = (first[:, axis, None] + torch.arange(size, device=images.device) for axis in (0, 1))
-    places = rows[:, :, None] * width + columns[:, None, :]
-    return padded.flatten(1).gather(1, places.flatten(1)).view(-1, 1, size, size)
+    rows, columns = (first[:, axis, None] + torch.arange(size, device=images.device) for axis, size in enumerate((height, width)))
+    places = rows[:, :, None] * padded.shape[-1] + columns[:, None, :]
+    return padded.flatten(1).gather(1, places.flatten(1)).view(-1, 1, height, width)
 
 
 def is_laid_out(images: NDArray[np.uint8]) -> bool:

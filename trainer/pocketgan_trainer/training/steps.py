@@ -52,7 +52,7 @@ LARGEST_SHIFT_PIXELS = 2
 
 
 def shifted(images: Tensor, share: float, processes: Processes = ALONE) -> Tensor:
-    """Return images [N, 1, S, S], about `share` of them moved by up to LARGEST_SHIFT_PIXELS, the others unchanged.
+    """Return images [N, 1, H, W], about `share` of them moved by up to LARGEST_SHIFT_PIXELS, the others unchanged.
 
     Each of these is moved by its own whole number of pixels along each axis, all distances equally likely. Pixels that leave the
     image are lost, and background fills the gap. Grey levels do not change, and the gradient of a pixel flows back to where it
@@ -66,13 +66,13 @@ def shifted(images: Tensor, share: float, processes: Processes = ALONE) -> Tenso
     """
     if not share:
         return images
-    count, _, size, _ = images.shape
+    count, _, height, width = images.shape
     reach = LARGEST_SHIFT_PIXELS
     batch_size = processes.count * count
     moves = processes.own(torch.rand(batch_size, 1, device=images.device)) < share
     distances = processes.own(torch.randint(2 * reach + 1, (batch_size, 2), device=images.device))
     offsets = torch.where(moves, distances, reach)
-    return window(images, offsets, reach, size)
+    return window(images, offsets, reach, height, width)
 
 
 SMOOTHED_REAL = 0.9
