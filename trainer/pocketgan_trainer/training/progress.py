@@ -11,7 +11,7 @@ from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.steps import StepStatistics
 
 SCORE_NOISE = 0.1
-"""The share by which an epoch's score varies with other latents and other validation digits, see docs/experiments.md.
+"""The share by which an epoch's Frechet ratio varies with other latents and other validation digits, see docs/experiments.md.
 
 Of two scores within this share, the later epoch is preferred: it has learned more and, with a falling rate, settled more.
 """
