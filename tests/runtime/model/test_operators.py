@@ -212,3 +212,28 @@ def test_random_nodes_are_inferred_as_onnxruntime_computes_them() -> None:
             assert inferred == computed, contents
             agreed += 1
     assert agreed > 500
+
+
+@pytest.mark.parametrize(
+    ("pads", "is_valid"),
+    [((0, 1, 2, LARGEST_INTEGER), True), ((0, -1, 0, 2), False), ((0, 0, 0, LARGEST_INTEGER + 1), False), ((1, 1), False)],
+)
+def test_pads_are_limited_and_never_cut(pads: tuple[int, ...], is_valid: bool) -> None:
+    pad, inputs = Node("", "Pad", ("x", "p"), ("y",), {}), [Tensor((3, 4), UINT8), Tensor((len(pads),), INT64, True, pads)]
+    if is_valid:
+        assert result_of(pad, inputs).shape == (3 + pads[0] + pads[2], 4 + pads[1] + pads[3])
+    else:
+        with pytest.raises(ValueError, match=r"^it pads the shape \[3, 4\] by "):
+            result_of(pad, inputs)
+
+
+@pytest.mark.parametrize(
+    ("places", "is_valid"), [((3, 99), True), ((2, 1), True), ((4, 4), False), ((3,), False), ((3, 4, 1), False)]
+)
+def test_elements_are_gathered_from_rows_that_exist(places: tuple[int, ...], is_valid: bool) -> None:
+    gather, inputs = Node("", "GatherElements", ("x", "i"), ("y",), {"axis": 1}), [Tensor((3, 4), UINT8), Tensor(places, INT32)]
+    if is_valid:
+        assert result_of(gather, inputs)[:2] == (places, UINT8)
+    else:
+        with pytest.raises(ValueError, match=r"^it takes places of the shape "):
+            result_of(gather, inputs)
