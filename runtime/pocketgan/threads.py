@@ -38,9 +38,9 @@ def ordered_map(work: Callable[[Piece], Result], pieces: Iterable[Piece], thread
         for piece in pieces:
             ahead.append(_submitted(pool, work, piece, threads))
             if len(ahead) > _AHEAD * threads:
-                yield ahead.popleft().result()
+                yield _next_result(ahead)
         while ahead:
-            yield ahead.popleft().result()
+            yield _next_result(ahead)
     finally:
         started = [future for future in ahead if not future.cancel()]
         pool.shutdown(wait=False)
@@ -48,6 +48,13 @@ def ordered_map(work: Callable[[Piece], Result], pieces: Iterable[Piece], thread
         if get_ident() == owner:
             wait(started)
             close(pieces)
+
+
+def _next_result(ahead: "deque[Future[Result]]") -> Result:
+    # Removed only afterwards: where Ctrl-C ends the waiting, its work goes on, and must be waited for at the end.
+    result = ahead[0].result()
+    ahead.popleft()
+    return result
 
 
 def close(pieces: Iterable[object]) -> None:

@@ -2,8 +2,10 @@
 
 import gc
 import itertools
+import signal
 import threading
 import time
+from _thread import interrupt_main
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -145,3 +147,22 @@ def test_closing_an_iterator_closes_the_one_it_takes_from_and_waits_for_what_has
         count = len(ended)
         time.sleep(0.05)
         assert len(ended) == count
+
+
+def test_ctrl_c_waits_for_the_work_whose_result_was_awaited() -> None:
+    ended = []
+
+    def work(piece: int) -> None:
+        time.sleep(0.3)  # by then the result is awaited
+        if piece == 0:
+            interrupt_main()
+        time.sleep(0.3)
+        ended.append(piece)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where the tests run in the background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(ordered_map(work, range(2), 2))
+        assert 0 in ended
+    finally:
+        signal.signal(signal.SIGINT, before)
