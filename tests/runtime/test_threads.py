@@ -153,10 +153,10 @@ def test_ctrl_c_waits_for_the_work_whose_result_was_awaited() -> None:
     ended = []
 
     def work(piece: int) -> None:
-        time.sleep(0.3)  # by then the result is awaited
         if piece == 0:
+            time.sleep(0.3)  # by then the result is awaited
             interrupt_main()
-        time.sleep(0.3)
+            time.sleep(0.3)
         ended.append(piece)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where the tests run in the background
