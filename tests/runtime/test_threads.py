@@ -5,7 +5,6 @@ import itertools
 import signal
 import threading
 import time
-from _thread import interrupt_main
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -155,7 +154,7 @@ def test_ctrl_c_waits_for_the_work_whose_result_was_awaited() -> None:
     def work(piece: int) -> None:
         if piece == 0:
             time.sleep(0.3)  # by then the result is awaited
-            interrupt_main()
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             time.sleep(0.3)
         ended.append(piece)
 
