@@ -9,7 +9,7 @@ from torch import nn
 
 from pocketgan_trainer.networks import dcgan
 from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE
-from pocketgan_trainer.networks.pocket import GreyLevelRounding, PocketGenerator
+from pocketgan_trainer.networks.pocket import GreyLevelRounding, PocketGenerator, scanned_generator
 from pocketgan_trainer.training.presets import PRESETS
 
 POCKET_LATENT_SIZE = 16
@@ -47,13 +47,15 @@ def lively_pocket(
     is_normalized: bool = True,
     seed: int = 0,
     image_size: int = 28,
+    is_scanned: bool = False,
 ) -> PocketGenerator:
     """Return a PocketGenerator of the same kind, small by default, many of whose pixels are fully black or white.
 
     `activation` takes the place of its ReLUs; if it is not `is_normalized`, it has no batch normalizations.
     """
     random = np.random.default_rng(seed)
-    generator = PocketGenerator(CLASSES, image_size, latent_size, channels, detail_channels)
+    build = scanned_generator if is_scanned else PocketGenerator
+    generator = build(CLASSES, image_size, latent_size, channels, detail_channels)
     generator.body = nn.Sequential(
         *(
             activation if activation is not None and isinstance(module, nn.ReLU) else module

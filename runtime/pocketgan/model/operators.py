@@ -67,7 +67,7 @@ def _with_type_of_input(place: int) -> Rule:
 
 def _cast(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     target = attributes.get("to")
-    if target not in (FLOAT, FLOAT16, UINT8):
+    if target not in (FLOAT, FLOAT16, UINT8, INT32):
         raise ValueError(f"it converts to the element type {target}")
     return Result(inputs[0].shape, int(target))
 
@@ -193,6 +193,16 @@ def _gemm(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     return Result((left[0], columns), inputs[0].element_type, 0, left[0] * inner * columns)
 
 
+def _matrix_products(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    left, right = inputs[0].shape, inputs[1].shape
+    if len(left) != 3 or len(right) != 3 or left[0] != right[0] or left[2] != right[1]:
+        raise ValueError(f"it multiplies the shapes {list(left)} and {list(right)}, expected as many matrices that fit together")
+    batch, rows, inner = left
+    columns = right[2]
+    # onnxruntime copies the matrices on the right into its own order.
+    return Result((batch, rows, columns), inputs[0].element_type, inner * columns, batch * rows * inner * columns)
+
+
 def _integer_product(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     return _gemm(inputs, attributes)._replace(element_type=INT32)
 
@@ -263,6 +273,7 @@ OPERATORS: Mapping[str, Operator] = {
     "GatherElements": Operator(_gather_elements, 2, 2, {"axis": int}),
     "Gemm": Operator(_gemm, 2, 3, {"transB": int}),
     "LeakyRelu": Operator(_same, 1, 1, {"alpha": float}),
+    "MatMul": Operator(_matrix_products, 2, 2, {}),
     "MatMulInteger": Operator(_integer_product, 2, 2, {}),
     "Mul": _BROADCAST,
     "Pad": Operator(_pad, 2, 2, {}),

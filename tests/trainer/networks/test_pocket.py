@@ -8,13 +8,12 @@ from torch import nn
 
 from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE
 from pocketgan_trainer.networks.pocket import (
-    LEAK,
-    MARGIN,
     GreyLevelRounding,
     PocketDiscriminator,
     PocketGenerator,
     strided_discriminator,
 )
+from pocketgan_trainer.networks.rounding import LEAK, MARGIN
 from pocketgan_trainer.training.presets import PRESETS
 
 LATENT_SIZE = 8

@@ -14,8 +14,8 @@ from pocketgan_trainer.export.layers import (
     GreyLevels,
     Layer,
     PixelShuffle,
-    Placed,
     Relu,
+    Scanned,
     Tanh,
     ToImage,
     activations,
@@ -70,7 +70,7 @@ def calibrate(layers: list[Layer], latent_size: int) -> list[Quantization | None
         outputs = activations(layers, latent, label)
     quantizations: list[Quantization | None] = []
     for position, (layer, output) in enumerate(zip(layers, outputs, strict=True)):
-        if isinstance(layer, ToImage | PixelShuffle | Relu | GreyLevels | Placed):
+        if isinstance(layer, ToImage | PixelShuffle | Relu | GreyLevels | Scanned):
             quantizations.append(None)
         elif isinstance(layer, ClassInput):
             quantizations.append(LATENT_QUANTIZATION)

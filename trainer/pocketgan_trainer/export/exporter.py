@@ -27,7 +27,7 @@ from pocketgan_trainer.export.comparison import SPEED_BATCH, Baseline, baseline_
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
-from pocketgan_trainer.export.layers import Layer, Placed, class_count, labels_in_turn, model_inputs
+from pocketgan_trainer.export.layers import Layer, Scanned, class_count, labels_in_turn, model_inputs
 from pocketgan_trainer.export.rounding import ROUNDING_IMAGES, round_weights
 from pocketgan_trainer.export.verify import (
     PARITY_IMAGES,
@@ -107,7 +107,7 @@ def export(
     (images,) = open_session(without_card, precision, Provider.cpu).session.run(["images"], inputs)
     require_variety(images, classes)
     reference = draw(generator, preset.latent_size, PARITY_SEED, 0, PARITY_IMAGES, labels_in_turn(classes, PARITY_IMAGES))
-    is_placed = isinstance(layers[-1], Placed)
+    is_placed = isinstance(layers[-1], Scanned)
     parity = measure_parity(images, reference, is_placed)
 
     limit = usual_least_psnr_db(preset, precision) if least_psnr_db is None else least_psnr_db

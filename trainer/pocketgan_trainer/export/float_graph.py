@@ -16,15 +16,15 @@ from pocketgan_trainer.export.layers import (
     Layer,
     LeakyRelu,
     PixelShuffle,
-    Placed,
     Relu,
+    Scanned,
     Tanh,
     ToImage,
     TransposedConvolution,
     Weighted,
     class_count,
 )
-from pocketgan_trainer.export.placement import emit_images
+from pocketgan_trainer.export.scanning import emit_images
 
 FloatType: TypeAlias = type[np.float32] | type[np.float16]
 
@@ -63,10 +63,10 @@ def float_graph(layers: list[Layer], latent_size: int, dtype: FloatType) -> onnx
         elif isinstance(layer, Tanh):
             current = graph.node("Tanh", name, current)
     arithmetic = [
-        layer for layer in layers if not isinstance(layer, ToImage) and not (layer is layers[-1] and isinstance(layer, Placed))
+        layer for layer in layers if not isinstance(layer, ToImage) and not (layer is layers[-1] and isinstance(layer, Scanned))
     ]
     ends = [isinstance(layer, Tanh | GreyLevels) for layer in arithmetic]
-    if not height or not ends[-1] or any(ends[:-1]) or any(isinstance(layer, Placed) for layer in layers[:-1]):
+    if not height or not ends[-1] or any(ends[:-1]) or any(isinstance(layer, Scanned) for layer in layers[:-1]):
         raise ExportError(
             "cannot export: expected layers that end in an image, after one tanh or grey levels, and none of these earlier"
         )

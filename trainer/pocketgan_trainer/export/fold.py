@@ -17,14 +17,13 @@ from pocketgan_trainer.export.layers import (
     Layer,
     LeakyRelu,
     PixelShuffle,
-    Placed,
     Relu,
+    Scanned,
     Tanh,
     ToImage,
     TransposedConvolution,
     Weighted,
 )
-from pocketgan_trainer.networks.canvas import Placement
 from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE, ConditionalGenerator
 from pocketgan_trainer.networks.dcgan import SameConvTranspose2d
 from pocketgan_trainer.networks.pocket import GreyLevelRounding
@@ -36,12 +35,14 @@ def fold(generator: nn.Module) -> list[Layer]:
     """Return the layers of a generator in evaluation mode, all arithmetic in float64.
 
     The generator must be a chain (nested nn.Sequential) of Linear, Conv2d, ConvTranspose2d, BatchNorm, ReLU, LeakyReLU,
-    Unflatten, PixelShuffle, Tanh, GreyLevelRounding and Placement, or a ConditionalGenerator whose body is one. Raises
-    ExportError if it has another module, a batch normalization that does not follow weights, or weights that are not finite.
+    Unflatten, PixelShuffle, Tanh and GreyLevelRounding, or a ConditionalGenerator whose body is one. Raises ExportError if it has
+    another module, a batch normalization that does not follow weights, or weights that are not finite.
     """
     if isinstance(generator, ConditionalGenerator):
         layers = fold(generator.body)
-        return _with_class_input(layers, generator.classes, ONE_HOT_VALUE) if generator.classes else layers
+        if generator.classes:
+            layers = _with_class_input(layers, generator.classes, ONE_HOT_VALUE)
+        return layers if generator.scan is None else [*layers, Scanned(generator.scan.image_size)]
     layers = []
     for module in _chain(generator):
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -97,11 +98,9 @@ def _layer(module: nn.Module) -> Layer:
         return Tanh()
     if isinstance(module, GreyLevelRounding):
         return GreyLevels()
-    if isinstance(module, Placement):
-        return Placed(module.image_size)
     raise ExportError(
         f"cannot export a {type(module).__name__}: expected dense, convolution, transposed convolution, batch norm, ReLU, "
-        "LeakyReLU, pixel shuffle, tanh, grey levels, placement"
+        "LeakyReLU, pixel shuffle, tanh, grey levels"
     )
 
 

@@ -18,8 +18,8 @@ from pocketgan_trainer.export.layers import (
     Layer,
     LeakyRelu,
     PixelShuffle,
-    Placed,
     Relu,
+    Scanned,
     Tanh,
     ToImage,
     TransposedConvolution,
@@ -27,7 +27,7 @@ from pocketgan_trainer.export.layers import (
     class_count,
     is_followed_by,
 )
-from pocketgan_trainer.export.placement import emit_images
+from pocketgan_trainer.export.scanning import emit_images
 from pocketgan_trainer.export.weights import IntegerWeights
 
 
@@ -37,12 +37,12 @@ def integer_graph(
     """Return the int8 model of `layers`, given the `quantizations` of their outputs and their `weights`.
 
     See `calibration.calibrate` and `rounding.round_weights`. Raises ExportError if the layers do not end in one grey image after
-    a tanh or grey levels, perhaps placed, or come in an order for which there is no integer arithmetic.
+    a tanh or grey levels, perhaps scanned, or come in an order for which there is no integer arithmetic.
     """
     graph = GraphBuilder()
     current = integer_layers.latent(graph, latent_size)
     last = layers[-1]
-    placed = isinstance(last, Placed)
+    is_scanned = isinstance(last, Scanned)
     for position, (layer, output, rounded) in enumerate(zip(layers, quantizations, weights, strict=True)):
         name = f"layer{position}"
         before_weights = _before_weights(layers[position + 1 :])
@@ -66,7 +66,7 @@ def integer_graph(
             current = integer_layers.to_image(graph, name, layer, current)
         elif isinstance(layer, PixelShuffle):
             current = upscaling.pixel_shuffle(graph, name, layer, current)
-        elif not (placed and layer is last) and not _is_done_by_storing(layer, current.quantization):
+        elif not (is_scanned and layer is last) and not _is_done_by_storing(layer, current.quantization):
             found = f"layer {position}, a {type(layer).__name__}"
             raise ExportError(
                 f"cannot export {found}: expected weights before the tanh, a ReLU or grey levels, a class input at the start, "

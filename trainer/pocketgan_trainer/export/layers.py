@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pocketgan.latents import latents
-from pocketgan_trainer.networks.canvas import Placement
+from pocketgan_trainer.networks.scan import ScannedImage
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -116,14 +116,14 @@ class GreyLevels:
 
 
 @dataclass(frozen=True)
-class Placed:
-    """The last layer of a generator with a canvas: lays grey levels [N, 1, C, C] into [N, 1, S, S], see `networks.canvas`."""
+class Scanned:
+    """The last layer of a generator with a canvas: fields [N, 1, F, F] to images [N, 1, S, S], see `networks.scan`."""
 
     image_size: int
 
 
 Weighted: TypeAlias = Dense | Convolution | TransposedConvolution
-Layer: TypeAlias = ClassInput | Weighted | ToImage | PixelShuffle | Relu | LeakyRelu | Tanh | GreyLevels | Placed
+Layer: TypeAlias = ClassInput | Weighted | ToImage | PixelShuffle | Relu | LeakyRelu | Tanh | GreyLevels | Scanned
 
 
 def activations(layers: Sequence[Layer], latent: Tensor, label: Tensor | None = None) -> list[Tensor]:
@@ -134,13 +134,16 @@ def activations(layers: Sequence[Layer], latent: Tensor, label: Tensor | None = 
     outputs = []
     values = latent
     for layer in layers:
-        values = apply(layer, values, label)
+        values = apply(layer, values, label, latent)
         outputs.append(values)
     return outputs
 
 
-def apply(layer: Layer, values: Tensor, label: Tensor | None = None) -> Tensor:
-    """Return the output of one layer for the input `values`; `label` int64 [N] is required by a ClassInput."""
+def apply(layer: Layer, values: Tensor, label: Tensor | None = None, latent: Tensor | None = None) -> Tensor:
+    """Return the output of one layer for the input `values`.
+
+    A ClassInput requires `label` int64 [N], and a Scanned the `latent` [N, size]; the images of the latter are float32.
+    """
     if isinstance(layer, ClassInput):
         assert label is not None
         one_hot = functional.one_hot(label, layer.classes).to(values.dtype) * layer.value
@@ -159,9 +162,9 @@ def apply(layer: Layer, values: Tensor, label: Tensor | None = None) -> Tensor:
         return (values.clamp(0, 1) * 255).round() / 127.5 - 1
     if isinstance(layer, Tanh):
         return torch.tanh(values)
-    if isinstance(layer, Placed):
-        placed: Tensor = Placement(layer.image_size)(values)
-        return placed
+    if isinstance(layer, Scanned):
+        images: Tensor = ScannedImage(layer.image_size)(values, latent)
+        return images
     raise TypeError(f"cannot compute a layer of type {type(layer).__name__}")
 
 

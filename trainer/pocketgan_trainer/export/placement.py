@@ -1,4 +1,4 @@
-"""The end of every graph: pixels become images, and canvases are laid into them by their centre of mass, in integers.
+"""A placement in the graph: canvases are laid into images by their centre of mass, in integers.
 
 A canvas is moved by d rows or columns, the number of whole k from 0 on for which the sum over its pixels p at place x of
 p * (S - 1 - 2x - 2k) is above 0, see `networks.canvas`. So one integer product gives a number for each k and axis, its sign a 0
@@ -10,22 +10,12 @@ import numpy as np
 from onnx import TensorProto
 
 from pocketgan_trainer.export.graph_builder import GraphBuilder
-from pocketgan_trainer.export.layers import Layer, Placed
 
 PLACEMENT = "placement"
 """The names of all nodes of a placement begin with it."""
 
 
-def emit_images(graph: GraphBuilder, pixels: str, height: int, width: int, last: Layer) -> tuple[int, int]:
-    """Emit the output `images` from `pixels` uint8 of height and width, placed if the last layer says so; return its own."""
-    if not isinstance(last, Placed):
-        graph.reshape("images", pixels, [-1, height, width])
-        return height, width
-    _place(graph, graph.reshape(f"{PLACEMENT}.canvas", pixels, [-1, height, width]), height, last.image_size)
-    return last.image_size, last.image_size
-
-
-def _place(graph: GraphBuilder, canvas: str, size: int, image_size: int) -> None:
+def emit_placement(graph: GraphBuilder, canvas: str, size: int, image_size: int) -> None:
     """Emit `images` uint8 [N, image_size, image_size] from canvases uint8 [N, size, size]."""
     reach = image_size - size
     rows, columns = (places.ravel() for places in np.indices((size, size)))

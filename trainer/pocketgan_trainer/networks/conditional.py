@@ -1,8 +1,10 @@
-"""A class-conditional generator: a chain of layers whose input is the latent and the class."""
+"""A class-conditional generator: a chain of layers whose input is the latent and the class, perhaps with a scan at its end."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from pocketgan_trainer.networks.scan import ScannedImage
 
 ONE_HOT_VALUE = 2.0
 """The input for the class to draw; the inputs for other classes are 0."""
@@ -11,18 +13,21 @@ ONE_HOT_VALUE = 2.0
 class ConditionalGenerator(nn.Module):
     """Passes latents float [N, L] and one-hot labels of K classes, together float [N, L + K], through `body`.
 
-    With 0 `classes` it takes latents alone. The first layer of `body` must be dense, see `export.fold`.
+    With 0 `classes` it takes latents alone. The first layer of `body` must be dense, see `export.fold`. With a `scan`, the body
+    draws fields, from which the scan makes images.
     """
 
-    def __init__(self, classes: int, body: nn.Sequential) -> None:
+    def __init__(self, classes: int, body: nn.Sequential, scan: ScannedImage | None = None) -> None:
         super().__init__()
         self.classes = classes
         self.body = body
+        self.scan = scan
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """Return one image for each latent and, with classes, its label int64 [N]."""
         if label is not None:
             one_hot = functional.one_hot(label, self.classes).to(latent.dtype) * ONE_HOT_VALUE
-            latent = torch.cat([latent, one_hot], dim=1)
-        images: Tensor = self.body(latent)
-        return images
+            features: Tensor = self.body(torch.cat([latent, one_hot], dim=1))
+        else:
+            features = self.body(latent)
+        return features if self.scan is None else self.scan(features, latent)

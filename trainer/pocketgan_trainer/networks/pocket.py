@@ -4,45 +4,23 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Cropping
 from pocketgan_trainer.networks.conditional import ConditionalGenerator
-
-LEAK = 0.1
-"""The share of the gradient that is kept where a value is outside the range."""
-MARGIN = 0.25
-"""How far values may be pushed outside the range."""
+from pocketgan_trainer.networks.rounding import to_grey_levels
+from pocketgan_trainer.networks.scan import FIELD_FACTOR, ScannedImage
 
 
 class GreyLevelRounding(nn.Module):
     """Rounds brightness, 0 black to 1 white, to the nearest of 256 grey levels and maps them to -1 to 1; any shape.
 
     It also rounds in training, so that the discriminator sees the images that will be saved, exact zeros included. The gradient
-    ignores the rounding (a straight-through estimator). Outside the range, LEAK of it is kept: a clipped value can come back, or
-    settle a little outside, where noise does not make it visible. Beyond MARGIN, only a gradient that pulls inwards is kept, so
-    that values cannot drift far away. MARGIN is well above 0, so that values that settle there stay black despite noise.
+    ignores the rounding and, in part, the clipping, see `rounding.leaky_clip`.
     """
 
     def forward(self, brightness: Tensor) -> Tensor:
         """Return the grey levels as float32 numbers `level / 127.5 - 1`."""
-        pixels: Tensor = _RoundedClip.apply(brightness.float())  # type: ignore[no-untyped-call]
-        return pixels
-
-
-class _RoundedClip(torch.autograd.Function):
-    @staticmethod
-    def forward(context: FunctionCtx, brightness: Tensor) -> Tensor:
-        context.save_for_backward(brightness)
-        return (brightness.clamp(0, 1) * 255).round() / 127.5 - 1
-
-    @staticmethod
-    def backward(context: FunctionCtx, *gradients: Tensor) -> Tensor:
-        (brightness,), (gradient,) = context.saved_tensors, gradients  # type: ignore[attr-defined]
-        # Descent moves against the gradient.
-        moves_away = ((brightness < -MARGIN) & (gradient > 0)) | ((brightness > 1 + MARGIN) & (gradient < 0))
-        is_outside = (brightness < 0) | (brightness > 1)
-        return 2 * torch.where(is_outside, LEAK * gradient, gradient).masked_fill(moves_away, 0)
+        return to_grey_levels(brightness.float())
 
 
 LEAKY_SLOPE = 0.2
@@ -52,15 +30,24 @@ class PocketGenerator(ConditionalGenerator):
     """Draws images of a class: latents float [N, latent_size] and labels int64 [N] to float [N, 1, S, S] in [-1, 1].
 
     With 0 `classes` it takes latents alone. S is `image_size`, a multiple of 4. `channels` are the numbers of channels at a
-    quarter, half and all of that size, `detail_channels` that of one more layer at full size. Both upscalings are sub-pixel
+    quarter, half and all of that size, `detail_channels` that of one more layer at full size. The result is `factor` times as
+    large, and is scanned if there is a `scan`. All upscalings are sub-pixel
     convolutions, after W. Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
     Convolutional Neural Network", 2016.
     """
 
     def __init__(
-        self, classes: int, image_size: int, latent_size: int, channels: tuple[int, int, int], detail_channels: int
+        self,
+        classes: int,
+        image_size: int,
+        latent_size: int,
+        channels: tuple[int, int, int],
+        detail_channels: int,
+        factor: int = 1,
+        scan: ScannedImage | None = None,
     ) -> None:
         coarse, middle, fine = channels
+        last = [nn.Conv2d(detail_channels, factor**2, 3, padding=1), *([nn.PixelShuffle(factor)] if factor > 1 else [])]
         quarter = image_size // 4
         body = nn.Sequential(
             nn.Linear(latent_size + classes, coarse * quarter * quarter, bias=False),
@@ -78,12 +65,24 @@ class PocketGenerator(ConditionalGenerator):
             nn.Conv2d(fine, detail_channels, 3, padding=1, bias=False),
             nn.BatchNorm2d(detail_channels),
             nn.ReLU(),
-            nn.Conv2d(detail_channels, 1, 3, padding=1),
+            *last,
             GreyLevelRounding(),
         )
-        super().__init__(classes, body)
+        super().__init__(classes, body, scan)
         # The layout in which a CPU trains these narrow convolutions fastest.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def scanned_generator(
+    classes: int, image_size: int, latent_size: int, channels: tuple[int, int, int], detail_channels: int
+) -> PocketGenerator:
+    """Return a generator whose field is scanned to a canvas, see `networks.scan`; the arguments are as in PocketGenerator."""
+    canvas_size, scan = CANVAS_SIZES[image_size], ScannedImage(image_size)
+    generator = PocketGenerator(classes, canvas_size, latent_size, channels, detail_channels, FIELD_FACTOR, scan)
+    *_, last = (layer for layer in generator.body if isinstance(layer, nn.Conv2d))
+    assert last.bias is not None
+    nn.init.constant_(last.bias, 0.5)  # at the threshold, where gradients pass it
+    return generator
 
 
 def strided_discriminator(classes: int, image_size: int, channels: tuple[int, int, int], features: int) -> "PocketDiscriminator":

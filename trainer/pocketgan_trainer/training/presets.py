@@ -16,8 +16,6 @@ from torch.optim import Adam
 
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.networks import dcgan, mlp, pocket
-from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
-from pocketgan_trainer.networks.conditional import ConditionalGenerator
 from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.shared_networks import shared
@@ -47,6 +45,8 @@ class Preset:
     least_psnr_db: float
     """The least PSNR of an int8 file's pixels against torch's. In a smaller network, rounding errors average out less."""
     config: TrainingConfig
+    build_canvas_generator: Callable[[int, int], nn.Module] | None = None
+    """`build_generator` for a generator with a canvas, None if the preset has none."""
 
 
 _PAIRED_STEP_ONLY = frozenset({"gradient_penalty", "final_penalty_share", "refinement_share", "class_weight", "shifted_share"})
@@ -76,6 +76,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "pocket": Preset(
             description="the project's own: draws any class on request",
             build_generator=partial(pocket.PocketGenerator, latent_size=64, channels=(48, 24, 12), detail_channels=8),
+            build_canvas_generator=partial(pocket.scanned_generator, latent_size=64, channels=(48, 24, 12), detail_channels=8),
             build_discriminator=partial(pocket.strided_discriminator, channels=(48, 96, 192), features=128),
             latent_size=64,
             is_conditional=True,
@@ -87,6 +88,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "nano": Preset(
             description="the same with a generator a fraction of its size",
             build_generator=partial(pocket.PocketGenerator, latent_size=24, channels=(20, 12, 6), detail_channels=4),
+            build_canvas_generator=partial(pocket.scanned_generator, latent_size=24, channels=(20, 12, 6), detail_channels=4),
             build_discriminator=partial(pocket.strided_discriminator, channels=(48, 96, 192), features=128),
             latent_size=24,
             is_conditional=True,
@@ -130,14 +132,11 @@ def presets_that_use(*fields: str) -> tuple[str, ...]:
 
 def build_generator(config: TrainingConfig) -> nn.Module:
     """Return a generator of the config's preset for its images, untrained. Raises TrainingError if it lacks a canvas."""
-    image_size, build = config.data.image_size, PRESETS[config.preset].build_generator
-    if not config.canvas:
-        return build(len(config.data.classes), image_size)
-    generator = build(len(config.data.classes), CANVAS_SIZES[image_size])
-    if not isinstance(generator, ConditionalGenerator):
+    preset = PRESETS[config.preset]
+    build = preset.build_canvas_generator if config.canvas else preset.build_generator
+    if build is None:
         raise TrainingError(f"preset {config.preset} cannot draw on a canvas: expected canvas false")
-    generator.body.append(Placement(image_size))
-    return generator
+    return build(len(config.data.classes), config.data.image_size)
 
 
 def build_discriminator(config: TrainingConfig) -> nn.Module:

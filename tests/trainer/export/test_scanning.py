@@ -1,4 +1,4 @@
-"""Canvases in an exported file: laid out by integers only, exactly as the layer lays them out, and accepted by the runtime."""
+"""Fields in an exported file: scanned and placed by integers only, as the layer does it, and accepted by the runtime."""
 
 from dataclasses import replace
 from functools import cache
@@ -16,9 +16,16 @@ from pocketgan import Generator
 from pocketgan.model.card import PRECISIONS, KernelFacts
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.exporter import build_graph, export
-from pocketgan_trainer.export.layers import Dense, GreyLevels, Layer, Placed, ToImage, model_inputs
+from pocketgan_trainer.export.layers import Dense, GreyLevels, Layer, Scanned, ToImage, model_inputs
 from pocketgan_trainer.export.verify import check_kernels, check_overflow, count_kernels, kernel_weights, optimized
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
+from pocketgan_trainer.networks.scan import (
+    FIELD_FACTOR,
+    SIZE_BOUNDS,
+    Scan,
+    magnifying_table,
+    reducing_table,
+)
 from pocketgan_trainer.training.checkpoint import Checkpoint
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.progress import Progress
@@ -36,10 +43,11 @@ def layers(size: int) -> list[Layer]:
 
 
 @cache
-def built(image_size: int, precision: str, placed: bool) -> onnx.ModelProto:
-    """Return the graph in a precision, with or without the placement at its end."""
-    drawn = layers(CANVAS_SIZES[image_size])
-    return build_graph([*drawn, Placed(image_size)] if placed else drawn, LATENT_SIZE, precision)
+def built(image_size: int, precision: str, is_scanned: bool) -> onnx.ModelProto:
+    """Return the graph in a precision, with or without the scan at its end."""
+    field_size = FIELD_FACTOR * CANVAS_SIZES[image_size]
+    drawn = layers(field_size)
+    return build_graph([*drawn, Scanned(image_size)] if is_scanned else drawn, LATENT_SIZE, precision)
 
 
 def images_of(model: onnx.ModelProto) -> NDArray[np.uint8]:
@@ -50,13 +58,27 @@ def images_of(model: onnx.ModelProto) -> NDArray[np.uint8]:
     return images
 
 
+def scanned(fields: NDArray[np.uint8], canvas_size: int) -> NDArray[np.uint8]:
+    """Return the canvases of fields with these INPUTS in whole numbers; each product is rounded and clipped to 0..255."""
+    size = np.searchsorted(SIZE_BOUNDS, INPUTS["z"][:, 0], side="right")
+    magnifying = magnifying_table(canvas_size).astype(int)[size]
+    reducing = reducing_table(canvas_size).astype(int)[size]
+
+    def stored(product: NDArray[np.int64], zero_point: int = 0) -> NDArray[np.int64]:
+        return (np.rint(product / 255).astype(int) + zero_point).clip(0, 255)
+
+    magnified = stored(magnifying @ (fields.astype(int) - 128), 128)
+    scan = 255 * ((magnified - 128) @ magnifying.transpose(0, 2, 1) > 0)
+    return stored(stored(reducing @ scan) @ reducing.transpose(0, 2, 1)).astype(np.uint8)
+
+
 @pytest.mark.parametrize("precision", ["int8", "fp16", "fp32"])
 @pytest.mark.parametrize("image_size", CANVAS_SIZES)
-def test_a_file_lays_its_canvases_out_as_the_layer_does(image_size: int, precision: str) -> None:
-    canvases = images_of(built(image_size, precision, placed=False))
+def test_a_file_scans_and_places_its_fields(image_size: int, precision: str) -> None:
+    canvases = scanned(images_of(built(image_size, precision, is_scanned=False)), CANVAS_SIZES[image_size])
     pixels = torch.from_numpy(canvases)[:, None].float() / 127.5 - 1
     expected = ((Placement(image_size)(pixels)[:, 0] + 1) * 127.5).round().byte().numpy()
-    images = images_of(built(image_size, precision, placed=True))
+    images = images_of(built(image_size, precision, is_scanned=True))
     np.testing.assert_array_equal(images, expected)
     corners = [
         tuple(np.argwhere(image)[0] - np.argwhere(canvas)[0])
@@ -66,16 +88,22 @@ def test_a_file_lays_its_canvases_out_as_the_layer_does(image_size: int, precisi
     assert len(set(corners)) > 10  # they do not all move alike
 
 
+def test_the_layer_and_the_file_scan_alike() -> None:
+    fields = images_of(built(28, "int8", is_scanned=False))
+    scan = Scan(20)
+    canvases = scan(torch.from_numpy(fields)[:, None].float() / 127.5 - 1, torch.from_numpy(INPUTS["z"][:, 0]))
+    np.testing.assert_array_equal(((canvases[:, 0] + 1) * 127.5).round().numpy(), scanned(fields, 20))
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_checkpoint_with_a_canvas_becomes_a_file_that_the_runtime_accepts(tmp_path: Path, precision: str) -> None:
     nano = PRESETS["nano"]
-    generator = lively_pocket(nano.latent_size, (20, 12, 6), 4, image_size=20)
-    generator.body.append(Placement(28))
+    generator = lively_pocket(nano.latent_size, (20, 12, 6), 4, is_scanned=True)
     tensors = {f"average.{name}": value for name, value in generator.state_dict().items()}
     config = replace(nano.config, canvas=True, shifted_share=0.0)
     checkpoint = Checkpoint(tmp_path / "best.safetensors", "0" * 64, config, Progress(), None, tensors)
     report = export(checkpoint, tmp_path / "model.onnx", precision, least_psnr_db=30)
-    assert report.card.kernels == (KernelFacts(7, ()) if precision == "int8" else None)
+    assert report.card.kernels == (KernelFacts(11, ()) if precision == "int8" else None)
 
     images = Generator.load(report.target, "cpu").generate(100).astype(int)
     assert images.shape == (100, 28, 28)
@@ -85,21 +113,21 @@ def test_a_checkpoint_with_a_canvas_becomes_a_file_that_the_runtime_accepts(tmp_
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
-def test_a_placement_before_the_end_is_refused(precision: str) -> None:
-    drawn = layers(20)
+def test_a_scan_before_the_end_is_refused(precision: str) -> None:
+    drawn = layers(40)
     with pytest.raises(ExportError):
-        build_graph([*drawn[:2], Placed(28), drawn[2]], LATENT_SIZE, precision)
+        build_graph([*drawn[:2], Scanned(28), drawn[2]], LATENT_SIZE, precision)
 
 
-def test_a_placement_computes_with_integers_only() -> None:
-    with_it, without = (optimized(built(28, "int8", placed).SerializeToString()) for placed in (True, False))
+def test_a_scan_computes_with_integers_only() -> None:
+    with_it, without = (optimized(built(28, "int8", is_scanned).SerializeToString()) for is_scanned in (True, False))
     kernels = count_kernels(with_it)
     assert check_kernels(kernels, "int8").problem is None
-    assert kernels.integer == count_kernels(without).integer + 2
+    assert kernels.integer == count_kernels(without).integer + 6
 
 
 def test_its_weights_are_among_those_whose_sums_are_checked() -> None:
-    model = optimized(built(28, "int8", placed=True).SerializeToString())
+    model = optimized(built(28, "int8", is_scanned=True).SerializeToString())
     found = dict(kernel_weights(model))
     (weights,) = (value for name, value in found.items() if "placement.sums" in name)
     assert weights is not None
@@ -108,8 +136,8 @@ def test_its_weights_are_among_those_whose_sums_are_checked() -> None:
     assert check_overflow(model).problem is None
 
 
-def test_the_same_operators_outside_a_placement_count_as_floating_point() -> None:
-    model = optimized(built(28, "int8", placed=True).SerializeToString())
+def test_the_same_operators_elsewhere_count_as_floating_point() -> None:
+    model = optimized(built(28, "int8", is_scanned=True).SerializeToString())
     for node in model.graph.node:
         node.name = node.name.removeprefix("placement")
     assert "Clip" in count_kernels(model).floating_point
