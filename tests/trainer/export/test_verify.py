@@ -27,6 +27,7 @@ from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToIma
 from pocketgan_trainer.export.verify import (
     PARITY_SEED,
     SAME_PIXELS_IMAGES,
+    SCAN_LOSS_DB,
     Check,
     RefusedExportError,
     check_kernels,
@@ -233,9 +234,9 @@ def test_a_placed_image_is_compared_where_it_fits_best_up_to_a_pixel_away() -> N
     images = np.stack([np.roll(reference[0], (1, -1), axis=(0, 1)), np.roll(reference[1], 2, axis=0), reference[2]])
     images[0, 5, 5] ^= 4
     many = [0, *[2] * 19]
-    facts = measure_parity(images[many], reference[many], is_placed=True)
+    facts = measure_parity(images[many], reference[many], is_scanned=True)
     assert (facts.images, facts.mean_error, facts.largest_error) == (20, round(4 / reference[many].size, 4), 4)
-    assert measure_parity(images[[1, *many[1:]]], reference[[1, *many[1:]]], is_placed=True).psnr_db < 30
+    assert measure_parity(images[[1, *many[1:]]], reference[[1, *many[1:]]], is_scanned=True).psnr_db < 30
     assert measure_parity(images[[0]], reference[[0]]).psnr_db < 20
 
 
@@ -245,7 +246,7 @@ def test_most_placed_images_must_not_be_moved() -> None:
         images = reference.copy()
         images[:moved] = np.roll(reference[:moved], 1, axis=1)
         with pytest.raises(ExportError, match=r"^12.5% of the images lie a pixel away") if is_refused else nullcontext():
-            measure_parity(images, reference, is_placed=True)
+            measure_parity(images, reference, is_scanned=True)
 
 
 @pytest.mark.parametrize("limit", [36.0, 60.0])
@@ -272,9 +273,10 @@ def test_the_message_shows_the_difference_to_a_limit_that_is_just_missed() -> No
 
 def test_float_files_must_be_nearer_than_integer_ones_whatever_the_preset() -> None:
     for preset in PRESETS.values():
-        limits = [usual_least_psnr_db(preset, precision) for precision in ("int8", "fp16", "fp32")]
+        limits = [usual_least_psnr_db(preset, precision, is_scanned=False) for precision in ("int8", "fp16", "fp32")]
         assert limits[0] == preset.least_psnr_db
         assert 30 < limits[0] < limits[1] < limits[2]
+        assert usual_least_psnr_db(preset, "int8", is_scanned=True) == limits[0] - SCAN_LOSS_DB
 
 
 def drawn(contents: bytes, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.uint8]:

@@ -69,11 +69,11 @@ def measure_baselines(
     contents: bytes,
     inputs: Mapping[str, NDArray[np.generic]],
     reference: NDArray[np.uint8],
-    is_placed: bool = False,
+    is_scanned: bool = False,
 ) -> dict[str, Baseline]:
     """Return the size, parity and speed of each of `files`, by name, the speed compared with the model `contents`.
 
-    `inputs` are the models' inputs by name, from which torch draws the images `reference`, uint8 [N, H, W]; for `is_placed` see
+    `inputs` are the models' inputs by name, from which torch draws the images `reference`, uint8 [N, H, W]; for `is_scanned` see
     `measure_parity`. All files are timed in one run, on the first SPEED_BATCH inputs and one thread.
     """
     batch = {name: values[:SPEED_BATCH] for name, values in inputs.items()}
@@ -81,7 +81,7 @@ def measure_baselines(
     baselines = {}
     for (name, file), speed in zip(files.items(), speeds, strict=True):
         (images,) = open_session(file, "fp32", Provider.cpu).session.run(["images"], inputs)
-        baselines[name] = Baseline(len(file), measure_parity(images, reference, is_placed).psnr_db, speed)
+        baselines[name] = Baseline(len(file), measure_parity(images, reference, is_scanned).psnr_db, speed)
     return baselines
 
 

@@ -107,10 +107,10 @@ def export(
     (images,) = open_session(without_card, precision, Provider.cpu).session.run(["images"], inputs)
     require_variety(images, classes)
     reference = draw(generator, preset.latent_size, PARITY_SEED, 0, PARITY_IMAGES, labels_in_turn(classes, PARITY_IMAGES))
-    is_placed = isinstance(layers[-1], Scanned)
-    parity = measure_parity(images, reference, is_placed)
+    is_scanned = isinstance(layers[-1], Scanned)
+    parity = measure_parity(images, reference, is_scanned)
 
-    limit = usual_least_psnr_db(preset, precision) if least_psnr_db is None else least_psnr_db
+    limit = usual_least_psnr_db(preset, precision, is_scanned) if least_psnr_db is None else least_psnr_db
     checks = [check_kernels(kernels, precision), check_parity(parity, limit)]
     if precision == "int8":
         checks += [check_overflow(as_run), check_same_pixels(without_card, inputs, images)]
@@ -120,7 +120,7 @@ def export(
         remove_temporaries(file.parent, lambda name: name == file.name, is_alone=False)
     float_model = build_graph(layers, preset.latent_size, "fp32")
     others = baseline_files(float_model, precision, classes, preset.latent_size)
-    baselines = measure_baselines(others, without_card, inputs, reference, is_placed)
+    baselines = measure_baselines(others, without_card, inputs, reference, is_scanned)
 
     # onnxruntime turns a float graph into other kernels on other processors, and the file must be the same on all of them.
     in_card = kernels if precision == "int8" else None

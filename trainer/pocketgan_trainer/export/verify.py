@@ -136,17 +136,17 @@ PARITY_SEED = 2**32 + 2
 """Parity is measured on latents that calibration has not seen."""
 _EQUAL_PSNR_DB = 100.0
 MOST_MOVED = 0.1
-"""The largest share of placed images that may lie a pixel away from torch's."""
+"""The largest share of scanned images that may lie a pixel away from torch's."""
 
 
-def measure_parity(images: NDArray[np.uint8], reference: NDArray[np.uint8], is_placed: bool = False) -> ParityFacts:
+def measure_parity(images: NDArray[np.uint8], reference: NDArray[np.uint8], is_scanned: bool = False) -> ParityFacts:
     """Return how far `images` are from `reference`, both uint8 [N, H, W].
 
-    Where canvases are placed by their centre of mass, the smallest error of one can move it by a pixel. That is no error of its
-    pixels, so with `is_placed` each image is compared where it fits best, up to a pixel away. Raises ExportError if more than
+    Scans are placed by their centre of mass, so the smallest error of one can move it by a pixel. That is no error of its pixels,
+    so with `is_scanned` each image is compared where it fits best, up to a pixel away. Raises ExportError if more than
     MOST_MOVED are moved.
     """
-    moves = [(rows, columns) for rows in (0, -1, 1) for columns in (0, -1, 1)] if is_placed else [(0, 0)]
+    moves = [(rows, columns) for rows in (0, -1, 1) for columns in (0, -1, 1)] if is_scanned else [(0, 0)]
     differences = np.stack([np.abs(np.roll(images, move, axis=(1, 2)).astype(np.int64) - reference) for move in moves])
     best = np.square(differences).sum(axis=(2, 3)).argmin(axis=0)
     moved = float((best > 0).mean())
@@ -158,9 +158,14 @@ def measure_parity(images: NDArray[np.uint8], reference: NDArray[np.uint8], is_p
     return ParityFacts(len(images), round(psnr_db, 2), round(float(difference.mean()), 4), int(difference.max()))
 
 
-def usual_least_psnr_db(preset: Preset, precision: str) -> float:
+SCAN_LOSS_DB = 6
+"""A scan costs a file about this much PSNR: an error too small to see turns a pixel of it from white to black."""
+
+
+def usual_least_psnr_db(preset: Preset, precision: str, is_scanned: bool) -> float:
     """Return the limit for a file in one of the precisions of `card.PRECISIONS`; only that for int8 depends on the preset."""
-    return {"int8": preset.least_psnr_db, "fp16": 50.0, "fp32": 60.0}[precision]
+    limit = {"int8": preset.least_psnr_db, "fp16": 50.0, "fp32": 60.0}[precision]
+    return limit - SCAN_LOSS_DB if is_scanned else limit
 
 
 def check_parity(parity: ParityFacts, least_psnr_db: float) -> Check:
