@@ -26,7 +26,7 @@ def test_full_ink_is_as_white_as_in_mnist() -> None:
     assert levels[40] == {255}  # two pixels of a scan for one
     assert levels[36] == {253, 254, 255}
     assert levels[49] == {253, 254, 255}
-    assert white[SCAN_SIZES.index(53), 0] == 255  # the first row begins with a whole pixel
+    assert white[SCAN_SIZES.index(52), 0] == 255  # the first row begins with a whole pixel
 
 
 @pytest.mark.parametrize(("place", "size"), list(enumerate(SCAN_SIZES)), ids=[str(size) for size in SCAN_SIZES])

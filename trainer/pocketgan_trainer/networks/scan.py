@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
 from pocketgan_trainer.networks.rounding import above_zero, rounded, with_loss
 
-SCAN_SIZES = (36, 40, 46, 49, 53, 57, 62, 68)
+SCAN_SIZES = (36, 40, 46, 49, 52, 55, 59, 64)
 """Height and width m of scans in pixels; each is equally frequent."""
 FIELD_FACTOR = 2
 """The points of a field for each pixel of the canvas, along each axis."""
