@@ -53,9 +53,8 @@ def test_the_last_images_are_those_tested(halves: tuple[Images, Images]) -> None
     assert two_sample_test(*crossed, DETECTORS[0], epochs=2, tested=300) < 0.01
 
 
-@every_detector
 def test_the_budget_is_what_is_learned_from_and_changes_neither_the_batches_nor_what_is_tested(
-    images: Images, monkeypatch: pytest.MonkeyPatch, detector: Detector
+    images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned: list[tuple[Images, NDArray[np.int64], int]] = []
     tested: list[Images] = []
@@ -71,11 +70,11 @@ def test_the_budget_is_what_is_learned_from_and_changes_neither_the_batches_nor_
     monkeypatch.setattr(two_samples, "predict", always_second)
     first, second = images[:500], images[500:1000]
     for budget in (100, 400, 1_000):
-        assert two_sample_test(first, second, detector, budget, epochs=2, tested=100) == 0.5
+        assert two_sample_test(first, second, DETECTORS[0], budget, epochs=2, tested=100) == 0.5
     for (some, labels, steps), size in zip(learned, (100, 400, 400), strict=True):
         np.testing.assert_array_equal(some, np.concatenate([first[:size], second[:size]]))
         np.testing.assert_array_equal(labels, [0] * size + [1] * size)
-        assert steps == 2 * 2 * 400 // detector.recipe.batch_size
+        assert steps == 2 * 2 * 400 // 128
     for some, expected in zip(tested, (first[400:], second[400:]) * 3, strict=True):
         np.testing.assert_array_equal(some, expected)
 

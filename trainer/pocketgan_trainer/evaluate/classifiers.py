@@ -161,10 +161,9 @@ def predict(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.int64]:
     return torch.cat(batches).numpy()
 
 
-def convolution(inputs: int, outputs: int, dilation: int = 1) -> tuple[nn.Module, ...]:
+def convolution(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
     """Return a 3x3 convolution that keeps the image's size, its batch normalization and a rectifier."""
-    layer = nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation, bias=False)
-    return layer, nn.BatchNorm2d(outputs), nn.ReLU()
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
 
 
 def _batches(
