@@ -106,8 +106,8 @@ def unit(task: str) -> Callable[[], object]:
     import torch
 
     from pocketgan_trainer.data.published import Digits
-    from pocketgan_trainer.evaluate.classifiers import train_one_step
     from pocketgan_trainer.evaluate.judge import load_judge
+    from pocketgan_trainer.evaluate.two_samples import train_one_step
     from pocketgan_trainer.export.exporter import build_graph
     from pocketgan_trainer.export.fold import fold
     from pocketgan_trainer.training.estimate import training_steps

@@ -25,10 +25,11 @@ from pocketgan_trainer.errors import DataError
 from pocketgan_trainer.evaluate import evaluation as evaluations
 from pocketgan_trainer.evaluate.copying import measure_held_out, memorization
 from pocketgan_trainer.evaluate.distances import frechet_distance
-from pocketgan_trainer.evaluate.evaluation import TWO_SAMPLE_TEST, Evaluation, EvaluationOptions, SourceScores, evaluate
+from pocketgan_trainer.evaluate.evaluation import TWO_SAMPLE_TESTS, Evaluation, EvaluationOptions, SourceScores, evaluate
 from pocketgan_trainer.evaluate.figures import number
 from pocketgan_trainer.evaluate.image_set import choose_test_digits
 from pocketgan_trainer.evaluate.sources import FixedSource
+from pocketgan_trainer.evaluate.two_samples import BUDGETS, DETECTORS, Detector
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +102,11 @@ def test_without_classes_there_are_no_figures_of_what_was_asked_for(evaluation: 
     histogram = mlp.seeds[0]["classes.histogram"]
     assert isinstance(histogram, tuple)
     assert sum(histogram) == COUNT
-    assert list(mlp.trained) == ["told_apart"]
-    assert list(other.trained) == ["told_apart", "classifier_accuracy"]
+    curves = [
+        f"{detector}{budget}" for detector in ("told_apart", "told_apart_second") for budget in ("_5000", "_10000", "_20000", "")
+    ]
+    assert list(mlp.trained) == curves
+    assert list(other.trained) == [*curves, "classifier_accuracy"]
 
 
 def test_networks_are_trained_once_for_each_seed_and_only_if_asked(evaluation: Evaluation) -> None:
@@ -156,9 +160,13 @@ def test_too_few_images_of_a_class_for_a_classifier_are_found_too() -> None:
 def test_the_two_sample_test_compares_as_many_images_of_the_same_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     training, test = few_digits()
     asked: list[tuple[NDArray[np.uint8], NDArray[np.uint8], int]] = []
+    used: list[tuple[Detector, int, int]] = []
 
-    def remember(first: NDArray[np.uint8], second: NDArray[np.uint8], seed: int, tested: int = 5_000) -> float:
+    def remember(
+        first: NDArray[np.uint8], second: NDArray[np.uint8], detector: Detector, budget: int, seed: int, tested: int = 5_000
+    ) -> float:
         asked.append((first, second, tested))
+        used.append((detector, budget, seed))
         return 0.5
 
     monkeypatch.setattr(evaluations, "two_sample_test", remember)
@@ -167,9 +175,10 @@ def test_the_two_sample_test_compares_as_many_images_of_the_same_classes(monkeyp
     shuffled = evaluations.shuffle(Digits(training.images[:2_000], training.labels[:2_000]))
     real = evaluations.RealDigits(shuffled, training, test)
     source = FixedSource("digits", training.images[2_000:], training.labels[2_000:].astype(np.int64))
-    labels = TWO_SAMPLE_TEST.labels(real)
-    TWO_SAMPLE_TEST.measure(source.draw(labels, 0), labels, real, 0)
-    TWO_SAMPLE_TEST.measure_real(real, 0)
+    figure = TWO_SAMPLE_TESTS[0]
+    labels = figure.labels(real)
+    figure.measure(source.draw(labels, 3), labels, real, 3)
+    figure.measure_real(real, 4)
 
     (drawn, beside, _), (first, second, tested) = asked
     assert len(drawn) == len(beside) == 700
@@ -177,6 +186,7 @@ def test_the_two_sample_test_compares_as_many_images_of_the_same_classes(monkeyp
     assert len(first) == len(second) == 1_000
     assert {image.tobytes() for image in first}.isdisjoint(image.tobytes() for image in second)
     assert tested == 2_500
+    assert used == [(DETECTORS[0], BUDGETS[0], 3), (DETECTORS[0], BUDGETS[0], 4)]
 
 
 def test_a_classifier_needs_a_source_with_classes() -> None:
@@ -222,7 +232,9 @@ def test_progress_is_logged_line_by_line_and_digits_are_shuffled_before_they_are
     said: list[str] = []
     halves: list[NDArray[np.uint8]] = []
 
-    def remember(first: NDArray[np.uint8], second: NDArray[np.uint8], seed: int, tested: int = 5_000) -> float:
+    def remember(
+        first: NDArray[np.uint8], second: NDArray[np.uint8], detector: Detector, budget: int, seed: int, tested: int = 5_000
+    ) -> float:
         halves.append(first)
         return 0.75
 
@@ -233,9 +245,11 @@ def test_progress_is_logged_line_by_line_and_digits_are_shuffled_before_they_are
         "measuring the features of 2,000 training digits and 1,000 test digits",
         "real digits: measuring 2 samples of 1,000 training digits",
     ]
-    assert "real digits: training a network to distinguish 1,000 from as many others, seed 1" in said
+    assert "real digits: training the first network to distinguish 600 from as many others, seed 1" in said
     assert "other|digits.npz, seed 1: measuring 1,000 images" in said
-    two_sample = said.index("other|digits.npz: training a network to distinguish 900 images from as many real digits, seed 0")
+    two_sample = said.index(
+        "other|digits.npz: training the second network to distinguish 5,000 images from as many real digits, seed 0"
+    )
     assert said[two_sample + 1] == "  right: 75.00%"
     classified = said.index("other|digits.npz: training a classifier on 1,200 images, seed 1")
     assert said[classified + 1] == "  right: 98.00%"

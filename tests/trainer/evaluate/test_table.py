@@ -11,7 +11,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from quick_evaluation import COUNT, OPTIONS, REAL_ACCURACY, TWO_SAMPLE_ACCURACY, quick_evaluation
+from quick_evaluation import COUNT, HALVED_LOSS, OPTIONS, REAL_ACCURACY, SECOND_GAIN, TWO_SAMPLE_ACCURACY, quick_evaluation
 from rich.console import Console
 
 from pocketgan import Generator
@@ -91,7 +91,12 @@ def test_each_figure_is_in_its_own_row(evaluation: Evaluation, start: str, key: 
 
 
 def test_trained_figures_have_their_rows(evaluation: Evaluation) -> None:
-    assert row(evaluation, "Told apart by a network").sources[2].mean == pytest.approx(TWO_SAMPLE_ACCURACY + 0.005)
+    first = [row(evaluation, f"Told apart by the first network, {digits}") for digits in ("40,000", "20,000", "10,000", "5,000")]
+    for halvings, one in enumerate(first):
+        assert one.sources[2].mean == pytest.approx(TWO_SAMPLE_ACCURACY + 0.005 - HALVED_LOSS * halvings)
+    second, better = row(evaluation, "Told apart by the second network, 40"), row(evaluation, "Told apart by the better of two")
+    assert second.sources[2].mean == pytest.approx(TWO_SAMPLE_ACCURACY + 0.005 + SECOND_GAIN)
+    assert (better.real, better.sources) == (second.real, second.sources)
     assert row(evaluation, "CAS").real.mean == pytest.approx(REAL_ACCURACY + 0.005)
 
 
@@ -142,7 +147,7 @@ def test_a_single_seed_has_no_deviation_and_what_was_not_measured_no_row(evaluat
         sources=tuple(replace(source, seeds=source.seeds[:1]) for source in evaluation.sources),
     )
     rows = table_rows(single, True)
-    assert not any(row.figure.startswith(("Told apart by a network", "CAS")) for row in rows)
+    assert not any(row.figure.startswith(("Told apart by the first network", "Told apart by the better", "CAS")) for row in rows)
     assert all(cell.deviation is None and "±" not in cell.text for row in rows for cell in (row.real, *row.sources))
 
 
@@ -236,7 +241,7 @@ def test_the_caption_says_what_the_numbers_are(evaluation: Evaluation) -> None:
     assert text.startswith("1,000 images each, in the test digits' proportions of classes, against 1,000 test digits; ")
     assert "over 2 latent seeds" in text
     assert "without classes" in text
-    assert "told apart: 45,000 images of each kind, 5,000 of them for the test" in text
+    assert "told apart: 5,000 more images of each kind for the test" in text
     assert "trainings of each network: 2" in text
     with_classes = replace(evaluation, options=replace(OPTIONS, told_apart=False, cas=False), sources=evaluation.sources[:2])
     assert not any(words in caption(with_classes) for words in ("without classes", "told apart", "trainings"))
@@ -270,7 +275,8 @@ def test_json_holds_every_figure_of_every_seed_as_measured(evaluation: Evaluatio
             np.testing.assert_equal(tuple(written["classes"]["histogram"]), of_seed["classes.histogram"])
             assert written["classes"]["accuracy"] == of_seed["classes.accuracy"]
             np.testing.assert_array_equal(written["memorization"]["closest_pairs"], array(of_seed, "memorization.closest_pairs"))
-        assert source["told_apart"] == list(scores.trained["told_apart"])
+        for key in ("told_apart", "told_apart_5000", "told_apart_second", "told_apart_second_20000"):
+            assert source[key] == list(scores.trained[key])
     assert (
         found["sources"][0]["seeds"][1]["classes"]["confusion"]
         == array(evaluation.sources[0].seeds[1], "classes.confusion").tolist()

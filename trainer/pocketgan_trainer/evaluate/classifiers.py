@@ -1,4 +1,4 @@
-"""Figures for which small networks are trained: the classifier two-sample test, and CAS, the classification accuracy score."""
+"""How small networks are trained for figures, and one of them: CAS, the classification accuracy score."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from torch.nn.utils.memory_format import convert_conv2d_weight_memory_format
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import update_bn
 
-from pocketgan_trainer.data.published import IMAGE_SHAPE, Digits
+from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.devices import supports_bfloat16
 from pocketgan_trainer.errors import DataError
 from pocketgan_trainer.evaluate.judge import to_pixels
@@ -24,8 +24,6 @@ Augment: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 
 TRAINED_WHITE = 256
 """Grey levels are divided by this. With 255 they would not be exact in bfloat16, and small differences may betray a generator."""
-TESTED_IMAGES = 5_000
-"""Images of each set that the two-sample test keeps for the test."""
 CAS_STEPS = 3_750
 """The number of batches, for any number of images; 60,000 images are seen eight times."""
 _CPU = torch.device("cpu")
@@ -46,58 +44,7 @@ class Recipe:
     weight_decay: float
 
 
-TWO_SAMPLE_RECIPE = Recipe(batch_size=128, peak_learning_rate=3e-3, weight_decay=0.01)
 CAS_RECIPE = Recipe(batch_size=128, peak_learning_rate=4e-3, weight_decay=0.05)
-
-
-def two_sample_test(
-    first: NDArray[np.uint8], second: NDArray[np.uint8], seed: int = 0, epochs: int = 5, tested: int = TESTED_IMAGES
-) -> float:
-    """Return the share of images uint8 [N, 28, 28] for which a network names the right set: 0.5 if the sets look the same to it.
-
-    It is tested on the last `tested` images of both sets, after it has learned from all others for `epochs` rounds; so no image
-    may be in a set twice. The recipe is fixed, and the same `seed` gives the same result (see `train_classifier`). With the
-    default 10,000 tested images pure chance lies between 49 and 51 % in 95 of 100 cases. Raises DataError if the sets differ in
-    size or leave less than a batch to learn from. Source: D. Lopez-Paz, M. Oquab, "Revisiting Classifier Two-Sample Tests", 2017.
-    """
-    if len(first) != len(second):
-        raise DataError(f"the sets hold {len(first)} and {len(second)} images: expected as many in both, so that chance is 50 %")
-    trained = len(first) - tested
-    if 2 * trained < TWO_SAMPLE_RECIPE.batch_size:
-        least = tested + TWO_SAMPLE_RECIPE.batch_size // 2
-        raise DataError(f"{len(first)} images in each set, {tested} of them to test with: expected at least {least}")
-    detector = train_classifier(
-        build_detector,
-        np.concatenate([first[:trained], second[:trained]]),
-        np.repeat([0, 1], trained),
-        TWO_SAMPLE_RECIPE,
-        steps=epochs * 2 * trained // TWO_SAMPLE_RECIPE.batch_size,
-        seed=seed,
-    )
-    right = np.sum(predict(detector, first[trained:]) == 0) + np.sum(predict(detector, second[trained:]) == 1)
-    return float(right) / (2 * tested)
-
-
-def build_detector() -> nn.Module:
-    """Return the network: pixels float [N, 1, 28, 28], from 0 to just below 1, to two logits; 78,000 weights.
-
-    Six 3x3 convolutions with batch normalization, the first two at full resolution, since generators show in the texture of
-    pixels; then a dense layer over all 7x7 places, since they also show in where strokes run. Grey levels enter as numbers, so
-    shapes and shades count. A network that looked each level up in a table could learn which of two neighbouring levels is more
-    frequent, which in MNIST comes from how it was scaled and has nothing to do with the digits.
-    """
-    return nn.Sequential(
-        *convolution(1, 16),
-        *convolution(16, 16),
-        nn.MaxPool2d(2),
-        *convolution(16, 32),
-        *convolution(32, 32),
-        nn.MaxPool2d(2),
-        *convolution(32, 64),
-        *convolution(64, 64),
-        nn.Flatten(),
-        nn.Linear(64 * 7 * 7, 2),
-    )
 
 
 def classifier_accuracy(
@@ -234,9 +181,3 @@ def _batches(
 
 def _autocast() -> torch.autocast:
     return torch.autocast(_CPU.type, torch.bfloat16, enabled=supports_bfloat16(_CPU))
-
-
-def train_one_step() -> None:
-    """Train a detector for one step, on black images: a sample of the work, to choose the number of threads by."""
-    blank = np.zeros((TWO_SAMPLE_RECIPE.batch_size, *IMAGE_SHAPE), np.uint8)
-    train_classifier(build_detector, blank, np.zeros(len(blank), np.int64), TWO_SAMPLE_RECIPE, steps=1, seed=0)

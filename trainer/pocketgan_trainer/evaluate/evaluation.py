@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 from pocketgan_trainer.data.published import CLASSES, Digits
 from pocketgan_trainer.data.split import rows_of_classes, split_validation
 from pocketgan_trainer.errors import DataError
-from pocketgan_trainer.evaluate.classifiers import TESTED_IMAGES, classifier_accuracy, two_sample_test
+from pocketgan_trainer.evaluate.classifiers import classifier_accuracy
 from pocketgan_trainer.evaluate.figures import SetFigures, measure, measure_real
 from pocketgan_trainer.evaluate.image_set import ImageSet, Reference, choose_test_digits, open_reference
 from pocketgan_trainer.evaluate.sources import Source
+from pocketgan_trainer.evaluate.two_samples import BUDGETS, DETECTORS, TESTED_IMAGES, Detector, two_sample_test
 
 REAL_DIGITS = "real digits"
 REAL_SAMPLES = 5
 """The figures of real digits are means over this number of samples of training digits, for any number of seeds."""
-TWO_SAMPLE_IMAGES = 40_000 + TESTED_IMAGES
+TWO_SAMPLE_IMAGES = BUDGETS[-1] + TESTED_IMAGES
 """Generated and real images each, including those for the test."""
 REAL_TWO_SAMPLE_TESTED = 2_500
 """Images of each half used for the test when real digits are compared with real digits, which are smaller sets."""
@@ -41,7 +42,7 @@ class EvaluationOptions:
     seeds: int
     """Latent seeds, from 0 on."""
     told_apart: bool
-    """Whether to train networks for the two-sample test."""
+    """Whether to train networks for the two-sample test, with each budget."""
     cas: bool
     """Whether to train classifiers on generated digits."""
     classifier_seeds: int
@@ -50,7 +51,7 @@ class EvaluationOptions:
     @property
     def trained_figures(self) -> "tuple[TrainedFigure, ...]":
         """The figures for which networks are trained."""
-        return (*((TWO_SAMPLE_TEST,) if self.told_apart else ()), *((CAS,) if self.cas else ()))
+        return (*(TWO_SAMPLE_TESTS if self.told_apart else ()), *((CAS,) if self.cas else ()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,24 +125,34 @@ class TrainedFigure:
     progress_real: Callable[[RealDigits], str]
 
 
-def _compare_halves(real: RealDigits, seed: int) -> float:
-    """Return how well a network distinguishes one half of the training digits from the other."""
-    half, images = len(real.shuffled) // 2, real.shuffled.images
-    return two_sample_test(images[:half], images[half : 2 * half], seed, tested=REAL_TWO_SAMPLE_TESTED)
+def two_sample_figure(detector: Detector, budget: int) -> TrainedFigure:
+    """Return the figure of one network that learns from `budget` images of each kind."""
+
+    def compare_halves(real: RealDigits, seed: int) -> float:
+        half, images = len(real.shuffled) // 2, real.shuffled.images
+        return two_sample_test(images[:half], images[half : 2 * half], detector, budget, seed, tested=REAL_TWO_SAMPLE_TESTED)
+
+    def learned_of_half(real: RealDigits) -> int:
+        return min(budget, len(real.shuffled) // 2 - REAL_TWO_SAMPLE_TESTED)
+
+    training = f"training the {detector.name} network to distinguish"
+    return TrainedFigure(
+        key=f"{detector.key}{'' if budget == BUDGETS[-1] else f'_{budget}'}",
+        name=f"Told apart by the {detector.name} network, {budget:,} digits of each kind (50 % = it cannot)",
+        remedy="leave out --told-apart",
+        needs_classes=False,
+        # The classes of the digits that they are compared with.
+        labels=lambda real: real.shuffled.labels[:TWO_SAMPLE_IMAGES].astype(np.int64),
+        measure=lambda images, labels, real, seed: two_sample_test(
+            images, real.shuffled.images[: len(images)], detector, budget, seed
+        ),
+        measure_real=compare_halves,
+        progress=lambda count: f"{training} {budget:,} images from as many real digits",
+        progress_real=lambda real: f"{training} {learned_of_half(real):,} from as many others",
+    )
 
 
-TWO_SAMPLE_TEST = TrainedFigure(
-    key="told_apart",
-    name="Told apart by a network trained to (50 % = it cannot)",
-    remedy="leave out --told-apart",
-    needs_classes=False,
-    # The classes of the digits that they are compared with.
-    labels=lambda real: real.shuffled.labels[:TWO_SAMPLE_IMAGES].astype(np.int64),
-    measure=lambda images, labels, real, seed: two_sample_test(images, real.shuffled.images[: len(images)], seed),
-    measure_real=_compare_halves,
-    progress=lambda count: f"training a network to distinguish {count:,} images from as many real digits",
-    progress_real=lambda real: f"training a network to distinguish {len(real.shuffled) // 2:,} from as many others",
-)
+TWO_SAMPLE_TESTS = tuple(two_sample_figure(detector, budget) for detector in DETECTORS for budget in BUDGETS)
 CAS = TrainedFigure(
     key="classifier_accuracy",
     name="CAS: real test digits right after training on these only",
@@ -154,7 +165,7 @@ CAS = TrainedFigure(
     progress=lambda count: f"training a classifier on {count:,} images",
     progress_real=lambda real: f"training a classifier on {len(real.all_training):,}",
 )
-TRAINED_FIGURES = (TWO_SAMPLE_TEST, CAS)
+TRAINED_FIGURES = (*TWO_SAMPLE_TESTS, CAS)
 
 
 def evaluate(sources: Sequence[Source], options: EvaluationOptions, training: Digits, test: Digits, log: Log) -> Evaluation:

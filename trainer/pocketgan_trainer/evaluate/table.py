@@ -15,18 +15,17 @@ from rich.table import Table
 
 from pocketgan.console import printable
 from pocketgan.version import VERSION
-from pocketgan_trainer.evaluate.classifiers import TESTED_IMAGES
 from pocketgan_trainer.evaluate.copying import BAND_PERCENT
 from pocketgan_trainer.evaluate.evaluation import (
     REAL_SAMPLES,
     REAL_TWO_SAMPLE_TESTED,
     TRAINED_FIGURES,
-    TWO_SAMPLE_IMAGES,
     Evaluation,
     SourceScores,
 )
 from pocketgan_trainer.evaluate.figures import FIGURES, Figure, SetFigures, percent
 from pocketgan_trainer.evaluate.judge import JUDGES
+from pocketgan_trainer.evaluate.two_samples import BUDGETS, DETECTORS, TESTED_IMAGES
 
 NO_CLASSES = "no classes"
 _FIRST_COLUMN = "figure"
@@ -64,10 +63,18 @@ def table_rows(evaluation: Evaluation, by_class: bool) -> tuple[Row, ...]:
             real_cell = _cell(figure, real)
             cells = tuple(_cell(figure, source, real_cell.mean) for source in sources)
             rows.append(Row(figure.name, _band(figure.band, real) if figure.band else real_cell, cells))
+    if evaluation.options.told_apart:
+        name = f"Told apart by the better of two networks, {BUDGETS[-1]:,} digits of each kind (50 % = they cannot)"
+        rows.append(Row(name, _better_cell(real), tuple(_better_cell(source) for source in sources)))
     for trained in evaluation.options.trained_figures:
         real_cell, *cells_of_sources = (_number_cell(percent, one.trained.get(trained.key)) for one in (real, *sources))
         rows.append(Row(trained.name, real_cell, tuple(cells_of_sources)))
     return tuple(rows)
+
+
+def _better_cell(scores: SourceScores) -> Cell:
+    """Return what the network that is right more often gets with the largest budget."""
+    return _number_cell(percent, max((scores.trained[detector.key] for detector in DETECTORS), key=fmean))
 
 
 def _cell(figure: Figure, scores: SourceScores, real_mean: float | None = None) -> Cell:
@@ -168,8 +175,9 @@ def caption(evaluation: Evaluation) -> str:
         )
     if options.told_apart:
         parts.append(
-            f"told apart: {TWO_SAMPLE_IMAGES:,} images of each kind, {TESTED_IMAGES:,} of them for the test; real digits: one "
-            f"half of the training digits from the other, {REAL_TWO_SAMPLE_TESTED:,} of each for the test"
+            f"told apart: {TESTED_IMAGES:,} more images of each kind for the test, and the same number of batches in each row; "
+            "real digits: one half of the training digits from the other, so 25,000 of each at most and "
+            f"{REAL_TWO_SAMPLE_TESTED:,} for the test"
         )
     if options.told_apart or options.cas:
         parts.append(f"trainings of each network: {options.classifier_seeds}")
