@@ -32,7 +32,7 @@ from pocketgan_trainer.evaluate.judge import load_judge
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.drawing import draw
 from pocketgan_trainer.training.loop import count_steps, train
-from pocketgan_trainer.training.presets import PRESETS, generator_classes
+from pocketgan_trainer.training.presets import PRESETS, generator_classes, latent_size
 from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.recorder import WATCHED_SEED, Recorder
 from pocketgan_trainer.training.run_folder import create_run_folder
@@ -114,11 +114,11 @@ def compare_speed(config: TrainingConfig, digits: Digits, watch: ValidationWatch
 def compare_quality(config: TrainingConfig, digits: Digits, watch: ValidationWatch) -> None:
     """Train with the usual loop and with gan-train, and print the rows of a Markdown table."""
     usual, scores = UsualTraining(replace(config, bfloat16=False), TorchvisionImages(digits)), []
-    labels, latent_size = watch.labels, PRESETS[config.preset].latent_size
+    labels, size = watch.labels, latent_size(config)
     requested = labels if generator_classes(config) else None
     for _ in range(config.epochs):
         list(usual.epoch())
-        scores.append(watch.score.of(draw(usual.sampling_generator, latent_size, WATCHED_SEED, 0, len(labels), requested)))
+        scores.append(watch.score.of(draw(usual.sampling_generator, size, WATCHED_SEED, 0, len(labels), requested)))
     _print_quality(config, "usual loop", scores)
     with tempfile.TemporaryDirectory() as folder:
         run = create_run_folder(Path(folder), config.preset, "mnist")

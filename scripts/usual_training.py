@@ -22,7 +22,7 @@ from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.networks.dcgan import UniformDropout
 from pocketgan_trainer.training import schedule
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.presets import PRESETS, build_discriminator, build_generator, generator_classes
+from pocketgan_trainer.training.presets import PRESETS, build_discriminator, build_generator, generator_classes, latent_size
 from pocketgan_trainer.training.schedule import ema_decay, update_ema
 from pocketgan_trainer.training.steps import SMOOTHED_REAL, alternating_step, shifted, simultaneous_step
 
@@ -81,7 +81,7 @@ class UsualTraining:
         """The number of steps between gradient penalties, whose weight is multiplied by it."""
         self.loader = DataLoader(images, config.batch_size, shuffle=True, drop_last=True)
         self.images_total = config.epochs * len(self.loader) * config.batch_size
-        self.latent_size = PRESETS[config.preset].latent_size
+        self.latent_size = latent_size(config)
         self.generator, self.discriminator = _plain(build_generator(config)), _plain(build_discriminator(config))
         self.ema_generator = deepcopy(self.generator)
         betas = (config.adam_beta1, config.adam_beta2)

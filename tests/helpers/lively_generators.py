@@ -9,7 +9,8 @@ from torch import nn
 
 from pocketgan_trainer.networks import dcgan
 from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE
-from pocketgan_trainer.networks.pocket import GreyLevelRounding, PocketGenerator, scanned_generator
+from pocketgan_trainer.networks.noise import NoiseChannels
+from pocketgan_trainer.networks.pocket import GreyLevelRounding, PocketGenerator, noise_size, scanned_generator
 from pocketgan_trainer.training.presets import PRESETS
 
 POCKET_LATENT_SIZE = 16
@@ -39,6 +40,10 @@ def _narrow_dcgan() -> nn.Module:
     return generator
 
 
+NOISE = (4, 4)
+"""Channels of noise of a scanned generator."""
+
+
 def lively_pocket(
     latent_size: int = POCKET_LATENT_SIZE,
     channels: tuple[int, int, int] = (8, 6, 4),
@@ -54,8 +59,10 @@ def lively_pocket(
     `activation` takes the place of its ReLUs; if it is not `is_normalized`, it has no batch normalizations.
     """
     random = np.random.default_rng(seed)
-    build = scanned_generator if is_scanned else PocketGenerator
-    generator = build(CLASSES, image_size, latent_size, channels, detail_channels)
+    if is_scanned:
+        generator = scanned_generator(CLASSES, image_size, latent_size, channels, detail_channels, NOISE)
+    else:
+        generator = PocketGenerator(CLASSES, image_size, latent_size, channels, detail_channels)
     generator.body = nn.Sequential(
         *(
             activation if activation is not None and isinstance(module, nn.ReLU) else module
@@ -63,14 +70,17 @@ def lively_pocket(
             if is_normalized or not isinstance(module, nn.BatchNorm2d)
         )
     )
-    latent = random.normal(size=(60, latent_size))
-    one_hot = ONE_HOT_VALUE * np.tile(np.eye(CLASSES), (6, 1))
-    _enliven(generator.body, torch.from_numpy(np.hstack([latent, one_hot])).float(), random)
+    latent = torch.from_numpy(random.normal(size=(60, latent_size))).float()
+    one_hot = torch.from_numpy(ONE_HOT_VALUE * np.tile(np.eye(CLASSES), (6, 1))).float()
+    noise = torch.randn(60, noise_size(20, NOISE), generator=torch.Generator().manual_seed(seed))
+    _enliven(generator.body, torch.cat([latent, one_hot], dim=1), random, torch.cat([latent, noise], dim=1))
     return generator.eval()
 
 
-def _enliven(modules: Iterable[nn.Module], values: torch.Tensor, random: np.random.Generator) -> None:
-    """Fill the modules of a chain, in order, with weights and statistics that suit the inputs `values`."""
+def _enliven(
+    modules: Iterable[nn.Module], values: torch.Tensor, random: np.random.Generator, latent: torch.Tensor | None = None
+) -> None:
+    """Fill the modules of a chain, in order, with what suits their input `values`; `latent` is for noise."""
     chain = [module for module in modules if not list(module.children())]
     last: nn.Linear | nn.Conv2d | nn.ConvTranspose2d | None = None
     with torch.no_grad():
@@ -88,7 +98,7 @@ def _enliven(modules: Iterable[nn.Module], values: torch.Tensor, random: np.rand
                 gain = 0.35 / values.std()
                 last.weight.mul_(gain)
                 last.bias.copy_(0.4 - (values.mean() - last.bias) * gain)  # then brightness is 0.4, give or take 0.35
-            values = module.eval()(values)
+            values = module(values, latent) if isinstance(module, NoiseChannels) else module.eval()(values)
             if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
                 last = module
 

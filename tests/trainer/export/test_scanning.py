@@ -15,8 +15,20 @@ from numpy.typing import NDArray
 from pocketgan import Generator
 from pocketgan.model.card import PRECISIONS, KernelFacts
 from pocketgan_trainer.errors import ExportError
+from pocketgan_trainer.export.calibration import calibrate, with_shared_scales
 from pocketgan_trainer.export.exporter import build_graph, export
-from pocketgan_trainer.export.layers import Dense, GreyLevels, Layer, Scanned, ToImage, model_inputs
+from pocketgan_trainer.export.layers import (
+    Convolution,
+    Dense,
+    GreyLevels,
+    Layer,
+    Noise,
+    Relu,
+    Scanned,
+    ToImage,
+    activations,
+    model_inputs,
+)
 from pocketgan_trainer.export.verify import check_kernels, check_overflow, count_kernels, kernel_weights, optimized
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
 from pocketgan_trainer.networks.scan import (
@@ -141,3 +153,19 @@ def test_the_same_operators_elsewhere_count_as_floating_point() -> None:
     for node in model.graph.node:
         node.name = node.name.removeprefix("placement")
     assert "Clip" in count_kernels(model).floating_point
+
+
+def test_noise_is_stored_exactly_in_the_quantization_of_its_features() -> None:
+    random = np.random.default_rng(5)
+    features = Dense(random.normal(size=(2 * 9, 4)), random.normal(size=18))
+    convolution = Convolution(random.normal(size=(1, 5, 3, 3)), np.zeros(1))
+    drawn: list[Layer] = [features, ToImage(2, 3, 3), Relu(), Noise(4, 3, gain=1.0), convolution, GreyLevels()]
+    latent = torch.from_numpy(model_inputs(4 + 27, 0, 0, 200)["z"]).double()
+    quantizations = calibrate(drawn, 31)
+    changed = with_shared_scales(drawn, quantizations)
+    for before, after in zip(activations(drawn, latent)[4:], activations(changed, latent)[4:], strict=True):
+        torch.testing.assert_close(before, after)
+    noise = activations(changed, latent)[3][:, 2:].numpy()
+    assert quantizations[0] is not None
+    np.testing.assert_allclose(quantizations[0].dequantize(quantizations[0].quantize(noise)), noise, atol=1e-12)
+    assert noise.min() == 0 < noise.max()

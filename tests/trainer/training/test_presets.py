@@ -13,7 +13,14 @@ from pocketgan_trainer.networks.mlp import MlpDiscriminator, MlpGenerator
 from pocketgan_trainer.networks.pocket import PocketDiscriminator, PocketGenerator
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.estimate import estimate
-from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, build_discriminator, build_generator, generator_classes
+from pocketgan_trainer.training.presets import (
+    DEFAULT_PRESET,
+    PRESETS,
+    build_discriminator,
+    build_generator,
+    generator_classes,
+    latent_size,
+)
 from pocketgan_trainer.training.steps import SMOOTHED_REAL, Step, alternating_step, paired_step, simultaneous_step
 
 
@@ -59,7 +66,7 @@ def test_the_networks_of_a_preset_fit_together(name: str, canvas: bool, image_si
     condition = (torch.tensor([0, len(labelled) - 1]),) if labelled else ()
     generator, discriminator = build_generator(config), build_discriminator(config)
     assert (type(generator), type(discriminator)) == NETWORKS[name]
-    images = generator(torch.randn(2, preset.latent_size), *condition)
+    images = generator(torch.randn(2, latent_size(config)), *condition)
     assert images.shape == (2, 1, image_size, image_size)
     judged = discriminator(images, *condition)
     if preset.step is paired_step:

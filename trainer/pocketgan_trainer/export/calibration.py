@@ -1,6 +1,6 @@
 """Quantizes activations to 8 bits; calibration chooses the scale and the zero point of each layer's output."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,8 +11,10 @@ from pocketgan.latents import LATENT_STEP, latents
 from pocketgan_trainer.export.layers import (
     Array,
     ClassInput,
+    Convolution,
     GreyLevels,
     Layer,
+    Noise,
     PixelShuffle,
     Relu,
     Scanned,
@@ -70,7 +72,7 @@ def calibrate(layers: list[Layer], latent_size: int) -> list[Quantization | None
         outputs = activations(layers, latent, label)
     quantizations: list[Quantization | None] = []
     for position, (layer, output) in enumerate(zip(layers, outputs, strict=True)):
-        if isinstance(layer, ToImage | PixelShuffle | Relu | GreyLevels | Scanned):
+        if isinstance(layer, ToImage | PixelShuffle | Relu | GreyLevels | Noise | Scanned):
             quantizations.append(None)
         elif isinstance(layer, ClassInput):
             quantizations.append(LATENT_QUANTIZATION)
@@ -83,6 +85,25 @@ def calibrate(layers: list[Layer], latent_size: int) -> list[Quantization | None
         else:
             quantizations.append(best_quantization(output.numpy().ravel()))
     return quantizations
+
+
+def with_shared_scales(layers: list[Layer], quantizations: list[Quantization | None]) -> list[Layer]:
+    """Return layers whose noise is stored exactly in the quantization of the features that it is appended to.
+
+    What its gain changes, the next weights undo.
+    """
+    changed = list(layers)
+    quantization = LATENT_QUANTIZATION
+    for position, layer in enumerate(layers):
+        quantization = quantizations[position] or quantization
+        following = layers[position + 1] if position + 1 < len(layers) else None
+        if isinstance(layer, Noise) and isinstance(following, Convolution):
+            gain = LATENT_QUANTIZATION.scale / quantization.scale
+            weight = following.weight.copy()
+            weight[:, -layer.channels :] *= gain / layer.gain
+            changed[position] = replace(layer, gain=gain)
+            changed[position + 1] = replace(following, weight=weight)
+    return changed
 
 
 def calibration_sample(

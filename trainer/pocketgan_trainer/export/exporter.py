@@ -22,7 +22,7 @@ from pocketgan.model.card import CARD_KEY, PRECISIONS, KernelFacts, ModelCard, P
 from pocketgan.model.session import Provider, open_session
 from pocketgan.version import VERSION
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.calibration import calibrate, calibration_sample
+from pocketgan_trainer.export.calibration import calibrate, calibration_sample, with_shared_scales
 from pocketgan_trainer.export.comparison import SPEED_BATCH, Baseline, baseline_files, measure_baselines
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
@@ -47,7 +47,7 @@ from pocketgan_trainer.export.verify import (
 )
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_generator
 from pocketgan_trainer.training.drawing import draw
-from pocketgan_trainer.training.presets import PRESETS, generator_classes
+from pocketgan_trainer.training.presets import PRESETS, generator_classes, latent_size
 
 UNSTATED_LICENCE = "NOASSERTION"
 """SPDX's word for weights whose licence is not stated."""
@@ -93,20 +93,20 @@ def export(
     exported or all images are the same, OutputError if the file cannot be written.
     """
     file = _file_to_write(target)
-    preset = PRESETS[checkpoint.config.preset]
+    preset, size = PRESETS[checkpoint.config.preset], latent_size(checkpoint.config)
     generator = restore_generator(checkpoint)
     layers = fold(generator)
-    model = build_graph(layers, preset.latent_size, precision)
+    model = build_graph(layers, size, precision)
     onnx.checker.check_model(model, full_check=True)
     without_card = model.SerializeToString(deterministic=True)
     as_run = optimized(without_card)
     kernels = count_kernels(as_run)
 
     classes = class_count(layers)
-    inputs = model_inputs(preset.latent_size, classes, PARITY_SEED, PARITY_IMAGES)
+    inputs = model_inputs(size, classes, PARITY_SEED, PARITY_IMAGES)
     (images,) = open_session(without_card, precision, Provider.cpu).session.run(["images"], inputs)
     require_variety(images, classes)
-    reference = draw(generator, preset.latent_size, PARITY_SEED, 0, PARITY_IMAGES, labels_in_turn(classes, PARITY_IMAGES))
+    reference = draw(generator, size, PARITY_SEED, 0, PARITY_IMAGES, labels_in_turn(classes, PARITY_IMAGES))
     is_scanned = isinstance(layers[-1], Scanned)
     parity = measure_parity(images, reference, is_scanned)
 
@@ -118,8 +118,8 @@ def export(
         raise RefusedExportError(checks)
     with suppress(OutputError):  # leftovers take up space but do no harm
         remove_temporaries(file.parent, lambda name: name == file.name, is_alone=False)
-    float_model = build_graph(layers, preset.latent_size, "fp32")
-    others = baseline_files(float_model, precision, classes, preset.latent_size)
+    float_model = build_graph(layers, size, "fp32")
+    others = baseline_files(float_model, precision, classes, size)
     baselines = measure_baselines(others, without_card, inputs, reference, is_scanned)
 
     # onnxruntime turns a float graph into other kernels on other processors, and the file must be the same on all of them.
@@ -154,6 +154,7 @@ def build_graph(layers: list[Layer], latent_size: int, precision: str) -> onnx.M
     """
     if precision == "int8":
         quantizations = calibrate(layers, latent_size)
+        layers = with_shared_scales(layers, quantizations)
         weights = round_weights(layers, quantizations, *calibration_sample(layers, latent_size, ROUNDING_IMAGES))
         return integer_graph(layers, quantizations, weights, latent_size)
     if precision not in PRECISIONS:
@@ -180,7 +181,7 @@ def model_card(
     return ModelCard(
         name=f"{config.preset}-{config.data.name}",
         architecture=config.preset,
-        latent_size=PRESETS[config.preset].latent_size,
+        latent_size=latent_size(config),
         latent_step=LATENT_STEP,
         classes=classes,
         image_height=image_shape[0],

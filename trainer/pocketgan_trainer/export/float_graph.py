@@ -15,6 +15,7 @@ from pocketgan_trainer.export.layers import (
     GreyLevels,
     Layer,
     LeakyRelu,
+    Noise,
     PixelShuffle,
     Relu,
     Scanned,
@@ -23,6 +24,7 @@ from pocketgan_trainer.export.layers import (
     TransposedConvolution,
     Weighted,
     class_count,
+    style_size,
 )
 from pocketgan_trainer.export.scanning import emit_images
 
@@ -35,7 +37,9 @@ def float_graph(layers: list[Layer], latent_size: int, dtype: FloatType) -> onnx
     Raises ExportError if a layer cannot be written, or the layers do not end in one grey image.
     """
     graph = GraphBuilder()
-    current = "z" if dtype is np.float32 else graph.node("Cast", "z.half", "z", to=TensorProto.FLOAT16)
+    z = "z" if dtype is np.float32 else graph.node("Cast", "z.half", "z", to=TensorProto.FLOAT16)
+    has_noise = any(isinstance(layer, Noise) for layer in layers)
+    current = graph.slice("z.style", z, 0, style_size(layers), axis=1) if has_noise else z
     height = width = 0
     for position, layer in enumerate(layers):
         name = f"layer{position}"
@@ -50,6 +54,8 @@ def float_graph(layers: list[Layer], latent_size: int, dtype: FloatType) -> onnx
             height, width = layer.height, layer.width
         elif isinstance(layer, Convolution):
             current = graph.node("Conv", name, current, *_weights(graph, name, layer, dtype), pads=[layer.padding] * 4)
+        elif isinstance(layer, Noise):
+            current = _noise(graph, name, layer, z, current, height, width)
         elif isinstance(layer, PixelShuffle):
             current = graph.node("DepthToSpace", name, current, blocksize=layer.factor, mode="CRD")
             height, width = height * layer.factor, width * layer.factor
@@ -77,6 +83,14 @@ def float_graph(layers: list[Layer], latent_size: int, dtype: FloatType) -> onnx
     pixels = graph.node("Cast", "pixels", levels, to=TensorProto.UINT8)
     height, width = emit_images(graph, pixels, height, width, layers[-1])
     return graph.model(latent_size, height, width, takes_label=class_count(layers) > 0)
+
+
+def _noise(graph: GraphBuilder, name: str, layer: Noise, z: str, current: str, height: int, width: int) -> str:
+    """Emit features with channels of noise appended."""
+    count = layer.channels * height * width
+    chosen = graph.slice(f"{name}.latents", z, layer.first, layer.first + count, axis=1)
+    image = graph.reshape(f"{name}.image", graph.node("Relu", f"{name}.relu", chosen), [-1, height, width, layer.channels])
+    return graph.node("Concat", name, current, graph.transpose(f"{name}.channels_first", image, [0, 3, 1, 2]), axis=1)
 
 
 def _weights(graph: GraphBuilder, name: str, layer: Weighted, dtype: FloatType) -> tuple[str, str]:

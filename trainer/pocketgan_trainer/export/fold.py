@@ -16,6 +16,7 @@ from pocketgan_trainer.export.layers import (
     GreyLevels,
     Layer,
     LeakyRelu,
+    Noise,
     PixelShuffle,
     Relu,
     Scanned,
@@ -26,6 +27,7 @@ from pocketgan_trainer.export.layers import (
 )
 from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE, ConditionalGenerator
 from pocketgan_trainer.networks.dcgan import SameConvTranspose2d
+from pocketgan_trainer.networks.noise import NoiseChannels
 from pocketgan_trainer.networks.pocket import GreyLevelRounding
 
 _LARGEST_LATENT = LARGEST_TICK * LATENT_STEP
@@ -35,8 +37,9 @@ def fold(generator: nn.Module) -> list[Layer]:
     """Return the layers of a generator in evaluation mode, all arithmetic in float64.
 
     The generator must be a chain (nested nn.Sequential) of Linear, Conv2d, ConvTranspose2d, BatchNorm, ReLU, LeakyReLU,
-    Unflatten, PixelShuffle, Tanh and GreyLevelRounding, or a ConditionalGenerator whose body is one. Raises ExportError if it has
-    another module, a batch normalization that does not follow weights, or weights that are not finite.
+    Unflatten, PixelShuffle, Tanh and GreyLevelRounding, or a ConditionalGenerator whose body is one, perhaps with NoiseChannels.
+    Raises ExportError if it has another module, a batch normalization that does not follow weights, or weights that are not
+    finite.
     """
     if isinstance(generator, ConditionalGenerator):
         layers = fold(generator.body)
@@ -98,9 +101,11 @@ def _layer(module: nn.Module) -> Layer:
         return Tanh()
     if isinstance(module, GreyLevelRounding):
         return GreyLevels()
+    if isinstance(module, NoiseChannels):
+        return Noise(module.first, module.channels)
     raise ExportError(
         f"cannot export a {type(module).__name__}: expected dense, convolution, transposed convolution, batch norm, ReLU, "
-        "LeakyReLU, pixel shuffle, tanh, grey levels"
+        "LeakyReLU, pixel shuffle, noise, tanh, grey levels"
     )
 
 

@@ -48,6 +48,12 @@ class GraphBuilder:
         """Add a permutation of the axes."""
         return self.node("Transpose", name, tensor, perm=order)
 
+    def slice(self, name: str, tensor: str, start: int, end: int, axis: int) -> str:
+        """Add a cut from `start` to before `end` along an axis."""
+        limits = (("start", start), ("end", end), ("axis", axis))
+        constants = [self.constant(f"{name}.{part}", np.asarray([value], dtype=np.int64)) for part, value in limits]
+        return self.node("Slice", name, tensor, *constants)
+
     def quantize(self, name: str, tensor: str, quantization: Quantization) -> str:
         """Add the step from numbers to uint8."""
         return self.node("QuantizeLinear", name, tensor, *self._parameters(quantization))

@@ -17,6 +17,7 @@ from pocketgan_trainer.export.layers import (
     GreyLevels,
     Layer,
     LeakyRelu,
+    Noise,
     PixelShuffle,
     Relu,
     Scanned,
@@ -26,6 +27,7 @@ from pocketgan_trainer.export.layers import (
     Weighted,
     class_count,
     is_followed_by,
+    style_size,
 )
 from pocketgan_trainer.export.scanning import emit_images
 from pocketgan_trainer.export.weights import IntegerWeights
@@ -40,7 +42,8 @@ def integer_graph(
     a tanh or grey levels, perhaps scanned, or come in an order for which there is no integer arithmetic.
     """
     graph = GraphBuilder()
-    current = integer_layers.latent(graph, latent_size)
+    has_noise = any(isinstance(layer, Noise) for layer in layers)
+    current = integer_layers.latent(graph, latent_size, style_size(layers) if has_noise else None)
     last = layers[-1]
     is_scanned = isinstance(last, Scanned)
     for position, (layer, output, rounded) in enumerate(zip(layers, quantizations, weights, strict=True)):
@@ -62,6 +65,8 @@ def integer_graph(
             current = integer_layers.lookup_table(graph, name, "LeakyRelu", {"alpha": layer.slope}, current, output)
         elif isinstance(layer, Tanh):
             current = integer_layers.lookup_table(graph, name, "Sigmoid", {}, current, PIXEL_QUANTIZATION)
+        elif isinstance(layer, Noise):
+            current = integer_layers.noise(graph, name, layer, current)
         elif isinstance(layer, ToImage):
             current = integer_layers.to_image(graph, name, layer, current)
         elif isinstance(layer, PixelShuffle):

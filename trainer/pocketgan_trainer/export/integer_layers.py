@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.calibration import LATENT_QUANTIZATION, Quantization
 from pocketgan_trainer.export.graph_builder import GraphBuilder
-from pocketgan_trainer.export.layers import ClassInput, ToImage
+from pocketgan_trainer.export.layers import ClassInput, Noise, ToImage
 from pocketgan_trainer.export.weights import IntegerWeights
 
 FLAT = 0
@@ -50,11 +50,24 @@ class Kernel:
     """[out], in units of the input's scale times `scales`."""
 
 
-def latent(graph: GraphBuilder, latent_size: int) -> QuantizedTensor:
-    """Emit the latents' integers."""
-    rows = graph.reshape("z.rows", "z", [1, -1, 1, latent_size])
+def latent(graph: GraphBuilder, latent_size: int, used_size: int | None = None) -> QuantizedTensor:
+    """Emit the latents' integers, perhaps only those of the first `used_size`."""
+    size = used_size or latent_size
+    used = "z" if size == latent_size else graph.slice("z.style", "z", 0, size, axis=1)
+    rows = graph.reshape("z.rows", used, [1, -1, 1, size])
     name = graph.quantize("z.stored", rows, LATENT_QUANTIZATION)
-    return QuantizedTensor(name, LATENT_QUANTIZATION, FLAT, width=1, channels=latent_size)
+    return QuantizedTensor(name, LATENT_QUANTIZATION, FLAT, width=1, channels=size)
+
+
+def noise(graph: GraphBuilder, name: str, layer: Noise, current: QuantizedTensor) -> QuantizedTensor:
+    """Emit an image with channels of noise appended, whose integers are those of the latents, negative ones clipped to 0."""
+    count = layer.channels * current.height * current.width
+    chosen = graph.slice(f"{name}.latents", "z", layer.first, layer.first + count, axis=1)
+    stored = graph.quantize(f"{name}.stored", chosen, replace(LATENT_QUANTIZATION, zero_point=0))
+    image = graph.reshape(f"{name}.image", stored, [-1, current.height, current.width, layer.channels])
+    features = unpack_columns(graph, name, current)
+    joined = graph.node("Concat", name, features.name, image, axis=3)
+    return replace(features, name=joined, channels=current.channels + layer.channels)
 
 
 def class_input(graph: GraphBuilder, name: str, layer: ClassInput, current: QuantizedTensor) -> QuantizedTensor:

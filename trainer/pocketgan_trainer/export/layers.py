@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pocketgan.latents import latents
+from pocketgan_trainer.networks.noise import with_noise
 from pocketgan_trainer.networks.scan import ScannedImage
 
 Array: TypeAlias = NDArray[np.float64]
@@ -122,8 +123,18 @@ class Scanned:
     image_size: int
 
 
+@dataclass(frozen=True)
+class Noise:
+    """Appends `channels` of noise, divided by `gain`, to features: latents from number `first` on, see `networks.noise`."""
+
+    first: int
+    channels: int
+    gain: float = 1.0
+    """The weights for the noise are as many times as large as those that were trained."""
+
+
 Weighted: TypeAlias = Dense | Convolution | TransposedConvolution
-Layer: TypeAlias = ClassInput | Weighted | ToImage | PixelShuffle | Relu | LeakyRelu | Tanh | GreyLevels | Scanned
+Layer: TypeAlias = ClassInput | Weighted | ToImage | PixelShuffle | Relu | LeakyRelu | Tanh | GreyLevels | Noise | Scanned
 
 
 def activations(layers: Sequence[Layer], latent: Tensor, label: Tensor | None = None) -> list[Tensor]:
@@ -132,17 +143,28 @@ def activations(layers: Sequence[Layer], latent: Tensor, label: Tensor | None = 
     `label` int64 [N] is required if there is a ClassInput.
     """
     outputs = []
-    values = latent
+    values = style(layers, latent)
     for layer in layers:
         values = apply(layer, values, label, latent)
         outputs.append(values)
     return outputs
 
 
+def style_size(layers: Sequence[Layer]) -> int:
+    """Return how many of the first latents the first layer with weights takes; 0 if it is not dense."""
+    first = next((layer for layer in layers if isinstance(layer, Weighted)), None)
+    return first.weight.shape[1] - class_count(layers) if isinstance(first, Dense) else 0
+
+
+def style(layers: Sequence[Layer], latent: Tensor) -> Tensor:
+    """Return those of the latents [N, size] that shape the whole image; all of them if there is no noise."""
+    return latent[:, : style_size(layers)] if any(isinstance(layer, Noise) for layer in layers) else latent
+
+
 def apply(layer: Layer, values: Tensor, label: Tensor | None = None, latent: Tensor | None = None) -> Tensor:
     """Return the output of one layer for the input `values`.
 
-    A ClassInput requires `label` int64 [N], and a Scanned the `latent` [N, size]; the images of the latter are float32.
+    A ClassInput requires `label` int64 [N], Noise and Scanned the `latent` [N, size]; the images of the last are float32.
     """
     if isinstance(layer, ClassInput):
         assert label is not None
@@ -162,6 +184,9 @@ def apply(layer: Layer, values: Tensor, label: Tensor | None = None, latent: Ten
         return (values.clamp(0, 1) * 255).round() / 127.5 - 1
     if isinstance(layer, Tanh):
         return torch.tanh(values)
+    if isinstance(layer, Noise):
+        assert latent is not None
+        return with_noise(values, latent / layer.gain, layer.first, layer.channels)
     if isinstance(layer, Scanned):
         images: Tensor = ScannedImage(layer.image_size)(values, latent)
         return images

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.calibration import LATENT_QUANTIZATION, Quantization
-from pocketgan_trainer.export.layers import Convolution, Dense, Layer, ToImage, TransposedConvolution, Weighted, apply
+from pocketgan_trainer.export.layers import Convolution, Dense, Layer, ToImage, TransposedConvolution, Weighted, apply, style
 from pocketgan_trainer.export.upscaling import SubpixelConvolution, phases, subpixel_convolution
 from pocketgan_trainer.export.weights import InputMoments, IntegerWeights, input_moments, integer_weights
 
@@ -33,7 +33,7 @@ def round_weights(
     for a transposed convolution of images that are not square, and for weights that no integers can represent.
     """
     rounded: list[IntegerWeights | None] = [None] * len(layers)
-    quantized, exact, quantization = latent, latent, LATENT_QUANTIZATION
+    quantized, exact, quantization = style(layers, latent), style(layers, latent), LATENT_QUANTIZATION
     with torch.inference_mode():
         for position, layer in enumerate(layers):
             following = layers[position + 1 :]
@@ -48,8 +48,8 @@ def round_weights(
             if isinstance(layer, Weighted) and weights is not None:
                 quantized = _apply_rounded(layer, weights, quantized, quantization.scale)
             else:
-                quantized = apply(layer, quantized, label)
-            exact = apply(layer, exact, label)
+                quantized = apply(layer, quantized, label, latent[: len(quantized)])
+            exact = apply(layer, exact, label, latent[: len(exact)])
             of_output = quantizations[position]
             if of_output is not None:
                 quantization = of_output

@@ -50,8 +50,7 @@ def _scan(graph: GraphBuilder, field: str, canvas_size: int) -> str:
 
 def _chosen_size(graph: GraphBuilder) -> str:
     """Emit the number of each image's size, int32 [N], which the first number of its latent chooses."""
-    limits = (graph.constant(f"{SCAN}.{name}", np.asarray([value])) for name, value in (("first", 0), ("end", 1), ("axis", 1)))
-    normal = graph.node("Slice", f"{SCAN}.normal", "z", *limits)
+    normal = graph.slice(f"{SCAN}.normal", "z", 0, 1, axis=1)
     stored = graph.quantize(f"{SCAN}.stored", graph.reshape(f"{SCAN}.number", normal, [-1]), LATENT_QUANTIZATION)
     latents = LATENT_QUANTIZATION.dequantize(np.arange(256, dtype=np.uint8))
     sizes = graph.constant(f"{SCAN}.sizes", np.searchsorted(SIZE_BOUNDS, latents, side="right").astype(np.int32))

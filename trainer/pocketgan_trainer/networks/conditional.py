@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pocketgan_trainer.networks.noise import NoiseChannels
 from pocketgan_trainer.networks.scan import ScannedImage
 
 ONE_HOT_VALUE = 2.0
@@ -13,21 +14,25 @@ ONE_HOT_VALUE = 2.0
 class ConditionalGenerator(nn.Module):
     """Passes latents float [N, L] and one-hot labels of K classes, together float [N, L + K], through `body`.
 
-    With 0 `classes` it takes latents alone. The first layer of `body` must be dense, see `export.fold`. With a `scan`, the body
-    draws fields, from which the scan makes images.
+    With 0 `classes` it takes latents alone. The first layer of `body` must be dense, see `export.fold`; with a `style_size` it
+    takes only the first latents, and NoiseChannels the others. With a `scan`, the body draws fields, of which that makes images.
     """
 
-    def __init__(self, classes: int, body: nn.Sequential, scan: ScannedImage | None = None) -> None:
+    def __init__(
+        self, classes: int, body: nn.Sequential, style_size: int | None = None, scan: ScannedImage | None = None
+    ) -> None:
         super().__init__()
         self.classes = classes
         self.body = body
+        self.style_size = style_size
         self.scan = scan
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """Return one image for each latent and, with classes, its label int64 [N]."""
+        features = latent[:, : self.style_size]
         if label is not None:
             one_hot = functional.one_hot(label, self.classes).to(latent.dtype) * ONE_HOT_VALUE
-            features: Tensor = self.body(torch.cat([latent, one_hot], dim=1))
-        else:
-            features = self.body(latent)
+            features = torch.cat([features, one_hot], dim=1)
+        for layer in self.body:
+            features = layer(features, latent) if isinstance(layer, NoiseChannels) else layer(features)
         return features if self.scan is None else self.scan(features, latent)

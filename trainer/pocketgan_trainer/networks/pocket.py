@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Cropping
 from pocketgan_trainer.networks.conditional import ConditionalGenerator
+from pocketgan_trainer.networks.noise import NoiseChannels
 from pocketgan_trainer.networks.rounding import to_grey_levels
 from pocketgan_trainer.networks.scan import FIELD_FACTOR, ScannedImage
 
@@ -31,9 +32,9 @@ class PocketGenerator(ConditionalGenerator):
 
     With 0 `classes` it takes latents alone. S is `image_size`, a multiple of 4. `channels` are the numbers of channels at a
     quarter, half and all of that size, `detail_channels` that of one more layer at full size. The result is `factor` times as
-    large, and is scanned if there is a `scan`. All upscalings are sub-pixel
-    convolutions, after W. Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
-    Convolutional Neural Network", 2016.
+    large, and is scanned if there is a `scan`. `noise` channels at a quarter and half of the size take further latents. All
+    upscalings are sub-pixel convolutions, after W. Shi et al., "Real-Time Single Image and Video Super-Resolution Using an
+    Efficient Sub-Pixel Convolutional Neural Network", 2016.
     """
 
     def __init__(
@@ -43,42 +44,61 @@ class PocketGenerator(ConditionalGenerator):
         latent_size: int,
         channels: tuple[int, int, int],
         detail_channels: int,
+        noise: tuple[int, int] = (0, 0),
         factor: int = 1,
         scan: ScannedImage | None = None,
     ) -> None:
         coarse, middle, fine = channels
-        last = [nn.Conv2d(detail_channels, factor**2, 3, padding=1), *([nn.PixelShuffle(factor)] if factor > 1 else [])]
-        quarter = image_size // 4
+        quarter, half = image_size // 4, image_size // 2
+        noise_at_half = latent_size + noise_size(image_size, (noise[0], 0))
         body = nn.Sequential(
             nn.Linear(latent_size + classes, coarse * quarter * quarter, bias=False),
             nn.Unflatten(1, (coarse, quarter, quarter)),
             nn.BatchNorm2d(coarse),
             nn.ReLU(),
-            nn.Conv2d(coarse, 4 * middle, 3, padding=1, bias=False),
+            *_noise(latent_size, noise[0], quarter),
+            nn.Conv2d(coarse + noise[0], 4 * middle, 3, padding=1, bias=False),
             nn.BatchNorm2d(4 * middle),
             nn.ReLU(),
             nn.PixelShuffle(2),
-            nn.Conv2d(middle, 4 * fine, 3, padding=1, bias=False),
+            *_noise(noise_at_half, noise[1], half),
+            nn.Conv2d(middle + noise[1], 4 * fine, 3, padding=1, bias=False),
             nn.BatchNorm2d(4 * fine),
             nn.ReLU(),
             nn.PixelShuffle(2),
             nn.Conv2d(fine, detail_channels, 3, padding=1, bias=False),
             nn.BatchNorm2d(detail_channels),
             nn.ReLU(),
-            *last,
+            nn.Conv2d(detail_channels, factor**2, 3, padding=1),
+            *([nn.PixelShuffle(factor)] if factor > 1 else []),
             GreyLevelRounding(),
         )
-        super().__init__(classes, body, scan)
+        super().__init__(classes, body, latent_size, scan)
         # The layout in which a CPU trains these narrow convolutions fastest.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def noise_size(image_size: int, noise: tuple[int, int]) -> int:
+    """Return the number of latents that `noise` channels at a quarter and half of an image's size take."""
+    at_quarter, at_half = noise
+    return at_quarter * (image_size // 4) ** 2 + at_half * (image_size // 2) ** 2
+
+
+def _noise(first: int, channels: int, size: int) -> list[nn.Module]:
+    return [NoiseChannels(first, channels, size)] if channels else []
+
+
 def scanned_generator(
-    classes: int, image_size: int, latent_size: int, channels: tuple[int, int, int], detail_channels: int
+    classes: int,
+    image_size: int,
+    latent_size: int,
+    channels: tuple[int, int, int],
+    detail_channels: int,
+    noise: tuple[int, int],
 ) -> PocketGenerator:
     """Return a generator whose field is scanned to a canvas, see `networks.scan`; the arguments are as in PocketGenerator."""
     canvas_size, scan = CANVAS_SIZES[image_size], ScannedImage(image_size)
-    generator = PocketGenerator(classes, canvas_size, latent_size, channels, detail_channels, FIELD_FACTOR, scan)
+    generator = PocketGenerator(classes, canvas_size, latent_size, channels, detail_channels, noise, FIELD_FACTOR, scan)
     *_, last = (layer for layer in generator.body if isinstance(layer, nn.Conv2d))
     assert last.bias is not None
     nn.init.constant_(last.bias, 0.5)  # at the threshold, where gradients pass it

@@ -14,7 +14,7 @@ from pocketgan_trainer.devices import choose_threads
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.drawing import random_latents
 from pocketgan_trainer.training.loop import count_steps
-from pocketgan_trainer.training.presets import PRESETS, build_gan, generator_classes
+from pocketgan_trainer.training.presets import PRESETS, build_gan, generator_classes, latent_size
 from pocketgan_trainer.training.steps import PENALTY_INTERVAL, Batch, Gan
 
 _ROUNDS = 3
@@ -54,7 +54,7 @@ def estimate(config: TrainingConfig, digits: Digits, device: torch.device) -> Es
             take(step)
         rounds.append((time.perf_counter() - began) / PENALTY_INTERVAL)
     steps = config.epochs * count_steps(config, len(digits))
-    latent = torch.zeros(1, PRESETS[config.preset].latent_size, device=device)
+    latent = torch.zeros(1, latent_size(config), device=device)
     real = torch.zeros(1, 1, *digits.images.shape[1:], device=device)
     one = (torch.zeros(1, dtype=torch.int64, device=device),) if generator_classes(config) else ()
     return Estimate(
@@ -80,7 +80,7 @@ def training_steps(config: TrainingConfig, digits: Digits, device: torch.device,
     condition = (labels,) if generator_classes(config) else ()
 
     def take(step: int) -> None:
-        latent = random_latents(config.batch_size, preset.latent_size, device)
+        latent = random_latents(config.batch_size, latent_size(config), device)
         batch = Batch(real, latent, condition, step, config.gradient_penalty, config.class_weight, config.shifted_share)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):
             preset.step(gan, batch).generator_loss.item()

@@ -13,7 +13,7 @@ from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_run
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.drawing import random_latents
-from pocketgan_trainer.training.presets import PRESETS, build_gan, generator_classes
+from pocketgan_trainer.training.presets import PRESETS, build_gan, generator_classes, latent_size
 from pocketgan_trainer.training.progress import Progress, Stopwatch, add_statistics, zero_sums
 from pocketgan_trainer.training.recorder import Recorder
 from pocketgan_trainer.training.schedule import (
@@ -77,7 +77,7 @@ def train(
             refining = is_refining(config, progress.images_seen, images_total)
             batch = Batch(
                 real=pixels[chosen, None].float() / 127.5 - 1,
-                latent=processes.own(random_latents(config.batch_size, preset.latent_size, device)),
+                latent=processes.own(random_latents(config.batch_size, latent_size(config), device)),
                 condition=(labels[chosen],) if generator_classes(config) else (),
                 step=progress.epoch * steps_per_epoch + progress.step,
                 penalty_weight=penalty_weight(config, progress.images_seen, images_total),

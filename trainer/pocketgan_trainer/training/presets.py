@@ -16,6 +16,7 @@ from torch.optim import Adam
 
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.networks import dcgan, mlp, pocket
+from pocketgan_trainer.networks.canvas import CANVAS_SIZES
 from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.shared_networks import shared
@@ -37,6 +38,7 @@ class Preset:
     build_discriminator: Callable[[int, int], nn.Module]
     """Makes a discriminator in the same way: float [N, 1, S, S] to the output that `step` expects."""
     latent_size: int
+    """Latents of an image, without those for noise."""
     is_conditional: bool
     """Whether the networks also take the classes of the images, if these have classes."""
     step: Step
@@ -47,11 +49,15 @@ class Preset:
     config: TrainingConfig
     build_canvas_generator: Callable[[int, int], nn.Module] | None = None
     """`build_generator` for a generator with a canvas, None if the preset has none."""
+    noise: tuple[int, int] = (0, 0)
+    """Channels of noise at a quarter and half of the size of the canvas, see `pocket.PocketGenerator`."""
 
 
 _PAIRED_STEP_ONLY = frozenset({"gradient_penalty", "final_penalty_share", "refinement_share", "class_weight", "shifted_share"})
 _POCKET_NETWORKS_ONLY = frozenset({"canvas"})
 _NORMALIZATION_ONLY = frozenset({"batch_statistics_share"})
+
+_NOISE = (4, 4)
 
 _POCKET_CONFIG = TrainingConfig(
     preset="pocket",
@@ -76,7 +82,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "pocket": Preset(
             description="the project's own: draws any class on request",
             build_generator=partial(pocket.PocketGenerator, latent_size=64, channels=(48, 24, 12), detail_channels=8),
-            build_canvas_generator=partial(pocket.scanned_generator, latent_size=64, channels=(48, 24, 12), detail_channels=8),
+            build_canvas_generator=partial(
+                pocket.scanned_generator, latent_size=64, channels=(48, 24, 12), detail_channels=8, noise=_NOISE
+            ),
+            noise=_NOISE,
             build_discriminator=partial(pocket.strided_discriminator, channels=(48, 96, 192), features=128),
             latent_size=64,
             is_conditional=True,
@@ -88,7 +97,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "nano": Preset(
             description="the same with a generator a fraction of its size",
             build_generator=partial(pocket.PocketGenerator, latent_size=24, channels=(20, 12, 6), detail_channels=4),
-            build_canvas_generator=partial(pocket.scanned_generator, latent_size=24, channels=(20, 12, 6), detail_channels=4),
+            build_canvas_generator=partial(
+                pocket.scanned_generator, latent_size=24, channels=(20, 12, 6), detail_channels=4, noise=_NOISE
+            ),
+            noise=_NOISE,
             build_discriminator=partial(pocket.strided_discriminator, channels=(48, 96, 192), features=128),
             latent_size=24,
             is_conditional=True,
@@ -128,6 +140,14 @@ DEFAULT_PRESET = "pocket"
 def presets_that_use(*fields: str) -> tuple[str, ...]:
     """Return the names of the presets on which all these fields of TrainingConfig have an effect."""
     return tuple(name for name, preset in PRESETS.items() if not preset.ignores.intersection(fields))
+
+
+def latent_size(config: TrainingConfig) -> int:
+    """Return how many latents a generator of this config takes for an image."""
+    preset = PRESETS[config.preset]
+    if not config.canvas:
+        return preset.latent_size
+    return preset.latent_size + pocket.noise_size(CANVAS_SIZES[config.data.image_size], preset.noise)
 
 
 def build_generator(config: TrainingConfig) -> nn.Module:

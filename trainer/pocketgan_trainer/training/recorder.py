@@ -18,7 +18,7 @@ from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.checkpoint import save_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.drawing import discriminator_logits, draw
-from pocketgan_trainer.training.presets import PRESETS, generator_classes, presets_that_use
+from pocketgan_trainer.training.presets import PRESETS, generator_classes, latent_size, presets_that_use
 from pocketgan_trainer.training.progress import Means, Progress, Stopwatch, means
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.shared_networks import own_network
@@ -163,9 +163,8 @@ class Recorder:
 
     def _draw(self, gan: Gan, seed: int, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the first images of `seed`, uint8 [N, S, S], of these classes if the generator takes labels."""
-        latent_size = PRESETS[self._config.preset].latent_size
         condition = labels if generator_classes(self._config) else None
-        return draw(gan.sampling_generator, latent_size, seed, 0, len(labels), condition)
+        return draw(gan.sampling_generator, latent_size(self._config), seed, 0, len(labels), condition)
 
     def _draw_curves(self, at_once: bool) -> None:
         if at_once or time.monotonic() - self._curves_drawn_at > _CURVES_SECONDS:
