@@ -46,7 +46,7 @@ def evaluate(
         typer.Option(
             "--told-apart",
             help="Also train two networks to distinguish generated from real, with 5,000 to 40,000 digits of each kind. "
-            "Takes half an hour on one thread for each source.",
+            "Takes about half an hour on one thread for each source and training.",
         ),
     ] = False,
     cas: Annotated[

@@ -1,5 +1,7 @@
 """Layers with integers, one at a time: exactly torch's numbers where nothing needs rounding, however they are packed."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -8,11 +10,12 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from pocketgan.latents import LATENT_STEP
+from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export import integer_layers
-from pocketgan_trainer.export.calibration import Quantization
+from pocketgan_trainer.export.calibration import LATENT_QUANTIZATION, Quantization
 from pocketgan_trainer.export.graph_builder import GraphBuilder
 from pocketgan_trainer.export.integer_layers import Kernel, Packing, QuantizedTensor
-from pocketgan_trainer.export.layers import ToImage
+from pocketgan_trainer.export.layers import Noise, ToImage
 from pocketgan_trainer.export.weights import IntegerWeights
 
 SUMS = Quantization(1 / 32, 128)
@@ -128,3 +131,15 @@ def test_outputs_may_share_scales_in_turn(monkeypatch: pytest.MonkeyPatch, colum
     wanted = expected(image, IntegerWeights(weights.values, np.tile(shared, 2), weights.bias), (1, 1, 1, 1))
     assert np.abs(wanted).max() < 127 / 32
     np.testing.assert_array_equal(run(graph, result, image.reshape(2, -1)), wanted)
+
+
+@pytest.mark.parametrize(("zero_point", "gain", "fits"), [(0, 0.5, True), (3, 0.5, False), (0, 1.0, False)])
+def test_noise_must_share_the_quantization_of_its_features(zero_point: int, gain: float, fits: bool) -> None:
+    graph = GraphBuilder()
+    image = integer_layers.to_image(graph, "image", ToImage(2, 2, 2), integer_layers.latent(graph, 12, 8))
+    features = replace(image, quantization=Quantization(2 * LATENT_QUANTIZATION.scale, zero_point))
+    if fits:
+        assert integer_layers.noise(graph, "noise", Noise(8, 1, gain), features).channels == 3
+    else:
+        with pytest.raises(ExportError, match=r"^cannot export noise here: expected it after a ReLU, and a convolution next$"):
+            integer_layers.noise(graph, "noise", Noise(8, 1, gain), features)

@@ -100,7 +100,7 @@ def test_a_file_scans_and_places_its_fields(image_size: int, precision: str) -> 
     assert len(set(corners)) > 10  # they do not all move alike
 
 
-def test_the_layer_and_the_file_scan_alike() -> None:
+def test_the_layer_scans_in_whole_numbers() -> None:
     fields = images_of(built(28, "int8", is_scanned=False))
     scan = Scan(20)
     canvases = scan(torch.from_numpy(fields)[:, None].float() / 127.5 - 1, torch.from_numpy(INPUTS["z"][:, 0]))

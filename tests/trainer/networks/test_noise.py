@@ -13,7 +13,7 @@ from pocketgan_trainer.training.presets import PRESETS, build_generator, latent_
 def test_latents_become_channels_place_by_place_and_negative_ones_zero() -> None:
     latent = torch.arange(-20.0, 20.0).repeat(2, 1)
     features = torch.full((2, 1, 2, 3), -7.0)
-    noisy = NoiseChannels(first=18, channels=2, size=2)(features, latent)
+    noisy = NoiseChannels(first=18, channels=2)(features, latent)
     assert torch.equal(noisy[:, :1], features)
     assert noisy[1, 1].tolist() == [[0, 0, 2], [4, 6, 8]]
     assert noisy[1, 2].tolist() == [[0, 1, 3], [5, 7, 9]]

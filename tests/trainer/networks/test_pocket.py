@@ -13,7 +13,7 @@ from pocketgan_trainer.networks.pocket import (
     PocketGenerator,
     strided_discriminator,
 )
-from pocketgan_trainer.networks.rounding import LEAK, MARGIN
+from pocketgan_trainer.networks.straight_through import LEAK, MARGIN
 from pocketgan_trainer.training.presets import PRESETS
 
 LATENT_SIZE = 8

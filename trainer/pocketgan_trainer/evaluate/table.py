@@ -175,7 +175,8 @@ def caption(evaluation: Evaluation) -> str:
         )
     if options.told_apart:
         parts.append(
-            f"told apart: {TESTED_IMAGES:,} more images of each kind for the test, and the same number of batches in each row; "
+            f"told apart: {TESTED_IMAGES:,} more images of each kind for the test, and as many batches in each row; the better "
+            "network is chosen by these figures; "
             "real digits: one half of the training digits from the other, so 25,000 of each at most and "
             f"{REAL_TWO_SAMPLE_TESTED:,} for the test"
         )

@@ -90,7 +90,7 @@ def calibrate(layers: list[Layer], latent_size: int) -> list[Quantization | None
 def with_shared_scales(layers: list[Layer], quantizations: list[Quantization | None]) -> list[Layer]:
     """Return layers whose noise is stored exactly in the quantization of the features that it is appended to.
 
-    What its gain changes, the next weights undo.
+    The noise is divided by a gain, and the next weights for it are multiplied by it.
     """
     changed = list(layers)
     quantization = LATENT_QUANTIZATION

@@ -6,6 +6,7 @@ tensors themselves. Between the layers, images are stored channels last, as onnx
 transposes cancel against the ones written here.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,7 +61,13 @@ def latent(graph: GraphBuilder, latent_size: int, used_size: int | None = None) 
 
 
 def noise(graph: GraphBuilder, name: str, layer: Noise, current: QuantizedTensor) -> QuantizedTensor:
-    """Emit an image with channels of noise appended, whose integers are those of the latents, negative ones clipped to 0."""
+    """Emit an image with channels of noise appended, whose integers are those of the latents, negative ones clipped to 0.
+
+    Raises ExportError if they would not stand for the noise in the image's quantization, see `calibration.with_shared_scales`.
+    """
+    is_shared = math.isclose(layer.gain * current.quantization.scale, LATENT_QUANTIZATION.scale)
+    if current.quantization.zero_point != 0 or not is_shared:
+        raise ExportError("cannot export noise here: expected it after a ReLU, and a convolution next")
     count = layer.channels * current.height * current.width
     chosen = graph.slice(f"{name}.latents", "z", layer.first, layer.first + count, axis=1)
     stored = graph.quantize(f"{name}.stored", chosen, replace(LATENT_QUANTIZATION, zero_point=0))

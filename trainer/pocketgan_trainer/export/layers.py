@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pocketgan.latents import latents
+from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.networks.noise import with_noise
 from pocketgan_trainer.networks.scan import ScannedImage
 
@@ -130,7 +131,7 @@ class Noise:
     first: int
     channels: int
     gain: float = 1.0
-    """The weights for the noise are as many times as large as those that were trained."""
+    """The next weights for the noise are the trained ones times this."""
 
 
 Weighted: TypeAlias = Dense | Convolution | TransposedConvolution
@@ -151,9 +152,15 @@ def activations(layers: Sequence[Layer], latent: Tensor, label: Tensor | None = 
 
 
 def style_size(layers: Sequence[Layer]) -> int:
-    """Return how many of the first latents the first layer with weights takes; 0 if it is not dense."""
+    """Return how many latents shape the whole image: those that the first layer with weights takes.
+
+    Raises ExportError if that is not a dense layer.
+    """
     first = next((layer for layer in layers if isinstance(layer, Weighted)), None)
-    return first.weight.shape[1] - class_count(layers) if isinstance(first, Dense) else 0
+    if not isinstance(first, Dense):
+        raise ExportError("cannot export noise here: expected a dense layer before it, which takes the other latents")
+    inputs: int = first.weight.shape[1]
+    return inputs - class_count(layers)
 
 
 def style(layers: Sequence[Layer], latent: Tensor) -> Tensor:

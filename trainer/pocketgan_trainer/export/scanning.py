@@ -1,9 +1,9 @@
 """The end of every graph: pixels become images, and fields are scanned first, as `networks.scan` does it, in integers.
 
 Each of the four products is one of uint8 matrices between DequantizeLinear and QuantizeLinear nodes, which onnxruntime fuses into
-one integer kernel. The result of the second one is stored in steps so small that whatever is
-above 0 becomes white, and all else black. No processor's sums can saturate:
-products of two uint8 matrices are computed with sums of 32 bits, unlike those with int8 weights, see `weights.py`.
+one integer kernel on CPUs. The result of the second is stored in steps of 1 / 255**3 of full brightness, so whatever is above 0
+becomes white, and all else black. onnxruntime computes products of two uint8 matrices with sums of 32 bits, so none saturates,
+unlike those with int8 weights on some processors, see `weights.py`.
 """
 
 import numpy as np

@@ -159,7 +159,7 @@ def measure_parity(images: NDArray[np.uint8], reference: NDArray[np.uint8], is_s
 
 
 SCAN_LOSS_DB = 6
-"""A scan costs a file about this much PSNR: an error too small to see turns a pixel of it from white to black."""
+"""A file with a scan may have this much less PSNR, in dB: the smallest error can turn a pixel of a scan black or white."""
 
 
 def usual_least_psnr_db(preset: Preset, precision: str, is_scanned: bool) -> float:

@@ -10,15 +10,15 @@ from torch.nn import functional
 
 
 class NoiseChannels(nn.Module):
-    """Appends channels of noise to features: float [N, C, size, size] to [N, C + channels, size, size].
+    """Appends channels of noise to features: float [N, C, H, W] to [N, C + channels, H, W].
 
     They are the latents from number `first` on, row by row, with the channels of a place next to each other; negative ones
     become 0, so that integers can store them like the features, which come from a ReLU.
     """
 
-    def __init__(self, first: int, channels: int, size: int) -> None:
+    def __init__(self, first: int, channels: int) -> None:
         super().__init__()
-        self.first, self.channels, self.size = first, channels, size
+        self.first, self.channels = first, channels
 
     def forward(self, features: Tensor, latent: Tensor) -> Tensor:
         """Return the features with noise from the latents float [N, L]."""

@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Cropping
 from pocketgan_trainer.networks.conditional import ConditionalGenerator
 from pocketgan_trainer.networks.noise import NoiseChannels
-from pocketgan_trainer.networks.rounding import to_grey_levels
 from pocketgan_trainer.networks.scan import FIELD_FACTOR, ScannedImage
+from pocketgan_trainer.networks.straight_through import to_grey_levels
 
 
 class GreyLevelRounding(nn.Module):
     """Rounds brightness, 0 black to 1 white, to the nearest of 256 grey levels and maps them to -1 to 1; any shape.
 
     It also rounds in training, so that the discriminator sees the images that will be saved, exact zeros included. The gradient
-    ignores the rounding and, in part, the clipping, see `rounding.leaky_clip`.
+    ignores the rounding and, in part, the clipping, see `straight_through.leaky_clip`.
     """
 
     def forward(self, brightness: Tensor) -> Tensor:
@@ -49,19 +49,19 @@ class PocketGenerator(ConditionalGenerator):
         scan: ScannedImage | None = None,
     ) -> None:
         coarse, middle, fine = channels
-        quarter, half = image_size // 4, image_size // 2
+        quarter = image_size // 4
         noise_at_half = latent_size + noise_size(image_size, (noise[0], 0))
         body = nn.Sequential(
             nn.Linear(latent_size + classes, coarse * quarter * quarter, bias=False),
             nn.Unflatten(1, (coarse, quarter, quarter)),
             nn.BatchNorm2d(coarse),
             nn.ReLU(),
-            *_noise(latent_size, noise[0], quarter),
+            *_noise(latent_size, noise[0]),
             nn.Conv2d(coarse + noise[0], 4 * middle, 3, padding=1, bias=False),
             nn.BatchNorm2d(4 * middle),
             nn.ReLU(),
             nn.PixelShuffle(2),
-            *_noise(noise_at_half, noise[1], half),
+            *_noise(noise_at_half, noise[1]),
             nn.Conv2d(middle + noise[1], 4 * fine, 3, padding=1, bias=False),
             nn.BatchNorm2d(4 * fine),
             nn.ReLU(),
@@ -84,8 +84,8 @@ def noise_size(image_size: int, noise: tuple[int, int]) -> int:
     return at_quarter * (image_size // 4) ** 2 + at_half * (image_size // 2) ** 2
 
 
-def _noise(first: int, channels: int, size: int) -> list[nn.Module]:
-    return [NoiseChannels(first, channels, size)] if channels else []
+def _noise(first: int, channels: int) -> list[nn.Module]:
+    return [NoiseChannels(first, channels)] if channels else []
 
 
 def scanned_generator(
@@ -101,7 +101,7 @@ def scanned_generator(
     generator = PocketGenerator(classes, canvas_size, latent_size, channels, detail_channels, noise, FIELD_FACTOR, scan)
     *_, last = (layer for layer in generator.body if isinstance(layer, nn.Conv2d))
     assert last.bias is not None
-    nn.init.constant_(last.bias, 0.5)  # at the threshold, where gradients pass it
+    nn.init.constant_(last.bias, 0.5)  # at the threshold, which passes the whole gradient there
     return generator
 
 

@@ -17,16 +17,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
-from pocketgan_trainer.networks.rounding import above_zero, rounded, with_loss
+from pocketgan_trainer.networks.straight_through import above_zero, rounded, with_loss
 
 SCAN_SIZES = (36, 40, 46, 49, 52, 55, 59, 64)
-"""Height and width m of scans in pixels; each is equally frequent."""
+"""Height and width m of scans in pixels; each is equally frequent. Most of MNIST's are in this range, see docs/experiments.md,
+and together they have about its levels of full ink."""
 FIELD_FACTOR = 2
 """The points of a field for each pixel of the canvas, along each axis."""
 CONTRAST = 4
-"""The threshold passes gradients on where a field is nearer to it than half of 1 / CONTRAST."""
+"""The threshold passes the whole gradient where brightness, 0 to 1, is within 0.5 / CONTRAST of it, and a part elsewhere."""
 EDGE_LEVEL = 50
-"""How many grey levels above the threshold the largest value at a side must be, for ink to reach that side for certain."""
+"""How many grey levels above the threshold the largest value at a side should be. A single point of the field may still lie
+between two pixels of a small scan."""
 THRESHOLD_LEVEL = 128
 """Where a field is above this grey level, there is ink."""
 WHITE = 255
@@ -54,7 +56,8 @@ class Scan(nn.Module):
     def forward(self, field: Tensor, normal: Tensor) -> Tensor:
         """Return the canvases of fields and their normal numbers, float [N].
 
-        All sums are those of whole numbers, as in an exported file; gradients ignore that they are rounded.
+        All sums are those of whole numbers, as in an exported file; gradients ignore that they are rounded. Fields whose ink does
+        not reach two opposite sides also get the gradient of `_missing_at_edges`, with a weight of 1.
         """
         with torch.autocast(field.device.type, enabled=False):
             size = torch.bucketize(normal.float().contiguous(), self.bounds, right=True)

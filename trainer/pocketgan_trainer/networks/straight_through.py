@@ -1,4 +1,4 @@
-"""Clipping, rounding and thresholds that a network can be trained through: their gradients ignore that levels are few."""
+"""Clipping, rounding and thresholds that a network can be trained through: gradients pass as if nothing were rounded."""
 
 import torch
 from torch import Tensor
