@@ -1,6 +1,7 @@
 """Generators with random weights that use their whole range, as trained ones do: something to export without training."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -8,9 +9,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pocketgan_trainer.networks import dcgan
-from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE
+from pocketgan_trainer.networks.canvas_networks import CanvasGenerator, CanvasWidth
+from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE, ConditionalGenerator
 from pocketgan_trainer.networks.noise import NoiseChannels
-from pocketgan_trainer.networks.pocket import GreyLevelRounding, PocketGenerator, noise_size, scanned_generator
+from pocketgan_trainer.networks.pocket import GreyLevelRounding, PocketGenerator
 from pocketgan_trainer.training.presets import PRESETS
 
 POCKET_LATENT_SIZE = 16
@@ -40,10 +42,6 @@ def _narrow_dcgan() -> nn.Module:
     return generator
 
 
-NOISE = (4, 4)
-"""Channels of noise of a scanned generator."""
-
-
 def lively_pocket(
     latent_size: int = POCKET_LATENT_SIZE,
     channels: tuple[int, int, int] = (8, 6, 4),
@@ -52,17 +50,12 @@ def lively_pocket(
     is_normalized: bool = True,
     seed: int = 0,
     image_size: int = 28,
-    is_scanned: bool = False,
 ) -> PocketGenerator:
     """Return a PocketGenerator of the same kind, small by default, many of whose pixels are fully black or white.
 
     `activation` takes the place of its ReLUs; if it is not `is_normalized`, it has no batch normalizations.
     """
-    random = np.random.default_rng(seed)
-    if is_scanned:
-        generator = scanned_generator(CLASSES, image_size, latent_size, channels, detail_channels, NOISE)
-    else:
-        generator = PocketGenerator(CLASSES, image_size, latent_size, channels, detail_channels)
+    generator = PocketGenerator(CLASSES, image_size, latent_size, channels, detail_channels)
     generator.body = nn.Sequential(
         *(
             activation if activation is not None and isinstance(module, nn.ReLU) else module
@@ -70,9 +63,22 @@ def lively_pocket(
             if is_normalized or not isinstance(module, nn.BatchNorm2d)
         )
     )
+    return _enlivened(generator, latent_size, 0, seed)
+
+
+def lively_canvas(latent_size: int, width: CanvasWidth, image_size: int = 28, seed: int = 0) -> CanvasGenerator:
+    """Return a CanvasGenerator of the same kind."""
+    return _enlivened(CanvasGenerator(CLASSES, image_size, latent_size, width), latent_size, width.noise_size(image_size), seed)
+
+
+Conditional = TypeVar("Conditional", bound=ConditionalGenerator)
+
+
+def _enlivened(generator: Conditional, latent_size: int, noise_size: int, seed: int) -> Conditional:
+    random = np.random.default_rng(seed)
     latent = torch.from_numpy(random.normal(size=(60, latent_size))).float()
     one_hot = torch.from_numpy(ONE_HOT_VALUE * np.tile(np.eye(CLASSES), (6, 1))).float()
-    noise = torch.randn(60, noise_size(20, NOISE), generator=torch.Generator().manual_seed(seed))
+    noise = torch.randn(60, noise_size, generator=torch.Generator().manual_seed(seed))
     _enliven(generator.body, torch.cat([latent, one_hot], dim=1), random, torch.cat([latent, noise], dim=1))
     return generator.eval()
 

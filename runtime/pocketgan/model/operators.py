@@ -81,6 +81,28 @@ def _broadcast(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     return Result(shape, inputs[0].element_type)
 
 
+def _quotient(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    if inputs[1].element_type not in (FLOAT, FLOAT16):
+        raise ValueError("it divides by integers, and 0 would end the process")
+    return _broadcast(inputs, attributes)
+
+
+def _reduction(inputs: Sequence[Tensor], axes: tuple[int, ...]) -> Result:
+    """Return the result over `axes`, which stay, with size 1."""
+    shape = inputs[0].shape
+    if not axes or len(set(axes)) < len(axes) or min(axes) < 0 or max(axes) >= len(shape):
+        raise ValueError(f"it reduces the shape {list(shape)} along the axes {list(axes)}")
+    return Result(tuple(1 if axis in axes else size for axis, size in enumerate(shape)), inputs[0].element_type)
+
+
+def _largest(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    return _reduction(inputs, _integers(attributes, "axes", 1, 0))
+
+
+def _sum(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
+    return _reduction(inputs, _values(inputs[1]))
+
+
 def _reshape(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     source, target = inputs[0].shape, _values(inputs[1])
     problem = f"it reshapes {list(source)} to {list(target)}"
@@ -259,9 +281,10 @@ _same = _with_type_of_input(0)
 _ELEMENTWISE = Operator(_same, 1, 1, {})
 _BROADCAST = Operator(_broadcast, 2, 2, {})
 OPERATORS: Mapping[str, Operator] = {
+    "Abs": _ELEMENTWISE,
     "Add": _BROADCAST,
     "Cast": Operator(_cast, 1, 1, {"to": int}),
-    "Clip": Operator(_same, 3, 3, {}),
+    "Clip": Operator(_same, 2, 3, {}),
     "Concat": Operator(_concat, 1, 64, {"axis": int}),
     "Conv": Operator(_convolution, 2, 3, {"kernel_shape": tuple, "strides": tuple, "pads": tuple}),
     "ConvTranspose": Operator(
@@ -269,6 +292,7 @@ OPERATORS: Mapping[str, Operator] = {
     ),
     "DepthToSpace": Operator(_depth_to_space, 1, 1, {"blocksize": int, "mode": str}),
     "DequantizeLinear": Operator(_with_type_of_input(1), 2, 3, {"axis": int}),
+    "Div": Operator(_quotient, 2, 2, {}),
     "Gather": Operator(_gather, 2, 2, {"axis": int}),
     "GatherElements": Operator(_gather_elements, 2, 2, {"axis": int}),
     "Gemm": Operator(_gemm, 2, 3, {"transB": int}),
@@ -278,11 +302,14 @@ OPERATORS: Mapping[str, Operator] = {
     "Mul": _BROADCAST,
     "Pad": Operator(_pad, 2, 2, {}),
     "QuantizeLinear": Operator(_with_type_of_input(2), 3, 3, {}),
+    "ReduceMax": Operator(_largest, 1, 1, {"axes": tuple}),
+    "ReduceSum": Operator(_sum, 2, 2, {}),
     "Relu": _ELEMENTWISE,
     "Reshape": Operator(_reshape, 2, 2, {}),
     "Round": _ELEMENTWISE,
     "Sigmoid": _ELEMENTWISE,
     "Slice": Operator(_slice, 4, 4, {}),
+    "Sub": _BROADCAST,
     "Tanh": _ELEMENTWISE,
     "Tile": Operator(_tile, 2, 2, {}),
     "Transpose": Operator(_transpose, 1, 1, {"perm": tuple}),

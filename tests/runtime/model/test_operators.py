@@ -62,6 +62,7 @@ def value_of_any_shape(name: str, element_type: int) -> bytes:
 
 QUANTIZED = [constant("c0", [1], FLOAT, b"\0\0\x80\x3f"), constant("c1", [1], UINT8)]
 ONE_OF_EACH = {
+    "Abs": one_node("Abs", [[3, 4]], [], FLOAT),
     "Add": one_node("Add", [[3, 1, 4], [5, 1]], [], FLOAT),
     "Cast": one_node("Cast", [[3, 4]], [], FLOAT16, to=FLOAT16),
     "Clip": one_node("Clip", [[3, 4]], [constant("c0", []), constant("c1", [])], FLOAT),
@@ -81,6 +82,7 @@ ONE_OF_EACH = {
         ),
         [],
     ),
+    "Div": one_node("Div", [[1, 4], [3, 1]], [], FLOAT),
     "Gather": one_node("Gather", [[3, 7, 2]], [constant("c0", [2, 5], INT32)], FLOAT, axis=1),
     "GatherElements": one_node("GatherElements", [[3, 7, 2]], [constant("c0", [2, 9, 2], INT32)], FLOAT, axis=1),
     "Gemm": one_node("Gemm", [[3, 4], [5, 4], [5]], [], FLOAT, transB=1),
@@ -99,11 +101,14 @@ ONE_OF_EACH = {
     "Mul": one_node("Mul", [[1, 4], [3, 1]], [], FLOAT),
     "Pad": one_node("Pad", [[3, 4]], [integers("c0", [1, 0, 2, 3])], FLOAT),
     "QuantizeLinear": one_node("QuantizeLinear", [[3, 4]], QUANTIZED, UINT8),
+    "ReduceMax": one_node("ReduceMax", [[3, 4, 5]], [], FLOAT, axes=[1]),
+    "ReduceSum": one_node("ReduceSum", [[3, 4, 5]], [integers("c0", [2, 0])], FLOAT),
     "Relu": one_node("Relu", [[3, 4]], [], FLOAT),
     "Reshape": one_node("Reshape", [[3, 4, 5]], [integers("c0", [0, -1, 2])], FLOAT),
     "Round": one_node("Round", [[3, 4]], [], FLOAT),
     "Sigmoid": one_node("Sigmoid", [[3, 4]], [], FLOAT),
     "Slice": one_node("Slice", [[6, 7, 8]], [integers("c0", [1, 2]), integers("c1", [4, 99]), integers("c2", [2, 0])], FLOAT),
+    "Sub": one_node("Sub", [[1, 4], [3, 1]], [], FLOAT),
     "Tanh": one_node("Tanh", [[3, 4]], [], FLOAT),
     "Tile": one_node("Tile", [[3, 4]], [integers("c0", [2, 5])], FLOAT),
     "Transpose": one_node("Transpose", [[3, 4, 5]], [], FLOAT, perm=[2, 0, 1]),
@@ -160,6 +165,8 @@ def random_node(chance: random.Random) -> tuple[bytes, Sequence[Shape]]:
             "GatherElements",
             "Gemm",
             "Pad",
+            "ReduceMax",
+            "ReduceSum",
             "Reshape",
             "Slice",
             "Tile",
@@ -184,6 +191,10 @@ def random_node(chance: random.Random) -> tuple[bytes, Sequence[Shape]]:
         case "Gemm":
             inner = chance.randint(1, 3)
             return one_node(operator, [[2, inner], some(chance, 2, 1, 3)], [], FLOAT, transB=chance.randint(0, 1))
+        case "ReduceMax":
+            return one_node(operator, [shape], [], FLOAT, axes=some(chance, 1, 0, 3))
+        case "ReduceSum":
+            return one_node(operator, [shape], [integers("c0", some(chance, chance.randint(1, 2), -1, 2))], FLOAT)
         case "Reshape":
             return one_node(
                 operator, [some(chance, rank, 1, 3)], [integers("c0", some(chance, chance.randint(1, 4), -1, 3))], FLOAT
@@ -238,3 +249,13 @@ def test_elements_are_gathered_from_rows_that_exist(places: tuple[int, ...], is_
     else:
         with pytest.raises(ValueError, match=r"^it takes places of the shape "):
             result_of(gather, inputs)
+
+
+@pytest.mark.parametrize(("element_type", "is_valid"), [(FLOAT, True), (FLOAT16, True), (INT32, False), (INT64, False)])
+def test_integers_are_not_divided(element_type: int, is_valid: bool) -> None:
+    quotient, inputs = Node("", "Div", ("x", "d"), ("y",), {}), [Tensor((3, 4), element_type), Tensor((4,), element_type)]
+    if is_valid:
+        assert result_of(quotient, inputs)[:2] == ((3, 4), element_type)
+    else:
+        with pytest.raises(ValueError, match=r"^it divides by integers"):
+            result_of(quotient, inputs)

@@ -8,6 +8,7 @@ import torch
 from pocketgan_trainer.data.images import MNIST_FACTS
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.networks.canvas_networks import CanvasGenerator
 from pocketgan_trainer.networks.dcgan import DcganDiscriminator, DcganGenerator
 from pocketgan_trainer.networks.mlp import MlpDiscriminator, MlpGenerator
 from pocketgan_trainer.networks.pocket import PocketDiscriminator, PocketGenerator
@@ -65,7 +66,7 @@ def test_the_networks_of_a_preset_fit_together(name: str, canvas: bool, image_si
     assert labelled == (classes if name in ("pocket", "nano") else ())
     condition = (torch.tensor([0, len(labelled) - 1]),) if labelled else ()
     generator, discriminator = build_generator(config), build_discriminator(config)
-    assert (type(generator), type(discriminator)) == NETWORKS[name]
+    assert (type(generator), type(discriminator)) == ((CanvasGenerator, PocketDiscriminator) if canvas else NETWORKS[name])
     images = generator(torch.randn(2, latent_size(config)), *condition)
     assert images.shape == (2, 1, image_size, image_size)
     judged = discriminator(images, *condition)

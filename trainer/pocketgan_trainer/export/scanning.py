@@ -1,5 +1,6 @@
 """The end of every graph: pixels become images, and fields are scanned first, as `networks.scan` does it, in integers.
 
+The weights of all sizes of scans are computed from their sizes, which onnxruntime does once, when it opens the file.
 Each of the four products is one of uint8 matrices between DequantizeLinear and QuantizeLinear nodes, which onnxruntime fuses into
 one integer kernel on CPUs. The result of the second is stored in steps of 1 / 255**3 of full brightness, so whatever is above 0
 becomes white, and all else black. onnxruntime computes products of two uint8 matrices with sums of 32 bits, so none saturates,
@@ -7,7 +8,6 @@ unlike those with int8 weights on some processors, see `weights.py`.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import TensorProto
 
 from pocketgan_trainer.export.calibration import LATENT_QUANTIZATION, PIXEL_QUANTIZATION, Quantization
@@ -15,7 +15,7 @@ from pocketgan_trainer.export.graph_builder import GraphBuilder
 from pocketgan_trainer.export.layers import Layer, Scanned
 from pocketgan_trainer.export.placement import emit_placement
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES
-from pocketgan_trainer.networks.scan import SIZE_BOUNDS, THRESHOLD_LEVEL, WHITE, magnifying_table, reducing_table
+from pocketgan_trainer.networks.scan import EDGE_LEVEL, SCAN_SIZES, SIZE_BOUNDS, THRESHOLD_LEVEL, WHITE
 
 SCAN = "scan"
 """The names of all nodes of a scan begin with it."""
@@ -37,15 +37,44 @@ def emit_images(graph: GraphBuilder, pixels: str, height: int, width: int, last:
 
 
 def _scan(graph: GraphBuilder, field: str, canvas_size: int) -> str:
-    """Emit canvases uint8 [N, canvas_size, canvas_size] from fields uint8 [N, F, F]."""
+    """Emit canvases uint8 [N, C, C] from fields uint8 [N, C, C]."""
+    field = _reaching_two_sides(graph, field, canvas_size)
     size = _chosen_size(graph)
-    magnifying = _tables(graph, "magnifying", magnifying_table(canvas_size), size)
-    reducing = _tables(graph, "reducing", reducing_table(canvas_size), size)
+    magnifying = _of_each_image(graph, _magnifying_table(graph, canvas_size), size)
+    reducing = _of_each_image(graph, _reducing_table(graph, canvas_size), size)
     weights = _WEIGHT_QUANTIZATION
     magnified = _product(graph, "magnified", (magnifying[0], weights), (field, _INK_QUANTIZATION), _INK_QUANTIZATION)
     scan = _product(graph, "black_and_white", (magnified, _INK_QUANTIZATION), (magnifying[1], weights), _SCAN_QUANTIZATION)
-    rows = _product(graph, "rows", (reducing[0], weights), (scan, PIXEL_QUANTIZATION), PIXEL_QUANTIZATION)
-    return _product(graph, "canvas", (rows, PIXEL_QUANTIZATION), (reducing[1], weights), PIXEL_QUANTIZATION)
+    rows = _product(graph, "rows", (reducing[1], weights), (scan, PIXEL_QUANTIZATION), PIXEL_QUANTIZATION)
+    return _product(graph, "canvas", (rows, PIXEL_QUANTIZATION), (reducing[0], weights), PIXEL_QUANTIZATION)
+
+
+def _reaching_two_sides(graph: GraphBuilder, field: str, points: int) -> str:
+    """Emit fields uint8 [N, C, C] in which two opposite sides have ink, see `networks.scan`."""
+    name = f"{SCAN}.sides"
+    required = np.zeros(points, np.int32)
+    required[[0, -1]] = THRESHOLD_LEVEL + EDGE_LEVEL
+    levels = graph.node("Cast", f"{name}.levels", field, to=TensorProto.INT32)
+    zero = _integer(graph, f"{name}.zero", 0)
+    one = _integer(graph, f"{name}.one", 1)
+    axes = graph.constant(f"{name}.axes", np.array([1, 2], np.int64))
+    missing, totals = [], []
+    for side, axis in (("rows", 2), ("columns", 1)):
+        largest = graph.node("ReduceMax", f"{name}.{side}.largest", levels, axes=[axis])
+        needed = graph.constant(f"{name}.{side}.required", np.expand_dims(required, (0, axis)))
+        difference = graph.node("Sub", f"{name}.{side}.difference", needed, largest)
+        missing.append(graph.node("Clip", f"{name}.{side}.missing", difference, zero))
+        totals.append(graph.node("ReduceSum", f"{name}.{side}.total", missing[-1], axes))
+    # 1 where the columns lack less than the rows, else 0.
+    less = graph.node("Sub", f"{name}.less", *totals)
+    are_columns = graph.node("Clip", f"{name}.are_columns", less, zero, one)
+    are_rows = graph.node("Sub", f"{name}.are_rows", one, are_columns)
+    raised = [
+        graph.node("Mul", f"{name}.{side}.raised", amount, is_chosen)
+        for side, amount, is_chosen in zip(("rows", "columns"), missing, (are_rows, are_columns), strict=True)
+    ]
+    total = graph.node("Add", f"{name}.raised", *raised)
+    return graph.node("Cast", name, graph.node("Add", f"{name}.reached", levels, total), to=TensorProto.UINT8)
 
 
 def _chosen_size(graph: GraphBuilder) -> str:
@@ -53,16 +82,63 @@ def _chosen_size(graph: GraphBuilder) -> str:
     normal = graph.slice(f"{SCAN}.normal", "z", 0, 1, axis=1)
     stored = graph.quantize(f"{SCAN}.stored", graph.reshape(f"{SCAN}.number", normal, [-1]), LATENT_QUANTIZATION)
     latents = LATENT_QUANTIZATION.dequantize(np.arange(256, dtype=np.uint8))
-    sizes = graph.constant(f"{SCAN}.sizes", np.searchsorted(SIZE_BOUNDS, latents, side="right").astype(np.int32))
-    return graph.node("Gather", f"{SCAN}.size", sizes, graph.node("Cast", f"{SCAN}.place", stored, to=TensorProto.INT32), axis=0)
+    sizes = graph.constant(f"{SCAN}.sizes", np.searchsorted(SIZE_BOUNDS, latents, side="right").astype(np.uint8))
+    place = graph.node("Cast", f"{SCAN}.place", stored, to=TensorProto.INT32)
+    chosen = graph.node("Gather", f"{SCAN}.chosen", sizes, place, axis=0)
+    return graph.node("Cast", f"{SCAN}.size", chosen, to=TensorProto.INT32)
 
 
-def _tables(graph: GraphBuilder, name: str, table: NDArray[np.uint8], size: str) -> tuple[str, str]:
+def _magnifying_table(graph: GraphBuilder, points: int) -> str:
+    """Emit `networks.scan.magnifying_table`, uint8 [K, M, points]."""
+    name = f"{SCAN}.magnifying"
+    from_edge = graph.node(
+        "Sub", f"{name}.from_edge", _places(graph, f"{name}.place", points, 1), _integer(graph, f"{name}.half", 127)
+    )
+    limits = (_integer(graph, f"{name}.first", 0), _integer(graph, f"{name}.last", WHITE * (points - 1)))
+    middles = graph.node("Clip", f"{name}.middles", from_edge, *limits)
+    distances = graph.node("Abs", f"{name}.distances", _from_points(graph, f"{name}.difference", middles, points))
+    shares = graph.node("Sub", f"{name}.shares", _integer(graph, f"{name}.white", WHITE), distances)
+    return graph.node("Cast", name, graph.node("Clip", f"{name}.clipped", shares, limits[0]), to=TensorProto.UINT8)
+
+
+def _reducing_table(graph: GraphBuilder, points: int) -> str:
+    """Emit `networks.scan.reducing_table`, uint8 [K, M, points]."""
+    name = f"{SCAN}.reducing"
+    zero, white, cut = (_integer(graph, f"{name}.{part}", value) for part, value in (("zero", 0), ("white", WHITE), ("cut", -1)))
+    begins, ends = (
+        _from_points(graph, f"{name}.{part}.difference", _places(graph, f"{name}.{part}", points, halves), points)
+        for part, halves in (("begin", 0), ("end", 2))
+    )
+    before = graph.node("Abs", f"{name}.before", graph.node("Clip", f"{name}.begin.clipped", begins, cut, white))
+    shares = graph.node("Sub", f"{name}.shares", graph.node("Clip", f"{name}.end.clipped", ends, zero, white), before)
+    return graph.node("Cast", name, graph.node("Clip", f"{name}.clipped", shares, zero), to=TensorProto.UINT8)
+
+
+def _places(graph: GraphBuilder, name: str, points: int, halves: int) -> str:
+    """Emit where `halves` of a pixel's width after its start lies, int32 [K, M, 1], in 1 / WHITE of a point.
+
+    Quotients of small whole numbers are far enough from the next whole number to be cut to the right one.
+    """
+    numbers = WHITE * points * (2 * np.arange(SCAN_SIZES[-1]) + halves)
+    dividend = graph.constant(f"{name}.dividend", numbers.astype(np.float32)[None, :, None])
+    divisor = graph.constant(f"{name}.divisor", 2 * np.array(SCAN_SIZES, np.float32)[:, None, None])
+    return graph.node("Cast", name, graph.node("Div", f"{name}.quotient", dividend, divisor), to=TensorProto.INT32)
+
+
+def _from_points(graph: GraphBuilder, name: str, places: str, points: int) -> str:
+    """Emit how far places lie after each point, int32 [K, M, points]."""
+    return graph.node("Sub", name, places, graph.constant(f"{name}.points", WHITE * np.arange(points, dtype=np.int32)))
+
+
+def _integer(graph: GraphBuilder, name: str, value: int) -> str:
+    return graph.constant(name, np.asarray(value, np.int32))
+
+
+def _of_each_image(graph: GraphBuilder, table: str, size: str) -> tuple[str, str]:
     """Emit the weights of each image's size, and the same transposed."""
-    of_all = graph.constant(f"{SCAN}.{name}", table)
-    transposed = graph.transpose(f"{SCAN}.{name}.transposed", of_all, [0, 2, 1])
-    of_images = graph.node("Gather", f"{SCAN}.{name}.weights", of_all, size, axis=0)
-    return of_images, graph.node("Gather", f"{SCAN}.{name}.transposed_weights", transposed, size, axis=0)
+    transposed = graph.transpose(f"{table}.transposed", table, [0, 2, 1])
+    of_images = graph.node("Gather", f"{table}.weights", table, size, axis=0)
+    return of_images, graph.node("Gather", f"{table}.transposed_weights", transposed, size, axis=0)
 
 
 def _product(

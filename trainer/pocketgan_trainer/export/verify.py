@@ -48,7 +48,7 @@ _INTEGER_KERNELS = {_CONVOLUTION, _PRODUCT, "QGemm", "QLinearMatMul", "QLinearLe
 # The only other operators that an int8 model may have: they move pixels, or store the latent at the very beginning.
 _MOVING = {"Reshape", "Transpose", "Slice", "Identity", "Gather", "Concat", "QuantizeLinear"}
 # In a scan and a placement these work on integers.
-_PLACING = {"Clip", "Cast", "Pad", "Add", "GatherElements"}
+_PLACING = {"Clip", "Cast", "Pad", "Add", "Sub", "Mul", "ReduceMax", "ReduceSum", "GatherElements"}
 
 
 def optimized(contents: bytes) -> onnx.ModelProto:

@@ -5,10 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Cropping
 from pocketgan_trainer.networks.conditional import ConditionalGenerator
-from pocketgan_trainer.networks.noise import NoiseChannels
-from pocketgan_trainer.networks.scan import FIELD_FACTOR, ScannedImage
 from pocketgan_trainer.networks.straight_through import to_grey_levels
 
 
@@ -31,78 +28,38 @@ class PocketGenerator(ConditionalGenerator):
     """Draws images of a class: latents float [N, latent_size] and labels int64 [N] to float [N, 1, S, S] in [-1, 1].
 
     With 0 `classes` it takes latents alone. S is `image_size`, a multiple of 4. `channels` are the numbers of channels at a
-    quarter, half and all of that size, `detail_channels` that of one more layer at full size. The result is `factor` times as
-    large, and is scanned if there is a `scan`. `noise` channels at a quarter and half of the size take further latents. All
-    upscalings are sub-pixel convolutions, after W. Shi et al., "Real-Time Single Image and Video Super-Resolution Using an
-    Efficient Sub-Pixel Convolutional Neural Network", 2016.
+    quarter, half and all of that size, `detail_channels` that of one more layer at full size. Both upscalings are sub-pixel
+    convolutions, after W. Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
+    Convolutional Neural Network", 2016.
     """
 
     def __init__(
-        self,
-        classes: int,
-        image_size: int,
-        latent_size: int,
-        channels: tuple[int, int, int],
-        detail_channels: int,
-        noise: tuple[int, int] = (0, 0),
-        factor: int = 1,
-        scan: ScannedImage | None = None,
+        self, classes: int, image_size: int, latent_size: int, channels: tuple[int, int, int], detail_channels: int
     ) -> None:
         coarse, middle, fine = channels
         quarter = image_size // 4
-        noise_at_half = latent_size + noise_size(image_size, (noise[0], 0))
         body = nn.Sequential(
             nn.Linear(latent_size + classes, coarse * quarter * quarter, bias=False),
             nn.Unflatten(1, (coarse, quarter, quarter)),
             nn.BatchNorm2d(coarse),
             nn.ReLU(),
-            *_noise(latent_size, noise[0]),
-            nn.Conv2d(coarse + noise[0], 4 * middle, 3, padding=1, bias=False),
+            nn.Conv2d(coarse, 4 * middle, 3, padding=1, bias=False),
             nn.BatchNorm2d(4 * middle),
             nn.ReLU(),
             nn.PixelShuffle(2),
-            *_noise(noise_at_half, noise[1]),
-            nn.Conv2d(middle + noise[1], 4 * fine, 3, padding=1, bias=False),
+            nn.Conv2d(middle, 4 * fine, 3, padding=1, bias=False),
             nn.BatchNorm2d(4 * fine),
             nn.ReLU(),
             nn.PixelShuffle(2),
             nn.Conv2d(fine, detail_channels, 3, padding=1, bias=False),
             nn.BatchNorm2d(detail_channels),
             nn.ReLU(),
-            nn.Conv2d(detail_channels, factor**2, 3, padding=1),
-            *([nn.PixelShuffle(factor)] if factor > 1 else []),
+            nn.Conv2d(detail_channels, 1, 3, padding=1),
             GreyLevelRounding(),
         )
-        super().__init__(classes, body, latent_size, scan)
+        super().__init__(classes, body)
         # The layout in which a CPU trains these narrow convolutions fastest.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def noise_size(image_size: int, noise: tuple[int, int]) -> int:
-    """Return the number of latents that `noise` channels at a quarter and half of an image's size take."""
-    at_quarter, at_half = noise
-    return at_quarter * (image_size // 4) ** 2 + at_half * (image_size // 2) ** 2
-
-
-def _noise(first: int, channels: int) -> list[nn.Module]:
-    return [NoiseChannels(first, channels)] if channels else []
-
-
-def scanned_generator(
-    classes: int,
-    image_size: int,
-    latent_size: int,
-    channels: tuple[int, int, int],
-    detail_channels: int,
-    noise: tuple[int, int],
-) -> PocketGenerator:
-    """Return a generator whose field is scanned to a canvas, see `networks.scan`; the arguments are as in PocketGenerator."""
-    canvas_size, scan = CANVAS_SIZES[image_size], ScannedImage(image_size)
-    generator = PocketGenerator(classes, canvas_size, latent_size, channels, detail_channels, noise, FIELD_FACTOR, scan)
-    *_, last = (layer for layer in generator.body if isinstance(layer, nn.Conv2d))
-    assert last.bias is not None
-    nn.init.constant_(last.bias, 0.5)  # at the threshold, which passes the whole gradient there
-    return generator
 
 
 def strided_discriminator(classes: int, image_size: int, channels: tuple[int, int, int], features: int) -> "PocketDiscriminator":
@@ -118,32 +75,6 @@ def strided_discriminator(classes: int, image_size: int, channels: tuple[int, in
         nn.LeakyReLU(LEAKY_SLOPE),
         nn.Flatten(),
         nn.Linear(coarse * eighth * eighth, features),
-        nn.LeakyReLU(LEAKY_SLOPE),
-    )
-    return PocketDiscriminator(classes, body, features)
-
-
-def canvas_discriminator(classes: int, image_size: int, channels: int, features: int) -> "PocketDiscriminator":
-    """Return a discriminator of the box of the ink, with two layers at full resolution before it halves it.
-
-    Discriminators that begin with a stride do not pass fine texture on: K. Schwarz et al., "On the Frequency Bias of Generative
-    Models", 2021.
-    """
-    quarter = CANVAS_SIZES[image_size] // 4
-    body = nn.Sequential(
-        Cropping(image_size),
-        nn.Conv2d(1, channels, 3, padding=1),
-        nn.LeakyReLU(LEAKY_SLOPE),
-        nn.Conv2d(channels, channels, 3, padding=1),
-        nn.LeakyReLU(LEAKY_SLOPE),
-        nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1),
-        nn.LeakyReLU(LEAKY_SLOPE),
-        nn.Conv2d(2 * channels, 2 * channels, 3, padding=1),
-        nn.LeakyReLU(LEAKY_SLOPE),
-        nn.Conv2d(2 * channels, 4 * channels, 4, stride=2, padding=1),
-        nn.LeakyReLU(LEAKY_SLOPE),
-        nn.Flatten(),
-        nn.Linear(4 * channels * quarter * quarter, features),
         nn.LeakyReLU(LEAKY_SLOPE),
     )
     return PocketDiscriminator(classes, body, features)

@@ -9,36 +9,31 @@ Source of the reduction: C. Yadav, L. Bottou, "Cold Case: The Lost MNIST Digits"
 NIST's scans (`making_qmnist/xnist.lsh` of QMNIST).
 """
 
-from statistics import NormalDist
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
-from pocketgan_trainer.networks.straight_through import above_zero, rounded, with_loss
+from pocketgan_trainer.networks.straight_through import above_zero, rounded
 
-SCAN_SIZES = (36, 40, 46, 49, 52, 55, 59, 64)
-"""Height and width m of scans in pixels; each is equally frequent. Most of MNIST's are in this range, see docs/experiments.md,
-and together they have about its levels of full ink."""
-FIELD_FACTOR = 2
-"""The points of a field for each pixel of the canvas, along each axis."""
+SCAN_SIZES = range(28, 65)
+"""Heights and widths m of scans in pixels. They are distributed like those of MNIST's digits, see docs/experiments.md: normally,
+with MEAN_SIZE and SIZE_DEVIATION."""
+MEAN_SIZE = 46.5
+SIZE_DEVIATION = 8
 CONTRAST = 4
 """The threshold passes the whole gradient where brightness, 0 to 1, is within 0.5 / CONTRAST of it, and a part elsewhere."""
 EDGE_LEVEL = 50
-"""How many grey levels above the threshold the largest value at a side should be. A single point of the field may still lie
-between two pixels of a small scan."""
+"""How many grey levels above the threshold the largest value on a side that the ink must reach is at least."""
 THRESHOLD_LEVEL = 128
 """Where a field is above this grey level, there is ink."""
 WHITE = 255
 """The weights are whole numbers of 1 / WHITE."""
-_WIDTH_OF_SOURCE = 0.99
-"""A pixel of a scan through which the edge of a larger pixel cuts was counted as if it were only that wide."""
 
 
 class Scan(nn.Module):
-    """Turns fields into canvases: float [N, 1, F, F] to [N, 1, C, C], both from -1 to 1.
+    """Turns fields into canvases: float [N, 1, C, C] to [N, 1, C, C], both from -1 to 1.
 
     A standard normal number for each image chooses the size of its scan.
     """
@@ -56,35 +51,33 @@ class Scan(nn.Module):
     def forward(self, field: Tensor, normal: Tensor) -> Tensor:
         """Return the canvases of fields and their normal numbers, float [N].
 
-        All sums are those of whole numbers, as in an exported file; gradients ignore that they are rounded. Fields whose ink does
-        not reach two opposite sides also get the gradient of `_missing_at_edges`, with a weight of 1.
+        All sums are those of whole numbers, as in an exported file; gradients ignore that they are rounded.
         """
         with torch.autocast(field.device.type, enabled=False):
             size = torch.bucketize(normal.float().contiguous(), self.bounds, right=True)
             magnifying, reducing = self.magnifying[size], self.reducing[size]
             levels = rounded((field[:, 0].float() + 1) * (WHITE / 2)) - THRESHOLD_LEVEL
-            if levels.requires_grad:
-                levels = with_loss(levels, _missing_at_edges(levels).mean())
-            magnified = rounded(magnifying @ levels / WHITE)
+            magnified = rounded(magnifying @ _reaching_two_sides(levels) / WHITE)
             scan = above_zero(magnified @ magnifying.mT * (CONTRAST / WHITE**2))
-            canvas = rounded(reducing @ scan @ reducing.mT / WHITE)
+            canvas = rounded(reducing.mT @ scan @ reducing / WHITE)
             return canvas[:, None] * (2 / WHITE) - 1
 
 
-def _missing_at_edges(levels: Tensor) -> Tensor:
-    """Return by how much the ink of fields [N, F, F], above 0, fails to reach two opposite sides, float [N]; 0 where it does.
+def _reaching_two_sides(levels: Tensor) -> Tensor:
+    """Return fields [N, C, C], with ink above 0, in which two opposite sides have ink, as in MNIST: its boxes fit its digits.
 
-    MNIST's boxes were as large as their digits. The sides are those which are easier to reach.
+    Where neither both outer rows nor both outer columns have a value of EDGE_LEVEL, those that lack less are raised evenly.
     """
-    top, bottom, left, right = (
-        (1 - side.amax(dim=1) / EDGE_LEVEL).clamp(min=0)
-        for side in (levels[:, 0], levels[:, -1], levels[..., 0], levels[..., -1])
-    )
-    return torch.minimum(top + bottom, left + right)
+    required = levels.new_full(levels.shape[1:2], -THRESHOLD_LEVEL)
+    required[[0, -1]] = EDGE_LEVEL
+    rows = (required[:, None] - levels.amax(dim=2, keepdim=True)).clamp(min=0)
+    columns = (required - levels.amax(dim=1, keepdim=True)).clamp(min=0)
+    are_rows = rows.sum(dim=(1, 2), keepdim=True) <= columns.sum(dim=(1, 2), keepdim=True)
+    return levels + torch.where(are_rows, rows, columns)
 
 
 class ScannedImage(nn.Module):
-    """Turns fields float [N, 1, F, F] into images float [N, 1, S, S], both from -1 to 1: scans them and places the canvases."""
+    """Turns fields float [N, 1, C, C] into images float [N, 1, S, S], both from -1 to 1: scans them and places the canvases."""
 
     def __init__(self, image_size: int) -> None:
         super().__init__()
@@ -98,45 +91,36 @@ class ScannedImage(nn.Module):
         return images
 
 
-SIZE_BOUNDS = [NormalDist().inv_cdf(place / len(SCAN_SIZES)) for place in range(1, len(SCAN_SIZES))]
+SIZE_BOUNDS = [(size - 0.5 - MEAN_SIZE) / SIZE_DEVIATION for size in SCAN_SIZES[1:]]
 """The least normal number for each size but the first."""
 
 
 def magnifying_table(canvas_size: int) -> NDArray[np.uint8]:
-    """Return the weights that magnify a field along one axis to each of the sizes, uint8 [K, M, F] for K sizes up to M.
+    """Return the weights that magnify a field along one axis to each of the sizes, uint8 [K, M, C] for K sizes up to M.
 
-    They interpolate linearly. Rows beyond a size are 0.
+    They interpolate linearly between the middles of points. Rows beyond a size are not 0, but are never used.
     """
-    field_size = FIELD_FACTOR * canvas_size
-    table = np.zeros((len(SCAN_SIZES), SCAN_SIZES[-1], field_size), np.uint8)
-    for each, size in zip(table, SCAN_SIZES, strict=True):
-        places = ((np.arange(size) + 0.5) * field_size / size - 0.5).clip(0, field_size - 1)
-        each[:size] = _whole((1 - np.abs(places[:, None] - np.arange(field_size))).clip(0))
-    return table
+    middles = (_places(canvas_size, halves=1) - WHITE // 2).clip(0, WHITE * (canvas_size - 1))
+    distances = np.abs(middles - WHITE * np.arange(canvas_size))
+    shares: NDArray[np.int64] = (WHITE - distances).clip(0)
+    return shares.astype(np.uint8)
 
 
 def reducing_table(canvas_size: int) -> NDArray[np.uint8]:
-    """Return the weights that reduce scans of each of the sizes along one axis, uint8 [K, C, M] for K sizes up to M.
+    """Return the weights that reduce scans of each of the sizes along one axis, uint8 [K, M, C] for K sizes up to M.
 
     A pixel of a scan that lies within a larger pixel counts with its width. If it is cut, each part counts with its own width,
-    and the second one loses a hundredth of the whole. So full ink is white, 255, in rows and columns that begin with a whole
-    pixel, and a little darker in all others.
+    and the second one loses 1 / WHITE, about a hundredth of the whole. So full ink is white, 255, in rows and columns that begin
+    with a whole pixel, and a little darker in all others. Rows beyond a size are 0.
     """
-    table = np.zeros((len(SCAN_SIZES), canvas_size, SCAN_SIZES[-1]), np.uint8)
-    for each, size in zip(table, SCAN_SIZES, strict=True):
-        pixels = np.arange(size)
-        width = canvas_size / size
-        start = pixels * width
-        end = start + _WIDTH_OF_SOURCE * width
-        first, last = np.floor(start + 1e-9).astype(int), np.ceil(end - 1e-9).astype(int) - 1
-        is_cut = last > first
-        weights = np.zeros((canvas_size, size))
-        weights[first, pixels] = np.where(is_cut, first + 1 - start, width)
-        weights[last[is_cut], pixels[is_cut]] = (end - last)[is_cut]
-        each[:, :size] = _whole(weights)
-    return table
+    larger = WHITE * np.arange(canvas_size)
+    begins, ends = (_places(canvas_size, halves) - larger for halves in (0, 2))
+    shares: NDArray[np.int64] = (ends.clip(0, WHITE) - np.abs(begins.clip(-1, WHITE))).clip(0)
+    return shares.astype(np.uint8)
 
 
-def _whole(weights: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return weights [R, P] as whole numbers of 1 / WHITE, rounded so that the sums of the rows are right."""
-    return np.diff(np.rint(np.cumsum(weights * WHITE, axis=1)), axis=1, prepend=0).astype(np.uint8)
+def _places(canvas_size: int, halves: int) -> NDArray[np.int64]:
+    """Return where `halves` of a pixel's width after its start lies, int64 [K, M, 1], in 1 / WHITE of a point."""
+    sizes = np.array(SCAN_SIZES)[:, None, None]
+    places: NDArray[np.int64] = WHITE * canvas_size * (2 * np.arange(SCAN_SIZES[-1])[:, None] + halves) // (2 * sizes)
+    return places

@@ -39,24 +39,6 @@ def above_zero(values: Tensor) -> Tensor:
     return (values.detach() > 0).float() + (clipped - clipped.detach())
 
 
-def with_loss(values: Tensor, loss: Tensor) -> Tensor:
-    """Return `values`, and have a backward pass through them also descend the scalar `loss`, with a weight of 1."""
-    returned: Tensor = _WithLoss.apply(values, loss)  # type: ignore[no-untyped-call]
-    return returned
-
-
-class _WithLoss(torch.autograd.Function):
-    @staticmethod
-    def forward(context: FunctionCtx, values: Tensor, loss: Tensor) -> Tensor:
-        context.save_for_backward(loss)
-        return values.view_as(values)
-
-    @staticmethod
-    def backward(context: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        (loss,) = context.saved_tensors  # type: ignore[attr-defined]
-        return gradients[0], torch.ones_like(loss)
-
-
 class _LeakyClip(torch.autograd.Function):
     @staticmethod
     def forward(context: FunctionCtx, values: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch.optim import Adam
 
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.networks import dcgan, mlp, pocket
-from pocketgan_trainer.networks.canvas import CANVAS_SIZES
+from pocketgan_trainer.networks.canvas_networks import CanvasGenerator, CanvasWidth, canvas_discriminator
 from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.shared_networks import shared
@@ -47,17 +47,13 @@ class Preset:
     least_psnr_db: float
     """The least PSNR of an int8 file's pixels against torch's. In a smaller network, rounding errors average out less."""
     config: TrainingConfig
-    build_canvas_generator: Callable[[int, int], nn.Module] | None = None
-    """`build_generator` for a generator with a canvas, None if the preset has none."""
-    noise: tuple[int, int] = (0, 0)
-    """Channels of noise at a quarter and half of the size of the canvas, see `pocket.PocketGenerator`."""
+    canvas_width: CanvasWidth | None = None
+    """The channels of its generator with a canvas, None if it has none."""
 
 
 _PAIRED_STEP_ONLY = frozenset({"gradient_penalty", "final_penalty_share", "refinement_share", "class_weight", "shifted_share"})
 _POCKET_NETWORKS_ONLY = frozenset({"canvas"})
 _NORMALIZATION_ONLY = frozenset({"batch_statistics_share"})
-
-_NOISE = (4, 4)
 
 _POCKET_CONFIG = TrainingConfig(
     preset="pocket",
@@ -82,10 +78,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "pocket": Preset(
             description="the project's own: draws any class on request",
             build_generator=partial(pocket.PocketGenerator, latent_size=64, channels=(48, 24, 12), detail_channels=8),
-            build_canvas_generator=partial(
-                pocket.scanned_generator, latent_size=64, channels=(48, 24, 12), detail_channels=8, noise=_NOISE
-            ),
-            noise=_NOISE,
             build_discriminator=partial(pocket.strided_discriminator, channels=(48, 96, 192), features=128),
             latent_size=64,
             is_conditional=True,
@@ -93,14 +85,11 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ignores=frozenset(),
             least_psnr_db=40,
             config=_POCKET_CONFIG,
+            canvas_width=CanvasWidth(coarse=48, middle=24, fine=64, coarse_noise=4, middle_noise=4),
         ),
         "nano": Preset(
             description="the same with a generator a fraction of its size",
             build_generator=partial(pocket.PocketGenerator, latent_size=24, channels=(20, 12, 6), detail_channels=4),
-            build_canvas_generator=partial(
-                pocket.scanned_generator, latent_size=24, channels=(20, 12, 6), detail_channels=4, noise=_NOISE
-            ),
-            noise=_NOISE,
             build_discriminator=partial(pocket.strided_discriminator, channels=(48, 96, 192), features=128),
             latent_size=24,
             is_conditional=True,
@@ -108,6 +97,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ignores=frozenset(),
             least_psnr_db=38,
             config=replace(_POCKET_CONFIG, preset="nano"),
+            canvas_width=CanvasWidth(coarse=20, middle=12, fine=24, coarse_noise=2, middle_noise=2),
         ),
         "dcgan": Preset(
             description="the classic convolutional GAN of the tutorials, without classes",
@@ -145,24 +135,26 @@ def presets_that_use(*fields: str) -> tuple[str, ...]:
 def latent_size(config: TrainingConfig) -> int:
     """Return how many latents a generator of this config takes for an image."""
     preset = PRESETS[config.preset]
-    if not config.canvas:
+    if not config.canvas or preset.canvas_width is None:
         return preset.latent_size
-    return preset.latent_size + pocket.noise_size(CANVAS_SIZES[config.data.image_size], preset.noise)
+    return preset.latent_size + preset.canvas_width.noise_size(config.data.image_size)
 
 
 def build_generator(config: TrainingConfig) -> nn.Module:
     """Return a generator of the config's preset for its images, untrained. Raises TrainingError if it lacks a canvas."""
     preset = PRESETS[config.preset]
-    build = preset.build_canvas_generator if config.canvas else preset.build_generator
-    if build is None:
+    classes, image_size = len(config.data.classes), config.data.image_size
+    if not config.canvas:
+        return preset.build_generator(classes, image_size)
+    if preset.canvas_width is None:
         raise TrainingError(f"preset {config.preset} cannot draw on a canvas: expected canvas false")
-    return build(len(config.data.classes), config.data.image_size)
+    return CanvasGenerator(classes, image_size, preset.latent_size, preset.canvas_width)
 
 
 def build_discriminator(config: TrainingConfig) -> nn.Module:
     """Return a discriminator of the config's preset for its images, with initial weights."""
     if config.canvas:
-        return pocket.canvas_discriminator(len(config.data.classes), config.data.image_size, channels=32, features=128)
+        return canvas_discriminator(len(config.data.classes), config.data.image_size, channels=32, features=128)
     return PRESETS[config.preset].build_discriminator(len(config.data.classes), config.data.image_size)
 
 

@@ -1,0 +1,96 @@
+"""The networks for a canvas: a generator whose fields of ink are scanned and placed, a discriminator that sees boxes of ink."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Cropping
+from pocketgan_trainer.networks.conditional import ConditionalGenerator
+from pocketgan_trainer.networks.noise import NoiseChannels
+from pocketgan_trainer.networks.pocket import LEAKY_SLOPE, GreyLevelRounding, PocketDiscriminator
+from pocketgan_trainer.networks.scan import ScannedImage
+
+
+@dataclass(frozen=True)
+class CanvasWidth:
+    """The numbers of channels of a CanvasGenerator."""
+
+    coarse: int
+    """At a quarter of the canvas's size."""
+    middle: int
+    """At half of it."""
+    fine: int
+    """At half of it, in the layer before the last."""
+    coarse_noise: int
+    """Further channels of noise beside the coarse ones."""
+    middle_noise: int
+    """The same beside the middle ones."""
+
+    def noise_size(self, image_size: int) -> int:
+        """Return how many latents the noise of an image takes."""
+        quarter = CANVAS_SIZES[image_size] // 4
+        return quarter**2 * (self.coarse_noise + 4 * self.middle_noise)
+
+
+class CanvasGenerator(ConditionalGenerator):
+    """Draws images of a class: latents float [N, latent_size + noise] and labels int64 [N] to float [N, 1, S, S] in [-1, 1].
+
+    With 0 `classes` it takes latents alone. The first `latent_size` shape the image, the others are noise for single places. The
+    body draws a field with a point for each pixel of the canvas, which is scanned, see `networks.scan`. Both upscalings are
+    sub-pixel convolutions, see PocketGenerator.
+    """
+
+    def __init__(self, classes: int, image_size: int, latent_size: int, width: CanvasWidth) -> None:
+        coarse, middle, fine = width.coarse, width.middle, width.fine
+        quarter = CANVAS_SIZES[image_size] // 4
+        last = nn.Conv2d(fine, 4, 3, padding=1)
+        assert last.bias is not None
+        nn.init.constant_(last.bias, 0.5)  # at the threshold, which passes the whole gradient there
+        body = nn.Sequential(
+            nn.Linear(latent_size + classes, coarse * quarter**2, bias=False),
+            nn.Unflatten(1, (coarse, quarter, quarter)),
+            nn.BatchNorm2d(coarse),
+            nn.ReLU(),
+            NoiseChannels(latent_size, width.coarse_noise),
+            nn.Conv2d(coarse + width.coarse_noise, 4 * middle, 3, padding=1, bias=False),
+            nn.BatchNorm2d(4 * middle),
+            nn.ReLU(),
+            nn.PixelShuffle(2),
+            NoiseChannels(latent_size + width.coarse_noise * quarter**2, width.middle_noise),
+            nn.Conv2d(middle + width.middle_noise, fine, 3, padding=1, bias=False),
+            nn.BatchNorm2d(fine),
+            nn.ReLU(),
+            last,
+            nn.PixelShuffle(2),
+            GreyLevelRounding(),
+        )
+        super().__init__(classes, body, latent_size, ScannedImage(image_size))
+        # The layout in which a CPU trains these narrow convolutions fastest.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def canvas_discriminator(classes: int, image_size: int, channels: int, features: int) -> PocketDiscriminator:
+    """Return a discriminator of the box of the ink, with two layers at full resolution before it halves it.
+
+    Discriminators that begin with a stride do not pass fine texture on: K. Schwarz et al., "On the Frequency Bias of Generative
+    Models", 2021.
+    """
+    quarter = CANVAS_SIZES[image_size] // 4
+    body = nn.Sequential(
+        Cropping(image_size),
+        nn.Conv2d(1, channels, 3, padding=1),
+        nn.LeakyReLU(LEAKY_SLOPE),
+        nn.Conv2d(channels, channels, 3, padding=1),
+        nn.LeakyReLU(LEAKY_SLOPE),
+        nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1),
+        nn.LeakyReLU(LEAKY_SLOPE),
+        nn.Conv2d(2 * channels, 2 * channels, 3, padding=1),
+        nn.LeakyReLU(LEAKY_SLOPE),
+        nn.Conv2d(2 * channels, 4 * channels, 4, stride=2, padding=1),
+        nn.LeakyReLU(LEAKY_SLOPE),
+        nn.Flatten(),
+        nn.Linear(4 * channels * quarter * quarter, features),
+        nn.LeakyReLU(LEAKY_SLOPE),
+    )
+    return PocketDiscriminator(classes, body, features)
