@@ -153,8 +153,8 @@ def test_its_weights_are_among_those_whose_sums_are_checked() -> None:
     found = dict(kernel_weights(model))
     (weights,) = (value for name, value in found.items() if "placement.sums" in name)
     assert weights is not None
-    assert weights.shape == (3, 400, 1, 1)
-    assert (weights.min(), weights.max()) == (0, 38)
+    assert weights.shape == (16, 400, 1, 1)
+    assert (weights.min(), weights.max()) == (-25, 27)
     assert check_overflow(model).problem is None
 
 

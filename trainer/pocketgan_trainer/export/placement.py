@@ -1,9 +1,9 @@
 """A placement in the graph: canvases are laid into images by their centre of mass, in integers.
 
-A canvas is moved by d rows or columns, the number of whole k from 0 on for which m (S - 1 - 2k) - 2s is above 0, where m is the
-sum of the pixels and s that of each times its place, see `networks.canvas`. One integer product gives the sums, the signs of
-those numbers are a 0 or a 1, and a second product of these with 1 and S is the distance in memory by which the image is moved: no
-division, nothing that rounds. A padded canvas holds all moved images, and GatherElements cuts the right one out.
+A canvas is moved by d rows or columns, the number of whole k from 0 on for which the sum over its pixels p at place x of
+p * (S - 1 - 2x - 2k) is above 0, see `networks.canvas`. So one integer product gives a number for each k and axis, its sign a 0
+or a 1, and a second product of these with 1 and S the distance in memory by which the image is moved: no division, nothing that
+rounds. A padded canvas holds all moved images, and GatherElements cuts the right one out.
 """
 
 import numpy as np
@@ -19,15 +19,10 @@ def emit_placement(graph: GraphBuilder, canvas: str, size: int, image_size: int)
     """Emit `images` uint8 [N, image_size, image_size] from canvases uint8 [N, size, size]."""
     reach = image_size - size
     rows, columns = (places.ravel() for places in np.indices((size, size)))
-    weights = np.stack([np.ones_like(rows), 2 * columns, 2 * rows], axis=1).astype(np.int8)
+    twice_k = 2 * np.arange(reach)
+    weights = np.concatenate([image_size - 1 - 2 * places[:, None] - twice_k for places in (columns, rows)], axis=1)
     flat = graph.reshape(f"{PLACEMENT}.pixels", canvas, [-1, size * size])
-    totals = graph.node("MatMulInteger", f"{PLACEMENT}.sums", flat, graph.constant(f"{PLACEMENT}.weights", weights))
-    mass = graph.slice(f"{PLACEMENT}.mass", totals, 0, 1, axis=1)
-    of_axes = graph.constant(f"{PLACEMENT}.axes", np.repeat([1, 2], reach).astype(np.int32))
-    twice_moments = graph.node("Gather", f"{PLACEMENT}.twice_moments", totals, of_axes, axis=1)
-    factors = graph.constant(f"{PLACEMENT}.factors", np.tile(image_size - 1 - 2 * np.arange(reach), 2).astype(np.int32)[None])
-    middles = graph.node("Mul", f"{PLACEMENT}.middles", mass, factors)
-    sums = graph.node("Sub", f"{PLACEMENT}.distances", middles, twice_moments)
+    sums = graph.node("MatMulInteger", f"{PLACEMENT}.sums", flat, graph.constant(f"{PLACEMENT}.weights", weights.astype(np.int8)))
     limits = (graph.constant(f"{PLACEMENT}.{name}", np.asarray(value, np.int32)) for name, value in (("least", 0), ("most", 1)))
     signs = graph.node("Clip", f"{PLACEMENT}.signs", sums, *limits)
     bits = graph.node("Cast", f"{PLACEMENT}.bits", signs, to=TensorProto.UINT8)

@@ -52,12 +52,12 @@ class CanvasGenerator(ConditionalGenerator):
             nn.Unflatten(1, (coarse, quarter, quarter)),
             nn.BatchNorm2d(coarse),
             nn.ReLU(),
-            NoiseChannels(latent_size, width.coarse_noise),
+            *_noise(latent_size, width.coarse_noise),
             nn.Conv2d(coarse + width.coarse_noise, 4 * middle, 3, padding=1, bias=False),
             nn.BatchNorm2d(4 * middle),
             nn.ReLU(),
             nn.PixelShuffle(2),
-            NoiseChannels(latent_size + width.coarse_noise * quarter**2, width.middle_noise),
+            *_noise(latent_size + width.coarse_noise * quarter**2, width.middle_noise),
             nn.Conv2d(middle + width.middle_noise, fine, 3, padding=1, bias=False),
             nn.BatchNorm2d(fine),
             nn.ReLU(),
@@ -68,6 +68,10 @@ class CanvasGenerator(ConditionalGenerator):
         super().__init__(classes, body, latent_size, ScannedImage(image_size))
         # The layout in which a CPU trains these narrow convolutions fastest.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _noise(first: int, channels: int) -> list[nn.Module]:
+    return [NoiseChannels(first, channels)] if channels else []
 
 
 def canvas_discriminator(classes: int, image_size: int, channels: int, features: int) -> PocketDiscriminator:

@@ -97,7 +97,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ignores=frozenset(),
             least_psnr_db=38,
             config=replace(_POCKET_CONFIG, preset="nano"),
-            canvas_width=CanvasWidth(coarse=20, middle=12, fine=24, coarse_noise=2, middle_noise=2),
+            canvas_width=CanvasWidth(coarse=20, middle=12, fine=16, coarse_noise=4, middle_noise=0),
         ),
         "dcgan": Preset(
             description="the classic convolutional GAN of the tutorials, without classes",
