@@ -106,7 +106,7 @@ def test_values_that_cannot_be_used_end_with_1_and_leave_no_run_folder(
 def test_a_canvas_is_for_images_that_are_laid_out_like_mnist(
     gan_train: Command, folder: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    canvas = ("--preset", "nano", "--set", "canvas=true", "--set", "shifted_share=0", "--dry-run")
+    canvas = ("--preset", "nano", "--set", "canvas=true", "--dry-run")
     assert "canvas=True" in gan_train(*canvas).stderr
     moved = TrainingImages(
         "mnist", MNIST_FACTS.classes, np.roll(digits.images[:380], 1, axis=1), digits.labels[:380].astype(np.int64), notes=()

@@ -13,12 +13,13 @@ from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training import plan
 from pocketgan_trainer.training.checkpoint import load_checkpoint, save_checkpoint
 from pocketgan_trainer.training.config import parse_setting
-from pocketgan_trainer.training.plan import plan_new_run, plan_resumed_run, training_command, training_commands
+from pocketgan_trainer.training.plan import changed_settings, plan_new_run, plan_resumed_run, training_command, training_commands
 from pocketgan_trainer.training.presets import PRESETS, build_gan
 from pocketgan_trainer.training.progress import Progress, zero_sums
 from pocketgan_trainer.training.run_folder import RunFolder, create_run_folder
 
 CPU = torch.device("cpu")
+CANVAS = {"canvas": True, "shifted_share": 0.0, "gradient_penalty": 0.3, "generator_rate_factor": 2.0}
 
 
 @pytest.fixture
@@ -46,6 +47,14 @@ def test_options_override_the_preset_within_their_ranges() -> None:
         plan_new_run("mlp", {"learning_rate": 0}, CPU)
 
 
+def test_a_canvas_brings_the_settings_that_suit_it() -> None:
+    plain, with_canvas = (plan_new_run("nano", options, CPU) for options in ({}, {"canvas": True}))
+    assert with_canvas == replace(plain, **CANVAS)  # type: ignore[arg-type]
+    assert changed_settings(with_canvas) == {"canvas": True}
+    options = {"canvas": True, "gradient_penalty": 0.5}
+    assert changed_settings(plan_new_run("nano", options, CPU)) == options
+
+
 @pytest.mark.parametrize("options", [{}, {"epochs": 1, "batch_size": 64, "learning_rate": 1e-3, "seed": 0}, {"epochs": 5}])
 def test_a_run_is_resumed_with_its_own_config_and_perhaps_more_epochs(run: RunFolder, options: dict[str, int | float]) -> None:
     resumed = plan_resumed_run(run.path.parent, "mlp" if options else None, options)
@@ -68,6 +77,7 @@ def test_a_run_that_was_made_longer_is_written_as_all_its_commands() -> None:
         ({"preset": "pocket"}, "gan-train --epochs 50"),
         ({"preset": "pocket", "epochs": 7, "learning_rate": 2e-3}, "gan-train --epochs 7 --lr 0.002"),
         ({"preset": "nano", "seed": 3, "bfloat16": False}, "gan-train --preset nano --epochs 50 --set bfloat16=false --seed 3"),
+        ({"preset": "nano", **CANVAS}, "gan-train --preset nano --epochs 50 --set canvas=true"),
         ({"preset": "dcgan", "final_rate_share": 0.5}, "gan-train --preset dcgan --epochs 50 --set final_rate_share=0.5"),
         (
             {"preset": "pocket", "data": DataFacts("shoes", "/my shoes", True, 32, ("sneaker", "boot"), "ab" * 32)},

@@ -13,7 +13,7 @@ from pocketgan_trainer.devices import supports_bfloat16
 from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import FLAGS, Setting, TrainingConfig
-from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, presets_that_use
+from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, preset_config, presets_that_use
 from pocketgan_trainer.training.run_folder import LAST, PREVIOUS, RunFolder, find_run_folder, newer_runs
 
 
@@ -30,6 +30,7 @@ def plan_new_run(
     if idle:
         others = " or ".join(presets_that_use(*idle))
         raise TrainingError(f"{', '.join(idle)} has no effect on preset {preset}: leave it out, or choose {others}")
+    config = preset_config(preset, bool(options.get("canvas", False)))
     own = {"bfloat16": config.bfloat16 and supports_bfloat16(device)}
     return replace(config, data=data, **{**own, **options})  # type: ignore[arg-type]
 
@@ -139,8 +140,13 @@ def refuse_other_data(resumed: ResumedRun, found: DataFacts) -> None:
 
 def changed_settings(config: TrainingConfig) -> dict[str, Setting]:
     """Return the fields in which a config differs from its preset's, without those of FLAGS."""
-    own = asdict(PRESETS[config.preset].config)
+    own = _own_settings(config)
     return {name: value for name, value in asdict(config).items() if name not in FLAGS and value != own[name]}
+
+
+def _own_settings(config: TrainingConfig) -> dict[str, object]:
+    """Return what the fields are if the user sets nothing but the preset, and the canvas if it differs from the preset's."""
+    return {**asdict(preset_config(config.preset, config.canvas)), "canvas": PRESETS[config.preset].config.canvas}
 
 
 def as_option(name: str, value: str | Setting) -> str:
@@ -152,7 +158,7 @@ def as_option(name: str, value: str | Setting) -> str:
 
 def training_command(config: TrainingConfig) -> str:
     """Return the gan-train command that starts a run with this config."""
-    own = {**asdict(PRESETS[config.preset].config), "preset": DEFAULT_PRESET, "epochs": None}
+    own = {**_own_settings(config), "preset": DEFAULT_PRESET, "epochs": None}
     options = [as_option(name, value) for name, value in asdict(config).items() if name != "data" and value != own[name]]
     return shlex.join(["gan-train", *_data_options(config.data), *" ".join(options).split()])
 

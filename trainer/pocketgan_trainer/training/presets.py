@@ -73,6 +73,8 @@ _POCKET_CONFIG = TrainingConfig(
     ema_halflife_images=180_000,
 )
 
+_CANVAS_SETTINGS = {"canvas": True, "generator_rate_factor": 2.0, "gradient_penalty": 0.3, "shifted_share": 0.0}
+
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "pocket": Preset(
@@ -125,6 +127,12 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 )
 
 DEFAULT_PRESET = "pocket"
+
+
+def preset_config(preset: str, canvas: bool) -> TrainingConfig:
+    """Return the config of a preset, with what suits a canvas if it shall have one."""
+    config = PRESETS[preset].config
+    return replace(config, **_CANVAS_SETTINGS) if canvas else config  # type: ignore[arg-type]
 
 
 def presets_that_use(*fields: str) -> tuple[str, ...]:
