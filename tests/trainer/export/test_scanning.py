@@ -45,6 +45,11 @@ LATENT_SIZE = 6
 INPUTS = model_inputs(LATENT_SIZE, classes=0, seed=0, count=300)
 
 
+def field_size(image_size: int) -> int:
+    """Return the height and width of the fields here."""
+    return CANVAS_SIZES[image_size] * 3 // 2
+
+
 def layers(size: int) -> list[Layer]:
     """Return layers that draw canvases with ink on about a third of the pixels, mostly to one side; some have none."""
     random = np.random.default_rng(0)
@@ -56,8 +61,8 @@ def layers(size: int) -> list[Layer]:
 @cache
 def built(image_size: int, precision: str, is_scanned: bool) -> onnx.ModelProto:
     """Return the graph in a precision, with or without the scan at its end."""
-    drawn = layers(CANVAS_SIZES[image_size])
-    return build_graph([*drawn, Scanned(image_size)] if is_scanned else drawn, LATENT_SIZE, precision)
+    drawn = layers(field_size(image_size))
+    return build_graph([*drawn, Scanned(field_size(image_size), image_size)] if is_scanned else drawn, LATENT_SIZE, precision)
 
 
 def images_of(model: onnx.ModelProto) -> NDArray[np.uint8]:
@@ -71,7 +76,7 @@ def images_of(model: onnx.ModelProto) -> NDArray[np.uint8]:
 def scanned(fields: NDArray[np.uint8], canvas_size: int) -> NDArray[np.uint8]:
     """Return the canvases of fields with these INPUTS in whole numbers; each product is rounded and clipped to 0..255."""
     size = np.searchsorted(SIZE_BOUNDS, INPUTS["z"][:, 0], side="right")
-    magnifying = magnifying_table(canvas_size).astype(int)[size]
+    magnifying = magnifying_table(fields.shape[1]).astype(int)[size]
     reducing = reducing_table(canvas_size).astype(int)[size]
 
     def stored(product: NDArray[np.int64], zero_point: int = 0) -> NDArray[np.int64]:
@@ -111,7 +116,7 @@ def test_a_file_scans_and_places_its_fields(image_size: int, precision: str) -> 
 
 def test_the_layer_scans_in_whole_numbers() -> None:
     fields = images_of(built(28, "int8", is_scanned=False))
-    scan = Scan(20)
+    scan = Scan(field_size(28), 20)
     canvases = scan(torch.from_numpy(fields)[:, None].float() / 127.5 - 1, torch.from_numpy(INPUTS["z"][:, 0]))
     np.testing.assert_array_equal(((canvases[:, 0] + 1) * 127.5).round().numpy(), scanned(fields, 20))
 
@@ -136,9 +141,9 @@ def test_a_checkpoint_with_a_canvas_becomes_a_file_that_the_runtime_accepts(tmp_
 
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
 def test_a_scan_before_the_end_is_refused(precision: str) -> None:
-    drawn = layers(20)
+    drawn = layers(field_size(28))
     with pytest.raises(ExportError):
-        build_graph([*drawn[:2], Scanned(28), drawn[2]], LATENT_SIZE, precision)
+        build_graph([*drawn[:2], Scanned(field_size(28), 28), drawn[2]], LATENT_SIZE, precision)
 
 
 def test_a_scan_computes_with_integers_only() -> None:

@@ -6,6 +6,7 @@ import torch
 
 from pocketgan_trainer.networks.scan import SCAN_SIZES, SIZE_BOUNDS, Scan, ScannedImage, magnifying_table, reducing_table
 
+FIELD = 30
 MIDDLES = torch.tensor([(low + high) / 2 for low, high in zip([-3, *SIZE_BOUNDS], [*SIZE_BOUNDS, 3], strict=True)])
 
 
@@ -31,32 +32,32 @@ def test_full_ink_is_as_white_as_in_mnist() -> None:
 
 @pytest.mark.parametrize(("place", "size"), list(enumerate(SCAN_SIZES)), ids=[str(size) for size in SCAN_SIZES])
 def test_fields_are_magnified_linearly(place: int, size: int) -> None:
-    magnified = magnifying_table(20)[place, :size].astype(int) @ np.arange(20) / 255
-    middles = (np.arange(size) + 0.5) * 20 / size - 0.5
-    np.testing.assert_allclose(magnified, middles.clip(0, 19), atol=0.5 / 255)
+    magnified = magnifying_table(FIELD)[place, :size].astype(int) @ np.arange(FIELD) / 255
+    middles = (np.arange(size) + 0.5) * FIELD / size - 0.5
+    np.testing.assert_allclose(magnified, middles.clip(0, FIELD - 1), atol=0.5 / 255)
 
 
 def test_the_latent_chooses_the_size() -> None:
     # Full ink shows the size by its levels, and its edge by those there.
-    field = torch.full((len(SCAN_SIZES), 1, 20, 20), -1.0)
-    field[:, :, :, :8] = torch.linspace(-0.5, 1.0, 20)[:, None]
-    images = Scan(20)(field, MIDDLES)
-    each = torch.cat([Scan(20)(field[:1], number[None]) for number in MIDDLES])
+    field = torch.full((len(SCAN_SIZES), 1, FIELD, FIELD), -1.0)
+    field[:, :, :, :8] = torch.linspace(-0.5, 1.0, FIELD)[:, None]
+    images = Scan(FIELD, 20)(field, MIDDLES)
+    each = torch.cat([Scan(FIELD, 20)(field[:1], number[None]) for number in MIDDLES])
     assert torch.equal(images, each)
     assert len(torch.unique(images.flatten(1), dim=0)) == len(SCAN_SIZES)
 
 
 def test_sizes_are_distributed_normally() -> None:
     normal = torch.randn(100_000, generator=torch.Generator().manual_seed(0))
-    sizes = torch.bucketize(normal, Scan(20).bounds, right=True) + SCAN_SIZES[0]
+    sizes = torch.bucketize(normal, Scan(FIELD, 20).bounds, right=True) + SCAN_SIZES[0]
     assert (sizes - (46.5 + 8 * normal).clamp(28, 64)).abs().max() <= 0.5 + 1e-5
 
 
 def test_gradients_reach_the_field_at_edges_of_ink() -> None:
-    field = torch.full((1, 1, 20, 20), -1.0)
-    field[:, :, :, 5:15] = 0.1
+    field = torch.full((1, 1, FIELD, FIELD), -1.0)
+    field[:, :, :, 5:15] = 0.5
     field.requires_grad_()
-    ScannedImage(28)(field, torch.zeros(1, 4)).sum().backward()
+    ScannedImage(FIELD, 28)(field, torch.zeros(1, 4)).sum().backward()
     assert field.grad is not None
     assert (field.grad[0, 0, :, 5] > 0).all()
 
@@ -68,26 +69,26 @@ def sides(canvas: torch.Tensor) -> list[bool]:
 
 
 def test_ink_reaches_the_two_opposite_sides_that_are_nearer() -> None:
-    field = torch.full((1, 1, 20, 20), -1.0)
+    field = torch.full((1, 1, FIELD, FIELD), -1.0)
     field[0, 0, 0, 10] = 1.0  # reaches the top
-    field[0, 0, 19, 7] = -0.2  # and nearly the bottom
+    field[0, 0, -1, 7] = -0.2  # and nearly the bottom
     field[0, 0, 13, 0] = -0.1
-    canvas = Scan(20)(field, torch.zeros(1))[0]
+    canvas = Scan(FIELD, 20)(field, torch.zeros(1))[0]
     assert sides(canvas) == [True, True, False, False]
-    assert (canvas[0, -1] > -1).nonzero().ravel().tolist() == [6, 7, 8]
+    assert (canvas[0, -1] > -1).nonzero().ravel().tolist() == [4, 5]
 
 
 def test_any_field_reaches_two_opposite_sides() -> None:
     random = torch.Generator().manual_seed(0)
-    fields = torch.rand((1_000, 1, 20, 20), generator=random) ** 20 - 0.5
-    found = [sides(canvas) for canvas in Scan(20)(fields, torch.randn(1_000, generator=random))]
+    fields = torch.rand((1_000, 1, FIELD, FIELD), generator=random) ** 20 - 0.5
+    found = [sides(canvas) for canvas in Scan(FIELD, 20)(fields, torch.randn(1_000, generator=random))]
     assert all((top and bottom) or (left and right) for top, bottom, left, right in found)
     assert not all(map(all, found))
 
 
 def test_ink_that_reaches_two_opposite_sides_is_left_alone() -> None:
-    field = torch.full((1, 1, 20, 20), -1.0)
-    field[:, :, 7:9, 0] = field[:, :, 13:15, 19] = 1.0
-    image = Scan(20)(field, torch.zeros(1))
+    field = torch.full((1, 1, FIELD, FIELD), -1.0)
+    field[:, :, 7:9, 0] = field[:, :, 13:15, -1] = 1.0
+    image = Scan(FIELD, 20)(field, torch.zeros(1))
     assert sides(image[0]) == [False, False, True, True]
     assert (image > -1).sum() < 20

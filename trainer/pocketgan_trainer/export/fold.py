@@ -45,7 +45,7 @@ def fold(generator: nn.Module) -> list[Layer]:
         layers = fold(generator.body)
         if generator.classes:
             layers = _with_class_input(layers, generator.classes, ONE_HOT_VALUE)
-        return layers if generator.scan is None else [*layers, Scanned(generator.scan.image_size)]
+        return layers if generator.scan is None else [*layers, Scanned(generator.scan.field_size, generator.scan.image_size)]
     layers = []
     for module in _chain(generator):
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):

@@ -121,6 +121,7 @@ class GreyLevels:
 class Scanned:
     """The last layer of a generator with a canvas: fields [N, 1, F, F] to images [N, 1, S, S], see `networks.scan`."""
 
+    field_size: int
     image_size: int
 
 
@@ -195,7 +196,7 @@ def apply(layer: Layer, values: Tensor, label: Tensor | None = None, latent: Ten
         assert latent is not None
         return with_noise(values, latent / layer.gain, layer.first, layer.channels)
     if isinstance(layer, Scanned):
-        images: Tensor = ScannedImage(layer.image_size)(values, latent)
+        images: Tensor = ScannedImage(layer.field_size, layer.image_size)(values, latent)
         return images
     raise TypeError(f"cannot compute a layer of type {type(layer).__name__}")
 

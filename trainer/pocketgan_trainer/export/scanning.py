@@ -32,15 +32,15 @@ def emit_images(graph: GraphBuilder, pixels: str, height: int, width: int, last:
         return height, width
     field = graph.reshape(f"{SCAN}.field", pixels, [-1, height, width])
     canvas_size = CANVAS_SIZES[last.image_size]
-    emit_placement(graph, _scan(graph, field, canvas_size), canvas_size, last.image_size)
+    emit_placement(graph, _scan(graph, field, last.field_size, canvas_size), canvas_size, last.image_size)
     return last.image_size, last.image_size
 
 
-def _scan(graph: GraphBuilder, field: str, canvas_size: int) -> str:
-    """Emit canvases uint8 [N, C, C] from fields uint8 [N, C, C]."""
-    field = _reaching_two_sides(graph, field, canvas_size)
+def _scan(graph: GraphBuilder, field: str, field_size: int, canvas_size: int) -> str:
+    """Emit canvases uint8 [N, C, C] from fields uint8 [N, F, F]."""
+    field = _reaching_two_sides(graph, field, field_size)
     size = _chosen_size(graph)
-    magnifying = _of_each_image(graph, _magnifying_table(graph, canvas_size), size)
+    magnifying = _of_each_image(graph, _magnifying_table(graph, field_size), size)
     reducing = _of_each_image(graph, _reducing_table(graph, canvas_size), size)
     weights = _WEIGHT_QUANTIZATION
     magnified = _product(graph, "magnified", (magnifying[0], weights), (field, _INK_QUANTIZATION), _INK_QUANTIZATION)
@@ -50,7 +50,7 @@ def _scan(graph: GraphBuilder, field: str, canvas_size: int) -> str:
 
 
 def _reaching_two_sides(graph: GraphBuilder, field: str, points: int) -> str:
-    """Emit fields uint8 [N, C, C] in which two opposite sides have ink, see `networks.scan`."""
+    """Emit fields uint8 [N, F, F] in which two opposite sides have ink, see `networks.scan`."""
     name = f"{SCAN}.sides"
     required = np.zeros(points, np.int32)
     required[[0, -1]] = THRESHOLD_LEVEL + EDGE_LEVEL

@@ -22,6 +22,8 @@ class CanvasWidth:
     """At half of it."""
     fine: int
     """At half of it, in the layer before the last."""
+    factor: int
+    """How many times as large as half of the canvas the field is."""
     coarse_noise: int
     """Further channels of noise beside the coarse ones."""
     middle_noise: int
@@ -37,14 +39,14 @@ class CanvasGenerator(ConditionalGenerator):
     """Draws images of a class: latents float [N, latent_size + noise] and labels int64 [N] to float [N, 1, S, S] in [-1, 1].
 
     With 0 `classes` it takes latents alone. The first `latent_size` shape the image, the others are noise for single places. The
-    body draws a field with a point for each pixel of the canvas, which is scanned, see `networks.scan`. Both upscalings are
-    sub-pixel convolutions, see PocketGenerator.
+    body draws a field, which is scanned, see `networks.scan`. All upscalings are sub-pixel convolutions, see PocketGenerator.
     """
 
     def __init__(self, classes: int, image_size: int, latent_size: int, width: CanvasWidth) -> None:
         coarse, middle, fine = width.coarse, width.middle, width.fine
-        quarter = CANVAS_SIZES[image_size] // 4
-        last = nn.Conv2d(fine, 4, 3, padding=1)
+        half = CANVAS_SIZES[image_size] // 2
+        quarter = half // 2
+        last = nn.Conv2d(fine, width.factor**2, 3, padding=1)
         assert last.bias is not None
         nn.init.constant_(last.bias, 0.5)  # at the threshold, which passes the whole gradient there
         body = nn.Sequential(
@@ -62,10 +64,10 @@ class CanvasGenerator(ConditionalGenerator):
             nn.BatchNorm2d(fine),
             nn.ReLU(),
             last,
-            nn.PixelShuffle(2),
+            nn.PixelShuffle(width.factor),
             GreyLevelRounding(),
         )
-        super().__init__(classes, body, latent_size, ScannedImage(image_size))
+        super().__init__(classes, body, latent_size, ScannedImage(width.factor * half, image_size))
         # The layout in which a CPU trains these narrow convolutions fastest.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -22,7 +22,7 @@ SCAN_SIZES = range(28, 65)
 with MEAN_SIZE and SIZE_DEVIATION."""
 MEAN_SIZE = 46.5
 SIZE_DEVIATION = 8
-CONTRAST = 4
+CONTRAST = 1
 """The threshold passes the whole gradient where brightness, 0 to 1, is within 0.5 / CONTRAST of it, and a part elsewhere."""
 EDGE_LEVEL = 50
 """How many grey levels above the threshold the largest value on a side that the ink must reach is at least."""
@@ -33,7 +33,7 @@ WHITE = 255
 
 
 class Scan(nn.Module):
-    """Turns fields into canvases: float [N, 1, C, C] to [N, 1, C, C], both from -1 to 1.
+    """Turns fields into canvases: float [N, 1, F, F] to [N, 1, C, C], both from -1 to 1.
 
     A standard normal number for each image chooses the size of its scan.
     """
@@ -42,9 +42,9 @@ class Scan(nn.Module):
     reducing: Tensor
     bounds: Tensor
 
-    def __init__(self, canvas_size: int) -> None:
+    def __init__(self, field_size: int, canvas_size: int) -> None:
         super().__init__()
-        for name, table in (("magnifying", magnifying_table(canvas_size)), ("reducing", reducing_table(canvas_size))):
+        for name, table in (("magnifying", magnifying_table(field_size)), ("reducing", reducing_table(canvas_size))):
             self.register_buffer(name, torch.from_numpy(table).float(), persistent=False)
         self.register_buffer("bounds", torch.tensor(SIZE_BOUNDS), persistent=False)
 
@@ -64,7 +64,7 @@ class Scan(nn.Module):
 
 
 def _reaching_two_sides(levels: Tensor) -> Tensor:
-    """Return fields [N, C, C], with ink above 0, in which two opposite sides have ink, as in MNIST: its boxes fit its digits.
+    """Return fields [N, F, F], with ink above 0, in which two opposite sides have ink, as in MNIST: its boxes fit its digits.
 
     Where neither both outer rows nor both outer columns have a value of EDGE_LEVEL, those that lack less are raised evenly.
     """
@@ -77,12 +77,12 @@ def _reaching_two_sides(levels: Tensor) -> Tensor:
 
 
 class ScannedImage(nn.Module):
-    """Turns fields float [N, 1, C, C] into images float [N, 1, S, S], both from -1 to 1: scans them and places the canvases."""
+    """Turns fields float [N, 1, F, F] into images float [N, 1, S, S], both from -1 to 1: scans them and places the canvases."""
 
-    def __init__(self, image_size: int) -> None:
+    def __init__(self, field_size: int, image_size: int) -> None:
         super().__init__()
-        self.image_size = image_size
-        self.scan = Scan(CANVAS_SIZES[image_size])
+        self.field_size, self.image_size = field_size, image_size
+        self.scan = Scan(field_size, CANVAS_SIZES[image_size])
         self.placement = Placement(image_size)
 
     def forward(self, field: Tensor, latent: Tensor) -> Tensor:
@@ -95,13 +95,13 @@ SIZE_BOUNDS = [(size - 0.5 - MEAN_SIZE) / SIZE_DEVIATION for size in SCAN_SIZES[
 """The least normal number for each size but the first."""
 
 
-def magnifying_table(canvas_size: int) -> NDArray[np.uint8]:
-    """Return the weights that magnify a field along one axis to each of the sizes, uint8 [K, M, C] for K sizes up to M.
+def magnifying_table(field_size: int) -> NDArray[np.uint8]:
+    """Return the weights that magnify a field along one axis to each of the sizes, uint8 [K, M, F] for K sizes up to M.
 
     They interpolate linearly between the middles of points. Rows beyond a size are not 0, but are never used.
     """
-    middles = (_places(canvas_size, halves=1) - WHITE // 2).clip(0, WHITE * (canvas_size - 1))
-    distances = np.abs(middles - WHITE * np.arange(canvas_size))
+    middles = (_places(field_size, halves=1) - WHITE // 2).clip(0, WHITE * (field_size - 1))
+    distances = np.abs(middles - WHITE * np.arange(field_size))
     shares: NDArray[np.int64] = (WHITE - distances).clip(0)
     return shares.astype(np.uint8)
 
@@ -119,8 +119,8 @@ def reducing_table(canvas_size: int) -> NDArray[np.uint8]:
     return shares.astype(np.uint8)
 
 
-def _places(canvas_size: int, halves: int) -> NDArray[np.int64]:
-    """Return where `halves` of a pixel's width after its start lies, int64 [K, M, 1], in 1 / WHITE of a point."""
+def _places(points: int, halves: int) -> NDArray[np.int64]:
+    """Return where `halves` of a pixel's width after its start lies, int64 [K, M, 1], in 1 / WHITE of one of `points` points."""
     sizes = np.array(SCAN_SIZES)[:, None, None]
-    places: NDArray[np.int64] = WHITE * canvas_size * (2 * np.arange(SCAN_SIZES[-1])[:, None] + halves) // (2 * sizes)
+    places: NDArray[np.int64] = WHITE * points * (2 * np.arange(SCAN_SIZES[-1])[:, None] + halves) // (2 * sizes)
     return places
