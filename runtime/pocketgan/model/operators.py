@@ -9,7 +9,7 @@ from math import prod
 from reprlib import repr as shortened
 from typing import NamedTuple, TypeAlias
 
-from pocketgan.model.graph import FLOAT, FLOAT16, INT32, UINT8, Attribute, Node, Tensor
+from pocketgan.model.graph import FLOAT, FLOAT16, INT8, INT32, UINT8, Attribute, Node, Tensor
 
 Attributes: TypeAlias = Mapping[str, Attribute]
 
@@ -67,7 +67,7 @@ def _with_type_of_input(place: int) -> Rule:
 
 def _cast(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     target = attributes.get("to")
-    if target not in (FLOAT, FLOAT16, UINT8, INT32):
+    if target not in (FLOAT, FLOAT16, UINT8, INT8, INT32):
         raise ValueError(f"it converts to the element type {target}")
     return Result(inputs[0].shape, int(target))
 

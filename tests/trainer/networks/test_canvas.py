@@ -38,17 +38,17 @@ def test_the_centre_of_mass_gets_within_half_a_pixel_of_the_middle(image_size: i
     size = CANVAS_SIZES[image_size]
     canvases = random_canvases(200, size)
     canvases[0] = 0
-    canvases[1, :, :-1] = canvases[2, :-1] = 0  # only the last column or row: the canvas must stay inside
+    canvases[1, :, :-1] = canvases[2, :-1] = 0  # only the last column or row: farther than canvases are moved
     images = Placement(image_size)(grey_levels(canvases))
     for canvas, image in zip(canvases.astype(int), ((images[:, 0] + 1) * 127.5).round().int().numpy(), strict=True):
         moves = []
         for axis in (1, 0):
             mass, moment = int(canvas.sum()), int((canvas.sum(axis=axis) * np.arange(size)).sum())
             move = ceil(Fraction(image_size - 1, 2) - Fraction(moment, mass)) if mass else 0
-            moves.append(min(max(move, 0), image_size - size))
-        expected = np.zeros((image_size, image_size), int)
-        expected[moves[0] : moves[0] + size, moves[1] : moves[1] + size] = canvas
-        np.testing.assert_array_equal(image, expected)
+            moves.append(min(max(move, -4), image_size - size + 4))
+        wide = np.zeros((image_size + 8, image_size + 8), int)
+        wide[moves[0] + 4 :, moves[1] + 4 :][:size, :size] = canvas
+        np.testing.assert_array_equal(image, wide[4:-4, 4:-4])
 
 
 def test_mnists_digits_are_given_back_and_count_as_laid_out(digits: Digits) -> None:

@@ -46,7 +46,6 @@ CONFIG = TrainingConfig(
         ("seed", [0], [-1], "at least 0"),
         ("seed", [2**64 - 1], [2**64], "at most 18446744073709551615"),
         ("learning_rate", [0.999], [0.0, 1.0, math.nan], "between 0 and 1"),
-        ("generator_rate_factor", [0.1, 3999.0], [0.0, -1.0, 4000.0, math.nan], "a number above 0 with which the .*"),
         ("adam_beta1", [0.0], [-0.1, 1.0], "from 0 to below 1"),
         ("adam_beta2", [0.9999], [1.0, math.nan], "from 0 to below 1"),
         ("final_rate_share", [1e-9, 1.0], [0.0, 1.1], "from above 0 to 1"),

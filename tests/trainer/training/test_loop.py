@@ -109,14 +109,14 @@ def test_each_step_gets_new_latents(recorded: Callable[[TrainingConfig], Recordi
 
 
 def test_a_conditional_preset_gets_labels_and_all_schedules(recorded: Callable[[TrainingConfig], RecordingStep]) -> None:
-    config, size = replace(NANO, seed=9, generator_rate_factor=2.0), NANO.batch_size
+    config, size = replace(NANO, seed=9), NANO.batch_size
     step = recorded(config)
     for epoch in (0, 1):
         labels = torch.cat([torch.stack(batch.condition, dim=1) for batch in step.batches[4 * epoch :][:4]])
         assert labels.dtype == torch.int64
         assert labels[:, 0].tolist() == digits_for(NANO).labels[image_order(9, epoch, FEW_IMAGES)[: 4 * size]].tolist()
     rates = [learning_rate(config, size * done, 8 * size) for done in range(8)]
-    assert step.rates == [(rate * config.generator_rate_factor, rate) for rate in rates]
+    assert step.rates == [(rate, rate) for rate in rates]
     assert rates[0] == NANO.learning_rate
     assert rates[4] == pytest.approx(NANO.learning_rate * 0.1**0.5)
     weights = [penalty_weight(config, size * done, 8 * size) for done in range(8)]

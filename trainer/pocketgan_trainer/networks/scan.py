@@ -22,8 +22,6 @@ SCAN_SIZES = range(28, 65)
 with MEAN_SIZE and SIZE_DEVIATION."""
 MEAN_SIZE = 46.5
 SIZE_DEVIATION = 8
-CONTRAST = 1
-"""The threshold passes the whole gradient where brightness, 0 to 1, is within 0.5 / CONTRAST of it, and a part elsewhere."""
 EDGE_LEVEL = 50
 """How many grey levels above the threshold the largest value on a side that the ink must reach is at least."""
 THRESHOLD_LEVEL = 128
@@ -58,7 +56,7 @@ class Scan(nn.Module):
             magnifying, reducing = self.magnifying[size], self.reducing[size]
             levels = rounded((field[:, 0].float() + 1) * (WHITE / 2)) - THRESHOLD_LEVEL
             magnified = rounded(magnifying @ _reaching_two_sides(levels) / WHITE)
-            scan = above_zero(magnified @ magnifying.mT * (CONTRAST / WHITE**2))
+            scan = above_zero(magnified @ magnifying.mT * (1 / WHITE**2))
             canvas = rounded(reducing.mT @ scan @ reducing / WHITE)
             return canvas[:, None] * (2 / WHITE) - 1
 

@@ -28,13 +28,11 @@ class TrainingConfig:
     batch_size: int
     """Images in one step."""
     learning_rate: float
-    """Adam's step size, for the discriminator."""
+    """Adam's step size, for both networks."""
     bfloat16: bool
     """Whether to compute the networks in bfloat16 (the weights stay float32), on devices with native support."""
     seed: int = 0
     """Seed of the first weights, the latents, the dropout masks and the order of the images."""
-    generator_rate_factor: float = 1.0
-    """The generator's step size, as a multiple of the discriminator's."""
     adam_beta1: float = 0.9
     """Adam's decay of the mean gradient, for both networks."""
     adam_beta2: float = 0.999
@@ -76,11 +74,6 @@ class TrainingConfig:
                 raise TrainingError(f"{name} {shortened(value)} is out of range: expected at most {most}")
         if not 0 < self.learning_rate < 1:
             raise TrainingError(f"learning rate {self.learning_rate} is out of range: expected between 0 and 1")
-        if not 0 < self.learning_rate * self.generator_rate_factor < 1:
-            raise TrainingError(
-                f"generator_rate_factor {self.generator_rate_factor} is out of range: expected a number above 0 with which the "
-                "generator's learning rate stays below 1"
-            )
         for name, share in (("adam_beta1", self.adam_beta1), ("adam_beta2", self.adam_beta2)):
             if not 0 <= share < 1:
                 raise TrainingError(f"{name} {share} is out of range: expected from 0 to below 1")

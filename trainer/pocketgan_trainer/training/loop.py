@@ -85,9 +85,8 @@ def train(
                 shifted_share=config.shifted_share if refining else 0.0,
                 processes=processes,
             )
-            rate = learning_rate(config, progress.images_seen, images_total)
-            set_learning_rate(gan.discriminator_optimizer, rate)
-            set_learning_rate(gan.generator_optimizer, rate * config.generator_rate_factor)
+            for optimizer in (gan.generator_optimizer, gan.discriminator_optimizer):
+                set_learning_rate(optimizer, learning_rate(config, progress.images_seen, images_total))
             if progress.statistics_frozen or not uses_batch_statistics(config, progress.images_seen, images_total):
                 # At every step, because restored networks are not frozen yet.
                 freeze_statistics(gan.generator)

@@ -11,7 +11,7 @@ from pocketgan_trainer.training.config import TrainingConfig
 
 
 def learning_rate(config: TrainingConfig, images_seen: int, images_total: int) -> float:
-    """Return the discriminator's step size after `images_seen` of a run's `images_total`."""
+    """Return Adam's step size after `images_seen` of a run's `images_total`."""
     return config.learning_rate * math.pow(config.final_rate_share, images_seen / images_total)
 
 
