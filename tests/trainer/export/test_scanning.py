@@ -88,11 +88,11 @@ def scanned(fields: NDArray[np.uint8], canvas_size: int) -> NDArray[np.uint8]:
 
 
 def reaching(field: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a field [F, F] in which two opposite sides have a level of 178, those that lack less."""
+    """Return a field [F, F] in which two opposite sides have a level of 218, those that lack less."""
     upright, turned = field.copy(), field.T.copy()
     for sides in (upright, turned):
         for side in (sides[0], sides[-1]):
-            side += max(0, 178 - side.max())
+            side += max(0, 218 - side.max())
     if (turned.T - field).max(axis=0).sum() < (upright - field).max(axis=1).sum():
         return turned.T
     return upright

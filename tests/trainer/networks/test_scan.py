@@ -55,7 +55,7 @@ def test_sizes_are_distributed_normally() -> None:
 
 def test_gradients_reach_the_field_at_edges_of_ink() -> None:
     field = torch.full((1, 1, FIELD, FIELD), -1.0)
-    field[:, :, :, 5:15] = 0.5
+    field[:, :, :, 5:15] = 0.8
     field.requires_grad_()
     ScannedImage(FIELD, 28)(field, torch.zeros(1, 4)).sum().backward()
     assert field.grad is not None

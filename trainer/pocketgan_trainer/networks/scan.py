@@ -22,7 +22,7 @@ SCAN_SIZES = range(28, 65)
 with MEAN_SIZE and SIZE_DEVIATION."""
 MEAN_SIZE = 46.5
 SIZE_DEVIATION = 8
-EDGE_LEVEL = 50
+EDGE_LEVEL = 90
 """How many grey levels above the threshold the largest value on a side that the ink must reach is at least."""
 THRESHOLD_LEVEL = 128
 """Where a field is above this grey level, there is ink."""
