@@ -130,7 +130,7 @@ def test_a_checkpoint_with_a_canvas_becomes_a_file_that_the_runtime_accepts(tmp_
     config = replace(nano.config, canvas=True, shifted_share=0.0)
     checkpoint = Checkpoint(tmp_path / "best.safetensors", "0" * 64, config, Progress(), None, tensors)
     report = export(checkpoint, tmp_path / "model.onnx", precision, least_psnr_db=30)
-    assert report.card.kernels == (KernelFacts(11, ()) if precision == "int8" else None)
+    assert report.card.kernels == (KernelFacts(10, ()) if precision == "int8" else None)
 
     images = Generator.load(report.target, "cpu").generate(100).astype(int)
     assert images.shape == (100, 28, 28)

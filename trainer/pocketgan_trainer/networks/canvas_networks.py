@@ -16,8 +16,6 @@ from pocketgan_trainer.networks.scan import ScannedImage
 class CanvasWidth:
     """The numbers of channels of a CanvasGenerator."""
 
-    mapped: int
-    """Of the first layer, which has no places: what shapes the whole image."""
     coarse: int
     """At a quarter of the canvas's size."""
     middle: int
@@ -52,10 +50,7 @@ class CanvasGenerator(ConditionalGenerator):
         assert last.bias is not None
         nn.init.constant_(last.bias, 0.5)  # at the threshold, which passes the whole gradient there
         body = nn.Sequential(
-            nn.Linear(latent_size + classes, width.mapped, bias=False),
-            nn.BatchNorm1d(width.mapped),
-            nn.ReLU(),
-            nn.Linear(width.mapped, coarse * quarter**2, bias=False),
+            nn.Linear(latent_size + classes, coarse * quarter**2, bias=False),
             nn.Unflatten(1, (coarse, quarter, quarter)),
             nn.BatchNorm2d(coarse),
             nn.ReLU(),

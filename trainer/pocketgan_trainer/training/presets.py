@@ -87,7 +87,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ignores=frozenset(),
             least_psnr_db=40,
             config=_POCKET_CONFIG,
-            canvas_width=CanvasWidth(mapped=96, coarse=48, middle=24, fine=32, factor=4, coarse_noise=4, middle_noise=4),
+            canvas_width=CanvasWidth(coarse=48, middle=24, fine=32, factor=4, coarse_noise=4, middle_noise=4),
         ),
         "nano": Preset(
             description="the same with a generator a fraction of its size",
@@ -99,7 +99,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ignores=frozenset(),
             least_psnr_db=38,
             config=replace(_POCKET_CONFIG, preset="nano"),
-            canvas_width=CanvasWidth(mapped=32, coarse=20, middle=12, fine=16, factor=2, coarse_noise=4, middle_noise=0),
+            canvas_width=CanvasWidth(coarse=20, middle=12, fine=16, factor=2, coarse_noise=4, middle_noise=0),
         ),
         "dcgan": Preset(
             description="the classic convolutional GAN of the tutorials, without classes",
