@@ -1,15 +1,19 @@
 """The networks for a canvas: a generator whose fields of ink are scanned and placed, a discriminator that sees boxes of ink."""
 
 from dataclasses import dataclass
+from math import gcd
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Cropping
 from pocketgan_trainer.networks.conditional import ConditionalGenerator
 from pocketgan_trainer.networks.noise import NoiseChannels
 from pocketgan_trainer.networks.pocket import LEAKY_SLOPE, GreyLevelRounding, PocketDiscriminator
 from pocketgan_trainer.networks.scan import ScannedImage
+
+GROUP_SIZE = 32
+"""Images that MinibatchDeviation compares."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,26 @@ def _noise(first: int, channels: int) -> list[nn.Module]:
     return [NoiseChannels(first, channels)] if channels else []
 
 
+class MinibatchDeviation(nn.Module):
+    """Appends a channel to features float [N, C, H, W] that shows how different the images of a group are: [N, C + 1, H, W].
+
+    It is the standard deviation over the group, averaged over channels and places. So a discriminator sees it if the images of a
+    generator are too alike. Groups are GROUP_SIZE consecutive images, or fewer if that does not divide N.
+
+    Source: T. Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, section 3.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the features and that channel."""
+        count, channels, height, width = features.shape
+        groups = features.float().reshape(-1, gcd(count, GROUP_SIZE), channels, height, width)
+        deviations = (groups.var(dim=1, unbiased=False) + 1e-6).sqrt().mean(dim=(1, 2, 3))
+        channel = deviations.repeat_interleave(groups.shape[1])[:, None, None, None].expand(-1, 1, height, width)
+        return torch.cat([features, channel.to(features.dtype)], dim=1)
+
+
 def canvas_discriminator(classes: int, image_size: int, channels: int, features: int) -> PocketDiscriminator:
-    """Return a discriminator of the box of the ink, with two layers at full resolution before it halves it.
+    """Return a discriminator of the box of the ink, with two layers at full resolution before it halves it, and of its variety.
 
     Discriminators that begin with a stride do not pass fine texture on: K. Schwarz et al., "On the Frequency Bias of Generative
     Models", 2021.
@@ -95,8 +117,9 @@ def canvas_discriminator(classes: int, image_size: int, channels: int, features:
         nn.LeakyReLU(LEAKY_SLOPE),
         nn.Conv2d(2 * channels, 4 * channels, 4, stride=2, padding=1),
         nn.LeakyReLU(LEAKY_SLOPE),
+        MinibatchDeviation(),
         nn.Flatten(),
-        nn.Linear(4 * channels * quarter * quarter, features),
+        nn.Linear((4 * channels + 1) * quarter * quarter, features),
         nn.LeakyReLU(LEAKY_SLOPE),
     )
     return PocketDiscriminator(classes, body, features)
