@@ -102,7 +102,7 @@ ONE_OF_EACH = {
     "Pad": one_node("Pad", [[3, 4]], [integers("c0", [1, 0, 2, 3])], FLOAT),
     "QuantizeLinear": one_node("QuantizeLinear", [[3, 4]], QUANTIZED, UINT8),
     "ReduceMax": one_node("ReduceMax", [[3, 4, 5]], [], FLOAT, axes=[1]),
-    "ReduceSum": one_node("ReduceSum", [[3, 4, 5]], [integers("c0", [2, 0])], FLOAT),
+    "ReduceSum": one_node("ReduceSum", [[3, 4, 5]], [integers("c0", [1, 2])], FLOAT),
     "Relu": one_node("Relu", [[3, 4]], [], FLOAT),
     "Reshape": one_node("Reshape", [[3, 4, 5]], [integers("c0", [0, -1, 2])], FLOAT),
     "Round": one_node("Round", [[3, 4]], [], FLOAT),
@@ -249,6 +249,19 @@ def test_elements_are_gathered_from_rows_that_exist(places: tuple[int, ...], is_
     else:
         with pytest.raises(ValueError, match=r"^it takes places of the shape "):
             result_of(gather, inputs)
+
+
+@pytest.mark.parametrize("axes", [None, (2,), (-1,), (0, 1)])
+def test_only_one_axis_that_exists_has_a_largest_value(axes: tuple[int, ...] | None) -> None:
+    node = Node("", "ReduceMax", ("x",), ("y",), {} if axes is None else {"axes": axes})
+    with pytest.raises(ValueError, match="axes"):
+        result_of(node, [Tensor((3, 4), FLOAT)])
+
+
+@pytest.mark.parametrize("axes", [(), (2,), (-1,), (0, 2), (1, 0), (1, 1)])
+def test_only_adjacent_axes_are_summed(axes: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"takes a shape or positions|along the axes"):
+        result_of(Node("", "ReduceSum", ("x", "a"), ("y",), {}), [Tensor((3, 4), FLOAT), Tensor((len(axes),), INT64, True, axes)])
 
 
 @pytest.mark.parametrize(("element_type", "is_valid"), [(FLOAT, True), (FLOAT16, True), (INT32, False), (INT64, False)])

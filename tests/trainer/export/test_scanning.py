@@ -1,6 +1,5 @@
 """Fields in an exported file: scanned and placed by integers only, as the layer does it, and accepted by the runtime."""
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -32,13 +31,14 @@ from pocketgan_trainer.export.layers import (
 from pocketgan_trainer.export.verify import check_kernels, check_overflow, count_kernels, kernel_weights, optimized
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
 from pocketgan_trainer.networks.scan import (
+    EDGE_LEVEL,
     SIZE_BOUNDS,
     Scan,
     magnifying_table,
     reducing_table,
 )
 from pocketgan_trainer.training.checkpoint import Checkpoint
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import PRESETS, preset_config
 from pocketgan_trainer.training.progress import Progress
 
 LATENT_SIZE = 6
@@ -47,7 +47,7 @@ INPUTS = model_inputs(LATENT_SIZE, classes=0, seed=0, count=300)
 
 def field_size(image_size: int) -> int:
     """Return the height and width of the fields here."""
-    return CANVAS_SIZES[image_size] * 3 // 2
+    return 2 * CANVAS_SIZES[image_size]
 
 
 def layers(size: int) -> list[Layer]:
@@ -88,11 +88,12 @@ def scanned(fields: NDArray[np.uint8], canvas_size: int) -> NDArray[np.uint8]:
 
 
 def reaching(field: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a field [F, F] in which two opposite sides have a level of 218, those that lack less."""
+    """Return a field [F, F] in which two opposite sides, those that lack less, are EDGE_LEVEL above the threshold."""
+    required = 128 + EDGE_LEVEL
     upright, turned = field.copy(), field.T.copy()
     for sides in (upright, turned):
         for side in (sides[0], sides[-1]):
-            side += max(0, 218 - side.max())
+            side += max(0, required - side.max())
     if (turned.T - field).max(axis=0).sum() < (upright - field).max(axis=1).sum():
         return turned.T
     return upright
@@ -127,8 +128,9 @@ def test_a_checkpoint_with_a_canvas_becomes_a_file_that_the_runtime_accepts(tmp_
     assert nano.canvas_width is not None
     generator = lively_canvas(nano.latent_size, nano.canvas_width)
     tensors = {f"average.{name}": value for name, value in generator.state_dict().items()}
-    config = replace(nano.config, canvas=True, shifted_share=0.0)
-    checkpoint = Checkpoint(tmp_path / "best.safetensors", "0" * 64, config, Progress(), None, tensors)
+    checkpoint = Checkpoint(
+        tmp_path / "best.safetensors", "0" * 64, preset_config("nano", canvas=True), Progress(), None, tensors
+    )
     report = export(checkpoint, tmp_path / "model.onnx", precision, least_psnr_db=30)
     assert report.card.kernels == (KernelFacts(10, ()) if precision == "int8" else None)
 

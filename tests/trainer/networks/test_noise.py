@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pocketgan_trainer.networks.noise import NoiseChannels
-from pocketgan_trainer.training.presets import PRESETS, build_generator, latent_size
+from pocketgan_trainer.training.presets import build_generator, latent_size, preset_config
 
 
 def test_latents_become_channels_place_by_place_and_negative_ones_zero() -> None:
@@ -21,8 +21,8 @@ def test_latents_become_channels_place_by_place_and_negative_ones_zero() -> None
 
 @pytest.mark.parametrize("image_size", [28, 32])
 def test_each_latent_changes_the_image(image_size: int) -> None:
-    config = PRESETS["nano"].config
-    config = replace(config, canvas=True, shifted_share=0.0, data=replace(config.data, image_size=image_size))
+    config = preset_config("nano", canvas=True)
+    config = replace(config, data=replace(config.data, image_size=image_size))
     generator = build_generator(config).eval()
     fields: list[torch.Tensor] = []
     latent = torch.ones(1, latent_size(config), requires_grad=True)

@@ -75,7 +75,7 @@ def test_classification_and_shifts_without_refinement_are_refused() -> None:
 
 
 def test_shifts_with_a_canvas_are_refused() -> None:
-    with pytest.raises(TrainingError, match=r"^shifted_share 0.875 has no effect with canvas: expected 0 \(--set "):
+    with pytest.raises(TrainingError, match=r"^shifted_share 0.875 has no effect with canvas: expected 0, or leave it out$"):
         replace(CONFIG, canvas=True)
     assert replace(CONFIG, canvas=True, shifted_share=0.0).canvas
 

@@ -21,6 +21,7 @@ from pocketgan_trainer.training.presets import (
     build_generator,
     generator_classes,
     latent_size,
+    preset_config,
 )
 from pocketgan_trainer.training.steps import SMOOTHED_REAL, Step, alternating_step, paired_step, simultaneous_step
 
@@ -59,9 +60,7 @@ NETWORKS = {
 def test_the_networks_of_a_preset_fit_together(name: str, canvas: bool, image_size: int, classes: tuple[str, ...]) -> None:
     preset = PRESETS[name]
     assert preset.config.preset == name
-    config = replace(preset.config, data=replace(MNIST_FACTS, image_size=image_size, classes=classes))
-    if canvas:
-        config = replace(config, canvas=True, shifted_share=0.0)
+    config = replace(preset_config(name, canvas), data=replace(MNIST_FACTS, image_size=image_size, classes=classes))
     labelled = generator_classes(config)
     assert labelled == (classes if name in ("pocket", "nano") else ())
     condition = (torch.tensor([0, len(labelled) - 1]),) if labelled else ()

@@ -92,7 +92,7 @@ def _magnifying_table(graph: GraphBuilder, points: int) -> str:
     """Emit `networks.scan.magnifying_table`, uint8 [K, M, points]."""
     name = f"{SCAN}.magnifying"
     from_edge = graph.node(
-        "Sub", f"{name}.from_edge", _places(graph, f"{name}.place", points, 1), _integer(graph, f"{name}.half", 127)
+        "Sub", f"{name}.from_edge", _places(graph, f"{name}.place", points, 1), _integer(graph, f"{name}.half", WHITE // 2)
     )
     limits = (_integer(graph, f"{name}.first", 0), _integer(graph, f"{name}.last", WHITE * (points - 1)))
     middles = graph.node("Clip", f"{name}.middles", from_edge, *limits)

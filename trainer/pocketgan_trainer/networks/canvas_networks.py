@@ -1,7 +1,6 @@
 """The networks for a canvas: a generator whose fields of ink are scanned and placed, a discriminator that sees boxes of ink."""
 
 from dataclasses import dataclass
-from math import gcd
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,7 @@ GROUP_SIZE = 32
 
 @dataclass(frozen=True)
 class CanvasWidth:
-    """The numbers of channels of a CanvasGenerator."""
+    """The sizes of a CanvasGenerator: numbers of channels, and one of points."""
 
     coarse: int
     """At a quarter of the canvas's size."""
@@ -52,7 +51,7 @@ class CanvasGenerator(ConditionalGenerator):
         quarter = half // 2
         last = nn.Conv2d(fine, width.factor**2, 3, padding=1)
         assert last.bias is not None
-        nn.init.constant_(last.bias, 0.5)  # at the threshold, which passes the whole gradient there
+        nn.init.constant_(last.bias, 0.5)  # at the threshold: half of a field begins as ink
         body = nn.Sequential(
             nn.Linear(latent_size + classes, coarse * quarter**2, bias=False),
             nn.Unflatten(1, (coarse, quarter, quarter)),
@@ -84,7 +83,7 @@ class MinibatchDeviation(nn.Module):
     """Appends a channel to features float [N, C, H, W] that shows how different the images of a group are: [N, C + 1, H, W].
 
     It is the standard deviation over the group, averaged over channels and places. So a discriminator sees it if the images of a
-    generator are too alike. Groups are GROUP_SIZE consecutive images, or fewer if that does not divide N.
+    generator are too alike. Groups are GROUP_SIZE consecutive images; the first images fill up a last one that lacks some.
 
     Source: T. Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, section 3.
     """
@@ -92,9 +91,10 @@ class MinibatchDeviation(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return the features and that channel."""
         count, channels, height, width = features.shape
-        groups = features.float().reshape(-1, gcd(count, GROUP_SIZE), channels, height, width)
+        filled = torch.arange(count + -count % GROUP_SIZE, device=features.device) % count
+        groups = features.float()[filled].reshape(-1, GROUP_SIZE, channels, height, width)
         deviations = (groups.var(dim=1, unbiased=False) + 1e-6).sqrt().mean(dim=(1, 2, 3))
-        channel = deviations.repeat_interleave(groups.shape[1])[:, None, None, None].expand(-1, 1, height, width)
+        channel = deviations.repeat_interleave(GROUP_SIZE)[:count, None, None, None].expand(-1, 1, height, width)
         return torch.cat([features, channel.to(features.dtype)], dim=1)
 
 

@@ -23,7 +23,7 @@ with MEAN_SIZE and SIZE_DEVIATION."""
 MEAN_SIZE = 46.5
 SIZE_DEVIATION = 8
 EDGE_LEVEL = 90
-"""How many grey levels above the threshold the largest value on a side that the ink must reach is at least."""
+"""The largest value on a side that ink must reach is at least this many grey levels above the threshold."""
 THRESHOLD_LEVEL = 128
 """Where a field is above this grey level, there is ink."""
 WHITE = 255
@@ -64,7 +64,8 @@ class Scan(nn.Module):
 def _reaching_two_sides(levels: Tensor) -> Tensor:
     """Return fields [N, F, F], with ink above 0, in which two opposite sides have ink, as in MNIST: its boxes fit its digits.
 
-    Where neither both outer rows nor both outer columns have a value of EDGE_LEVEL, those that lack less are raised evenly.
+    Where neither both outer rows nor both outer columns have a value of EDGE_LEVEL, those that lack less are raised evenly. A
+    small scan can still miss a single point.
     """
     required = levels.new_full(levels.shape[1:2], -THRESHOLD_LEVEL)
     required[[0, -1]] = EDGE_LEVEL
@@ -96,7 +97,8 @@ SIZE_BOUNDS = [(size - 0.5 - MEAN_SIZE) / SIZE_DEVIATION for size in SCAN_SIZES[
 def magnifying_table(field_size: int) -> NDArray[np.uint8]:
     """Return the weights that magnify a field along one axis to each of the sizes, uint8 [K, M, F] for K sizes up to M.
 
-    They interpolate linearly between the middles of points. Rows beyond a size are not 0, but are never used.
+    They interpolate linearly between the middles of points. Rows beyond a size are not 0; those of `reducing_table`
+    discard what comes of them.
     """
     middles = (_places(field_size, halves=1) - WHITE // 2).clip(0, WHITE * (field_size - 1))
     distances = np.abs(middles - WHITE * np.arange(field_size))

@@ -94,9 +94,7 @@ class TrainingConfig:
             if not 0 <= number < math.inf:
                 raise TrainingError(f"{name} {number} is out of range: expected a number from 0")
         if self.canvas and self.shifted_share:
-            raise TrainingError(
-                f"shifted_share {self.shifted_share} has no effect with canvas: expected 0 (--set shifted_share=0)"
-            )
+            raise TrainingError(f"shifted_share {self.shifted_share} has no effect with canvas: expected 0, or leave it out")
         if not self.refinement_share and (self.class_weight or self.shifted_share):
             raise TrainingError(
                 f"class_weight {self.class_weight} and shifted_share {self.shifted_share} have no effect: expected a "

@@ -42,7 +42,7 @@ def draw(
     return np.concatenate(batches)
 
 
-_LOGITS_BATCH_SIZE = 500
+_LOGITS_BATCH_SIZE = 512
 
 
 def discriminator_logits(
@@ -51,7 +51,8 @@ def discriminator_logits(
     """Return the logits, float32 [N], of images uint8 [N, S, S]: the higher, the more real.
 
     `labels` are their classes, int64 [N]; None for a discriminator that takes images alone. Runs it in evaluation mode, in
-    float32, on the device of its weights, and restores its mode; no random state changes.
+    float32, on the device of its weights, and restores its mode; no random state changes. The logits of a discriminator of
+    canvases also depend a little on the images before and after one.
     """
     device = next(discriminator.parameters()).device
     was_training = discriminator.training

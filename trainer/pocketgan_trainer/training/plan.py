@@ -30,7 +30,7 @@ def plan_new_run(
     if idle:
         others = " or ".join(presets_that_use(*idle))
         raise TrainingError(f"{', '.join(idle)} has no effect on preset {preset}: leave it out, or choose {others}")
-    config = preset_config(preset, bool(options.get("canvas", False)))
+    config = preset_config(preset, bool(options.get("canvas", config.canvas)))
     own = {"bfloat16": config.bfloat16 and supports_bfloat16(device)}
     return replace(config, data=data, **{**own, **options})  # type: ignore[arg-type]
 
@@ -145,7 +145,7 @@ def changed_settings(config: TrainingConfig) -> dict[str, Setting]:
 
 
 def _own_settings(config: TrainingConfig) -> dict[str, object]:
-    """Return what the fields are if the user sets nothing but the preset, and the canvas if it differs from the preset's."""
+    """Return the settings of a run for which the user gives the preset and the canvas only; `canvas` is the preset's own."""
     return {**asdict(preset_config(config.preset, config.canvas)), "canvas": PRESETS[config.preset].config.canvas}
 
 

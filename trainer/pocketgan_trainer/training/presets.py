@@ -48,7 +48,7 @@ class Preset:
     """The least PSNR of an int8 file's pixels against torch's. In a smaller network, rounding errors average out less."""
     config: TrainingConfig
     canvas_width: CanvasWidth | None = None
-    """The channels of its generator with a canvas, None if it has none."""
+    """The sizes of its generator with a canvas, None if it has none."""
 
 
 _PAIRED_STEP_ONLY = frozenset({"gradient_penalty", "final_penalty_share", "refinement_share", "class_weight", "shifted_share"})
@@ -130,7 +130,7 @@ DEFAULT_PRESET = "pocket"
 
 
 def preset_config(preset: str, canvas: bool) -> TrainingConfig:
-    """Return the config of a preset, with what suits a canvas if it shall have one."""
+    """Return the config of a preset, with what suits a canvas if it is to have one."""
     config = PRESETS[preset].config
     return replace(config, **_CANVAS_SETTINGS) if canvas else config  # type: ignore[arg-type]
 
