@@ -87,23 +87,13 @@ def _quotient(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     return _broadcast(inputs, attributes)
 
 
-def _reduction(inputs: Sequence[Tensor], axes: tuple[int, ...]) -> Result:
-    """Return the result over `axes`, which stay, with size 1."""
-    shape = inputs[0].shape
-    # onnxruntime needs more memory for axes that are not adjacent.
-    if not axes or axes != tuple(range(axes[0], axes[0] + len(axes))) or min(axes) < 0 or max(axes) >= len(shape):
-        raise ValueError(f"it reduces the shape {list(shape)} along the axes {list(axes)}")
-    return Result(tuple(1 if axis in axes else size for axis, size in enumerate(shape)), inputs[0].element_type)
-
-
 def _largest(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     if "axes" not in attributes:
         raise ValueError("it reduces all axes")
-    return _reduction(inputs, _integers(attributes, "axes", 1, 0))
-
-
-def _sum(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
-    return _reduction(inputs, _values(inputs[1]))
+    shape, (axis,) = inputs[0].shape, _integers(attributes, "axes", 1, 0)
+    if not 0 <= axis < len(shape):
+        raise ValueError(f"it reduces the shape {list(shape)} along axis {axis}")
+    return Result((*shape[:axis], 1, *shape[axis + 1 :]), inputs[0].element_type)
 
 
 def _reshape(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
@@ -306,7 +296,6 @@ OPERATORS: Mapping[str, Operator] = {
     "Pad": Operator(_pad, 2, 2, {}),
     "QuantizeLinear": Operator(_with_type_of_input(2), 3, 3, {}),
     "ReduceMax": Operator(_largest, 1, 1, {"axes": tuple}),
-    "ReduceSum": Operator(_sum, 2, 2, {}),
     "Relu": _ELEMENTWISE,
     "Reshape": Operator(_reshape, 2, 2, {}),
     "Round": _ELEMENTWISE,

@@ -102,7 +102,6 @@ ONE_OF_EACH = {
     "Pad": one_node("Pad", [[3, 4]], [integers("c0", [1, 0, 2, 3])], FLOAT),
     "QuantizeLinear": one_node("QuantizeLinear", [[3, 4]], QUANTIZED, UINT8),
     "ReduceMax": one_node("ReduceMax", [[3, 4, 5]], [], FLOAT, axes=[1]),
-    "ReduceSum": one_node("ReduceSum", [[3, 4, 5]], [integers("c0", [1, 2])], FLOAT),
     "Relu": one_node("Relu", [[3, 4]], [], FLOAT),
     "Reshape": one_node("Reshape", [[3, 4, 5]], [integers("c0", [0, -1, 2])], FLOAT),
     "Round": one_node("Round", [[3, 4]], [], FLOAT),
@@ -166,7 +165,6 @@ def random_node(chance: random.Random) -> tuple[bytes, Sequence[Shape]]:
             "Gemm",
             "Pad",
             "ReduceMax",
-            "ReduceSum",
             "Reshape",
             "Slice",
             "Tile",
@@ -193,8 +191,6 @@ def random_node(chance: random.Random) -> tuple[bytes, Sequence[Shape]]:
             return one_node(operator, [[2, inner], some(chance, 2, 1, 3)], [], FLOAT, transB=chance.randint(0, 1))
         case "ReduceMax":
             return one_node(operator, [shape], [], FLOAT, axes=some(chance, 1, 0, 3))
-        case "ReduceSum":
-            return one_node(operator, [shape], [integers("c0", some(chance, chance.randint(1, 2), -1, 2))], FLOAT)
         case "Reshape":
             return one_node(
                 operator, [some(chance, rank, 1, 3)], [integers("c0", some(chance, chance.randint(1, 4), -1, 3))], FLOAT
@@ -254,14 +250,8 @@ def test_elements_are_gathered_from_rows_that_exist(places: tuple[int, ...], is_
 @pytest.mark.parametrize("axes", [None, (2,), (-1,), (0, 1)])
 def test_only_one_axis_that_exists_has_a_largest_value(axes: tuple[int, ...] | None) -> None:
     node = Node("", "ReduceMax", ("x",), ("y",), {} if axes is None else {"axes": axes})
-    with pytest.raises(ValueError, match="axes"):
+    with pytest.raises(ValueError, match=r"axes|axis"):
         result_of(node, [Tensor((3, 4), FLOAT)])
-
-
-@pytest.mark.parametrize("axes", [(), (2,), (-1,), (0, 2), (1, 0), (1, 1)])
-def test_only_adjacent_axes_are_summed(axes: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"takes a shape or positions|along the axes"):
-        result_of(Node("", "ReduceSum", ("x", "a"), ("y",), {}), [Tensor((3, 4), FLOAT), Tensor((len(axes),), INT64, True, axes)])
 
 
 @pytest.mark.parametrize(("element_type", "is_valid"), [(FLOAT, True), (FLOAT16, True), (INT32, False), (INT64, False)])

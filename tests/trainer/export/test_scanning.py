@@ -31,7 +31,8 @@ from pocketgan_trainer.export.layers import (
 from pocketgan_trainer.export.verify import check_kernels, check_overflow, count_kernels, kernel_weights, optimized
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
 from pocketgan_trainer.networks.scan import (
-    EDGE_LEVEL,
+    BOX_LEVEL,
+    LARGEST_STRETCH,
     SIZE_BOUNDS,
     Scan,
     magnifying_table,
@@ -82,21 +83,19 @@ def scanned(fields: NDArray[np.uint8], canvas_size: int) -> NDArray[np.uint8]:
     def stored(product: NDArray[np.int64], zero_point: int = 0) -> NDArray[np.int64]:
         return (np.rint(product / 255).astype(int) + zero_point).clip(0, 255)
 
-    magnified = stored(magnifying @ (np.stack(list(map(reaching, fields.astype(int)))) - 128), 128)
+    magnified = stored(magnifying @ (np.stack(list(map(stretched, fields.astype(int)))) - 128), 128)
     scan = 255 * ((magnified - 128) @ magnifying.transpose(0, 2, 1) > 0)
     return stored(stored(reducing.transpose(0, 2, 1) @ scan) @ reducing).astype(np.uint8)
 
 
-def reaching(field: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a field [F, F] in which two opposite sides, those that lack less, are EDGE_LEVEL above the threshold."""
-    required = 128 + EDGE_LEVEL
-    upright, turned = field.copy(), field.T.copy()
-    for sides in (upright, turned):
-        for side in (sides[0], sides[-1]):
-            side += max(0, required - side.max())
-    if (turned.T - field).max(axis=0).sum() < (upright - field).max(axis=1).sum():
-        return turned.T
-    return upright
+def stretched(field: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a field [F, F] with the box of its ink as large as the field."""
+    size = len(field)
+    ink = field > 128 + BOX_LEVEL
+    ends = [np.flatnonzero(ink.any(axis=axis))[[0, -1]] if ink.any() else (size, 0) for axis in (1, 0)]
+    side = max(size // LARGEST_STRETCH, *(last - first + 1 for first, last in ends))
+    rows, columns = (min(first, size - side) + np.arange(size) * side // size for first, _ in ends)
+    return field[np.ix_(rows, columns)]
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16", "fp32"])
@@ -117,7 +116,7 @@ def test_a_file_scans_and_places_its_fields(image_size: int, precision: str) -> 
 
 def test_the_layer_scans_in_whole_numbers() -> None:
     fields = images_of(built(28, "int8", is_scanned=False))
-    scan = Scan(field_size(28), 20)
+    scan = Scan(field_size(28), 20).eval()
     canvases = scan(torch.from_numpy(fields)[:, None].float() / 127.5 - 1, torch.from_numpy(INPUTS["z"][:, 0]))
     np.testing.assert_array_equal(((canvases[:, 0] + 1) * 127.5).round().numpy(), scanned(fields, 20))
 

@@ -15,7 +15,7 @@ from pocketgan_trainer.export.graph_builder import GraphBuilder
 from pocketgan_trainer.export.layers import Layer, Scanned
 from pocketgan_trainer.export.placement import emit_placement
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES
-from pocketgan_trainer.networks.scan import EDGE_LEVEL, SCAN_SIZES, SIZE_BOUNDS, THRESHOLD_LEVEL, WHITE
+from pocketgan_trainer.networks.scan import BOX_LEVEL, LARGEST_STRETCH, SCAN_SIZES, SIZE_BOUNDS, THRESHOLD_LEVEL, WHITE
 
 SCAN = "scan"
 """The names of all nodes of a scan begin with it."""
@@ -38,7 +38,7 @@ def emit_images(graph: GraphBuilder, pixels: str, height: int, width: int, last:
 
 def _scan(graph: GraphBuilder, field: str, field_size: int, canvas_size: int) -> str:
     """Emit canvases uint8 [N, C, C] from fields uint8 [N, F, F]."""
-    field = _reaching_two_sides(graph, field, field_size)
+    field = _stretched(graph, field, field_size)
     size = _chosen_size(graph)
     magnifying = _of_each_image(graph, _magnifying_table(graph, field_size), size)
     reducing = _of_each_image(graph, _reducing_table(graph, canvas_size), size)
@@ -49,32 +49,58 @@ def _scan(graph: GraphBuilder, field: str, field_size: int, canvas_size: int) ->
     return _product(graph, "canvas", (rows, PIXEL_QUANTIZATION), (reducing[0], weights), PIXEL_QUANTIZATION)
 
 
-def _reaching_two_sides(graph: GraphBuilder, field: str, points: int) -> str:
-    """Emit fields uint8 [N, F, F] in which two opposite sides have ink, see `networks.scan`."""
-    name = f"{SCAN}.sides"
-    required = np.zeros(points, np.int32)
-    required[[0, -1]] = THRESHOLD_LEVEL + EDGE_LEVEL
-    levels = graph.node("Cast", f"{name}.levels", field, to=TensorProto.INT32)
-    zero = _integer(graph, f"{name}.zero", 0)
-    one = _integer(graph, f"{name}.one", 1)
-    axes = graph.constant(f"{name}.axes", np.array([1, 2], np.int64))
-    missing, totals = [], []
-    for side, axis in (("rows", 2), ("columns", 1)):
-        largest = graph.node("ReduceMax", f"{name}.{side}.largest", levels, axes=[axis])
-        needed = graph.constant(f"{name}.{side}.required", np.expand_dims(required, (0, axis)))
-        difference = graph.node("Sub", f"{name}.{side}.difference", needed, largest)
-        missing.append(graph.node("Clip", f"{name}.{side}.missing", difference, zero))
-        totals.append(graph.node("ReduceSum", f"{name}.{side}.total", missing[-1], axes))
-    # 1 where the columns lack less than the rows, else 0.
-    less = graph.node("Sub", f"{name}.less", *totals)
-    are_columns = graph.node("Clip", f"{name}.are_columns", less, zero, one)
-    are_rows = graph.node("Sub", f"{name}.are_rows", one, are_columns)
-    raised = [
-        graph.node("Mul", f"{name}.{side}.raised", amount, is_chosen)
-        for side, amount, is_chosen in zip(("rows", "columns"), missing, (are_rows, are_columns), strict=True)
-    ]
-    total = graph.node("Add", f"{name}.raised", *raised)
-    return graph.node("Cast", name, graph.node("Add", f"{name}.reached", levels, total), to=TensorProto.UINT8)
+def _stretched(graph: GraphBuilder, field: str, points: int) -> str:
+    """Emit fields uint8 [N, F, F] in which the box of the ink reaches two opposite sides, see `networks.scan`."""
+    name = f"{SCAN}.stretched"
+    numbers = np.arange(points, dtype=np.int32)
+    zero, one, all_points, threshold, least_side = (
+        _integer(graph, f"{name}.{part}", value)
+        for part, value in (
+            ("zero", 0),
+            ("one", 1),
+            ("points", points),
+            ("threshold", THRESHOLD_LEVEL + BOX_LEVEL),
+            ("least_side", points // LARGEST_STRETCH),
+        )
+    )
+    rows = graph.reshape(f"{name}.rows", graph.node("ReduceMax", f"{name}.of_rows", field, axes=[2]), [-1, 1, points])
+    columns = graph.node("ReduceMax", f"{name}.columns", field, axes=[1])
+    largest = graph.node(
+        "Cast", f"{name}.largest", graph.node("Concat", f"{name}.both", rows, columns, axis=1), to=TensorProto.INT32
+    )
+    with_ink = graph.node("Clip", f"{name}.with_ink", graph.node("Sub", f"{name}.levels", largest, threshold), zero, one)
+    to_end, from_start = (
+        graph.node("ReduceMax", f"{name}.{part}", graph.node("Mul", f"{name}.{part}.each", with_ink, distances), axes=[2])
+        for part, distances in (
+            ("to_end", graph.constant(f"{name}.to_end.numbers", points - numbers)),
+            ("from_start", graph.constant(f"{name}.from_start.numbers", numbers + 1)),
+        )
+    )
+    longer = graph.node("ReduceMax", f"{name}.longer", graph.node("Add", f"{name}.lengths", to_end, from_start), axes=[1])
+    side = graph.node("Clip", f"{name}.side", graph.node("Sub", f"{name}.length", longer, all_points), least_side)
+    beyond = graph.node("Clip", f"{name}.beyond", graph.node("Sub", f"{name}.missing", side, to_end), zero)
+    from_begin = graph.node("Add", f"{name}.from_begin", to_end, beyond)  # the larger one of `side` and `to_end`
+    sides = graph.reshape(f"{name}.sides", side, [-1, 1])
+    steps = graph.node("Gather", f"{name}.steps", _steps(graph, f"{name}.steps", points), sides, axis=0)
+    places = graph.node("Sub", f"{name}.places", steps, from_begin)  # [N, 2, F]
+    row_length = graph.constant(f"{name}.row_length", np.array([[points], [1]], np.int32))
+    in_memory = graph.node("Mul", f"{name}.in_memory", places, row_length)
+    of_rows = graph.reshape(f"{name}.row_places", graph.slice(f"{name}.in_rows", in_memory, 0, 1, axis=1), [-1, points, 1])
+    of_points = graph.node("Add", f"{name}.of_points", of_rows, graph.slice(f"{name}.in_columns", in_memory, 1, 2, axis=1))
+    flat_places, flat = (graph.reshape(f"{name}.flat.{tensor}", tensor, [-1, points**2]) for tensor in (of_points, field))
+    return graph.reshape(name, graph.node("GatherElements", f"{name}.flat", flat, flat_places, axis=1), [-1, points, points])
+
+
+def _steps(graph: GraphBuilder, name: str, points: int) -> str:
+    """Emit which row each row repeats if a box of each side up to `points` begins at row -points, int32 [points + 1, points]."""
+    numbers = np.arange(points + 1, dtype=np.float32)
+    sides, rows, divisor = (
+        graph.constant(f"{name}.{part}", values)
+        for part, values in (("of_sides", numbers[:, None]), ("of_rows", numbers[:-1]), ("divisor", numbers[-1]))
+    )
+    quotient = graph.node("Div", f"{name}.quotient", graph.node("Mul", f"{name}.dividend", sides, rows), divisor)
+    whole = graph.node("Cast", f"{name}.whole", quotient, to=TensorProto.INT32)
+    return graph.node("Add", f"{name}.table", whole, _integer(graph, f"{name}.points", points))
 
 
 def _chosen_size(graph: GraphBuilder) -> str:

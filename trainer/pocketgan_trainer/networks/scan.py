@@ -22,8 +22,11 @@ SCAN_SIZES = range(28, 65)
 with MEAN_SIZE and SIZE_DEVIATION."""
 MEAN_SIZE = 46.5
 SIZE_DEVIATION = 8
-EDGE_LEVEL = 90
-"""The largest value on a side that ink must reach is at least this many grey levels above the threshold."""
+BOX_LEVEL = 6
+"""When images are drawn, only points more than this many grey levels above the threshold make the box of the ink larger, since
+small scans can miss weaker ones. At the start of a training all ink does: fields that are still weak would be cut."""
+LARGEST_STRETCH = 2
+"""A box of ink is stretched at most this many times, so that a few points do not become a block."""
 THRESHOLD_LEVEL = 128
 """Where a field is above this grey level, there is ink."""
 WHITE = 255
@@ -55,24 +58,29 @@ class Scan(nn.Module):
             size = torch.bucketize(normal.float().contiguous(), self.bounds, right=True)
             magnifying, reducing = self.magnifying[size], self.reducing[size]
             levels = rounded((field[:, 0].float() + 1) * (WHITE / 2)) - THRESHOLD_LEVEL
-            magnified = rounded(magnifying @ _reaching_two_sides(levels) / WHITE)
+            magnified = rounded(magnifying @ _stretched(levels, 0 if self.training else BOX_LEVEL) / WHITE)
             scan = above_zero(magnified @ magnifying.mT * (1 / WHITE**2))
             canvas = rounded(reducing.mT @ scan @ reducing / WHITE)
             return canvas[:, None] * (2 / WHITE) - 1
 
 
-def _reaching_two_sides(levels: Tensor) -> Tensor:
-    """Return fields [N, F, F], with ink above 0, in which two opposite sides have ink, as in MNIST: its boxes fit its digits.
+def _stretched(levels: Tensor, box_level: int) -> Tensor:
+    """Return fields [N, F, F], with ink above 0, in which the box of the ink reaches two opposite sides, as in MNIST.
 
-    Where neither both outer rows nor both outer columns have a value of EDGE_LEVEL, those that lack less are raised evenly. A
-    small scan can still miss a single point.
+    The square that begins where the box begins, as large as its longer side but at least F // LARGEST_STRETCH, is stretched over
+    the whole field by repeating rows and columns. What is above BOX_LEVEL at its sides is ink even in a small scan.
     """
-    required = levels.new_full(levels.shape[1:2], -THRESHOLD_LEVEL)
-    required[[0, -1]] = EDGE_LEVEL
-    rows = (required[:, None] - levels.amax(dim=2, keepdim=True)).clamp(min=0)
-    columns = (required - levels.amax(dim=1, keepdim=True)).clamp(min=0)
-    are_rows = rows.sum(dim=(1, 2), keepdim=True) <= columns.sum(dim=(1, 2), keepdim=True)
-    return levels + torch.where(are_rows, rows, columns)
+    size = levels.shape[1]
+    numbers = torch.arange(size, device=levels.device)
+    # 1 for rows and columns with ink.
+    with_ink = (levels.detach() > box_level).float()
+    with_ink = torch.stack([with_ink.amax(dim=2), with_ink.amax(dim=1)], dim=1)  # [N, 2, F]
+    to_end = (with_ink * (size - numbers)).amax(dim=2, keepdim=True)  # from where the box begins to the end of the field
+    from_start = (with_ink * (numbers + 1)).amax(dim=2, keepdim=True)
+    side = (to_end + from_start - size).amax(dim=1, keepdim=True).clamp(min=size // LARGEST_STRETCH)  # [N, 1, 1]
+    places = (size - torch.maximum(to_end, side) + numbers * side // size).long()  # [N, 2, F]
+    points = size * places[:, 0, :, None] + places[:, 1, None]
+    return levels.flatten(1).gather(1, points.flatten(1)).view_as(levels)
 
 
 class ScannedImage(nn.Module):

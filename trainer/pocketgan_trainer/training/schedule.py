@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
+from pocketgan_trainer.networks.scan import Scan
 from pocketgan_trainer.training.config import TrainingConfig
 
 
@@ -49,9 +50,12 @@ def uses_batch_statistics(config: TrainingConfig, images_seen: int, images_total
 
 
 def freeze_statistics(network: nn.Module) -> None:
-    """Make batch normalization use its running statistics and leave them unchanged; the rest of `network` trains on."""
+    """Make batch normalization use its running statistics and leave them unchanged; the rest of `network` trains on.
+
+    A scan stretches boxes as it does when it draws, too, see `networks.scan.BOX_LEVEL`.
+    """
     for layer in network.modules():
-        if isinstance(layer, _BatchNorm):
+        if isinstance(layer, _BatchNorm | Scan):
             layer.eval()
 
 
