@@ -20,6 +20,10 @@ MOST_INPUTS = MOST_OUTPUTS = 8
 MOST_DERIVED_BYTES = 32 * 2**20
 """The most memory for tensors that depend on constants only: onnxruntime may compute them when it opens the file."""
 
+LARGEST_FOLDED_BYTES = 16 * 2**20
+"""The most memory for a tensor that onnxruntime computes once, when it opens the file, because it depends on constants only. It
+computes larger ones in each call. Otherwise a file of a hundred bytes can request a constant of a gigabyte."""
+
 MOST_CALL_BYTES = 48 * 2**20
 """The most memory for one call of onnxruntime."""
 
@@ -109,6 +113,7 @@ def _drawing_bytes(graph: Graph, batch: int) -> int:
     last_use |= dict.fromkeys(graph.outputs, len(graph.nodes))  # outputs stay until the end
     in_use_until = {name: last_use.get(name, len(graph.nodes)) for name in inputs}
     derived = products = most = 0
+    in_each_call: dict[str, int] = {}  # the bytes of constants that are not computed only once
     segment = sum(map(_memory, inputs.values()))
     for place, node in enumerate(graph.nodes):
         result, is_constant = _checked_result(node, tensors)
@@ -120,6 +125,9 @@ def _drawing_bytes(graph: Graph, batch: int) -> int:
         if is_constant:
             derived += size
             _refuse_above("bytes of constants", derived, MOST_DERIVED_BYTES)
+            # onnxruntime leaves DequantizeLinear, so that it can make integer kernels of it.
+            if node.operator == "DequantizeLinear" or size > LARGEST_FOLDED_BYTES or in_each_call.keys() & node.inputs:
+                in_each_call[name] = size
             continue
         segment += size
         in_use_until[name] = last_use.get(name, len(graph.nodes))
@@ -128,7 +136,7 @@ def _drawing_bytes(graph: Graph, batch: int) -> int:
         if in_use_until.keys() == {name}:
             segment = _memory(tensor)
     _check_outputs(graph, tensors, batch)
-    return most + derived  # each call may compute the derived tensors again
+    return most + sum(in_each_call.values())
 
 
 def _checked_result(node: Node, tensors: Mapping[str, Tensor]) -> tuple[Result, bool]:

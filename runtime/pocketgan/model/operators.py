@@ -210,10 +210,10 @@ def _gemm(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
 
 def _matrix_products(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     left, right = inputs[0].shape, inputs[1].shape
-    if len(left) != 3 or len(right) != 3 or left[0] != right[0] or left[2] != right[1]:
-        raise ValueError(f"it multiplies the shapes {list(left)} and {list(right)}, expected as many matrices that fit together")
-    batch, rows, inner = left
-    columns = right[2]
+    if len(left) != 3 or len(right) != 3 or left[0] not in (1, right[0]) or left[2] != right[1]:
+        raise ValueError(f"it multiplies the shapes {list(left)} and {list(right)}, expected one or as many matrices that fit")
+    batch, inner, columns = right
+    rows = left[1]
     # onnxruntime copies the matrices on the right into its own order.
     return Result((batch, rows, columns), inputs[0].element_type, inner * columns, batch * rows * inner * columns)
 

@@ -9,14 +9,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pocketgan.errors import ModelError, ProviderError, RuntimeMissingError, first_line
+from pocketgan.model.limits import LARGEST_FOLDED_BYTES
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-# When it optimizes the graph, a file of a hundred bytes can request a constant of a gigabyte. Needs onnxruntime 1.27 or later.
-_LARGEST_FOLDED_CONSTANT_BYTES = 16 * 2**20
 
 
 class Provider(StrEnum):
@@ -128,9 +127,8 @@ def _open(runtime: ModuleType, contents: bytes, provider: str) -> "InferenceSess
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Otherwise bytes that start like onnxruntime's own format are read as such, which bypasses all checks of `model.checked`.
     options.add_session_config_entry("session.load_model_format", "ONNX")
-    options.add_session_config_entry(
-        "optimization.constant_folding_max_output_size_in_bytes", str(_LARGEST_FOLDED_CONSTANT_BYTES)
-    )
+    # Only onnxruntime 1.27 and later do this.
+    options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(LARGEST_FOLDED_BYTES))
     if provider != _CPU:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     try:

@@ -2,7 +2,7 @@
 
 import pytest
 from hostile_files import CONSTANTS, IMAGES, NODES, Z, harmless, with_ends, with_extra, with_nodes
-from onnx_bytes import FLOAT, UINT8, constant, integers, model, node, value
+from onnx_bytes import FLOAT, INT8, UINT8, constant, integers, model, node, value
 
 import pocketgan_models
 from pocketgan.errors import ModelError
@@ -86,6 +86,17 @@ def test_constants_may_take_up_to_the_limit_and_no_byte_more() -> None:
         f"it would need {MOST_DERIVED_BYTES + 4:,} bytes of constants, expected at most {MOST_DERIVED_BYTES:,}: export the model "
         "again, or upgrade pocketgan"
     )
+
+
+def test_constants_count_for_each_call_unless_onnxruntime_computes_them_once() -> None:
+    def fixed_bytes(times: int, *operators: str) -> int:
+        nodes = [node("Tile", ["row", "times"], "big"), *(node(operator, ["big", "scale"], "rest") for operator in operators)]
+        constants = [constant("row", [1, 1], INT8), integers("times", [1, times]), constant("scale", [])]
+        return check_graph(with_extra("{}", nodes, constants)).fixed_bytes
+
+    assert fixed_bytes(1) == fixed_bytes(2**20) == fixed_bytes(2**24)
+    assert fixed_bytes(2**24 + 1) > 2**24
+    assert fixed_bytes(2**20, "DequantizeLinear") == fixed_bytes(1) + 4 * 2**20
 
 
 def test_an_image_may_take_up_to_the_limit_whatever_the_size_of_the_file() -> None:

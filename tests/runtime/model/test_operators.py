@@ -87,7 +87,7 @@ ONE_OF_EACH = {
     "GatherElements": one_node("GatherElements", [[3, 7, 2]], [constant("c0", [2, 9, 2], INT32)], FLOAT, axis=1),
     "Gemm": one_node("Gemm", [[3, 4], [5, 4], [5]], [], FLOAT, transB=1),
     "LeakyRelu": one_node("LeakyRelu", [[3, 4]], [], FLOAT, alpha=0.5),
-    "MatMul": one_node("MatMul", [[3, 4, 5], [3, 5, 2]], [], FLOAT),
+    "MatMul": one_node("MatMul", [[1, 4, 5], [3, 5, 2]], [], FLOAT),
     "MatMulInteger": (
         model(
             [node("MatMulInteger", ["c0", "c1"], "y")],

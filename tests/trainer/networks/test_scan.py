@@ -3,17 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import max_pool2d
 
-from pocketgan_trainer.networks.scan import (
-    BOX_LEVEL,
-    SCAN_SIZES,
-    SIZE_BOUNDS,
-    Scan,
-    ScannedImage,
-    magnifying_table,
-    reducing_table,
-)
+from pocketgan_trainer.networks.scan import SCAN_SIZES, SIZE_BOUNDS, Scan, ScannedImage, magnifying_table, reducing_table
 
 FIELD = 30
 MIDDLES = torch.tensor([(low + high) / 2 for low, high in zip([-3, *SIZE_BOUNDS], [*SIZE_BOUNDS, 3], strict=True)])
@@ -24,19 +15,20 @@ def test_scans_are_reduced_by_area(place: int, size: int) -> None:
     scan = np.random.default_rng(size).integers(0, 2, (size, size))
     fine = scan.repeat(20, axis=0).repeat(20, axis=1)  # of which size x size make up a pixel
     shares = fine.reshape(20, size, 20, size).mean(axis=(1, 3))
-    weights = reducing_table(20)[place, :size].T / 255
+    weights = reducing_table(20)[size - 20, :size].T / 255
     assert np.abs(weights @ scan @ weights.T - shares).max() < 5 / 255
 
 
 def test_full_ink_is_as_white_as_in_mnist() -> None:
     white = reducing_table(20).astype(int).sum(axis=1)
     levels = {
-        size: set(np.rint(np.outer(rows, rows) / 255).astype(int).ravel()) for size, rows in zip(SCAN_SIZES, white, strict=True)
+        size: set(np.rint(np.outer(rows, rows) / 255).astype(int).ravel())
+        for size, rows in zip(range(20, 61), white, strict=True)
     }
     assert levels[40] == {255}  # two pixels of a scan for one
     assert levels[36] == {253, 254, 255}
     assert levels[49] == {253, 254, 255}
-    assert white[SCAN_SIZES.index(52), 0] == 255  # the first row begins with a whole pixel
+    assert white[52 - 20, 0] == 255  # the first row begins with a whole pixel
 
 
 @pytest.mark.parametrize(("place", "size"), list(enumerate(SCAN_SIZES)), ids=[str(size) for size in SCAN_SIZES])
@@ -59,7 +51,7 @@ def test_the_latent_chooses_the_size() -> None:
 def test_sizes_are_distributed_normally() -> None:
     normal = torch.randn(100_000, generator=torch.Generator().manual_seed(0))
     sizes = torch.bucketize(normal, Scan(FIELD, 20).bounds, right=True) + SCAN_SIZES[0]
-    assert (sizes - (46.5 + 8 * normal).clamp(28, 64)).abs().max() <= 0.5 + 1e-5
+    assert (sizes - (46.5 + 8 * normal).clamp(28, 60)).abs().max() <= 0.5 + 1e-5
 
 
 def test_gradients_reach_the_field_at_edges_of_ink() -> None:
@@ -87,27 +79,13 @@ def test_the_longer_side_of_the_box_reaches_two_opposite_sides(is_turned: bool) 
 
 
 @pytest.mark.parametrize("size", [20, 30, 40])
-def test_all_but_single_points_reach_two_opposite_sides(size: int) -> None:
+def test_any_ink_reaches_two_opposite_sides(size: int) -> None:
     random = torch.Generator().manual_seed(0)
-    fields = max_pool2d(2 * torch.rand((2_000, 1, size, size), generator=random) ** (size * 3 // 4) - 1, 3, stride=1, padding=1)
+    fields = 2 * torch.rand((2_000, 1, size, size), generator=random) ** 20 - 1
+    fields[:, :, 0, 0] = fields[:, :, size // 2 :, size // 2] = 1.0  # so that it is large enough
     found = [sides(canvas) for canvas in Scan(size, 20)(fields, torch.randn(2_000, generator=random))]
-    assert sum(not ((top and bottom) or (left and right)) for top, bottom, left, right in found) == 0
+    assert all((top and bottom) or (left and right) for top, bottom, left, right in found)
     assert not all(map(all, found))
-
-
-def test_weak_ink_does_not_make_the_box_larger_when_images_are_drawn() -> None:
-    field = torch.full((1, 1, FIELD, FIELD), -1.0)
-    field[:, :, 8:26, 12] = field[:, :, 20, 8:18] = 1.0
-    scan = Scan(FIELD, 20)
-    expected = scan(field, torch.zeros(1))
-    for level, drawn_as_before, trained_as_before in (
-        (129, True, False),
-        (128 + BOX_LEVEL, True, False),
-        (129 + BOX_LEVEL, False, False),
-    ):
-        field[:, :, 4, 10:15] = level / 127.5 - 1
-        assert torch.equal(scan.eval()(field, torch.zeros(1)), expected) == drawn_as_before
-        assert torch.equal(scan.train()(field, torch.zeros(1)), expected) == trained_as_before
 
 
 def test_a_few_points_do_not_become_a_block() -> None:
@@ -115,4 +93,5 @@ def test_a_few_points_do_not_become_a_block() -> None:
     assert (Scan(FIELD, 20)(field, torch.zeros(1)) == -1).all()
     field[:, :, -3:, -3:] = 1.0
     canvas = Scan(FIELD, 20)(field, torch.zeros(1))
-    assert (canvas > -1).sum() == 16  # of 400
+    assert sides(canvas[0]) == [True, False, True, False]
+    assert (canvas > -1).sum() <= 25

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
-from pocketgan_trainer.networks.scan import Scan, ScannedImage
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.schedule import (
     RAMP_SHARE,
@@ -74,12 +73,6 @@ def test_frozen_statistics_stay_while_everything_else_trains_on() -> None:
     network(torch.randn(5, 1, 4, 4)).square().mean().backward()
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(weight.grad is not None for weight in network.parameters())
-
-
-def test_a_scan_then_trains_as_it_draws() -> None:
-    network = nn.Sequential(ScannedImage(20, 28))
-    freeze_statistics(network)
-    assert [type(layer) for layer in network.modules() if not layer.training] == [Scan]
 
 
 def test_steps_are_of_the_rate_that_was_set() -> None:

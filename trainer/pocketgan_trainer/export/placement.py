@@ -1,6 +1,6 @@
 """A placement in the graph: canvases are laid into images by their centre of mass, in integers.
 
-A canvas is moved by the least move plus the number of whole k from there on for which the sum over its pixels p at place x of
+A canvas is moved by the number of whole k from 0 to S / 2 - 1 for which the sum over its pixels p at place x of
 p * (S - 1 - 2x - 2k) is above 0, see `networks.canvas`. So one integer product gives a number for each k and axis, its sign a 0
 or a 1, and a second product of these with 1 and the width of a row the distance in memory by which the image is moved: no
 division, nothing that rounds. A padded canvas holds all moved images, and GatherElements cuts the right one out. onnxruntime
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from pocketgan_trainer.export.graph_builder import GraphBuilder
-from pocketgan_trainer.networks.canvas import move_range
 
 PLACEMENT = "placement"
 """The names of all nodes of a placement begin with it."""
@@ -20,25 +19,25 @@ PLACEMENT = "placement"
 
 def emit_placement(graph: GraphBuilder, canvas: str, size: int, image_size: int) -> None:
     """Emit `images` uint8 [N, image_size, image_size] from canvases uint8 [N, size, size]."""
-    moves = move_range(size, image_size)
+    most = image_size // 2
     flat = graph.reshape(f"{PLACEMENT}.pixels", canvas, [-1, size * size])
-    sums = graph.node("MatMulInteger", f"{PLACEMENT}.sums", flat, _weights(graph, size, image_size, moves))
+    sums = graph.node("MatMulInteger", f"{PLACEMENT}.sums", flat, _weights(graph, size, image_size))
     limits = (graph.constant(f"{PLACEMENT}.{name}", np.asarray(value, np.int32)) for name, value in (("least", 0), ("most", 1)))
     signs = graph.node("Clip", f"{PLACEMENT}.signs", sums, *limits)
     bits = graph.node("Cast", f"{PLACEMENT}.bits", signs, to=TensorProto.UINT8)
     # A row of the padded canvas: what is left of a canvas is the padding at the right of the row above.
-    row = size + moves.stop
+    row = size + most
     # What is moved to the right and down is found as far to the left and up.
-    steps = np.repeat([-1, -row], len(moves)).astype(np.int8)[:, None]
+    steps = np.repeat([-1, -row], most).astype(np.int8)[:, None]
     back = graph.node("MatMulInteger", f"{PLACEMENT}.back", bits, graph.constant(f"{PLACEMENT}.steps", steps))
 
-    above = moves.stop + 1
-    below = image_size - moves.start - size
-    pads = graph.constant(f"{PLACEMENT}.pads", np.asarray([0, above, 0, 0, below, moves.stop], np.int64))
+    above = most + 1
+    below = image_size - size
+    pads = graph.constant(f"{PLACEMENT}.pads", np.asarray([0, above, 0, 0, below, most], np.int64))
     padded = graph.node("Pad", f"{PLACEMENT}.padded", canvas, pads)
     memory = graph.reshape(f"{PLACEMENT}.memory", padded, [-1, (above + size + below) * row])
-    first = _integers(graph, "first_of_rows", row * (above - moves.start + np.arange(image_size)[:, None]))
-    columns = _integers(graph, "columns", np.arange(image_size) - moves.start)
+    first = _integers(graph, "first_of_rows", row * (above + np.arange(image_size)[:, None]))
+    columns = _integers(graph, "columns", np.arange(image_size))
     square = graph.node("Add", f"{PLACEMENT}.square", first, columns)
     unmoved = graph.reshape(f"{PLACEMENT}.unmoved", square, [1, image_size * image_size])
     places = graph.node("Add", f"{PLACEMENT}.places", unmoved, back)
@@ -46,18 +45,18 @@ def emit_placement(graph: GraphBuilder, canvas: str, size: int, image_size: int)
     graph.reshape("images", moved, [-1, image_size, image_size])
 
 
-def _weights(graph: GraphBuilder, size: int, image_size: int, moves: range) -> str:
-    """Emit the weights of the sums: int8 [size * size, 2 * len(moves)], first those for columns."""
-    numbers = _integers(graph, "numbers", image_size - 1 - 2 * np.array(moves))
+def _weights(graph: GraphBuilder, size: int, image_size: int) -> str:
+    """Emit the weights of the sums: int8 [size * size, image_size], first those for columns."""
+    numbers = _integers(graph, "numbers", image_size - 1 - 2 * np.arange(image_size // 2))
     of_places = graph.node("Sub", f"{PLACEMENT}.of_places", numbers, _integers(graph, "twice", 2 * np.arange(size)[:, None]))
-    by_rows = graph.reshape(f"{PLACEMENT}.by_rows", of_places, [size, 1, len(moves)])
+    by_rows = graph.reshape(f"{PLACEMENT}.by_rows", of_places, [size, 1, image_size // 2])
     zeros = _integers(graph, "zeros", np.zeros((size, 1), np.int32))
     for_rows = graph.node("Add", f"{PLACEMENT}.for_rows", by_rows, zeros)
     for_columns = graph.node(
         "Add", f"{PLACEMENT}.for_columns", of_places, graph.reshape(f"{PLACEMENT}.flat_zeros", zeros, [size, 1, 1])
     )
     both = graph.node("Concat", f"{PLACEMENT}.both", for_columns, for_rows, axis=2)
-    flat = graph.reshape(f"{PLACEMENT}.of_pixels", both, [size * size, 2 * len(moves)])
+    flat = graph.reshape(f"{PLACEMENT}.of_pixels", both, [size * size, image_size])
     return graph.node("Cast", f"{PLACEMENT}.weights", flat, to=TensorProto.INT8)
 
 

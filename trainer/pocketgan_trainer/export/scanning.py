@@ -15,10 +15,12 @@ from pocketgan_trainer.export.graph_builder import GraphBuilder
 from pocketgan_trainer.export.layers import Layer, Scanned
 from pocketgan_trainer.export.placement import emit_placement
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES
-from pocketgan_trainer.networks.scan import BOX_LEVEL, LARGEST_STRETCH, SCAN_SIZES, SIZE_BOUNDS, THRESHOLD_LEVEL, WHITE
+from pocketgan_trainer.networks.scan import SCAN_SIZES, SIZE_BOUNDS, THRESHOLD_LEVEL, WHITE
 
 SCAN = "scan"
 """The names of all nodes of a scan begin with it."""
+SCAN_ROWS = 64
+"""M, at least the largest size of a scan. onnxruntime multiplies matrices of whole blocks of 16 rows faster."""
 _WEIGHT_QUANTIZATION = Quantization(scale=float(np.float32(1 / WHITE)), zero_point=0)
 _INK_QUANTIZATION = Quantization(scale=PIXEL_QUANTIZATION.scale, zero_point=THRESHOLD_LEVEL)
 _SCAN_QUANTIZATION = Quantization(scale=float(np.float32(1 / 255**3)), zero_point=0)
@@ -38,69 +40,77 @@ def emit_images(graph: GraphBuilder, pixels: str, height: int, width: int, last:
 
 def _scan(graph: GraphBuilder, field: str, field_size: int, canvas_size: int) -> str:
     """Emit canvases uint8 [N, C, C] from fields uint8 [N, F, F]."""
-    field = _stretched(graph, field, field_size)
-    size = _chosen_size(graph)
-    magnifying = _of_each_image(graph, _magnifying_table(graph, field_size), size)
-    reducing = _of_each_image(graph, _reducing_table(graph, canvas_size), size)
     weights = _WEIGHT_QUANTIZATION
-    magnified = _product(graph, "magnified", (magnifying[0], weights), (field, _INK_QUANTIZATION), _INK_QUANTIZATION)
-    scan = _product(graph, "black_and_white", (magnified, _INK_QUANTIZATION), (magnifying[1], weights), _SCAN_QUANTIZATION)
-    rows = _product(graph, "rows", (reducing[1], weights), (scan, PIXEL_QUANTIZATION), PIXEL_QUANTIZATION)
-    return _product(graph, "canvas", (rows, PIXEL_QUANTIZATION), (reducing[0], weights), PIXEL_QUANTIZATION)
+    magnifying = _magnifying_table(graph, field_size)
+    size = _chosen_size(graph)
+    left, right = (
+        graph.node("Gather", f"{table}.of_images", table, size, axis=0)
+        for table in (magnifying, graph.transpose(f"{magnifying}.transposed", magnifying, [0, 2, 1]))
+    )
+    magnified = _product(graph, "magnified", (left, weights), (field, _INK_QUANTIZATION), _INK_QUANTIZATION)
+    scan = _product(graph, "black_and_white", (magnified, _INK_QUANTIZATION), (right, weights), _SCAN_QUANTIZATION)
+    rows, columns = _box(graph, scan, canvas_size)
+    turned = graph.transpose(f"{rows}.transposed", rows, [0, 2, 1])
+    reduced = _product(graph, "reduced", (turned, weights), (scan, PIXEL_QUANTIZATION), PIXEL_QUANTIZATION)
+    return _product(graph, "canvas", (reduced, PIXEL_QUANTIZATION), (columns, weights), PIXEL_QUANTIZATION)
 
 
-def _stretched(graph: GraphBuilder, field: str, points: int) -> str:
-    """Emit fields uint8 [N, F, F] in which the box of the ink reaches two opposite sides, see `networks.scan`."""
-    name = f"{SCAN}.stretched"
-    numbers = np.arange(points, dtype=np.int32)
-    zero, one, all_points, threshold, least_side = (
+def _box(graph: GraphBuilder, scan: str, canvas_size: int) -> tuple[str, str]:
+    """Emit the weights that reduce the box of the ink of scans uint8 [N, M, M], uint8 [N, M, C] for rows and for columns.
+
+    Those outside the box are not always 0, other than in `networks.scan`, but there is no ink.
+    """
+    name = f"{SCAN}.box"
+    places = np.arange(SCAN_ROWS, dtype=np.int32)
+    zero, one, rows_of_size, least = (
         _integer(graph, f"{name}.{part}", value)
-        for part, value in (
-            ("zero", 0),
-            ("one", 1),
-            ("points", points),
-            ("threshold", THRESHOLD_LEVEL + BOX_LEVEL),
-            ("least_side", points // LARGEST_STRETCH),
-        )
+        for part, value in (("zero", 0), ("one", 1), ("rows_of_size", SCAN_ROWS), ("least", SCAN_ROWS - 1 + canvas_size))
     )
-    rows = graph.reshape(f"{name}.rows", graph.node("ReduceMax", f"{name}.of_rows", field, axes=[2]), [-1, 1, points])
-    columns = graph.node("ReduceMax", f"{name}.columns", field, axes=[1])
-    largest = graph.node(
-        "Cast", f"{name}.largest", graph.node("Concat", f"{name}.both", rows, columns, axis=1), to=TensorProto.INT32
-    )
-    with_ink = graph.node("Clip", f"{name}.with_ink", graph.node("Sub", f"{name}.levels", largest, threshold), zero, one)
+    of_rows = graph.reshape(f"{name}.rows", graph.node("ReduceMax", f"{name}.each_row", scan, axes=[2]), [-1, 1, SCAN_ROWS])
+    # A sum, and much faster than ReduceMax.
+    white = graph.constant(f"{name}.white", np.full((1, 1, SCAN_ROWS), WHITE, np.uint8))
+    of_columns = _product(graph, "columns", (white, _WEIGHT_QUANTIZATION), (scan, PIXEL_QUANTIZATION), PIXEL_QUANTIZATION)
+    both = graph.node("Concat", f"{name}.both", of_rows, of_columns, axis=1)  # [N, 2, M]
+    with_ink = graph.node("Clip", f"{name}.with_ink", graph.node("Cast", f"{name}.levels", both, to=TensorProto.INT32), zero, one)
     to_end, from_start = (
-        graph.node("ReduceMax", f"{name}.{part}", graph.node("Mul", f"{name}.{part}.each", with_ink, distances), axes=[2])
+        graph.node("ReduceMax", part, graph.node("Mul", f"{part}.each", with_ink, distances), axes=[2])  # [N, 2, 1]
         for part, distances in (
-            ("to_end", graph.constant(f"{name}.to_end.numbers", points - numbers)),
-            ("from_start", graph.constant(f"{name}.from_start.numbers", numbers + 1)),
+            (f"{name}.to_end", graph.constant(f"{name}.to_end.distances", SCAN_ROWS - 1 - places)),
+            (f"{name}.from_start", graph.constant(f"{name}.from_start.distances", places + 1)),
         )
     )
-    longer = graph.node("ReduceMax", f"{name}.longer", graph.node("Add", f"{name}.lengths", to_end, from_start), axes=[1])
-    side = graph.node("Clip", f"{name}.side", graph.node("Sub", f"{name}.length", longer, all_points), least_side)
-    beyond = graph.node("Clip", f"{name}.beyond", graph.node("Sub", f"{name}.missing", side, to_end), zero)
-    from_begin = graph.node("Add", f"{name}.from_begin", to_end, beyond)  # the larger one of `side` and `to_end`
-    sides = graph.reshape(f"{name}.sides", side, [-1, 1])
-    steps = graph.node("Gather", f"{name}.steps", _steps(graph, f"{name}.steps", points), sides, axis=0)
-    places = graph.node("Sub", f"{name}.places", steps, from_begin)  # [N, 2, F]
-    row_length = graph.constant(f"{name}.row_length", np.array([[points], [1]], np.int32))
-    in_memory = graph.node("Mul", f"{name}.in_memory", places, row_length)
-    of_rows = graph.reshape(f"{name}.row_places", graph.slice(f"{name}.in_rows", in_memory, 0, 1, axis=1), [-1, points, 1])
-    of_points = graph.node("Add", f"{name}.of_points", of_rows, graph.slice(f"{name}.in_columns", in_memory, 1, 2, axis=1))
-    flat_places, flat = (graph.reshape(f"{name}.flat.{tensor}", tensor, [-1, points**2]) for tensor in (of_points, field))
-    return graph.reshape(name, graph.node("GatherElements", f"{name}.flat", flat, flat_places, axis=1), [-1, points, points])
-
-
-def _steps(graph: GraphBuilder, name: str, points: int) -> str:
-    """Emit which row each row repeats if a box of each side up to `points` begins at row -points, int32 [points + 1, points]."""
-    numbers = np.arange(points + 1, dtype=np.float32)
-    sides, rows, divisor = (
-        graph.constant(f"{name}.{part}", values)
-        for part, values in (("of_sides", numbers[:, None]), ("of_rows", numbers[:-1]), ("divisor", numbers[-1]))
+    # The sum is that of M - 1 and the length of a side.
+    longer = graph.node("ReduceMax", f"{name}.longer", graph.node("Add", f"{name}.sums", to_end, from_start), axes=[1])
+    size = graph.node("Clip", f"{name}.size", graph.node("Sub", f"{name}.above_least", longer, least), zero)
+    start = graph.node("Add", f"{name}.start", graph.node("Mul", f"{name}.of_size", size, rows_of_size), to_end)
+    windows = _windows(graph, f"{name}.windows", _reducing_table(graph, canvas_size), canvas_size)
+    rows, columns = (
+        graph.node("Gather", f"{name}.weights_of_{axis}", windows, _of_axis(graph, start, number), axis=0)
+        for number, axis in enumerate(("rows", "columns"))
     )
-    quotient = graph.node("Div", f"{name}.quotient", graph.node("Mul", f"{name}.dividend", sides, rows), divisor)
-    whole = graph.node("Cast", f"{name}.whole", quotient, to=TensorProto.INT32)
-    return graph.node("Add", f"{name}.table", whole, _integer(graph, f"{name}.points", points))
+    return rows, columns
+
+
+def _of_axis(graph: GraphBuilder, both: str, number: int) -> str:
+    """Emit int32 [N] from [N, 2, 1]."""
+    return graph.reshape(f"{both}.{number}.flat", graph.slice(f"{both}.{number}", both, number, number + 1, axis=1), [-1])
+
+
+def _windows(graph: GraphBuilder, name: str, table: str, canvas_size: int) -> str:
+    """Emit all windows of M rows of the tables [K, M, C] below each other, after M - 1 rows of 0: uint8 [K * M, M, C].
+
+    A copy of one window is much faster than one of M rows. The file holds none of them.
+    """
+    tables = SCAN_SIZES[-1] - canvas_size + 1
+    flat = graph.reshape(f"{name}.rows", table, [tables * SCAN_ROWS, canvas_size])
+    padded = graph.node(
+        "Pad", f"{name}.padded", flat, graph.constant(f"{name}.pads", np.array([SCAN_ROWS - 1, 0, 0, 0], np.int64))
+    )
+    steps = graph.constant(f"{name}.steps", np.arange(SCAN_ROWS, dtype=np.int32))
+    of_tables = graph.constant(f"{name}.first_of_tables", SCAN_ROWS * np.arange(tables, dtype=np.int32)[:, None])
+    firsts = graph.reshape(f"{name}.firsts", graph.node("Add", f"{name}.of_rows", of_tables, steps), [tables * SCAN_ROWS, 1])
+    indices = graph.node("Add", f"{name}.indices", firsts, steps)
+    return graph.node("Gather", name, padded, indices, axis=0)
 
 
 def _chosen_size(graph: GraphBuilder) -> str:
@@ -118,21 +128,29 @@ def _magnifying_table(graph: GraphBuilder, points: int) -> str:
     """Emit `networks.scan.magnifying_table`, uint8 [K, M, points]."""
     name = f"{SCAN}.magnifying"
     from_edge = graph.node(
-        "Sub", f"{name}.from_edge", _places(graph, f"{name}.place", points, 1), _integer(graph, f"{name}.half", WHITE // 2)
+        "Sub",
+        f"{name}.from_edge",
+        _places(graph, f"{name}.place", SCAN_SIZES, points, 1),
+        _integer(graph, f"{name}.half", WHITE // 2),
     )
-    limits = (_integer(graph, f"{name}.first", 0), _integer(graph, f"{name}.last", WHITE * (points - 1)))
-    middles = graph.node("Clip", f"{name}.middles", from_edge, *limits)
+    zero, one = (_integer(graph, f"{name}.{part}", value) for part, value in (("zero", 0), ("one", 1)))
+    middles = graph.node("Clip", f"{name}.middles", from_edge, zero, _integer(graph, f"{name}.last", WHITE * (points - 1)))
     distances = graph.node("Abs", f"{name}.distances", _from_points(graph, f"{name}.difference", middles, points))
     shares = graph.node("Sub", f"{name}.shares", _integer(graph, f"{name}.white", WHITE), distances)
-    return graph.node("Cast", name, graph.node("Clip", f"{name}.clipped", shares, limits[0]), to=TensorProto.UINT8)
+    sizes = graph.constant(f"{name}.sizes", np.array(SCAN_SIZES, np.int32)[:, None, None])
+    rows = graph.constant(f"{name}.rows", np.arange(SCAN_ROWS, dtype=np.int32)[:, None])
+    within = graph.node("Clip", f"{name}.within", graph.node("Sub", f"{name}.to_end", sizes, rows), zero, one)
+    positive = graph.node("Clip", f"{name}.clipped", shares, zero)
+    return graph.node("Cast", name, graph.node("Mul", f"{name}.of_sizes", positive, within), to=TensorProto.UINT8)
 
 
 def _reducing_table(graph: GraphBuilder, points: int) -> str:
     """Emit `networks.scan.reducing_table`, uint8 [K, M, points]."""
     name = f"{SCAN}.reducing"
     zero, white, cut = (_integer(graph, f"{name}.{part}", value) for part, value in (("zero", 0), ("white", WHITE), ("cut", -1)))
+    sizes = range(points, SCAN_SIZES[-1] + 1)
     begins, ends = (
-        _from_points(graph, f"{name}.{part}.difference", _places(graph, f"{name}.{part}", points, halves), points)
+        _from_points(graph, f"{name}.{part}.difference", _places(graph, f"{name}.{part}", sizes, points, halves), points)
         for part, halves in (("begin", 0), ("end", 2))
     )
     before = graph.node("Abs", f"{name}.before", graph.node("Clip", f"{name}.begin.clipped", begins, cut, white))
@@ -140,14 +158,14 @@ def _reducing_table(graph: GraphBuilder, points: int) -> str:
     return graph.node("Cast", name, graph.node("Clip", f"{name}.clipped", shares, zero), to=TensorProto.UINT8)
 
 
-def _places(graph: GraphBuilder, name: str, points: int, halves: int) -> str:
+def _places(graph: GraphBuilder, name: str, sizes: range, points: int, halves: int) -> str:
     """Emit where `halves` of a pixel's width after its start lies, int32 [K, M, 1], in 1 / WHITE of a point.
 
     Quotients of small whole numbers are far enough from the next whole number to be cut to the right one.
     """
-    numbers = WHITE * points * (2 * np.arange(SCAN_SIZES[-1]) + halves)
+    numbers = WHITE * points * (2 * np.arange(SCAN_ROWS) + halves)
     dividend = graph.constant(f"{name}.dividend", numbers.astype(np.float32)[None, :, None])
-    divisor = graph.constant(f"{name}.divisor", 2 * np.array(SCAN_SIZES, np.float32)[:, None, None])
+    divisor = graph.constant(f"{name}.divisor", 2 * np.array(sizes, np.float32)[:, None, None])
     return graph.node("Cast", name, graph.node("Div", f"{name}.quotient", dividend, divisor), to=TensorProto.INT32)
 
 
@@ -158,13 +176,6 @@ def _from_points(graph: GraphBuilder, name: str, places: str, points: int) -> st
 
 def _integer(graph: GraphBuilder, name: str, value: int) -> str:
     return graph.constant(name, np.asarray(value, np.int32))
-
-
-def _of_each_image(graph: GraphBuilder, table: str, size: str) -> tuple[str, str]:
-    """Emit the weights of each image's size, and the same transposed."""
-    transposed = graph.transpose(f"{table}.transposed", table, [0, 2, 1])
-    of_images = graph.node("Gather", f"{table}.weights", table, size, axis=0)
-    return of_images, graph.node("Gather", f"{table}.transposed_weights", transposed, size, axis=0)
 
 
 def _product(

@@ -26,8 +26,8 @@ class Placement(nn.Module):
     """Lays canvases [N, 1, C, C] of grey levels, from -1 to 1, into images [N, 1, S, S].
 
     Each is moved by whole pixels, so that its centre of mass lies at pixel S / 2 (0 is the centre of the first one) or up to half
-    a pixel before it, or less than half a pixel behind it, as far as `move_range` goes. Ink that leaves the image is lost. The
-    sums are exact.
+    a pixel before it, or less than half a pixel behind it, by 0 to S / 2 pixels down and to the right. Ink that leaves the image
+    is lost. The sums are exact.
     """
 
     def __init__(self, image_size: int) -> None:
@@ -36,13 +36,8 @@ class Placement(nn.Module):
 
     def forward(self, canvas: Tensor) -> Tensor:
         """Return the images; gradients flow back to where a pixel came from, not into the move."""
-        most = move_range(canvas.shape[-1], self.image_size).stop
+        most = self.image_size // 2
         return window(canvas, most - _moves(canvas.detach(), self.image_size), most, self.image_size, self.image_size)
-
-
-def move_range(canvas_size: int, image_size: int) -> range:
-    """Return the numbers k of `_moves`: canvases are moved by the start of this range at least, and by its stop at most."""
-    return range(LEAST_MOVE, image_size - canvas_size - LEAST_MOVE)
 
 
 class Cropping(nn.Module):
@@ -72,17 +67,16 @@ def _middle(has_ink: Tensor, size: int) -> Tensor:
 def _moves(canvas: Tensor, image_size: int) -> Tensor:
     """Return by how many rows and columns canvases [N, 1, C, C] are moved down and right, int64 [N, 2].
 
-    Moved by d, the centre of mass s / m lies at s / m + d, which must be at least (S - 1) / 2; so d is LEAST_MOVE plus the number
-    of whole k from there on with m (S - 1 - 2k) - 2s > 0. That is how the ONNX file computes it, too: without a division.
+    Moved by d, the centre of mass s / m lies at s / m + d, which must be at least (S - 1) / 2; so d is the number of whole k
+    from 0 on with m (S - 1 - 2k) - 2s > 0. That is how the ONNX file computes it, too: without a division.
     """
     levels = ((canvas[:, 0] + 1) * 127.5).round().long()
-    size = levels.shape[-1]
-    places = torch.arange(size, device=levels.device)
+    places = torch.arange(levels.shape[-1], device=levels.device)
     mass = levels.sum(dim=(1, 2))[:, None]
     moments = torch.stack([(levels.sum(dim=axis) * places).sum(dim=1) for axis in (2, 1)], dim=1)  # rows, columns
-    steps = torch.tensor(move_range(size, image_size), device=levels.device)
+    steps = torch.arange(image_size // 2, device=levels.device)
     distances = mass[:, :, None] * (image_size - 1 - 2 * steps) - 2 * moments[:, :, None]
-    return LEAST_MOVE + (distances > 0).sum(dim=2)
+    return (distances > 0).sum(dim=2)
 
 
 def window(images: Tensor, first: Tensor, padding: int, height: int, width: int) -> Tensor:

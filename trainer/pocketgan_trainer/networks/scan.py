@@ -17,16 +17,11 @@ from torch import Tensor, nn
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
 from pocketgan_trainer.networks.straight_through import above_zero, rounded
 
-SCAN_SIZES = range(28, 65)
+SCAN_SIZES = range(28, 61)
 """Heights and widths m of scans in pixels. They are distributed like those of MNIST's digits, see docs/experiments.md: normally,
 with MEAN_SIZE and SIZE_DEVIATION."""
 MEAN_SIZE = 46.5
 SIZE_DEVIATION = 8
-BOX_LEVEL = 6
-"""When images are drawn, only points more than this many grey levels above the threshold make the box of the ink larger, since
-small scans can miss weaker ones. At the start of a training all ink does: fields that are still weak would be cut."""
-LARGEST_STRETCH = 2
-"""A box of ink is stretched at most this many times, so that a few points do not become a block."""
 THRESHOLD_LEVEL = 128
 """Where a field is above this grey level, there is ink."""
 WHITE = 255
@@ -55,32 +50,28 @@ class Scan(nn.Module):
         All sums are those of whole numbers, as in an exported file; gradients ignore that they are rounded.
         """
         with torch.autocast(field.device.type, enabled=False):
-            size = torch.bucketize(normal.float().contiguous(), self.bounds, right=True)
-            magnifying, reducing = self.magnifying[size], self.reducing[size]
+            magnifying = self.magnifying[torch.bucketize(normal.float().contiguous(), self.bounds, right=True)]
             levels = rounded((field[:, 0].float() + 1) * (WHITE / 2)) - THRESHOLD_LEVEL
-            magnified = rounded(magnifying @ _stretched(levels, 0 if self.training else BOX_LEVEL) / WHITE)
+            magnified = rounded(magnifying @ levels / WHITE)
             scan = above_zero(magnified @ magnifying.mT * (1 / WHITE**2))
-            canvas = rounded(reducing.mT @ scan @ reducing / WHITE)
+            rows, columns = self._box(scan.detach())
+            canvas = rounded(rows.mT @ scan @ columns / WHITE)
             return canvas[:, None] * (2 / WHITE) - 1
 
+    def _box(self, scan: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weights that reduce the box of the ink of scans [N, M, M] to canvases, [N, M, C] for rows and columns.
 
-def _stretched(levels: Tensor, box_level: int) -> Tensor:
-    """Return fields [N, F, F], with ink above 0, in which the box of the ink reaches two opposite sides, as in MNIST.
-
-    The square that begins where the box begins, as large as its longer side but at least F // LARGEST_STRETCH, is stretched over
-    the whole field by repeating rows and columns. What is above BOX_LEVEL at its sides is ink even in a small scan.
-    """
-    size = levels.shape[1]
-    numbers = torch.arange(size, device=levels.device)
-    # 1 for rows and columns with ink.
-    with_ink = (levels.detach() > box_level).float()
-    with_ink = torch.stack([with_ink.amax(dim=2), with_ink.amax(dim=1)], dim=1)  # [N, 2, F]
-    to_end = (with_ink * (size - numbers)).amax(dim=2, keepdim=True)  # from where the box begins to the end of the field
-    from_start = (with_ink * (numbers + 1)).amax(dim=2, keepdim=True)
-    side = (to_end + from_start - size).amax(dim=1, keepdim=True).clamp(min=size // LARGEST_STRETCH)  # [N, 1, 1]
-    places = (size - torch.maximum(to_end, side) + numbers * side // size).long()  # [N, 2, F]
-    points = size * places[:, 0, :, None] + places[:, 1, None]
-    return levels.flatten(1).gather(1, points.flatten(1)).view_as(levels)
+        The box is the square that begins where the ink begins, as large as its longer side but at least C.
+        """
+        size, canvas_size = self.reducing.shape[1:]
+        places = torch.arange(size, device=scan.device)
+        with_ink = torch.stack([scan.amax(dim=2), scan.amax(dim=1)], dim=1)  # [N, 2, M]
+        to_end = (with_ink * (size - places)).amax(dim=2).long()  # from where the ink begins to the end of the scan
+        from_start = (with_ink * (places + 1)).amax(dim=2).long()
+        side = (to_end + from_start - size).amax(dim=1).clamp(min=canvas_size)
+        within = places - (size - to_end)[:, :, None]  # [N, 2, M]
+        weights = self.reducing[side[:, None, None] - canvas_size, within.clamp(min=0)] * (within >= 0)[..., None]
+        return weights[:, 0], weights[:, 1]
 
 
 class ScannedImage(nn.Module):
@@ -105,30 +96,35 @@ SIZE_BOUNDS = [(size - 0.5 - MEAN_SIZE) / SIZE_DEVIATION for size in SCAN_SIZES[
 def magnifying_table(field_size: int) -> NDArray[np.uint8]:
     """Return the weights that magnify a field along one axis to each of the sizes, uint8 [K, M, F] for K sizes up to M.
 
-    They interpolate linearly between the middles of points. Rows beyond a size are not 0; those of `reducing_table`
-    discard what comes of them.
+    They interpolate linearly between the middles of points. Rows beyond a size are 0.
     """
-    middles = (_places(field_size, halves=1) - WHITE // 2).clip(0, WHITE * (field_size - 1))
-    distances = np.abs(middles - WHITE * np.arange(field_size))
-    shares: NDArray[np.int64] = (WHITE - distances).clip(0)
+    middles = _places(SCAN_SIZES, field_size, halves=1) - WHITE // 2
+    within = np.arange(SCAN_SIZES[-1])[:, None] < np.array(SCAN_SIZES)[:, None, None]
+    distances = np.abs(middles.clip(0, WHITE * (field_size - 1)) - WHITE * np.arange(field_size))
+    shares: NDArray[np.int64] = (WHITE - distances).clip(0) * within
     return shares.astype(np.uint8)
 
 
 def reducing_table(canvas_size: int) -> NDArray[np.uint8]:
-    """Return the weights that reduce scans of each of the sizes along one axis, uint8 [K, M, C] for K sizes up to M.
+    """Return the weights that reduce boxes of each size from C to the largest scan, along one axis: uint8 [K, M, C].
 
-    A pixel of a scan that lies within a larger pixel counts with its width. If it is cut, each part counts with its own width,
-    and the second one loses 1 / WHITE, about a hundredth of the whole. So full ink is white, 255, in rows and columns that begin
-    with a whole pixel, and a little darker in all others. Rows beyond a size are 0.
+    K is the number of these sizes and M the largest one. A pixel of a scan that lies within a larger pixel counts with its width.
+    If it is cut, each part counts with its own width, and the second one loses 1 / WHITE, about a hundredth of the whole. So full
+    ink is white, 255, in rows and columns that begin with a whole pixel, and a little darker in all others. Rows beyond a size
+    are 0.
     """
     larger = WHITE * np.arange(canvas_size)
-    begins, ends = (_places(canvas_size, halves) - larger for halves in (0, 2))
+    begins, ends = (_places(range(canvas_size, SCAN_SIZES[-1] + 1), canvas_size, halves) - larger for halves in (0, 2))
     shares: NDArray[np.int64] = (ends.clip(0, WHITE) - np.abs(begins.clip(-1, WHITE))).clip(0)
     return shares.astype(np.uint8)
 
 
-def _places(points: int, halves: int) -> NDArray[np.int64]:
-    """Return where `halves` of a pixel's width after its start lies, int64 [K, M, 1], in 1 / WHITE of one of `points` points."""
-    sizes = np.array(SCAN_SIZES)[:, None, None]
-    places: NDArray[np.int64] = WHITE * points * (2 * np.arange(SCAN_SIZES[-1])[:, None] + halves) // (2 * sizes)
+def _places(sizes: range, points: int, halves: int) -> NDArray[np.int64]:
+    """Return where `halves` of a pixel's width after its start lies, int64 [K, M, 1], in 1 / WHITE of one of `points` points.
+
+    That is for each of K sizes of a scan and of M pixels of the largest scan.
+    """
+    places: NDArray[np.int64] = (
+        WHITE * points * (2 * np.arange(SCAN_SIZES[-1])[:, None] + halves) // (2 * np.array(sizes)[:, None, None])
+    )
     return places

@@ -7,7 +7,6 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
-from pocketgan_trainer.networks.scan import Scan
 from pocketgan_trainer.training.config import TrainingConfig
 
 
@@ -50,12 +49,9 @@ def uses_batch_statistics(config: TrainingConfig, images_seen: int, images_total
 
 
 def freeze_statistics(network: nn.Module) -> None:
-    """Make batch normalization use its running statistics and leave them unchanged; the rest of `network` trains on.
-
-    A scan stretches boxes as it does when it draws, too, see `networks.scan.BOX_LEVEL`.
-    """
+    """Make batch normalization use its running statistics and leave them unchanged; the rest of `network` trains on."""
     for layer in network.modules():
-        if isinstance(layer, _BatchNorm | Scan):
+        if isinstance(layer, _BatchNorm):
             layer.eval()
 
 
