@@ -45,10 +45,10 @@ def test_the_centre_of_mass_gets_within_half_a_pixel_of_the_middle(image_size: i
         for axis in (1, 0):
             mass, moment = int(canvas.sum()), int((canvas.sum(axis=axis) * np.arange(size)).sum())
             move = ceil(Fraction(image_size - 1, 2) - Fraction(moment, mass)) if mass else 0
-            moves.append(min(max(move, 0), image_size // 2))
-        wide = np.zeros((image_size + size, image_size + size), int)
-        wide[moves[0] :, moves[1] :][:size, :size] = canvas
-        np.testing.assert_array_equal(image, wide[:image_size, :image_size])
+            moves.append(min(max(move, 0), image_size - size))
+        expected = np.zeros((image_size, image_size), int)
+        expected[moves[0] :, moves[1] :][:size, :size] = canvas
+        np.testing.assert_array_equal(image, expected)
 
 
 def test_mnists_digits_are_given_back_and_count_as_laid_out(digits: Digits) -> None:

@@ -1,6 +1,6 @@
 """A placement in the graph: canvases are laid into images by their centre of mass, in integers.
 
-A canvas is moved by the number of whole k from 0 to S / 2 - 1 for which the sum over its pixels p at place x of
+A canvas is moved by the number of whole k from 0 to S - C - 1 for which the sum over its pixels p at place x of
 p * (S - 1 - 2x - 2k) is above 0, see `networks.canvas`. So one integer product gives a number for each k and axis, its sign a 0
 or a 1, and a second product of these with 1 and the width of a row the distance in memory by which the image is moved: no
 division, nothing that rounds. A padded canvas holds all moved images, and GatherElements cuts the right one out. onnxruntime
@@ -19,9 +19,9 @@ PLACEMENT = "placement"
 
 def emit_placement(graph: GraphBuilder, canvas: str, size: int, image_size: int) -> None:
     """Emit `images` uint8 [N, image_size, image_size] from canvases uint8 [N, size, size]."""
-    most = image_size // 2
+    most = image_size - size
     flat = graph.reshape(f"{PLACEMENT}.pixels", canvas, [-1, size * size])
-    sums = graph.node("MatMulInteger", f"{PLACEMENT}.sums", flat, _weights(graph, size, image_size))
+    sums = graph.node("MatMulInteger", f"{PLACEMENT}.sums", flat, _weights(graph, size, most, image_size))
     limits = (graph.constant(f"{PLACEMENT}.{name}", np.asarray(value, np.int32)) for name, value in (("least", 0), ("most", 1)))
     signs = graph.node("Clip", f"{PLACEMENT}.signs", sums, *limits)
     bits = graph.node("Cast", f"{PLACEMENT}.bits", signs, to=TensorProto.UINT8)
@@ -32,10 +32,9 @@ def emit_placement(graph: GraphBuilder, canvas: str, size: int, image_size: int)
     back = graph.node("MatMulInteger", f"{PLACEMENT}.back", bits, graph.constant(f"{PLACEMENT}.steps", steps))
 
     above = most + 1
-    below = image_size - size
-    pads = graph.constant(f"{PLACEMENT}.pads", np.asarray([0, above, 0, 0, below, most], np.int64))
+    pads = graph.constant(f"{PLACEMENT}.pads", np.asarray([0, above, 0, 0, most, most], np.int64))
     padded = graph.node("Pad", f"{PLACEMENT}.padded", canvas, pads)
-    memory = graph.reshape(f"{PLACEMENT}.memory", padded, [-1, (above + size + below) * row])
+    memory = graph.reshape(f"{PLACEMENT}.memory", padded, [-1, (above + size + most) * row])
     first = _integers(graph, "first_of_rows", row * (above + np.arange(image_size)[:, None]))
     columns = _integers(graph, "columns", np.arange(image_size))
     square = graph.node("Add", f"{PLACEMENT}.square", first, columns)
@@ -45,18 +44,18 @@ def emit_placement(graph: GraphBuilder, canvas: str, size: int, image_size: int)
     graph.reshape("images", moved, [-1, image_size, image_size])
 
 
-def _weights(graph: GraphBuilder, size: int, image_size: int) -> str:
-    """Emit the weights of the sums: int8 [size * size, image_size], first those for columns."""
-    numbers = _integers(graph, "numbers", image_size - 1 - 2 * np.arange(image_size // 2))
+def _weights(graph: GraphBuilder, size: int, moves: int, image_size: int) -> str:
+    """Emit the weights of the sums: int8 [size * size, 2 * moves], first those for columns."""
+    numbers = _integers(graph, "numbers", image_size - 1 - 2 * np.arange(moves))
     of_places = graph.node("Sub", f"{PLACEMENT}.of_places", numbers, _integers(graph, "twice", 2 * np.arange(size)[:, None]))
-    by_rows = graph.reshape(f"{PLACEMENT}.by_rows", of_places, [size, 1, image_size // 2])
+    by_rows = graph.reshape(f"{PLACEMENT}.by_rows", of_places, [size, 1, moves])
     zeros = _integers(graph, "zeros", np.zeros((size, 1), np.int32))
     for_rows = graph.node("Add", f"{PLACEMENT}.for_rows", by_rows, zeros)
     for_columns = graph.node(
         "Add", f"{PLACEMENT}.for_columns", of_places, graph.reshape(f"{PLACEMENT}.flat_zeros", zeros, [size, 1, 1])
     )
     both = graph.node("Concat", f"{PLACEMENT}.both", for_columns, for_rows, axis=2)
-    flat = graph.reshape(f"{PLACEMENT}.of_pixels", both, [size * size, image_size])
+    flat = graph.reshape(f"{PLACEMENT}.of_pixels", both, [size * size, 2 * moves])
     return graph.node("Cast", f"{PLACEMENT}.weights", flat, to=TensorProto.INT8)
 
 

@@ -79,10 +79,13 @@ def _box(graph: GraphBuilder, scan: str, canvas_size: int) -> tuple[str, str]:
             (f"{name}.from_start", graph.constant(f"{name}.from_start.distances", places + 1)),
         )
     )
-    # The sum is that of M - 1 and the length of a side.
-    longer = graph.node("ReduceMax", f"{name}.longer", graph.node("Add", f"{name}.sums", to_end, from_start), axes=[1])
-    size = graph.node("Clip", f"{name}.size", graph.node("Sub", f"{name}.above_least", longer, least), zero)
-    start = graph.node("Add", f"{name}.start", graph.node("Mul", f"{name}.of_size", size, rows_of_size), to_end)
+    # M - 1 and the length of each side, of the longer one, and of half of what the other one lacks.
+    lengths = graph.node("Add", f"{name}.lengths", to_end, from_start)
+    longer = graph.node("Clip", f"{name}.longer", graph.node("ReduceMax", f"{name}.larger", lengths, axes=[1]), least)
+    halves = graph.constant(f"{name}.halves", np.arange(2 * SCAN_ROWS, dtype=np.int32) // 2)
+    margin = graph.node("Gather", f"{name}.margin", halves, graph.node("Sub", f"{name}.missing", longer, lengths), axis=0)
+    size = graph.node("Mul", f"{name}.first_of_size", graph.node("Sub", f"{name}.size", longer, least), rows_of_size)
+    start = graph.node("Add", f"{name}.start", size, graph.node("Add", f"{name}.from_begin", to_end, margin))
     windows = _windows(graph, f"{name}.windows", _reducing_table(graph, canvas_size), canvas_size)
     rows, columns = (
         graph.node("Gather", f"{name}.weights_of_{axis}", windows, _of_axis(graph, start, number), axis=0)
@@ -97,20 +100,19 @@ def _of_axis(graph: GraphBuilder, both: str, number: int) -> str:
 
 
 def _windows(graph: GraphBuilder, name: str, table: str, canvas_size: int) -> str:
-    """Emit all windows of M rows of the tables [K, M, C] below each other, after M - 1 rows of 0: uint8 [K * M, M, C].
+    """Emit all windows of M rows of the tables [K, M, C] below each other: uint8 [K * M + M, M, C].
 
-    A copy of one window is much faster than one of M rows. The file holds none of them.
+    M - 1 rows of 0 are above the tables, and M below. A copy of one window is much faster than one of M rows.
     """
     tables = SCAN_SIZES[-1] - canvas_size + 1
     flat = graph.reshape(f"{name}.rows", table, [tables * SCAN_ROWS, canvas_size])
-    padded = graph.node(
-        "Pad", f"{name}.padded", flat, graph.constant(f"{name}.pads", np.array([SCAN_ROWS - 1, 0, 0, 0], np.int64))
-    )
+    pads = graph.constant(f"{name}.pads", np.array([SCAN_ROWS - 1, 0, SCAN_ROWS, 0], np.int64))
+    padded = graph.node("Pad", f"{name}.padded", flat, pads)
     steps = graph.constant(f"{name}.steps", np.arange(SCAN_ROWS, dtype=np.int32))
-    of_tables = graph.constant(f"{name}.first_of_tables", SCAN_ROWS * np.arange(tables, dtype=np.int32)[:, None])
-    firsts = graph.reshape(f"{name}.firsts", graph.node("Add", f"{name}.of_rows", of_tables, steps), [tables * SCAN_ROWS, 1])
-    indices = graph.node("Add", f"{name}.indices", firsts, steps)
-    return graph.node("Gather", name, padded, indices, axis=0)
+    of_tables = graph.constant(f"{name}.first_of_tables", SCAN_ROWS * np.arange(tables + 1, dtype=np.int32)[:, None])
+    of_rows = graph.node("Add", f"{name}.of_rows", of_tables, steps)
+    firsts = graph.reshape(f"{name}.firsts", of_rows, [(tables + 1) * SCAN_ROWS, 1])
+    return graph.node("Gather", name, padded, graph.node("Add", f"{name}.indices", firsts, steps), axis=0)
 
 
 def _chosen_size(graph: GraphBuilder) -> str:

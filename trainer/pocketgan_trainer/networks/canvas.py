@@ -26,8 +26,8 @@ class Placement(nn.Module):
     """Lays canvases [N, 1, C, C] of grey levels, from -1 to 1, into images [N, 1, S, S].
 
     Each is moved by whole pixels, so that its centre of mass lies at pixel S / 2 (0 is the centre of the first one) or up to half
-    a pixel before it, or less than half a pixel behind it, by 0 to S / 2 pixels down and to the right. Ink that leaves the image
-    is lost. The sums are exact.
+    a pixel before it, or less than half a pixel behind it, by 0 to S - C pixels down and to the right. So the canvas stays
+    within the image. The sums are exact.
     """
 
     def __init__(self, image_size: int) -> None:
@@ -36,7 +36,7 @@ class Placement(nn.Module):
 
     def forward(self, canvas: Tensor) -> Tensor:
         """Return the images; gradients flow back to where a pixel came from, not into the move."""
-        most = self.image_size // 2
+        most = self.image_size - canvas.shape[-1]
         return window(canvas, most - _moves(canvas.detach(), self.image_size), most, self.image_size, self.image_size)
 
 
@@ -71,10 +71,11 @@ def _moves(canvas: Tensor, image_size: int) -> Tensor:
     from 0 on with m (S - 1 - 2k) - 2s > 0. That is how the ONNX file computes it, too: without a division.
     """
     levels = ((canvas[:, 0] + 1) * 127.5).round().long()
-    places = torch.arange(levels.shape[-1], device=levels.device)
+    size = levels.shape[-1]
+    places = torch.arange(size, device=levels.device)
     mass = levels.sum(dim=(1, 2))[:, None]
     moments = torch.stack([(levels.sum(dim=axis) * places).sum(dim=1) for axis in (2, 1)], dim=1)  # rows, columns
-    steps = torch.arange(image_size // 2, device=levels.device)
+    steps = torch.arange(image_size - size, device=levels.device)
     distances = mass[:, :, None] * (image_size - 1 - 2 * steps) - 2 * moments[:, :, None]
     return (distances > 0).sum(dim=2)
 

@@ -61,16 +61,19 @@ class Scan(nn.Module):
     def _box(self, scan: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weights that reduce the box of the ink of scans [N, M, M] to canvases, [N, M, C] for rows and columns.
 
-        The box is the square that begins where the ink begins, as large as its longer side but at least C.
+        The box is a square as large as the longer side of the ink but at least C, with the ink in its middle.
         """
         size, canvas_size = self.reducing.shape[1:]
         places = torch.arange(size, device=scan.device)
         with_ink = torch.stack([scan.amax(dim=2), scan.amax(dim=1)], dim=1)  # [N, 2, M]
         to_end = (with_ink * (size - places)).amax(dim=2).long()  # from where the ink begins to the end of the scan
         from_start = (with_ink * (places + 1)).amax(dim=2).long()
-        side = (to_end + from_start - size).amax(dim=1).clamp(min=canvas_size)
-        within = places - (size - to_end)[:, :, None]  # [N, 2, M]
-        weights = self.reducing[side[:, None, None] - canvas_size, within.clamp(min=0)] * (within >= 0)[..., None]
+        length = to_end + from_start - size
+        side = length.amax(dim=1, keepdim=True).clamp(min=canvas_size)
+        begin = size - to_end - (side - length) // 2  # [N, 2]
+        within = places - begin[:, :, None]  # [N, 2, M]
+        is_within = (within >= 0) & (within < size)
+        weights = self.reducing[side[:, :, None] - canvas_size, within.clamp(0, size - 1)] * is_within[..., None]
         return weights[:, 0], weights[:, 1]
 
 
