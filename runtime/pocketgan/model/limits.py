@@ -12,7 +12,7 @@ BATCH_SIZE = 64
 """The most images in one call of onnxruntime. Larger batches are no faster and take more memory."""
 
 MOST_NODES = 2000
-"""The most nodes in a graph. gan-export writes up to 140."""
+"""The most nodes in a graph. gan-export writes up to 170."""
 
 MOST_INPUTS = MOST_OUTPUTS = 8
 """A pocketgan model has at most two inputs and one output; `Generator` checks which."""
@@ -21,8 +21,8 @@ MOST_DERIVED_BYTES = 32 * 2**20
 """The most memory for tensors that depend on constants only: onnxruntime may compute them when it opens the file."""
 
 LARGEST_FOLDED_BYTES = 16 * 2**20
-"""The most memory for a tensor that onnxruntime computes once, when it opens the file, because it depends on constants only. It
-computes larger ones in each call. Otherwise a file of a hundred bytes can request a constant of a gigabyte."""
+"""The most memory for a tensor that onnxruntime computes once, when it opens the file, because it depends on constants only. From
+version 1.27 on, it computes larger ones in each call."""
 
 MOST_CALL_BYTES = 48 * 2**20
 """The most memory for one call of onnxruntime."""
@@ -125,8 +125,11 @@ def _drawing_bytes(graph: Graph, batch: int) -> int:
         if is_constant:
             derived += size
             _refuse_above("bytes of constants", derived, MOST_DERIVED_BYTES)
-            # onnxruntime leaves DequantizeLinear, so that it can make integer kernels of it.
-            if node.operator == "DequantizeLinear" or size > LARGEST_FOLDED_BYTES or in_each_call.keys() & node.inputs:
+            # onnxruntime leaves DequantizeLinear, so that it can make integer kernels of it, and most operators cannot compute
+            # half precision when it opens the file.
+            is_half = FLOAT16 in {tensor.element_type, *(tensors[other].element_type for other in node.inputs)}
+            is_left = node.operator == "DequantizeLinear" or is_half or size > LARGEST_FOLDED_BYTES
+            if is_left or in_each_call.keys() & node.inputs:
                 in_each_call[name] = size
             continue
         segment += size

@@ -14,7 +14,7 @@ from pocketgan.model.graph import FLOAT, FLOAT16, INT8, INT32, UINT8, Attribute,
 Attributes: TypeAlias = Mapping[str, Attribute]
 
 LARGEST_INTEGER = 64
-"""The largest integer in an attribute (strides, pads, axes). gan-export writes smaller ones; larger ones make sums inside
+"""The largest integer in an attribute (strides, pads, axes), as gan-export writes them. Much larger ones make sums inside
 onnxruntime overflow."""
 
 
@@ -91,7 +91,7 @@ def _largest(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     if "axes" not in attributes:
         raise ValueError("it reduces all axes")
     shape, (axis,) = inputs[0].shape, _integers(attributes, "axes", 1, 0)
-    if not 0 <= axis < len(shape):
+    if axis >= len(shape):
         raise ValueError(f"it reduces the shape {list(shape)} along axis {axis}")
     return Result((*shape[:axis], 1, *shape[axis + 1 :]), inputs[0].element_type)
 
@@ -211,7 +211,7 @@ def _gemm(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
 def _matrix_products(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     left, right = inputs[0].shape, inputs[1].shape
     if len(left) != 3 or len(right) != 3 or left[0] not in (1, right[0]) or left[2] != right[1]:
-        raise ValueError(f"it multiplies the shapes {list(left)} and {list(right)}, expected one or as many matrices that fit")
+        raise ValueError(f"it multiplies the shapes {list(left)} and {list(right)}, expected one or as many matrices on the left")
     batch, inner, columns = right
     rows = left[1]
     # onnxruntime copies the matrices on the right into its own order.

@@ -1,8 +1,11 @@
 """The limits of a graph: what gan-export could have written is accepted up to the last byte, everything else is refused."""
 
+from pathlib import Path
+
+import onnxruntime
 import pytest
 from hostile_files import CONSTANTS, IMAGES, NODES, Z, harmless, with_ends, with_extra, with_nodes
-from onnx_bytes import FLOAT, INT8, UINT8, constant, integers, model, node, value
+from onnx_bytes import FLOAT, FLOAT16, INT8, UINT8, constant, integers, model, node, value
 
 import pocketgan_models
 from pocketgan.errors import ModelError
@@ -89,14 +92,45 @@ def test_constants_may_take_up_to_the_limit_and_no_byte_more() -> None:
 
 
 def test_constants_count_for_each_call_unless_onnxruntime_computes_them_once() -> None:
-    def fixed_bytes(times: int, *operators: str) -> int:
-        nodes = [node("Tile", ["row", "times"], "big"), *(node(operator, ["big", "scale"], "rest") for operator in operators)]
+    def fixed_bytes(times: int, *more: bytes) -> int:
+        nodes = [node("Tile", ["row", "times"], "integers"), node("Cast", ["integers"], "big", to=FLOAT)]
         constants = [constant("row", [1, 1], INT8), integers("times", [1, times]), constant("scale", [])]
-        return check_graph(with_extra("{}", nodes, constants)).fixed_bytes
+        return check_graph(with_extra("{}", [*nodes, *more], constants)).fixed_bytes
 
-    assert fixed_bytes(1) == fixed_bytes(2**20) == fixed_bytes(2**24)
-    assert fixed_bytes(2**24 + 1) > 2**24
-    assert fixed_bytes(2**20, "DequantizeLinear") == fixed_bytes(1) + 4 * 2**20
+    dequantized, after = node("DequantizeLinear", ["integers", "scale"], "numbers"), node("Tanh", ["numbers"], "after")
+    assert fixed_bytes(1) == fixed_bytes(2**22) == 0
+    assert fixed_bytes(2**22 + 1) >= 4 * (2**22 + 1)
+    assert fixed_bytes(2**20, dequantized) == 4 * 2**20
+    assert fixed_bytes(2**20, dequantized, after) == 2 * 4 * 2**20
+
+
+SECOND_INPUTS = {
+    "Abs": (),
+    "Add": (2, 1000),
+    "Concat": (2, 1000),
+    "Mul": (2, 1000),
+    "Relu": (),
+    "Sub": (2, 1000),
+    "Tanh": (),
+}
+
+
+@pytest.mark.parametrize("element_type", [FLOAT, FLOAT16])
+@pytest.mark.parametrize("operator", SECOND_INPUTS)
+def test_constants_that_onnxruntime_leaves_in_the_graph_count_for_each_call(
+    tmp_path: Path, operator: str, element_type: int
+) -> None:
+    others = [constant("other", shape, element_type) for shape in [SECOND_INPUTS[operator]] if shape]
+    made = node(operator, ["row", *["other"] * len(others)], "of_constants", **({"axis": 0} if operator == "Concat" else {}))
+    nodes = [made, node("Cast", ["of_constants"], "big", to=FLOAT)]
+    contents = with_extra("{}", nodes, [constant("row", [2, 1000], element_type), *others])
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
+    is_left = b"of_constants" in (tmp_path / "optimized.onnx").read_bytes()
+    assert not (is_left and element_type == FLOAT)
+    assert check_graph(contents).fixed_bytes >= 4000 * is_left
 
 
 def test_an_image_may_take_up_to_the_limit_whatever_the_size_of_the_file() -> None:

@@ -247,6 +247,26 @@ def test_elements_are_gathered_from_rows_that_exist(places: tuple[int, ...], is_
             result_of(gather, inputs)
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "result"),
+    [
+        ((3, 4, 5), (3, 5, 2), (3, 4, 2)),
+        ((1, 4, 5), (3, 5, 2), (3, 4, 2)),
+        ((3, 4, 5), (1, 5, 2), None),
+        ((2, 4, 5), (3, 5, 2), None),
+        ((3, 4, 5), (3, 4, 2), None),
+        ((4, 5), (3, 5, 2), None),
+    ],
+)
+def test_one_matrix_or_as_many_as_on_the_right_are_multiplied(left: Shape, right: Shape, result: Shape | None) -> None:
+    product, inputs = Node("", "MatMul", ("x", "w"), ("y",), {}), [Tensor(tuple(left), FLOAT), Tensor(tuple(right), FLOAT)]
+    if result is None:
+        with pytest.raises(ValueError, match=r"^it multiplies the shapes "):
+            result_of(product, inputs)
+    else:
+        assert result_of(product, inputs) == (result, FLOAT, 5 * 2, 3 * 4 * 5 * 2)
+
+
 @pytest.mark.parametrize("axes", [None, (2,), (-1,), (0, 1)])
 def test_only_one_axis_that_exists_has_a_largest_value(axes: tuple[int, ...] | None) -> None:
     node = Node("", "ReduceMax", ("x",), ("y",), {} if axes is None else {"axes": axes})

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pocketgan import Generator
 from pocketgan.model.card import PRECISIONS, KernelFacts
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.calibration import calibrate, with_shared_scales
+from pocketgan_trainer.export.calibration import LATENT_QUANTIZATION, calibrate, with_shared_scales
 from pocketgan_trainer.export.exporter import build_graph, export
+from pocketgan_trainer.export.graph_builder import GraphBuilder
 from pocketgan_trainer.export.layers import (
     Convolution,
     Dense,
@@ -28,12 +29,22 @@ from pocketgan_trainer.export.layers import (
     activations,
     model_inputs,
 )
-from pocketgan_trainer.export.verify import check_kernels, check_overflow, count_kernels, kernel_weights, optimized
+from pocketgan_trainer.export.scanning import emit_images
+from pocketgan_trainer.export.verify import (
+    before_scan,
+    check_kernels,
+    check_overflow,
+    check_scan,
+    count_kernels,
+    kernel_weights,
+    optimized,
+)
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
 from pocketgan_trainer.networks.scan import (
     SCAN_SIZES,
     SIZE_BOUNDS,
     Scan,
+    ScannedImage,
     magnifying_table,
     reducing_table,
 )
@@ -51,7 +62,7 @@ def field_size(image_size: int) -> int:
 
 
 def layers(size: int) -> list[Layer]:
-    """Return layers that draw canvases with ink on about a third of the pixels, mostly to one side; some have none."""
+    """Return layers that draw fields with ink on about a third of the points, mostly to one side."""
     random = np.random.default_rng(0)
     weight = random.normal(0, 0.3, (size * size, LATENT_SIZE))
     weight += np.linspace(-0.5, 0.5, size * size)[:, None]
@@ -118,6 +129,43 @@ def test_the_layer_scans_in_whole_numbers() -> None:
     scan = Scan(field_size(28), 20)
     canvases = scan(torch.from_numpy(fields)[:, None].float() / 127.5 - 1, torch.from_numpy(INPUTS["z"][:, 0]))
     np.testing.assert_array_equal(((canvases[:, 0] + 1) * 127.5).round().numpy(), scanned(fields, 20))
+
+
+def unusual_fields(size: int) -> NDArray[np.uint8]:
+    """Return fields uint8 [N, F, F]: blank, full, just at the threshold, points in corners, single rows and columns, specks."""
+    random = np.random.default_rng(0)
+    fields = [np.full((size, size), level) for level in (0, 128, 129, 255)]
+    for points in range(1, 4):
+        for rows in (slice(points), slice(-points, None)):
+            for columns in (slice(points), slice(-points, None), slice(None)):
+                field = np.zeros((size, size), int)
+                field[rows, columns] = 255
+                fields += [field, field.T]
+    fields += [255 * (random.random((size, size)) < share) for share in np.linspace(0.001, 0.02, 100)]
+    return np.stack(fields).astype(np.uint8)
+
+
+@pytest.mark.parametrize("image_size", CANVAS_SIZES)
+def test_any_field_is_scanned_as_the_layer_does_it(image_size: int) -> None:
+    size = field_size(image_size)
+    fields = unusual_fields(size)
+    latent = LATENT_QUANTIZATION.dequantize(np.random.default_rng(1).integers(0, 256, (len(fields), 1)).astype(np.uint8))
+    graph = GraphBuilder()
+    levels = graph.slice("levels", "z", 1, 1 + size**2, axis=1)
+    pixels = graph.node("Cast", "pixels", levels, to=onnx.TensorProto.UINT8)
+    emit_images(graph, pixels, size, size, Scanned(size, image_size))
+    contents = graph.model(1 + size**2, image_size, image_size).SerializeToString()
+    inputs = {"z": np.concatenate([latent, fields.reshape(len(fields), -1)], axis=1).astype(np.float32)}
+
+    session = onnxruntime.InferenceSession(contents, providers=["CPUExecutionProvider"])
+    images, scan = session.run(["images"], inputs)[0], ScannedImage(size, image_size)
+    assert check_scan(scan, fields, inputs["z"], images).problem is None
+    assert len({len(np.flatnonzero(image.any(axis=1))) for image in images}) > 10  # digits of many sizes
+    images[5, 3, 3] ^= 1
+    assert check_scan(scan, fields, inputs["z"], images).problem == f"scans differ from torch's: 1 of {len(fields)} images"
+
+    (read,) = onnxruntime.InferenceSession(before_scan(contents), providers=["CPUExecutionProvider"]).run(None, inputs)
+    np.testing.assert_array_equal(read, fields)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

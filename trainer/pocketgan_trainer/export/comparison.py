@@ -19,7 +19,7 @@ from pocketgan.errors import OutputError
 from pocketgan.model.session import Provider, open_session
 from pocketgan_trainer.export.calibration import CALIBRATION_SEED
 from pocketgan_trainer.export.layers import model_inputs
-from pocketgan_trainer.export.verify import measure_parity
+from pocketgan_trainer.export.verify import before_scan, measure_parity
 
 FLOAT_FILE, NAIVE_FILE = "float32", "quantize_static"
 """Names of the baselines: the generator in float32, and what onnxruntime's own quantizer makes of that."""
@@ -69,19 +69,18 @@ def measure_baselines(
     contents: bytes,
     inputs: Mapping[str, NDArray[np.generic]],
     reference: NDArray[np.uint8],
-    is_scanned: bool = False,
 ) -> dict[str, Baseline]:
     """Return the size, parity and speed of each of `files`, by name, the speed compared with the model `contents`.
 
-    `inputs` are the models' inputs by name, from which torch draws the images `reference`, uint8 [N, H, W]; for `is_scanned` see
-    `measure_parity`. All files are timed in one run, on the first SPEED_BATCH inputs and one thread.
+    `inputs` are the models' inputs by name, from which torch draws `reference`, uint8 [N, H, W]: images, or the fields of a model
+    with a scan. All files are timed in one run, on the first SPEED_BATCH inputs and one thread.
     """
     batch = {name: values[:SPEED_BATCH] for name, values in inputs.items()}
     speeds = speed_ratios(contents, list(files.values()), batch, _ROUNDS)
     baselines = {}
     for (name, file), speed in zip(files.items(), speeds, strict=True):
-        (images,) = open_session(file, "fp32", Provider.cpu).session.run(["images"], inputs)
-        baselines[name] = Baseline(len(file), measure_parity(images, reference, is_scanned).psnr_db, speed)
+        (pixels,) = open_session(before_scan(file), "fp32", Provider.cpu).session.run(None, inputs)
+        baselines[name] = Baseline(len(file), measure_parity(pixels, reference).psnr_db, speed)
     return baselines
 
 

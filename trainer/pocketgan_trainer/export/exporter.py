@@ -27,7 +27,7 @@ from pocketgan_trainer.export.comparison import SPEED_BATCH, Baseline, baseline_
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
-from pocketgan_trainer.export.layers import Layer, Scanned, class_count, labels_in_turn, model_inputs
+from pocketgan_trainer.export.layers import Layer, class_count, labels_in_turn, model_inputs
 from pocketgan_trainer.export.rounding import ROUNDING_IMAGES, round_weights
 from pocketgan_trainer.export.verify import (
     PARITY_IMAGES,
@@ -35,16 +35,19 @@ from pocketgan_trainer.export.verify import (
     SAME_PIXELS_IMAGES,
     Check,
     RefusedExportError,
+    before_scan,
     check_kernels,
     check_overflow,
     check_parity,
     check_same_pixels,
+    check_scan,
     count_kernels,
     measure_parity,
     optimized,
     require_variety,
     usual_least_psnr_db,
 )
+from pocketgan_trainer.networks.conditional import remove_scan
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_generator
 from pocketgan_trainer.training.drawing import draw
 from pocketgan_trainer.training.presets import PRESETS, generator_classes, latent_size
@@ -84,9 +87,10 @@ def export(
     """Write the checkpoint's generator to `target` as `int8`, `fp16` or `fp32`, and return what was measured on the way.
 
     The file appears only after these checks: onnx.checker; the kernels that onnxruntime makes of it; the sums that its weights
-    can reach; its pixels, which must be near to torch's on PARITY_IMAGES latents with the classes in turn, and the same in any
-    batch; and opening it with the runtime. `least_psnr_db` replaces the preset's own limit. `force` writes the file even
-    if a `verify.Check` finds a problem; the card then holds the figures, but not that they were too low. `licence`, an SPDX
+    can reach; its pixels on PARITY_IMAGES latents with the classes in turn, which must be near to torch's; with a scan, that
+    the fields are near to torch's and the images exactly those that torch makes of these fields; that the pixels are the same in
+    any batch; and opening it with the runtime. `least_psnr_db` replaces the preset's own limit. `force` writes the file even if a
+    `verify.Check` finds a problem; the card then holds the figures, but not that they were too low. `licence`, an SPDX
     identifier, and `quality`, figures by name, go into the card.
 
     Raises CheckpointError if the weights do not fit, RefusedExportError if a check fails, ExportError if the layers cannot be
@@ -106,12 +110,15 @@ def export(
     inputs = model_inputs(size, classes, PARITY_SEED, PARITY_IMAGES)
     (images,) = open_session(without_card, precision, Provider.cpu).session.run(["images"], inputs)
     require_variety(images, classes)
+    (pixels,) = open_session(before_scan(without_card), precision, Provider.cpu).session.run(None, inputs)
+    scan = remove_scan(generator)
     reference = draw(generator, size, PARITY_SEED, 0, PARITY_IMAGES, labels_in_turn(classes, PARITY_IMAGES))
-    is_scanned = isinstance(layers[-1], Scanned)
-    parity = measure_parity(images, reference, is_scanned)
+    parity = measure_parity(pixels, reference)
 
-    limit = usual_least_psnr_db(preset, precision, is_scanned) if least_psnr_db is None else least_psnr_db
+    limit = usual_least_psnr_db(preset, precision) if least_psnr_db is None else least_psnr_db
     checks = [check_kernels(kernels, precision), check_parity(parity, limit)]
+    if scan is not None:
+        checks.append(check_scan(scan, pixels, inputs["z"], images))
     if precision == "int8":
         checks += [check_overflow(as_run), check_same_pixels(without_card, inputs, images)]
     if not force and any(check.problem is not None for check in checks):
@@ -120,7 +127,7 @@ def export(
         remove_temporaries(file.parent, lambda name: name == file.name, is_alone=False)
     float_model = build_graph(layers, size, "fp32")
     others = baseline_files(float_model, precision, classes, size)
-    baselines = measure_baselines(others, without_card, inputs, reference, is_scanned)
+    baselines = measure_baselines(others, without_card, inputs, reference)
 
     # onnxruntime turns a float graph into other kernels on other processors, and the file must be the same on all of them.
     in_card = kernels if precision == "int8" else None

@@ -19,9 +19,9 @@ PLACEMENT = "placement"
 
 def emit_placement(graph: GraphBuilder, canvas: str, size: int, image_size: int) -> None:
     """Emit `images` uint8 [N, image_size, image_size] from canvases uint8 [N, size, size]."""
-    most = image_size - size
+    most = image_size - size  # the largest move
     flat = graph.reshape(f"{PLACEMENT}.pixels", canvas, [-1, size * size])
-    sums = graph.node("MatMulInteger", f"{PLACEMENT}.sums", flat, _weights(graph, size, most, image_size))
+    sums = graph.node("MatMulInteger", f"{PLACEMENT}.sums", flat, _weights(graph, size, image_size, most))
     limits = (graph.constant(f"{PLACEMENT}.{name}", np.asarray(value, np.int32)) for name, value in (("least", 0), ("most", 1)))
     signs = graph.node("Clip", f"{PLACEMENT}.signs", sums, *limits)
     bits = graph.node("Cast", f"{PLACEMENT}.bits", signs, to=TensorProto.UINT8)
@@ -44,7 +44,7 @@ def emit_placement(graph: GraphBuilder, canvas: str, size: int, image_size: int)
     graph.reshape("images", moved, [-1, image_size, image_size])
 
 
-def _weights(graph: GraphBuilder, size: int, moves: int, image_size: int) -> str:
+def _weights(graph: GraphBuilder, size: int, image_size: int, moves: int) -> str:
     """Emit the weights of the sums: int8 [size * size, 2 * moves], first those for columns."""
     numbers = _integers(graph, "numbers", image_size - 1 - 2 * np.arange(moves))
     of_places = graph.node("Sub", f"{PLACEMENT}.of_places", numbers, _integers(graph, "twice", 2 * np.arange(size)[:, None]))

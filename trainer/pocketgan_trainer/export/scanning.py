@@ -1,8 +1,8 @@
 """The end of every graph: pixels become images, and fields are scanned first, as `networks.scan` does it, in integers.
 
 The weights of all sizes of scans are computed from their sizes, which onnxruntime does once, when it opens the file.
-Each of the four products is one of uint8 matrices between DequantizeLinear and QuantizeLinear nodes, which onnxruntime fuses into
-one integer kernel on CPUs. The result of the second is stored in steps of 1 / 255**3 of full brightness, so whatever is above 0
+Each of the five products is one of uint8 matrices between DequantizeLinear and QuantizeLinear nodes, which onnxruntime fuses into
+one integer kernel on CPUs. That in black and white is stored in steps of 1 / 255**3 of full brightness, so whatever is above 0
 becomes white, and all else black. onnxruntime computes products of two uint8 matrices with sums of 32 bits, so none saturates,
 unlike those with int8 weights on some processors, see `weights.py`.
 """
@@ -19,6 +19,8 @@ from pocketgan_trainer.networks.scan import SCAN_SIZES, SIZE_BOUNDS, THRESHOLD_L
 
 SCAN = "scan"
 """The names of all nodes of a scan begin with it."""
+FIELD = f"{SCAN}.field"
+"""The tensor of the fields, uint8 [N, F, F]."""
 SCAN_ROWS = 64
 """M, at least the largest size of a scan. onnxruntime multiplies matrices of whole blocks of 16 rows faster."""
 _WEIGHT_QUANTIZATION = Quantization(scale=float(np.float32(1 / WHITE)), zero_point=0)
@@ -32,7 +34,7 @@ def emit_images(graph: GraphBuilder, pixels: str, height: int, width: int, last:
     if not isinstance(last, Scanned):
         graph.reshape("images", pixels, [-1, height, width])
         return height, width
-    field = graph.reshape(f"{SCAN}.field", pixels, [-1, height, width])
+    field = graph.reshape(FIELD, pixels, [-1, height, width])
     canvas_size = CANVAS_SIZES[last.image_size]
     emit_placement(graph, _scan(graph, field, last.field_size, canvas_size), canvas_size, last.image_size)
     return last.image_size, last.image_size
@@ -58,7 +60,7 @@ def _scan(graph: GraphBuilder, field: str, field_size: int, canvas_size: int) ->
 def _box(graph: GraphBuilder, scan: str, canvas_size: int) -> tuple[str, str]:
     """Emit the weights that reduce the box of the ink of scans uint8 [N, M, M], uint8 [N, M, C] for rows and for columns.
 
-    Those outside the box are not always 0, other than in `networks.scan`, but there is no ink.
+    Unlike in `networks.scan`, weights outside the box may be above 0. There is no ink there.
     """
     name = f"{SCAN}.box"
     places = np.arange(SCAN_ROWS, dtype=np.int32)
@@ -67,7 +69,7 @@ def _box(graph: GraphBuilder, scan: str, canvas_size: int) -> tuple[str, str]:
         for part, value in (("zero", 0), ("one", 1), ("rows_of_size", SCAN_ROWS), ("least", SCAN_ROWS - 1 + canvas_size))
     )
     of_rows = graph.reshape(f"{name}.rows", graph.node("ReduceMax", f"{name}.each_row", scan, axes=[2]), [-1, 1, SCAN_ROWS])
-    # A sum, and much faster than ReduceMax.
+    # ReduceMax along columns is slow. This sum saturates at 255, which is what it is wherever there is ink.
     white = graph.constant(f"{name}.white", np.full((1, 1, SCAN_ROWS), WHITE, np.uint8))
     of_columns = _product(graph, "columns", (white, _WEIGHT_QUANTIZATION), (scan, PIXEL_QUANTIZATION), PIXEL_QUANTIZATION)
     both = graph.node("Concat", f"{name}.both", of_rows, of_columns, axis=1)  # [N, 2, M]
@@ -79,7 +81,7 @@ def _box(graph: GraphBuilder, scan: str, canvas_size: int) -> tuple[str, str]:
             (f"{name}.from_start", graph.constant(f"{name}.from_start.distances", places + 1)),
         )
     )
-    # M - 1 and the length of each side, of the longer one, and of half of what the other one lacks.
+    # M - 1 + the length of the ink along each axis; 0 without ink.
     lengths = graph.node("Add", f"{name}.lengths", to_end, from_start)
     longer = graph.node("Clip", f"{name}.longer", graph.node("ReduceMax", f"{name}.larger", lengths, axes=[1]), least)
     halves = graph.constant(f"{name}.halves", np.arange(2 * SCAN_ROWS, dtype=np.int32) // 2)
@@ -102,7 +104,7 @@ def _of_axis(graph: GraphBuilder, both: str, number: int) -> str:
 def _windows(graph: GraphBuilder, name: str, table: str, canvas_size: int) -> str:
     """Emit all windows of M rows of the tables [K, M, C] below each other: uint8 [K * M + M, M, C].
 
-    M - 1 rows of 0 are above the tables, and M below. A copy of one window is much faster than one of M rows.
+    M - 1 rows of 0 are above the tables, and M below. Copying one window for each image is much faster than gathering M rows.
     """
     tables = SCAN_SIZES[-1] - canvas_size + 1
     flat = graph.reshape(f"{name}.rows", table, [tables * SCAN_ROWS, canvas_size])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
@@ -16,8 +17,9 @@ from pocketgan.errors import OutputError, first_line
 from pocketgan.model.card import KernelFacts, ParityFacts
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.placement import PLACEMENT
-from pocketgan_trainer.export.scanning import SCAN
+from pocketgan_trainer.export.scanning import FIELD, SCAN
 from pocketgan_trainer.export.weights import LARGEST_NEIGHBOURS, LARGEST_WEIGHT, largest_neighbour_sum
+from pocketgan_trainer.networks.scan import ScannedImage
 from pocketgan_trainer.training.presets import Preset
 
 
@@ -135,37 +137,32 @@ PARITY_IMAGES = 1000
 PARITY_SEED = 2**32 + 2
 """Parity is measured on latents that calibration has not seen."""
 _EQUAL_PSNR_DB = 100.0
-MOST_MOVED = 0.1
-"""The largest share of scanned images that may lie a pixel away from torch's."""
 
 
-def measure_parity(images: NDArray[np.uint8], reference: NDArray[np.uint8], is_scanned: bool = False) -> ParityFacts:
-    """Return how far `images` are from `reference`, both uint8 [N, H, W].
-
-    Scans are placed by their centre of mass, so the smallest error of one can move it by a pixel. That is no error of its pixels,
-    so with `is_scanned` each image is compared where it fits best, up to a pixel away. If more than MOST_MOVED are moved, they
-    are all compared in place.
-    """
-    moves = [(rows, columns) for rows in (0, -1, 1) for columns in (0, -1, 1)] if is_scanned else [(0, 0)]
-    differences = np.stack([np.abs(np.roll(images, move, axis=(1, 2)).astype(np.int64) - reference) for move in moves])
-    best = np.square(differences).sum(axis=(2, 3)).argmin(axis=0)
-    if (best > 0).mean() > MOST_MOVED:
-        best = np.zeros_like(best)
-    difference = differences[best, np.arange(len(images))]
+def measure_parity(pixels: NDArray[np.uint8], reference: NDArray[np.uint8]) -> ParityFacts:
+    """Return how far `pixels` are from `reference`, both uint8 [N, H, W]."""
+    difference = np.abs(pixels.astype(np.int64) - reference)
     mean_square = float(np.mean(difference**2))
     psnr_db = min(_EQUAL_PSNR_DB, 10 * float(np.log10(255**2 / mean_square))) if mean_square else _EQUAL_PSNR_DB
-    return ParityFacts(len(images), round(psnr_db, 2), round(float(difference.mean()), 4), int(difference.max()))
+    return ParityFacts(len(pixels), round(psnr_db, 2), round(float(difference.mean()), 4), int(difference.max()))
 
 
-SCAN_LOSS_DB = 10
-"""A file with a scan may have this much less PSNR, in dB: the smallest error can turn a pixel of a scan black or white, or make
-the box of the ink a row larger."""
+def before_scan(contents: bytes) -> bytes:
+    """Return a model that ends before its scan, with its fields as output; a model without a scan as it is.
+
+    The smallest error of a field can turn a pixel of the scan black or white, and move or resize the image. So fields are
+    compared with torch's, and what is made of them must be exact.
+    """
+    model = onnx.load_from_string(contents)
+    if any(FIELD in node.output for node in model.graph.node):
+        model.graph.output[0].CopyFrom(onnx.helper.make_tensor_value_info(FIELD, onnx.TensorProto.UINT8, None))
+    changed: bytes = model.SerializeToString()
+    return changed
 
 
-def usual_least_psnr_db(preset: Preset, precision: str, is_scanned: bool) -> float:
+def usual_least_psnr_db(preset: Preset, precision: str) -> float:
     """Return the limit for a file in one of the precisions of `card.PRECISIONS`; only that for int8 depends on the preset."""
-    limit = {"int8": preset.least_psnr_db, "fp16": 50.0, "fp32": 60.0}[precision]
-    return limit - SCAN_LOSS_DB if is_scanned else limit
+    return {"int8": preset.least_psnr_db, "fp16": 50.0, "fp32": 60.0}[precision]
 
 
 def check_parity(parity: ParityFacts, least_psnr_db: float) -> Check:
@@ -174,6 +171,18 @@ def check_parity(parity: ParityFacts, least_psnr_db: float) -> Check:
     found += f"{parity.mean_error:.2f}, largest {parity.largest_error} of 255 grey levels"
     problem = f"pixels differ from torch's: {parity.psnr_db:.2f} dB, expected at least {least_psnr_db:g}"
     return Check("against torch", found, problem if parity.psnr_db < least_psnr_db else None)
+
+
+def check_scan(scan: ScannedImage, fields: NDArray[np.uint8], latent: NDArray[np.generic], images: NDArray[np.uint8]) -> Check:
+    """Check that a file made exactly those images of its fields, uint8 [N, F, F], that torch's layer makes of them.
+
+    The layer runs in float32 on the fields and their latents [N, L]; `images` is uint8 [N, S, S].
+    """
+    with torch.inference_mode():
+        drawn = scan(torch.from_numpy(fields)[:, None].float() / 127.5 - 1, torch.from_numpy(latent))[:, 0]
+    others = int((((drawn + 1) * 127.5).round().byte().numpy() != images).any(axis=(1, 2)).sum())
+    found = f"{len(images) - others:,} of {len(images):,} images as torch's"
+    return Check("scan", found, f"scans differ from torch's: {others:,} of {len(images):,} images" if others else None)
 
 
 SAME_PIXELS_IMAGES = 64

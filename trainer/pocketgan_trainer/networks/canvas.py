@@ -14,9 +14,6 @@ from torch.nn import functional
 BACKGROUND = -1.0
 CANVAS_SIZES = {28: 20, 32: 24}
 """Height and width of the canvas by those of the image: a multiple of 4 that holds MNIST's box of 20/28 of the image's side."""
-LEAST_MOVE = -4
-"""A canvas is moved by this many rows and columns at least, and by the difference of the sizes plus 4 at most: -4 to 12. If all
-ink lay in the middle of its canvas, 0 to 8 would do."""
 LEAST_OBEYING = 0.95
 """A canvas is refused unless at least this share of the images is laid out by the rule. Of MNIST's it is 99.95 %."""
 _MOST_CHECKED = 1_000
@@ -25,9 +22,9 @@ _MOST_CHECKED = 1_000
 class Placement(nn.Module):
     """Lays canvases [N, 1, C, C] of grey levels, from -1 to 1, into images [N, 1, S, S].
 
-    Each is moved by whole pixels, so that its centre of mass lies at pixel S / 2 (0 is the centre of the first one) or up to half
-    a pixel before it, or less than half a pixel behind it, by 0 to S - C pixels down and to the right. So the canvas stays
-    within the image. The sums are exact.
+    Each is moved down and to the right by 0 to S - C whole pixels, so it stays within the image. As far as these go, its centre
+    of mass gets to pixel S / 2 (0 is the centre of the first one) or up to half a pixel before it, or less than half a pixel
+    behind it. The sums are exact.
     """
 
     def __init__(self, image_size: int) -> None:

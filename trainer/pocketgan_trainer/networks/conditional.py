@@ -36,3 +36,11 @@ class ConditionalGenerator(nn.Module):
         for layer in self.body:
             features = layer(features, latent) if isinstance(layer, NoiseChannels) else layer(features)
         return features if self.scan is None else self.scan(features, latent)
+
+
+def remove_scan(generator: nn.Module) -> ScannedImage | None:
+    """Make a generator return its fields from now on, and return the scan that made images of them; None if it has none."""
+    if not isinstance(generator, ConditionalGenerator):
+        return None
+    scan, generator.scan = generator.scan, None
+    return scan

@@ -2,8 +2,8 @@
 
 NIST scanned digits in black and white; for MNIST, the box of each, m x m pixels, was reduced to 20x20 pixels, whose grey levels
 are the share of ink in them. A generator that paints grey levels itself is given away by them. One that ends in this layer draws
-a field, above a threshold where there is ink, which is magnified to a scan of m x m pixels and reduced as MNIST's were. So the
-grey levels along its strokes follow MNIST's rule.
+a field, above a threshold where there is ink. It is magnified to a scan in black and white, and the box of the ink is reduced as
+MNIST's were. So the grey levels along its strokes follow MNIST's rule.
 
 Source of the reduction: C. Yadav, L. Bottou, "Cold Case: The Lost MNIST Digits", 2019, and the code that rebuilds MNIST from
 NIST's scans (`making_qmnist/xnist.lsh` of QMNIST).
@@ -18,8 +18,8 @@ from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
 from pocketgan_trainer.networks.straight_through import above_zero, rounded
 
 SCAN_SIZES = range(28, 61)
-"""Heights and widths m of scans in pixels. They are distributed like those of MNIST's digits, see docs/experiments.md: normally,
-with MEAN_SIZE and SIZE_DEVIATION."""
+"""Heights and widths of scans in pixels. If the ink fills them, they are distributed like those of MNIST's boxes, see
+docs/experiments.md: normally, with MEAN_SIZE and SIZE_DEVIATION."""
 MEAN_SIZE = 46.5
 SIZE_DEVIATION = 8
 THRESHOLD_LEVEL = 128
@@ -125,7 +125,7 @@ def reducing_table(canvas_size: int) -> NDArray[np.uint8]:
 def _places(sizes: range, points: int, halves: int) -> NDArray[np.int64]:
     """Return where `halves` of a pixel's width after its start lies, int64 [K, M, 1], in 1 / WHITE of one of `points` points.
 
-    That is for each of K sizes of a scan and of M pixels of the largest scan.
+    That is for each of K sizes, and for M pixels.
     """
     places: NDArray[np.int64] = (
         WHITE * points * (2 * np.arange(SCAN_SIZES[-1])[:, None] + halves) // (2 * np.array(sizes)[:, None, None])
