@@ -19,7 +19,7 @@ from pocketgan_trainer.training.progress import Progress, zero_sums
 from pocketgan_trainer.training.run_folder import RunFolder, create_run_folder
 
 CPU = torch.device("cpu")
-CANVAS = {"canvas": True, "shifted_share": 0.0, "gradient_penalty": 0.3, "final_penalty_share": 1.0}
+CANVAS = {"canvas": True, "shifted_share": 0.0, "gradient_penalty": 0.3}
 
 
 @pytest.fixture

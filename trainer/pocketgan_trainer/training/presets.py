@@ -73,7 +73,7 @@ _POCKET_CONFIG = TrainingConfig(
     ema_halflife_images=180_000,
 )
 
-_CANVAS_SETTINGS = {"canvas": True, "gradient_penalty": 0.3, "final_penalty_share": 1.0, "shifted_share": 0.0}
+_CANVAS_SETTINGS = {"canvas": True, "gradient_penalty": 0.3, "shifted_share": 0.0}
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
