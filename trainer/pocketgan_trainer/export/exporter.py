@@ -110,8 +110,10 @@ def export(
     inputs = model_inputs(size, classes, PARITY_SEED, PARITY_IMAGES)
     (images,) = open_session(without_card, precision, Provider.cpu).session.run(["images"], inputs)
     require_variety(images, classes)
-    (pixels,) = open_session(before_scan(without_card), precision, Provider.cpu).session.run(None, inputs)
     scan = remove_scan(generator)
+    pixels = images
+    if scan is not None:
+        (pixels,) = open_session(before_scan(without_card), precision, Provider.cpu).session.run(None, inputs)
     reference = draw(generator, size, PARITY_SEED, 0, PARITY_IMAGES, labels_in_turn(classes, PARITY_IMAGES))
     parity = measure_parity(pixels, reference)
 
