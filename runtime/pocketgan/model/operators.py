@@ -210,16 +210,14 @@ def _gemm(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
 
 def _matrix_products(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
     left, right = inputs[0].shape, inputs[1].shape
+    if len(left) == len(right) == 2:
+        return _gemm(inputs, attributes)
     if len(left) != 3 or len(right) != 3 or left[0] not in (1, right[0]) or left[2] != right[1]:
         raise ValueError(f"it multiplies the shapes {list(left)} and {list(right)}, expected one or as many matrices on the left")
     batch, inner, columns = right
     rows = left[1]
     # onnxruntime copies the matrices on the right into its own order.
     return Result((batch, rows, columns), inputs[0].element_type, inner * columns, batch * rows * inner * columns)
-
-
-def _integer_product(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
-    return _gemm(inputs, attributes)._replace(element_type=INT32)
 
 
 def _pad(inputs: Sequence[Tensor], attributes: Attributes) -> Result:
@@ -291,7 +289,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Gemm": Operator(_gemm, 2, 3, {"transB": int}),
     "LeakyRelu": Operator(_same, 1, 1, {"alpha": float}),
     "MatMul": Operator(_matrix_products, 2, 2, {}),
-    "MatMulInteger": Operator(_integer_product, 2, 2, {}),
+    "Max": _BROADCAST,
     "Mul": _BROADCAST,
     "Pad": Operator(_pad, 2, 2, {}),
     "QuantizeLinear": Operator(_with_type_of_input(2), 3, 3, {}),
@@ -300,6 +298,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Reshape": Operator(_reshape, 2, 2, {}),
     "Round": _ELEMENTWISE,
     "Sigmoid": _ELEMENTWISE,
+    "Sign": _ELEMENTWISE,
     "Slice": Operator(_slice, 4, 4, {}),
     "Sub": _BROADCAST,
     "Tanh": _ELEMENTWISE,

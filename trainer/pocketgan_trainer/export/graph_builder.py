@@ -62,6 +62,14 @@ class GraphBuilder:
         """Add the step from uint8 to numbers."""
         return self.node("DequantizeLinear", name, tensor, *self._parameters(quantization))
 
+    def product(self, name: str, left: tuple[str, Quantization], right: tuple[str, Quantization], output: Quantization) -> str:
+        """Add the product of two matrices that are stored as uint8, or of two for each image, stored as `output`."""
+        numbers = [
+            self.dequantize(f"{name}.{side}", tensor, quantization)
+            for side, (tensor, quantization) in (("left", left), ("right", right))
+        ]
+        return self.quantize(name, self.node("MatMul", f"{name}.product", *numbers), output)
+
     def dequantize_rows(self, name: str, integers: str, rows: int, scales: NDArray[np.float32]) -> str:
         """Add the step from integers [rows, ...] to numbers, in which row r has scale r modulo the number of scales.
 

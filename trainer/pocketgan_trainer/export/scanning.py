@@ -1,16 +1,21 @@
 """The end of every graph: pixels become images, and fields are scanned first, as `networks.scan` does it, in integers.
 
 The weights of all sizes of scans are computed from their sizes, which onnxruntime does once, when it opens the file.
-Each of the five products is one of uint8 matrices between DequantizeLinear and QuantizeLinear nodes, which onnxruntime fuses into
-one integer kernel on CPUs. That in black and white is stored in steps of 1 / 255**3 of full brightness, so whatever is above 0
-becomes white, and all else black. onnxruntime computes products of two uint8 matrices with sums of 32 bits, so none saturates,
-unlike those with int8 weights on some processors, see `weights.py`.
+Each product is one of uint8 matrices between DequantizeLinear and QuantizeLinear nodes, which onnxruntime fuses into one integer
+kernel on CPUs. Its sums have 32 bits there, so none saturates, unlike those with int8 weights on some processors, see
+`weights.py`. On CUDA the same nodes multiply whole numbers of at most 8 bits in floating point, even in TF32 without an error.
 """
 
 import numpy as np
 from onnx import TensorProto
 
-from pocketgan_trainer.export.calibration import LATENT_QUANTIZATION, PIXEL_QUANTIZATION, Quantization
+from pocketgan_trainer.export.calibration import (
+    LATENT_QUANTIZATION,
+    PIXEL_QUANTIZATION,
+    WEIGHTED_QUANTIZATION,
+    WHOLE_QUANTIZATION,
+    Quantization,
+)
 from pocketgan_trainer.export.graph_builder import GraphBuilder
 from pocketgan_trainer.export.layers import Layer, Scanned
 from pocketgan_trainer.export.placement import emit_placement
@@ -23,10 +28,8 @@ FIELD = f"{SCAN}.field"
 """The tensor of the fields, uint8 [N, F, F]."""
 SCAN_ROWS = 64
 """M, at least the largest size of a scan. onnxruntime multiplies matrices of whole blocks of 16 rows faster."""
-_WEIGHT_QUANTIZATION = Quantization(scale=float(np.float32(1 / WHITE)), zero_point=0)
-_INK_QUANTIZATION = Quantization(scale=PIXEL_QUANTIZATION.scale, zero_point=THRESHOLD_LEVEL)
-_SCAN_QUANTIZATION = Quantization(scale=float(np.float32(1 / 255**3)), zero_point=0)
-"""The products are whole multiples of 1 / 255**2, so the least one above 0 is stored as 255."""
+_INK_QUANTIZATION = Quantization(scale=1, zero_point=THRESHOLD_LEVEL)
+_WEIGHTED_INK_QUANTIZATION = Quantization(scale=WHITE, zero_point=THRESHOLD_LEVEL)
 
 
 def emit_images(graph: GraphBuilder, pixels: str, height: int, width: int, last: Layer) -> tuple[int, int]:
@@ -42,19 +45,23 @@ def emit_images(graph: GraphBuilder, pixels: str, height: int, width: int, last:
 
 def _scan(graph: GraphBuilder, field: str, field_size: int, canvas_size: int) -> str:
     """Emit canvases uint8 [N, C, C] from fields uint8 [N, F, F]."""
-    weights = _WEIGHT_QUANTIZATION
     magnifying = _magnifying_table(graph, field_size)
     size = _chosen_size(graph)
     left, right = (
         graph.node("Gather", f"{table}.of_images", table, size, axis=0)
         for table in (magnifying, graph.transpose(f"{magnifying}.transposed", magnifying, [0, 2, 1]))
     )
-    magnified = _product(graph, "magnified", (left, weights), (field, _INK_QUANTIZATION), _INK_QUANTIZATION)
-    scan = _product(graph, "black_and_white", (magnified, _INK_QUANTIZATION), (right, weights), _SCAN_QUANTIZATION)
+    magnified = graph.product(
+        f"{SCAN}.magnified", (left, WHOLE_QUANTIZATION), (field, _INK_QUANTIZATION), _WEIGHTED_INK_QUANTIZATION
+    )
+    # A sum of whole numbers that is above 0 is stored as white, all else as black.
+    scan = graph.product(
+        f"{SCAN}.black_and_white", (magnified, _INK_QUANTIZATION), (right, WHOLE_QUANTIZATION), PIXEL_QUANTIZATION
+    )
     rows, columns = _box(graph, scan, canvas_size)
     turned = graph.transpose(f"{rows}.transposed", rows, [0, 2, 1])
-    reduced = _product(graph, "reduced", (turned, weights), (scan, PIXEL_QUANTIZATION), PIXEL_QUANTIZATION)
-    return _product(graph, "canvas", (reduced, PIXEL_QUANTIZATION), (columns, weights), PIXEL_QUANTIZATION)
+    reduced = graph.product(f"{SCAN}.reduced", (turned, WHOLE_QUANTIZATION), (scan, WHOLE_QUANTIZATION), WEIGHTED_QUANTIZATION)
+    return graph.product(f"{SCAN}.canvas", (reduced, WHOLE_QUANTIZATION), (columns, WHOLE_QUANTIZATION), WEIGHTED_QUANTIZATION)
 
 
 def _box(graph: GraphBuilder, scan: str, canvas_size: int) -> tuple[str, str]:
@@ -64,16 +71,18 @@ def _box(graph: GraphBuilder, scan: str, canvas_size: int) -> tuple[str, str]:
     """
     name = f"{SCAN}.box"
     places = np.arange(SCAN_ROWS, dtype=np.int32)
-    zero, one, rows_of_size, least = (
+    rows_of_size, least = (
         _integer(graph, f"{name}.{part}", value)
-        for part, value in (("zero", 0), ("one", 1), ("rows_of_size", SCAN_ROWS), ("least", SCAN_ROWS - 1 + canvas_size))
+        for part, value in (("rows_of_size", SCAN_ROWS), ("least", SCAN_ROWS - 1 + canvas_size))
     )
-    of_rows = graph.reshape(f"{name}.rows", graph.node("ReduceMax", f"{name}.each_row", scan, axes=[2]), [-1, 1, SCAN_ROWS])
-    # ReduceMax along columns is slow. This sum saturates at 255, which is what it is wherever there is ink.
-    white = graph.constant(f"{name}.white", np.full((1, 1, SCAN_ROWS), WHITE, np.uint8))
-    of_columns = _product(graph, "columns", (white, _WEIGHT_QUANTIZATION), (scan, PIXEL_QUANTIZATION), PIXEL_QUANTIZATION)
+    # Sums are faster than ReduceMax along columns, and CUDA has a kernel for them.
+    ones = (graph.constant(f"{name}.ones", np.ones((1, 1, SCAN_ROWS), np.uint8)), WHOLE_QUANTIZATION)
+    of_rows, of_columns = (
+        graph.product(f"{name}.{axis}", ones, (turned, WHOLE_QUANTIZATION), PIXEL_QUANTIZATION)
+        for axis, turned in (("rows", graph.transpose(f"{name}.turned", scan, [0, 2, 1])), ("columns", scan))
+    )
     both = graph.node("Concat", f"{name}.both", of_rows, of_columns, axis=1)  # [N, 2, M]
-    with_ink = graph.node("Clip", f"{name}.with_ink", graph.node("Cast", f"{name}.levels", both, to=TensorProto.INT32), zero, one)
+    with_ink = graph.node("Sign", f"{name}.with_ink", graph.node("Cast", f"{name}.levels", both, to=TensorProto.INT32))
     to_end, from_start = (
         graph.node("ReduceMax", part, graph.node("Mul", f"{part}.each", with_ink, distances), axes=[2])  # [N, 2, 1]
         for part, distances in (
@@ -83,7 +92,7 @@ def _box(graph: GraphBuilder, scan: str, canvas_size: int) -> tuple[str, str]:
     )
     # M - 1 + the length of the ink along each axis; 0 without ink.
     lengths = graph.node("Add", f"{name}.lengths", to_end, from_start)
-    longer = graph.node("Clip", f"{name}.longer", graph.node("ReduceMax", f"{name}.larger", lengths, axes=[1]), least)
+    longer = graph.node("Max", f"{name}.longer", graph.node("ReduceMax", f"{name}.larger", lengths, axes=[1]), least)
     halves = graph.constant(f"{name}.halves", np.arange(2 * SCAN_ROWS, dtype=np.int32) // 2)
     margin = graph.node("Gather", f"{name}.margin", halves, graph.node("Sub", f"{name}.missing", longer, lengths), axis=0)
     size = graph.node("Mul", f"{name}.first_of_size", graph.node("Sub", f"{name}.size", longer, least), rows_of_size)
@@ -180,14 +189,3 @@ def _from_points(graph: GraphBuilder, name: str, places: str, points: int) -> st
 
 def _integer(graph: GraphBuilder, name: str, value: int) -> str:
     return graph.constant(name, np.asarray(value, np.int32))
-
-
-def _product(
-    graph: GraphBuilder, name: str, left: tuple[str, Quantization], right: tuple[str, Quantization], output: Quantization
-) -> str:
-    """Emit the product of two matrices for each image, stored as `output`."""
-    numbers = [
-        graph.dequantize(f"{SCAN}.{name}.{side}", tensor, quantization)
-        for side, (tensor, quantization) in (("left", left), ("right", right))
-    ]
-    return graph.quantize(f"{SCAN}.{name}", graph.node("MatMul", f"{SCAN}.{name}.product", *numbers), output)

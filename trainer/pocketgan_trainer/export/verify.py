@@ -45,12 +45,12 @@ class RefusedExportError(ExportError):
 
 # The optimized graph: the kernels that onnxruntime runs, and their weights.
 
-_CONVOLUTION, _PRODUCT = "QLinearConv", "MatMulInteger"
-_INTEGER_KERNELS = {_CONVOLUTION, _PRODUCT, "QGemm", "QLinearMatMul", "QLinearLeakyRelu", "QLinearSigmoid"}
+_CONVOLUTION = "QLinearConv"
+_INTEGER_KERNELS = {_CONVOLUTION, "QGemm", "QLinearMatMul", "QLinearLeakyRelu", "QLinearSigmoid"}
 # The only other operators that an int8 model may have: they move pixels, or store the latent at the very beginning.
 _MOVING = {"Reshape", "Transpose", "Slice", "Split", "Identity", "Gather", "Concat", "QuantizeLinear"}
 # In a scan and a placement these work on integers.
-_PLACING = {"Clip", "Cast", "Pad", "Add", "Sub", "Mul", "ReduceMax", "GatherElements"}
+_PLACING = {"Add", "Cast", "GatherElements", "Max", "Mul", "Pad", "ReduceMax", "Sign", "Sub"}
 
 
 def optimized(contents: bytes) -> onnx.ModelProto:
@@ -82,23 +82,19 @@ def count_kernels(model: onnx.ModelProto) -> KernelFacts:
 
 
 def kernel_weights(model: onnx.ModelProto) -> Iterator[tuple[str, NDArray[np.generic] | None]]:
-    """Yield the node's name and the weights, [out, in, k, l], of each integer kernel of an optimized model, in node order.
+    """Yield the node's name and the weights, [out, in, k, l], of each integer convolution of an optimized model, in node order.
 
-    That is of its convolutions and its products, which have a k and l of 1. The weights are None if they are not a constant.
+    They are None if they are not a constant. Matrix products are not among them: they are of uint8 only, so nothing saturates.
     """
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == _CONVOLUTION:
             yield node.name, tensors.get(node.input[3])
-        elif node.op_type == _PRODUCT:
-            weights = tensors.get(node.input[1])
-            yield node.name, None if weights is None else weights.T[:, :, None, None]
 
 
 def _other_int8_constants(model: onnx.ModelProto) -> list[str]:
     """Return the names of an optimized model's int8 constants of two or more dimensions that no integer kernel uses."""
     known = {node.input[3] for node in model.graph.node if node.op_type == _CONVOLUTION}
-    known |= {node.input[1] for node in model.graph.node if node.op_type == _PRODUCT}
     tensors = (tensor for tensor in model.graph.initializer if tensor.name not in known)
     return [tensor.name for tensor in tensors if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1]
 
