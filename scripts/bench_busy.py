@@ -112,7 +112,7 @@ def unit(task: str) -> Callable[[], object]:
     from pocketgan_trainer.export.fold import fold
     from pocketgan_trainer.training.estimate import training_steps
     from pocketgan_trainer.training.plan import plan_new_run
-    from pocketgan_trainer.training.presets import PRESETS, build_gan, build_generator
+    from pocketgan_trainer.training.presets import PRESETS, build_gan, build_generator, latent_size
 
     if task == "detector":
         return train_one_step
@@ -122,7 +122,7 @@ def unit(task: str) -> Callable[[], object]:
         return lambda: judge.assess(images)
     if task == "export":
         layers = fold(build_generator(PRESETS["nano"].config).eval())
-        return lambda: build_graph(layers, PRESETS["nano"].latent_size, "int8")
+        return lambda: build_graph(layers, latent_size(PRESETS["nano"].config), "int8")
     device = torch.device("cpu")
     config = plan_new_run(task, {}, device)
     take = training_steps(config, Digits(images, np.arange(len(images)) % 10), device, build_gan(config, device))

@@ -25,7 +25,7 @@ from pocketgan_trainer.export.comparison import side_by_side
 from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.layers import model_inputs
-from pocketgan_trainer.training.presets import PRESETS, build_generator, generator_classes
+from pocketgan_trainer.training.presets import PRESETS, build_generator, generator_classes, latent_size
 
 _CLASSIC = "dcgan"
 _BATCHES = (1, 64)
@@ -83,8 +83,8 @@ def _cell(baseline: Sequence[float], own: Sequence[float], batch: int) -> str:
 def _timed(preset_name: str, entries: Sequence[Form], batch: int, threads: int, rounds: int) -> dict[str, list[float]]:
     """Return the seconds of each round by name: of each form, the float32 _CLASSIC and the large convolution."""
     own, classic = (
-        model_inputs(PRESETS[name].latent_size, len(generator_classes(PRESETS[name].config)), 2, batch)
-        for name in (preset_name, _CLASSIC)
+        model_inputs(latent_size(config), len(generator_classes(config)), 2, batch)
+        for config in (PRESETS[preset_name].config, PRESETS[_CLASSIC].config)
     )
     tasks: dict[str, Callable[[], object]] = {form.name: partial(form.draw, own) for form in entries}
     tasks[_BESIDE] = partial(float_form(_CLASSIC, threads).draw, classic)
@@ -99,10 +99,8 @@ def _ratios(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
 
 def _of_large_convolution(preset_name: str) -> float:
     """Return the multiply-adds of one image of a generator as a share of the large convolution's."""
-    preset = PRESETS[preset_name]
-    return (
-        multiply_adds(build_graph(fold(build_generator(preset.config).eval()), preset.latent_size, "fp32")) / PEAK_MULTIPLY_ADDS
-    )
+    config = PRESETS[preset_name].config
+    return multiply_adds(build_graph(fold(build_generator(config).eval()), latent_size(config), "fp32")) / PEAK_MULTIPLY_ADDS
 
 
 def _size(form: Form) -> str:

@@ -26,8 +26,9 @@ from torch import Tensor
 
 from pocketgan.errors import PocketganError
 from pocketgan_trainer.training.checkpoint import digest, load_checkpoint, restore_generator, save_checkpoint
+from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.loop import check_resumable
-from pocketgan_trainer.training.presets import PRESETS, build_gan
+from pocketgan_trainer.training.presets import PRESETS, build_gan, latent_size, preset_config
 from pocketgan_trainer.training.progress import Progress, zero_sums
 from pocketgan_trainer.training.steps import Batch
 
@@ -56,12 +57,12 @@ VALUES: tuple[object, ...] = (
 Contents = tuple[dict[str, str], dict[str, Tensor]]
 
 
-def sound(path: Path, preset: str) -> Contents:
+def sound(path: Path, config: TrainingConfig) -> Contents:
     """Return the texts and tensors of a valid checkpoint after one training step."""
-    config = PRESETS[preset].config
-    gan, labels = build_gan(config, CPU), (torch.arange(8),) if PRESETS[preset].is_conditional else ()
-    latents = torch.randn(8, PRESETS[preset].latent_size)
-    PRESETS[preset].step(gan, Batch(torch.rand(8, 1, 28, 28), latents, labels, 0, 1.0, 1.0, 0.5))
+    preset = PRESETS[config.preset]
+    gan, labels = build_gan(config, CPU), (torch.arange(8),) if preset.is_conditional else ()
+    latents = torch.randn(8, latent_size(config))
+    preset.step(gan, Batch(torch.rand(8, 1, 28, 28), latents, labels, 0, 1.0, 1.0, 0.5))
     save_checkpoint(path, config, gan, Progress(step=1, images_seen=config.batch_size), zero_sums(CPU))
     with safe_open(path, framework="pt") as file:
         return file.metadata(), dict(load_checkpoint(path).tensors)
@@ -138,7 +139,8 @@ def main() -> None:
     outcomes, failures, slowest, most = Counter[str](), [], 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "crafted.safetensors"
-        originals = [sound(path, preset) for preset in PRESETS]
+        configs = [*(preset.config for preset in PRESETS.values()), preset_config("pocket", canvas=True)]
+        originals = [sound(path, config) for config in configs]
         for index in range(arguments.count):
             path.write_bytes(crafted(random.Random(f"{arguments.seed}-{index}"), originals))
             before, began = getrusage(RUSAGE_SELF).ru_maxrss, time.monotonic()

@@ -21,7 +21,7 @@ from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.layers import model_inputs
 from pocketgan_trainer.export.verify import count_kernels, optimized
-from pocketgan_trainer.training.presets import PRESETS, build_generator, generator_classes
+from pocketgan_trainer.training.presets import PRESETS, build_generator, generator_classes, latent_size
 
 BASELINE = "onnxruntime, float32"
 
@@ -50,7 +50,7 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
 
     All except the bundled file have random weights: the speed does not depend on them.
     """
-    preset = PRESETS[preset_name]
+    config = PRESETS[preset_name].config
     torch.set_num_threads(threads)
     generator = _fresh(preset_name)
     yield Form("torch eager, float32", _in_torch(generator), None, "")
@@ -60,11 +60,11 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
         yield Form("torch.compile, float32", _in_torch(torch.compile(generator, dynamic=False)), None, "")
     else:
         print("torch.compile is skipped: no C++ compiler was found", file=sys.stderr)
-    classes = len(generator_classes(preset.config))
-    yield _onnxruntime_form("torch.onnx.export, float32", torch_export(generator, preset.latent_size, classes > 0), threads)
+    classes, size = len(generator_classes(config)), latent_size(config)
+    yield _onnxruntime_form("torch.onnx.export, float32", torch_export(generator, size, classes > 0), threads)
     yield float_form(preset_name, threads)
-    float_model = build_graph(fold(generator), preset.latent_size, "fp32")
-    sample = model_inputs(preset.latent_size, classes, 1, NAIVE_IMAGES)
+    float_model = build_graph(fold(generator), size, "fp32")
+    sample = model_inputs(size, classes, 1, NAIVE_IMAGES)
     yield _onnxruntime_form("onnxruntime quantize_static", naive_int8(float_model, sample), threads)
     bundled = pocketgan_models.path(preset_name).read_bytes()
     yield _onnxruntime_form(own_file(preset_name), bundled, threads)
@@ -74,7 +74,7 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
 
 def float_form(preset_name: str, threads: int) -> Form:
     """Return the form BASELINE of a preset's generator, as `gan-export --precision fp32` exports it."""
-    model = build_graph(fold(_fresh(preset_name)), PRESETS[preset_name].latent_size, "fp32")
+    model = build_graph(fold(_fresh(preset_name)), latent_size(PRESETS[preset_name].config), "fp32")
     return _onnxruntime_form(BASELINE, model.SerializeToString(), threads)
 
 

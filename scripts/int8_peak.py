@@ -38,7 +38,7 @@ def large_convolution(threads: int) -> Callable[[], object]:
 
 
 def multiply_adds(model: onnx.ModelProto) -> int:
-    """Return the multiply-adds for one image of a float model of dense layers, convolutions and transposed convolutions."""
+    """Return the multiply-adds for one image of a float model's layers with weights, and of the products of its scan."""
     inferred = onnx.shape_inference.infer_shapes(model)
     shapes = {
         value.name: [dimension.dim_value for dimension in value.type.tensor_type.shape.dim] for value in inferred.graph.value_info
@@ -50,4 +50,6 @@ def multiply_adds(model: onnx.ModelProto) -> int:
             # A transposed convolution does all its products for each input pixel, the others for each output pixel.
             places = shapes[node.input[0] if node.op_type == "ConvTranspose" else node.output[0]][2:]
             total += int(np.prod(weights[node.input[1]])) * int(np.prod(places))
+        elif node.op_type == "MatMul":
+            total += shapes[node.input[0]][-1] * int(np.prod(shapes[node.output[0]][1:]))
     return total

@@ -23,7 +23,7 @@ from int8_peak import PEAK_MULTIPLY_ADDS, large_convolution
 import pocketgan_models
 from pocketgan_trainer.export.layers import model_inputs
 from pocketgan_trainer.export.verify import kernel_weights, optimized
-from pocketgan_trainer.training.presets import PRESETS, generator_classes
+from pocketgan_trainer.training.presets import PRESETS, generator_classes, latent_size
 
 _SUFFIX = "_kernel_time"
 # Kernels that take a smaller share of the time are shown together.
@@ -64,7 +64,7 @@ def main() -> None:
             at_peak = f"{math.prod(kernel.matrix) / PEAK_MULTIPLY_ADDS * seconds_at_peak * 1e6:.3g}"
             shape = " x ".join(map(str, kernel.matrix))
         times = f"{kernel.microseconds / total:.1%} | {kernel.microseconds / arguments.batch:.3g}"
-        print(f"| {kernel.name.split('.')[0]} | {kernel.operator} | {times} | {at_peak} | {shape} |")
+        print(f"| {kernel.name.split('/')[0].removesuffix('.product')} | {kernel.operator} | {times} | {at_peak} | {shape} |")
     others = total - sum(kernel.microseconds for kernel in shown)
     print(f"| others | | {others / total:.1%} | {others / arguments.batch:.3g} | | |")
 
@@ -75,7 +75,8 @@ def profile_kernels(name: str, batch: int, rounds: int) -> list[Kernel]:
     products = {
         node: int(np.prod(weights.shape[1:])) for node, weights in kernel_weights(optimized(contents)) if weights is not None
     }
-    inputs = model_inputs(PRESETS[name].latent_size, len(generator_classes(PRESETS[name].config)), 2, batch)
+    config = PRESETS[name].config
+    inputs = model_inputs(latent_size(config), len(generator_classes(config)), 2, batch)
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

@@ -2,7 +2,7 @@
 
     torchrun --standalone --nproc-per-node 2 steps_together.py FOLDER
 
-Each process leaves FOLDER/RANK.json: for each preset the losses of its steps, and what is drawn after them.
+Each process leaves FOLDER/RANK.json: for each of CONFIGS the losses of its steps, and what is drawn after them.
 """
 
 import json
@@ -15,38 +15,44 @@ import torch
 from torch.optim import SGD
 
 from pocketgan_trainer.data.published import load_mnist
+from pocketgan_trainer.networks.canvas_networks import GROUP_SIZE
 from pocketgan_trainer.processes import Processes, processes_of_environment
 from pocketgan_trainer.training.drawing import random_latents
-from pocketgan_trainer.training.presets import PRESETS, build_gan
+from pocketgan_trainer.training.presets import PRESETS, build_gan, latent_size, preset_config
 from pocketgan_trainer.training.shared_networks import own_network
 from pocketgan_trainer.training.steps import Batch
 
 STEPS = 5
 """Two of them with gradient penalties."""
-BATCH_SIZE = 8
 
 
-def losses_of_steps(preset_name: str, processes: Processes) -> dict[str, list[float]]:
-    """Return the losses of each step, and the generator's running variances after them.
+CONFIGS = {**{name: preset.config for name, preset in PRESETS.items()}, "canvas": preset_config("nano", canvas=True)}
+
+
+def losses_of_steps(name: str, processes: Processes) -> dict[str, list[float]]:
+    """Return the losses of each step with one of CONFIGS, and the generator's running variances after them.
 
     By plain gradient descent with short steps: Adam makes long steps of the tiniest differences.
     """
     torch.manual_seed(0)
     device = torch.device("cpu")
-    preset, digits = PRESETS[preset_name], load_mnist()
-    gan = build_gan(replace(preset.config, bfloat16=False), device, processes)
+    config, digits = CONFIGS[name], load_mnist()
+    preset = PRESETS[config.preset]
+    gan = build_gan(replace(config, bfloat16=False), device, processes)
     gan = replace(
         gan,
         generator_optimizer=SGD(gan.generator.parameters(), lr=1e-3),
         discriminator_optimizer=SGD(gan.discriminator.parameters(), lr=1e-3),
     )
+    # With a canvas, the discriminator compares images within groups, of which each process needs whole ones.
+    batch_size = 2 * GROUP_SIZE if config.canvas else 8
     losses: dict[str, list[float]] = {"generator": [], "discriminator": [], "variance": []}
     for step in range(STEPS):
-        rows = slice(step * BATCH_SIZE, (step + 1) * BATCH_SIZE)
+        rows = slice(step * batch_size, (step + 1) * batch_size)
         labels = processes.own(torch.from_numpy(digits.labels[rows]).long())
         batch = Batch(
             real=processes.own(torch.from_numpy(digits.images[rows, None]).float() / 127.5 - 1),
-            latent=processes.own(random_latents(BATCH_SIZE, preset.latent_size, device)),
+            latent=processes.own(random_latents(batch_size, latent_size(config), device)),
             condition=(labels,) if preset.is_conditional else (),
             step=step,
             penalty_weight=0.5,
@@ -68,7 +74,7 @@ def main() -> None:
     torch.set_num_threads(1)
     processes = processes_of_environment()
     with processes.joined():
-        found = {name: losses_of_steps(name, processes) for name in PRESETS}
+        found = {name: losses_of_steps(name, processes) for name in CONFIGS}
     (Path(sys.argv[1]) / f"{processes.rank}.json").write_text(json.dumps(found))
     # At once, as gan-train ends: a thread of gloo may still run, which the interpreter's own way out aborts.
     os._exit(0)

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 import steps_together
 import torch
-from steps_together import losses_of_steps
+from steps_together import CONFIGS, losses_of_steps
 
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
-from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.shared_networks import SharedBatchNorm
 
 PATIENCE_SECONDS = 300
@@ -53,7 +52,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[st
     return [json.loads((left / f"{rank}.json").read_text()) for rank in (0, 1)]
 
 
-@pytest.mark.parametrize("preset", list(PRESETS))
+@pytest.mark.parametrize("preset", list(CONFIGS))
 def test_steps_of_two_processes_have_the_losses_of_the_same_batch_in_one(
     together: list[dict[str, dict[str, list[float]]]], preset: str
 ) -> None:

@@ -119,7 +119,7 @@ def _prepare(options: TrainOptions, processes: Processes) -> PreparedRun:
         box = CANVAS_SIZES[facts.image_size]
         raise TrainingError(
             f"canvas does not suit the images of {source}: expected ink in a box of {box} pixels, placed by its centre of mass, "
-            "as --like-mnist does; leave canvas out"
+            "as --like-mnist does; leave out canvas=true"
         )
     published_judge = load_judge("first") if facts == MNIST_FACTS else None
     split = split_images(images)

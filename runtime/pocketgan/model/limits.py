@@ -12,7 +12,7 @@ BATCH_SIZE = 64
 """The most images in one call of onnxruntime. Larger batches are no faster and take more memory."""
 
 MOST_NODES = 2000
-"""The most nodes in a graph. gan-export writes up to 170."""
+"""The most nodes in a graph. gan-export writes up to 180."""
 
 MOST_INPUTS = MOST_OUTPUTS = 8
 """A pocketgan model has at most two inputs and one output; `Generator` checks which."""

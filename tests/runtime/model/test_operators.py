@@ -155,6 +155,7 @@ def random_node(chance: random.Random) -> tuple[bytes, Sequence[Shape]]:
             "Gather",
             "GatherElements",
             "Gemm",
+            "MatMul",
             "Pad",
             "ReduceMax",
             "Reshape",
@@ -181,6 +182,10 @@ def random_node(chance: random.Random) -> tuple[bytes, Sequence[Shape]]:
         case "Gemm":
             inner = chance.randint(1, 3)
             return one_node(operator, [[2, inner], some(chance, 2, 1, 3)], [], FLOAT, transB=chance.randint(0, 1))
+        case "MatMul":
+            batch, inner = chance.randint(1, 2), chance.randint(1, 3)
+            left, right = [*some(chance, 1, 1, 3), inner], [chance.choice((inner, 2)), chance.randint(1, 3)]
+            return one_node(operator, [left, right] if rank < 3 else [[batch, *left], [2, *right]], [], FLOAT)
         case "ReduceMax":
             return one_node(operator, [shape], [], FLOAT, axes=some(chance, 1, 0, 3))
         case "Reshape":

@@ -96,7 +96,7 @@ def seven(height: int, width: int, top: int, left: int) -> NDArray[np.uint8]:
     return picture
 
 
-@pytest.mark.parametrize(("size", "longer", "top", "left"), [(28, 20, 2, 3), (28, 20, 70, 20), (32, 23, 35, 100)])
+@pytest.mark.parametrize(("size", "longer", "top", "left"), [(28, 20, 2, 3), (28, 20, 70, 20), (32, 24, 35, 100)])
 def test_a_digit_anywhere_is_scaled_into_the_box_and_centred_by_its_mass(size: int, longer: int, top: int, left: int) -> None:
     laid_out = lay_out_like_mnist(seven(140, 150, top, left), size)
     assert laid_out.shape == (size, size)

@@ -200,15 +200,21 @@ def test_a_scan_computes_with_integers_only() -> None:
     assert kernels.integer == count_kernels(without).integer + 8
 
 
-def test_its_sums_cannot_overflow() -> None:
-    model = optimized(built(28, "int8", is_scanned=True).SerializeToString())
+@pytest.mark.parametrize("image_size", CANVAS_SIZES)
+def test_its_sums_are_of_whole_numbers_and_exact(image_size: int) -> None:
+    model = optimized(built(image_size, "int8", is_scanned=True).SerializeToString())
     assert check_overflow(model).problem is None
-    # Products of uint8 matrices are summed in 32 bits on all processors.
-    types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     products = [node for node in model.graph.node if node.op_type == "QLinearMatMul"]
     assert len(products) == 8
-    zero_points = {types[node.input[place]] for node in products for place in (2, 5, 7)}
-    assert zero_points == {onnx.TensorProto.UINT8}
+    for node in products:
+        # The scales of both factors are 1. uint8 matrices are multiplied with sums of 32 bits on all processors.
+        assert constants[node.input[1]] == constants[node.input[4]] == 1, node.name
+        assert {constants[node.input[place]].dtype for place in (2, 5, 7)} == {np.dtype(np.uint8)}, node.name
+    (signs,) = (node for node in products if node.name.startswith("placement.signs"))
+    weights = constants[signs.input[3]].astype(int) - constants[signs.input[5]]
+    assert weights.shape == (CANVAS_SIZES[image_size] ** 2, 2 * (image_size - CANVAS_SIZES[image_size]))
+    assert 255 * np.abs(weights).sum(axis=0).max() < 2**24  # exact in float32, which CUDA computes with
 
 
 def test_the_same_operators_elsewhere_count_as_floating_point() -> None:

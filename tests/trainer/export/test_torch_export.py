@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 from built_graphs import rounded_graph
-from lively_generators import lively_generator, lively_pocket
+from lively_generators import lively_canvas, lively_generator, lively_pocket
 from numpy.typing import NDArray
 from torch import nn
 from torch_export import torch_export
@@ -17,23 +17,34 @@ from pocketgan_trainer.export.calibration import calibrate
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.layers import model_inputs
-from pocketgan_trainer.training.presets import PRESETS, generator_classes
+from pocketgan_trainer.training.presets import PRESETS, latent_size, preset_config
 
 IMAGES = 50
 
 
 @cache
 def generator(preset: str) -> nn.Module:
-    """Return an untrained generator of a preset that uses its whole range."""
+    """Return an untrained generator of a preset that uses its whole range: without a canvas, or nano's with one, `canvas`."""
     if preset in ("dcgan", "mlp"):
         return lively_generator(preset)
+    nano = PRESETS["nano"]
+    if preset == "canvas":
+        assert nano.canvas_width is not None
+        return lively_canvas(nano.latent_size, nano.canvas_width)
     sizes = {"pocket": (64, (48, 24, 12), 8), "nano": (24, (20, 12, 6), 4)}
     return lively_pocket(*sizes[preset])
 
 
+LATENT_SIZES = {
+    **{name: preset.latent_size for name, preset in PRESETS.items()},
+    "canvas": latent_size(preset_config("nano", canvas=True)),
+}
+CONDITIONAL = ("nano", "pocket", "canvas")
+
+
 def run(contents: bytes, preset: str) -> NDArray[np.float64]:
     """Return onnxruntime's output of a file for the same latents, and classes if there are any."""
-    inputs = model_inputs(PRESETS[preset].latent_size, len(generator_classes(PRESETS[preset].config)), 5, IMAGES)
+    inputs = model_inputs(LATENT_SIZES[preset], 10 if preset in CONDITIONAL else 0, 5, IMAGES)
     session = onnxruntime.InferenceSession(contents, providers=["CPUExecutionProvider"])
     (images,) = session.run(["images"], inputs)
     assert isinstance(images, np.ndarray)
@@ -43,14 +54,14 @@ def run(contents: bytes, preset: str) -> NDArray[np.float64]:
 @cache
 def reference(preset: str) -> NDArray[np.float64]:
     """Return the grey levels of torch's own file, not rounded, [N, 28, 28]."""
-    contents = torch_export(generator(preset), PRESETS[preset].latent_size, takes_label=PRESETS[preset].is_conditional)
+    contents = torch_export(generator(preset), LATENT_SIZES[preset], preset in CONDITIONAL)
     levels: NDArray[np.float64] = (run(contents, preset)[:, 0] + 1) * 127.5
     return levels
 
 
-@pytest.mark.parametrize("preset", ["dcgan", "mlp", "nano", "pocket"])
+@pytest.mark.parametrize("preset", list(LATENT_SIZES))
 def test_torchs_file_has_the_operators_of_the_generator(preset: str) -> None:
-    contents = torch_export(generator(preset), PRESETS[preset].latent_size, takes_label=PRESETS[preset].is_conditional)
+    contents = torch_export(generator(preset), LATENT_SIZES[preset], preset in CONDITIONAL)
     operators = {node.op_type for node in onnx.load_from_string(contents).graph.node}
     assert ("ConvTranspose" in operators) == (preset == "dcgan")
     assert ("BatchNormalization" in operators) == (preset != "mlp")
@@ -58,9 +69,9 @@ def test_torchs_file_has_the_operators_of_the_generator(preset: str) -> None:
     assert reference(preset).std() > 40
 
 
-@pytest.mark.parametrize("preset", ["dcgan", "mlp", "nano", "pocket"])
+@pytest.mark.parametrize("preset", list(LATENT_SIZES))
 def test_our_float32_file_draws_torchs_pixels(preset: str) -> None:
-    model = float_graph(fold(generator(preset)), PRESETS[preset].latent_size, np.float32)
+    model = float_graph(fold(generator(preset)), LATENT_SIZES[preset], np.float32)
     difference = np.abs(run(model.SerializeToString(), preset) - reference(preset))
     # Half a level is rounding; pocket's own rounding may fall on the other side of a half.
     assert (difference > 0.51).mean() < 1e-3
@@ -72,8 +83,8 @@ def test_our_float32_file_draws_torchs_pixels(preset: str) -> None:
 )
 def test_our_int8_file_draws_nearly_torchs_pixels(monkeypatch: pytest.MonkeyPatch, preset: str) -> None:
     monkeypatch.setattr(calibration, "CALIBRATION_IMAGES", 64)
-    layers, latent_size = fold(generator(preset)), PRESETS[preset].latent_size
-    model = rounded_graph(layers, calibrate(layers, latent_size), latent_size)
+    layers, size = fold(generator(preset)), LATENT_SIZES[preset]
+    model = rounded_graph(layers, calibrate(layers, size), size)
     difference = run(model.SerializeToString(), preset) - reference(preset)
     psnr_db = 10 * np.log10(255**2 / (difference**2).mean())
     # Untrained generators, whose images are noise, lose more than trained ones; a mistake in a layer costs 20 dB and more.

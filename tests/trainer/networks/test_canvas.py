@@ -59,10 +59,11 @@ def test_mnists_digits_are_given_back_and_count_as_laid_out(digits: Digits) -> N
     assert is_laid_out(digits.images)
 
 
-def test_moved_or_larger_images_do_not_count_as_laid_out(digits: Digits) -> None:
+def test_moved_larger_or_smaller_images_do_not_count_as_laid_out(digits: Digits) -> None:
     images = digits.images[:1_000]
     assert not is_laid_out(np.roll(images, 1, axis=1))
     assert not is_laid_out(np.repeat(np.repeat(images[:, 7:21, 7:21], 2, axis=1), 2, axis=2))
+    assert not is_laid_out(np.pad(images, ((0, 0), (2, 2), (2, 2))))  # boxes of 20 pixels, where 24 fill the canvas
     mixed = images.copy()
     mixed[:55] = np.roll(mixed[:55], 1, axis=2)
     assert not is_laid_out(mixed)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from full_disk import small_files_only
 from short_runs import (
+    CANVAS,
     DCGAN,
     MLP,
     MLP_STEPS,
@@ -49,7 +50,9 @@ def test_stopping_and_resuming_equals_never_having_stopped(
 
 
 # Dropout and batch normalization; classes, the average, a falling rate and refinement in the last three of 8 steps.
-@pytest.mark.parametrize(("config", "pieces"), [(DCGAN, [2, 4]), (NANO, [2, 4, 1])], ids=["dcgan", "nano"])
+@pytest.mark.parametrize(
+    ("config", "pieces"), [(DCGAN, [2, 4]), (NANO, [2, 4, 1]), (CANVAS, [1])], ids=["dcgan", "nano", "canvas"]
+)
 def test_the_same_is_true_of_everything_that_other_presets_save(
     new_run: NewRun, config: TrainingConfig, pieces: Sequence[int]
 ) -> None:

@@ -7,11 +7,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pocketgan_trainer.data.source import ImageSource
+from pocketgan_trainer.networks.canvas import CANVAS_SIZES
 
 BRIGHT = 127
 """In grey levels. A picture whose border is brighter on average counts as dark on white."""
-BOX_SHARE = 20 / 28
-"""The longer side of the box that MNIST's digits are scaled to fit, as a share of the image's side."""
 LEAST_CONTRAST = 16
 """The difference between background and ink, in grey levels, below which a picture counts as blank."""
 _INK_SHARE = 0.2
@@ -93,7 +92,7 @@ def lay_out_like_mnist(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint
     is_ink = ink > _INK_SHARE * peak
     rows, columns = np.flatnonzero(is_ink.any(axis=1)), np.flatnonzero(is_ink.any(axis=0))
     top, bottom, left, right = rows[0].item(), rows[-1].item() + 1, columns[0].item(), columns[-1].item() + 1
-    scale = round(BOX_SHARE * size) / max(bottom - top, right - left)
+    scale = CANVAS_SIZES[size] / max(bottom - top, right - left)
     width, height = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
     # In floating point, because a thin line may become very faint when it is scaled down.
     small = np.maximum(_resized(Image.fromarray(ink), width, height, (left, top, right, bottom)), 0)

@@ -53,13 +53,13 @@ LOGIT_QUANTIZATION = Quantization(scale=float(np.float32(_LARGEST_LOGIT / 127)),
 """For twice the input of the last tanh, since (tanh(x) + 1) / 2 = sigmoid(2x)."""
 
 PIXEL_QUANTIZATION = Quantization(scale=float(np.float32(1 / 255)), zero_point=0)
-"""For grey levels from 0 to 1: the stored integer is the pixel. So the sign of a whole number is stored as 0 or 255."""
+"""For grey levels from 0 to 1: the stored integer is the pixel. A whole number is stored as 255 if it is above 0, else as 0."""
 
 WHOLE_QUANTIZATION = Quantization(scale=1, zero_point=0)
 """For whole numbers from 0 to 255, as they are."""
 
 WEIGHTED_QUANTIZATION = Quantization(scale=255, zero_point=0)
-"""For sums of whole numbers times weights that are stored in units of 1 / 255."""
+"""For sums of products of whole numbers, of which one is in units of 1 / 255."""
 
 CALIBRATION_IMAGES = 512
 CALIBRATION_SEED = 2**32 + 1

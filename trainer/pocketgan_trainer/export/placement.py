@@ -56,7 +56,7 @@ def _places(graph: GraphBuilder, size: int, image_size: int, most: int) -> str:
 
 def _weights(graph: GraphBuilder, size: int, image_size: int, moves: int) -> str:
     """Emit the weights of the sums, uint8 [size * size, 2 * moves], first those for columns."""
-    numbers = _integers(graph, "numbers", image_size - 1 - 2 * np.arange(moves))
+    numbers = _integers(graph, "numbers", image_size - 1 - 2 * np.arange(moves) + _SIGNED_QUANTIZATION.zero_point)
     of_places = graph.node("Sub", f"{PLACEMENT}.of_places", numbers, _integers(graph, "twice", 2 * np.arange(size)[:, None]))
     by_rows = graph.reshape(f"{PLACEMENT}.by_rows", of_places, [size, 1, moves])
     zeros = _integers(graph, "zeros", np.zeros((size, 1), np.int32))
@@ -66,9 +66,7 @@ def _weights(graph: GraphBuilder, size: int, image_size: int, moves: int) -> str
     )
     both = graph.node("Concat", f"{PLACEMENT}.both", for_columns, for_rows, axis=2)
     flat = graph.reshape(f"{PLACEMENT}.of_pixels", both, [size * size, 2 * moves])
-    zero_point = _integers(graph, "zero_point", np.asarray(_SIGNED_QUANTIZATION.zero_point))
-    stored = graph.node("Add", f"{PLACEMENT}.stored", flat, zero_point)
-    return graph.node("Cast", f"{PLACEMENT}.weights", stored, to=TensorProto.UINT8)
+    return graph.node("Cast", f"{PLACEMENT}.weights", flat, to=TensorProto.UINT8)
 
 
 def _integers(graph: GraphBuilder, name: str, values: NDArray[np.integer]) -> str:

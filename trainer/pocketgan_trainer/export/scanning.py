@@ -3,7 +3,8 @@
 The weights of all sizes of scans are computed from their sizes, which onnxruntime does once, when it opens the file.
 Each product is one of uint8 matrices between DequantizeLinear and QuantizeLinear nodes, which onnxruntime fuses into one integer
 kernel on CPUs. Its sums have 32 bits there, so none saturates, unlike those with int8 weights on some processors, see
-`weights.py`. On CUDA the same nodes multiply whole numbers of at most 8 bits in floating point, even in TF32 without an error.
+`weights.py`. On CUDA the same nodes multiply in floating point, even in TF32 without an error: the factors are whole numbers of
+at most 8 bits, and sums stay below 2**24.
 """
 
 import numpy as np

@@ -50,7 +50,7 @@ _INTEGER_KERNELS = {_CONVOLUTION, "QGemm", "QLinearMatMul", "QLinearLeakyRelu", 
 # The only other operators that an int8 model may have: they move pixels, or store the latent at the very beginning.
 _MOVING = {"Reshape", "Transpose", "Slice", "Split", "Identity", "Gather", "Concat", "QuantizeLinear"}
 # In a scan and a placement these work on integers.
-_PLACING = {"Add", "Cast", "GatherElements", "Max", "Mul", "Pad", "ReduceMax", "Sign", "Sub"}
+_PLACING = {"Add", "Cast", "GatherElements", "Max", "Mul", "ReduceMax", "Sign", "Sub"}
 
 
 def optimized(contents: bytes) -> onnx.ModelProto:

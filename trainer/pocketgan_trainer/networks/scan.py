@@ -53,9 +53,9 @@ class Scan(nn.Module):
             magnifying = self.magnifying[torch.bucketize(normal.float().contiguous(), self.bounds, right=True)]
             levels = rounded((field[:, 0].float() + 1) * (WHITE / 2)) - THRESHOLD_LEVEL
             magnified = rounded(magnifying @ levels / WHITE)
-            scan = above_zero(magnified @ magnifying.mT * (1 / WHITE**2))
+            scan = above_zero(magnified @ magnifying.transpose(1, 2) * (1 / WHITE**2))
             rows, columns = self._box(scan.detach())
-            canvas = rounded(rows.mT @ scan @ columns / WHITE)
+            canvas = rounded(rows.transpose(1, 2) @ scan @ columns / WHITE)
             return canvas[:, None] * (2 / WHITE) - 1
 
     def _box(self, scan: Tensor) -> tuple[Tensor, Tensor]:

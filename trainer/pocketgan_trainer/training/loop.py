@@ -159,15 +159,15 @@ def count_steps(config: TrainingConfig, images: int, processes: Processes = ALON
     whole groups of MinibatchDeviation.
     """
     if images < config.batch_size:
-        raise TrainingError(f"batch size {config.batch_size} exceeds the {images} training images")
+        raise TrainingError(f"batch size {config.batch_size} exceeds the {images} training images: choose a smaller --batch-size")
     if config.batch_size % processes.count:
         raise TrainingError(
             f"batch size {config.batch_size} cannot be divided among {processes.count} processes: expected a multiple of that"
         )
     if config.canvas and config.batch_size // processes.count % GROUP_SIZE:
         raise TrainingError(
-            f"batch size {config.batch_size} does not suit a canvas: expected a multiple of {GROUP_SIZE * processes.count}, "
-            f"because its discriminator compares groups of {GROUP_SIZE}"
+            f"batch size {config.batch_size} does not suit a canvas, whose discriminator compares groups of {GROUP_SIZE}: "
+            f"expected a multiple of {GROUP_SIZE * processes.count}; choose one, or --set canvas=false"
         )
     return images // config.batch_size
 

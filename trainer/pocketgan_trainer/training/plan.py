@@ -139,7 +139,10 @@ def refuse_other_data(resumed: ResumedRun, found: DataFacts) -> None:
 
 
 def changed_settings(config: TrainingConfig) -> dict[str, Setting]:
-    """Return the fields in which a config differs from its preset's, without those of FLAGS."""
+    """Return the fields in which a config differs from its preset's with or without a canvas, without those of FLAGS.
+
+    `canvas` is among them if the preset's own differs.
+    """
     own = _own_settings(config)
     return {name: value for name, value in asdict(config).items() if name not in FLAGS and value != own[name]}
 

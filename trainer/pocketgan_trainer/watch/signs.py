@@ -268,7 +268,7 @@ def _memorized(seen: Observation, remedies: Remedies) -> list[Sign]:
     )
     advice = "more images, or fewer --epochs"
     if remedies.shifting_presets:
-        advice += f"; in {' and '.join(remedies.shifting_presets)} more --set shifted_share=..."
+        advice += f"; in {' and '.join(remedies.shifting_presets)} without a canvas, more --set shifted_share=..."
     return [Sign("by heart", None, message, advice)]
 
 
