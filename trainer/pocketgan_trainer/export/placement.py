@@ -33,9 +33,9 @@ def emit_placement(graph: GraphBuilder, canvas: str, size: int, image_size: int)
     # A pixel outside the canvas is taken from one that is appended to it, which is black.
     black = graph.constant(f"{PLACEMENT}.black", np.zeros(((most + 1) ** 2, 1), np.uint8))
     appended = graph.node("Gather", f"{PLACEMENT}.appended", black, number, axis=0)
-    memory = graph.node("Concat", f"{PLACEMENT}.memory", flat, appended, axis=1)
+    extended = graph.node("Concat", f"{PLACEMENT}.extended", flat, appended, axis=1)
     places = graph.node("Gather", f"{PLACEMENT}.places", _places(graph, size, image_size, most), number, axis=0)
-    moved = graph.node("GatherElements", f"{PLACEMENT}.moved", memory, places, axis=1)
+    moved = graph.node("GatherElements", f"{PLACEMENT}.moved", extended, places, axis=1)
     graph.reshape("images", moved, [-1, image_size, image_size])
 
 
