@@ -142,7 +142,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     split = split_validation(load_mnist())
-    watch = watch_validation(load_judge("first"), split, tuple("0123456789"))
+    watch = watch_validation(load_judge("first"), split, tuple("0123456789"), is_conditional=False)
     own = [PRESETS[name].config for name in arguments.presets]
     configs = [replace(config, bfloat16=config.bfloat16 and supports_bfloat16(_CPU)) for config in own]
     if arguments.rounds:

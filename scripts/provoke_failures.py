@@ -196,7 +196,7 @@ PROVOCATIONS = (
 
 def notices_of(provocation: Provocation, split: TrainingSplit, folder: Path) -> list[Notice]:
     """Return the notices of a run in `folder` that is spoilt in this way."""
-    watch = watch_validation(load_judge("first"), split, tuple("0123456789"))
+    watch = watch_validation(load_judge("first"), split, tuple("0123456789"), is_conditional=False)
     run = SpoiltRun(split, watch, RunFolder(folder), Listener())
     provocation.do(run)
     return run.listener.notices

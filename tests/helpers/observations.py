@@ -14,9 +14,11 @@ def class_view(
     real_images: int = 500,
     coverage: float | None = 0.9,
     variety: float | None = 0.9,
+    misjudged: float | None = None,
+    real_misjudged: float = 0.004,
 ) -> ClassView:
     """Return a class, healthy unless a test says otherwise."""
-    return ClassView(name, share, real_share, real_images, coverage, variety)
+    return ClassView(name, share, real_share, real_images, coverage, variety, misjudged, real_misjudged)
 
 
 def observation(

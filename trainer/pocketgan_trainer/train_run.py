@@ -28,7 +28,7 @@ from pocketgan_trainer.training.config import Setting, TrainingConfig
 from pocketgan_trainer.training.estimate import estimate, fastest_threads
 from pocketgan_trainer.training.loop import check_resumable, count_steps, train
 from pocketgan_trainer.training.plan import ResumedRun, changed_settings, plan_new_run, plan_resumed_run, refuse_other_data
-from pocketgan_trainer.training.presets import DEFAULT_PRESET
+from pocketgan_trainer.training.presets import DEFAULT_PRESET, generator_classes
 from pocketgan_trainer.training.recorder import Recorder, Report
 from pocketgan_trainer.training.reports import ConsoleReport, TensorBoardReport, clock, closing_lines, require_tensorboard
 from pocketgan_trainer.training.run_folder import RUNS, RunFolder, create_run_folder
@@ -206,7 +206,7 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
         judge = prepared.published_judge or _own_judge(prepared, run, console)
         stop.install()  # not before: training a judge does not check the flag
         console.print(f"run folder {run.path}")
-        watch = watch_validation(judge, prepared.split, config.data.classes)
+        watch = watch_validation(judge, prepared.split, config.data.classes, bool(generator_classes(config)))
         steps_per_epoch = count_steps(config, len(prepared.split.training))
         cpu_threads = prepared.threads if prepared.device.type == "cpu" else 1
         reports: list[Report] = [stack.enter_context(ConsoleReport(console, config.epochs, steps_per_epoch, cpu_threads))]

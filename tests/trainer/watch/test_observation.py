@@ -1,6 +1,7 @@
 """An observation as fields of `stats.jsonl`, and as a line of text."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from observations import class_view, observation
@@ -17,6 +18,8 @@ def test_the_figures_go_by_the_names_of_classes_and_survive_the_file() -> None:
         "frechet_ratio": 1.5,
         "told_apart_by_texture": 0.9321,
         "largest_texture_difference": "black next to black",
+        "misjudged": None,
+        "misjudged_of_class": {"cat": None, "dog": None},
         "class_shares": {"cat": 0.25, "dog": 0.75},
         "coverage": {"cat": 0.5, "dog": None},
         "variety": {"cat": 1.5, "dog": 0.0},
@@ -37,17 +40,38 @@ def test_the_score_that_chooses_the_best_epoch_is_kept_to_the_last_digit_and_the
     assert shares["7"] == 0.3333
 
 
+def test_more_misjudged_images_than_common_raise_the_score() -> None:
+    views = [class_view(name, real_share=0.5, real_images=5_000, misjudged=0.0, real_misjudged=0.004) for name in ("cat", "dog")]
+    seen = observation(1.5, views, names=("cat", "dog"))
+    common = 0.004 + 2 * (0.004 * 0.996 / 10_000) ** 0.5
+    assert (seen.misjudged, seen.score) == (0, 1.5)
+    assert seen.often_misjudged == pytest.approx(common)
+    views[0] = replace(views[0], misjudged=6 * common)
+    worse = observation(1.5, views, names=("cat", "dog"))
+    assert worse.misjudged == pytest.approx(3 * common)
+    assert worse.score == pytest.approx(4.5)
+    assert worse.to_statistics()["misjudged"] == round(3 * common, 4)
+    assert worse.to_statistics()["misjudged_of_class"] == {"cat": round(6 * common, 4), "dog": 0}
+
+
+def test_a_judge_that_is_never_wrong_about_real_images_may_be_wrong_about_three_of_the_others() -> None:
+    few = class_view("cat", real_share=1.0, real_images=60, misjudged=0.1, real_misjudged=0.0)
+    assert observation(2.0, [few], names=("cat",)).score == pytest.approx(2 * 0.1 / (3 / 60))
+
+
 def test_the_summary_has_each_figure_with_its_worst_class() -> None:
     changed = (
         class_view("3", share=0.042),
         class_view("4", share=0.158),
         class_view("5", coverage=0.31),
         class_view("6", variety=0.62),
+        *(class_view(name, misjudged=0.012) for name in "0127"),
+        class_view("8", misjudged=0.032),
     )
     seen = observation(changed=changed, named_training=0.81, named_held_out=0.74)
     assert summary(seen.to_statistics()) == (
         "classes 4.2% (digit 3) to 15.8% (digit 4)  coverage 0.31 at least (digit 5)  variety 0.62 at least (digit 6)"
-        "  D right in 74% of pairs, 81% of those it trains on"
+        "  misjudged 0.8% (3.2% of digit 8)  D right in 74% of pairs, 81% of those it trains on"
     )
 
 

@@ -49,7 +49,7 @@ def judge() -> Judge:
 @pytest.fixture(scope="module")
 def watch(judge: Judge, split: TrainingSplit) -> ValidationWatch:
     """The watch beside the validation digits."""
-    return watch_validation(judge, split, DIGITS)
+    return watch_validation(judge, split, DIGITS, is_conditional=True)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_real_digits_look_real(healthy: Observation, split: TrainingSplit) -> No
 
 
 def test_the_ratio_is_the_validation_score(judge: Judge, small_split: TrainingSplit, drawn: NDArray[np.uint8]) -> None:
-    seen = watch_validation(judge, small_split, DIGITS).observe(drawn[:FEW], no_opinion)
+    seen = watch_validation(judge, small_split, DIGITS, is_conditional=True).observe(drawn[:FEW], no_opinion)
     assert seen.frechet_ratio == validation_score(judge, small_split).of(drawn[:FEW])
 
 
@@ -145,7 +145,7 @@ def test_too_few_validation_images_say_nothing_of_texture(
 ) -> None:
     validation, few = small_split.validation, slice(FEWEST_FOR_TEXTURE - 1)
     few_digits = Digits(validation.images[few], validation.labels[few])
-    watch = watch_validation(judge, replace(small_split, validation=few_digits), DIGITS)
+    watch = watch_validation(judge, replace(small_split, validation=few_digits), DIGITS, is_conditional=True)
     seen = watch.observe(drawn[few], no_opinion)
     assert seen.texture is None
     assert seen.score == seen.frechet_ratio
@@ -154,15 +154,30 @@ def test_too_few_validation_images_say_nothing_of_texture(
 def test_a_missing_class_has_no_share_and_no_coverage_and_its_variety_is_unknown(
     without_threes: Observation, healthy: Observation
 ) -> None:
-    assert view_of(without_threes, "3") == replace(view_of(healthy, "3"), share=0, coverage=0, variety=None)
+    assert view_of(without_threes, "3") == replace(view_of(healthy, "3"), share=0, coverage=0, variety=None, misjudged=1)
     assert view_of(without_threes, "1").share == pytest.approx(view_of(healthy, "1").share + view_of(healthy, "3").share)
     assert without_threes.frechet_ratio > 2 * healthy.frechet_ratio
+
+
+def test_images_judged_as_another_class_than_the_one_asked_for_raise_the_score(
+    without_threes: Observation, healthy: Observation, judge: Judge, split: TrainingSplit, drawn: NDArray[np.uint8]
+) -> None:
+    assert healthy.misjudged is not None
+    assert healthy.misjudged <= healthy.often_misjudged < 0.02
+    # The few threes that were judged as something else were not replaced, and still are.
+    assert view_of(without_threes, "3").misjudged == 1
+    threes = view_of(healthy, "3").real_share
+    assert without_threes.misjudged == pytest.approx(healthy.misjudged + threes, abs=0.005)
+    assert without_threes.score > 10 * healthy.score
+    unasked = watch_validation(judge, split, DIGITS, is_conditional=False).observe(drawn, no_opinion)
+    assert unasked.misjudged is None
+    assert unasked.score == pytest.approx(healthy.score)
 
 
 def test_a_fault_of_one_class_changes_nothing_in_others(without_threes: Observation, healthy: Observation) -> None:
     for name in set(DIGITS) - {"1", "3"}:
         view, before = view_of(without_threes, name), view_of(healthy, name)
-        assert (view.share, view.coverage) == (before.share, before.coverage)
+        assert (view.share, view.coverage, view.misjudged) == (before.share, before.coverage, before.misjudged)
         assert view.variety == pytest.approx(before.variety)
 
 
@@ -204,7 +219,7 @@ def test_coverage_and_variety_are_unknown_for_a_class_of_few_validation_images(
     nines = np.flatnonzero(labels == 9)
     rows = np.setdiff1d(np.arange(len(labels)), nines[kept:])
     few = replace(small_split, validation=Digits(images[rows], labels[rows]))
-    nine = view_of(watch_validation(judge, few, DIGITS).observe(images[rows], no_opinion), "9")
+    nine = view_of(watch_validation(judge, few, DIGITS, is_conditional=True).observe(images[rows], no_opinion), "9")
     assert nine.real_share == kept / len(rows)
     assert nine.real_images == kept
     assert (nine.coverage is not None, nine.variety is not None) == (covers, varies)
@@ -216,7 +231,7 @@ def test_images_without_classes_are_one_class(split: TrainingSplit, classes: tup
     unlabelled = TrainingSplit(
         Digits(training, np.zeros(len(training), np.int64)), Digits(validation, np.zeros(len(validation), np.int64))
     )
-    watch = watch_validation(PixelJudge(fit_pixel_space(training, 16)), unlabelled, classes)
+    watch = watch_validation(PixelJudge(fit_pixel_space(training, 16)), unlabelled, classes, is_conditional=True)
     assert watch.labels.tolist() == [0] * len(validation)
     seen = watch.observe(training[: len(validation)], recognizes(unlabelled.validation))
     (view,) = seen.classes

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pocketgan_trainer.data.split import TrainingSplit, rows_of_classes
 from pocketgan_trainer.evaluate.distances import frechet_distance
-from pocketgan_trainer.evaluate.judge import ImageJudge
+from pocketgan_trainer.evaluate.judge import Assessment, ImageJudge
 
 _SAMPLE_SEED = 0
 # Below this a distance is a rounding error: of images that hardly differ at all.
@@ -26,8 +26,8 @@ class ValidationScore:
     judge: ImageJudge
     labels: NDArray[np.int64]
     """The classes of the validation images, int64 [N]: what to draw for a score, where classes can be asked for."""
-    features: NDArray[np.float32]
-    """Of the validation images, by the judge, float32 [N, F]."""
+    real: Assessment
+    """Of the validation images, by the judge."""
     floor: float
     """The distance of N training images of the same classes."""
 
@@ -37,7 +37,7 @@ class ValidationScore:
 
     def of_features(self, features: NDArray[np.float32]) -> float:
         """Return the score of images with these features by the judge, float32 [N, F]."""
-        return max(0.0, frechet_distance(features, self.features)) / self.floor
+        return max(0.0, frechet_distance(features, self.real.features)) / self.floor
 
 
 def validation_score(judge: ImageJudge, split: TrainingSplit) -> ValidationScore:
@@ -45,6 +45,6 @@ def validation_score(judge: ImageJudge, split: TrainingSplit) -> ValidationScore
     validation = split.validation
     random = np.random.Generator(np.random.Philox(_SAMPLE_SEED))
     alike = split.training.images[rows_of_classes(split.training.labels, validation.labels, random)]
-    features = judge.assess(validation.images).features
-    floor = max(_LEAST_DISTANCE, frechet_distance(judge.assess(alike).features, features))
-    return ValidationScore(judge, validation.labels.astype(np.int64), features, floor)
+    real = judge.assess(validation.images)
+    floor = max(_LEAST_DISTANCE, frechet_distance(judge.assess(alike).features, real.features))
+    return ValidationScore(judge, validation.labels.astype(np.int64), real, floor)

@@ -20,6 +20,8 @@ PRESENT_SHARE = 0.5
 LEAST_REAL_IMAGES = 20
 """With fewer validation images of a class, it may be chance that none is drawn."""
 LEAST_VARIETY = 0.5
+MISJUDGED_MARGIN = 0.02
+"""A class is badly formed if its misjudged share exceeds that of real images by more than this and three standard deviations."""
 ALL_PAIRS = 0.995
 NO_PAIRS = 0.55
 ROUGH_RATIO = 5.0
@@ -54,6 +56,10 @@ class ClassView:
     variety: float | None
     """The root mean square distance of two of its generated images, as a ratio to that of two of its validation images: 1 for
     real ones, 0 if all are the same. None if there are too few of either."""
+    misjudged: float | None = None
+    """Share of the images drawn for this class that the judge takes for another one; None if classes cannot be asked for."""
+    real_misjudged: float = 0.0
+    """The same of its validation images."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +101,33 @@ class Observation:
     """None if the validation images are too few for it."""
 
     @property
+    def misjudged(self) -> float | None:
+        """Share of all images that the judge takes for another class; None if classes cannot be asked for."""
+        shares = [view.misjudged * view.real_share for view in self.classes if view.misjudged is not None]
+        return sum(shares) if shares else None
+
+    @property
+    def often_misjudged(self) -> float:
+        """A share that real images exceed in one of 40 samples only: two standard deviations above theirs, or three images."""
+        images = sum(view.real_images for view in self.classes)
+        real = sum(view.real_misjudged * view.real_share for view in self.classes)
+        return max(real + 2 * math.sqrt(real * (1 - real) / images), 3 / images)
+
+    @property
     def score(self) -> float:
         """The score by which the best epoch is chosen; lower is better.
 
         It is the Frechet ratio, multiplied by the share of images that texture gives away: 1 if a test of texture is always
         right, 0 if it can only guess, but no less than for real images. The Frechet ratio alone hardly sees texture, and texture
-        alone says nothing about shapes or about images that are missing.
+        alone says nothing about shapes or about images that are missing. If more images are misjudged than is common among real
+        ones, the score is as many times higher: the ratio of a few thousand images hardly shows that one in a hundred is a blot.
         """
-        if self.texture is None:
-            return self.frechet_ratio
-        return self.frechet_ratio * (2 * max(self.texture.told_apart, self.texture.real_told_apart, LEAST_TOLD_APART) - 1)
+        score = self.frechet_ratio
+        if self.texture is not None:
+            score *= 2 * max(self.texture.told_apart, self.texture.real_told_apart, LEAST_TOLD_APART) - 1
+        if self.misjudged is not None:
+            score *= max(1.0, self.misjudged / self.often_misjudged)
+        return score
 
     def to_statistics(self) -> dict[str, object]:
         """Return the fields of a line of `stats.jsonl`, where the figures of classes go by their names."""
@@ -113,6 +136,10 @@ class Observation:
             "frechet_ratio": self.frechet_ratio,
             "told_apart_by_texture": None if self.texture is None else round(self.texture.told_apart, 4),
             "largest_texture_difference": None if self.texture is None else self.texture.largest_difference,
+            "misjudged": None if self.misjudged is None else round(self.misjudged, 4),
+            "misjudged_of_class": {
+                view.name: None if view.misjudged is None else round(view.misjudged, 4) for view in self.classes
+            },
             "class_shares": {view.name: round(view.share, 4) for view in self.classes},
             "coverage": {view.name: None if view.coverage is None else round(view.coverage, 4) for view in self.classes},
             "variety": {view.name: None if view.variety is None else round(view.variety, 4) for view in self.classes},
@@ -131,13 +158,14 @@ def summary(line: Line) -> str:
         (least, rarest), (most, commonest) = (find((share, name) for name, share in shares.items()) for find in (min, max))
         parts.append(f"classes {least:.1%} ({class_title(rarest)}) to {most:.1%} ({class_title(commonest)})")
     for figure in ("coverage", "variety"):
-        table = line.get(figure)
-        if not isinstance(table, dict):
-            continue
-        known = [(value, name) for name, value in table.items() if value is not None]
+        known = _known(line.get(figure))
         if known:
-            worst, name = min(known)
-            parts.append(f"{figure} {worst:.2f}" + (f" at least ({class_title(name)})" if len(table) > 1 else ""))
+            (worst, name), *others = known
+            parts.append(f"{figure} {worst:.2f}" + (f" at least ({class_title(name)})" if others else ""))
+    misjudged = line.get("misjudged")
+    if isinstance(misjudged, float):
+        known = _known(line.get("misjudged_of_class"))
+        parts.append(f"misjudged {misjudged:.1%}" + "".join(f" ({most:.1%} of {class_title(name)})" for most, name in known[-1:]))
     told_apart = line.get("told_apart_by_texture")
     if isinstance(told_apart, float):
         parts.append(f"told apart by texture {told_apart:.1%}")
@@ -145,6 +173,11 @@ def summary(line: Line) -> str:
     if isinstance(held_out, float) and isinstance(trained_on, float):
         parts.append(f"D right in {held_out:.0%} of pairs, {trained_on:.0%} of those it trains on")
     return "  ".join(parts)
+
+
+def _known(table: object) -> list[tuple[float, str]]:
+    """Return the figures of a line's table by class that are known, each with its class, from the least to the largest."""
+    return sorted((value, name) for name, value in table.items() if value is not None) if isinstance(table, dict) else []
 
 
 def class_title(name: str) -> str:
@@ -181,7 +214,7 @@ class Remedies:
     penalized_presets: tuple[str, ...]
     """Those with a gradient penalty."""
     shifting_presets: tuple[str, ...]
-    """Those that can show their discriminator shifted images; none for a run with a canvas."""
+    """Those that can show their discriminator shifted images."""
 
 
 def signs_of(seen: Observation, before: Sequence[Line], remedies: Remedies) -> list[Sign]:
@@ -197,7 +230,7 @@ def signs_of(seen: Observation, before: Sequence[Line], remedies: Remedies) -> l
     return [
         *_missing_classes(seen.classes, before, remedies),
         *_classes_all_alike(seen.classes),
-        *([] if is_better else _won(seen, remedies)),
+        *([] if is_better else [*_badly_formed(seen.classes), *_won(seen, remedies)]),
         *_lost(seen),
         *_memorized(seen, remedies),
         *_worse(seen, best_ratio, best_epoch),
@@ -239,6 +272,23 @@ def _classes_all_alike(classes: Sequence[ClassView]) -> list[Sign]:
     ]
 
 
+def _badly_formed(classes: Sequence[ClassView]) -> list[Sign]:
+    """Return a sign for each class that a judge recognizes less often than chance explains, with points to spare."""
+    signs = []
+    for view in classes:
+        if view.misjudged is None or view.real_images < LEAST_REAL_IMAGES:
+            continue
+        chance = 3 * math.sqrt(view.real_misjudged * (1 - view.real_misjudged) / view.real_images)
+        if view.misjudged <= view.real_misjudged + chance + MISJUDGED_MARGIN:
+            continue
+        message = (
+            f"{class_title(view.name)} is often badly formed: a judge takes {view.misjudged:.1%} of its images for another "
+            f"class, {view.real_misjudged:.1%} of real ones"
+        )
+        signs.append(Sign("badly formed", view.name, message, "a lower --lr, or more --set final_penalty_share=..."))
+    return signs
+
+
 def _won(seen: Observation, remedies: Remedies) -> list[Sign]:
     right = seen.pairs.named_held_out
     if right < ALL_PAIRS:
@@ -268,7 +318,7 @@ def _memorized(seen: Observation, remedies: Remedies) -> list[Sign]:
     )
     advice = "more images, or fewer --epochs"
     if remedies.shifting_presets:
-        advice += f"; in {' and '.join(remedies.shifting_presets)} without a canvas, more --set shifted_share=..."
+        advice += f"; in {' and '.join(remedies.shifting_presets)}, more --set shifted_share=..."
     return [Sign("by heart", None, message, advice)]
 
 
@@ -302,5 +352,5 @@ def merged(signs: Sequence[Sign]) -> list[Sign]:
 
 def _joined(signs: Sequence[Sign]) -> Sign:
     kind, names = signs[0].kind, [class_title(sign.class_name or "") for sign in signs]
-    state = "have images that are too much alike" if kind == "alike" else f"are {kind}"
+    state = {"alike": "have images that are too much alike", "badly formed": "are often badly formed"}.get(kind, f"are {kind}")
     return Sign(kind, None, f"{', '.join(names)} {state}", signs[0].advice)

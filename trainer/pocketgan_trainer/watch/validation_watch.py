@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pocketgan_trainer.data.split import TrainingSplit, rows_of_classes
 from pocketgan_trainer.evaluate.distances import DENSITY_NEIGHBOURS, Manifold, compare_manifolds, estimate_manifold
-from pocketgan_trainer.evaluate.judge import ImageJudge
+from pocketgan_trainer.evaluate.judge import Assessment, ImageJudge
 from pocketgan_trainer.evaluate.texture import FEWEST_FOR_TEXTURE, count_neighbours, largest_difference, told_apart_by_texture
 from pocketgan_trainer.evaluate.validation_score import ValidationScore, validation_score
 from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs, Texture
@@ -37,6 +37,8 @@ class RealClass:
     """Of their features; None if they are too few for coverage."""
     spread: float
     """Mean squared distance of the features of two of them."""
+    misjudged: float | None
+    """Share of them that the judge takes for another class; None if the generator cannot be asked for a class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +64,11 @@ class ValidationWatch:
     def observe(self, images: NDArray[np.uint8], discriminator_logits: DiscriminatorLogits) -> Observation:
         """Return what is observed in images uint8 [N, S, S], drawn for `labels`, and in the discriminator's logits of them."""
         assessed = self.score.judge.assess(images)
-        # A judge without classes returns no probabilities.
-        judged = assessed.probabilities.argmax(axis=1) if assessed.probabilities.shape[1] else np.zeros(len(images), np.int64)
-        views = [self._view(real, assessed.features[judged == label], len(images)) for label, real in enumerate(self.classes)]
+        judged = _judged(assessed)
+        views = [
+            self._view(real, assessed.features[judged == label], judged[self.labels == label] != label)
+            for label, real in enumerate(self.classes)
+        ]
         pairs = self._pairs(images, discriminator_logits)
         return Observation(self.score.of_features(assessed.features), tuple(views), pairs, self._texture(images))
 
@@ -75,7 +79,8 @@ class ValidationWatch:
         told_apart = told_apart_by_texture(counts, self.neighbours)
         return Texture(told_apart, self.real_told_apart, largest_difference(counts, self.neighbours))
 
-    def _view(self, real: RealClass, features: NDArray[np.float32], images: int) -> ClassView:
+    def _view(self, real: RealClass, features: NDArray[np.float32], misjudged: NDArray[np.bool_]) -> ClassView:
+        """Return the view of a class: of the images that are judged as it [N, F], and of those drawn for it, bool [M]."""
         coverage: float | None = 0.0
         if real.manifold is None:
             coverage = None
@@ -84,7 +89,11 @@ class ValidationWatch:
         variety = None
         if min(len(features), real.images) >= LEAST_FOR_VARIETY and real.spread:
             variety = (_spread(features) / real.spread) ** 0.5
-        return ClassView(real.name, len(features) / images, real.share, real.images, coverage, variety)
+        share = len(features) / len(self.labels)
+        if real.misjudged is None or not len(misjudged):
+            return ClassView(real.name, share, real.share, real.images, coverage, variety)
+        wrong = float(misjudged.mean())
+        return ClassView(real.name, share, real.share, real.images, coverage, variety, wrong, real.misjudged)
 
     def _pairs(self, images: NDArray[np.uint8], discriminator_logits: DiscriminatorLogits) -> Pairs:
         labels = self.labels[: len(self.held_out)]
@@ -94,23 +103,34 @@ class ValidationWatch:
         return Pairs(_share_above_0(training), _share_above_0(held_out), float(training.mean()), float(held_out.mean()))
 
 
-def watch_validation(judge: ImageJudge, split: TrainingSplit, classes: tuple[str, ...]) -> ValidationWatch:
-    """Return the watch for `split`, whose classes have these names, in the order of their labels; () if it has none."""
+def watch_validation(judge: ImageJudge, split: TrainingSplit, classes: tuple[str, ...], is_conditional: bool) -> ValidationWatch:
+    """Return the watch for `split`, whose classes have these names, in the order of their labels; () if it has none.
+
+    `is_conditional` says whether the generator can be asked for a class.
+    """
     score = validation_score(judge, split)
     validation = split.validation
     labels = score.labels[:PAIRS]
     random = np.random.Generator(np.random.Philox(_PAIRS_SEED))
     trained_on = split.training.images[rows_of_classes(split.training.labels, labels, random)]
-    real = []
+    real, judged = [], _judged(score.real)
     for label, name in enumerate(classes or (ALL_IMAGES,)):
-        features = score.features[validation.labels == label]
+        of_class = validation.labels == label
+        features = score.real.features[of_class]
         manifold = estimate_manifold(features) if len(features) > DENSITY_NEIGHBOURS else None
-        real.append(RealClass(name, len(features), len(features) / len(validation), manifold, _spread(features)))
+        misjudged = float((judged[of_class] != label).mean()) if is_conditional and len(features) else None
+        real.append(RealClass(name, len(features), len(features) / len(validation), manifold, _spread(features), misjudged))
     neighbours, real_told_apart = count_neighbours(validation.images), None
     if len(validation) >= FEWEST_FOR_TEXTURE:
         alike = split.training.images[rows_of_classes(split.training.labels, score.labels, random)]
         real_told_apart = told_apart_by_texture(count_neighbours(alike), neighbours)
     return ValidationWatch(score, tuple(real), validation.images[:PAIRS], trained_on, neighbours, real_told_apart)
+
+
+def _judged(assessed: Assessment) -> NDArray[np.int64]:
+    """Return the most likely class of each image, int64 [N]; 0 by a judge without classes, which gives no probabilities."""
+    probabilities = assessed.probabilities
+    return probabilities.argmax(axis=1) if probabilities.shape[1] else np.zeros(len(probabilities), np.int64)
 
 
 def _share_above_0(leads: NDArray[np.float32]) -> float:
