@@ -5,7 +5,7 @@
 First it times training steps on real digits, in turn in one process: of the usual loop (scripts/usual_training.py), of gan-train
 in float32, and of gan-train with its defaults, which use bfloat16 if the processor can multiply it. These are the first steps of
 a run, without sheets and scores. With --epochs it then trains each preset for N epochs, from one seed or several, with the usual
-loop and with gan-train, with the same hyper-parameters, and prints the Frechet ratios to the validation digits. It runs on the
+loop and with gan-train, with the same hyper-parameters, and prints the Frechet ratios to the training digits. It runs on the
 CPU and leaves no run folder behind.
 """
 
@@ -27,11 +27,11 @@ from usual_training import PlainImages, TorchvisionImages, UsualTraining
 from pocketgan.cpus import usable_cpus
 from pocketgan_trainer.data.published import Digits, load_mnist
 from pocketgan_trainer.data.split import split_validation
-from pocketgan_trainer.devices import supports_bfloat16
 from pocketgan_trainer.evaluate.judge import load_judge
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.drawing import draw
 from pocketgan_trainer.training.loop import count_steps, train
+from pocketgan_trainer.training.plan import plan_new_run
 from pocketgan_trainer.training.presets import PRESETS, generator_classes, latent_size
 from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.recorder import WATCHED_SEED, Recorder
@@ -118,7 +118,7 @@ def compare_quality(config: TrainingConfig, digits: Digits, watch: ValidationWat
     requested = labels if generator_classes(config) else None
     for _ in range(config.epochs):
         list(usual.epoch())
-        scores.append(watch.score.of(draw(usual.sampling_generator, size, WATCHED_SEED, 0, len(labels), requested)))
+        scores.append(watch.ratio.of(draw(usual.sampling_generator, size, WATCHED_SEED, 0, len(labels), requested)))
     _print_quality(config, "usual loop", scores)
     with tempfile.TemporaryDirectory() as folder:
         run = create_run_folder(Path(folder), config.preset, "mnist")
@@ -143,8 +143,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     split = split_validation(load_mnist())
     watch = watch_validation(load_judge("first"), split, tuple("0123456789"), is_conditional=False)
-    own = [PRESETS[name].config for name in arguments.presets]
-    configs = [replace(config, bfloat16=config.bfloat16 and supports_bfloat16(_CPU)) for config in own]
+    configs = [plan_new_run(name, {}, _CPU) for name in arguments.presets]
     if arguments.rounds:
         print("| preset | loop | speed | images a second |\n|---|---|---|---|")
         for config in configs:

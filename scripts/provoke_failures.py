@@ -24,19 +24,19 @@ from torch import Tensor
 from pocketgan.cpus import usable_cpus
 from pocketgan_trainer.data.published import Digits, load_mnist
 from pocketgan_trainer.data.split import TrainingSplit, split_validation
-from pocketgan_trainer.devices import supports_bfloat16
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.evaluate.judge import load_judge
 from pocketgan_trainer.training import loop
 from pocketgan_trainer.training.checkpoint import load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.plan import plan_new_run
+from pocketgan_trainer.training.presets import PRESETS, generator_classes
 from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.recorder import Recorder
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.steps import Batch, Gan, Step, StepStatistics
 from pocketgan_trainer.watch.signs import Observation, Sign, merged
-from pocketgan_trainer.watch.validation_watch import ValidationWatch, watch_validation
+from pocketgan_trainer.watch.validation_watch import watch_validation
 
 _CPU = torch.device("cpu")
 MLP = PRESETS["mlp"].config
@@ -81,14 +81,14 @@ class SpoiltRun:
     """A run to be spoilt."""
 
     split: TrainingSplit
-    watch: ValidationWatch
     run: RunFolder
     listener: Listener
 
     def train(self, config: TrainingConfig, digits: Digits | None = None) -> None:
         """Train on `digits`, by default all, from the last checkpoint if there is one. A run that gives up counts as a notice."""
         checkpoint = load_checkpoint(self.run.last) if self.run.last.exists() else None
-        recorder = Recorder(config, self.watch, self.run, self.listener)
+        watch = watch_validation(load_judge("first"), self.split, config.data.classes, bool(generator_classes(config)))
+        recorder = Recorder(config, watch, self.run, self.listener)
         try:
             loop.train(config, digits or self.split.training, _CPU, recorder, lambda: False, checkpoint)
         except TrainingError as error:
@@ -138,8 +138,7 @@ def poisoned(is_ill: Callable[[int], bool]) -> Callable[[Step], Step]:
 
 def healthy(run: SpoiltRun) -> None:
     """Nothing; the preset nano."""
-    own = PRESETS["nano"].config
-    run.train(replace(own, epochs=6, bfloat16=own.bfloat16 and supports_bfloat16(_CPU)))
+    run.train(plan_new_run("nano", {"epochs": 6}, _CPU))
 
 
 def collapse(run: SpoiltRun) -> None:
@@ -196,8 +195,7 @@ PROVOCATIONS = (
 
 def notices_of(provocation: Provocation, split: TrainingSplit, folder: Path) -> list[Notice]:
     """Return the notices of a run in `folder` that is spoilt in this way."""
-    watch = watch_validation(load_judge("first"), split, tuple("0123456789"), is_conditional=False)
-    run = SpoiltRun(split, watch, RunFolder(folder), Listener())
+    run = SpoiltRun(split, RunFolder(folder), Listener())
     provocation.do(run)
     return run.listener.notices
 

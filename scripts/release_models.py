@@ -117,7 +117,7 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
         ("training time", f"{last['seconds'] / 60:.0f} minutes"),
         (
             "exported epoch",
-            f"{best['epoch']}, the last one whose score on the validation digits is the lowest but for noise: Frechet ratio "
+            f"{best['epoch']}, the last one whose score is the lowest but for noise: Frechet ratio "
             f"{best['frechet_ratio']:.2f}, told apart by texture {best['told_apart_by_texture']:.1%}",
         ),
         (
@@ -147,9 +147,9 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
         "|---|---|",
         *(f"| {title} | {text} |" for title, text in rows),
         "",
-        "How training went (means over each epoch; the Frechet ratio compares 5,000 generated digits with the validation digits",
-        "in the first judge's features: 1 is what training digits score; it is not the Inception FID; told apart by texture: a",
-        "guess is right in 50 %):",
+        "How training went (means over each epoch; the Frechet ratio compares 5,000 generated digits with 20,000 training",
+        "digits in the first judge's features: 1 is what other training digits score; it is not the Inception FID; told apart by",
+        "texture: a guess is right in 50 %):",
         "",
         "| epoch | loss G | loss D | D(x) | D(G(z)) | Frechet ratio | told apart by texture |",
         "|---|---|---|---|---|---|---|",

@@ -45,7 +45,7 @@ def test_more_misjudged_images_than_common_raise_the_score() -> None:
     seen = observation(1.5, views, names=("cat", "dog"))
     common = 0.004 + 2 * (0.004 * 0.996 / 10_000) ** 0.5
     assert (seen.misjudged, seen.score) == (0, 1.5)
-    assert seen.often_misjudged == pytest.approx(common)
+    assert seen.misjudged_limit == pytest.approx(common)
     views[0] = replace(views[0], misjudged=6 * common)
     worse = observation(1.5, views, names=("cat", "dog"))
     assert worse.misjudged == pytest.approx(3 * common)

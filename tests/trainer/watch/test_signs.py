@@ -88,9 +88,9 @@ def with_pairs(named: float, ratio: float = 2.0) -> Observation:
     return observation(ratio, named_training=named, named_held_out=named)
 
 
-def with_misjudged(share: float, real_images: int = 1_000, ratio: float = 2.0) -> Observation:
-    """Return an observation in which this share of the ones is misjudged, and 1 % of real ones: a deviation of 0.3 points."""
-    return observation(ratio, [class_view("1", real_images=real_images, misjudged=share, real_misjudged=0.01)])
+def with_misjudged(share: float, real_images: int = 1_000, ratio: float = 2.0, real: float = 0.01) -> Observation:
+    """Return an observation in which this share of the ones is misjudged, and `real` of real ones: a deviation of 0.3 points."""
+    return observation(ratio, [class_view("1", real_images=real_images, misjudged=share, real_misjudged=real)])
 
 
 MISSING = MISSING_SHARE * 0.1
@@ -110,6 +110,12 @@ MISSING = MISSING_SHARE * 0.1
         ("won", with_pairs(nextafter(ALL_PAIRS, 0)), with_pairs(ALL_PAIRS), past_young()),
         ("won", with_pairs(1, BETTER_FACTOR * 2), with_pairs(1, nextafter(BETTER_FACTOR * 2, inf)), past_young(2.0)),
         ("badly formed 1", with_misjudged(0.0394), with_misjudged(0.0395), past_young()),
+        (
+            "badly formed 1",
+            with_misjudged(0.169, LEAST_REAL_IMAGES, real=0.0),
+            with_misjudged(0.171, LEAST_REAL_IMAGES, real=0.0),
+            past_young(),
+        ),
         ("badly formed 1", with_misjudged(0.1, LEAST_REAL_IMAGES - 1), with_misjudged(0.1), past_young()),
         ("badly formed 1", with_misjudged(0.1, ratio=1.0), with_misjudged(0.1), past_young()),
         ("lost", with_pairs(NO_PAIRS, nextafter(ROUGH_RATIO, 0)), with_pairs(NO_PAIRS, ROUGH_RATIO), past_young(ROUGH_RATIO)),
@@ -131,6 +137,7 @@ MISSING = MISSING_SHARE * 0.1
         "won",
         "no better",
         "badly formed",
+        "three of 20",
         "few real ones",
         "better",
         "rough",
@@ -174,8 +181,8 @@ MEMORIZED = "the discriminator has memorized its training images: it finds the r
             "a lower --lr",
         ),
         (
-            observation(9.0, named_training=0.5, named_held_out=0.512),
-            past_young(9.0),
+            observation(90.0, named_training=0.5, named_held_out=0.512),
+            past_young(90.0),
             "the discriminator has lost: it finds the real image in 51.2% of pairs, though the images are rough",
             "another --lr",
         ),
@@ -189,7 +196,7 @@ MEMORIZED = "the discriminator has memorized its training images: it finds the r
             with_misjudged(0.047),
             past_young(),
             "digit 1 is often badly formed: a judge takes 4.7% of its images for another class, 1.0% of real ones",
-            "final_penalty_share",
+            "a lower --lr",
         ),
         # The first two lines are lost.
         (

@@ -9,11 +9,11 @@ from observations import DIGITS
 
 from pocketgan_trainer.data.published import Digits, load_mnist
 from pocketgan_trainer.data.split import TrainingSplit, rows_of_classes
+from pocketgan_trainer.evaluate.frechet_ratio import frechet_ratio
 from pocketgan_trainer.evaluate.judge import Judge, load_judge
 from pocketgan_trainer.evaluate.own_judge import PixelJudge
 from pocketgan_trainer.evaluate.spaces import fit_pixel_space
 from pocketgan_trainer.evaluate.texture import FEWEST_FOR_TEXTURE
-from pocketgan_trainer.evaluate.validation_score import validation_score
 from pocketgan_trainer.watch.signs import ClassView, Observation
 from pocketgan_trainer.watch.validation_watch import (
     LEAST_FOR_VARIETY,
@@ -121,9 +121,9 @@ def test_real_digits_look_real(healthy: Observation, split: TrainingSplit) -> No
     assert healthy.frechet_ratio == pytest.approx(1, abs=0.5)
 
 
-def test_the_ratio_is_the_validation_score(judge: Judge, small_split: TrainingSplit, drawn: NDArray[np.uint8]) -> None:
+def test_the_ratio_is_the_frechet_ratio(judge: Judge, small_split: TrainingSplit, drawn: NDArray[np.uint8]) -> None:
     seen = watch_validation(judge, small_split, DIGITS, is_conditional=True).observe(drawn[:FEW], no_opinion)
-    assert seen.frechet_ratio == validation_score(judge, small_split).of(drawn[:FEW])
+    assert seen.frechet_ratio == frechet_ratio(judge, small_split).of(drawn[:FEW])
 
 
 def test_texture_gives_changed_images_away_and_raises_the_score(
@@ -163,7 +163,7 @@ def test_images_judged_as_another_class_than_the_one_asked_for_raise_the_score(
     without_threes: Observation, healthy: Observation, judge: Judge, split: TrainingSplit, drawn: NDArray[np.uint8]
 ) -> None:
     assert healthy.misjudged is not None
-    assert healthy.misjudged <= healthy.often_misjudged < 0.02
+    assert healthy.misjudged <= healthy.misjudged_limit < 0.02
     # The few threes that were judged as something else were not replaced, and still are.
     assert view_of(without_threes, "3").misjudged == 1
     threes = view_of(healthy, "3").real_share
@@ -235,7 +235,7 @@ def test_images_without_classes_are_one_class(split: TrainingSplit, classes: tup
     assert watch.labels.tolist() == [0] * len(validation)
     seen = watch.observe(training[: len(validation)], recognizes(unlabelled.validation))
     (view,) = seen.classes
-    assert (view.name, view.share, view.real_share) == (name, 1, 1)
+    assert (view.name, view.share, view.real_share, view.misjudged) == (name, 1, 1, None)
     assert view.coverage == pytest.approx(0.97, abs=0.02)
     assert view.variety == pytest.approx(1, abs=0.05)
     assert (seen.pairs.named_training, seen.pairs.named_held_out) == (0.5, 1)

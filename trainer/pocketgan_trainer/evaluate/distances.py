@@ -29,8 +29,7 @@ def frechet_distance(features: NDArray[np.float32], reference: NDArray[np.float3
     distributions", 1982; M. Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017, made it the usual score of
     generators.
     """
-    one, other = features.astype(np.float64), reference.astype(np.float64)
-    return distance_of_gaussians(one.mean(axis=0), _covariance(one), other.mean(axis=0), _covariance(other))
+    return distance_of_gaussians(*mean_and_covariance(features), *mean_and_covariance(reference))
 
 
 def distance_of_gaussians(
@@ -48,9 +47,12 @@ def distance_of_gaussians(
     return float(shift @ shift + np.trace(covariance) + np.trace(other_covariance) - 2 * cross)
 
 
-def _covariance(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the unbiased covariance float64 [F, F], for F = 1 as well."""
-    return np.atleast_2d(np.cov(features, rowvar=False))
+def mean_and_covariance(
+    features: NDArray[np.float32], weights: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean float64 [F] and the unbiased covariance float64 [F, F] of features [N, F], perhaps with weights [N]."""
+    exact = features.astype(np.float64)
+    return np.average(exact, axis=0, weights=weights), np.atleast_2d(np.cov(exact, rowvar=False, aweights=weights))
 
 
 def kernel_distance(features: NDArray[np.float32], reference: NDArray[np.float32], seed: int = 0) -> float:

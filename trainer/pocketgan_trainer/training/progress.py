@@ -11,7 +11,7 @@ from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.steps import StepStatistics
 
 SCORE_NOISE = 0.1
-"""The share by which an epoch's Frechet ratio varies with other latents and other validation digits, see docs/experiments.md.
+"""The share by which an epoch's Frechet ratio varies with other latents, see docs/experiments.md.
 
 Of two scores within this share, the later epoch is preferred: it has learned more and, with a falling rate, settled more.
 """
@@ -33,8 +33,8 @@ class Progress:
     seconds: float = 0.0
     """Time spent training, from the start through all resumptions."""
     best_score: float | None = None
-    """Lowest `Observation.score` of any epoch so far, None before the first. Earlier versions kept the Frechet ratio here, which
-    is never less."""
+    """Lowest `Observation.score` of any epoch so far, None before the first. That of an earlier version had fewer factors: a run
+    that such a version began may choose its best epoch by one score before it was resumed, and by another one after."""
     statistics_frozen: bool = False
     """Whether the generator's normalization uses fixed statistics; once it does, it does until the end of the run."""
 

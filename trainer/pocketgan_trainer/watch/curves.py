@@ -72,7 +72,7 @@ def _drawn(lines: Sequence[Mapping[str, object]]) -> bytes:
     _plot(losses, "losses", lines, {"generator_loss": "generator", "discriminator_loss": "discriminator"})
     _plot(scores, "how real the discriminator finds images", lines, {"real_score": "real", "fake_score": "generated"})
     scores.set_ylim(0, 1)
-    _plot(frechet, "Frechet ratio to real validation images (1 = real)", lines, {"frechet_ratio": ""})
+    _plot(frechet, "Frechet ratio to training images (1 = real)", lines, {"frechet_ratio": ""})
     frechet.set_yscale("log")
     frechet.yaxis.set_major_formatter("{x:g}")
     frechet.yaxis.set_minor_formatter("{x:g}")

@@ -21,10 +21,10 @@ LEAST_REAL_IMAGES = 20
 """With fewer validation images of a class, it may be chance that none is drawn."""
 LEAST_VARIETY = 0.5
 MISJUDGED_MARGIN = 0.02
-"""A class is badly formed if its misjudged share exceeds that of real images by more than this and three standard deviations."""
+"""A class is badly formed if its misjudged share exceeds what chance explains by more than this."""
 ALL_PAIRS = 0.995
 NO_PAIRS = 0.55
-ROUGH_RATIO = 5.0
+ROUGH_RATIO = 50.0
 MEMORIZED_GAP = 0.1
 WORSE_FACTOR = 2.0
 PROGRESS_EPOCHS = 3
@@ -93,7 +93,7 @@ class Observation:
     """What is observed after an epoch."""
 
     frechet_ratio: float
-    """How far the generated images are from the validation images, as a ratio to real ones; the lower, the better."""
+    """How far the generated images are from the training images, as a ratio to real ones; the lower, the better."""
     classes: tuple[ClassView, ...]
     """By label; one for all, where there are no classes."""
     pairs: Pairs
@@ -107,11 +107,10 @@ class Observation:
         return sum(shares) if shares else None
 
     @property
-    def often_misjudged(self) -> float:
-        """A share that real images exceed in one of 40 samples only: two standard deviations above theirs, or three images."""
-        images = sum(view.real_images for view in self.classes)
+    def misjudged_limit(self) -> float:
+        """The largest misjudged share that chance explains if images are like real ones."""
         real = sum(view.real_misjudged * view.real_share for view in self.classes)
-        return max(real + 2 * math.sqrt(real * (1 - real) / images), 3 / images)
+        return common_misjudged(real, sum(view.real_images for view in self.classes), deviations=2)
 
     @property
     def score(self) -> float:
@@ -119,14 +118,14 @@ class Observation:
 
         It is the Frechet ratio, multiplied by the share of images that texture gives away: 1 if a test of texture is always
         right, 0 if it can only guess, but no less than for real images. The Frechet ratio alone hardly sees texture, and texture
-        alone says nothing about shapes or about images that are missing. If more images are misjudged than is common among real
-        ones, the score is as many times higher: the ratio of a few thousand images hardly shows that one in a hundred is a blot.
+        alone says nothing about shapes or about images that are missing. If more images are misjudged than chance explains, the
+        score is as many times higher: the ratio of a few thousand images hardly shows that one in a hundred is a blot.
         """
         score = self.frechet_ratio
         if self.texture is not None:
             score *= 2 * max(self.texture.told_apart, self.texture.real_told_apart, LEAST_TOLD_APART) - 1
         if self.misjudged is not None:
-            score *= max(1.0, self.misjudged / self.often_misjudged)
+            score *= max(1.0, self.misjudged / self.misjudged_limit)
         return score
 
     def to_statistics(self) -> dict[str, object]:
@@ -230,7 +229,7 @@ def signs_of(seen: Observation, before: Sequence[Line], remedies: Remedies) -> l
     return [
         *_missing_classes(seen.classes, before, remedies),
         *_classes_all_alike(seen.classes),
-        *([] if is_better else [*_badly_formed(seen.classes), *_won(seen, remedies)]),
+        *([] if is_better else [*_badly_formed(seen.classes, remedies), *_won(seen, remedies)]),
         *_lost(seen),
         *_memorized(seen, remedies),
         *_worse(seen, best_ratio, best_epoch),
@@ -272,20 +271,25 @@ def _classes_all_alike(classes: Sequence[ClassView]) -> list[Sign]:
     ]
 
 
-def _badly_formed(classes: Sequence[ClassView]) -> list[Sign]:
-    """Return a sign for each class that a judge recognizes less often than chance explains, with points to spare."""
+def common_misjudged(real: float, images: int, deviations: float) -> float:
+    """Return the misjudged share of `images` that chance explains if it is `real` in the long run; three images at least."""
+    return max(real + deviations * math.sqrt(real * (1 - real) / images), 3 / images)
+
+
+def _badly_formed(classes: Sequence[ClassView], remedies: Remedies) -> list[Sign]:
+    """Return a sign for each class whose misjudged share exceeds what chance explains by MISJUDGED_MARGIN."""
+    advice = "a lower --lr" + (", or more --set final_penalty_share=..., up to 1" if remedies.has_penalty else "")
     signs = []
     for view in classes:
         if view.misjudged is None or view.real_images < LEAST_REAL_IMAGES:
             continue
-        chance = 3 * math.sqrt(view.real_misjudged * (1 - view.real_misjudged) / view.real_images)
-        if view.misjudged <= view.real_misjudged + chance + MISJUDGED_MARGIN:
+        if view.misjudged <= common_misjudged(view.real_misjudged, view.real_images, deviations=3) + MISJUDGED_MARGIN:
             continue
         message = (
             f"{class_title(view.name)} is often badly formed: a judge takes {view.misjudged:.1%} of its images for another "
             f"class, {view.real_misjudged:.1%} of real ones"
         )
-        signs.append(Sign("badly formed", view.name, message, "a lower --lr, or more --set final_penalty_share=..."))
+        signs.append(Sign("badly formed", view.name, message, advice))
     return signs
 
 

@@ -1,4 +1,4 @@
-"""Compares a run's images with the validation images: Frechet ratio, classes, coverage, variety, and the discriminator's view."""
+"""Compares a run's images with real ones: Frechet ratio, classes, coverage, variety, and the discriminator's view."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from pocketgan_trainer.data.split import TrainingSplit, rows_of_classes
 from pocketgan_trainer.evaluate.distances import DENSITY_NEIGHBOURS, Manifold, compare_manifolds, estimate_manifold
+from pocketgan_trainer.evaluate.frechet_ratio import FrechetRatio, frechet_ratio
 from pocketgan_trainer.evaluate.judge import Assessment, ImageJudge
 from pocketgan_trainer.evaluate.texture import FEWEST_FOR_TEXTURE, count_neighbours, largest_difference, told_apart_by_texture
-from pocketgan_trainer.evaluate.validation_score import ValidationScore, validation_score
 from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs, Texture
 
 LEAST_FOR_VARIETY = 10
@@ -38,14 +38,15 @@ class RealClass:
     spread: float
     """Mean squared distance of the features of two of them."""
     misjudged: float | None
-    """Share of them that the judge takes for another class; None if the generator cannot be asked for a class."""
+    """Share of them that the judge takes for another class; None if the generator cannot be asked for one, or there is
+    only one class, or none of its images."""
 
 
 @dataclass(frozen=True, eq=False)
 class ValidationWatch:
     """Compares the images of each epoch with the validation images."""
 
-    score: ValidationScore
+    ratio: FrechetRatio
     classes: tuple[RealClass, ...]
     held_out: NDArray[np.uint8]
     """Validation images for pairs, uint8 [P, S, S]."""
@@ -59,18 +60,18 @@ class ValidationWatch:
     @property
     def labels(self) -> NDArray[np.int64]:
         """The classes to draw, int64 [N]; a generator without classes draws N images."""
-        return self.score.labels
+        return self.ratio.labels
 
     def observe(self, images: NDArray[np.uint8], discriminator_logits: DiscriminatorLogits) -> Observation:
         """Return what is observed in images uint8 [N, S, S], drawn for `labels`, and in the discriminator's logits of them."""
-        assessed = self.score.judge.assess(images)
+        assessed = self.ratio.judge.assess(images)
         judged = _judged(assessed)
         views = [
             self._view(real, assessed.features[judged == label], judged[self.labels == label] != label)
             for label, real in enumerate(self.classes)
         ]
         pairs = self._pairs(images, discriminator_logits)
-        return Observation(self.score.of_features(assessed.features), tuple(views), pairs, self._texture(images))
+        return Observation(self.ratio.of_features(assessed.features), tuple(views), pairs, self._texture(images))
 
     def _texture(self, images: NDArray[np.uint8]) -> Texture | None:
         if self.real_told_apart is None:
@@ -89,11 +90,16 @@ class ValidationWatch:
         variety = None
         if min(len(features), real.images) >= LEAST_FOR_VARIETY and real.spread:
             variety = (_spread(features) / real.spread) ** 0.5
-        share = len(features) / len(self.labels)
-        if real.misjudged is None or not len(misjudged):
-            return ClassView(real.name, share, real.share, real.images, coverage, variety)
-        wrong = float(misjudged.mean())
-        return ClassView(real.name, share, real.share, real.images, coverage, variety, wrong, real.misjudged)
+        return ClassView(
+            name=real.name,
+            share=len(features) / len(self.labels),
+            real_share=real.share,
+            real_images=real.images,
+            coverage=coverage,
+            variety=variety,
+            misjudged=None if real.misjudged is None else float(misjudged.mean()),
+            real_misjudged=real.misjudged or 0.0,
+        )
 
     def _pairs(self, images: NDArray[np.uint8], discriminator_logits: DiscriminatorLogits) -> Pairs:
         labels = self.labels[: len(self.held_out)]
@@ -108,23 +114,24 @@ def watch_validation(judge: ImageJudge, split: TrainingSplit, classes: tuple[str
 
     `is_conditional` says whether the generator can be asked for a class.
     """
-    score = validation_score(judge, split)
+    ratio = frechet_ratio(judge, split)
     validation = split.validation
-    labels = score.labels[:PAIRS]
+    assessed = judge.assess(validation.images)
+    labels = ratio.labels[:PAIRS]
     random = np.random.Generator(np.random.Philox(_PAIRS_SEED))
     trained_on = split.training.images[rows_of_classes(split.training.labels, labels, random)]
-    real, judged = [], _judged(score.real)
+    real, judged, is_judged = [], _judged(assessed), is_conditional and len(classes) > 1
     for label, name in enumerate(classes or (ALL_IMAGES,)):
         of_class = validation.labels == label
-        features = score.real.features[of_class]
+        features = assessed.features[of_class]
         manifold = estimate_manifold(features) if len(features) > DENSITY_NEIGHBOURS else None
-        misjudged = float((judged[of_class] != label).mean()) if is_conditional and len(features) else None
+        misjudged = float((judged[of_class] != label).mean()) if is_judged and len(features) else None
         real.append(RealClass(name, len(features), len(features) / len(validation), manifold, _spread(features), misjudged))
     neighbours, real_told_apart = count_neighbours(validation.images), None
     if len(validation) >= FEWEST_FOR_TEXTURE:
-        alike = split.training.images[rows_of_classes(split.training.labels, score.labels, random)]
+        alike = split.training.images[rows_of_classes(split.training.labels, ratio.labels, random)]
         real_told_apart = told_apart_by_texture(count_neighbours(alike), neighbours)
-    return ValidationWatch(score, tuple(real), validation.images[:PAIRS], trained_on, neighbours, real_told_apart)
+    return ValidationWatch(ratio, tuple(real), validation.images[:PAIRS], trained_on, neighbours, real_told_apart)
 
 
 def _judged(assessed: Assessment) -> NDArray[np.int64]:
