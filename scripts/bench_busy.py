@@ -112,18 +112,19 @@ def unit(task: str) -> Callable[[], object]:
     from pocketgan_trainer.export.fold import fold
     from pocketgan_trainer.training.estimate import training_steps
     from pocketgan_trainer.training.plan import plan_new_run
-    from pocketgan_trainer.training.presets import PRESETS, build_gan, build_generator, latent_size
+    from pocketgan_trainer.training.presets import build_gan, build_generator, latent_size
 
     if task == "detector":
         return train_one_step
+    device = torch.device("cpu")
     images = np.random.default_rng(0).integers(0, 256, (500, 28, 28), np.uint8)
     if task == "judge":
         judge = load_judge("first")
         return lambda: judge.assess(images)
     if task == "export":
-        layers = fold(build_generator(PRESETS["nano"].config).eval())
-        return lambda: build_graph(layers, latent_size(PRESETS["nano"].config), "int8")
-    device = torch.device("cpu")
+        config = plan_new_run("nano", {}, device)
+        layers = fold(build_generator(config).eval())
+        return lambda: build_graph(layers, latent_size(config), "int8")
     config = plan_new_run(task, {}, device)
     take = training_steps(config, Digits(images, np.arange(len(images)) % 10), device, build_gan(config, device))
     return lambda: take(1)

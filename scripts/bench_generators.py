@@ -16,7 +16,7 @@ from pathlib import Path
 
 import onnxruntime
 import torch
-from generator_forms import BASELINE, Form, float_form, forms, own_file
+from generator_forms import BASELINE, Form, float_form, forms, mnist_config, own_file
 from int8_peak import PEAK_MULTIPLY_ADDS, large_convolution, multiply_adds
 
 import pocketgan_models
@@ -25,7 +25,7 @@ from pocketgan_trainer.export.comparison import side_by_side
 from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.layers import model_inputs
-from pocketgan_trainer.training.presets import PRESETS, build_generator, generator_classes, latent_size
+from pocketgan_trainer.training.presets import build_generator, generator_classes, latent_size
 
 _CLASSIC = "dcgan"
 _BATCHES = (1, 64)
@@ -84,7 +84,7 @@ def _timed(preset_name: str, entries: Sequence[Form], batch: int, threads: int, 
     """Return the seconds of each round by name: of each form, the float32 _CLASSIC and the large convolution."""
     own, classic = (
         model_inputs(latent_size(config), len(generator_classes(config)), 2, batch)
-        for config in (PRESETS[preset_name].config, PRESETS[_CLASSIC].config)
+        for config in (mnist_config(preset_name), mnist_config(_CLASSIC))
     )
     tasks: dict[str, Callable[[], object]] = {form.name: partial(form.draw, own) for form in entries}
     tasks[_BESIDE] = partial(float_form(_CLASSIC, threads).draw, classic)
@@ -99,7 +99,7 @@ def _ratios(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
 
 def _of_large_convolution(preset_name: str) -> float:
     """Return the multiply-adds of one image of a generator as a share of the large convolution's."""
-    config = PRESETS[preset_name].config
+    config = mnist_config(preset_name)
     return multiply_adds(build_graph(fold(build_generator(config).eval()), latent_size(config), "fp32")) / PEAK_MULTIPLY_ADDS
 
 

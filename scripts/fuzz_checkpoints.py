@@ -28,7 +28,7 @@ from pocketgan.errors import PocketganError
 from pocketgan_trainer.training.checkpoint import digest, load_checkpoint, restore_generator, save_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.loop import check_resumable
-from pocketgan_trainer.training.presets import PRESETS, build_gan, latent_size, preset_config
+from pocketgan_trainer.training.presets import PRESETS, build_gan, latent_size
 from pocketgan_trainer.training.progress import Progress, zero_sums
 from pocketgan_trainer.training.steps import Batch
 
@@ -139,7 +139,8 @@ def main() -> None:
     outcomes, failures, slowest, most = Counter[str](), [], 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "crafted.safetensors"
-        configs = [*(preset.config for preset in PRESETS.values()), preset_config("pocket", canvas=True)]
+        presets = PRESETS.values()
+        configs = [preset.config for preset in presets] + [preset.canvas.config for preset in presets if preset.canvas]
         originals = [sound(path, config) for config in configs]
         for index in range(arguments.count):
             path.write_bytes(crafted(random.Random(f"{arguments.seed}-{index}"), originals))

@@ -21,7 +21,9 @@ from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.layers import model_inputs
 from pocketgan_trainer.export.verify import count_kernels, optimized
-from pocketgan_trainer.training.presets import PRESETS, build_generator, generator_classes, latent_size
+from pocketgan_trainer.training.config import TrainingConfig
+from pocketgan_trainer.training.plan import plan_new_run
+from pocketgan_trainer.training.presets import build_generator, generator_classes, latent_size
 
 BASELINE = "onnxruntime, float32"
 
@@ -50,7 +52,7 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
 
     All except the bundled file have random weights: the speed does not depend on them.
     """
-    config = PRESETS[preset_name].config
+    config = mnist_config(preset_name)
     torch.set_num_threads(threads)
     generator = _fresh(preset_name)
     yield Form("torch eager, float32", _in_torch(generator), None, "")
@@ -74,13 +76,18 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
 
 def float_form(preset_name: str, threads: int) -> Form:
     """Return the form BASELINE of a preset's generator, as `gan-export --precision fp32` exports it."""
-    model = build_graph(fold(_fresh(preset_name)), latent_size(PRESETS[preset_name].config), "fp32")
+    model = build_graph(fold(_fresh(preset_name)), latent_size(mnist_config(preset_name)), "fp32")
     return _onnxruntime_form(BASELINE, model.SerializeToString(), threads)
+
+
+def mnist_config(preset_name: str) -> TrainingConfig:
+    """Return the config with which a preset trains on MNIST."""
+    return plan_new_run(preset_name, {}, torch.device("cpu"))
 
 
 def _fresh(preset_name: str) -> nn.Module:
     torch.manual_seed(0)
-    return build_generator(PRESETS[preset_name].config).eval()
+    return build_generator(mnist_config(preset_name)).eval()
 
 
 def _in_torch(generator: Callable[..., object]) -> Callable[[Inputs], object]:

@@ -18,12 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from generator_forms import mnist_config
 from int8_peak import PEAK_MULTIPLY_ADDS, large_convolution
 
 import pocketgan_models
 from pocketgan_trainer.export.layers import model_inputs
 from pocketgan_trainer.export.verify import kernel_weights, optimized
-from pocketgan_trainer.training.presets import PRESETS, generator_classes, latent_size
+from pocketgan_trainer.training.presets import generator_classes, latent_size
 
 _SUFFIX = "_kernel_time"
 # Kernels that take a smaller share of the time are shown together.
@@ -75,7 +76,7 @@ def profile_kernels(name: str, batch: int, rounds: int) -> list[Kernel]:
     products = {
         node: int(np.prod(weights.shape[1:])) for node, weights in kernel_weights(optimized(contents)) if weights is not None
     }
-    config = PRESETS[name].config
+    config = mnist_config(name)
     inputs = model_inputs(latent_size(config), len(generator_classes(config)), 2, batch)
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()

@@ -22,7 +22,14 @@ from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.networks.dcgan import UniformDropout
 from pocketgan_trainer.training import schedule
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.presets import PRESETS, build_discriminator, build_generator, generator_classes, latent_size
+from pocketgan_trainer.training.presets import (
+    PRESETS,
+    build_discriminator,
+    build_generator,
+    build_view,
+    generator_classes,
+    latent_size,
+)
 from pocketgan_trainer.training.schedule import ema_decay, update_ema
 from pocketgan_trainer.training.steps import SMOOTHED_REAL, alternating_step, shifted, simultaneous_step
 
@@ -83,6 +90,7 @@ class UsualTraining:
         self.images_total = config.epochs * len(self.loader) * config.batch_size
         self.latent_size = latent_size(config)
         self.generator, self.discriminator = _plain(build_generator(config)), _plain(build_discriminator(config))
+        self.view = build_view(config)
         self.ema_generator = deepcopy(self.generator)
         betas = (config.adam_beta1, config.adam_beta2)
         self.generator_optimizer = Adam(self.generator.parameters(), config.learning_rate, betas)
@@ -151,8 +159,8 @@ class UsualTraining:
         condition = (label,) if generator_classes(config) else ()
         refining = schedule.is_refining(config, seen, self.images_total)
         share, class_weight = (config.shifted_share, config.class_weight) if refining else (0.0, 0.0)
-        fake = self.generator(latent, *condition)
-        shown_real = shifted(real, share).requires_grad_()
+        fake = self.view(self.generator(latent, *condition))
+        shown_real = shifted(self.view(real), share).requires_grad_()
         shown_fake = shifted(fake.detach(), share).requires_grad_()
 
         self.discriminator_optimizer.zero_grad()

@@ -50,7 +50,7 @@ NANO = replace(
     batch_statistics_share=0.5,
     ema_halflife_images=500,
 )
-CANVAS = replace(NANO, canvas=True, batch_size=32, shifted_share=0.0)
+CANVAS = replace(NANO, canvas=True, batch_size=32)
 FEW_IMAGES = 34
 """Four batches of 8 in an epoch, or one of 32: 2 images are left over."""
 SHEET_IMAGES = 9

@@ -15,10 +15,9 @@ import torch
 from torch.optim import SGD
 
 from pocketgan_trainer.data.published import load_mnist
-from pocketgan_trainer.networks.canvas_networks import GROUP_SIZE
 from pocketgan_trainer.processes import Processes, processes_of_environment
 from pocketgan_trainer.training.drawing import random_latents
-from pocketgan_trainer.training.presets import PRESETS, build_gan, latent_size, preset_config
+from pocketgan_trainer.training.presets import PRESETS, build_gan, latent_size
 from pocketgan_trainer.training.shared_networks import own_network
 from pocketgan_trainer.training.steps import Batch
 
@@ -26,7 +25,10 @@ STEPS = 5
 """Two of them with gradient penalties."""
 
 
-CONFIGS = {**{name: preset.config for name, preset in PRESETS.items()}, "canvas": preset_config("nano", canvas=True)}
+CONFIGS = {
+    **{name: preset.config for name, preset in PRESETS.items()},
+    **{f"{name} with a canvas": preset.canvas.config for name, preset in PRESETS.items() if preset.canvas is not None},
+}
 
 
 def losses_of_steps(name: str, processes: Processes) -> dict[str, list[float]]:
@@ -44,8 +46,7 @@ def losses_of_steps(name: str, processes: Processes) -> dict[str, list[float]]:
         generator_optimizer=SGD(gan.generator.parameters(), lr=1e-3),
         discriminator_optimizer=SGD(gan.discriminator.parameters(), lr=1e-3),
     )
-    # With a canvas, the discriminator compares images within groups, of which each process needs whole ones.
-    batch_size = 2 * GROUP_SIZE if config.canvas else 8
+    batch_size = 64 if config.canvas else 8
     losses: dict[str, list[float]] = {"generator": [], "discriminator": [], "variance": []}
     for step in range(STEPS):
         rows = slice(step * batch_size, (step + 1) * batch_size)

@@ -86,6 +86,17 @@ def test_pictures_of_ones_own_become_a_model_that_draws_them(
         assert "only digits can be scored" in run(gan_eval, "model.onnx", code=1)
 
 
+@pytest.mark.parametrize("size", ["28", "32"])
+def test_pictures_laid_out_like_mnist_suit_a_canvas(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, size: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = ("--data", pictures, "--image-size", size, "--preset", "nano", "--batch-size", "16", "--dry-run")
+    canvas = ("--set", "canvas=true")
+    assert "changed from the preset: canvas=True" in run(gan_train, *plan, *canvas, "--like-mnist")
+    assert f"error: canvas does not suit the images of {pictures}" in run(gan_train, *plan, *canvas, code=1)
+
+
 @pytest.mark.slow
 def test_pictures_without_classes_become_a_model_without_any(
     tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch

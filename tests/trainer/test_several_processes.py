@@ -57,9 +57,11 @@ def test_steps_of_two_processes_have_the_losses_of_the_same_batch_in_one(
     together: list[dict[str, dict[str, list[float]]]], preset: str
 ) -> None:
     alone = losses_of_steps(preset, ALONE)
+    # With a canvas, each process sees how much its own images of a class differ.
+    tolerance = 1e-3 if CONFIGS[preset].canvas else 2e-5
     for found in together:
         for name, values in alone.items():
-            assert found[preset][name] == pytest.approx(values, rel=2e-5), name
+            assert found[preset][name] == pytest.approx(values, rel=tolerance), name
 
 
 def assert_near(found: Checkpoint, expected: Checkpoint) -> None:

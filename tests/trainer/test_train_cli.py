@@ -107,9 +107,9 @@ def test_a_canvas_is_for_images_that_are_laid_out_like_mnist(
     gan_train: Command, folder: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     canvas = ("--preset", "nano", "--set", "canvas=true", "--dry-run")
-    assert "canvas=True" in gan_train(*canvas).stderr
+    assert "changed from the preset: canvas=True" in gan_train(*canvas).stderr
     moved = TrainingImages(
-        "mnist", MNIST_FACTS.classes, np.roll(digits.images[:380], 1, axis=1), digits.labels[:380].astype(np.int64), notes=()
+        "moved", MNIST_FACTS.classes, np.roll(digits.images[:380], 1, axis=1), digits.labels[:380].astype(np.int64), notes=()
     )
     monkeypatch.setattr(train_run, "load_training_images", lambda *arguments: moved)
     assert_fails(gan_train(*canvas), 1, "error: canvas does not suit the images of mnist: expected ink in a box of 20 pixels, ")

@@ -17,10 +17,9 @@ from pocketgan_trainer.data.images import MNIST_FACTS, TrainingImages, describe,
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.data.split import TrainingSplit, split_images
 from pocketgan_trainer.devices import choose_device
-from pocketgan_trainer.errors import OtherProcessError, TrainingError
+from pocketgan_trainer.errors import OtherProcessError
 from pocketgan_trainer.evaluate.judge import ImageJudge, load_judge
 from pocketgan_trainer.evaluate.own_judge import own_judge
-from pocketgan_trainer.networks.canvas import CANVAS_SIZES, is_laid_out
 from pocketgan_trainer.plain_console import PlainConsole
 from pocketgan_trainer.processes import Processes, processes_of_environment
 from pocketgan_trainer.training.checkpoint import load_checkpoint
@@ -111,16 +110,12 @@ def _prepare(options: TrainOptions, processes: Processes) -> PreparedRun:
     if resumed:
         refuse_other_data(resumed, facts)
         # The images may have moved since.
-        known_data = replace(resumed.config.data, source=facts.source, class_labels=facts.class_labels)
+        known_data = replace(
+            resumed.config.data, source=facts.source, class_labels=facts.class_labels, is_laid_out=facts.is_laid_out
+        )
         config = replace(resumed.config, data=known_data)
     else:
         config = plan_new_run(options.preset or DEFAULT_PRESET, options.settings, device, facts)
-    if config.canvas and not resumed and not is_laid_out(images.images):
-        box = CANVAS_SIZES[facts.image_size]
-        raise TrainingError(
-            f"canvas does not suit the images of {source}: expected ink in a box of {box} pixels, placed by its centre of mass, "
-            "as --like-mnist does; leave out canvas=true"
-        )
     published_judge = load_judge("first") if facts == MNIST_FACTS else None
     split = split_images(images)
     count_steps(config, len(split.training), processes)  # to raise its errors before anything is written

@@ -170,8 +170,8 @@ def test_any_field_is_scanned_as_the_layer_does_it(image_size: int) -> None:
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_checkpoint_with_a_canvas_becomes_a_file_that_the_runtime_accepts(tmp_path: Path, precision: str) -> None:
     nano = PRESETS["nano"]
-    assert nano.canvas_width is not None
-    generator = lively_canvas(nano.latent_size, nano.canvas_width)
+    assert nano.canvas is not None
+    generator = lively_canvas(nano.latent_size, nano.canvas.width)
     tensors = {f"average.{name}": value for name, value in generator.state_dict().items()}
     checkpoint = Checkpoint(
         tmp_path / "best.safetensors", "0" * 64, preset_config("nano", canvas=True), Progress(), None, tensors

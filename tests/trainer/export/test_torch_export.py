@@ -29,8 +29,8 @@ def generator(preset: str) -> nn.Module:
         return lively_generator(preset)
     nano = PRESETS["nano"]
     if preset == "canvas":
-        assert nano.canvas_width is not None
-        return lively_canvas(nano.latent_size, nano.canvas_width)
+        assert nano.canvas is not None
+        return lively_canvas(nano.latent_size, nano.canvas.width)
     sizes = {"pocket": (64, (48, 24, 12), 8), "nano": (24, (20, 12, 6), 4)}
     return lively_pocket(*sizes[preset])
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE
 from pocketgan_trainer.networks.pocket import (
+    ClassDeviation,
     GreyLevelRounding,
     PocketDiscriminator,
     PocketGenerator,
@@ -170,3 +171,24 @@ def test_bfloat16_comes_out_as_exact_levels_in_float32() -> None:
     image.sum().backward()
     assert brightness.grad is not None
     assert brightness.grad.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("has_labels", [False, True])
+def test_the_class_deviation_is_that_of_the_images_of_a_class_in_the_mean(has_labels: bool) -> None:
+    features = torch.randn((40, 5, 4, 3), generator=torch.Generator().manual_seed(0))
+    label = torch.arange(40) % 3 * 2 if has_labels else torch.zeros(40, dtype=torch.int64)
+    features += label[:, None, None, None] * 10  # between classes, which must not count
+    seen = ClassDeviation()(features, label if has_labels else None)
+    assert torch.equal(seen[:, :5], features)
+    for kind in label.unique().tolist():
+        expected = features[label == kind].numpy().std(axis=0).mean().item()
+        assert seen[label == kind, 5].flatten().tolist() == pytest.approx([expected] * 12 * int((label == kind).sum()), abs=1e-4)
+
+
+def test_equal_images_and_single_ones_have_no_deviation_and_finite_gradients() -> None:
+    features = torch.ones(5, 2, 2, 2, requires_grad=True)
+    deviations = ClassDeviation()(features, torch.tensor([0, 0, 0, 1, 7]))[:, 2]
+    assert deviations.max() < 2e-3
+    deviations.sum().backward()
+    assert features.grad is not None
+    assert features.grad.isfinite().all()

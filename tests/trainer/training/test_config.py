@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pocketgan_trainer.data.images import DataFacts
+from pocketgan_trainer.data.images import MNIST_FACTS, DataFacts
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.training.config import FLAGS, TrainingConfig, parse_setting, read_settings
 from pocketgan_trainer.training.presets import PRESETS
@@ -27,6 +27,7 @@ CONFIG = TrainingConfig(
     final_rate_share=0.5,
     gradient_penalty=0.25,
     final_penalty_share=0.75,
+    penalty_fall_share=0.6875,
     refinement_share=0.375,
     class_weight=0.0625,
     shifted_share=0.875,
@@ -50,6 +51,7 @@ CONFIG = TrainingConfig(
         ("adam_beta2", [0.9999], [1.0, math.nan], "from 0 to below 1"),
         ("final_rate_share", [1e-9, 1.0], [0.0, 1.1], "from above 0 to 1"),
         ("final_penalty_share", [1.0], [0.0, 1.1], "from above 0 to 1"),
+        ("penalty_fall_share", [1e-9, 1.0], [0.0, 1.1], "from above 0 to 1"),
         ("batch_statistics_share", [0.0], [1.1], "from 0 to 1"),
         ("refinement_share", [1.0], [-0.1, 1.1], "from 0 to 1"),
         ("shifted_share", [0.0, 1.0], [-0.1], "from 0 to 1"),
@@ -74,12 +76,6 @@ def test_classification_and_shifts_without_refinement_are_refused() -> None:
     assert replace(CONFIG, refinement_share=0.0, class_weight=0.0, shifted_share=0.0).refinement_share == 0
 
 
-def test_shifts_with_a_canvas_are_refused() -> None:
-    with pytest.raises(TrainingError, match=r"^shifted_share 0.875 has no effect with canvas: expected 0, or leave it out$"):
-        replace(CONFIG, canvas=True)
-    assert replace(CONFIG, canvas=True, shifted_share=0.0).canvas
-
-
 def test_json_holds_every_field_under_its_name() -> None:
     data = {
         "name": "mnist",
@@ -88,6 +84,7 @@ def test_json_holds_every_field_under_its_name() -> None:
         "image_size": 28,
         "classes": list("0123456789"),
         "sha256": "",
+        "is_laid_out": True,
     }
     assert json.loads(CONFIG.to_json()) == {**vars(CONFIG), "data": data}
 
@@ -100,6 +97,21 @@ def test_a_config_comes_back_from_json_whatever_its_data() -> None:
     assert "class_labels" not in config.to_json()
     numbered = replace(config, data=replace(data, class_labels=(4, 7)))
     assert TrainingConfig.from_json(numbered.to_json()) == numbered
+
+
+@pytest.mark.parametrize(
+    ("data", "is_laid_out"),
+    [
+        (MNIST_FACTS, True),
+        (DataFacts("shoes", "/home/me/shoes", True, 28, ("sneaker", "boot"), "ab" * 32), True),
+        (DataFacts("shoes", "/home/me/shoes", False, 28, ("sneaker", "boot"), "ab" * 32), False),
+    ],
+    ids=["mnist", "like mnist", "other"],
+)
+def test_older_configs_do_not_say_whether_images_are_laid_out(data: DataFacts, is_laid_out: bool) -> None:
+    values = json.loads(replace(CONFIG, data=data).to_json())
+    del values["data"]["is_laid_out"]
+    assert TrainingConfig.from_json(json.dumps(values)).data == replace(data, is_laid_out=is_laid_out)
 
 
 @pytest.mark.parametrize(

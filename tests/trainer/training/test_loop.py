@@ -34,7 +34,7 @@ from pocketgan_trainer.training import loop
 from pocketgan_trainer.training.checkpoint import load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.loop import MOST_SKIPPED_STEPS, count_steps, image_order
-from pocketgan_trainer.training.presets import PRESETS, build_gan, preset_config
+from pocketgan_trainer.training.presets import PRESETS, build_gan
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.schedule import ema_decay, learning_rate, penalty_weight, update_ema
 from pocketgan_trainer.training.steps import Batch, Gan, Step, StepStatistics, alternating_step
@@ -347,16 +347,6 @@ def test_an_epoch_has_as_many_steps_as_there_are_whole_batches(images: int, proc
 def test_a_batch_that_processes_cannot_divide_is_refused() -> None:
     with pytest.raises(TrainingError, match="batch size 64 cannot be divided among 3 processes: expected a multiple"):
         count_steps(MLP, 330, Processes(0, 3, 0, 3))
-
-
-@pytest.mark.parametrize(("batch_size", "processes", "multiple"), [(48, 1, 32), (8, 1, 32), (96, 2, 64)])
-def test_a_batch_that_groups_of_a_canvas_do_not_divide_is_refused(batch_size: int, processes: int, multiple: int) -> None:
-    config = replace(preset_config("nano", canvas=True), batch_size=batch_size)
-    with pytest.raises(
-        TrainingError, match=f"batch size {batch_size} does not suit a canvas, .* expected a multiple of {multiple}; "
-    ):
-        count_steps(config, 330, Processes(0, processes, 0, processes))
-    assert count_steps(replace(config, batch_size=128), 330, Processes(0, 2, 0, 2)) == 2
 
 
 def test_image_order_of_a_seed_never_changes() -> None:

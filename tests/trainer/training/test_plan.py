@@ -8,18 +8,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from pocketgan_trainer.data.images import DataFacts
+from pocketgan_trainer.data.images import MNIST_FACTS, DataFacts
 from pocketgan_trainer.errors import CheckpointError, TrainingError
-from pocketgan_trainer.training import plan
+from pocketgan_trainer.training import plan, presets
 from pocketgan_trainer.training.checkpoint import load_checkpoint, save_checkpoint
 from pocketgan_trainer.training.config import parse_setting
 from pocketgan_trainer.training.plan import changed_settings, plan_new_run, plan_resumed_run, training_command, training_commands
-from pocketgan_trainer.training.presets import PRESETS, build_gan
+from pocketgan_trainer.training.presets import PRESETS, build_gan, preset_config
 from pocketgan_trainer.training.progress import Progress, zero_sums
 from pocketgan_trainer.training.run_folder import RunFolder, create_run_folder
 
 CPU = torch.device("cpu")
-CANVAS = {"canvas": True, "shifted_share": 0.0, "gradient_penalty": 0.3}
+SHOES = DataFacts("shoes", "/my shoes", False, 32, ("sneaker", "boot"), "ab" * 32)
+LETTERS = replace(SHOES, name="letters", source="letters", is_like_mnist=True, is_laid_out=True)
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_a_new_run_is_the_preset_in_bfloat16_only_where_that_is_native(
     monkeypatch: pytest.MonkeyPatch, preset: str, native: bool
 ) -> None:
     monkeypatch.setattr(plan, "supports_bfloat16", lambda device: native)
-    config = PRESETS[preset].config
+    config = preset_config(preset, presets.has_canvas(preset, MNIST_FACTS))
     assert plan_new_run(preset, {}, CPU) == replace(config, bfloat16=native and config.bfloat16)
 
 
@@ -47,12 +48,31 @@ def test_options_override_the_preset_within_their_ranges() -> None:
         plan_new_run("mlp", {"learning_rate": 0}, CPU)
 
 
-def test_a_canvas_brings_the_settings_that_suit_it() -> None:
-    plain, with_canvas = (plan_new_run("nano", options, CPU) for options in ({}, {"canvas": True}))
-    assert with_canvas == replace(plain, **CANVAS)  # type: ignore[arg-type]
-    assert changed_settings(with_canvas) == {"canvas": True}
-    options = {"canvas": True, "gradient_penalty": 0.5}
-    assert changed_settings(plan_new_run("nano", options, CPU)) == options
+@pytest.mark.parametrize("is_default", [False, True])
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_images_laid_out_like_mnist_get_a_canvas_where_it_is_the_default(
+    monkeypatch: pytest.MonkeyPatch, preset: str, is_default: bool
+) -> None:
+    system = PRESETS[preset].canvas
+    if system is not None:
+        row = replace(PRESETS[preset], canvas=replace(system, is_default=is_default))
+        for module in (plan, presets):
+            monkeypatch.setattr(module, "PRESETS", {preset: row})
+    expected = preset_config(preset, canvas=system is not None and is_default)
+    config = plan_new_run(preset, {"bfloat16": expected.bfloat16}, CPU)
+    assert config == expected
+    assert changed_settings(config) == {}
+    if system is not None:
+        other = preset_config(preset, canvas=not is_default)
+        config = plan_new_run(preset, {"canvas": not is_default, "bfloat16": other.bfloat16}, CPU)
+        assert config == other
+        assert changed_settings(config) == {"canvas": not is_default}
+
+
+def test_other_images_get_no_canvas() -> None:
+    assert plan_new_run("nano", {"bfloat16": True}, CPU, SHOES) == replace(PRESETS["nano"].config, data=SHOES)
+    with pytest.raises(TrainingError, match=r"^canvas does not suit the images of /my shoes: expected ink in a box of 24 "):
+        plan_new_run("nano", {"canvas": True}, CPU, SHOES)
 
 
 @pytest.mark.parametrize("options", [{}, {"epochs": 1, "batch_size": 64, "learning_rate": 1e-3, "seed": 0}, {"epochs": 5}])
@@ -74,19 +94,32 @@ def test_a_run_that_was_made_longer_is_written_as_all_its_commands() -> None:
 @pytest.mark.parametrize(
     ("changes", "command"),
     [
-        ({"preset": "pocket"}, "gan-train --epochs 50"),
-        ({"preset": "pocket", "epochs": 7, "learning_rate": 2e-3}, "gan-train --epochs 7 --lr 0.002"),
-        ({"preset": "nano", "seed": 3, "bfloat16": False}, "gan-train --preset nano --epochs 50 --set bfloat16=false --seed 3"),
-        ({"preset": "nano", **CANVAS}, "gan-train --preset nano --epochs 50 --set canvas=true"),
-        ({"preset": "dcgan", "final_rate_share": 0.5}, "gan-train --preset dcgan --epochs 50 --set final_rate_share=0.5"),
+        ({"preset": "pocket", "canvas": False}, "gan-train --epochs 50"),
+        ({"preset": "pocket", "canvas": False, "epochs": 7, "learning_rate": 2e-3}, "gan-train --epochs 7 --lr 0.002"),
         (
-            {"preset": "pocket", "data": DataFacts("shoes", "/my shoes", True, 32, ("sneaker", "boot"), "ab" * 32)},
-            "gan-train --data '/my shoes' --image-size 32 --like-mnist --epochs 50",
+            {"preset": "nano", "canvas": False, "seed": 3, "bfloat16": False},
+            "gan-train --preset nano --epochs 50 --set bfloat16=false --seed 3",
+        ),
+        (
+            {"preset": "nano", "canvas": True, "gradient_penalty": 1.5},
+            "gan-train --preset nano --epochs 50 --set gradient_penalty=1.5 --set canvas=true",
+        ),
+        (
+            {"preset": "dcgan", "canvas": False, "final_rate_share": 0.5},
+            "gan-train --preset dcgan --epochs 50 --set final_rate_share=0.5",
+        ),
+        (
+            {"preset": "pocket", "canvas": False, "data": SHOES},
+            "gan-train --data '/my shoes' --image-size 32 --epochs 50",
+        ),
+        (
+            {"preset": "pocket", "canvas": True, "data": LETTERS},
+            "gan-train --data letters --image-size 32 --like-mnist --epochs 50 --set canvas=true",
         ),
     ],
 )
 def test_a_config_is_written_as_the_command_that_makes_it(changes: dict[str, str | float | DataFacts], command: str) -> None:
-    config = replace(PRESETS[str(changes["preset"])].config, **changes)  # type: ignore[arg-type]
+    config = replace(preset_config(str(changes["preset"]), bool(changes["canvas"])), **changes)  # type: ignore[arg-type]
     assert training_command(config) == command
     for word in re.findall("--set ([^ ]*)", command):
         name, value = parse_setting(word)

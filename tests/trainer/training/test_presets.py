@@ -1,6 +1,6 @@
 """The table of presets: the numbers of the two classics, and the budgets of our own two."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ from pocketgan_trainer.training.estimate import estimate
 from pocketgan_trainer.training.presets import (
     DEFAULT_PRESET,
     PRESETS,
-    build_discriminator,
+    build_gan,
     build_generator,
     generator_classes,
     latent_size,
@@ -39,12 +39,20 @@ def test_the_classics_have_the_numbers_of_the_tutorials(config: TrainingConfig, 
     assert SMOOTHED_REAL == 0.9
 
 
+@pytest.mark.parametrize("canvas", [False, True])
 @pytest.mark.parametrize("name", ["pocket", "nano"])
-def test_our_own_are_conditional_and_averaged_and_train_by_pairs(name: str) -> None:
-    preset, config = PRESETS[name], PRESETS[name].config
+def test_our_own_are_conditional_and_averaged_and_train_by_pairs(name: str, canvas: bool) -> None:
+    preset, config = PRESETS[name], preset_config(name, canvas)
     assert (preset.step, preset.is_conditional) == (paired_step, True)
     assert min(config.ema_halflife_images, config.gradient_penalty, config.class_weight, config.shifted_share) > 0
     assert 0 < config.refinement_share < 1
+
+
+@pytest.mark.parametrize("name", ["dcgan", "mlp"])
+def test_the_classics_ignore_what_only_pairs_use(name: str) -> None:
+    used_by_pairs = ("penalty", "refinement", "class_weight", "shifted")
+    fields_of_pairs = {field.name for field in fields(TrainingConfig) if any(word in field.name for word in used_by_pairs)}
+    assert fields_of_pairs <= PRESETS[name].ignores
 
 
 NETWORKS = {
@@ -64,11 +72,13 @@ def test_the_networks_of_a_preset_fit_together(name: str, canvas: bool, image_si
     labelled = generator_classes(config)
     assert labelled == (classes if name in ("pocket", "nano") else ())
     condition = (torch.tensor([0, len(labelled) - 1]),) if labelled else ()
-    generator, discriminator = build_generator(config), build_discriminator(config)
-    assert (type(generator), type(discriminator)) == ((CanvasGenerator, PocketDiscriminator) if canvas else NETWORKS[name])
-    images = generator(torch.randn(2, latent_size(config)), *condition)
+    gan = build_gan(config, torch.device("cpu"))
+    assert (type(gan.generator), type(gan.discriminator)) == (
+        (CanvasGenerator, PocketDiscriminator) if canvas else NETWORKS[name]
+    )
+    images = gan.generator(torch.randn(2, latent_size(config)), *condition)
     assert images.shape == (2, 1, image_size, image_size)
-    judged = discriminator(images, *condition)
+    judged = gan.discriminator(gan.view(images), *condition)
     if preset.step is paired_step:
         judged, class_logits = judged
         assert class_logits is None if not classes else class_logits.shape == (2, len(classes))
@@ -81,13 +91,14 @@ def test_a_preset_without_a_canvas_is_refused_one(name: str) -> None:
         build_generator(replace(PRESETS[name].config, canvas=True))
 
 
+@pytest.mark.parametrize("canvas", [False, True])
 @pytest.mark.parametrize(
     ("name", "most_weights", "most_multiply_adds"), [("pocket", 240_000, 5_000_000), ("nano", 64 * 1024, 1_200_000)]
 )
 def test_our_own_generators_keep_within_their_budget(
-    name: str, most_weights: int, most_multiply_adds: int, digits: Digits
+    name: str, canvas: bool, most_weights: int, most_multiply_adds: int, digits: Digits
 ) -> None:
-    size = estimate(replace(PRESETS[name].config, batch_size=8), digits, torch.device("cpu")).generator
+    size = estimate(replace(preset_config(name, canvas), batch_size=32), digits, torch.device("cpu")).generator
     assert size.weights <= most_weights
     assert size.multiply_adds <= most_multiply_adds
 

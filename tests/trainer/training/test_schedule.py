@@ -42,6 +42,13 @@ def test_rate_and_penalty_fall_by_equal_factors_to_their_final_shares(seen: int,
     assert (learning_rate(CONSTANT, seen, 1000), penalty_weight(CONSTANT, seen, 1000)) == (0.004, 0.5)
 
 
+@pytest.mark.parametrize(("seen", "share_of_fall"), [(0, 0.0), (250, 0.5), (500, 1.0), (1000, 1.0)])
+def test_a_penalty_that_falls_sooner_stays_as_it_is_from_then_on(seen: int, share_of_fall: float) -> None:
+    config = replace(CONFIG, penalty_fall_share=0.5)
+    assert penalty_weight(config, seen, 1000) == pytest.approx(0.5 * 0.16**share_of_fall)
+    assert learning_rate(config, seen, 1000) == learning_rate(CONFIG, seen, 1000)
+
+
 @pytest.mark.parametrize(
     ("share", "seen", "refines"), [(0.4, 0, False), (0.4, 599, False), (0.4, 600, True), (0.4, 1000, True), (0.0, 999, False)]
 )

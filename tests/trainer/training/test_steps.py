@@ -1,6 +1,6 @@
 """The training steps against the same steps written out by hand.
 
-Every weight must agree to the last bit; those of the paired step, which judges reals and fakes in one batch, nearly so.
+Every weight must agree to the last bit; those of the paired step nearly so.
 """
 
 from collections.abc import Callable, Iterator
@@ -260,19 +260,20 @@ def test_classification_moves_the_generator_only_if_real_images_are_classified_b
     assert torch.equal(*moved) == (slope < 0)
 
 
-def test_the_discriminator_sees_no_image_that_was_not_shifted(monkeypatch: pytest.MonkeyPatch) -> None:
-    gan, shares, seen = paired_gan(), [], []
+def test_the_discriminator_sees_no_image_but_its_view_and_that_shifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    gan, shares, seen = replace(paired_gan(), view=lambda images: images + 1000), [], []
 
     def far_away(images: Tensor, share: float, processes: Processes) -> Tensor:
         shares.append(share)
-        return images + 100
+        assert (images > 990).all()
+        return images - 900
 
     monkeypatch.setattr(steps, "shifted", far_away)
     gan.discriminator.register_forward_pre_hook(lambda network, inputs: seen.append(inputs[0].detach().clone()))
     paired_step(gan, replace(LABELLED, shifted_share=0.25))
     assert set(shares) == {0.25}
     assert len(seen) >= 3
-    assert all((images > 90).all() for images in seen)
+    assert all(((images > 90) & (images < 110)).all() for images in seen)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -282,9 +283,13 @@ def test_both_networks_get_the_classes_of_the_real_images(step: Step) -> None:
         network.register_forward_pre_hook(lambda network, inputs: given.append((len(inputs[0]), inputs[1].tolist())))
     step(gan, LABELLED)
     assert len(given) >= 3
-    for images, labels in given:
-        # Reals and fakes may be shown as one batch.
-        assert labels == LABELS.tolist() * (images // len(LABELS))
+    assert all(labels == LABELS.tolist() and images == len(LABELS) for images, labels in given)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_leaves_its_batch_as_it_is(step: Step) -> None:
+    step(paired_gan() if step is paired_step else small_gan(), LABELLED if step is paired_step else BATCH)
+    assert not REAL.requires_grad
 
 
 def bfloat16(cache_enabled: bool = True) -> torch.autocast:

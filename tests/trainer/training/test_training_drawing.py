@@ -117,6 +117,7 @@ def test_logits_are_those_of_images_from_minus_one_to_one_in_batches(images: NDA
     assert logits.shape == (count,)
     assert logits.dtype == np.float32
     assert logits == pytest.approx(np.arange(count) % 256 / 127.5 - 1, abs=1e-6)
+    assert discriminator_logits(network, shown, view=lambda pixels: -pixels) == pytest.approx(-logits)
     assert max(network.batch_sizes) <= 512
     assert np.array_equal(shown[:, 1:], images[:count, 1:])
 

@@ -96,8 +96,9 @@ def lay_out_like_mnist(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint
     width, height = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
     # In floating point, because a thin line may become very faint when it is scaled down.
     small = np.maximum(_resized(Image.fromarray(ink), width, height, (left, top, right, bottom)), 0)
-    y, x = _place(small.sum(axis=1), size), _place(small.sum(axis=0), size)
-    laid_out[y : y + height, x : x + width] = np.rint(small * (255 / small.max()))
+    levels = np.rint(small * (255 / small.max())).astype(np.int64)
+    y, x = _place(levels.sum(axis=1), size), _place(levels.sum(axis=0), size)
+    laid_out[y : y + height, x : x + width] = levels
     return laid_out
 
 
@@ -111,10 +112,11 @@ def _ink(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     return ink
 
 
-def _place(mass: NDArray[np.floating], size: int) -> int:
-    """Return the offset among `size` pixels that puts the centre of mass of a row of pixels at size / 2."""
-    centre = float(mass @ np.arange(len(mass))) / float(mass.sum())
-    return min(max(round(size / 2 - centre), 0), size - len(mass))
+def _place(mass: NDArray[np.int64], size: int) -> int:
+    """Return the offset among `size` pixels that puts the centre of mass of a row of pixels at size / 2, as Placement does."""
+    offsets = np.arange(size - len(mass))
+    distances = mass.sum() * (size - 1 - 2 * offsets) - 2 * (mass @ np.arange(len(mass)))
+    return int((distances > 0).sum())
 
 
 def _resized(

@@ -23,6 +23,7 @@ from pocketgan_trainer.data.published import KNOWN, MNIST, load_known
 from pocketgan_trainer.data.remarks import notes_on
 from pocketgan_trainer.data.source import LONGEST_DATA_SET, ImageSource, WantedImages, check_variety
 from pocketgan_trainer.errors import DataError, TrainingError
+from pocketgan_trainer.networks.canvas import is_laid_out
 
 IMAGE_SIZES = (28, 32)
 """Pixels along each side that networks can have; images are resized to the first unless all already have the second."""
@@ -161,6 +162,8 @@ class DataFacts:
     """Digest of images and labels, in hexadecimal; empty for MNIST's own, which are checked wherever they come from."""
     class_labels: tuple[int, ...] | None = None
     """The numbers that the data gives the classes, where their names do not say them."""
+    is_laid_out: bool = False
+    """Whether the images obey MNIST's layout, see `networks.canvas.is_laid_out`."""
 
     def __post_init__(self) -> None:
         """Raise TrainingError if these are no facts that data gets here."""
@@ -175,7 +178,9 @@ class DataFacts:
             raise TrainingError(f"{field} {shortened(found)} is out of range: expected {expected}")
 
 
-MNIST_FACTS = DataFacts(name=MNIST.name, source=MNIST.name, is_like_mnist=False, image_size=28, classes=MNIST.classes, sha256="")
+MNIST_FACTS = DataFacts(
+    name=MNIST.name, source=MNIST.name, is_like_mnist=False, image_size=28, classes=MNIST.classes, sha256="", is_laid_out=True
+)
 """Also for runs whose config names no data: they are from a time when MNIST was the only data."""
 
 
@@ -199,4 +204,5 @@ def facts_of(images: TrainingImages, source: str, is_like_mnist: bool) -> DataFa
         classes=images.classes,
         sha256=digest.hexdigest(),
         class_labels=images.class_labels,
+        is_laid_out=is_laid_out(images.images),
     )

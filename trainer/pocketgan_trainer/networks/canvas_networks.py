@@ -1,18 +1,16 @@
 """The networks for a canvas: a generator whose fields of ink are scanned and placed, a discriminator that sees boxes of ink."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Cropping
+from pocketgan_trainer.networks.canvas import CANVAS_SIZES
 from pocketgan_trainer.networks.conditional import ConditionalGenerator
 from pocketgan_trainer.networks.noise import NoiseChannels
-from pocketgan_trainer.networks.pocket import LEAKY_SLOPE, GreyLevelRounding, PocketDiscriminator
+from pocketgan_trainer.networks.pocket import LEAKY_SLOPE, ClassDeviation, GreyLevelRounding, PocketDiscriminator
 from pocketgan_trainer.networks.scan import ScannedImage
-
-GROUP_SIZE = 32
-"""Images that MinibatchDeviation compares."""
 
 
 @dataclass(frozen=True)
@@ -79,47 +77,46 @@ def _noise(first: int, channels: int) -> list[nn.Module]:
     return [NoiseChannels(first, channels)] if channels else []
 
 
-class MinibatchDeviation(nn.Module):
-    """Appends a channel to features float [N, C, H, W] that shows how different the images of a group are: [N, C + 1, H, W].
-
-    It is the standard deviation over the group, averaged over channels and places. So a discriminator sees it if the images of a
-    generator are too alike. Groups are GROUP_SIZE consecutive images; the first images fill up a last one that lacks some.
-
-    Source: T. Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, section 3.
-    """
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the features and that channel."""
-        count, channels, height, width = features.shape
-        filled = torch.arange(count + -count % GROUP_SIZE, device=features.device) % count
-        groups = features.float()[filled].reshape(-1, GROUP_SIZE, channels, height, width)
-        deviations = (groups.var(dim=1, unbiased=False) + 1e-6).sqrt().mean(dim=(1, 2, 3))
-        channel = deviations.repeat_interleave(GROUP_SIZE)[:count, None, None, None].expand(-1, 1, height, width)
-        return torch.cat([features, channel.to(features.dtype)], dim=1)
-
-
 def canvas_discriminator(classes: int, image_size: int, channels: int, features: int) -> PocketDiscriminator:
-    """Return a discriminator of the box of the ink, with two layers at full resolution before it halves it, and of its variety.
+    """Return a discriminator of canvases, with two layers at full resolution before it halves them, and of their variety.
 
     Discriminators that begin with a stride do not pass fine texture on: K. Schwarz et al., "On the Frequency Bias of Generative
     Models", 2021.
     """
+    layers = (
+        nn.Conv2d(1, channels, 3, padding=1),
+        nn.Conv2d(channels, channels, 3, padding=1),
+        nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1),
+        nn.Conv2d(2 * channels, 2 * channels, 3, padding=1),
+        nn.Conv2d(2 * channels, 4 * channels, 4, stride=2, padding=1),
+    )
+    return _discriminator(classes, image_size, layers, features)
+
+
+def strided_canvas_discriminator(classes: int, image_size: int, channels: tuple[int, int], features: int) -> PocketDiscriminator:
+    """Return a discriminator of canvases that halves them from its first layer on, and of their variety.
+
+    It takes about half the time of `canvas_discriminator`, and sees less of the texture, which the scan makes anyway.
+    """
+    fine, coarse = channels
+    layers = (
+        nn.Conv2d(1, fine, 4, stride=2, padding=1),
+        nn.Conv2d(fine, coarse, 4, stride=2, padding=1),
+        nn.Conv2d(coarse, coarse, 3, padding=1),
+    )
+    return _discriminator(classes, image_size, layers, features)
+
+
+def _discriminator(classes: int, image_size: int, layers: Sequence[nn.Conv2d], features: int) -> PocketDiscriminator:
+    """Return a discriminator of canvases with these convolutions, the last of which makes a quarter of their size."""
     quarter = CANVAS_SIZES[image_size] // 4
     body = nn.Sequential(
-        Cropping(image_size),
-        nn.Conv2d(1, channels, 3, padding=1),
-        nn.LeakyReLU(LEAKY_SLOPE),
-        nn.Conv2d(channels, channels, 3, padding=1),
-        nn.LeakyReLU(LEAKY_SLOPE),
-        nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1),
-        nn.LeakyReLU(LEAKY_SLOPE),
-        nn.Conv2d(2 * channels, 2 * channels, 3, padding=1),
-        nn.LeakyReLU(LEAKY_SLOPE),
-        nn.Conv2d(2 * channels, 4 * channels, 4, stride=2, padding=1),
-        nn.LeakyReLU(LEAKY_SLOPE),
-        MinibatchDeviation(),
+        *(module for layer in layers for module in (layer, nn.LeakyReLU(LEAKY_SLOPE))),
+        ClassDeviation(),
         nn.Flatten(),
-        nn.Linear((4 * channels + 1) * quarter * quarter, features),
+        nn.Linear((layers[-1].out_channels + 1) * quarter * quarter, features),
         nn.LeakyReLU(LEAKY_SLOPE),
     )
+    # The layout in which a CPU trains these convolutions fastest.
+    body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return PocketDiscriminator(classes, body, features)

@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pocketgan_trainer.networks.conditional import ConditionalGenerator
 from pocketgan_trainer.networks.straight_through import to_grey_levels
@@ -80,6 +81,30 @@ def strided_discriminator(classes: int, image_size: int, channels: tuple[int, in
     return PocketDiscriminator(classes, body, features)
 
 
+class ClassDeviation(nn.Module):
+    """Appends a channel to features float [N, C, H, W] that shows how different the images of a class are: [N, C + 1, H, W].
+
+    It is the standard deviation over the images of the same class in the batch, averaged over channels and places; without
+    labels, over all images. So a discriminator sees it if a generator draws the images of a class too much alike.
+
+    After T. Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, section 3, which
+    takes it over the whole batch; differences between classes then hide those within them.
+    """
+
+    def forward(self, features: Tensor, label: Tensor | None) -> Tensor:
+        """Return the features and that channel; labels are int64 [N]."""
+        count, _, height, width = features.shape
+        label = torch.zeros(count, dtype=torch.int64, device=features.device) if label is None else label
+        membership = functional.one_hot(label).float()  # [N, K]
+        mean_of = membership / membership.sum(dim=0).clamp(min=1)
+        values = features.float().flatten(1)
+        differences = values - membership @ (mean_of.T @ values)
+        variances = mean_of.T @ differences.square()  # [K, C * H * W]
+        deviations = (membership @ (variances + 1e-6).sqrt()).mean(dim=1)
+        channel = deviations[:, None, None, None].expand(-1, 1, height, width)
+        return torch.cat([features, channel.to(features.dtype)], dim=1)
+
+
 class PocketDiscriminator(nn.Module):
     """Judges images of a class, float [N, 1, S, S] in [-1, 1] with labels int64 [N], and classifies them.
 
@@ -97,7 +122,10 @@ class PocketDiscriminator(nn.Module):
 
     def forward(self, images: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return a logit for each image, float32 [N, 1], higher for more real, and the classifier's logits [N, classes]."""
-        features = self.body(images).float()
+        features = images
+        for layer in self.body:
+            features = layer(features, label) if isinstance(layer, ClassDeviation) else layer(features)
+        features = features.float()
         # Not in bfloat16: the loss depends on small differences between logits.
         with torch.autocast(images.device.type, enabled=False):
             if self.of_class is None or self.seen_class is None:

@@ -42,7 +42,9 @@ class TrainingConfig:
     gradient_penalty: float = 0.0
     """Gamma: weight of the gradient penalty at real and at generated images, for steps that have one."""
     final_penalty_share: float = 1.0
-    """Share of gamma that is left at the end of the run; the smaller it is, the finer the details that count."""
+    """Share of gamma that is left in the end; the smaller it is, the finer the details that count."""
+    penalty_fall_share: float = 1.0
+    """Share of the run's images over which gamma falls; after that it stays as it is."""
     refinement_share: float = 0.0
     """Share of the run's images, at its end, for which `class_weight` and `shifted_share` apply; before, both are 0."""
     class_weight: float = 0.0
@@ -54,7 +56,7 @@ class TrainingConfig:
     minimum). After that it uses the running statistics of that moment, so that it trains with what it will draw with."""
     canvas: bool = False
     """Whether the generator draws only MNIST's box, which its last layer places by its centre of mass, and the
-    discriminator compares the boxes, pixel by pixel; for images that are laid out like that, and without `shifted_share`."""
+    discriminator compares the boxes; for images that are laid out like that."""
     ema_halflife_images: int = 0
     """Half-life, in images, of a weight in the exponential moving average that images are drawn from; 0 = no average."""
     data: DataFacts = MNIST_FACTS
@@ -77,7 +79,11 @@ class TrainingConfig:
         for name, share in (("adam_beta1", self.adam_beta1), ("adam_beta2", self.adam_beta2)):
             if not 0 <= share < 1:
                 raise TrainingError(f"{name} {share} is out of range: expected from 0 to below 1")
-        for name, share in (("final_rate_share", self.final_rate_share), ("final_penalty_share", self.final_penalty_share)):
+        for name, share in (
+            ("final_rate_share", self.final_rate_share),
+            ("final_penalty_share", self.final_penalty_share),
+            ("penalty_fall_share", self.penalty_fall_share),
+        ):
             if not 0 < share <= 1:
                 raise TrainingError(f"{name} {share} is out of range: expected from above 0 to 1")
         for name, share in (
@@ -93,8 +99,6 @@ class TrainingConfig:
         ):
             if not 0 <= number < math.inf:
                 raise TrainingError(f"{name} {number} is out of range: expected a number from 0")
-        if self.canvas and self.shifted_share:
-            raise TrainingError(f"shifted_share {self.shifted_share} has no effect with canvas: expected 0, or leave it out")
         if not self.refinement_share and (self.class_weight or self.shifted_share):
             raise TrainingError(
                 f"class_weight {self.class_weight} and shifted_share {self.shifted_share} have no effect: expected a "
@@ -138,9 +142,11 @@ class TrainingConfig:
 def _read_data(values: object) -> DataFacts:
     """Return the data set that a run trained on. Raises TrainingError if fields are missing, unknown or of a wrong type."""
     types = {field.name: field.type for field in fields(DataFacts)}
-    if not isinstance(values, dict) or {"class_labels", *values} != types.keys():
+    if not isinstance(values, dict) or {"class_labels", "is_laid_out", *values} != types.keys():
         raise TrainingError(f"training config has other data than expected: expected an object of {', '.join(types)}")
     classes, labels = values.pop("classes"), values.pop("class_labels", None)
+    # Earlier versions did not find out; MNIST is the data without a digest.
+    values.setdefault("is_laid_out", values["is_like_mnist"] or values["sha256"] == MNIST_FACTS.sha256)
     wrong = [name for name, value in values.items() if type(value) is not types[name]]
     if not isinstance(classes, list | tuple) or not all(type(name) is str for name in classes):
         wrong.append("classes")

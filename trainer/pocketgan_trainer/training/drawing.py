@@ -1,5 +1,7 @@
 """Draws images with a torch generator, from the same latents as the runtime, and computes a discriminator's logits of images."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -46,11 +48,15 @@ _LOGITS_BATCH_SIZE = 512
 
 
 def discriminator_logits(
-    discriminator: nn.Module, images: NDArray[np.uint8], labels: NDArray[np.int64] | None = None
+    discriminator: nn.Module,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64] | None = None,
+    view: Callable[[Tensor], Tensor] | None = None,
 ) -> NDArray[np.float32]:
     """Return the logits, float32 [N], of images uint8 [N, S, S]: the higher, the more real.
 
-    `labels` are their classes, int64 [N]; None for a discriminator that takes images alone. Runs it in evaluation mode, in
+    `labels` are their classes, int64 [N]; None for a discriminator that takes images alone. It is shown the images as
+    float [N, 1, S, S] in [-1, 1], or the `view` of them. Runs it in evaluation mode, in
     float32, on the device of its weights, and restores its mode; no random state changes. The logits of a discriminator of
     canvases also depend a little on the images before and after one.
     """
@@ -63,7 +69,7 @@ def discriminator_logits(
             rows = slice(first, first + _LOGITS_BATCH_SIZE)
             pixels = torch.from_numpy(images[rows]).to(device)[:, None].float() / 127.5 - 1
             condition = () if labels is None else (torch.from_numpy(labels[rows]).to(device),)
-            output = discriminator(pixels, *condition)
+            output = discriminator(pixels if view is None else view(pixels), *condition)
             # A discriminator that also classifies returns two tensors.
             logits = output[0] if isinstance(output, tuple) else output
             batches.append(logits[:, 0].cpu().numpy())

@@ -59,7 +59,7 @@ def estimate(config: TrainingConfig, digits: Digits, device: torch.device) -> Es
     one = (torch.zeros(1, dtype=torch.int64, device=device),) if generator_classes(config) else ()
     return Estimate(
         generator=_size(gan.generator, latent, *one),
-        discriminator=_size(gan.discriminator, real, *one),
+        discriminator=_size(gan.discriminator, gan.view(real), *one),
         images=steps * config.batch_size,
         seconds=steps * median(rounds),
     )

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import TrainingError
-from pocketgan_trainer.networks.canvas_networks import GROUP_SIZE
 from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_run
 from pocketgan_trainer.training.config import TrainingConfig
@@ -155,19 +154,13 @@ def _note_skipped(step: int, in_a_row: int, config: TrainingConfig, recorder: Re
 def count_steps(config: TrainingConfig, images: int, processes: Processes = ALONE) -> int:
     """Return the number of steps in an epoch of `images` images.
 
-    Raises TrainingError if they do not fill one batch, or the processes cannot divide one into equal parts, with a canvas into
-    whole groups of MinibatchDeviation.
+    Raises TrainingError if they do not fill one batch, or the processes cannot divide one into equal parts.
     """
     if images < config.batch_size:
         raise TrainingError(f"batch size {config.batch_size} exceeds the {images} training images: choose a smaller --batch-size")
     if config.batch_size % processes.count:
         raise TrainingError(
             f"batch size {config.batch_size} cannot be divided among {processes.count} processes: expected a multiple of that"
-        )
-    if config.canvas and config.batch_size // processes.count % GROUP_SIZE:
-        raise TrainingError(
-            f"batch size {config.batch_size} does not suit a canvas, whose discriminator compares groups of {GROUP_SIZE}: "
-            f"expected a multiple of {GROUP_SIZE * processes.count}; choose one, or --set canvas=false"
         )
     return images // config.batch_size
 

@@ -11,9 +11,10 @@ import torch
 from pocketgan_trainer.data.images import MNIST_FACTS, DataFacts
 from pocketgan_trainer.devices import supports_bfloat16
 from pocketgan_trainer.errors import CheckpointError, TrainingError
+from pocketgan_trainer.networks.canvas import CANVAS_SIZES
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import FLAGS, Setting, TrainingConfig
-from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, preset_config, presets_that_use
+from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, has_canvas, preset_config, presets_that_use
 from pocketgan_trainer.training.run_folder import LAST, PREVIOUS, RunFolder, find_run_folder, newer_runs
 
 
@@ -22,15 +23,21 @@ def plan_new_run(
 ) -> TrainingConfig:
     """Return the preset's config for this data, with the user's options instead of its own values.
 
-    The keys of `options` are names of TrainingConfig's fields. Raises TrainingError if a value is out of range, or would have no
-    effect on this preset.
+    The keys of `options` are names of TrainingConfig's fields. Raises TrainingError if a value is out of range, would have no
+    effect on this preset, or asks for a canvas for images that are not laid out for one.
     """
-    config = PRESETS[preset].config
-    idle = sorted(name for name in PRESETS[preset].ignores & options.keys() if options[name] != getattr(config, name))
+    own_config = PRESETS[preset].config
+    idle = sorted(name for name in PRESETS[preset].ignores & options.keys() if options[name] != getattr(own_config, name))
     if idle:
         others = " or ".join(presets_that_use(*idle))
         raise TrainingError(f"{', '.join(idle)} has no effect on preset {preset}: leave it out, or choose {others}")
-    config = preset_config(preset, bool(options.get("canvas", config.canvas)))
+    canvas = bool(options.get("canvas", has_canvas(preset, data)))
+    if canvas and not data.is_laid_out:
+        raise TrainingError(
+            f"canvas does not suit the images of {data.source}: expected ink in a box of {CANVAS_SIZES[data.image_size]} pixels, "
+            "placed by its centre of mass, as --like-mnist does; leave out canvas=true"
+        )
+    config = preset_config(preset, canvas)
     own = {"bfloat16": config.bfloat16 and supports_bfloat16(device)}
     return replace(config, data=data, **{**own, **options})  # type: ignore[arg-type]
 
@@ -139,17 +146,17 @@ def refuse_other_data(resumed: ResumedRun, found: DataFacts) -> None:
 
 
 def changed_settings(config: TrainingConfig) -> dict[str, Setting]:
-    """Return the fields in which a config differs from its preset's with or without a canvas, without those of FLAGS.
+    """Return the fields, without those of FLAGS, in which a config differs from what its preset would have.
 
-    `canvas` is among them if the preset's own differs.
+    That is `canvas` as the data gets it by default, and the other fields as they are with the config's own `canvas`.
     """
     own = _own_settings(config)
     return {name: value for name, value in asdict(config).items() if name not in FLAGS and value != own[name]}
 
 
 def _own_settings(config: TrainingConfig) -> dict[str, object]:
-    """Return the settings of a run for which the user gives the preset and the canvas only; `canvas` is the preset's own."""
-    return {**asdict(preset_config(config.preset, config.canvas)), "canvas": PRESETS[config.preset].config.canvas}
+    """Return the preset's settings with the config's own canvas; `canvas` itself is what the data would get by default."""
+    return {**asdict(preset_config(config.preset, config.canvas)), "canvas": has_canvas(config.preset, config.data)}
 
 
 def as_option(name: str, value: str | Setting) -> str:

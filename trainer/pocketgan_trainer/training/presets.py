@@ -14,13 +14,34 @@ import torch
 from torch import nn
 from torch.optim import Adam
 
+from pocketgan_trainer.data.images import DataFacts
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.networks import dcgan, mlp, pocket
-from pocketgan_trainer.networks.canvas_networks import CanvasGenerator, CanvasWidth, canvas_discriminator
+from pocketgan_trainer.networks.canvas import Cropping
+from pocketgan_trainer.networks.canvas_networks import (
+    CanvasGenerator,
+    CanvasWidth,
+    canvas_discriminator,
+    strided_canvas_discriminator,
+)
 from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.shared_networks import shared
 from pocketgan_trainer.training.steps import Gan, Step, alternating_step, paired_step, simultaneous_step
+
+
+@dataclass(frozen=True)
+class CanvasSystem:
+    """What a preset is for images that are laid out like MNIST's: its generator ends in a scan of its canvas."""
+
+    width: CanvasWidth
+    """The sizes of its generator."""
+    build_discriminator: Callable[[int, int], nn.Module]
+    """Makes a discriminator of canvases, for a number of classes and an image size, as `Preset.build_discriminator` does."""
+    config: TrainingConfig
+    """Its own hyper-parameters."""
+    is_default: bool
+    """Whether a run on such images is this without being asked for it."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +68,13 @@ class Preset:
     least_psnr_db: float
     """The least PSNR of an int8 file's pixels against torch's. In a smaller network, rounding errors average out less."""
     config: TrainingConfig
-    canvas_width: CanvasWidth | None = None
-    """The sizes of its generator with a canvas, None if it has none."""
+    canvas: CanvasSystem | None = None
+    """What it is for images that are laid out like MNIST's, None if it is the same for all images."""
 
 
-_PAIRED_STEP_ONLY = frozenset({"gradient_penalty", "final_penalty_share", "refinement_share", "class_weight", "shifted_share"})
+_PAIRED_STEP_ONLY = frozenset(
+    {"gradient_penalty", "final_penalty_share", "penalty_fall_share", "refinement_share", "class_weight", "shifted_share"}
+)
 _POCKET_NETWORKS_ONLY = frozenset({"canvas"})
 _NORMALIZATION_ONLY = frozenset({"batch_statistics_share"})
 
@@ -73,7 +96,7 @@ _POCKET_CONFIG = TrainingConfig(
     ema_halflife_images=180_000,
 )
 
-_CANVAS_SETTINGS = {"canvas": True, "gradient_penalty": 0.3, "shifted_share": 0.0}
+_CANVAS_CONFIG = replace(_POCKET_CONFIG, canvas=True, gradient_penalty=0.3, final_penalty_share=1 / 3, penalty_fall_share=0.6)
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
@@ -87,7 +110,12 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ignores=frozenset(),
             least_psnr_db=40,
             config=_POCKET_CONFIG,
-            canvas_width=CanvasWidth(coarse=48, middle=24, fine=32, factor=4, coarse_noise=4, middle_noise=4),
+            canvas=CanvasSystem(
+                width=CanvasWidth(coarse=48, middle=24, fine=32, factor=4, coarse_noise=4, middle_noise=4),
+                build_discriminator=partial(canvas_discriminator, channels=32, features=128),
+                config=_CANVAS_CONFIG,
+                is_default=False,
+            ),
         ),
         "nano": Preset(
             description="the same with a generator a fraction of its size",
@@ -99,7 +127,12 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ignores=frozenset(),
             least_psnr_db=38,
             config=replace(_POCKET_CONFIG, preset="nano"),
-            canvas_width=CanvasWidth(coarse=20, middle=12, fine=16, factor=2, coarse_noise=4, middle_noise=0),
+            canvas=CanvasSystem(
+                width=CanvasWidth(coarse=20, middle=12, fine=16, factor=2, coarse_noise=4, middle_noise=0),
+                build_discriminator=partial(strided_canvas_discriminator, channels=(48, 128), features=128),
+                config=replace(_CANVAS_CONFIG, preset="nano"),
+                is_default=False,
+            ),
         ),
         "dcgan": Preset(
             description="the classic convolutional GAN of the tutorials, without classes",
@@ -130,9 +163,21 @@ DEFAULT_PRESET = "pocket"
 
 
 def preset_config(preset: str, canvas: bool) -> TrainingConfig:
-    """Return the config of a preset, with what suits a canvas if it is to have one."""
-    config = PRESETS[preset].config
-    return replace(config, **_CANVAS_SETTINGS) if canvas else config  # type: ignore[arg-type]
+    """Return the config of a preset, with or without a canvas. Raises TrainingError if it has none."""
+    return _canvas_of(preset).config if canvas else PRESETS[preset].config
+
+
+def _canvas_of(preset: str) -> CanvasSystem:
+    system = PRESETS[preset].canvas
+    if system is None:
+        raise TrainingError(f"preset {preset} cannot draw on a canvas: expected canvas false")
+    return system
+
+
+def has_canvas(preset: str, data: DataFacts) -> bool:
+    """Return whether a run of a preset on this data has a canvas, unless its user decides otherwise."""
+    system = PRESETS[preset].canvas
+    return data.is_laid_out and system is not None and system.is_default
 
 
 def presets_that_use(*fields: str) -> tuple[str, ...]:
@@ -141,29 +186,29 @@ def presets_that_use(*fields: str) -> tuple[str, ...]:
 
 
 def latent_size(config: TrainingConfig) -> int:
-    """Return how many latents a generator of this config takes for an image."""
-    preset = PRESETS[config.preset]
-    if not config.canvas or preset.canvas_width is None:
-        return preset.latent_size
-    return preset.latent_size + preset.canvas_width.noise_size(config.data.image_size)
+    """Return how many latents a generator of this config takes for an image. Raises TrainingError if it lacks a canvas."""
+    size = PRESETS[config.preset].latent_size
+    return size + _canvas_of(config.preset).width.noise_size(config.data.image_size) if config.canvas else size
 
 
 def build_generator(config: TrainingConfig) -> nn.Module:
     """Return a generator of the config's preset for its images, untrained. Raises TrainingError if it lacks a canvas."""
     preset = PRESETS[config.preset]
     classes, image_size = len(config.data.classes), config.data.image_size
-    if not config.canvas:
-        return preset.build_generator(classes, image_size)
-    if preset.canvas_width is None:
-        raise TrainingError(f"preset {config.preset} cannot draw on a canvas: expected canvas false")
-    return CanvasGenerator(classes, image_size, preset.latent_size, preset.canvas_width)
+    if config.canvas:
+        return CanvasGenerator(classes, image_size, preset.latent_size, _canvas_of(config.preset).width)
+    return preset.build_generator(classes, image_size)
 
 
 def build_discriminator(config: TrainingConfig) -> nn.Module:
-    """Return a discriminator of the config's preset for its images, with initial weights."""
-    if config.canvas:
-        return canvas_discriminator(len(config.data.classes), config.data.image_size, channels=32, features=128)
-    return PRESETS[config.preset].build_discriminator(len(config.data.classes), config.data.image_size)
+    """Return a discriminator of the config's preset for its images, untrained. Raises TrainingError if it lacks a canvas."""
+    system = _canvas_of(config.preset) if config.canvas else PRESETS[config.preset]
+    return system.build_discriminator(len(config.data.classes), config.data.image_size)
+
+
+def build_view(config: TrainingConfig) -> nn.Module:
+    """Return what turns images float [N, 1, S, S] into what the discriminator is shown of them: canvases, or all of them."""
+    return Cropping(config.data.image_size) if config.canvas else nn.Identity()
 
 
 def generator_classes(config: TrainingConfig) -> tuple[str, ...]:
@@ -176,7 +221,8 @@ def build_gan(config: TrainingConfig, device: torch.device, processes: Processes
     generator, discriminator = build_generator(config).to(device), build_discriminator(config).to(device)
     ema_generator = deepcopy(generator).requires_grad_(False) if config.ema_halflife_images else None
     generator, discriminator = shared(generator, processes), shared(discriminator, processes)
-    return Gan(generator, discriminator, _adam(generator, config), _adam(discriminator, config), ema_generator)
+    optimizers = _adam(generator, config), _adam(discriminator, config)
+    return Gan(generator, discriminator, *optimizers, ema_generator, build_view(config))
 
 
 def _adam(network: nn.Module, config: TrainingConfig) -> Adam:

@@ -76,7 +76,7 @@ class Recorder:
             has_penalty=config.gradient_penalty > 0,
             conditional_presets=tuple(name for name, preset in PRESETS.items() if preset.is_conditional),
             penalized_presets=tuple(name for name, preset in PRESETS.items() if preset.config.gradient_penalty > 0),
-            shifting_presets=() if config.canvas else presets_that_use("shifted_share"),
+            shifting_presets=presets_that_use("shifted_share"),
         )
         self._curves_drawn_at = -math.inf
 
@@ -157,7 +157,7 @@ class Recorder:
         is_conditional = bool(generator_classes(self._config))
 
         def logits(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-            return discriminator_logits(own_network(gan.discriminator), images, labels if is_conditional else None)
+            return discriminator_logits(own_network(gan.discriminator), images, labels if is_conditional else None, gan.view)
 
         return self._watch.observe(self._draw(gan, WATCHED_SEED, self._watch.labels), logits)
 

@@ -23,7 +23,8 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
 
 def penalty_weight(config: TrainingConfig, images_seen: int, images_total: int) -> float:
     """Return gamma, the weight of the gradient penalty, after `images_seen` of a run's `images_total`."""
-    return config.gradient_penalty * math.pow(config.final_penalty_share, images_seen / images_total)
+    progress = min(1.0, images_seen / images_total / config.penalty_fall_share)
+    return config.gradient_penalty * math.pow(config.final_penalty_share, progress)
 
 
 def is_refining(config: TrainingConfig, images_seen: int, images_total: int) -> bool:

@@ -98,6 +98,8 @@ class Gan:
     discriminator_optimizer: Optimizer
     ema_generator: nn.Module | None
     """The exponential moving average of the generator, which steps do not change; None in a run without it."""
+    view: Callable[[Tensor], Tensor] = lambda images: images
+    """What `paired_step` shows the discriminator of images [N, 1, H, W], real and generated: all of them, or their canvases."""
 
     @property
     def sampling_generator(self) -> nn.Module:
@@ -196,24 +198,25 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
     with the penalties at every step. Classification follows A. Odena et al., "Conditional Image Synthesis with Auxiliary
     Classifier GANs", 2017, section 4; limiting it to steps in which real images are classified better is our own.
     """
-    fake = gan.generator(batch.latent, *batch.condition)
-    seen = [shifted(images, batch.shifted_share, batch.processes) for images in (batch.real, fake.detach())]
-    images = torch.cat(seen)
+    real, fake = gan.view(batch.real), gan.view(gan.generator(batch.latent, *batch.condition))
     penalized = batch.penalty_weight > 0 and batch.step % PENALTY_INTERVAL == 0
-    both_conditions = [torch.cat([label, label]) for label in batch.condition]
-    logits, class_logits = gan.discriminator(images.requires_grad_(penalized), *both_conditions)
-    real_logits, fake_logits = logits.chunk(2)
+    seen_real, seen_fake = (
+        shifted(images, batch.shifted_share, batch.processes).detach().requires_grad_(penalized) for images in (real, fake)
+    )
+    # Separately, since a discriminator that compares images within a batch must not mix real and generated ones.
+    real_logits, class_logits = gan.discriminator(seen_real, *batch.condition)
+    fake_logits, _ = gan.discriminator(seen_fake, *batch.condition)
     discriminator_loss = relativistic_loss(real_logits, fake_logits)
     # Also at a weight of 0, so that the classifying layer gets gradients of 0; Adam's first steps after them are longer.
     class_loss = _class_loss(class_logits, batch.condition)
     loss = discriminator_loss + batch.class_weight * class_loss
     if penalized:
-        # The mean over reals and fakes together is half the sum of R1 and R2, and gamma / 2 its weight.
-        loss = loss + PENALTY_INTERVAL * batch.penalty_weight * gradient_penalty(logits, images)
+        penalties = gradient_penalty(real_logits, seen_real) + gradient_penalty(fake_logits, seen_fake)
+        loss = loss + PENALTY_INTERVAL * batch.penalty_weight / 2 * penalties
     is_sound = _move(gan.discriminator_optimizer, loss)
 
     with torch.no_grad():
-        moved_real_logits, _ = gan.discriminator(images[: len(batch.real)], *batch.condition)
+        moved_real_logits, _ = gan.discriminator(seen_real, *batch.condition)
     fooled_logits, fooled_classes = gan.discriminator(shifted(fake, batch.shifted_share, batch.processes), *batch.condition)
     generator_loss = relativistic_loss(fooled_logits, moved_real_logits)
     excess_class_loss = _class_loss(fooled_classes, batch.condition) - class_loss.detach()
@@ -225,11 +228,11 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
 
 
 def _class_loss(class_logits: Tensor | None, condition: tuple[Tensor, ...]) -> Tensor:
-    """Return the cross-entropy of the first images of a batch, whose labels `condition` holds; 0 without classes."""
+    """Return the cross-entropy of a batch whose labels `condition` holds; 0 without classes."""
     if class_logits is None:
         return torch.zeros(())
     (label,) = condition
-    return cross_entropy(class_logits[: len(label)], label)
+    return cross_entropy(class_logits, label)
 
 
 def _set_gradients(optimizer: Optimizer, loss: Tensor, retain_graph: bool = False) -> bool:
