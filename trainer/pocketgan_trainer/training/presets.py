@@ -130,7 +130,14 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             canvas=CanvasSystem(
                 width=CanvasWidth(coarse=20, middle=12, fine=16, factor=2, coarse_noise=4, middle_noise=0),
                 build_discriminator=partial(strided_canvas_discriminator, channels=(48, 128), features=128),
-                config=replace(_CANVAS_CONFIG, preset="nano"),
+                config=replace(
+                    _CANVAS_CONFIG,
+                    preset="nano",
+                    final_penalty_share=0.5,
+                    penalty_fall_share=0.5,
+                    refinement_share=0.7,
+                    class_weight=0.8,
+                ),
                 is_default=False,
             ),
         ),
