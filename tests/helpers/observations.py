@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs, Sign, Texture
+from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs, Sign, Texture, Topology
 
 DIGITS = tuple("0123456789")
 
@@ -28,11 +28,13 @@ def observation(
     named_held_out: float = 0.75,
     names: Sequence[str] = DIGITS,
     texture: Texture | None = None,
+    topology: Topology | None = None,
 ) -> Observation:
     """Return an observation of healthy classes of these names, of which some were `changed`: those take the places of theirs."""
     instead = {view.name: view for view in changed}
     pairs = Pairs(named_training, named_held_out, lead_training=1.0, lead_held_out=0.5)
-    return Observation(frechet_ratio, tuple(instead.get(name, class_view(name)) for name in names), pairs, texture)
+    views = tuple(instead.get(name, class_view(name)) for name in names)
+    return Observation(frechet_ratio, views, pairs, texture, topology)
 
 
 def line_of(epoch: int, seen: Observation, signs: Sequence[Sign] = ()) -> dict[str, object]:

@@ -303,7 +303,14 @@ def test_keys_of_json_stay_what_they_were(evaluation: Evaluation) -> None:
             "nearest_neighbour_accuracy_pixels",
             "told_apart_by_texture",
         ],
-        "traits": ["sized_and_centered", "usual_full_ink", "one_full_ink", "level_distance", "edge_distance"],
+        "traits": [
+            "sized_and_centered",
+            "usual_full_ink",
+            "one_full_ink",
+            "level_distance",
+            "edge_distance",
+            "topology_distance",
+        ],
         "training_frechet": ["first_judge", "second_judge", "pixels"],
         "classes": ["histogram", "divergence", "accuracy_of_class", "accuracy", "confusion"],
         "memorization": [

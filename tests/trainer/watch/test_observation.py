@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from observations import class_view, observation
 
-from pocketgan_trainer.watch.signs import Texture, summary
+from pocketgan_trainer.watch.signs import LEAST_TOPOLOGY_DISTANCE, TOPOLOGY_NOISE, Texture, Topology, summary
 
 
 def test_the_figures_go_by_the_names_of_classes_and_survive_the_file() -> None:
@@ -18,6 +18,7 @@ def test_the_figures_go_by_the_names_of_classes_and_survive_the_file() -> None:
         "frechet_ratio": 1.5,
         "told_apart_by_texture": 0.9321,
         "largest_texture_difference": "black next to black",
+        "topology_distance": None,
         "misjudged": None,
         "misjudged_of_class": {"cat": None, "dog": None},
         "class_shares": {"cat": 0.25, "dog": 0.75},
@@ -54,6 +55,16 @@ def test_more_misjudged_images_than_common_raise_the_score() -> None:
     assert worse.to_statistics()["misjudged_of_class"] == {"cat": round(6 * common, 4), "dog": 0}
 
 
+@pytest.mark.parametrize(
+    ("real", "distance", "factor"),
+    [(0.02, 0.02 * TOPOLOGY_NOISE, 1), (0.02, 0.06 * TOPOLOGY_NOISE, 3), (0.0, 2 * LEAST_TOPOLOGY_DISTANCE * TOPOLOGY_NOISE, 2)],
+)
+def test_parts_and_holes_that_differ_raise_the_score(real: float, distance: float, factor: float) -> None:
+    seen = observation(2.0, topology=Topology(distance, real, "8", 0.1))
+    assert seen.score == pytest.approx(2 * factor)
+    assert seen.to_statistics()["topology_distance"] == pytest.approx(distance)
+
+
 def test_a_judge_that_is_never_wrong_about_real_images_may_be_wrong_about_three_of_the_others() -> None:
     few = class_view("cat", real_share=1.0, real_images=60, misjudged=0.1, real_misjudged=0.0)
     assert observation(2.0, [few], names=("cat",)).score == pytest.approx(2 * 0.1 / (3 / 60))
@@ -88,6 +99,7 @@ def test_the_summary_has_each_figure_with_its_worst_class() -> None:
         ({"class_shares": {}, "coverage": {}, "variety": {}}, ""),
         ({"variety": {"0": 0.5}}, "variety 0.50"),
         ({"told_apart_by_texture": 0.9321, "variety": {"0": 0.5}}, "variety 0.50  told apart by texture 93.2%"),
+        ({"topology_distance": 0.0712}, "parts and holes off by 7.1%"),
         ({"pairs_named_training": 0.5, "pairs_named_held_out": 1.0}, "D right in 100% of pairs, 50% of those it trains on"),
     ],
 )

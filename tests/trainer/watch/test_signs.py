@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import inf, nextafter
 
 import pytest
-from observations import class_view, line_of, observation
+from observations import DIGITS, class_view, line_of, observation
 
 from pocketgan_trainer.watch.signs import (
     ALL_PAIRS,
@@ -18,6 +18,7 @@ from pocketgan_trainer.watch.signs import (
     PRESENT_SHARE,
     PROGRESS_EPOCHS,
     ROUGH_RATIO,
+    TOPOLOGY_MARGIN,
     WORSE_FACTOR,
     YOUNG_EPOCHS,
     ClassView,
@@ -25,6 +26,7 @@ from pocketgan_trainer.watch.signs import (
     Observation,
     Remedies,
     Sign,
+    Topology,
     class_title,
     merged,
     signs_of,
@@ -93,6 +95,11 @@ def with_misjudged(share: float, real_images: int = 1_000, ratio: float = 2.0, r
     return observation(ratio, [class_view("1", real_images=real_images, misjudged=share, real_misjudged=real)])
 
 
+def with_topology(distance: float, ratio: float = 2.0, excess: float = 0.125, names: Sequence[str] = DIGITS) -> Observation:
+    """Return an observation whose parts and holes differ, most in the last class; those of real images by 0."""
+    return observation(ratio, names=names, topology=Topology(distance, 0.0, names[-1], excess))
+
+
 MISSING = MISSING_SHARE * 0.1
 
 
@@ -118,6 +125,8 @@ MISSING = MISSING_SHARE * 0.1
         ),
         ("badly formed 1", with_misjudged(0.1, LEAST_REAL_IMAGES - 1), with_misjudged(0.1), past_young()),
         ("badly formed 1", with_misjudged(0.1, ratio=1.0), with_misjudged(0.1), past_young()),
+        ("torn", with_topology(TOPOLOGY_MARGIN), with_topology(nextafter(TOPOLOGY_MARGIN, 1)), past_young()),
+        ("torn", with_topology(1, ratio=1.0), with_topology(1), past_young()),
         ("lost", with_pairs(NO_PAIRS, nextafter(ROUGH_RATIO, 0)), with_pairs(NO_PAIRS, ROUGH_RATIO), past_young(ROUGH_RATIO)),
         ("lost", with_pairs(nextafter(NO_PAIRS, 1), ROUGH_RATIO), with_pairs(NO_PAIRS, ROUGH_RATIO), past_young(ROUGH_RATIO)),
         # From 0, because other differences are not exact.
@@ -140,6 +149,8 @@ MISSING = MISSING_SHARE * 0.1
         "three of 20",
         "few real ones",
         "better",
+        "torn",
+        "torn but better",
         "rough",
         "lost",
         "memorized",
@@ -198,6 +209,19 @@ MEMORIZED = "the discriminator has memorized its training images: it finds the r
             "digit 1 is often badly formed: a judge takes 4.7% of its images for another class, 1.0% of real ones",
             "a lower --lr",
         ),
+        (
+            with_topology(0.06),
+            past_young(),
+            "the ink does not hang together as it should: the images of digit 9 have 0.12 more parts or fewer holes than real "
+            "ones",
+            "a lower --lr",
+        ),
+        (
+            with_topology(0.06, excess=-0.5, names=["all"]),
+            past_young(),
+            "the ink does not hang together as it should: the images have 0.50 more holes or fewer parts than real ones",
+            "a lower --lr",
+        ),
         # The first two lines are lost.
         (
             observation(7.777),
@@ -206,7 +230,7 @@ MEMORIZED = "the discriminator has memorized its training images: it finds the r
             "Ctrl-C",
         ),
     ],
-    ids=["vanishing", "alike", "alike without classes", "won", "lost", "memorized", "badly formed", "worse"],
+    ids=["vanishing", "alike", "alike without classes", "won", "lost", "memorized", "badly formed", "torn", "filled", "worse"],
 )
 def test_a_sign_has_its_figures_and_advice(seen: Observation, before: list[Line], message: str, advice: str) -> None:
     (sign,) = signs_of(seen, before, CLASSIC)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from observations import DIGITS
+from PIL import Image, ImageFilter
 
 from pocketgan_trainer.data.published import Digits, load_mnist
 from pocketgan_trainer.data.split import TrainingSplit, rows_of_classes
@@ -140,6 +141,23 @@ def test_texture_gives_changed_images_away_and_raises_the_score(
     assert seen.score == seen.frechet_ratio * (2 * seen.texture.told_apart - 1)
 
 
+def test_digits_whose_loops_are_filled_raise_the_score(
+    watch: ValidationWatch, judge: Judge, split: TrainingSplit, drawn: NDArray[np.uint8], healthy: Observation
+) -> None:
+    assert healthy.topology is not None
+    assert healthy.topology.distance == pytest.approx(healthy.topology.real_distance, abs=0.03)
+    eights = drawn.copy()
+    for row in np.flatnonzero(watch.labels == 8):
+        eights[row] = np.asarray(Image.fromarray(drawn[row]).filter(ImageFilter.MaxFilter(5)))
+    for is_conditional in (True, False):
+        seen = watch_validation(judge, split, DIGITS, is_conditional).observe(eights, no_opinion)
+        assert seen.topology is not None
+        assert seen.topology.worst_class == "8"
+        assert seen.topology.excess > 0.5
+        assert seen.topology.distance > healthy.topology.distance + 0.03
+        assert seen.score > 1.5 * healthy.score
+
+
 def test_too_few_validation_images_say_nothing_of_texture(
     judge: Judge, small_split: TrainingSplit, drawn: NDArray[np.uint8]
 ) -> None:
@@ -147,7 +165,7 @@ def test_too_few_validation_images_say_nothing_of_texture(
     few_digits = Digits(validation.images[few], validation.labels[few])
     watch = watch_validation(judge, replace(small_split, validation=few_digits), DIGITS, is_conditional=True)
     seen = watch.observe(drawn[few], no_opinion)
-    assert seen.texture is None
+    assert (seen.texture, seen.topology) == (None, None)
     assert seen.score == seen.frechet_ratio
 
 

@@ -239,7 +239,7 @@ def _pick_specimens(located: ImageSet) -> Specimens:
     generated, training = located.memorization.closest_pairs.T
     images, real = located.images, located.reference.training
     distances = np.linalg.norm(images.features["first_judge"][generated] - real.features["first_judge"][training], axis=1)
-    requested = located.reference.labels if located.has_classes else located.judged
+    requested = located.requested
     probabilities = images.probabilities[np.arange(len(requested)), requested]
     worst = np.argsort(probabilities, kind="stable")[:WORST]
     return Specimens(

@@ -18,6 +18,7 @@ from pocketgan_trainer.evaluate.distances import frechet_distance, kernel_distan
 from pocketgan_trainer.evaluate.image_set import ImageSet, Reference
 from pocketgan_trainer.evaluate.spaces import SPACES, Coordinates, SpaceName
 from pocketgan_trainer.evaluate.texture import count_neighbours, told_apart_by_texture
+from pocketgan_trainer.evaluate.topology import count_topologies, topology_distance
 from pocketgan_trainer.evaluate.traits import edge_distance, is_sized_and_centered, level_distance, one_full_ink, usual_full_ink
 
 Value: TypeAlias = float | tuple[float, ...] | NDArray[np.int64] | None
@@ -120,6 +121,11 @@ def _neighbour_accuracy(images: ImageSet, space: SpaceName) -> float:
 
 def _texture_accuracy(images: ImageSet) -> float:
     return told_apart_by_texture(count_neighbours(images.images.pixels), images.reference.test_neighbours)
+
+
+def _topology_distance(images: ImageSet) -> float:
+    counts = count_topologies(images.images.pixels, images.requested, CLASSES)
+    return topology_distance(counts, images.reference.test_topologies)
 
 
 def _kernel_distance(images: ImageSet) -> float:
@@ -225,6 +231,11 @@ FIGURES: tuple[Figure, ...] = (
         "traits.edge_distance",
         lambda images: edge_distance(images.images.pixels, images.reference.test.pixels),
         "Differences of neighbouring pixels, distance of the distributions (0 to 1)",
+    ),
+    Figure(
+        "traits.topology_distance",
+        _topology_distance,
+        "Parts and holes of the ink, distance of the distributions of a class (0 to 1)",
     ),
     _of_test_digits("classes.histogram", lambda images: images.histogram),
     _of_test_digits(

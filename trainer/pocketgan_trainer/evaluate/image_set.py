@@ -13,6 +13,7 @@ from pocketgan_trainer.evaluate.copying import HeldOut, Memorization, measure_he
 from pocketgan_trainer.evaluate.distances import Manifold, ManifoldOverlap, compare_manifolds, estimate_manifold
 from pocketgan_trainer.evaluate.spaces import Coordinates, SpaceName, Spaces, open_spaces
 from pocketgan_trainer.evaluate.texture import count_neighbours
+from pocketgan_trainer.evaluate.topology import count_topologies
 
 _SUBSET_SEED = 0
 
@@ -30,6 +31,8 @@ class Reference:
     """Of those test digits, in each space."""
     test_neighbours: NDArray[np.uint16]
     """Of those test digits, see `texture.count_neighbours`."""
+    test_topologies: NDArray[np.int64]
+    """Of those test digits, see `topology.count_topologies`."""
     training: Coordinates
     """Of the training digits, without those of validation."""
     held_out: HeldOut
@@ -60,6 +63,7 @@ def open_reference(split: TrainingSplit, test: Digits) -> Reference:
         test=tested,
         test_manifolds=_manifolds(tested),
         test_neighbours=count_neighbours(tested.pixels),
+        test_topologies=count_topologies(tested.pixels, test.labels, CLASSES),
         training=training,
         held_out=measure_held_out(training.features["first_judge"], validation.features["first_judge"]),
     )
@@ -96,6 +100,11 @@ class ImageSet:
         """The digit that the first judge finds most probable, of each image, int64 [N]."""
         judged: NDArray[np.int64] = self.images.probabilities.argmax(axis=1)
         return judged
+
+    @property
+    def requested(self) -> NDArray[np.int64]:
+        """The digit that each image was asked for, or judged as, if it could not be asked for, int64 [N]."""
+        return self.reference.labels if self.has_classes else self.judged
 
     @cached_property
     def histogram(self) -> tuple[int, ...]:

@@ -32,6 +32,12 @@ BETTER_FACTOR = 0.9
 """A run gets better if the best Frechet ratio of its last PROGRESS_EPOCHS is at most this part of the best one before them."""
 LEAST_TOLD_APART = 0.51
 """Of 10,000 images that are alike, a test of texture sorts up to this share correctly by chance."""
+LEAST_TOPOLOGY_DISTANCE = 0.005
+"""Of thousands of images that are alike, parts and holes differ by this much by chance."""
+TOPOLOGY_NOISE = 1.5
+"""Parts and holes of images like real ones differ up to this many times as much as those of a sample of real ones."""
+TOPOLOGY_MARGIN = 0.05
+"""Images are badly formed if the distance of their parts and holes exceeds that of real ones by more than this."""
 YOUNG_EPOCHS = 4
 """The first epochs, in which all images are rough: there are no signs while the run gets better."""
 
@@ -89,6 +95,21 @@ class Texture:
 
 
 @dataclass(frozen=True)
+class Topology:
+    """How the numbers of parts and holes of generated images' ink differ from those of training images of the same class."""
+
+    distance: float
+    """The total variation distance, the mean over classes: 0 if alike, at most 1."""
+    real_distance: float
+    """The same of other training images in place of generated ones."""
+    worst_class: str
+    """The class whose mean numbers differ most."""
+    excess: float
+    """How many more parts or fewer holes an image of that class has than it should, on average; below 0, fewer parts or more
+    holes."""
+
+
+@dataclass(frozen=True)
 class Observation:
     """What is observed after an epoch."""
 
@@ -99,6 +120,8 @@ class Observation:
     pairs: Pairs
     texture: Texture | None = None
     """None if the validation images are too few for it."""
+    topology: Topology | None = None
+    """The same."""
 
     @property
     def misjudged(self) -> float | None:
@@ -119,13 +142,17 @@ class Observation:
         It is the Frechet ratio, multiplied by the share of images that texture gives away: 1 if a test of texture is always
         right, 0 if it can only guess, but no less than for real images. The Frechet ratio alone hardly sees texture, and texture
         alone says nothing about shapes or about images that are missing. If more images are misjudged than chance explains, the
-        score is as many times higher: the ratio of a few thousand images hardly shows that one in a hundred is a blot.
+        score is as many times higher: the ratio of a few thousand images hardly shows that one in a hundred is a blot. So it is
+        if parts and holes differ more from those of training images than they do among these.
         """
         score = self.frechet_ratio
         if self.texture is not None:
             score *= 2 * max(self.texture.told_apart, self.texture.real_told_apart, LEAST_TOLD_APART) - 1
         if self.misjudged is not None:
             score *= max(1.0, self.misjudged / self.misjudged_limit)
+        if self.topology is not None:
+            common = TOPOLOGY_NOISE * max(self.topology.real_distance, LEAST_TOPOLOGY_DISTANCE)
+            score *= max(1.0, self.topology.distance / common)
         return score
 
     def to_statistics(self) -> dict[str, object]:
@@ -135,6 +162,7 @@ class Observation:
             "frechet_ratio": self.frechet_ratio,
             "told_apart_by_texture": None if self.texture is None else round(self.texture.told_apart, 4),
             "largest_texture_difference": None if self.texture is None else self.texture.largest_difference,
+            "topology_distance": None if self.topology is None else round(self.topology.distance, 4),
             "misjudged": None if self.misjudged is None else round(self.misjudged, 4),
             "misjudged_of_class": {
                 view.name: None if view.misjudged is None else round(view.misjudged, 4) for view in self.classes
@@ -165,6 +193,9 @@ def summary(line: Line) -> str:
     if isinstance(misjudged, float):
         known = _known(line.get("misjudged_of_class"))
         parts.append(f"misjudged {misjudged:.1%}" + "".join(f" ({most:.1%} of {class_title(name)})" for most, name in known[-1:]))
+    topology_distance = line.get("topology_distance")
+    if isinstance(topology_distance, float):
+        parts.append(f"parts and holes off by {topology_distance:.1%}")
     told_apart = line.get("told_apart_by_texture")
     if isinstance(told_apart, float):
         parts.append(f"told apart by texture {told_apart:.1%}")
@@ -229,7 +260,7 @@ def signs_of(seen: Observation, before: Sequence[Line], remedies: Remedies) -> l
     return [
         *_missing_classes(seen.classes, before, remedies),
         *_classes_all_alike(seen.classes),
-        *([] if is_better else [*_badly_formed(seen.classes, remedies), *_won(seen, remedies)]),
+        *([] if is_better else [*_badly_formed(seen.classes, remedies), *_torn(seen, remedies), *_won(seen, remedies)]),
         *_lost(seen),
         *_memorized(seen, remedies),
         *_worse(seen, best_ratio, best_epoch),
@@ -278,7 +309,6 @@ def common_misjudged(real: float, images: int, deviations: float) -> float:
 
 def _badly_formed(classes: Sequence[ClassView], remedies: Remedies) -> list[Sign]:
     """Return a sign for each class whose misjudged share exceeds what chance explains by MISJUDGED_MARGIN."""
-    advice = "a lower --lr" + (", or more --set final_penalty_share=..., up to 1" if remedies.has_penalty else "")
     signs = []
     for view in classes:
         if view.misjudged is None or view.real_images < LEAST_REAL_IMAGES:
@@ -289,8 +319,26 @@ def _badly_formed(classes: Sequence[ClassView], remedies: Remedies) -> list[Sign
             f"{class_title(view.name)} is often badly formed: a judge takes {view.misjudged:.1%} of its images for another "
             f"class, {view.real_misjudged:.1%} of real ones"
         )
-        signs.append(Sign("badly formed", view.name, message, advice))
+        signs.append(Sign("badly formed", view.name, message, _form_advice(remedies)))
     return signs
+
+
+def _torn(seen: Observation, remedies: Remedies) -> list[Sign]:
+    """Return a sign if parts and holes differ from real ones by TOPOLOGY_MARGIN more than those differ among themselves."""
+    topology = seen.topology
+    if topology is None or topology.distance <= topology.real_distance + TOPOLOGY_MARGIN:
+        return []
+    more, fewer = ("parts", "holes") if topology.excess > 0 else ("holes", "parts")
+    of_class = f" of {class_title(topology.worst_class)}" if len(seen.classes) > 1 else ""
+    message = (
+        f"the ink does not hang together as it should: the images{of_class} have {abs(topology.excess):.2f} more {more} or fewer "
+        f"{fewer} than real ones"
+    )
+    return [Sign("torn", None, message, _form_advice(remedies))]
+
+
+def _form_advice(remedies: Remedies) -> str:
+    return "a lower --lr" + (", or more --set final_penalty_share=..., up to 1" if remedies.has_penalty else "")
 
 
 def _won(seen: Observation, remedies: Remedies) -> list[Sign]:

@@ -12,7 +12,8 @@ from pocketgan_trainer.evaluate.distances import DENSITY_NEIGHBOURS, Manifold, c
 from pocketgan_trainer.evaluate.frechet_ratio import FrechetRatio, frechet_ratio
 from pocketgan_trainer.evaluate.judge import Assessment, ImageJudge
 from pocketgan_trainer.evaluate.texture import FEWEST_FOR_TEXTURE, count_neighbours, largest_difference, told_apart_by_texture
-from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs, Texture
+from pocketgan_trainer.evaluate.topology import count_topologies, largest_topology_difference, topology_distance
+from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs, Texture, Topology
 
 LEAST_FOR_VARIETY = 10
 """With fewer images of a class, the distances between them mean little."""
@@ -56,6 +57,13 @@ class ValidationWatch:
     """Of all validation images, see `texture.count_neighbours`."""
     real_told_apart: float | None
     """How well training images of the same classes are told from these by texture; None if they are too few."""
+    topologies: NDArray[np.int64]
+    """Of training images, see `topology.count_topologies`."""
+    real_topology_distance: float | None
+    """The distance of other training images, of the same classes as the validation images, from these; None if these are too
+    few."""
+    is_conditional: bool
+    """Whether the generator can be asked for a class."""
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -71,7 +79,9 @@ class ValidationWatch:
             for label, real in enumerate(self.classes)
         ]
         pairs = self._pairs(images, discriminator_logits)
-        return Observation(self.ratio.of_features(assessed.features), tuple(views), pairs, self._texture(images))
+        ratio = self.ratio.of_features(assessed.features)
+        topology = self._topology(images, self.labels if self.is_conditional else judged)
+        return Observation(ratio, tuple(views), pairs, self._texture(images), topology)
 
     def _texture(self, images: NDArray[np.uint8]) -> Texture | None:
         if self.real_told_apart is None:
@@ -79,6 +89,14 @@ class ValidationWatch:
         counts = count_neighbours(images)
         told_apart = told_apart_by_texture(counts, self.neighbours)
         return Texture(told_apart, self.real_told_apart, largest_difference(counts, self.neighbours))
+
+    def _topology(self, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Topology | None:
+        if self.real_topology_distance is None:
+            return None
+        counts = count_topologies(images, labels, len(self.classes))
+        label, excess = largest_topology_difference(counts, self.topologies)
+        distance = topology_distance(counts, self.topologies)
+        return Topology(distance, self.real_topology_distance, self.classes[label].name, excess)
 
     def _view(self, real: RealClass, features: NDArray[np.float32], misjudged: NDArray[np.bool_]) -> ClassView:
         """Return the view of a class: of the images that are judged as it [N, F], and of those drawn for it, bool [M]."""
@@ -128,10 +146,25 @@ def watch_validation(judge: ImageJudge, split: TrainingSplit, classes: tuple[str
         misjudged = float((judged[of_class] != label).mean()) if is_judged and len(features) else None
         real.append(RealClass(name, len(features), len(features) / len(validation), manifold, _spread(features), misjudged))
     neighbours, real_told_apart = count_neighbours(validation.images), None
+    training = split.training
+    topologies, real_topology_distance = count_topologies(training.images, training.labels, len(real)), None
     if len(validation) >= FEWEST_FOR_TEXTURE:
-        alike = split.training.images[rows_of_classes(split.training.labels, ratio.labels, random)]
-        real_told_apart = told_apart_by_texture(count_neighbours(alike), neighbours)
-    return ValidationWatch(ratio, tuple(real), validation.images[:PAIRS], trained_on, neighbours, real_told_apart)
+        rows = rows_of_classes(training.labels, ratio.labels, random)
+        real_told_apart = told_apart_by_texture(count_neighbours(training.images[rows]), neighbours)
+        alike = count_topologies(training.images[rows], ratio.labels, len(real))
+        topologies -= alike
+        real_topology_distance = topology_distance(alike, topologies)
+    return ValidationWatch(
+        ratio,
+        tuple(real),
+        validation.images[:PAIRS],
+        trained_on,
+        neighbours,
+        real_told_apart,
+        topologies,
+        real_topology_distance,
+        is_conditional,
+    )
 
 
 def _judged(assessed: Assessment) -> NDArray[np.int64]:
