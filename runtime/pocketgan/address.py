@@ -1,9 +1,9 @@
-"""Addresses of images: seeds, indices and truncations, checked, and ranges of indices split into shards."""
+"""Addresses of images: seeds, indices, truncations and hands, checked, and ranges of indices split into shards."""
 
 import re
 from numbers import Real
 from reprlib import repr as shortened
-from typing import NamedTuple, SupportsIndex
+from typing import NamedTuple, SupportsIndex, TypeAlias
 
 from pocketgan.errors import RequestError
 
@@ -19,8 +19,27 @@ FULL_VARIETY = 1.0
 TRUNCATION_UNITS = 256
 """Truncations are whole numbers of units of 1/256, so that latents are scaled in integers, alike on every machine."""
 
+DEFAULT_CONSISTENCY = 0.7
+"""How much digits that one hand writes have in common, unless something else is asked for."""
+
+CONSISTENCY_UNITS = 256
+"""Consistencies are whole numbers of units of 1/256, so that latents are mixed in integers, alike on every machine."""
+
 LARGEST_ARRAY_BYTES = 2**30
 """The largest array that is returned: 1.3 million images of 28x28."""
+
+
+HandName: TypeAlias = SupportsIndex | tuple[SupportsIndex, SupportsIndex]
+"""The seed and the number of a hand, or its number alone, for the seed of the images."""
+
+
+class Hand(NamedTuple):
+    """A hand that images are written by. Each seed has an endless series of hands, which are no images of that seed."""
+
+    seed: int
+    number: int
+    consistency_units: int
+    """0 to CONSISTENCY_UNITS: see `latents.latent_ticks`."""
 
 
 class ImageRange(NamedTuple):
@@ -31,24 +50,69 @@ class ImageRange(NamedTuple):
     """In steps of 1."""
     truncation_units: int
     """1 to TRUNCATION_UNITS: see `truncation_units`."""
+    hand: Hand | None = None
+    """The hand that writes all of them; None if each is by a hand of its own."""
 
 
-def image_range(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex, truncation: float = FULL_VARIETY) -> ImageRange:
+def image_range(
+    seed: SupportsIndex,
+    start: SupportsIndex,
+    count: SupportsIndex,
+    truncation: float = FULL_VARIETY,
+    hand: HandName | None = None,
+    consistency: float = DEFAULT_CONSISTENCY,
+) -> ImageRange:
     """Return the images `start` to `start + count - 1` of a seed, as plain integers, which do not overflow as numpy's do.
 
     Raises RequestError if an argument is out of range, or not a number of its kind.
     """
-    for name, value in (("seed", seed), ("start", start), ("count", count)):
-        if isinstance(value, bool) or not hasattr(value, "__index__"):
-            raise RequestError(f"{name} {value!r} is not a whole number")
-    seed, start, count = (value.__index__() for value in (seed, start, count))
-    if not 0 <= seed < SEED_LIMIT:
-        raise RequestError(f"seed {seed} is out of range: expected 0 to {SEED_LIMIT - 1}")
+    seed, start, count = _seed("seed", seed), _whole("start", start), _whole("count", count)
     if count < 1:
         raise RequestError(f"count {count} is out of range: expected at least 1")
     if start < 0 or start + count > INDEX_LIMIT:
         raise RequestError(f"images {start} to {start + count - 1} are out of range: expected indices 0 to {INDEX_LIMIT - 1}")
-    return ImageRange(seed, range(start, start + count), truncation_units(truncation))
+    writer = None if hand is None else hand_of(hand, seed, consistency)
+    return ImageRange(seed, range(start, start + count), truncation_units(truncation), writer)
+
+
+def hand_of(name: HandName, seed: int, consistency: float) -> Hand:
+    """Return a hand by its name; a number alone is one of `seed`. Raises RequestError if a number is out of range."""
+    if isinstance(name, tuple):
+        if len(name) != 2:
+            raise RequestError(f"hand {shortened(name)}: expected a number, or a seed and a number")
+        seed, name = _seed("the hand's seed", name[0]), name[1]
+    number = _whole("hand", name)
+    if not 0 <= number < INDEX_LIMIT:
+        raise RequestError(f"hand {number} is out of range: expected 0 to {INDEX_LIMIT - 1}")
+    if isinstance(consistency, bool) or not isinstance(consistency, Real):
+        raise RequestError(f"consistency {consistency!r} is not a number")
+    if not 0 <= consistency <= 1:  # nor is nan
+        raise RequestError(f"consistency {consistency} is out of range: expected 0 to 1")
+    return Hand(seed, number, round(float(consistency) * CONSISTENCY_UNITS))
+
+
+_HAND = re.compile(r"(?:([0-9]{1,20}):)?([0-9]{1,15})")
+
+
+def parse_hand(spec: str, seed: int, consistency: float) -> Hand:
+    """Parse a hand such as `3`, of `seed`, or `7:3`, of seed 7. Raises RequestError if it is malformed or out of range."""
+    match = _HAND.fullmatch(spec)
+    if not match:
+        raise RequestError(f"{shortened(spec)} is not a hand: expected its number, such as 3, or SEED:NUMBER, such as 7:3")
+    return hand_of((int(match[1] or seed), int(match[2])), seed, consistency)
+
+
+def _seed(name: str, value: SupportsIndex) -> int:
+    seed = _whole(name, value)
+    if not 0 <= seed < SEED_LIMIT:
+        raise RequestError(f"{name} {seed} is out of range: expected 0 to {SEED_LIMIT - 1}")
+    return seed
+
+
+def _whole(name: str, value: SupportsIndex) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise RequestError(f"{name} {value!r} is not a whole number")
+    return value.__index__()
 
 
 def images_of_rows(rows: ImageRange, length: int) -> ImageRange:

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.address import FULL_VARIETY, image_range, images_of_rows
+from pocketgan.address import DEFAULT_CONSISTENCY, FULL_VARIETY, HandName, image_range, images_of_rows
 from pocketgan.errors import RequestError
 from pocketgan.generator import Batch, Generator, labels_in_turn
 from pocketgan.model.limits import BATCH_SIZE, plan_batching
@@ -78,6 +78,7 @@ class Drawing:
             "seed": self.selection.seed,
             "truncation": self.selection.truncation,
         }
+        about |= self.selection.about_hand
         about |= {} if self.selection.height is None else {"height": self.selection.height}
         return about | ({"inverted": True} if self.selection.is_inverted else {})
 
@@ -91,6 +92,8 @@ def text_rows(
     threads: int = 1,
     *,
     truncation: float = FULL_VARIETY,
+    hand: HandName | None = None,
+    consistency: float = DEFAULT_CONSISTENCY,
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[Batch]:
     """Yield rows `start` to `start + count - 1` of a text in order, in batches: images uint8 [n, H, len(text) * W].
@@ -103,9 +106,19 @@ def text_rows(
     LONGEST_TEXT, or the model has no class by the name of a character.
     """
     labels = labels_of_names(generator.card, parse_text(text))
-    rows = image_range(seed, start, count, truncation)
+    rows = image_range(seed, start, count)
     images = images_of_rows(rows, len(labels)).indices
-    batches = generator.stream(len(images), labels, seed, images.start, threads, truncation=truncation, batch_size=batch_size)
+    batches = generator.stream(
+        len(images),
+        labels,
+        seed,
+        images.start,
+        threads,
+        truncation=truncation,
+        hand=hand,
+        consistency=consistency,
+        batch_size=batch_size,
+    )
     return _in_rows(batches, rows.indices.start, len(labels))
 
 

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.address import FULL_VARIETY, INDEX_LIMIT, SEED_LIMIT, parse_shard, shard_range, truncation_units
+from pocketgan.address import (
+    DEFAULT_CONSISTENCY,
+    FULL_VARIETY,
+    INDEX_LIMIT,
+    SEED_LIMIT,
+    parse_hand,
+    parse_shard,
+    shard_range,
+    truncation_units,
+)
 from pocketgan.console import cli_errors, command_line, complete_model, run_and_exit, show_version, usage_errors
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import STREAMED, Format
@@ -62,6 +71,18 @@ def generate(
         float,
         typer.Option(help="Above 0, at most 1: smaller values give cleaner images that are more alike.", metavar="PSI"),
     ] = FULL_VARIETY,
+    hand: Annotated[
+        str | None,
+        typer.Option(
+            help="Draw all images as if one person wrote them: person 3 of this seed, or 7:3, of seed 7.", metavar="HAND"
+        ),
+    ] = None,
+    consistency: Annotated[
+        float | None,
+        typer.Option(
+            help="0 to 1: how much images by one hand look alike.", metavar="SHARE", show_default=str(DEFAULT_CONSISTENCY)
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -101,12 +122,18 @@ def generate(
 ) -> None:
     """Draw images with an exported generator.
 
-    An image depends only on the model, the seed, its index, its class and the truncation: --count 10 and --start 7 --count 1 draw
-    the same image 7. With --text, --count and --start count rows.
+    An image depends only on the model, the seed, its index, its class, the truncation and the hand: --count 10 and --start 7
+    --count 1 draw the same image 7. With --text, --count and --start count rows.
     """
     names = _class_names(digit, digits, text)
     with usage_errors("--truncation"):
         units = truncation_units(truncation)
+    if consistency is not None and hand is None:
+        raise typer.BadParameter("it says how much images by one hand look alike: it needs --hand", param_hint="--consistency")
+    writer = None
+    if hand is not None:
+        with usage_errors("--hand"):
+            writer = parse_hand(hand, seed, DEFAULT_CONSISTENCY if consistency is None else consistency)
     sheet = None
     if grid is not None:
         with usage_errors("--grid"):
@@ -152,6 +179,7 @@ def generate(
                     truncation_units=units,
                     height=height,
                     is_inverted=invert,
+                    hand=writer,
                 ),
                 folder=Path(out or DEFAULT_FOLDER) if has_folder else None,
                 file_format=file_format,

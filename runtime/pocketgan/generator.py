@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import pocketgan_models
-from pocketgan.address import FULL_VARIETY, ImageRange, check_array, image_range
+from pocketgan.address import DEFAULT_CONSISTENCY, FULL_VARIETY, HandName, ImageRange, check_array, image_range
 from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, first_line
 from pocketgan.latents import LATENT_STEP, latents_of
 from pocketgan.model.card import ModelCard
@@ -109,14 +109,17 @@ class Generator:
         start: int = 0,
         *,
         truncation: float = FULL_VARIETY,
+        hand: HandName | None = None,
+        consistency: float = DEFAULT_CONSISTENCY,
     ) -> NDArray[np.uint8]:
         """Return images `start` to `start + count - 1` of `seed`: uint8 [count, H, W], 0 = background.
 
-        `digits` chooses the classes, see `labels`. A `truncation` below 1 gives images closer to the average, see
+        `digits` chooses the classes, see `labels`. A `truncation` below 1 gives images closer to the average, and images by one
+        `hand`, its number or seed and number, look alike, the more the higher the `consistency` is, 0 to 1: see
         `latents.latent_ticks`. Raises RequestError if an argument is out of its range, or the images would take more than
         `address.LARGEST_ARRAY_BYTES`.
         """
-        chosen, cycle = image_range(seed, start, count, truncation), self.class_cycle(digits)
+        chosen, cycle = image_range(seed, start, count, truncation, hand, consistency), self.class_cycle(digits)
         check_array(f"{count} images", len(chosen.indices) * self._image_bytes, "draw them with stream, or fewer at once")
         images = np.empty((len(chosen.indices), self.card.image_height, self.card.image_width), np.uint8)
         for batch in self.batches(chosen, cycle, Batching(1, self.batch_size)):
@@ -132,6 +135,8 @@ class Generator:
         threads: int = 1,
         *,
         truncation: float = FULL_VARIETY,
+        hand: HandName | None = None,
+        consistency: float = DEFAULT_CONSISTENCY,
         batch_size: int = BATCH_SIZE,
     ) -> Iterator[Batch]:
         """Yield the same images in order, in batches of at most `batch_size`, drawn by `threads` threads a few batches ahead.
@@ -139,7 +144,7 @@ class Generator:
         Memory does not grow with `count`: a model that needs much of it gets smaller batches, or fewer threads, see
         `plan_batching`. Raises RequestError if an argument is out of its range, before anything is drawn.
         """
-        images, cycle = image_range(seed, start, count, truncation), self.class_cycle(digits)
+        images, cycle = image_range(seed, start, count, truncation, hand, consistency), self.class_cycle(digits)
         for name, value in (("threads", threads), ("batch_size", batch_size)):
             if not isinstance(value, int | np.integer) or value < 1:
                 raise RequestError(f"{name} {value!r} is out of range: expected a whole number of at least 1")

@@ -6,11 +6,23 @@ random bits and is looked up in a table of integers: no floating-point function 
 """
 
 from functools import cache
+from math import isqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.address import FULL_VARIETY, TRUNCATION_UNITS, ImageRange, check_array, image_range
+from pocketgan.address import (
+    CONSISTENCY_UNITS,
+    DEFAULT_CONSISTENCY,
+    FULL_VARIETY,
+    SEED_LIMIT,
+    TRUNCATION_UNITS,
+    Hand,
+    HandName,
+    ImageRange,
+    check_array,
+    image_range,
+)
 
 LATENT_STEP = 1 / 32
 """Distance between two neighbouring latents. Latents are `tick * LATENT_STEP` with integer ticks up to LARGEST_TICK."""
@@ -34,14 +46,22 @@ _WORDS_PER_TICK = (
 # fmt: on
 
 
-def latents(seed: int, start: int, count: int, size: int, truncation: float = FULL_VARIETY) -> NDArray[np.float32]:
+def latents(
+    seed: int,
+    start: int,
+    count: int,
+    size: int,
+    truncation: float = FULL_VARIETY,
+    hand: HandName | None = None,
+    consistency: float = DEFAULT_CONSISTENCY,
+) -> NDArray[np.float32]:
     """Return the latents of `count` images from index `start`: float32 [count, size], multiples of 1/32 from -127/32 to 127/32.
 
-    Their distribution is the standard normal, rounded to that grid. Row i depends on `seed`, `start + i`, `size` and `truncation`
-    only. A `truncation` below 1 scales them towards 0, see `latent_ticks`. Raises RequestError if the seed, an index or the
-    truncation is out of range, or the array would take more than `LARGEST_ARRAY_BYTES`.
+    Their distribution is the standard normal, rounded to that grid. Row i depends on `start + i` and the other arguments only. A
+    `truncation` below 1 scales them towards 0, and with a `hand` they are alike, see `latent_ticks`. Raises RequestError if a
+    number is out of range, or the array would take more than `LARGEST_ARRAY_BYTES`.
     """
-    return latents_of(image_range(seed, start, count, truncation), size)
+    return latents_of(image_range(seed, start, count, truncation, hand, consistency), size)
 
 
 def latents_of(images: ImageRange, size: int) -> NDArray[np.float32]:
@@ -52,20 +72,44 @@ def latents_of(images: ImageRange, size: int) -> NDArray[np.float32]:
 def latent_ticks(images: ImageRange, size: int) -> NDArray[np.int8]:
     """Return the latents of images as integers, in units of LATENT_STEP: int8 [count, size] from -127 to 127.
 
-    With a truncation of k/256 each is k/256 times the one of full variety, rounded to the nearest integer, a half to the even
-    one. So latents stay on the grid, which is coarse for small truncations: at 1/256 all are 0. Raises RequestError if the
-    latents, as float32, would take more than LARGEST_ARRAY_BYTES.
+    With a hand of consistency c, a latent is sqrt(c) times the hand's plus sqrt(1 - c) times the image's own: still normal, and c
+    is the correlation of those of two images. With a truncation of k/256 each is k/256 times the one of full variety, rounded to
+    the nearest integer, a half to the even one. So latents stay on the grid, which is coarse for small truncations: at 1/256 all
+    are 0. Raises RequestError if the latents, as float32, would take more than LARGEST_ARRAY_BYTES.
     """
-    seed, indices, units = images
+    seed, indices, units, hand = images
     count = len(indices)
     check_array(f"{count} latents of {size}", count * size * np.dtype(np.float32).itemsize, "ask for fewer at once")
-    blocks_per_image = -(-size // _WORDS_PER_BLOCK)
-    stream = np.random.Philox(key=seed, counter=indices.start * blocks_per_image)
-    raw = stream.random_raw(count * blocks_per_image * 4)
-    # Little-endian on every machine: the low 16 bits of a 64-bit number come first.
-    words = raw.astype("<u8").view("<u2").reshape(count, blocks_per_image * _WORDS_PER_BLOCK)
-    ticks: NDArray[np.int8] = _tick_of_word()[words[:, :size]]
+    ticks = _ticks(seed, indices, size)
+    if hand is not None:
+        ticks = _by_hand(ticks, hand)
     return _scaled(ticks, units)
+
+
+def _ticks(key: int, indices: range, size: int) -> NDArray[np.int8]:
+    """Return the ticks of full variety at these places of the stream of a key, int8 [count, size]."""
+    count, blocks_each = len(indices), -(-size // _WORDS_PER_BLOCK)
+    raw = np.random.Philox(key=key, counter=indices.start * blocks_each).random_raw(count * blocks_each * 4)
+    # Little-endian on every machine: the low 16 bits of a 64-bit number come first.
+    words = raw.astype("<u8").view("<u2").reshape(count, blocks_each * _WORDS_PER_BLOCK)
+    ticks: NDArray[np.int8] = _tick_of_word()[words[:, :size]]
+    return ticks
+
+
+_HANDS = SEED_LIMIT
+"""The second word of Philox's key is 1 for hands and 0 for images."""
+_ONE = 2**12
+
+
+def _by_hand(own: NDArray[np.int8], hand: Hand) -> NDArray[np.int8]:
+    """Return the ticks int8 [count, size] of images, mixed with those of a hand and rounded, a half upwards."""
+    hands = _ticks(_HANDS + hand.seed, range(hand.number, hand.number + 1), own.shape[1])
+    of_hand, of_own = (
+        isqrt(units * _ONE**2 // CONSISTENCY_UNITS)
+        for units in (hand.consistency_units, CONSISTENCY_UNITS - hand.consistency_units)
+    )
+    mixed = (of_hand * hands.astype(np.int32) + of_own * own.astype(np.int32) + _ONE // 2) // _ONE
+    return mixed.clip(-LARGEST_TICK, LARGEST_TICK).astype(np.int8)
 
 
 def _scaled(ticks: NDArray[np.int8], units: int) -> NDArray[np.int8]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from reprlib import repr as shortened
 from typing import TYPE_CHECKING
 
-from pocketgan.address import TRUNCATION_UNITS, ImageRange, image_range, images_of_rows
+from pocketgan.address import CONSISTENCY_UNITS, TRUNCATION_UNITS, Hand, ImageRange, image_range, images_of_rows
 from pocketgan.errors import RequestError
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Selection:
     height: int | None
     """Height that images are scaled to, in pixels; None for the model's own."""
     is_inverted: bool
+    hand: Hand | None = None
+    """The hand that writes all images; None if each is by a hand of its own."""
 
     def __post_init__(self) -> None:
         """Raise RequestError if the seed or an index is out of range."""
@@ -72,7 +74,14 @@ class Selection:
 
     def images(self, indices: range) -> ImageRange:
         """Return the images of the model that consecutive images or rows of this selection consist of."""
-        return images_of_rows(ImageRange(self.seed, indices, self.truncation_units), self.row_length)
+        return images_of_rows(ImageRange(self.seed, indices, self.truncation_units, self.hand), self.row_length)
+
+    @property
+    def about_hand(self) -> dict[str, str | float]:
+        """The name of the hand and its consistency, as it is applied: a multiple of 1/256. Empty without a hand."""
+        if self.hand is None:
+            return {}
+        return {"hand": f"{self.hand.seed}:{self.hand.number}", "consistency": self.hand.consistency_units / CONSISTENCY_UNITS}
 
 
 @dataclass(frozen=True)

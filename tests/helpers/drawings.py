@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from protobuf_bytes import metadata_entry
 
-from pocketgan.address import truncation_units
+from pocketgan.address import Hand, truncation_units
 from pocketgan.drawing import Drawing
 from pocketgan.generator import Batch, Generator
 from pocketgan.model.card import CARD_KEY
@@ -29,6 +29,7 @@ def drawing_of(
     height: int | None = None,
     is_inverted: bool = False,
     threads: int = 1,
+    hand: Hand | None = None,
 ) -> Drawing:
     """Return a drawing, by default of images of all classes in turn."""
     selection = Selection(
@@ -40,6 +41,7 @@ def drawing_of(
         truncation_units=truncation_units(truncation),
         height=height,
         is_inverted=is_inverted,
+        hand=hand,
     )
     return Drawing(generator, selection, threads)
 

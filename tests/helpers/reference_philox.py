@@ -23,11 +23,11 @@ def philox4x64(counter: Block, key: tuple[int, int]) -> Block:
     return c0, c1, c2, c3
 
 
-def words16(seed: int, block: int) -> list[int]:
+def words16(seed: int, block: int, high_key: int = 0) -> list[int]:
     """Return the sixteen 16-bit words of the given block of a seed's stream, the least significant first.
 
-    The stream begins at counter 1, as numpy's does.
+    The stream begins at counter 1, as numpy's does. `high_key` is the second word of the key.
     """
     counter = block + 1
-    numbers = philox4x64((counter & _LOW, counter >> 64, 0, 0), (seed, 0))
+    numbers = philox4x64((counter & _LOW, counter >> 64, 0, 0), (seed, high_key))
     return [number >> shift & 0xFFFF for number in numbers for shift in (0, 16, 32, 48)]

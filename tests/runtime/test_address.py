@@ -11,10 +11,13 @@ from pocketgan.address import (
     INDEX_LIMIT,
     SEED_LIMIT,
     TRUNCATION_UNITS,
+    Hand,
+    HandName,
     ImageRange,
     Shard,
     image_range,
     images_of_rows,
+    parse_hand,
     parse_shard,
     shard_range,
     truncation_units,
@@ -97,6 +100,52 @@ def test_rows_are_the_images_of_their_characters() -> None:
     assert images_of_rows(image_range(0, most - 1, 1), 3).indices.stop == 3 * most
     with pytest.raises(RequestError, match=f"^rows {most - 1} to {most} of 3 characters are out of range: expected indices 0 to"):
         images_of_rows(image_range(0, most - 1, 2), 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "consistency", "expected"),
+    [
+        (3, "3", 0.5, Hand(9, 3, 128)),
+        ((7, 3), "7:3", 1, Hand(7, 3, 256)),
+        ((0, 3), "0:3", 0, Hand(0, 3, 0)),
+        (np.uint8(3), "03", 0.001, Hand(9, 3, 0)),
+        (
+            (SEED_LIMIT - 1, INDEX_LIMIT - 1),
+            f"{SEED_LIMIT - 1}:{INDEX_LIMIT - 1}",
+            0.7,
+            Hand(SEED_LIMIT - 1, INDEX_LIMIT - 1, 179),
+        ),
+    ],
+)
+def test_a_hand_has_a_seed_a_number_and_a_consistency(name: HandName, spec: str, consistency: float, expected: Hand) -> None:
+    assert image_range(9, 0, 1, 1, name, consistency).hand == expected
+    assert parse_hand(spec, 9, consistency) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "consistency", "message"),
+    [
+        (-1, 0.5, "hand -1 is out of range: expected 0 to"),
+        (INDEX_LIMIT, 0.5, f"hand {INDEX_LIMIT} is out of range: expected 0 to"),
+        ((SEED_LIMIT, 0), 0.5, f"the hand's seed {SEED_LIMIT} is out of range: expected 0 to"),
+        ((0, -1), 0.5, "hand -1 is out of range"),
+        ((0, 1, 2), 0.5, r"hand \(0, 1, 2\): expected a number, or a seed and a number"),
+        ("3", 0.5, "hand '3' is not a whole number"),
+        (3, -0.1, "consistency -0.1 is out of range: expected 0 to 1"),
+        (3, 1.1, "consistency 1.1 is out of range: expected 0 to 1"),
+        (3, float("nan"), "consistency nan is out of range"),
+        (3, "1", "consistency '1' is not a number"),
+    ],
+)
+def test_a_hand_out_of_range_is_refused(name: object, consistency: object, message: str) -> None:
+    with pytest.raises(RequestError, match=f"^{message}"):
+        image_range(0, 0, 1, 1, name, consistency)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("spec", ["", "-1", "1.5", "1:", ":1", "1:2:3", "9" * 16, "seven"])
+def test_what_names_no_hand_is_refused(spec: str) -> None:
+    with pytest.raises(RequestError, match=r" is not a hand: expected its number, such as 3, or SEED:NUMBER, such as 7:3$"):
+        parse_hand(spec, 0, 0.5)
 
 
 @pytest.mark.parametrize(("start", "count", "of"), [(0, 97, 1), (5, 100, 3), (0, 97, 97), (2**40, 1000, 16), (0, 10**8, 7)])

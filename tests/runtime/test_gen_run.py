@@ -92,6 +92,7 @@ def test_the_manifest_holds_everything_that_the_images_depend_on(model: Path, co
         ("imagefolder", ("--digit", "7", "--invert", "--shard", "1/2")),
         ("idx.gz", ("--text", "2026", "--truncation", "0.3", "--size", "11")),
         ("webdataset", ("--digit", "7", "--invert", "--shard", "1/2")),
+        ("png", ("--hand", "7:3", "--consistency", "0.4")),
         ("raw", ("--text", "2026", "--truncation", "0.3", "--size", "11")),
     ],
 )

@@ -96,6 +96,42 @@ def test_a_truncation_out_of_range_is_refused() -> None:
         latents(0, 0, 1, 16, 0)
 
 
+@pytest.mark.parametrize("consistency", [0.25, 0.7, 0.9])
+def test_latents_by_one_hand_are_mixed_as_the_definition_says(consistency: float) -> None:
+    units = round(consistency * 256)
+    own = latent_ticks(image_range(5, 0, 40), 100).astype(float)
+    hand = np.array([TICKS[bisect_right(ROUNDED, word)] for block in range(21, 28) for word in words16(6, block, 1)])[:100]
+    mixed = (units / 256) ** 0.5 * hand + (1 - units / 256) ** 0.5 * own
+    ticks = latent_ticks(image_range(5, 0, 40, hand=(6, 3), consistency=consistency), 100)
+    assert np.abs(ticks - mixed.clip(-127, 127)).max() < 0.55  # the square roots are whole numbers of 1/4096
+
+
+def test_a_consistency_of_0_is_no_hand_and_of_1_nothing_else() -> None:
+    own = latent_ticks(image_range(5, 0, 40), 100)
+    np.testing.assert_array_equal(latent_ticks(image_range(5, 0, 40, hand=3, consistency=0), 100), own)
+    alike = latent_ticks(image_range(5, 0, 40, hand=3, consistency=1), 100)
+    assert (alike == alike[0]).all()
+    assert not (latent_ticks(image_range(5, 3, 1), 100) == alike[0]).all()  # hand 3 is not image 3
+    np.testing.assert_array_equal(latent_ticks(image_range(8, 2, 1, hand=(5, 3), consistency=1), 100)[0], alike[0])
+
+
+@pytest.mark.parametrize("consistency", [0.3, 0.7])
+def test_latents_by_hands_are_normal_and_correlated(consistency: float) -> None:
+    pairs = np.stack([latent_ticks(image_range(1, 2 * k, 2, 1, k, consistency), 16) for k in range(5000)]).astype(float)
+    first, second = pairs[:, 0].ravel(), pairs[:, 1].ravel()
+    assert np.corrcoef(first, second)[0, 1] == pytest.approx(consistency, abs=0.01)
+    assert pairs.std() == pytest.approx(32, rel=0.005)
+    assert abs(pairs.mean()) < 0.2
+
+
+def test_latents_by_a_hand_never_change() -> None:
+    values = latents(2024, 5, 1000, 100, 0.7, hand=(7, 3), consistency=0.7)
+    assert (
+        hashlib.sha256(values.astype("<f4").tobytes()).hexdigest()
+        == "6219b134d61089fcc58b2751c5f81c3170aa4c6593da4573072b19d74f6872e6"
+    )
+
+
 @pytest.mark.parametrize("size", [16, 100])
 def test_an_image_is_the_same_alone_and_in_any_batch(size: int) -> None:
     together = latent_ticks(image_range(3, 50, 40), size)

@@ -42,6 +42,7 @@ def manifest_of(drawing: Drawing, file_format: Format, grid: Grid | None, has_wa
         **table,
         "text": selection.text,
         "truncation": selection.truncation,
+        **selection.about_hand,
         "height": selection.height,
         "inverted": selection.is_inverted,
         "image_shape": list(drawing.size),
@@ -66,6 +67,7 @@ def _command(drawing: Drawing, file_format: Format, grid: Grid | None, has_walk:
     elif selection.names is not None:
         options.append(("--digits", ",".join(selection.names)))
     options.append(("--truncation", selection.truncation))
+    options += [(f"--{name}", value) for name, value in selection.about_hand.items()]
     if selection.height is not None:
         options.append(("--size", selection.height))
     options.append(("--format", file_format.value))

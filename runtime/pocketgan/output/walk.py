@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.address import image_range
+from pocketgan.address import ImageRange
 from pocketgan.drawing import Drawing, finished_image
 from pocketgan.errors import OutputError, RequestError
 from pocketgan.files import whole_file
@@ -36,11 +36,9 @@ def write_walk(target: Path, drawing: Drawing) -> None:
     labels = drawing.labels(keyframes)
     frames = walk(
         drawing.generator,
-        keyframes,
-        drawing.selection.row_length,
-        None if labels is None else labels.reshape(len(keyframes), drawing.selection.row_length),
-        selection.seed,
-        selection.truncation,
+        selection.images(keyframes),
+        None if labels is None else labels.reshape(len(keyframes), selection.row_length),
+        selection.row_length,
         _STEPS,
     )
     scale = shown_scale(drawing.size[0]) if selection.height is None else 1
@@ -49,35 +47,30 @@ def write_walk(target: Path, drawing: Drawing) -> None:
 
 
 def walk(
-    generator: Generator,
-    rows: range,
-    length: int,
-    labels: NDArray[np.int64] | None,
-    seed: int,
-    truncation: float,
-    steps: int,
+    generator: Generator, walked: ImageRange, labels: NDArray[np.int64] | None, length: int, steps: int
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield `len(rows) * steps` frames uint8 [H, length * W], 0 = background; the last leads back to the first.
+    """Yield `steps` frames uint8 [H, length * W] for each row of `length` images, 0 = background; the last leads back.
 
-    Frame `k * steps` is row `rows[k]`: the images from index `rows[k] * length` side by side, as `text_rows` draws them, or with
-    a `length` of 1 one image, as `Generator.generate` draws it. `labels` are their classes, int64 [len(rows), length]; None for
-    a model without classes. The frames in between lead to the next row: see `latents_between`. Where the class changes, images of
-    both classes, drawn from the same latents, fade into each other during the middle half of the steps.
+    Frame `k * steps` is row k of the images `walked`: `length` of them side by side, as `text_rows` draws them, or with a length
+    of 1 one image, as `Generator.generate` draws it. `labels` are their classes, int64 [rows, length]; None for a model without
+    classes. The frames in between lead to the next row: see `latents_between`. Where the class changes, images of both classes,
+    drawn from the same latents, fade into each other during the middle half of the steps.
 
     Memory use depends neither on the rows nor on `steps`. Raises RequestError, before anything is drawn, if an argument is out of
     range, labels do not fit the rows, or there is only one row.
     """
-    walked = image_range(seed, rows.start * length, len(rows) * length, truncation)
-    if len(rows) < 2:
+    rows = len(walked.indices) // length
+    if rows < 2:
         raise RequestError("a walk from an image to itself does not move: expected a count of at least 2")
     if steps < 1:
         raise RequestError(f"steps {steps} is out of range: expected at least 1")
-    _check_labels(generator, labels, (len(rows), length))
+    _check_labels(generator, labels, (rows, length))
 
     def frames() -> Iterator[NDArray[np.uint8]]:
         size, height, width = generator.card.latent_size, generator.card.image_height, generator.card.image_width
         at_once = max(1, generator.batch_size // length)
-        parts = (walked._replace(indices=range(row * length, (row + 1) * length)) for row in chain(rows, rows[:1]))
+        starts = range(0, rows * length, length)
+        parts = (walked._replace(indices=walked.indices[start : start + length]) for start in chain(starts, starts[:1]))
         keyframes = (latent_ticks(part, size) for part in parts)
         for number, (start, end) in enumerate(pairwise(keyframes)):
             for first in range(0, steps, at_once):
@@ -86,7 +79,7 @@ def walk(
                 if labels is None:
                     images = generator.draw_latents(z)
                 else:
-                    images = _cross_faded(generator, z, labels[number], labels[(number + 1) % len(rows)], taken, steps)
+                    images = _cross_faded(generator, z, labels[number], labels[(number + 1) % rows], taken, steps)
                 # From [frame, character, y, x] to [frame, y, character, x].
                 yield from images.reshape(-1, length, height, width).swapaxes(1, 2).reshape(-1, height, length * width)
 

@@ -10,6 +10,7 @@ from drawings import contents, read_gif
 from full_disk import small_files_only
 from numpy.typing import NDArray
 
+from pocketgan.address import image_range
 from pocketgan.errors import OutputError
 from pocketgan.generator import Generator
 from pocketgan.output.walk import walk, write_gif
@@ -44,7 +45,7 @@ def test_all_256_greys_are_themselves(target: Path) -> None:
 
 def test_a_walk_can_be_read_back_and_is_small(target: Path) -> None:
     pocket = Generator.load("pocket")
-    frames = list(walk(pocket, range(4), 1, np.arange(4)[:, None], 0, 1, 16))
+    frames = list(walk(pocket, image_range(0, 0, 4), np.arange(4)[:, None], 1, 16))
     write_gif(target, iter(frames), 4, 60)
     found, times = read_gif(target)
     np.testing.assert_array_equal(found[:, ::4, ::4], frames)

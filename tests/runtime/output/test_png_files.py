@@ -13,6 +13,7 @@ from full_disk import small_files_only
 from numpy.typing import NDArray
 from PIL import Image
 
+from pocketgan.address import Hand
 from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError
 from pocketgan.generator import Batch, Generator
@@ -108,6 +109,7 @@ def test_the_name_of_an_image_is_known_before_it_is_drawn(
     ("options", "said"),
     [
         ({}, {"truncation": 1.0, "index": 10, "class": "0"}),
+        ({"hand": Hand(7, 3, 128)}, {"truncation": 1.0, "hand": "7:3", "consistency": 0.5, "index": 10, "class": "0"}),
         ({"names": ("4",)}, {"truncation": 1.0, "index": 10, "class": "4"}),
         ({"text": "42"}, {"truncation": 1.0, "index": 10, "text": "42"}),
         ({"truncation": 0.3}, {"truncation": 77 / 256, "index": 10, "class": "0"}),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from drawings import contents, drain, drawing_of, made
 
+from pocketgan.address import Hand
 from pocketgan.errors import OutputError
 from pocketgan.generator import Generator
 from pocketgan.output import png
@@ -238,7 +239,15 @@ def test_a_folder_that_cannot_be_read_is_an_output_error(tmp_path: Path, tiny: G
 
 @pytest.mark.parametrize(
     "options",
-    [{"seed": 1}, {"truncation": 0.5}, {"is_inverted": True}, {"seed": 1, "height": 512}, {"start": 17}, None],
+    [
+        {"seed": 1},
+        {"truncation": 0.5},
+        {"is_inverted": True},
+        {"seed": 1, "height": 512},
+        {"start": 17},
+        {"hand": Hand(0, 3, 0)},
+        None,
+    ],
     ids=str,
 )
 def test_a_whole_image_of_another_run_is_an_error_and_stays(

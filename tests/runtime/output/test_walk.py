@@ -10,7 +10,7 @@ import pytest
 from drawings import drawing_of, images_of, read_gif
 from numpy.typing import NDArray
 
-from pocketgan.address import INDEX_LIMIT, image_range
+from pocketgan.address import INDEX_LIMIT, Hand, ImageRange, image_range
 from pocketgan.drawing import text_rows
 from pocketgan.errors import RequestError
 from pocketgan.generator import Generator
@@ -23,16 +23,21 @@ def pocket() -> Generator:
     return Generator.load("pocket")
 
 
+def walked(rows: range, length: int, seed: int = 0, truncation: float = 1) -> ImageRange:
+    """Return the images of rows of `length` images each."""
+    return image_range(seed, rows.start * length, len(rows) * length, truncation)
+
+
 def plain(generator: Generator, rows: range, steps: int, seed: int = 0, truncation: float = 1) -> NDArray[np.uint8]:
     """Return all frames of a walk from image to image, of all classes in turn: uint8 [frames, H, W]."""
     labels = generator.labels(rows.start, len(rows))
     chosen = None if labels is None else labels[:, None]
-    return np.stack(list(walk(generator, rows, 1, chosen, seed, truncation, steps)))
+    return np.stack(list(walk(generator, walked(rows, 1, seed, truncation), chosen, 1, steps)))
 
 
 def of_text(generator: Generator, text: str, rows: range, steps: int) -> NDArray[np.uint8]:
     labels = np.tile([int(character) for character in text], (len(rows), 1))
-    return np.stack(list(walk(generator, rows, len(text), labels, 0, 1, steps)))
+    return np.stack(list(walk(generator, walked(rows, len(text)), labels, len(text), steps)))
 
 
 def change(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -73,7 +78,7 @@ def test_from_the_last_image_the_walk_leads_back_to_the_first(tiny: Generator) -
 @pytest.mark.parametrize("digits", [[3] * 6, [0, 1, 2, 3, 4, 5]])
 def test_frames_change_little_by_little(pocket: Generator, digits: list[int]) -> None:
     keyframes = change(pocket.generate(6, digits))
-    frames = np.stack(list(walk(pocket, range(6), 1, np.array(digits)[:, None], 0, 1, 16)))
+    frames = np.stack(list(walk(pocket, walked(range(6), 1), np.array(digits)[:, None], 1, 16)))
     between = change(frames)
     assert between.mean() < keyframes.mean() / 6
     assert between.max() < keyframes.mean() / 2
@@ -89,7 +94,7 @@ def test_halfway_between_two_classes_is_the_mean_of_both(conditional: Generator)
 
 
 def test_classes_fade_during_the_middle_half_only(conditional: Generator) -> None:
-    frames = np.stack(list(walk(conditional, range(2), 1, np.array([[3], [8]]), 0, 1, 16)))[:16]
+    frames = np.stack(list(walk(conditional, walked(range(2), 1), np.array([[3], [8]]), 1, 16)))[:16]
     z = latents_between(latent_ticks(image_range(0, 0, 1), 16)[0], latent_ticks(image_range(0, 1, 1), 16)[0], np.arange(16), 16)
     before, after = (conditional.draw_latents(z, np.full(16, label)) for label in (3, 8))
     np.testing.assert_array_equal(frames[:5], before[:5])
@@ -99,7 +104,7 @@ def test_classes_fade_during_the_middle_half_only(conditional: Generator) -> Non
 
 
 def test_only_characters_that_change_fade(conditional: Generator) -> None:
-    frames = np.stack(list(walk(conditional, range(2), 2, np.array([[1, 2], [1, 5]]), 0, 1, 8)))
+    frames = np.stack(list(walk(conditional, walked(range(2), 2), np.array([[1, 2], [1, 5]]), 2, 8)))
     constant = of_text(conditional, "12", range(2), 8)
     np.testing.assert_array_equal(frames[:, :, :8], constant[:, :, :8])
     assert (frames[:, :, 8:] != constant[:, :, 8:]).any()
@@ -123,14 +128,14 @@ def drawn(conditional: Generator, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_only_images_that_are_shown_are_drawn(
     conditional: Generator, drawn: list[int], labels: list[list[int]], expected: list[int]
 ) -> None:
-    list(walk(conditional, range(3), 1, np.array(labels), 0, 1, 16))
+    list(walk(conditional, walked(range(3), 1), np.array(labels), 1, 16))
     assert drawn == expected
 
 
 @pytest.mark.parametrize("length", [1, 3, 32])
 def test_walks_of_any_length_draw_little_ahead(conditional: Generator, drawn: list[int], length: int) -> None:
     labels = np.full((1000, length), 4)
-    assert len(list(islice(walk(conditional, range(1000), length, labels, 0, 1, 10**12), 200))) == 200
+    assert len(list(islice(walk(conditional, walked(range(1000), length), labels, length, 10**12), 200))) == 200
     assert max(drawn) <= 64
 
 
@@ -171,12 +176,7 @@ def test_latents_between_stay_on_the_grid_and_vary_as_those_at_the_ends(taken: i
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"rows": range(0)}, "count 0 is out of range: expected at least 1"),
-        ({"rows": range(7, 8)}, "a walk from an image to itself does not move: expected a count of at least 2"),
-        ({"rows": range(-1, 3)}, "images -1 to 2 are out of range"),
-        ({"rows": range(INDEX_LIMIT - 1, INDEX_LIMIT + 1)}, "are out of range: expected indices 0 to"),
-        ({"seed": -1}, "seed -1 is out of range"),
-        ({"truncation": 2}, "truncation 2 is out of range"),
+        ({"walked": walked(range(7, 8), 1)}, "a walk from an image to itself does not move: expected a count of at least 2"),
         ({"steps": 0}, "steps 0 is out of range: expected at least 1"),
         ({"labels": None}, "model tiny_conditional has 10 classes: expected labels"),
         ({"labels": np.zeros(2, np.int64)}, "labels of shape (2,) and type int64: expected int64 of shape (2, 1)"),
@@ -188,11 +188,9 @@ def test_a_walk_that_cannot_be_drawn_is_refused_before_anything_is(
     conditional: Generator, changed: dict[str, Any], message: str
 ) -> None:
     arguments: dict[str, Any] = {
-        "rows": range(2),
-        "length": 1,
+        "walked": walked(range(2), 1),
         "labels": np.array([[1], [2]]),
-        "seed": 0,
-        "truncation": 1,
+        "length": 1,
         "steps": 4,
     }
     with pytest.raises(RequestError, match=re.escape(message)):
@@ -201,7 +199,7 @@ def test_a_walk_that_cannot_be_drawn_is_refused_before_anything_is(
 
 def test_a_model_without_classes_takes_no_labels(tiny: Generator) -> None:
     with pytest.raises(RequestError, match=r"^model tiny has no classes to choose from"):
-        walk(tiny, range(2), 1, np.zeros((2, 1), np.int64), 0, 1, 4)
+        walk(tiny, walked(range(2), 1), np.zeros((2, 1), np.int64), 1, 4)
 
 
 def test_the_last_images_can_be_walked_through(tiny: Generator) -> None:
@@ -228,6 +226,7 @@ def enlarged(images: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
         ({"names": ("7", "7", "1")}, 4),
         ({"is_inverted": True}, 4),
         ({"height": 8}, 1),
+        ({"count": 4, "hand": Hand(7, 3, 179)}, 4),
         ({"count": 4, "start": 7, "text": "2026"}, 4),
         ({"count": 4, "text": "42", "height": 12, "is_inverted": True, "truncation": 0.5}, 1),
     ],
@@ -246,7 +245,7 @@ def test_the_images_are_among_the_frames_as_they_are_drawn(
 @pytest.mark.parametrize("is_inverted", [False, True])
 def test_the_frames_between_are_a_walk(target: Path, tiny: Generator, is_inverted: bool) -> None:
     write_walk(target, drawing_of(tiny, 5, start=9, is_inverted=is_inverted))
-    frames = np.stack(list(walk(tiny, range(9, 14), 1, None, 0, 1, STEPS)))
+    frames = np.stack(list(walk(tiny, walked(range(9, 14), 1), None, 1, STEPS)))
     np.testing.assert_array_equal(read_gif(target)[0], enlarged(255 - frames if is_inverted else frames, 4))
 
 
