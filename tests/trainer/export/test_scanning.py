@@ -87,12 +87,13 @@ def scanned(fields: NDArray[np.uint8], canvas_size: int) -> NDArray[np.uint8]:
     """Return the canvases of fields with these INPUTS in whole numbers; each product is rounded and clipped to 0..255."""
     sizes = np.searchsorted(SIZE_BOUNDS, INPUTS["z"][:, 0], side="right")
     magnifying, reducing = magnifying_table(fields.shape[1]).astype(int), reducing_table(canvas_size).astype(int)
+    surrounded = np.pad(fields, ((0, 0), (0, 1), (0, 1)))
 
     def stored(product: NDArray[np.int64], zero_point: int = 0) -> NDArray[np.int64]:
         return (np.rint(product / 255).astype(int) + zero_point).clip(0, 255)
 
     canvases = np.zeros((len(fields), canvas_size, canvas_size), np.uint8)
-    for canvas, field, size in zip(canvases, fields.astype(int), sizes, strict=True):
+    for canvas, field, size in zip(canvases, surrounded.astype(int), sizes, strict=True):
         magnified = stored(magnifying[size] @ (field - 128), 128) - 128
         scan = (magnified @ magnifying[size].T > 0)[: SCAN_SIZES[size], : SCAN_SIZES[size]]
         if scan.any():
@@ -125,7 +126,7 @@ def test_a_file_scans_and_places_its_fields(image_size: int, precision: str) -> 
 
 def test_the_layer_scans_in_whole_numbers() -> None:
     fields = images_of(built(28, "int8", is_scanned=False))
-    scan = Scan(field_size(28), 20)
+    scan = Scan(field_size(28), 20).eval()
     canvases = scan(torch.from_numpy(fields)[:, None].float() / 127.5 - 1, torch.from_numpy(INPUTS["z"][:, 0]))
     np.testing.assert_array_equal(((canvases[:, 0] + 1) * 127.5).round().numpy(), scanned(fields, 20))
 
@@ -157,7 +158,7 @@ def test_any_field_is_scanned_as_the_layer_does_it(image_size: int) -> None:
     inputs = {"z": np.concatenate([latent, fields.reshape(len(fields), -1)], axis=1).astype(np.float32)}
 
     session = onnxruntime.InferenceSession(contents, providers=["CPUExecutionProvider"])
-    images, scan = session.run(["images"], inputs)[0], ScannedImage(size, image_size)
+    images, scan = session.run(["images"], inputs)[0], ScannedImage(size, image_size).eval()
     assert check_scan(scan, fields, inputs["z"], images).problem is None
     assert len({len(np.flatnonzero(image.any(axis=1))) for image in images}) > 10  # digits of many sizes
     images[5, 3, 3] ^= 1

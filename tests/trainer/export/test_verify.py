@@ -251,9 +251,10 @@ def test_the_message_shows_the_difference_to_a_limit_that_is_just_missed() -> No
 
 def test_float_files_must_be_nearer_than_integer_ones_whatever_the_preset() -> None:
     for preset in PRESETS.values():
-        limits = [usual_least_psnr_db(preset, precision) for precision in ("int8", "fp16", "fp32")]
-        assert limits[0] == preset.least_psnr_db
-        assert 30 < limits[0] < limits[1] < limits[2]
+        for has_canvas in (False, True):
+            limits = [usual_least_psnr_db(preset, precision, has_canvas) for precision in ("int8", "fp16", "fp32")]
+            assert limits[0] == preset.least_psnr_db - 3 * has_canvas
+            assert 30 < limits[0] < limits[1] < limits[2]
 
 
 def drawn(contents: bytes, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.uint8]:

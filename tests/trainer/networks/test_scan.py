@@ -3,8 +3,21 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from pocketgan_trainer.networks.scan import SCAN_SIZES, SIZE_BOUNDS, Scan, ScannedImage, magnifying_table, reducing_table
+from pocketgan_trainer.data.published import load_mnist
+from pocketgan_trainer.networks.canvas import Cropping
+from pocketgan_trainer.networks.conditional import ConditionalGenerator
+from pocketgan_trainer.networks.scan import (
+    SCAN_SIZES,
+    SIZE_BOUNDS,
+    Scan,
+    ScannedImage,
+    magnifying_table,
+    reducing_table,
+    shares_of_ink,
+)
+from pocketgan_trainer.networks.straight_through import to_grey_levels
 
 FIELD = 30
 MIDDLES = torch.tensor([(low + high) / 2 for low, high in zip([-3, *SIZE_BOUNDS], [*SIZE_BOUNDS, 3], strict=True)])
@@ -33,17 +46,21 @@ def test_full_ink_is_as_white_as_in_mnist() -> None:
 
 @pytest.mark.parametrize(("place", "size"), list(enumerate(SCAN_SIZES)), ids=[str(size) for size in SCAN_SIZES])
 def test_fields_are_magnified_linearly(place: int, size: int) -> None:
-    magnified = magnifying_table(FIELD)[place, :size].astype(int) @ np.arange(FIELD) / 255
+    weights = magnifying_table(FIELD)[place].astype(int)
+    levels = np.random.default_rng(0).integers(0, 256, FIELD)
     middles = (np.arange(size) + 0.5) * FIELD / size - 0.5
-    np.testing.assert_allclose(magnified, middles.clip(0, FIELD - 1), atol=0.5 / 255)
+    expected = np.interp(middles, np.arange(-1, FIELD + 1), np.pad(levels, 1))  # black around
+    np.testing.assert_allclose(weights[:size, :FIELD] @ levels / 255, expected, atol=1)
+    assert set(weights[:size].sum(axis=1)) == {255}
+    assert not weights[size:].any()
 
 
 def test_the_latent_chooses_the_size() -> None:
     # Full ink shows the size by its levels, and the edge of the ink by its grey levels.
     field = torch.full((len(SCAN_SIZES), 1, FIELD, FIELD), -1.0)
     field[:, :, :, :8] = torch.linspace(0.1, 1.0, FIELD)[:, None]
-    images = Scan(FIELD, 20)(field, MIDDLES)
-    each = torch.cat([Scan(FIELD, 20)(field[:1], number[None]) for number in MIDDLES])
+    images = Scan(FIELD, 20).eval()(field, MIDDLES)
+    each = torch.cat([Scan(FIELD, 20).eval()(field[:1], number[None]) for number in MIDDLES])
     assert torch.equal(images, each)
     assert len(torch.unique(images.flatten(1), dim=0)) == len(SCAN_SIZES)
 
@@ -54,13 +71,61 @@ def test_sizes_are_distributed_normally() -> None:
     assert (sizes - (46.5 + 8 * normal).clamp(28, 60)).abs().max() <= 0.5 + 1e-5
 
 
-def test_gradients_reach_the_field_at_edges_of_ink() -> None:
-    field = torch.full((1, 1, FIELD, FIELD), -1.0)
-    field[:, :, :, 5:15] = 0.8
-    field.requires_grad_()
-    ScannedImage(FIELD, 28)(field, torch.zeros(1, 4)).sum().backward()
+def test_a_field_learns_to_be_scanned_to_a_canvas() -> None:
+    digits = load_mnist(split="test").images[:64].copy()
+    canvas = Cropping(28)(torch.from_numpy(digits)[:, None].float() / 127.5 - 1)
+    brightness = torch.nn.Parameter((canvas + 1) / 8 + 0.2)  # nothing is above the threshold
+    scan, random = Scan(20, 20), torch.Generator().manual_seed(0)
+    optimizer = torch.optim.Adam([brightness], lr=0.02)
+    errors = []
+    for _ in range(60):
+        error = (scan(to_grey_levels(brightness), torch.randn(64, generator=random)) - canvas).abs().mean()
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+        errors.append(error.item())
+    assert errors[0] > 0.4
+    assert errors[-1] < 0.1
+    drawn = scan.eval()(to_grey_levels(brightness.detach()), torch.randn(64, generator=random))
+    assert (drawn - canvas).abs().mean() < 0.1
+
+
+@pytest.mark.parametrize("beside", [-1.0, 1.0])
+def test_greys_are_the_shares_of_ink_that_a_fine_scan_has(beside: float) -> None:
+    brightness = torch.linspace(0, 1, 21)
+    brightness = brightness[(brightness - 0.5).sign() != beside]  # the edge of the ink lies in the pixel's half on that side
+    greys = (shares_of_ink(2 * brightness[:, None, None, None] - 1).ravel() + 1) / 2
+    places = torch.linspace(-0.5, 0.5, 2001)
+    other = torch.where(places > 0, (beside + 1) / 2, (1 - beside) / 2)  # black on one side and white on the other
+    fine = brightness[:, None] + places.abs() * (other - brightness[:, None])
+    torch.testing.assert_close(greys, (fine > 0.5).float().mean(dim=1), atol=0.01, rtol=0)
+
+
+def test_greys_can_be_learned_at_both_ends() -> None:
+    field = torch.linspace(-1, 1, 256)[:, None, None, None].requires_grad_()
+    shares_of_ink(field).sum().backward()
     assert field.grad is not None
-    assert (field.grad[0, 0, :, 5] > 0).all()
+    assert field.grad.isfinite().all()
+    assert ((field.grad >= 0.5) & (field.grad <= 2)).all()
+
+
+def test_in_training_every_second_canvas_is_scanned() -> None:
+    fields = torch.rand(6, 1, 20, 20, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    body = nn.Sequential(nn.Flatten(), nn.Unflatten(1, (1, 20, 20)))
+    generator = ConditionalGenerator(0, body, scan=ScannedImage(20, 28)).train()
+    latent, greys = fields.flatten(1), shares_of_ink(fields)
+    assert torch.equal(generator(latent)[1::2], greys[1::2])
+    assert torch.equal(generator(latent)[::2], Scan(20, 20)(fields, latent[:, 0])[::2])
+    assert torch.equal(generator.eval()(latent), ScannedImage(20, 28).eval()(fields, latent))
+
+
+def test_in_training_the_whole_scan_is_reduced() -> None:
+    field = torch.full((1, 1, FIELD, FIELD), -1.0)
+    field[:, :, 3:23, 1:11] = 1.0
+    scan = Scan(FIELD, 20)
+    whole, box = scan(field, torch.zeros(1)), scan.eval()(field, torch.zeros(1))
+    assert (whole > -1).any(dim=3).sum() == pytest.approx(20 * 20 / FIELD, abs=1)
+    assert (box > -1).any(dim=3).sum() == 20
 
 
 def sides(canvas: torch.Tensor) -> list[bool]:
@@ -73,7 +138,7 @@ def sides(canvas: torch.Tensor) -> list[bool]:
 def test_the_longer_side_of_the_ink_fills_the_canvas_and_the_other_one_lies_in_its_middle(is_turned: bool) -> None:
     field = torch.full((1, 1, FIELD, FIELD), -1.0)
     field[:, :, 3:23, 1:11] = 1.0
-    canvas = Scan(FIELD, 20)(field.mT if is_turned else field, torch.zeros(1))[0, 0]
+    canvas = Scan(FIELD, 20).eval()(field.mT if is_turned else field, torch.zeros(1))[0, 0]
     ink = (canvas.mT if is_turned else canvas) > -1
     assert ink.any(dim=1).all()
     assert ink.any(dim=0).nonzero().ravel().tolist() == list(range(5, 15))
@@ -87,17 +152,17 @@ def test_ink_as_large_as_the_canvas_reaches_two_opposite_sides(size: int) -> Non
     for field, (top, left) in zip(fields[:, 0], torch.randint(size - part + 1, (2_000, 2), generator=random), strict=True):
         field[top : top + part, left : left + part] = 2 * torch.rand((part, part), generator=random) ** 20 - 1
         field[top : top + part, left : left + 3] = 1.0
-    found = [sides(canvas) for canvas in Scan(size, 20)(fields, torch.randn(2_000, generator=random))]
+    found = [sides(canvas) for canvas in Scan(size, 20).eval()(fields, torch.randn(2_000, generator=random))]
     assert all((top and bottom) or (left and right) for top, bottom, left, right in found)
     assert not all(map(all, found))
 
 
 def test_no_ink_stays_no_ink() -> None:
-    assert (Scan(FIELD, 20)(torch.full((1, 1, FIELD, FIELD), -1.0), torch.zeros(1)) == -1).all()
+    assert (Scan(FIELD, 20).eval()(torch.full((1, 1, FIELD, FIELD), -1.0), torch.zeros(1)) == -1).all()
 
 
 def test_ink_smaller_than_the_canvas_keeps_its_size_and_lies_in_the_middle() -> None:
     field = torch.full((1, 1, FIELD, FIELD), -1.0)
     field[:, :, -3:, -3:] = 1.0
-    places = (Scan(FIELD, 20)(field, torch.zeros(1))[0, 0] > -1).nonzero()
+    places = (Scan(FIELD, 20).eval()(field, torch.zeros(1))[0, 0] > -1).nonzero()
     assert (places.min(), places.max()) == (7, 11)

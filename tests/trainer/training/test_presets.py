@@ -44,7 +44,7 @@ def test_the_classics_have_the_numbers_of_the_tutorials(config: TrainingConfig, 
 def test_our_own_are_conditional_and_averaged_and_train_by_pairs(name: str, canvas: bool) -> None:
     preset, config = PRESETS[name], preset_config(name, canvas)
     assert (preset.step, preset.is_conditional) == (paired_step, True)
-    assert min(config.ema_halflife_images, config.gradient_penalty, config.class_weight, config.shifted_share) > 0
+    assert min(config.ema_halflife_images, config.gradient_penalty, config.class_weight) > 0
     assert 0 < config.refinement_share < 1
 
 
@@ -76,9 +76,10 @@ def test_the_networks_of_a_preset_fit_together(name: str, canvas: bool, image_si
     assert (type(gan.generator), type(gan.discriminator)) == (
         (CanvasGenerator, PocketDiscriminator) if canvas else NETWORKS[name]
     )
-    images = gan.generator(torch.randn(2, latent_size(config)), *condition)
-    assert images.shape == (2, 1, image_size, image_size)
-    judged = gan.discriminator(gan.view(images), *condition)
+    latent = torch.randn(2, latent_size(config))
+    trained_on = gan.generator(latent, *condition)
+    assert gan.generator.eval()(latent, *condition).shape == (2, 1, image_size, image_size)
+    judged = gan.discriminator(gan.view(trained_on), *condition)
     if preset.step is paired_step:
         judged, class_logits = judged
         assert class_logits is None if not classes else class_logits.shape == (2, len(classes))

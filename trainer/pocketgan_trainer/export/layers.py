@@ -196,7 +196,7 @@ def apply(layer: Layer, values: Tensor, label: Tensor | None = None, latent: Ten
         assert latent is not None
         return with_noise(values, latent / layer.gain, layer.first, layer.channels)
     if isinstance(layer, Scanned):
-        images: Tensor = ScannedImage(layer.field_size, layer.image_size)(values, latent)
+        images: Tensor = ScannedImage(layer.field_size, layer.image_size).eval()(values, latent)
         return images
     raise TypeError(f"cannot compute a layer of type {type(layer).__name__}")
 

@@ -52,8 +52,9 @@ def _scan(graph: GraphBuilder, field: str, field_size: int, canvas_size: int) ->
         graph.node("Gather", f"{table}.of_images", table, size, axis=0)
         for table in (magnifying, graph.transpose(f"{magnifying}.transposed", magnifying, [0, 2, 1]))
     )
+    surrounded = _surrounded(graph, field, field_size, left, right)
     magnified = graph.product(
-        f"{SCAN}.magnified", (left, WHOLE_QUANTIZATION), (field, _INK_QUANTIZATION), _WEIGHTED_INK_QUANTIZATION
+        f"{SCAN}.magnified", (left, WHOLE_QUANTIZATION), (surrounded, _INK_QUANTIZATION), _WEIGHTED_INK_QUANTIZATION
     )
     # A sum of whole numbers that is above 0 is stored as white, all else as black.
     scan = graph.product(
@@ -63,6 +64,18 @@ def _scan(graph: GraphBuilder, field: str, field_size: int, canvas_size: int) ->
     turned = graph.transpose(f"{rows}.transposed", rows, [0, 2, 1])
     reduced = graph.product(f"{SCAN}.reduced", (turned, WHOLE_QUANTIZATION), (scan, WHOLE_QUANTIZATION), WEIGHTED_QUANTIZATION)
     return graph.product(f"{SCAN}.canvas", (reduced, WHOLE_QUANTIZATION), (columns, WHOLE_QUANTIZATION), WEIGHTED_QUANTIZATION)
+
+
+def _surrounded(graph: GraphBuilder, field: str, field_size: int, left: str, right: str) -> str:
+    """Emit fields with a column and a row of black behind the others, uint8 [N, F + 1, F + 1].
+
+    Both come from the weights of the last row of scans, uint8 [N, M, F + 1] and [N, F + 1, M], which are 0, because no scan is
+    that large: a constant would not have as many images.
+    """
+    name, last = f"{SCAN}.around", SCAN_ROWS - 1
+    column = graph.slice(f"{name}.column", graph.slice(f"{name}.long", right, last, last + 1, axis=2), 0, field_size, axis=1)
+    wide = graph.node("Concat", f"{name}.wide", field, column, axis=2)
+    return graph.node("Concat", f"{name}.field", wide, graph.slice(f"{name}.row", left, last, last + 1, axis=1), axis=1)
 
 
 def _box(graph: GraphBuilder, scan: str, canvas_size: int) -> tuple[str, str]:
@@ -139,23 +152,24 @@ def _chosen_size(graph: GraphBuilder) -> str:
 
 
 def _magnifying_table(graph: GraphBuilder, points: int) -> str:
-    """Emit `networks.scan.magnifying_table`, uint8 [K, M, points]."""
+    """Emit `networks.scan.magnifying_table`, uint8 [K, M, points + 1]."""
     name = f"{SCAN}.magnifying"
-    from_edge = graph.node(
+    middles = graph.node(
         "Sub",
-        f"{name}.from_edge",
+        f"{name}.middles",
         _places(graph, f"{name}.place", SCAN_SIZES, points, 1),
         _integer(graph, f"{name}.half", WHITE // 2),
     )
     zero, one = (_integer(graph, f"{name}.{part}", value) for part, value in (("zero", 0), ("one", 1)))
-    middles = graph.node("Clip", f"{name}.middles", from_edge, zero, _integer(graph, f"{name}.last", WHITE * (points - 1)))
+    nearest = graph.node("Clip", f"{name}.nearest", middles, zero, _integer(graph, f"{name}.last", WHITE * (points - 1)))
+    around = graph.node("Abs", f"{name}.around", graph.node("Sub", f"{name}.beyond", middles, nearest))
     distances = graph.node("Abs", f"{name}.distances", _from_points(graph, f"{name}.difference", middles, points))
     shares = graph.node("Sub", f"{name}.shares", _integer(graph, f"{name}.white", WHITE), distances)
     sizes = graph.constant(f"{name}.sizes", np.array(SCAN_SIZES, np.int32)[:, None, None])
     rows = graph.constant(f"{name}.rows", np.arange(SCAN_ROWS, dtype=np.int32)[:, None])
     within = graph.node("Clip", f"{name}.within", graph.node("Sub", f"{name}.to_end", sizes, rows), zero, one)
-    positive = graph.node("Clip", f"{name}.clipped", shares, zero)
-    return graph.node("Cast", name, graph.node("Mul", f"{name}.of_sizes", positive, within), to=TensorProto.UINT8)
+    weights = graph.node("Concat", f"{name}.weights", graph.node("Clip", f"{name}.clipped", shares, zero), around, axis=2)
+    return graph.node("Cast", name, graph.node("Mul", f"{name}.of_sizes", weights, within), to=TensorProto.UINT8)
 
 
 def _reducing_table(graph: GraphBuilder, points: int) -> str:

@@ -38,7 +38,10 @@ class Placement(nn.Module):
 
 
 class Cropping(nn.Module):
-    """Cuts the box of the ink out of images [N, 1, S, S]: canvases [N, 1, C, C]; a smaller box is centred."""
+    """Cuts the box of the ink out of images [N, 1, S, S]: canvases [N, 1, C, C]; a smaller box is centred.
+
+    Images that are canvases already stay as they are.
+    """
 
     def __init__(self, image_size: int) -> None:
         super().__init__()
@@ -46,6 +49,8 @@ class Cropping(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the canvases; gradients flow back to where a pixel came from."""
+        if images.shape[-1] == self.size:
+            return images
         ink = images.detach()[:, 0] > BACKGROUND
         middles = torch.stack([_middle(ink.any(dim=2), self.size), _middle(ink.any(dim=1), self.size)], dim=1)
         reach = self.size

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pocketgan_trainer.networks.noise import NoiseChannels
-from pocketgan_trainer.networks.scan import ScannedImage
+from pocketgan_trainer.networks.scan import ScannedImage, shares_of_ink
 
 ONE_HOT_VALUE = 2.0
 """The input for the class to draw; the inputs for other classes are 0."""
@@ -15,7 +15,8 @@ class ConditionalGenerator(nn.Module):
     """Passes latents float [N, L] and one-hot labels of K classes, together float [N, L + K], through `body`.
 
     With 0 `classes` it takes latents alone. The first layer of `body` must be dense, see `export.fold`; with a `style_size` it
-    takes only the first latents, and NoiseChannels the others. With a `scan`, the body draws fields, of which that makes images.
+    takes only the first latents, and NoiseChannels the others. With a `scan`, the body draws fields, of which that makes images,
+    but canvases in training: every second one by the scan, the others in grey, see `shares_of_ink`.
     """
 
     def __init__(
@@ -28,14 +29,21 @@ class ConditionalGenerator(nn.Module):
         self.scan = scan
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return one image for each latent and, with classes, its label int64 [N]."""
+        """Return one image, or canvas, for each latent and, with classes, its label int64 [N]."""
         features = latent[:, : self.style_size]
         if label is not None:
             one_hot = functional.one_hot(label, self.classes).to(latent.dtype) * ONE_HOT_VALUE
             features = torch.cat([features, one_hot], dim=1)
         for layer in self.body:
             features = layer(features, latent) if isinstance(layer, NoiseChannels) else layer(features)
-        return features if self.scan is None else self.scan(features, latent)
+        if self.scan is None:
+            return features
+        if self.training:
+            # What is never shown in grey drifts, as long as it stays on its side of the threshold.
+            is_scanned = torch.arange(len(features), device=features.device) % 2 == 0
+            return torch.where(is_scanned[:, None, None, None], self.scan.canvases(features, latent), shares_of_ink(features))
+        images: Tensor = self.scan(features, latent)
+        return images
 
 
 def remove_scan(generator: nn.Module) -> ScannedImage | None:

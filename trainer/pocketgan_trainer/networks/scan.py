@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
 from pocketgan_trainer.networks.straight_through import above_zero, rounded
@@ -31,7 +32,8 @@ WHITE = 255
 class Scan(nn.Module):
     """Turns fields into canvases: float [N, 1, F, F] to [N, 1, C, C], both from -1 to 1.
 
-    A standard normal number for each image chooses the size of its scan.
+    A standard normal number for each image chooses the size of its scan. In training, the whole scan is reduced instead of the
+    box of its ink: gradients do not know that a point of ink beyond the edge of the box would move all others.
     """
 
     magnifying: Tensor
@@ -50,11 +52,15 @@ class Scan(nn.Module):
         All sums are those of whole numbers, as in an exported file; gradients ignore that they are rounded.
         """
         with torch.autocast(field.device.type, enabled=False):
-            magnifying = self.magnifying[torch.bucketize(normal.float().contiguous(), self.bounds, right=True)]
-            levels = rounded((field[:, 0].float() + 1) * (WHITE / 2)) - THRESHOLD_LEVEL
+            chosen = torch.bucketize(normal.float().contiguous(), self.bounds, right=True)
+            magnifying = self.magnifying[chosen]
+            levels = functional.pad(rounded((field[:, 0].float() + 1) * (WHITE / 2)), (0, 1, 0, 1)) - THRESHOLD_LEVEL
             magnified = rounded(magnifying @ levels / WHITE)
             scan = above_zero(magnified @ magnifying.transpose(1, 2) * (1 / WHITE**2))
-            rows, columns = self._box(scan.detach())
+            if self.training:
+                rows = columns = self.reducing[SCAN_SIZES[0] + chosen - self.reducing.shape[2]]
+            else:
+                rows, columns = self._box(scan)
             canvas = rounded(rows.transpose(1, 2) @ scan @ columns / WHITE)
             return canvas[:, None] * (2 / WHITE) - 1
 
@@ -87,9 +93,27 @@ class ScannedImage(nn.Module):
         self.placement = Placement(image_size)
 
     def forward(self, field: Tensor, latent: Tensor) -> Tensor:
-        """Return the images of fields and their latents [N, L], of which the first number chooses the size of the scan."""
-        images: Tensor = self.placement(self.scan(field, latent[:, 0]))
+        """Return the images of fields and their latents [N, L]."""
+        images: Tensor = self.placement(self.canvases(field, latent))
         return images
+
+    def canvases(self, field: Tensor, latent: Tensor) -> Tensor:
+        """Return the canvases float [N, 1, C, C] of these images; the first number of a latent chooses the size of the scan."""
+        canvases: Tensor = self.scan(field, latent[:, 0])
+        return canvases
+
+
+def shares_of_ink(field: Tensor) -> Tensor:
+    """Return how grey the scan of a field would be at each of its points, both float [N, 1, F, F] from -1 to 1.
+
+    It is how much of a pixel in the place of the point would be ink, if the point lay beside one that is black or white: that is
+    how far its magnification would stay above the threshold. So a generator that has learned to paint digits in grey in this way
+    draws much the same digits with a scan.
+    """
+    brightness = (field + 1) / 2
+    below = brightness / (2 * (1 - brightness).clamp(min=0.5))
+    above = 1 - (1 - brightness) / (2 * brightness.clamp(min=0.5))
+    return rounded(torch.where(brightness < 0.5, below, above) * WHITE) * (2 / WHITE) - 1
 
 
 SIZE_BOUNDS = [(size - 0.5 - MEAN_SIZE) / SIZE_DEVIATION for size in SCAN_SIZES[1:]]
@@ -97,15 +121,17 @@ SIZE_BOUNDS = [(size - 0.5 - MEAN_SIZE) / SIZE_DEVIATION for size in SCAN_SIZES[
 
 
 def magnifying_table(field_size: int) -> NDArray[np.uint8]:
-    """Return the weights that magnify a field along one axis to each of the sizes, uint8 [K, M, F] for K sizes up to M.
+    """Return the weights that magnify a field along one axis to each of the sizes, uint8 [K, M, F + 1] for K sizes up to M.
 
-    They interpolate linearly between the middles of points. Rows beyond a size are 0.
+    They interpolate linearly between the middles of points; the last weight is that of what lies around the field, which is
+    black. Rows beyond a size are 0.
     """
     middles = _places(SCAN_SIZES, field_size, halves=1) - WHITE // 2
     within = np.arange(SCAN_SIZES[-1])[:, None] < np.array(SCAN_SIZES)[:, None, None]
-    distances = np.abs(middles.clip(0, WHITE * (field_size - 1)) - WHITE * np.arange(field_size))
-    shares: NDArray[np.int64] = (WHITE - distances).clip(0) * within
-    return shares.astype(np.uint8)
+    shares = (WHITE - np.abs(middles - WHITE * np.arange(field_size))).clip(0)
+    around = np.abs(middles - middles.clip(0, WHITE * (field_size - 1)))
+    weights: NDArray[np.int64] = np.concatenate([shares, around], axis=2) * within
+    return weights.astype(np.uint8)
 
 
 def reducing_table(canvas_size: int) -> NDArray[np.uint8]:

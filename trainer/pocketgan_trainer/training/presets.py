@@ -22,7 +22,6 @@ from pocketgan_trainer.networks.canvas_networks import (
     CanvasGenerator,
     CanvasWidth,
     canvas_discriminator,
-    strided_canvas_discriminator,
 )
 from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.config import TrainingConfig
@@ -96,7 +95,7 @@ _POCKET_CONFIG = TrainingConfig(
     ema_halflife_images=180_000,
 )
 
-_CANVAS_CONFIG = replace(_POCKET_CONFIG, canvas=True, gradient_penalty=0.3, final_penalty_share=1 / 3, penalty_fall_share=0.6)
+_CANVAS_CONFIG = replace(_POCKET_CONFIG, canvas=True, shifted_share=0.0)
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
@@ -111,8 +110,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             least_psnr_db=40,
             config=_POCKET_CONFIG,
             canvas=CanvasSystem(
-                width=CanvasWidth(coarse=48, middle=24, fine=32, factor=4, coarse_noise=4, middle_noise=4),
-                build_discriminator=partial(canvas_discriminator, channels=32, features=128),
+                width=CanvasWidth(coarse=56, middle=28, fine=48, coarse_noise=4, middle_noise=4),
+                build_discriminator=partial(canvas_discriminator, channels=(48, 128), features=128),
                 config=_CANVAS_CONFIG,
                 is_default=False,
             ),
@@ -128,15 +127,17 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             least_psnr_db=38,
             config=replace(_POCKET_CONFIG, preset="nano"),
             canvas=CanvasSystem(
-                width=CanvasWidth(coarse=20, middle=12, fine=16, factor=2, coarse_noise=4, middle_noise=0),
-                build_discriminator=partial(strided_canvas_discriminator, channels=(48, 128), features=128),
+                width=CanvasWidth(coarse=20, middle=12, fine=16, coarse_noise=4, middle_noise=0),
+                build_discriminator=partial(canvas_discriminator, channels=(48, 128), features=128),
                 config=replace(
                     _CANVAS_CONFIG,
                     preset="nano",
+                    gradient_penalty=0.3,
                     final_penalty_share=0.5,
                     penalty_fall_share=0.5,
-                    refinement_share=0.7,
-                    class_weight=0.8,
+                    refinement_share=0.6,
+                    class_weight=0.4,
+                    shifted_share=0.7,
                 ),
                 is_default=False,
             ),
