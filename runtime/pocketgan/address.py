@@ -2,6 +2,7 @@
 
 import re
 from numbers import Real
+from operator import index
 from reprlib import repr as shortened
 from typing import NamedTuple, SupportsIndex, TypeAlias
 
@@ -34,12 +35,17 @@ HandName: TypeAlias = SupportsIndex | tuple[SupportsIndex, SupportsIndex]
 
 
 class Hand(NamedTuple):
-    """A hand that images are written by. Each seed has an endless series of hands, which are no images of that seed."""
+    """A hand that images are written by: one of the endless series of a seed. Its latents are not those of any image."""
 
     seed: int
     number: int
     consistency_units: int
     """0 to CONSISTENCY_UNITS: see `latents.latent_ticks`."""
+
+    @property
+    def consistency(self) -> float:
+        """The consistency as it is applied: a multiple of 1/256."""
+        return self.consistency_units / CONSISTENCY_UNITS
 
 
 class ImageRange(NamedTuple):
@@ -64,6 +70,7 @@ def image_range(
 ) -> ImageRange:
     """Return the images `start` to `start + count - 1` of a seed, as plain integers, which do not overflow as numpy's do.
 
+    With a `hand`, all are by that one, and `consistency` is how much they have in common, 0 to 1; it says nothing without a hand.
     Raises RequestError if an argument is out of range, or not a number of its kind.
     """
     seed, start, count = _seed("seed", seed), _whole("start", start), _whole("count", count)
@@ -71,12 +78,25 @@ def image_range(
         raise RequestError(f"count {count} is out of range: expected at least 1")
     if start < 0 or start + count > INDEX_LIMIT:
         raise RequestError(f"images {start} to {start + count - 1} are out of range: expected indices 0 to {INDEX_LIMIT - 1}")
-    writer = None if hand is None else hand_of(hand, seed, consistency)
+    units = consistency_units(consistency)
+    writer = None if hand is None else hand_of(hand, seed, units)
     return ImageRange(seed, range(start, start + count), truncation_units(truncation), writer)
 
 
-def hand_of(name: HandName, seed: int, consistency: float) -> Hand:
-    """Return a hand by its name; a number alone is one of `seed`. Raises RequestError if a number is out of range."""
+def consistency_units(consistency: float) -> int:
+    """Return a consistency in units of 1/CONSISTENCY_UNITS, rounded. Raises RequestError unless it is 0 to 1."""
+    if isinstance(consistency, bool) or not isinstance(consistency, Real):
+        raise RequestError(f"consistency {consistency!r} is not a number")
+    if not 0 <= consistency <= 1:  # nor is nan
+        raise RequestError(f"consistency {consistency} is out of range: expected 0 to 1")
+    return round(float(consistency) * CONSISTENCY_UNITS)
+
+
+def hand_of(name: HandName, seed: int, units: int) -> Hand:
+    """Return a hand by its name, with its consistency in units; a number alone is one of `seed`.
+
+    Raises RequestError if a number is out of range.
+    """
     if isinstance(name, tuple):
         if len(name) != 2:
             raise RequestError(f"hand {shortened(name)}: expected a number, or a seed and a number")
@@ -84,22 +104,21 @@ def hand_of(name: HandName, seed: int, consistency: float) -> Hand:
     number = _whole("hand", name)
     if not 0 <= number < INDEX_LIMIT:
         raise RequestError(f"hand {number} is out of range: expected 0 to {INDEX_LIMIT - 1}")
-    if isinstance(consistency, bool) or not isinstance(consistency, Real):
-        raise RequestError(f"consistency {consistency!r} is not a number")
-    if not 0 <= consistency <= 1:  # nor is nan
-        raise RequestError(f"consistency {consistency} is out of range: expected 0 to 1")
-    return Hand(seed, number, round(float(consistency) * CONSISTENCY_UNITS))
+    return Hand(seed, number, units)
 
 
 _HAND = re.compile(r"(?:([0-9]{1,20}):)?([0-9]{1,15})")
 
 
-def parse_hand(spec: str, seed: int, consistency: float) -> Hand:
-    """Parse a hand such as `3`, of `seed`, or `7:3`, of seed 7. Raises RequestError if it is malformed or out of range."""
+def parse_hand(spec: str, seed: int, units: int) -> Hand:
+    """Parse a hand such as `3`, of `seed`, or `7:3`, of seed 7; `units` is its consistency.
+
+    Raises RequestError if it is malformed or out of range.
+    """
     match = _HAND.fullmatch(spec)
     if not match:
         raise RequestError(f"{shortened(spec)} is not a hand: expected its number, such as 3, or SEED:NUMBER, such as 7:3")
-    return hand_of((int(match[1] or seed), int(match[2])), seed, consistency)
+    return hand_of((int(match[1] or seed), int(match[2])), seed, units)
 
 
 def _seed(name: str, value: SupportsIndex) -> int:
@@ -110,9 +129,12 @@ def _seed(name: str, value: SupportsIndex) -> int:
 
 
 def _whole(name: str, value: SupportsIndex) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise RequestError(f"{name} {value!r} is not a whole number")
-    return value.__index__()
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return index(value)
+    except TypeError as error:  # also for an array of several numbers
+        raise RequestError(f"{name} {value!r} is not a whole number") from error
 
 
 def images_of_rows(rows: ImageRange, length: int) -> ImageRange:

@@ -11,6 +11,7 @@ from pocketgan.address import (
     FULL_VARIETY,
     INDEX_LIMIT,
     SEED_LIMIT,
+    consistency_units,
     parse_hand,
     parse_shard,
     shard_range,
@@ -132,8 +133,10 @@ def generate(
         raise typer.BadParameter("it says how much images by one hand look alike: it needs --hand", param_hint="--consistency")
     writer = None
     if hand is not None:
+        with usage_errors("--consistency"):
+            shared_units = consistency_units(DEFAULT_CONSISTENCY if consistency is None else consistency)
         with usage_errors("--hand"):
-            writer = parse_hand(hand, seed, DEFAULT_CONSISTENCY if consistency is None else consistency)
+            writer = parse_hand(hand, seed, shared_units)
     sheet = None
     if grid is not None:
         with usage_errors("--grid"):

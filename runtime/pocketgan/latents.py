@@ -96,19 +96,19 @@ def _ticks(key: int, indices: range, size: int) -> NDArray[np.int8]:
     return ticks
 
 
-_HANDS = SEED_LIMIT
-"""The second word of Philox's key is 1 for hands and 0 for images."""
-_ONE = 2**12
+_KEY_OF_HANDS = SEED_LIMIT
+"""What is added to the key: its second word is 1 for hands and 0 for images."""
+_SHARE_UNITS = 2**12
 
 
 def _by_hand(own: NDArray[np.int8], hand: Hand) -> NDArray[np.int8]:
     """Return the ticks int8 [count, size] of images, mixed with those of a hand and rounded, a half upwards."""
-    hands = _ticks(_HANDS + hand.seed, range(hand.number, hand.number + 1), own.shape[1])
+    hands = _ticks(_KEY_OF_HANDS + hand.seed, range(hand.number, hand.number + 1), own.shape[1])
     of_hand, of_own = (
-        isqrt(units * _ONE**2 // CONSISTENCY_UNITS)
+        isqrt(units * _SHARE_UNITS**2 // CONSISTENCY_UNITS)
         for units in (hand.consistency_units, CONSISTENCY_UNITS - hand.consistency_units)
     )
-    mixed = (of_hand * hands.astype(np.int32) + of_own * own.astype(np.int32) + _ONE // 2) // _ONE
+    mixed = (of_hand * hands.astype(np.int32) + of_own * own.astype(np.int32) + _SHARE_UNITS // 2) // _SHARE_UNITS
     return mixed.clip(-LARGEST_TICK, LARGEST_TICK).astype(np.int8)
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from reprlib import repr as shortened
 from typing import TYPE_CHECKING
 
-from pocketgan.address import CONSISTENCY_UNITS, TRUNCATION_UNITS, Hand, ImageRange, image_range, images_of_rows
+from pocketgan.address import TRUNCATION_UNITS, Hand, ImageRange, image_range, images_of_rows
 from pocketgan.errors import RequestError
 
 if TYPE_CHECKING:
@@ -78,10 +78,10 @@ class Selection:
 
     @property
     def about_hand(self) -> dict[str, str | float]:
-        """The name of the hand and its consistency, as it is applied: a multiple of 1/256. Empty without a hand."""
+        """The name of the hand and its consistency; empty without a hand."""
         if self.hand is None:
             return {}
-        return {"hand": f"{self.hand.seed}:{self.hand.number}", "consistency": self.hand.consistency_units / CONSISTENCY_UNITS}
+        return {"hand": f"{self.hand.seed}:{self.hand.number}", "consistency": self.hand.consistency}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pocketgan.address import (
     HandName,
     ImageRange,
     Shard,
+    consistency_units,
     image_range,
     images_of_rows,
     parse_hand,
@@ -119,7 +120,8 @@ def test_rows_are_the_images_of_their_characters() -> None:
 )
 def test_a_hand_has_a_seed_a_number_and_a_consistency(name: HandName, spec: str, consistency: float, expected: Hand) -> None:
     assert image_range(9, 0, 1, 1, name, consistency).hand == expected
-    assert parse_hand(spec, 9, consistency) == expected
+    assert parse_hand(spec, 9, consistency_units(consistency)) == expected
+    assert expected.consistency == expected.consistency_units / 256
 
 
 @pytest.mark.parametrize(
@@ -131,6 +133,7 @@ def test_a_hand_has_a_seed_a_number_and_a_consistency(name: HandName, spec: str,
         ((0, -1), 0.5, "hand -1 is out of range"),
         ((0, 1, 2), 0.5, r"hand \(0, 1, 2\): expected a number, or a seed and a number"),
         ("3", 0.5, "hand '3' is not a whole number"),
+        (np.array([7, 3]), 0.5, r"hand array\(\[7, 3\]\) is not a whole number"),
         (3, -0.1, "consistency -0.1 is out of range: expected 0 to 1"),
         (3, 1.1, "consistency 1.1 is out of range: expected 0 to 1"),
         (3, float("nan"), "consistency nan is out of range"),
@@ -142,10 +145,15 @@ def test_a_hand_out_of_range_is_refused(name: object, consistency: object, messa
         image_range(0, 0, 1, 1, name, consistency)  # type: ignore[arg-type]
 
 
+def test_a_consistency_is_checked_without_a_hand() -> None:
+    with pytest.raises(RequestError, match=r"^consistency 2 is out of range: expected 0 to 1$"):
+        image_range(0, 0, 1, consistency=2)
+
+
 @pytest.mark.parametrize("spec", ["", "-1", "1.5", "1:", ":1", "1:2:3", "9" * 16, "seven"])
 def test_what_names_no_hand_is_refused(spec: str) -> None:
     with pytest.raises(RequestError, match=r" is not a hand: expected its number, such as 3, or SEED:NUMBER, such as 7:3$"):
-        parse_hand(spec, 0, 0.5)
+        parse_hand(spec, 0, 128)
 
 
 @pytest.mark.parametrize(("start", "count", "of"), [(0, 97, 1), (5, 100, 3), (0, 97, 97), (2**40, 1000, 16), (0, 10**8, 7)])

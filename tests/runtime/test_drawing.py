@@ -37,6 +37,14 @@ def test_a_row_shows_consecutive_images_of_its_characters(conditional: Generator
         np.testing.assert_array_equal(rows(conditional, text, 30)[row], np.hstack(singles))
 
 
+def test_rows_by_a_hand_show_its_images(conditional: Generator) -> None:
+    (batch,) = text_rows(conditional, "42", 5, start=3, hand=(7, 3), consistency=0.9)
+    images = conditional.generate(10, digits=[4, 2], start=6, hand=(7, 3), consistency=0.9)
+    pairs = [np.hstack([four, two]) for four, two in zip(images[::2], images[1::2], strict=True)]
+    np.testing.assert_array_equal(batch.images, np.stack(pairs))
+    assert (batch.images != next(text_rows(conditional, "42", 5, start=3)).images).any()
+
+
 def test_rows_have_the_promised_shapes_and_types(conditional: Generator) -> None:
     (batch,) = text_rows(conditional, "2026", 5)
     assert batch.images.shape == (5, 8, 32)

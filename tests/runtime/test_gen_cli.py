@@ -60,6 +60,7 @@ def pixels(folder: str | Path = "digits") -> list[object]:
         (("--count", "3", "--start", "7", "--seed", str(SEED_LIMIT - 1)), 7, {"count": 3, "seed": SEED_LIMIT - 1, "start": 7}),
         (("--count", "2", "--truncation", "0.4"), 0, {"count": 2, "truncation": 0.4}),
         (("--count", "2", "--hand", "3"), 0, {"count": 2, "hand": 3}),
+        (("--count", "10", "--hand", "3", "--shard", "1/5"), 2, {"count": 2, "start": 2, "hand": 3}),
         (("--count", "2", "--hand", "7:3", "--consistency", "0.9"), 0, {"count": 2, "hand": (7, 3), "consistency": 0.9}),
         (("--count", "1000000000", "--shard", "1/500000000"), 2, {"count": 2, "start": 2}),  # the limit is for one call
     ],
@@ -216,7 +217,7 @@ def test_an_expected_failure_is_one_line_and_leaves_nothing(
         (("--text", "7", "--digits", "7"), "--digits: it cannot be used together with --text"),
         (("--provider", "tpu"), "--provider"),
         (("--hand", "seven"), "--hand: 'seven' is not a hand: expected its number, such as 3, or SEED:NUMBER"),
-        (("--hand", "3", "--consistency", "2"), "--hand: consistency 2.0 is out of range: expected 0 to 1"),
+        (("--hand", "3", "--consistency", "2"), "--consistency: consistency 2.0 is out of range: expected 0 to 1"),
         (("--consistency", "0.5"), "--consistency: it says how much images by one hand look alike: it needs --hand"),
         (("--shard", "3/3"), "--shard: '3/3' is not a shard"),
         (("--shard", "0/11"), "--shard: 11 shards are too many"),

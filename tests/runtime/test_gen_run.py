@@ -219,6 +219,7 @@ def test_images_that_were_lost_are_drawn_again(model: Path, file_format: str) ->
         (("--model", "nano"), "model is "),
         (("--text", "1", "--count", "10"), 'text is null there, "1" requested'),
         (("--grid", "5x2"), 'grid is null there, "5x2" requested'),
+        (("--hand", "3"), 'hand is null there, "0:3" requested; consistency is null there, 0.69921875 requested'),
     ],
 )
 def test_a_run_with_other_options_is_not_resumed(model: Path, option: tuple[str, ...], found: str) -> None:
@@ -228,6 +229,16 @@ def test_a_run_with_other_options_is_not_resumed(model: Path, option: tuple[str,
     assert f"error: cannot resume: {Path('digits/manifest.json')} belongs to another run, " in said
     assert found in said
     assert contents(Path("digits")) == before
+
+
+@pytest.mark.parametrize("file_format", ["raw", "npy"])
+def test_a_run_by_a_hand_is_not_resumed_without_it(model: Path, file_format: str) -> None:
+    options = ("--model", model, "--format", file_format)
+    gan_gen(*options, "--hand", "3")
+    before = contents(Path("digits"))
+    assert 'hand is "0:3" there, null requested' in gan_gen(*options, "--resume", code=1)
+    assert contents(Path("digits")) == before
+    assert "10 images" in gan_gen(*options, "--hand", "3", "--resume")
 
 
 def test_images_of_another_run_in_the_range_are_refused_and_stay(model: Path) -> None:

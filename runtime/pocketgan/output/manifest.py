@@ -113,9 +113,9 @@ def is_replacing(manifest: Mapping[str, object]) -> bool:
 def refuse_another_run(path: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> None:
     """Raise OutputError, which lists the differences, unless the manifest found belongs to the run that is wanted."""
     differences = [
-        f"{name} is {json.dumps(found.get(name))} there, {json.dumps(value)} requested"
-        for name, value in wanted.items()
-        if name not in _NOT_COMPARED and found.get(name) != value
+        f"{name} is {json.dumps(found.get(name))} there, {json.dumps(wanted.get(name))} requested"
+        for name in {**wanted, **found}  # some names stand for an option that was given
+        if name not in (*_NOT_COMPARED, _IS_REPLACING) and found.get(name) != wanted.get(name)
     ]
     if differences:
         raise OutputError(

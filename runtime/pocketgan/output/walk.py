@@ -69,13 +69,14 @@ def walk(
     def frames() -> Iterator[NDArray[np.uint8]]:
         size, height, width = generator.card.latent_size, generator.card.image_height, generator.card.image_width
         at_once = max(1, generator.batch_size // length)
+        correlation = 0.0 if walked.hand is None else walked.hand.consistency
         starts = range(0, rows * length, length)
         parts = (walked._replace(indices=walked.indices[start : start + length]) for start in chain(starts, starts[:1]))
         keyframes = (latent_ticks(part, size) for part in parts)
         for number, (start, end) in enumerate(pairwise(keyframes)):
             for first in range(0, steps, at_once):
                 taken = np.arange(first, min(first + at_once, steps))
-                z = latents_between(start, end, taken, steps).reshape(-1, size)
+                z = latents_between(start, end, taken, steps, correlation).reshape(-1, size)
                 if labels is None:
                     images = generator.draw_latents(z)
                 else:
@@ -86,19 +87,23 @@ def walk(
     return frames()
 
 
-def latents_between(start: NDArray[np.int8], end: NDArray[np.int8], taken: NDArray[np.int64], steps: int) -> NDArray[np.float32]:
+def latents_between(
+    start: NDArray[np.int8], end: NDArray[np.int8], taken: NDArray[np.int64], steps: int, correlation: float = 0.0
+) -> NDArray[np.float32]:
     """Return the latents after each of `taken`, int64 [n], of `steps` steps from `start` to `end`: float32 [n, ...].
 
     `start` and `end` are ticks of the same shape, see `latent_ticks`; the result is on the same grid. After j of s steps it is
-    ((s - j) * start + j * end) / sqrt((s - j)^2 + j^2): the divisor keeps the variance of independent normal latents, which
-    linear interpolation keeps only at the ends.
+    ((s - j) * start + j * end) / sqrt((s - j)^2 + j^2 + 2 * correlation * (s - j) * j): the divisor keeps the variance of normal
+    latents, which linear interpolation keeps only at the ends. Those of one hand are correlated, others are independent.
 
     Spherical interpolation (T. White, "Sampling Generative Networks", 2016) is similar, but needs sines, which differ
     between C libraries. Sums, products, quotients and square roots are rounded alike everywhere (IEEE 754, 5.4.1).
     """
     ahead = taken.astype(np.float64).reshape(-1, *(1 for _ in start.shape))
     behind = steps - ahead
-    ticks = np.rint((behind * start + ahead * end) / np.sqrt(behind * behind + ahead * ahead))
+    ticks = np.rint(
+        (behind * start + ahead * end) / np.sqrt(behind * behind + ahead * ahead + 2 * correlation * (behind * ahead))
+    )
     # Between two values of the same sign, the result is up to sqrt(2) times as large.
     between: NDArray[np.float32] = (ticks.clip(-LARGEST_TICK, LARGEST_TICK) * LATENT_STEP).astype(np.float32)
     return between

@@ -249,6 +249,18 @@ def test_the_frames_between_are_a_walk(target: Path, tiny: Generator, is_inverte
     np.testing.assert_array_equal(read_gif(target)[0], enlarged(255 - frames if is_inverted else frames, 4))
 
 
+def test_a_walk_between_images_that_are_the_same_stands_still(conditional: Generator) -> None:
+    images = image_range(0, 0, 2, hand=3, consistency=1)
+    frames = list(walk(conditional, images, np.array([[7], [7]]), 1, 16))
+    assert all((frame == frames[0]).all() for frame in frames)
+
+
+def test_latents_between_those_of_one_hand_vary_as_they_do() -> None:
+    pairs = np.stack([latent_ticks(image_range(0, 2 * number, 2, hand=number, consistency=0.7), 64) for number in range(2000)])
+    between = latents_between(pairs[:, 0], pairs[:, 1], np.array([8]), 16, 0.7)
+    assert between.std() == pytest.approx(pairs.std() / 32, rel=0.01)
+
+
 def test_only_the_first_hundred_images_are_walked_through(tmp_path: Path, conditional: Generator) -> None:
     for count in (100, 10**8):
         write_walk(tmp_path / f"{count}.gif", drawing_of(conditional, count, start=7))

@@ -60,7 +60,7 @@ def test_more_misjudged_images_than_common_raise_the_score() -> None:
     [(0.02, 0.02 * TOPOLOGY_NOISE, 1), (0.02, 0.06 * TOPOLOGY_NOISE, 3), (0.0, 2 * LEAST_TOPOLOGY_DISTANCE * TOPOLOGY_NOISE, 2)],
 )
 def test_parts_and_holes_that_differ_raise_the_score(real: float, distance: float, factor: float) -> None:
-    seen = observation(2.0, topology=Topology(distance, real, "8", 0.1))
+    seen = observation(2.0, topology=Topology(distance, real, "8", 0.3, 0.1))
     assert seen.score == pytest.approx(2 * factor)
     assert seen.to_statistics()["topology_distance"] == pytest.approx(distance)
 

@@ -97,7 +97,7 @@ def with_misjudged(share: float, real_images: int = 1_000, ratio: float = 2.0, r
 
 def with_topology(distance: float, ratio: float = 2.0, excess: float = 0.125, names: Sequence[str] = DIGITS) -> Observation:
     """Return an observation whose parts and holes differ, most in the last class; those of real images by 0."""
-    return observation(ratio, names=names, topology=Topology(distance, 0.0, names[-1], excess))
+    return observation(ratio, names=names, topology=Topology(distance, 0.0, names[-1], 2 * distance, excess))
 
 
 MISSING = MISSING_SHARE * 0.1
@@ -212,14 +212,15 @@ MEMORIZED = "the discriminator has memorized its training images: it finds the r
         (
             with_topology(0.06),
             past_young(),
-            "the ink does not hang together as it should: the images of digit 9 have 0.12 more parts or fewer holes than real "
-            "ones",
+            "the ink does not hang together as it should: parts and holes of 12.0% of the images of digit 9 are not those of "
+            "real ones; they have 0.12 more parts or fewer holes on average",
             "a lower --lr",
         ),
         (
             with_topology(0.06, excess=-0.5, names=["all"]),
             past_young(),
-            "the ink does not hang together as it should: the images have 0.50 more holes or fewer parts than real ones",
+            "the ink does not hang together as it should: parts and holes of 12.0% of the images are not those of real ones; "
+            "they have 0.50 more holes or fewer parts on average",
             "a lower --lr",
         ),
         # The first two lines are lost.

@@ -153,6 +153,7 @@ def test_digits_whose_loops_are_filled_raise_the_score(
         seen = watch_validation(judge, split, DIGITS, is_conditional).observe(eights, no_opinion)
         assert seen.topology is not None
         assert seen.topology.worst_class == "8"
+        assert seen.topology.worst_distance > 0.5
         assert seen.topology.excess > 0.5
         assert seen.topology.distance > healthy.topology.distance + 0.03
         assert seen.score > 1.5 * healthy.score
@@ -257,6 +258,9 @@ def test_images_without_classes_are_one_class(split: TrainingSplit, classes: tup
     assert view.coverage == pytest.approx(0.97, abs=0.02)
     assert view.variety == pytest.approx(1, abs=0.05)
     assert (seen.pairs.named_training, seen.pairs.named_held_out) == (0.5, 1)
+    assert seen.topology is not None
+    assert seen.topology.worst_class == name
+    assert seen.topology.worst_distance == pytest.approx(seen.topology.distance)
     (alike,) = watch.observe(np.broadcast_to(training[0], validation.shape).copy(), no_opinion).classes
     assert alike.variety == pytest.approx(0, abs=1e-3)
 

@@ -18,7 +18,7 @@ from pocketgan_trainer.evaluate.distances import frechet_distance, kernel_distan
 from pocketgan_trainer.evaluate.image_set import ImageSet, Reference
 from pocketgan_trainer.evaluate.spaces import SPACES, Coordinates, SpaceName
 from pocketgan_trainer.evaluate.texture import count_neighbours, told_apart_by_texture
-from pocketgan_trainer.evaluate.topology import count_topologies, topology_distance
+from pocketgan_trainer.evaluate.topology import count_topologies, euler_numbers, topology_distance
 from pocketgan_trainer.evaluate.traits import edge_distance, is_sized_and_centered, level_distance, one_full_ink, usual_full_ink
 
 Value: TypeAlias = float | tuple[float, ...] | NDArray[np.int64] | None
@@ -124,7 +124,7 @@ def _texture_accuracy(images: ImageSet) -> float:
 
 
 def _topology_distance(images: ImageSet) -> float:
-    counts = count_topologies(images.images.pixels, images.requested, CLASSES)
+    counts = count_topologies(euler_numbers(images.images.pixels), images.requested, CLASSES)
     return topology_distance(counts, images.reference.test_topologies)
 
 

@@ -13,7 +13,7 @@ from pocketgan_trainer.evaluate.copying import HeldOut, Memorization, measure_he
 from pocketgan_trainer.evaluate.distances import Manifold, ManifoldOverlap, compare_manifolds, estimate_manifold
 from pocketgan_trainer.evaluate.spaces import Coordinates, SpaceName, Spaces, open_spaces
 from pocketgan_trainer.evaluate.texture import count_neighbours
-from pocketgan_trainer.evaluate.topology import count_topologies
+from pocketgan_trainer.evaluate.topology import count_topologies, euler_numbers
 
 _SUBSET_SEED = 0
 
@@ -63,7 +63,7 @@ def open_reference(split: TrainingSplit, test: Digits) -> Reference:
         test=tested,
         test_manifolds=_manifolds(tested),
         test_neighbours=count_neighbours(tested.pixels),
-        test_topologies=count_topologies(tested.pixels, test.labels, CLASSES),
+        test_topologies=count_topologies(euler_numbers(tested.pixels), test.labels, CLASSES),
         training=training,
         held_out=measure_held_out(training.features["first_judge"], validation.features["first_judge"]),
     )

@@ -35,12 +35,12 @@ def _euler_numbers(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     return numbers
 
 
-def count_topologies(images: NDArray[np.uint8], labels: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
-    """Return how many images uint8 [N, H, W] of each class have each Euler number, int64 [classes, 13].
+def count_topologies(numbers: NDArray[np.int64], labels: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
+    """Return how many images of each class have each of these Euler numbers, int64 [classes, 13].
 
-    `labels` are their classes, [N]. Numbers below -6 count as -6, those above 6 as 6.
+    `numbers` are those of the images and `labels` their classes, both [N]. Below -6 they count as -6, above 6 as 6.
     """
-    outcome = euler_numbers(images).clip(-_LARGEST, _LARGEST) + _LARGEST
+    outcome = numbers.clip(-_LARGEST, _LARGEST) + _LARGEST
     cells = np.bincount(labels.astype(np.int64) * _OUTCOMES + outcome, minlength=classes * _OUTCOMES)
     return cells.reshape(classes, _OUTCOMES)
 
@@ -55,14 +55,15 @@ def topology_distance(counts: NDArray[np.int64], others: NDArray[np.int64]) -> f
     return float(_distances(counts, others) @ weights / max(1, weights.sum()))
 
 
-def largest_topology_difference(counts: NDArray[np.int64], others: NDArray[np.int64]) -> tuple[int, float]:
-    """Return the class whose mean Euler number differs most, and by how much it is above that of the others.
+def largest_topology_difference(counts: NDArray[np.int64], others: NDArray[np.int64]) -> tuple[int, float, float]:
+    """Return the class whose Euler numbers differ most, their distance, and how much their mean is above that of the others.
 
-    Above 0, its ink has more parts or fewer holes than it should.
+    Above 0, its ink has more parts or fewer holes than it should. Classes that are missing from either do not count.
     """
-    excess = (_shares(counts) - _shares(others)) @ np.arange(-_LARGEST, _LARGEST + 1)
-    label = int(np.argmax(np.abs(excess) * counts.any(axis=1) * others.any(axis=1)))
-    return label, float(excess[label])
+    distances = _distances(counts, others) * counts.any(axis=1) * others.any(axis=1)
+    label = int(np.argmax(distances))
+    excess = (_shares(counts) - _shares(others))[label] @ np.arange(-_LARGEST, _LARGEST + 1)
+    return label, float(distances[label]), float(excess)
 
 
 def _distances(counts: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:

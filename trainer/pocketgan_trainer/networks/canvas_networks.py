@@ -36,8 +36,9 @@ class CanvasWidth:
 class CanvasGenerator(ConditionalGenerator):
     """Draws images of a class: latents float [N, latent_size + noise] and labels int64 [N] to float [N, 1, S, S] in [-1, 1].
 
-    With 0 `classes` it takes latents alone. The first `latent_size` shape the image, the others are noise for single places. The
-    body draws a field as large as the canvas, which is scanned, see `networks.scan`. Its upscalings are those of PocketGenerator.
+    In training it returns canvases, see ConditionalGenerator. With 0 `classes` it takes latents alone. The first `latent_size`
+    shape the image, the others are noise for single places. The body draws a field as large as the canvas, which is scanned, see
+    `networks.scan`. Its upscalings are those of PocketGenerator.
     """
 
     def __init__(self, classes: int, image_size: int, latent_size: int, width: CanvasWidth) -> None:

@@ -33,9 +33,9 @@ BETTER_FACTOR = 0.9
 LEAST_TOLD_APART = 0.51
 """Of 10,000 images that are alike, a test of texture sorts up to this share correctly by chance."""
 LEAST_TOPOLOGY_DISTANCE = 0.005
-"""Of thousands of images that are alike, parts and holes differ by this much by chance."""
+"""Of thousands of images of one class that are alike, parts and holes differ by this much by chance."""
 TOPOLOGY_NOISE = 1.5
-"""Parts and holes of images like real ones differ up to this many times as much as those of a sample of real ones."""
+"""Parts and holes of images like real ones differ up to this many times as much as those of samples of real ones on average."""
 TOPOLOGY_MARGIN = 0.05
 """Images are badly formed if the distance of their parts and holes exceeds that of real ones by more than this."""
 YOUNG_EPOCHS = 4
@@ -103,7 +103,9 @@ class Topology:
     real_distance: float
     """The same of other training images in place of generated ones."""
     worst_class: str
-    """The class whose mean numbers differ most."""
+    """The class whose numbers differ most."""
+    worst_distance: float
+    """The distance of that class alone."""
     excess: float
     """How many more parts or fewer holes an image of that class has than it should, on average; below 0, fewer parts or more
     holes."""
@@ -331,8 +333,8 @@ def _torn(seen: Observation, remedies: Remedies) -> list[Sign]:
     more, fewer = ("parts", "holes") if topology.excess > 0 else ("holes", "parts")
     of_class = f" of {class_title(topology.worst_class)}" if len(seen.classes) > 1 else ""
     message = (
-        f"the ink does not hang together as it should: the images{of_class} have {abs(topology.excess):.2f} more {more} or fewer "
-        f"{fewer} than real ones"
+        f"the ink does not hang together as it should: parts and holes of {topology.worst_distance:.1%} of the images{of_class} "
+        f"are not those of real ones; they have {abs(topology.excess):.2f} more {more} or fewer {fewer} on average"
     )
     return [Sign("torn", None, message, _form_advice(remedies))]
 

@@ -12,13 +12,20 @@ from pocketgan_trainer.evaluate.distances import DENSITY_NEIGHBOURS, Manifold, c
 from pocketgan_trainer.evaluate.frechet_ratio import FrechetRatio, frechet_ratio
 from pocketgan_trainer.evaluate.judge import Assessment, ImageJudge
 from pocketgan_trainer.evaluate.texture import FEWEST_FOR_TEXTURE, count_neighbours, largest_difference, told_apart_by_texture
-from pocketgan_trainer.evaluate.topology import count_topologies, largest_topology_difference, topology_distance
+from pocketgan_trainer.evaluate.topology import (
+    count_topologies,
+    euler_numbers,
+    largest_topology_difference,
+    topology_distance,
+)
 from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs, Texture, Topology
 
 LEAST_FOR_VARIETY = 10
 """With fewer images of a class, the distances between them mean little."""
 PAIRS = 1_000
 """The most pairs that are shown to the discriminator."""
+REAL_TOPOLOGIES = 10
+"""Samples of real images whose parts and holes are compared with the others': one alone is up to a third too high or too low."""
 ALL_IMAGES = "all"
 """Name of the one class of images without classes."""
 _PAIRS_SEED = 1
@@ -58,10 +65,10 @@ class ValidationWatch:
     real_told_apart: float | None
     """How well training images of the same classes are told from these by texture; None if they are too few."""
     topologies: NDArray[np.int64]
-    """Of training images, see `topology.count_topologies`."""
+    """Of all training images, see `topology.count_topologies`."""
     real_topology_distance: float | None
-    """The distance of other training images, of the same classes as the validation images, from these; None if these are too
-    few."""
+    """The distance of as many training images, of the same classes as the validation images, from the others, the mean over
+    REAL_TOPOLOGIES samples; None if validation images are too few."""
     is_conditional: bool
     """Whether the generator can be asked for a class."""
 
@@ -93,10 +100,10 @@ class ValidationWatch:
     def _topology(self, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Topology | None:
         if self.real_topology_distance is None:
             return None
-        counts = count_topologies(images, labels, len(self.classes))
-        label, excess = largest_topology_difference(counts, self.topologies)
+        counts = count_topologies(euler_numbers(images), labels, len(self.classes))
+        label, worst_distance, excess = largest_topology_difference(counts, self.topologies)
         distance = topology_distance(counts, self.topologies)
-        return Topology(distance, self.real_topology_distance, self.classes[label].name, excess)
+        return Topology(distance, self.real_topology_distance, self.classes[label].name, worst_distance, excess)
 
     def _view(self, real: RealClass, features: NDArray[np.float32], misjudged: NDArray[np.bool_]) -> ClassView:
         """Return the view of a class: of the images that are judged as it [N, F], and of those drawn for it, bool [M]."""
@@ -147,13 +154,16 @@ def watch_validation(judge: ImageJudge, split: TrainingSplit, classes: tuple[str
         real.append(RealClass(name, len(features), len(features) / len(validation), manifold, _spread(features), misjudged))
     neighbours, real_told_apart = count_neighbours(validation.images), None
     training = split.training
-    topologies, real_topology_distance = count_topologies(training.images, training.labels, len(real)), None
+    numbers, real_topology_distance = euler_numbers(training.images), None
+    topologies = count_topologies(numbers, training.labels, len(real))
     if len(validation) >= FEWEST_FOR_TEXTURE:
-        rows = rows_of_classes(training.labels, ratio.labels, random)
-        real_told_apart = told_apart_by_texture(count_neighbours(training.images[rows]), neighbours)
-        alike = count_topologies(training.images[rows], ratio.labels, len(real))
-        topologies -= alike
-        real_topology_distance = topology_distance(alike, topologies)
+        alike = training.images[rows_of_classes(training.labels, ratio.labels, random)]
+        real_told_apart = told_apart_by_texture(count_neighbours(alike), neighbours)
+        samples = [
+            count_topologies(numbers[rows_of_classes(training.labels, ratio.labels, random)], ratio.labels, len(real))
+            for _ in range(REAL_TOPOLOGIES)
+        ]
+        real_topology_distance = float(np.mean([topology_distance(sample, topologies - sample) for sample in samples]))
     return ValidationWatch(
         ratio,
         tuple(real),
