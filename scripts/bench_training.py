@@ -37,7 +37,8 @@ from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.recorder import WATCHED_SEED, Recorder
 from pocketgan_trainer.training.run_folder import create_run_folder
 from pocketgan_trainer.training.steps import PENALTY_INTERVAL
-from pocketgan_trainer.watch.signs import Observation, Sign
+from pocketgan_trainer.watch.observation import Observation
+from pocketgan_trainer.watch.signs import Sign
 from pocketgan_trainer.watch.validation_watch import ValidationWatch, watch_validation
 
 _CPU = torch.device("cpu")

@@ -35,7 +35,8 @@ from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.recorder import Recorder
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.steps import Batch, Gan, Step, StepStatistics
-from pocketgan_trainer.watch.signs import Observation, Sign, merged
+from pocketgan_trainer.watch.observation import Observation
+from pocketgan_trainer.watch.signs import Sign, merged
 from pocketgan_trainer.watch.validation_watch import watch_validation
 
 _CPU = torch.device("cpu")

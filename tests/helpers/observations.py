@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs, Sign, Texture, Topology
+from pocketgan_trainer.watch.observation import ClassView, Observation, Pairs, Texture, Topology
+from pocketgan_trainer.watch.signs import Sign
 
 DIGITS = tuple("0123456789")
 

@@ -23,7 +23,8 @@ from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.recorder import Recorder, Report, Watch
 from pocketgan_trainer.training.run_folder import RunFolder
-from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs, Sign
+from pocketgan_trainer.watch.observation import ClassView, Observation, Pairs
+from pocketgan_trainer.watch.signs import Sign
 from pocketgan_trainer.watch.validation_watch import DiscriminatorLogits
 
 NewRun = Callable[[], RunFolder]

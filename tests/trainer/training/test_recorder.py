@@ -16,7 +16,7 @@ from pocketgan_trainer.training.drawing import draw
 from pocketgan_trainer.training.presets import PRESETS
 from pocketgan_trainer.training.recorder import WATCHED_SEED
 from pocketgan_trainer.training.run_folder import RunFolder
-from pocketgan_trainer.watch.signs import Observation, Texture
+from pocketgan_trainer.watch.observation import Observation, Texture
 from pocketgan_trainer.watch.validation_watch import DiscriminatorLogits
 
 

@@ -32,7 +32,8 @@ from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.steps import Gan
-from pocketgan_trainer.watch.signs import Observation, Sign
+from pocketgan_trainer.watch.observation import Observation
+from pocketgan_trainer.watch.signs import Sign
 
 
 # An epoch has 5 steps, and a stop is checked after each step and once more at the end of an epoch: call 6 is that check.

@@ -19,7 +19,8 @@ from pocketgan_trainer.errors import TrainExtraMissingError, TrainingError
 from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.reports import TensorBoardReport, require_tensorboard
 from pocketgan_trainer.training.run_folder import RunFolder
-from pocketgan_trainer.watch.signs import Observation, Sign
+from pocketgan_trainer.watch.observation import Observation
+from pocketgan_trainer.watch.signs import Sign
 
 MEANS = Means(generator_loss=0.75, discriminator_loss=0.5, real_score=0.625, fake_score=0.25)
 

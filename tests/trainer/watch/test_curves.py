@@ -14,7 +14,7 @@ from PIL import Image
 from pocketgan.errors import OutputError
 from pocketgan_trainer.watch import curves
 from pocketgan_trainer.watch.curves import write_curves
-from pocketgan_trainer.watch.signs import ClassView, Observation
+from pocketgan_trainer.watch.observation import ClassView, Observation
 
 Lines = list[dict[str, object]]
 

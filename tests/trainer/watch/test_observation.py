@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from observations import class_view, observation
 
-from pocketgan_trainer.watch.signs import LEAST_TOPOLOGY_DISTANCE, TOPOLOGY_NOISE, Texture, Topology, summary
+from pocketgan_trainer.watch.observation import LEAST_TOPOLOGY_DISTANCE, TOPOLOGY_NOISE, Texture, Topology, summary
 
 
 def test_the_figures_go_by_the_names_of_classes_and_survive_the_file() -> None:

@@ -7,6 +7,7 @@ from math import inf, nextafter
 import pytest
 from observations import DIGITS, class_view, line_of, observation
 
+from pocketgan_trainer.watch.observation import ClassView, Line, Observation, Topology, class_title
 from pocketgan_trainer.watch.signs import (
     ALL_PAIRS,
     BETTER_FACTOR,
@@ -21,13 +22,8 @@ from pocketgan_trainer.watch.signs import (
     TOPOLOGY_MARGIN,
     WORSE_FACTOR,
     YOUNG_EPOCHS,
-    ClassView,
-    Line,
-    Observation,
     Remedies,
     Sign,
-    Topology,
-    class_title,
     merged,
     signs_of,
     standing_signs,

@@ -15,7 +15,7 @@ from pocketgan_trainer.evaluate.judge import Judge, load_judge
 from pocketgan_trainer.evaluate.own_judge import PixelJudge
 from pocketgan_trainer.evaluate.spaces import fit_pixel_space
 from pocketgan_trainer.evaluate.texture import FEWEST_FOR_TEXTURE
-from pocketgan_trainer.watch.signs import ClassView, Observation
+from pocketgan_trainer.watch.observation import ClassView, Observation
 from pocketgan_trainer.watch.validation_watch import (
     LEAST_FOR_VARIETY,
     PAIRS,

@@ -24,7 +24,8 @@ from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.shared_networks import own_network
 from pocketgan_trainer.training.steps import Gan
 from pocketgan_trainer.watch.curves import write_curves
-from pocketgan_trainer.watch.signs import Observation, Remedies, Sign, signs_of, standing_signs
+from pocketgan_trainer.watch.observation import Observation
+from pocketgan_trainer.watch.signs import Remedies, Sign, signs_of, standing_signs
 from pocketgan_trainer.watch.validation_watch import DiscriminatorLogits
 
 SHEET_IMAGES = 100

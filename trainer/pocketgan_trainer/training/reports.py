@@ -20,7 +20,8 @@ from pocketgan.errors import OutputError
 from pocketgan_trainer.errors import TrainExtraMissingError, TrainingError
 from pocketgan_trainer.training.progress import Means, Progress, means
 from pocketgan_trainer.training.run_folder import RunFolder
-from pocketgan_trainer.watch.signs import Observation, Sign, merged, standing_signs, summary
+from pocketgan_trainer.watch.observation import Observation, summary
+from pocketgan_trainer.watch.signs import Sign, merged, standing_signs
 
 _REFRESH_SECONDS = 0.5
 _SHOWN_SKIPPED_STEPS = 3

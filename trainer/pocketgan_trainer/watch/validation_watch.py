@@ -18,7 +18,7 @@ from pocketgan_trainer.evaluate.topology import (
     largest_topology_difference,
     topology_distance,
 )
-from pocketgan_trainer.watch.signs import ClassView, Observation, Pairs, Texture, Topology
+from pocketgan_trainer.watch.observation import ClassView, Observation, Pairs, Texture, Topology
 
 LEAST_FOR_VARIETY = 10
 """With fewer images of a class, the distances between them mean little."""
