@@ -27,8 +27,8 @@ SCAN = "scan"
 """The names of all nodes of a scan begin with it."""
 FIELD = f"{SCAN}.field"
 """The tensor of the fields, uint8 [N, F, F]."""
-SCAN_ROWS = 64
-"""M, at least the largest size of a scan. onnxruntime multiplies matrices of whole blocks of 16 rows faster."""
+SCAN_ROWS = 48
+"""M, more than the largest size of a scan. onnxruntime multiplies matrices of whole blocks of 16 rows faster."""
 _INK_QUANTIZATION = Quantization(scale=1, zero_point=THRESHOLD_LEVEL)
 _WEIGHTED_INK_QUANTIZATION = Quantization(scale=WHITE, zero_point=THRESHOLD_LEVEL)
 

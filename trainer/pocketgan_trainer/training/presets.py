@@ -95,7 +95,7 @@ _POCKET_CONFIG = TrainingConfig(
     ema_halflife_images=180_000,
 )
 
-_CANVAS_CONFIG = replace(_POCKET_CONFIG, canvas=True, shifted_share=0.0)
+_CANVAS_CONFIG = replace(_POCKET_CONFIG, canvas=True, gradient_penalty=0.3, final_penalty_share=1 / 3, shifted_share=0.0)
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
@@ -132,7 +132,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 config=replace(
                     _CANVAS_CONFIG,
                     preset="nano",
-                    gradient_penalty=0.3,
                     final_penalty_share=0.5,
                     penalty_fall_share=0.5,
                     refinement_share=0.6,
