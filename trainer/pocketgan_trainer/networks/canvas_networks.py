@@ -72,12 +72,12 @@ def _noise(first: int, channels: int) -> list[nn.Module]:
     return [NoiseChannels(first, channels)] if channels else []
 
 
-def canvas_discriminator(classes: int, image_size: int, channels: tuple[int, int], features: int) -> PocketDiscriminator:
+def canvas_discriminator(classes: int, image_size: int) -> PocketDiscriminator:
     """Return a discriminator of canvases that halves them from its first layer on, and of their variety.
 
     It hardly sees texture (K. Schwarz et al., "On the Frequency Bias of Generative Models", 2021), which the scan makes anyway.
     """
-    fine, coarse = channels
+    fine, coarse, features = 48, 128, 128
     quarter = CANVAS_SIZES[image_size] // 4
     body = nn.Sequential(
         nn.Conv2d(1, fine, 4, stride=2, padding=1),

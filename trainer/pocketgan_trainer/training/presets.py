@@ -35,8 +35,6 @@ class CanvasSystem:
 
     width: CanvasWidth
     """The sizes of its generator."""
-    build_discriminator: Callable[[int, int], nn.Module]
-    """Makes a discriminator of canvases, for a number of classes and an image size, as `Preset.build_discriminator` does."""
     config: TrainingConfig
     """Its own hyper-parameters."""
     is_default: bool
@@ -111,7 +109,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             config=_POCKET_CONFIG,
             canvas=CanvasSystem(
                 width=CanvasWidth(coarse=56, middle=28, fine=48, coarse_noise=4, middle_noise=4),
-                build_discriminator=partial(canvas_discriminator, channels=(48, 128), features=128),
                 config=_CANVAS_CONFIG,
                 is_default=False,
             ),
@@ -128,7 +125,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             config=replace(_POCKET_CONFIG, preset="nano"),
             canvas=CanvasSystem(
                 width=CanvasWidth(coarse=20, middle=12, fine=16, coarse_noise=4, middle_noise=0),
-                build_discriminator=partial(canvas_discriminator, channels=(48, 128), features=128),
                 config=replace(
                     _CANVAS_CONFIG,
                     preset="nano",
@@ -209,8 +205,11 @@ def build_generator(config: TrainingConfig) -> nn.Module:
 
 def build_discriminator(config: TrainingConfig) -> nn.Module:
     """Return a discriminator of the config's preset for its images, untrained. Raises TrainingError if it lacks a canvas."""
-    system = _canvas_of(config.preset) if config.canvas else PRESETS[config.preset]
-    return system.build_discriminator(len(config.data.classes), config.data.image_size)
+    classes, image_size = len(config.data.classes), config.data.image_size
+    if config.canvas:
+        _canvas_of(config.preset)  # raises if there is none
+        return canvas_discriminator(classes, image_size)
+    return PRESETS[config.preset].build_discriminator(classes, image_size)
 
 
 def build_view(config: TrainingConfig) -> nn.Module:
