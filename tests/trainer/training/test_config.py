@@ -31,6 +31,7 @@ CONFIG = TrainingConfig(
     refinement_share=0.375,
     class_weight=0.0625,
     shifted_share=0.875,
+    scanned_share=0.4375,
     batch_statistics_share=0.125,
     ema_halflife_images=1000,
 )
@@ -55,6 +56,7 @@ CONFIG = TrainingConfig(
         ("batch_statistics_share", [0.0], [1.1], "from 0 to 1"),
         ("refinement_share", [1.0], [-0.1, 1.1], "from 0 to 1"),
         ("shifted_share", [0.0, 1.0], [-0.1], "from 0 to 1"),
+        ("scanned_share", [0.0, 1.0], [1.1], "from 0 to 1"),
         ("class_weight", [0.0], [-0.1], "a number from 0"),
         ("gradient_penalty", [0.0], [-0.1, math.inf, math.nan], "a number from 0"),
     ],

@@ -127,6 +127,18 @@ def test_a_conditional_preset_gets_labels_and_all_schedules(recorded: Callable[[
     assert [(batch.class_weight, batch.shifted_share) for batch in step.batches] == [(0, 0)] * 5 + [(0.25, 0.75)] * 3
 
 
+def test_canvases_are_scanned_in_the_last_part_of_the_run(use_step: UseStep, new_run: NewRun) -> None:
+    is_scanning = []
+
+    def step(gan: Gan, batch: Batch) -> StepStatistics:
+        is_scanning.append(gan.generator.is_scanning)
+        return PRESETS["nano"].step(gan, batch)
+
+    use_step("nano", step)
+    train(replace(NANO, canvas=True, scanned_share=0.4), new_run())
+    assert is_scanning == [False] * 5 + [True] * 3
+
+
 # -- what a run does between its steps
 
 

@@ -57,6 +57,8 @@ class TrainingConfig:
     canvas: bool = False
     """Whether the generator draws only MNIST's box, which its last layer places by its centre of mass, and the
     discriminator compares the boxes; for images that are laid out like that."""
+    scanned_share: float = 1.0
+    """Share of the run's images, at its end, for which every second canvas is scanned; before, all are shown in grey."""
     ema_halflife_images: int = 0
     """Half-life, in images, of a weight in the exponential moving average that images are drawn from; 0 = no average."""
     data: DataFacts = MNIST_FACTS
@@ -90,6 +92,7 @@ class TrainingConfig:
             ("batch_statistics_share", self.batch_statistics_share),
             ("refinement_share", self.refinement_share),
             ("shifted_share", self.shifted_share),
+            ("scanned_share", self.scanned_share),
         ):
             if not 0 <= share <= 1:
                 raise TrainingError(f"{name} {share} is out of range: expected from 0 to 1")

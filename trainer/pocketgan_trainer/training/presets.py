@@ -72,7 +72,7 @@ class Preset:
 _PAIRED_STEP_ONLY = frozenset(
     {"gradient_penalty", "final_penalty_share", "penalty_fall_share", "refinement_share", "class_weight", "shifted_share"}
 )
-_POCKET_NETWORKS_ONLY = frozenset({"canvas"})
+_POCKET_NETWORKS_ONLY = frozenset({"canvas", "scanned_share"})
 _NORMALIZATION_ONLY = frozenset({"batch_statistics_share"})
 
 _POCKET_CONFIG = TrainingConfig(
@@ -109,7 +109,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             config=_POCKET_CONFIG,
             canvas=CanvasSystem(
                 width=CanvasWidth(coarse=56, middle=28, fine=48, coarse_noise=4, middle_noise=4),
-                config=_CANVAS_CONFIG,
+                config=replace(_CANVAS_CONFIG, scanned_share=0.4),
                 is_default=False,
             ),
         ),
