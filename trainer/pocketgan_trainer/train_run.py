@@ -201,6 +201,8 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
         judge = prepared.published_judge or _own_judge(prepared, run, console)
         stop.install()  # not before: training a judge does not check the flag
         console.print(f"run folder {run.path}")
+        if config.trait_weight:
+            console.print("measuring slant, thickness and width of all images first, about a millisecond each")
         watch = watch_validation(judge, prepared.split, config.data.classes, bool(generator_classes(config)))
         steps_per_epoch = count_steps(config, len(prepared.split.training))
         cpu_threads = prepared.threads if prepared.device.type == "cpu" else 1

@@ -42,6 +42,7 @@ from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
 from pocketgan_trainer.networks.scan import (
     SCAN_SIZES,
     SIZE_BOUNDS,
+    SIZE_LATENT,
     Scan,
     ScannedImage,
     magnifying_table,
@@ -85,7 +86,7 @@ def images_of(model: onnx.ModelProto) -> NDArray[np.uint8]:
 
 def scanned(fields: NDArray[np.uint8], canvas_size: int) -> NDArray[np.uint8]:
     """Return the canvases of fields with these INPUTS in whole numbers; each product is rounded and clipped to 0..255."""
-    sizes = np.searchsorted(SIZE_BOUNDS, INPUTS["z"][:, 0], side="right")
+    sizes = np.searchsorted(SIZE_BOUNDS, INPUTS["z"][:, SIZE_LATENT], side="right")
     magnifying, reducing = magnifying_table(fields.shape[1]).astype(int), reducing_table(canvas_size).astype(int)
     surrounded = np.pad(fields, ((0, 0), (0, 1), (0, 1)))
 
@@ -127,7 +128,7 @@ def test_a_file_scans_and_places_its_fields(image_size: int, precision: str) -> 
 def test_the_layer_scans_in_whole_numbers() -> None:
     fields = images_of(built(28, "int8", is_scanned=False))
     scan = Scan(field_size(28), 20).eval()
-    canvases = scan(torch.from_numpy(fields)[:, None].float() / 127.5 - 1, torch.from_numpy(INPUTS["z"][:, 0]))
+    canvases = scan(torch.from_numpy(fields)[:, None].float() / 127.5 - 1, torch.from_numpy(INPUTS["z"][:, SIZE_LATENT]))
     np.testing.assert_array_equal(((canvases[:, 0] + 1) * 127.5).round().numpy(), scanned(fields, 20))
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from pocketgan_trainer.networks.canvas_networks import canvas_discriminator
 from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE
 from pocketgan_trainer.networks.pocket import (
     ClassDeviation,
@@ -99,7 +100,7 @@ def test_discriminator_gives_one_float32_logit_an_image_and_one_a_class(
 def test_the_class_enters_the_logit_as_a_projection_and_not_the_classifier(discriminator: PocketDiscriminator) -> None:
     images, label = torch.randn(10, 1, 28, 28), LABELS.flip(0)
     features = discriminator.body(images)
-    logits, class_logits = discriminator(images, label)
+    logits, class_logits, _ = discriminator(images, label)
     assert discriminator.of_class is not None
     assert discriminator.seen_class is not None
     weight, (bias,) = discriminator.realism.weight[0], discriminator.realism.bias
@@ -108,13 +109,25 @@ def test_the_class_enters_the_logit_as_a_projection_and_not_the_classifier(discr
     torch.testing.assert_close(class_logits, discriminator.seen_class(features))
 
 
+def test_traits_enter_the_logit_as_a_projection_and_are_read_from_the_image() -> None:
+    discriminator = canvas_discriminator(10, 28, traits=3).eval()
+    images, traits = torch.randn(10, 1, 20, 20), torch.randn(10, 3)
+    without, given = discriminator(images, LABELS), discriminator(images, LABELS, traits)
+    assert discriminator.of_traits is not None
+    assert given.traits is not None
+    slopes = torch.autograd.grad(discriminator(images, LABELS, traits.requires_grad_()).logits.sum(), traits)[0]
+    torch.testing.assert_close(given.logits - without.logits, (slopes * traits).sum(dim=1, keepdim=True), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(given.traits, without.traits)
+    assert canvas_discriminator(10, 28, traits=0)(images, LABELS, traits).traits is None
+
+
 def test_each_logit_depends_on_its_own_image_and_class_alone(discriminator: PocketDiscriminator) -> None:
     """Real and generated images are judged in one batch, which must not make a difference."""
     images = torch.randn(10, 1, 28, 28)
     together = discriminator(images, LABELS)
     for row in range(10):
         alone = discriminator(images[row : row + 1], LABELS[row : row + 1])
-        for logits, own in zip(together, alone, strict=True):
+        for logits, own in zip(together[:2], alone[:2], strict=True):
             torch.testing.assert_close(logits[row : row + 1], own, rtol=1e-4, atol=1e-5)
 
 

@@ -11,6 +11,7 @@ from pocketgan_trainer.networks.conditional import ConditionalGenerator
 from pocketgan_trainer.networks.scan import (
     SCAN_SIZES,
     SIZE_BOUNDS,
+    SIZE_LATENT,
     Scan,
     ScannedImage,
     magnifying_table,
@@ -116,7 +117,7 @@ def test_in_training_every_second_canvas_is_scanned_or_none() -> None:
     generator = ConditionalGenerator(0, body, scan=ScannedImage(20, 28)).train()
     latent, greys = fields.flatten(1), shares_of_ink(fields)
     assert torch.equal(generator(latent)[1::2], greys[1::2])
-    assert torch.equal(generator(latent)[::2], Scan(20, 20)(fields, latent[:, 0])[::2])
+    assert torch.equal(generator(latent)[::2], Scan(20, 20)(fields, latent[:, SIZE_LATENT])[::2])
     set_scanning(generator, False)
     assert torch.equal(generator(latent), greys)
     assert torch.equal(generator.eval()(latent), ScannedImage(20, 28).eval()(fields, latent))

@@ -32,6 +32,8 @@ CONFIG = TrainingConfig(
     class_weight=0.0625,
     shifted_share=0.875,
     scanned_share=0.4375,
+    trait_weight=0.1875,
+    canvas=True,
     batch_statistics_share=0.125,
     ema_halflife_images=1000,
 )
@@ -58,6 +60,7 @@ CONFIG = TrainingConfig(
         ("shifted_share", [0.0, 1.0], [-0.1], "from 0 to 1"),
         ("scanned_share", [0.0, 1.0], [1.1], "from 0 to 1"),
         ("class_weight", [0.0], [-0.1], "a number from 0"),
+        ("trait_weight", [0.0], [-0.1], "a number from 0"),
         ("gradient_penalty", [0.0], [-0.1, math.inf, math.nan], "a number from 0"),
     ],
 )
@@ -68,6 +71,12 @@ def test_values_out_of_range_are_refused(name: str, good: list[float], bad: list
     for value in bad:
         with pytest.raises(TrainingError, match=f"^{shown} .{{1,60}} is out of range: expected {expected}$"):
             replace(CONFIG, **{name: value})  # type: ignore[arg-type]
+
+
+def test_traits_without_a_canvas_are_refused() -> None:
+    with pytest.raises(TrainingError, match=r"trait_weight 0.1875 has no effect: expected canvas true, or trait_weight 0"):
+        replace(CONFIG, canvas=False)
+    assert not replace(CONFIG, canvas=False, trait_weight=0.0).canvas
 
 
 def test_classification_and_shifts_without_refinement_are_refused() -> None:

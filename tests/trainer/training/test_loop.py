@@ -38,6 +38,7 @@ from pocketgan_trainer.training.presets import PRESETS, build_gan
 from pocketgan_trainer.training.run_folder import RunFolder
 from pocketgan_trainer.training.schedule import ema_decay, learning_rate, penalty_weight, update_ema
 from pocketgan_trainer.training.steps import Batch, Gan, Step, StepStatistics, alternating_step
+from pocketgan_trainer.training.trait_latents import trait_latents
 
 UseStep = Callable[[str, Step], None]
 
@@ -125,6 +126,17 @@ def test_a_conditional_preset_gets_labels_and_all_schedules(recorded: Callable[[
     assert weights[4] == pytest.approx(0.5 * 0.2**0.5)
     # Classification and shifts apply in the last part of the run.
     assert [(batch.class_weight, batch.shifted_share) for batch in step.batches] == [(0, 0)] * 5 + [(0.25, 0.75)] * 3
+
+
+def test_with_traits_the_first_latents_of_a_fake_are_those_of_the_real_image_of_its_pair(
+    recorded: Callable[[TrainingConfig], RecordingStep],
+) -> None:
+    step = recorded(replace(NANO, canvas=True, trait_weight=0.1))
+    latents = torch.cat([batch.latent for batch in step.batches[:4]])
+    of_traits = trait_latents(digits_for(NANO))[image_order(NANO.seed, 0, FEW_IMAGES)[: 4 * NANO.batch_size]]
+    assert torch.equal(latents[:, :3], of_traits)
+    assert len(latents[:, 3:].unique(dim=0)) == len(latents)
+    assert {batch.trait_weight for batch in step.batches} == {0.1}
 
 
 def test_canvases_are_scanned_in_the_last_part_of_the_run(use_step: UseStep, new_run: NewRun) -> None:

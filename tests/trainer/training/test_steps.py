@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 from torch.optim import SGD, Adam
 
+from pocketgan_trainer.networks.pocket import Judgement
 from pocketgan_trainer.processes import Processes
 from pocketgan_trainer.training import steps
 from pocketgan_trainer.training.steps import (
@@ -31,7 +32,7 @@ from pocketgan_trainer.training.steps import (
 STEPS = [simultaneous_step, alternating_step, paired_step]
 REAL = torch.linspace(-1, 1, 8 * 5).reshape(8, 1, 1, 5)
 LATENT = torch.linspace(1, -2, 8 * 3).reshape(8, 3)
-BATCH = Batch(REAL, LATENT, condition=(), step=0, penalty_weight=0.5, class_weight=0.25, shifted_share=0.0)
+BATCH = Batch(REAL, LATENT, condition=(), step=0, penalty_weight=0.5, class_weight=0.25, trait_weight=0.0, shifted_share=0.0)
 CLASSES = 4
 LABELS = torch.tensor([2, 0, 1, 1, 3, 0, 2, 2])
 LABELLED = replace(BATCH, condition=(LABELS,))
@@ -63,15 +64,20 @@ class Conditional(nn.Module):
 
 
 class Classifying(Conditional):
-    """A discriminator that also classifies."""
+    """A discriminator that also classifies and reads traits."""
 
     def __init__(self, *body: nn.Module) -> None:
         super().__init__(*body)
         self.seen_class = nn.Linear(5, CLASSES)
+        self.seen_traits = nn.Linear(5, 3)
 
-    def forward(self, values: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Return the body's output for images [N, 1, 1, 5] and labels int64 [N], and logits of the classes [N, CLASSES]."""
-        return super().forward(values, *condition), self.seen_class(values.flatten(1))
+    def forward(  # type: ignore[override]
+        self, values: Tensor, *condition: Tensor, traits: Tensor
+    ) -> Judgement:
+        """Judge images [N, 1, 1, 5] with labels int64 [N] and traits [N, 3], which change the logits."""
+        seen = self.seen_traits(values.flatten(1))
+        logits = super().forward(values, *condition) + (seen * traits).sum(dim=1, keepdim=True)
+        return Judgement(logits, self.seen_class(values.flatten(1)), seen)
 
 
 def small_gan(new_optimizer: NewOptimizer = adam, classes: int = 0, discriminator_type: type[Conditional] = Conditional) -> Gan:
@@ -149,26 +155,31 @@ def paired_by_hand(gan: Gan, batch: Batch) -> list[float]:
     R1 and R2 are taken image by image. Return the statistics.
     """
     (label,) = batch.condition
+    traits = batch.latent
     fake = gan.generator(batch.latent, label)
-    real_logits, class_logits = gan.discriminator(batch.real, label)
-    lead = real_logits - gan.discriminator(fake.detach(), label)[0]
+    real_logits, class_logits, seen_traits = gan.discriminator(batch.real, label, traits=traits)
+    lead = real_logits - gan.discriminator(fake.detach(), label, traits=traits)[0]
     discriminator_loss = (1 + (-lead).exp()).log().mean()
     class_loss = class_entropy(class_logits, label)
     penalty = torch.zeros(())
-    for image, digit in zip([*batch.real, *fake.detach()], [*label, *label], strict=True):
+    for place, (image, digit) in enumerate(zip([*batch.real, *fake.detach()], [*label, *label], strict=True)):
         image.requires_grad_()
-        (slope,) = torch.autograd.grad(gan.discriminator(image[None], digit[None])[0], image, create_graph=True)
+        trait = traits[place % len(label)][None]
+        (slope,) = torch.autograd.grad(gan.discriminator(image[None], digit[None], traits=trait)[0], image, create_graph=True)
         penalty = penalty + slope.square().sum() / len(label)
     weight = PENALTY_INTERVAL * batch.penalty_weight / 2 if batch.step in (0, PENALTY_INTERVAL) else 0.0
     gan.discriminator_optimizer.zero_grad()
-    (discriminator_loss + weight * penalty + batch.class_weight * class_loss).backward()
+    trait_loss = batch.trait_weight * trait_error(seen_traits, batch.latent)
+    (discriminator_loss + weight * penalty + batch.class_weight * class_loss + trait_loss).backward()
     gan.discriminator_optimizer.step()
 
-    fooled_logits, fooled_classes = gan.discriminator(fake, label)
-    generator_loss = (1 + (gan.discriminator(batch.real, label)[0] - fooled_logits).exp()).log().mean()
+    fooled_logits, fooled_classes, fooled_traits = gan.discriminator(fake, label, traits=traits)
+    moved_real_logits = gan.discriminator(batch.real, label, traits=traits)[0]
+    generator_loss = (1 + (moved_real_logits - fooled_logits).exp()).log().mean()
     excess = class_entropy(fooled_classes, label) - class_loss.item()
     gan.generator_optimizer.zero_grad()
-    (generator_loss + (batch.class_weight * excess if excess > 0 else 0)).backward()
+    trait_loss = batch.trait_weight * trait_error(fooled_traits, batch.latent)
+    (generator_loss + (batch.class_weight * excess if excess > 0 else 0) + trait_loss).backward()
     gan.generator_optimizer.step()
     return [value.item() for value in (generator_loss, discriminator_loss, score(lead), score(-lead))]
 
@@ -176,6 +187,11 @@ def paired_by_hand(gan: Gan, batch: Batch) -> list[float]:
 def class_entropy(class_logits: Tensor, label: Tensor) -> Tensor:
     """Return the mean negative logarithm of the probability that logits [N, K] give to the right classes."""
     return -class_logits.softmax(dim=1)[torch.arange(len(label)), label].log().mean()
+
+
+def trait_error(seen: Tensor, traits: Tensor) -> Tensor:
+    """Return the mean squared distance of traits that were read, [N, 3], from what they should be."""
+    return torch.linalg.vector_norm(seen - traits, dim=1).square().mean()
 
 
 def score(logits: Tensor) -> Tensor:
@@ -221,12 +237,15 @@ def test_a_penalty_of_weight_0_is_not_computed(monkeypatch: pytest.MonkeyPatch) 
         paired_step(paired_gan(), replace(LABELLED, penalty_weight=0.1))
 
 
+@pytest.mark.parametrize("trait_weight", [0.0, 0.1])
 @pytest.mark.parametrize("class_weight", [0.0, 0.5])
 @pytest.mark.parametrize("gamma", [0.0, 0.02, 0.1])
-def test_the_paired_step_moves_and_measures_as_written_out_by_hand(gamma: float, class_weight: float) -> None:
+def test_the_paired_step_moves_and_measures_as_written_out_by_hand(
+    gamma: float, class_weight: float, trait_weight: float
+) -> None:
     gan, expected = paired_gan(descent), paired_gan(descent)
     for step in range(PENALTY_INTERVAL + 2):
-        batch = replace(LABELLED, step=step, penalty_weight=gamma, class_weight=class_weight)
+        batch = replace(LABELLED, step=step, penalty_weight=gamma, class_weight=class_weight, trait_weight=trait_weight)
         assert measured(paired_step(gan, batch)) == pytest.approx(paired_by_hand(expected, batch), rel=1e-4)
     assert_close(gan, expected, tolerance=1e-4)
 
@@ -255,7 +274,9 @@ def test_classification_moves_the_generator_only_if_real_images_are_classified_b
         paired_step(gan, batch)
         moved.append(gan.generator.state_dict()["body.3.weight"])
     fake, gan = classifying_gan(slope).generator(LATENT, *WHITE.condition), classifying_gan(slope)
-    of_fake, of_real = (class_entropy(gan.discriminator(images, LABELS)[1], *WHITE.condition) for images in (fake, WHITE.real))
+    of_fake, of_real = (
+        class_entropy(gan.discriminator(images, LABELS, traits=LATENT)[1], *WHITE.condition) for images in (fake, WHITE.real)
+    )
     assert (of_fake - of_real).item() * slope > 0.1
     assert torch.equal(*moved) == (slope < 0)
 

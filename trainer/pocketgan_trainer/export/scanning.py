@@ -21,7 +21,7 @@ from pocketgan_trainer.export.graph_builder import GraphBuilder
 from pocketgan_trainer.export.layers import Layer, Scanned
 from pocketgan_trainer.export.placement import emit_placement
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES
-from pocketgan_trainer.networks.scan import SCAN_SIZES, SIZE_BOUNDS, THRESHOLD_LEVEL, WHITE
+from pocketgan_trainer.networks.scan import SCAN_SIZES, SIZE_BOUNDS, SIZE_LATENT, THRESHOLD_LEVEL, WHITE
 
 SCAN = "scan"
 """The names of all nodes of a scan begin with it."""
@@ -141,8 +141,8 @@ def _windows(graph: GraphBuilder, name: str, table: str, canvas_size: int) -> st
 
 
 def _chosen_size(graph: GraphBuilder) -> str:
-    """Emit the number of each image's size, int32 [N], which the first number of its latent chooses."""
-    normal = graph.slice(f"{SCAN}.normal", "z", 0, 1, axis=1)
+    """Emit the number of each image's size, int32 [N], which one number of its latent chooses."""
+    normal = graph.slice(f"{SCAN}.normal", "z", SIZE_LATENT, SIZE_LATENT + 1, axis=1)
     stored = graph.quantize(f"{SCAN}.stored", graph.reshape(f"{SCAN}.number", normal, [-1]), LATENT_QUANTIZATION)
     latents = LATENT_QUANTIZATION.dequantize(np.arange(256, dtype=np.uint8))
     sizes = graph.constant(f"{SCAN}.sizes", np.searchsorted(SIZE_BOUNDS, latents, side="right").astype(np.uint8))

@@ -72,8 +72,8 @@ def _noise(first: int, channels: int) -> list[nn.Module]:
     return [NoiseChannels(first, channels)] if channels else []
 
 
-def canvas_discriminator(classes: int, image_size: int) -> PocketDiscriminator:
-    """Return a discriminator of canvases that halves them from its first layer on, and of their variety.
+def canvas_discriminator(classes: int, image_size: int, traits: int) -> PocketDiscriminator:
+    """Return a discriminator of canvases that halves them from its first layer on, and of their variety and traits.
 
     It hardly sees texture (K. Schwarz et al., "On the Frequency Bias of Generative Models", 2021), which the scan makes anyway.
     """
@@ -93,4 +93,4 @@ def canvas_discriminator(classes: int, image_size: int) -> PocketDiscriminator:
     )
     # The layout in which a CPU trains these convolutions fastest.
     body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return PocketDiscriminator(classes, body, features)
+    return PocketDiscriminator(classes, body, features, traits)

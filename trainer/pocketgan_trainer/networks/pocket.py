@@ -1,6 +1,7 @@
 """The project's own networks: a class-conditional generator with integer pixels, and its discriminator."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -105,30 +106,54 @@ class ClassDeviation(nn.Module):
         return torch.cat([features, channel.to(features.dtype)], dim=1)
 
 
+class Judgement(NamedTuple):
+    """What a PocketDiscriminator says about images, float32."""
+
+    logits: Tensor
+    """[N, 1], higher for more real."""
+    class_logits: Tensor | None
+    """[N, classes]; None without classes."""
+    traits: Tensor | None
+    """[N, T]; None if it reads none."""
+
+
 class PocketDiscriminator(nn.Module):
     """Judges images of a class, float [N, 1, S, S] in [-1, 1] with labels int64 [N], and classifies them.
 
     With 0 `classes` it judges images alone and does not classify. `body` turns images into `features` numbers each. The class
     enters the logit as a projection: T. Miyato, M. Koyama, "cGANs with Projection Discriminator", 2018, equation 4. The
-    classifier is that of A. Odena et al., "Conditional Image Synthesis with Auxiliary Classifier GANs", 2017.
+    classifier is that of A. Odena et al., "Conditional Image Synthesis with Auxiliary Classifier GANs", 2017. With `traits`,
+    numbers that describe an image, these enter the logit and are read from the image in the same ways.
     """
 
-    def __init__(self, classes: int, body: nn.Sequential, features: int) -> None:
+    def __init__(self, classes: int, body: nn.Sequential, features: int, traits: int = 0) -> None:
         super().__init__()
         self.body = body
         self.realism = nn.Linear(features, 1)
         self.of_class = nn.Embedding(classes, features) if classes else None
         self.seen_class = nn.Linear(features, classes) if classes else None
+        self.of_traits = nn.Linear(traits, features, bias=False) if traits else None
+        self.seen_traits = nn.Linear(features, traits) if traits else None
 
-    def forward(self, images: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Return a logit for each image, float32 [N, 1], higher for more real, and the classifier's logits [N, classes]."""
+    def forward(self, images: Tensor, label: Tensor | None = None, traits: Tensor | None = None) -> Judgement:
+        """Judge images, as such of their class, and of their traits, float [N, T], if these are given."""
         features = images
         for layer in self.body:
             features = layer(features, label) if isinstance(layer, ClassDeviation) else layer(features)
         features = features.float()
         # Not in bfloat16: the loss depends on small differences between logits.
         with torch.autocast(images.device.type, enabled=False):
-            if self.of_class is None or self.seen_class is None:
-                return self.realism(features), None
-            projection = (features * self.of_class(label)).sum(dim=1, keepdim=True) / math.sqrt(features.shape[1])
-            return self.realism(features) + projection, self.seen_class(features)
+            logits = self.realism(features)
+            if self.of_class is not None:
+                logits = logits + _projection(features, self.of_class(label))
+            if self.of_traits is not None and traits is not None:
+                logits = logits + _projection(features, self.of_traits(traits))
+            return Judgement(
+                logits,
+                None if self.seen_class is None else self.seen_class(features),
+                None if self.seen_traits is None else self.seen_traits(features),
+            )
+
+
+def _projection(features: Tensor, others: Tensor) -> Tensor:
+    return (features * others).sum(dim=1, keepdim=True) / math.sqrt(features.shape[1])

@@ -26,6 +26,8 @@ MEAN_SIZE = 46.5
 SIZE_DEVIATION = 8
 THRESHOLD_LEVEL = 128
 """Where a field is above this grey level, there is ink."""
+SIZE_LATENT = 3
+"""Which latent chooses the size of the scan: that after the ones of traits, see `training.trait_latents`."""
 WHITE = 255
 """The weights are whole numbers of 1 / WHITE."""
 
@@ -99,8 +101,8 @@ class ScannedImage(nn.Module):
         return images
 
     def canvases(self, field: Tensor, latent: Tensor) -> Tensor:
-        """Return the canvases float [N, 1, C, C] of these images; the first number of a latent chooses the size of the scan."""
-        canvases: Tensor = self.scan(field, latent[:, 0])
+        """Return the canvases float [N, 1, C, C] of these images."""
+        canvases: Tensor = self.scan(field, latent[:, SIZE_LATENT])
         return canvases
 
 

@@ -57,6 +57,9 @@ class TrainingConfig:
     canvas: bool = False
     """Whether the generator draws only MNIST's box, which its last layer places by its centre of mass, and the
     discriminator compares the boxes; for images that are laid out like that."""
+    trait_weight: float = 0.0
+    """Weight, in both networks' losses, of the traits that the discriminator reads from images of a canvas: with it, the first
+    latents stand for slant, thickness and width. 0 = they are like all others."""
     scanned_share: float = 1.0
     """Share of the run's images, at its end, for which every second canvas is scanned; before, all are shown in grey."""
     ema_halflife_images: int = 0
@@ -99,9 +102,12 @@ class TrainingConfig:
         for name, number in (
             ("gradient_penalty", self.gradient_penalty),
             ("class_weight", self.class_weight),
+            ("trait_weight", self.trait_weight),
         ):
             if not 0 <= number < math.inf:
                 raise TrainingError(f"{name} {number} is out of range: expected a number from 0")
+        if self.trait_weight and not self.canvas:
+            raise TrainingError(f"trait_weight {self.trait_weight} has no effect: expected canvas true, or trait_weight 0")
         if not self.refinement_share and (self.class_weight or self.shifted_share):
             raise TrainingError(
                 f"class_weight {self.class_weight} and shifted_share {self.shifted_share} have no effect: expected a "

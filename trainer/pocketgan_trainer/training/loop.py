@@ -30,6 +30,7 @@ from pocketgan_trainer.training.schedule import (
 )
 from pocketgan_trainer.training.shared_networks import own_network
 from pocketgan_trainer.training.steps import Batch, Gan, Step, StepStatistics
+from pocketgan_trainer.training.trait_latents import trait_latents
 
 MOST_SKIPPED_STEPS = 20
 """After this number of steps in a row without finite gradients, the run ends: the networks will not recover."""
@@ -71,19 +72,24 @@ def train(
 
     pixels = torch.from_numpy(digits.images).to(device)
     labels = torch.from_numpy(digits.labels.astype(np.int64)).to(device)
+    traits = trait_latents(digits).to(device) if config.trait_weight else None
     stopwatch, skipped = Stopwatch(), 0
     while progress.epoch < config.epochs:
         order = torch.from_numpy(image_order(config.seed, progress.epoch, len(digits))).to(device)
         while progress.step < steps_per_epoch:
             chosen = processes.own(order[progress.step * config.batch_size :][: config.batch_size])
             refining = is_refining(config, progress.images_seen, images_total)
+            latent = processes.own(random_latents(config.batch_size, latent_size(config), device))
+            if traits is not None:
+                latent[:, : traits.shape[1]] = traits[chosen]
             batch = Batch(
                 real=pixels[chosen, None].float() / 127.5 - 1,
-                latent=processes.own(random_latents(config.batch_size, latent_size(config), device)),
+                latent=latent,
                 condition=(labels[chosen],) if generator_classes(config) else (),
                 step=progress.epoch * steps_per_epoch + progress.step,
                 penalty_weight=penalty_weight(config, progress.images_seen, images_total),
                 class_weight=config.class_weight if refining else 0.0,
+                trait_weight=config.trait_weight,
                 shifted_share=config.shifted_share if refining else 0.0,
                 processes=processes,
             )

@@ -16,6 +16,7 @@ from torch.optim import Adam
 
 from pocketgan_trainer.data.images import DataFacts
 from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.evaluate.handwriting import TRAITS
 from pocketgan_trainer.networks import dcgan, mlp, pocket
 from pocketgan_trainer.networks.canvas import Cropping
 from pocketgan_trainer.networks.canvas_networks import (
@@ -72,7 +73,7 @@ class Preset:
 _PAIRED_STEP_ONLY = frozenset(
     {"gradient_penalty", "final_penalty_share", "penalty_fall_share", "refinement_share", "class_weight", "shifted_share"}
 )
-_POCKET_NETWORKS_ONLY = frozenset({"canvas", "scanned_share"})
+_POCKET_NETWORKS_ONLY = frozenset({"canvas", "scanned_share", "trait_weight"})
 _NORMALIZATION_ONLY = frozenset({"batch_statistics_share"})
 
 _POCKET_CONFIG = TrainingConfig(
@@ -93,7 +94,9 @@ _POCKET_CONFIG = TrainingConfig(
     ema_halflife_images=180_000,
 )
 
-_CANVAS_CONFIG = replace(_POCKET_CONFIG, canvas=True, gradient_penalty=0.3, final_penalty_share=1 / 3, shifted_share=0.0)
+_CANVAS_CONFIG = replace(
+    _POCKET_CONFIG, canvas=True, trait_weight=0.1, gradient_penalty=0.3, final_penalty_share=1 / 3, shifted_share=0.0
+)
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
@@ -208,7 +211,7 @@ def build_discriminator(config: TrainingConfig) -> nn.Module:
     classes, image_size = len(config.data.classes), config.data.image_size
     if config.canvas:
         _canvas_of(config.preset)  # raises if there is none
-        return canvas_discriminator(classes, image_size)
+        return canvas_discriminator(classes, image_size, traits=len(TRAITS) if config.trait_weight else 0)
     return PRESETS[config.preset].build_discriminator(classes, image_size)
 
 

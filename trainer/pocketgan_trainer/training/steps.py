@@ -13,6 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from pocketgan_trainer.evaluate.handwriting import TRAITS
 from pocketgan_trainer.networks.canvas import window
 from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.shared_networks import own_network
@@ -123,6 +124,9 @@ class Batch:
     """Gamma, the weight of the gradient penalty, for steps that have one."""
     class_weight: float
     """The weight of classification in both losses, for steps whose discriminator classifies."""
+    trait_weight: float
+    """The weight of traits in both losses, for steps whose discriminator reads them; if it is not 0, the first latents of a fake
+    are those of the real image of its pair, see `trait_latents`."""
     shifted_share: float
     """Share of the images that the discriminator sees shifted, for steps that shift images."""
     processes: Processes = ALONE
@@ -192,7 +196,9 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
     both images shifted. A gradient penalty at real images (R1) and at fakes (R2) regularizes it. If images have classes, it also
     learns to classify real images. The generator learns to draw fakes that the discriminator classifies correctly, but only in
     steps in which it classifies the fakes worse than the real images: otherwise the generator would avoid unusual shapes.
-    The discriminator must return logits [N, 1] and logits of the classes [N, K], or None.
+    With traits, a pair has the same ones; the discriminator learns to read them from real images, and the generator to draw fakes
+    of which it reads those that they should have. The discriminator must take traits, whether it uses them or not, and return a
+    Judgement.
 
     Source of loss and penalties: N. Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN", 2024, section 2,
     with the penalties at every step. Classification follows A. Odena et al., "Conditional Image Synthesis with Auxiliary
@@ -203,25 +209,28 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
     seen_real, seen_fake = (
         shifted(images, batch.shifted_share, batch.processes).detach().requires_grad_(penalized) for images in (real, fake)
     )
+    traits = batch.latent[:, : len(TRAITS)]
     # Separately, since a discriminator that compares images within a batch must not mix real and generated ones.
-    real_logits, class_logits = gan.discriminator(seen_real, *batch.condition)
-    fake_logits, _ = gan.discriminator(seen_fake, *batch.condition)
+    real_logits, class_logits, real_traits = gan.discriminator(seen_real, *batch.condition, traits=traits)
+    fake_logits = gan.discriminator(seen_fake, *batch.condition, traits=traits).logits
     discriminator_loss = relativistic_loss(real_logits, fake_logits)
     # Also at a weight of 0, so that the classifying layer gets gradients of 0; Adam's first steps after them are longer.
     class_loss = _class_loss(class_logits, batch.condition)
-    loss = discriminator_loss + batch.class_weight * class_loss
+    loss = discriminator_loss + batch.class_weight * class_loss + batch.trait_weight * _trait_loss(real_traits, traits)
     if penalized:
         penalties = gradient_penalty(real_logits, seen_real) + gradient_penalty(fake_logits, seen_fake)
         loss = loss + PENALTY_INTERVAL * batch.penalty_weight / 2 * penalties
     is_sound = _move(gan.discriminator_optimizer, loss)
 
     with torch.no_grad():
-        moved_real_logits, _ = gan.discriminator(seen_real, *batch.condition)
-    fooled_logits, fooled_classes = gan.discriminator(shifted(fake, batch.shifted_share, batch.processes), *batch.condition)
+        moved_real_logits = gan.discriminator(seen_real, *batch.condition, traits=traits).logits
+    seen_fake = shifted(fake, batch.shifted_share, batch.processes)
+    fooled_logits, fooled_classes, fooled_traits = gan.discriminator(seen_fake, *batch.condition, traits=traits)
     generator_loss = relativistic_loss(fooled_logits, moved_real_logits)
     excess_class_loss = _class_loss(fooled_classes, batch.condition) - class_loss.detach()
     counts = batch.processes.mean(excess_class_loss.detach()) > 0
     loss = generator_loss + batch.class_weight * torch.where(counts, excess_class_loss, 0.0)
+    loss = loss + batch.trait_weight * _trait_loss(fooled_traits, traits)
     is_sound &= _move(gan.generator_optimizer, loss)
     lead = real_logits - fake_logits
     return _statistics(is_sound, generator_loss, discriminator_loss, lead, -lead)
@@ -233,6 +242,13 @@ def _class_loss(class_logits: Tensor | None, condition: tuple[Tensor, ...]) -> T
         return torch.zeros(())
     (label,) = condition
     return cross_entropy(class_logits, label)
+
+
+def _trait_loss(seen: Tensor | None, traits: Tensor) -> Tensor:
+    """Return the mean squared distance of the traits that were read from images from their own, both [N, T]; 0 if none were."""
+    if seen is None:
+        return torch.zeros(())
+    return (seen - traits).square().sum(dim=1).mean()
 
 
 def _set_gradients(optimizer: Optimizer, loss: Tensor, retain_graph: bool = False) -> bool:
