@@ -143,17 +143,14 @@ class PocketDiscriminator(nn.Module):
         features = features.float()
         # Not in bfloat16: the loss depends on small differences between logits.
         with torch.autocast(images.device.type, enabled=False):
-            logits = self.realism(features)
-            if self.of_class is not None:
-                logits = logits + _projection(features, self.of_class(label))
+            directions = [] if self.of_class is None else [self.of_class(label)]
             if self.of_traits is not None and traits is not None:
-                logits = logits + _projection(features, self.of_traits(traits))
+                directions.append(self.of_traits(traits))
+            root = math.sqrt(features.shape[1])
+            projections = [(features * direction).sum(dim=1, keepdim=True) / root for direction in directions]
             return Judgement(
-                logits,
+                self.realism(features) + sum(projections),
                 None if self.seen_class is None else self.seen_class(features),
                 None if self.seen_traits is None else self.seen_traits(features),
             )
 
-
-def _projection(features: Tensor, others: Tensor) -> Tensor:
-    return (features * others).sum(dim=1, keepdim=True) / math.sqrt(features.shape[1])
