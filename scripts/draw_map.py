@@ -18,7 +18,7 @@ PACKAGES = {"pocketgan_trainer": "trainer", "pocketgan": "runtime", "pocketgan_m
 GROUPS = {
     "commands": {"eval_cli", "export_cli", "gen_cli", "gen_run", "info_cli", "installation", "model_check"}
     | {"plain_console", "requirements", "train_cli", "train_run"},
-    "generator": {"drawing", "generator", "request"},
+    "generator": {"drawing", "generator", "request", "traits"},
 }
 """Of the files beside the folders; all others are in the group `base`."""
 _WIDTH = 120

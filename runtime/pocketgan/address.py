@@ -1,4 +1,4 @@
-"""Addresses of images: seeds, indices, truncations and hands, checked, and ranges of indices split into shards."""
+"""Addresses of images: seeds, indices, truncations, hands and traits, checked, and ranges of indices split into shards."""
 
 import re
 from numbers import Real
@@ -7,6 +7,7 @@ from reprlib import repr as shortened
 from typing import NamedTuple, SupportsIndex, TypeAlias
 
 from pocketgan.errors import RequestError
+from pocketgan.trait_table import TRAITS, VALUES_PER_UNIT
 
 SEED_LIMIT = 2**64
 """Seeds are 0 <= seed < SEED_LIMIT: the first of the two words of Philox's key."""
@@ -48,6 +49,24 @@ class Hand(NamedTuple):
         return self.consistency_units / CONSISTENCY_UNITS
 
 
+TraitRange: TypeAlias = float | tuple[float, float]
+"""A value that is asked for, or the least and the most."""
+
+
+class AskedTrait(NamedTuple):
+    """A trait of images that is asked for. If `least` and `most` differ, each image has a value between, all equally likely."""
+
+    name: str
+    """A key of `trait_table.TRAITS`."""
+    least: int
+    """In hundredths of its unit."""
+    most: int
+
+    def __str__(self) -> str:
+        ends = [f"{value / VALUES_PER_UNIT:g}" for value in (self.least, self.most)]
+        return ends[0] if self.least == self.most else "..".join(ends)
+
+
 class ImageRange(NamedTuple):
     """Consecutive images of a seed. `image_range` has checked its numbers, so nothing checks them again."""
 
@@ -58,6 +77,8 @@ class ImageRange(NamedTuple):
     """1 to TRUNCATION_UNITS: see `truncation_units`."""
     hand: Hand | None = None
     """The hand that writes all of them; None if each is by a hand of its own."""
+    asked: tuple[AskedTrait, ...] = ()
+    """The traits that are asked for, in the order of `trait_table.TRAITS`; others are as they come."""
 
 
 def image_range(
@@ -67,10 +88,12 @@ def image_range(
     truncation: float = FULL_VARIETY,
     hand: HandName | None = None,
     consistency: float = DEFAULT_CONSISTENCY,
+    asked: tuple[AskedTrait, ...] = (),
 ) -> ImageRange:
     """Return the images `start` to `start + count - 1` of a seed, as plain integers, which do not overflow as numpy's do.
 
     With a `hand`, all are by that one, and `consistency` is how much they have in common, 0 to 1; it says nothing without a hand.
+    `asked` is what `asked_traits` returned.
     Raises RequestError if an argument is out of range, or not a number of its kind.
     """
     seed, start, count = _seed("seed", seed), _whole("start", start), _whole("count", count)
@@ -80,7 +103,7 @@ def image_range(
         raise RequestError(f"images {start} to {start + count - 1} are out of range: expected indices 0 to {INDEX_LIMIT - 1}")
     units = consistency_units(consistency)
     writer = None if hand is None else hand_of(hand, seed, units)
-    return ImageRange(seed, range(start, start + count), truncation_units(truncation), writer)
+    return ImageRange(seed, range(start, start + count), truncation_units(truncation), writer, asked)
 
 
 def consistency_units(consistency: float) -> int:
@@ -119,6 +142,42 @@ def parse_hand(spec: str, seed: int, units: int) -> Hand:
     if not match:
         raise RequestError(f"{shortened(spec)} is not a hand: expected its number, such as 3, or SEED:NUMBER, such as 7:3")
     return hand_of((int(match[1] or seed), int(match[2])), seed, units)
+
+
+def asked_traits(
+    slant: TraitRange | None = None, thickness: TraitRange | None = None, width: TraitRange | None = None
+) -> tuple[AskedTrait, ...]:
+    """Return the traits that are asked for: each a value, or the least and the most, in degrees or pixels; None if it is not.
+
+    Raises RequestError for anything else. Which values a model can draw, it checks itself.
+    """
+    given = zip(TRAITS, (slant, thickness, width), strict=True)
+    return tuple(_asked_trait(name, value) for name, value in given if value is not None)
+
+
+def _asked_trait(name: str, value: TraitRange) -> AskedTrait:
+    ends = value if isinstance(value, tuple) else (value, value)
+    if len(ends) != 2 or any(isinstance(end, bool) or not isinstance(end, Real) for end in ends):
+        raise RequestError(f"{name} {shortened(value)}: expected a number, or the least and the most")
+    if not all(abs(end) <= _LARGEST_ASKED for end in ends):  # nor is nan
+        raise RequestError(f"{name} {shortened(value)} is out of range: expected {-_LARGEST_ASKED} to {_LARGEST_ASKED}")
+    least, most = (round(float(end) * VALUES_PER_UNIT) for end in ends)
+    if least > most:
+        raise RequestError(f"{name} {ends[0]:g} to {ends[1]:g} runs backwards: expected {ends[1]:g} to {ends[0]:g}")
+    return AskedTrait(name, least, most)
+
+
+_LARGEST_ASKED = 1000
+_NUMBER = r"([+-]?[0-9]{1,4}(?:\.[0-9]{1,6})?)"
+_TRAIT = re.compile(rf"{_NUMBER}(?:\.\.{_NUMBER})?")
+
+
+def parse_trait(name: str, spec: str) -> AskedTrait:
+    """Parse a value of a trait such as `15`, or `-10..30` for any from -10 to 30. Raises RequestError if it is malformed."""
+    match = _TRAIT.fullmatch(spec)
+    if not match:
+        raise RequestError(f"{shortened(spec)} is not a value: expected a number such as 15, or a range such as -10..30")
+    return _asked_trait(name, float(match[1]) if match[2] is None else (float(match[1]), float(match[2])))
 
 
 def _seed(name: str, value: SupportsIndex) -> int:

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.address import DEFAULT_CONSISTENCY, FULL_VARIETY, HandName, image_range, images_of_rows
+from pocketgan.address import DEFAULT_CONSISTENCY, FULL_VARIETY, HandName, TraitRange, image_range, images_of_rows
 from pocketgan.errors import RequestError
 from pocketgan.generator import Batch, Generator, labels_in_turn
 from pocketgan.model.limits import BATCH_SIZE, plan_batching
@@ -35,6 +35,7 @@ class Drawing:
                 "smaller --size"
             )
         self._cycle = generator.class_cycle(None if names is None else labels_of_names(card, names))
+        generator.check_traits(selection.asked, self._cycle)
         self._names = names or card.classes
         # An image may wait three times: when the model has drawn it, when it is resized, and when it is encoded.
         waiting_bytes = card.image_height * card.image_width + 2 * -(-height * width // length)
@@ -78,7 +79,7 @@ class Drawing:
             "seed": self.selection.seed,
             "truncation": self.selection.truncation,
         }
-        about |= self.selection.about_hand
+        about |= self.selection.about_writing
         about |= {} if self.selection.height is None else {"height": self.selection.height}
         return about | ({"inverted": True} if self.selection.is_inverted else {})
 
@@ -94,6 +95,9 @@ def text_rows(
     truncation: float = FULL_VARIETY,
     hand: HandName | None = None,
     consistency: float = DEFAULT_CONSISTENCY,
+    slant: TraitRange | None = None,
+    thickness: TraitRange | None = None,
+    width: TraitRange | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[Batch]:
     """Yield rows `start` to `start + count - 1` of a text in order, in batches: images uint8 [n, H, len(text) * W].
@@ -117,6 +121,9 @@ def text_rows(
         truncation=truncation,
         hand=hand,
         consistency=consistency,
+        slant=slant,
+        thickness=thickness,
+        width=width,
         batch_size=batch_size,
     )
     return _in_rows(batches, rows.indices.start, len(labels))

@@ -14,6 +14,7 @@ from pocketgan.address import (
     consistency_units,
     parse_hand,
     parse_shard,
+    parse_trait,
     shard_range,
     truncation_units,
 )
@@ -84,6 +85,15 @@ def generate(
             help="0 to 1: how much images by one hand look alike.", metavar="SHARE", show_default=str(DEFAULT_CONSISTENCY)
         ),
     ] = None,
+    slant: Annotated[
+        str | None,
+        typer.Option(help="How slanted: 15, or -10..30 for any angle between. To the right is positive.", metavar="DEGREES"),
+    ] = None,
+    thickness: Annotated[str | None, typer.Option(help="How thick the strokes are: 2.5, or 2..4.", metavar="PIXELS")] = None,
+    width: Annotated[
+        str | None,
+        typer.Option(help="How wide digits are, upright: 12, or 10..14. No width suits all digits.", metavar="PIXELS"),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -123,8 +133,8 @@ def generate(
 ) -> None:
     """Draw images with an exported generator.
 
-    An image depends only on the model, the seed, its index, its class, the truncation and the hand: --count 10 and --start 7
-    --count 1 draw the same image 7. With --text, --count and --start count rows.
+    An image depends only on the model, the seed, its index, its class, and how it is to look: --count 10 and --start 7 --count 1
+    draw the same image 7. With --text, --count and --start count rows.
     """
     names = _class_names(digit, digits, text)
     with usage_errors("--truncation"):
@@ -137,6 +147,11 @@ def generate(
             shared_units = consistency_units(DEFAULT_CONSISTENCY if consistency is None else consistency)
         with usage_errors("--hand"):
             writer = parse_hand(hand, seed, shared_units)
+    asked = []
+    for trait, spec in (("slant", slant), ("thickness", thickness), ("width", width)):
+        if spec is not None:
+            with usage_errors(f"--{trait}"):
+                asked.append(parse_trait(trait, spec))
     sheet = None
     if grid is not None:
         with usage_errors("--grid"):
@@ -183,6 +198,7 @@ def generate(
                     height=height,
                     is_inverted=invert,
                     hand=writer,
+                    asked=tuple(asked),
                 ),
                 folder=Path(out or DEFAULT_FOLDER) if has_folder else None,
                 file_format=file_format,

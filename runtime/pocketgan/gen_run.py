@@ -104,7 +104,8 @@ def _summary(drawing: Drawing, drawn: int) -> str:
     what = ("image" if selection.count == 1 else "images") + ("" if selection.text is None else f" of {selection.text}")
     how = "" if drawing.selection.truncation == FULL_VARIETY else f" at truncation {drawing.selection.truncation:.3g}"
     if selection.hand is not None:
-        how += f" by hand {selection.about_hand['hand']} at consistency {selection.hand.consistency:.3g}"
+        how += f" by hand {selection.about_writing['hand']} at consistency {selection.hand.consistency:.3g}"
+    how += "".join(f", {trait.name} {trait}" for trait in selection.asked)
     new = "" if drawn == selection.count else f" ({drawn:,} of them drawn now)"
     return f"{selection.count:,} {what} of seed {selection.seed} from index {selection.start}{how}{new}"
 

@@ -11,14 +11,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import pocketgan_models
-from pocketgan.address import DEFAULT_CONSISTENCY, FULL_VARIETY, HandName, ImageRange, check_array, image_range
+from pocketgan.address import (
+    DEFAULT_CONSISTENCY,
+    FULL_VARIETY,
+    AskedTrait,
+    HandName,
+    ImageRange,
+    TraitRange,
+    asked_traits,
+    check_array,
+    image_range,
+)
 from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, first_line
-from pocketgan.latents import LATENT_STEP, latents_of
+from pocketgan.latents import LATENT_STEP, asked_values, latent_ticks
 from pocketgan.model.card import ModelCard
 from pocketgan.model.checked import CheckedModel, read_model
 from pocketgan.model.limits import BATCH_SIZE, Batching, plan_batching
 from pocketgan.model.session import Provider, open_session
 from pocketgan.threads import ordered_map
+from pocketgan.traits import TraitSetter
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -74,6 +85,7 @@ class Generator:
         bundled = (name for name in pocketgan_models.names() if pocketgan_models.path(name) == self.path)
         self._name = next(bundled, Path(os.path.abspath(self.path)))
         self._index_of_label = {label: index for index, label in enumerate(self.card.labels)}
+        self._traits = TraitSetter(self.card)
 
     def __repr__(self) -> str:
         return f"<Generator {self.card.name} ({self.path}) on {self.provider.value}>"
@@ -111,15 +123,21 @@ class Generator:
         truncation: float = FULL_VARIETY,
         hand: HandName | None = None,
         consistency: float = DEFAULT_CONSISTENCY,
+        slant: TraitRange | None = None,
+        thickness: TraitRange | None = None,
+        width: TraitRange | None = None,
     ) -> NDArray[np.uint8]:
         """Return images `start` to `start + count - 1` of `seed`: uint8 [count, H, W], 0 = background.
 
         `digits` chooses the classes, see `labels`. A `truncation` below 1 gives images closer to the average, and images by one
         `hand`, its number or seed and number, look alike, the more the higher the `consistency` is, 0 to 1: see
-        `latents.latent_ticks`. Raises RequestError if an argument is out of its range, or the images would take more than
-        `address.LARGEST_ARRAY_BYTES`.
+        `latents.latent_ticks`. `slant` in degrees and `thickness` and `width` in pixels choose how images are written: a value,
+        or the least and the most, see `trait_range`. Raises RequestError if an argument is out of its range, or the images would
+        take more than `address.LARGEST_ARRAY_BYTES`.
         """
-        chosen, cycle = image_range(seed, start, count, truncation, hand, consistency), self.class_cycle(digits)
+        asked = asked_traits(slant, thickness, width)
+        chosen, cycle = image_range(seed, start, count, truncation, hand, consistency, asked), self.class_cycle(digits)
+        self.check_traits(asked, cycle)
         check_array(f"{count} images", len(chosen.indices) * self._image_bytes, "draw them with stream, or fewer at once")
         images = np.empty((len(chosen.indices), self.card.image_height, self.card.image_width), np.uint8)
         for batch in self.batches(chosen, cycle, Batching(1, self.batch_size)):
@@ -137,6 +155,9 @@ class Generator:
         truncation: float = FULL_VARIETY,
         hand: HandName | None = None,
         consistency: float = DEFAULT_CONSISTENCY,
+        slant: TraitRange | None = None,
+        thickness: TraitRange | None = None,
+        width: TraitRange | None = None,
         batch_size: int = BATCH_SIZE,
     ) -> Iterator[Batch]:
         """Yield the same images in order, in batches of at most `batch_size`, drawn by `threads` threads a few batches ahead.
@@ -144,7 +165,9 @@ class Generator:
         Memory does not grow with `count`: a model that needs much of it gets smaller batches, or fewer threads, see
         `plan_batching`. Raises RequestError if an argument is out of its range, before anything is drawn.
         """
-        images, cycle = image_range(seed, start, count, truncation, hand, consistency), self.class_cycle(digits)
+        asked = asked_traits(slant, thickness, width)
+        images, cycle = image_range(seed, start, count, truncation, hand, consistency, asked), self.class_cycle(digits)
+        self.check_traits(asked, cycle)
         for name, value in (("threads", threads), ("batch_size", batch_size)):
             if not isinstance(value, int | np.integer) or value < 1:
                 raise RequestError(f"{name} {value!r} is out of range: expected a whole number of at least 1")
@@ -158,10 +181,39 @@ class Generator:
         def draw(first: int) -> Batch:
             part = indices[first : first + batch_size]
             labels = labels_in_turn(cycle, part)
-            return Batch(part.start, self._run(latents_of(images._replace(indices=part), self.card.latent_size), labels), labels)
+            ticks = self.ticks(images._replace(indices=part), labels)
+            return Batch(part.start, self._run(ticks.astype(np.float32) * np.float32(LATENT_STEP), labels), labels)
 
         # A few images should not have to wait for threads to start.
         return ordered_map(draw, range(0, len(indices), batch_size), 1 if len(indices) <= batch_size else threads)
+
+    def ticks(self, images: ImageRange, labels: NDArray[np.int64] | None) -> NDArray[np.int8]:
+        """Return the latents of images with these labels as integers, see `latents.latent_ticks`, with the traits asked for.
+
+        `check_traits` must have accepted them.
+        """
+        ticks = latent_ticks(images, self.card.latent_size)
+        if not images.asked:
+            return ticks
+        return self._traits.set_traits(ticks, self._class_numbers(labels, len(ticks)), images.asked, asked_values(images))
+
+    def check_traits(self, asked: Sequence[AskedTrait], cycle: ClassCycle) -> None:
+        """Raise RequestError unless the model can draw these traits in all classes that the indices take in turn."""
+        self._traits.check(asked, self._class_numbers(None if cycle is None else np.unique(cycle), 1).tolist())
+
+    def trait_range(self, trait: str, digit: int | None = None) -> tuple[float, float]:
+        """Return the least and the largest `slant`, `thickness` or `width` that can be asked for, in degrees or pixels.
+
+        That is for images of one class, by its label, or for all classes, which may have no value in common: then the least is
+        above the largest. Raises RequestError if the model cannot draw chosen traits, or lacks the class.
+        """
+        return self._traits.range_of(trait, self._class_numbers(self.class_cycle(digit), 1).tolist())
+
+    def _class_numbers(self, labels: NDArray[np.int64] | None, count: int) -> NDArray[np.intp]:
+        """Return the number of each label's class in the card; `count` zeros without classes."""
+        if labels is None:
+            return np.zeros(count, np.intp)
+        return np.array([self._index_of_label[label] for label in labels.tolist()], np.intp)
 
     def labels(self, start: int, count: int, digits: Digits | None = None) -> NDArray[np.int64] | None:
         """Return the labels of images from index `start`, int64 [count], or None if the model has no classes.
@@ -230,7 +282,7 @@ class Generator:
         feeds: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {"z": z}
         if labels is not None:
             # The graph numbers the classes from 0.
-            feeds["label"] = np.array([self._index_of_label[label] for label in labels.tolist()], np.int64)
+            feeds["label"] = self._class_numbers(labels, len(z)).astype(np.int64)
         try:
             (images,) = self._session.run(["images"], feeds)
         except Exception as error:  # onnxruntime's errors have no public root class

@@ -12,6 +12,7 @@ import typer
 from pocketgan.console import cli_errors, command_line, print_output, printable, run_and_exit, show_version
 from pocketgan.errors import PocketganError
 from pocketgan.model.session import Provider
+from pocketgan.trait_table import TRAITS, VALUES_PER_UNIT, common_range
 
 if TYPE_CHECKING:
     from pocketgan.cpus import Cpu
@@ -129,6 +130,7 @@ def _card_rows(card: "ModelCard") -> Rows:
         ("latents", f"{card.latent_size} in steps of {card.latent_step:g}"),
         ("classes", ", ".join(_classes(card)) or "none"),
         ("image", f"{card.image_height} x {card.image_width} pixels"),
+        ("traits", _chosen_traits(card)),
         ("trained on", f"{training.data_set}: {training.images_seen:,} images, {training.epochs} epochs, seed {training.seed}"),
         ("checkpoint", f"sha256 {training.checkpoint_sha256}"),
         (
@@ -148,6 +150,17 @@ def _classes(card: "ModelCard") -> list[str]:
     if card.class_labels is None:
         return list(card.classes)
     return [f"{name} ({label})" for name, label in zip(card.classes, card.class_labels, strict=True)]
+
+
+def _chosen_traits(card: "ModelCard") -> str:
+    """Return the values of each trait that can be asked for in all classes."""
+    if card.traits is None:
+        return "cannot be chosen"
+    ranges = []
+    for name, unit in TRAITS.items():
+        least, most = (value / VALUES_PER_UNIT for value in common_range(card.traits, name))
+        ranges.append(f"{name} {least:g} to {most:g} {unit}" if least <= most else f"{name} by class, no value suits all")
+    return ", ".join(ranges)
 
 
 def _drawing_rows(drawing: "DrawingCheck") -> Rows:

@@ -23,6 +23,7 @@ from pocketgan.address import (
     check_array,
     image_range,
 )
+from pocketgan.trait_table import TRAIT_NUMBERS, TRAITS
 
 LATENT_STEP = 1 / 32
 """Distance between two neighbouring latents. Latents are `tick * LATENT_STEP` with integer ticks up to LARGEST_TICK."""
@@ -61,12 +62,8 @@ def latents(
     `truncation` below 1 scales them towards 0, and with a `hand` they are alike, see `latent_ticks`. Raises RequestError if a
     number is out of range, or the array would take more than `LARGEST_ARRAY_BYTES`.
     """
-    return latents_of(image_range(seed, start, count, truncation, hand, consistency), size)
-
-
-def latents_of(images: ImageRange, size: int) -> NDArray[np.float32]:
-    """Return the latents of images: float32 [count, size], as `latents` does. Raises RequestError if the array is too large."""
-    return latent_ticks(images, size).astype(np.float32) * np.float32(LATENT_STEP)
+    ticks = latent_ticks(image_range(seed, start, count, truncation, hand, consistency), size)
+    return ticks.astype(np.float32) * np.float32(LATENT_STEP)
 
 
 def latent_ticks(images: ImageRange, size: int) -> NDArray[np.int8]:
@@ -75,9 +72,10 @@ def latent_ticks(images: ImageRange, size: int) -> NDArray[np.int8]:
     With a hand of consistency c, a latent is sqrt(c) times the hand's plus sqrt(1 - c) times the image's own: still normal, and c
     is the correlation of those of two images. With a truncation of k/256 each is k/256 times the one of full variety, rounded to
     the nearest integer, a half to the even one. So latents stay on the grid, which is coarse for small truncations: at 1/256 all
-    are 0. Raises RequestError if the latents, as float32, would take more than LARGEST_ARRAY_BYTES.
+    are 0. Traits that are asked for are not set yet, see `Generator.ticks`. Raises RequestError if the latents, as float32, would
+    take more than LARGEST_ARRAY_BYTES.
     """
-    seed, indices, units, hand = images
+    seed, indices, units, hand, _ = images
     count = len(indices)
     check_array(f"{count} latents of {size}", count * size * np.dtype(np.float32).itemsize, "ask for fewer at once")
     ticks = _ticks(seed, indices, size)
@@ -88,16 +86,33 @@ def latent_ticks(images: ImageRange, size: int) -> NDArray[np.int8]:
 
 def _ticks(key: int, indices: range, size: int) -> NDArray[np.int8]:
     """Return the ticks of full variety at these places of the stream of a key, int8 [count, size]."""
-    count, blocks_each = len(indices), -(-size // _WORDS_PER_BLOCK)
-    raw = np.random.Philox(key=key, counter=indices.start * blocks_each).random_raw(count * blocks_each * 4)
-    # Little-endian on every machine: the low 16 bits of a 64-bit number come first.
-    words = raw.astype("<u8").view("<u2").reshape(count, blocks_each * _WORDS_PER_BLOCK)
-    ticks: NDArray[np.int8] = _tick_of_word()[words[:, :size]]
+    ticks: NDArray[np.int8] = _tick_of_word()[_words(key, indices, size)]
     return ticks
 
 
+def _words(key: int, indices: range, size: int) -> NDArray[np.uint16]:
+    """Return the random numbers at these places of the stream of a key, uint16 [count, size]."""
+    count, blocks_each = len(indices), -(-size // _WORDS_PER_BLOCK)
+    raw = np.random.Philox(key=key, counter=indices.start * blocks_each).random_raw(count * blocks_each * 4)
+    # Little-endian on every machine: the low 16 bits of a 64-bit number come first.
+    return raw.astype("<u8").view("<u2").reshape(count, blocks_each * _WORDS_PER_BLOCK)[:, :size]
+
+
+def asked_values(images: ImageRange) -> NDArray[np.int64]:
+    """Return the value of each trait that is asked for, in hundredths: int64 [count, traits asked for].
+
+    Between the least and the most, all are equally likely; which one an image gets depends on its seed and index only.
+    """
+    words = _words(_KEY_OF_TRAITS + images.seed, images.indices, len(TRAITS)).astype(np.int64)
+    columns = [
+        words[:, TRAIT_NUMBERS[trait.name]] * (trait.most - trait.least + 1) // 2**16 + trait.least for trait in images.asked
+    ]
+    return np.stack(columns, axis=1)
+
+
 _KEY_OF_HANDS = SEED_LIMIT
-"""What is added to the key: its second word is 1 for hands and 0 for images."""
+_KEY_OF_TRAITS = 2 * SEED_LIMIT
+"""What is added to the key: its second word is 1 for hands, 2 for traits and 0 for images."""
 _SHARE_UNITS = 2**12
 
 

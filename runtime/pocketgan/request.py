@@ -10,7 +10,7 @@ from enum import StrEnum
 from reprlib import repr as shortened
 from typing import TYPE_CHECKING
 
-from pocketgan.address import TRUNCATION_UNITS, Hand, ImageRange, image_range, images_of_rows
+from pocketgan.address import TRUNCATION_UNITS, AskedTrait, Hand, ImageRange, image_range, images_of_rows
 from pocketgan.errors import RequestError
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class Selection:
     is_inverted: bool
     hand: Hand | None = None
     """The hand that writes all images; None if each is by a hand of its own."""
+    asked: tuple[AskedTrait, ...] = ()
+    """The traits that are asked for, as `address.asked_traits` returns them."""
 
     def __post_init__(self) -> None:
         """Raise RequestError if the seed or an index is out of range."""
@@ -74,14 +76,16 @@ class Selection:
 
     def images(self, indices: range) -> ImageRange:
         """Return the images of the model that consecutive images or rows of this selection consist of."""
-        return images_of_rows(ImageRange(self.seed, indices, self.truncation_units, self.hand), self.row_length)
+        images = ImageRange(self.seed, indices, self.truncation_units, self.hand, self.asked)
+        return images_of_rows(images, self.row_length)
 
     @property
-    def about_hand(self) -> dict[str, str | float]:
-        """The name of the hand and its consistency; empty without a hand."""
-        if self.hand is None:
-            return {}
-        return {"hand": f"{self.hand.seed}:{self.hand.number}", "consistency": self.hand.consistency}
+    def about_writing(self) -> dict[str, str | float]:
+        """How images are written, as far as it was asked for: by the names of gan-gen's options, a hand and traits."""
+        about: dict[str, str | float] = {trait.name: str(trait) for trait in self.asked}
+        if self.hand is not None:
+            about |= {"hand": f"{self.hand.seed}:{self.hand.number}", "consistency": self.hand.consistency}
+        return about
 
 
 @dataclass(frozen=True)

@@ -218,6 +218,12 @@ def test_an_expected_failure_is_one_line_and_leaves_nothing(
         (("--provider", "tpu"), "--provider"),
         (("--hand", "seven"), "--hand: 'seven' is not a hand: expected its number, such as 3, or SEED:NUMBER"),
         (("--hand", "3", "--consistency", "2"), "--consistency: consistency 2.0 is out of range: expected 0 to 1"),
+        (
+            ("--slant", "15 degrees"),
+            "--slant: '15 degrees' is not a value: expected a number such as 15, or a range such as -10..30",
+        ),
+        (("--thickness", "4..2"), "--thickness: thickness 4 to 2 runs backwards: expected 2 to 4"),
+        (("--width", "9999"), "--width: width 9999.0 is out of range: expected -1000 to 1000"),
         (("--consistency", "0.5"), "--consistency: it says how much images by one hand look alike: it needs --hand"),
         (("--shard", "3/3"), "--shard: '3/3' is not a shard"),
         (("--shard", "0/11"), "--shard: 11 shards are too many"),

@@ -12,9 +12,12 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+from chosen_traits import with_traits, write_with_traits
 from drawings import contents, drawing_of
 from full_disk import small_files_only
+from PIL import Image
 from typer.testing import CliRunner
 
 from pocketgan.gen_cli import app
@@ -103,6 +106,33 @@ def test_the_command_in_the_manifest_draws_the_same_files(model: Path, file_form
     assert program == "gan-gen"
     gan_gen(*arguments, "--out", "again", "--threads", "3")
     assert contents(Path("again")) == contents(Path("digits"))
+
+
+def test_traits_are_drawn_said_and_written_down(conditional: Generator, empty_folder: Path) -> None:
+    file = write_with_traits(conditional, Path("chosen.onnx"))
+    options = ("--model", file, "--count", "20", "--start", "3", "--slant", "-2.5..20", "--thickness", "3")
+    assert "20 images of seed 0 from index 3, slant -2.5..20, thickness 3 in digits after" in gan_gen(*options, "--format", "npz")
+    (path,) = Path("digits").glob("*.npz")
+    images = np.load(path)["images"]
+    expected = with_traits(conditional).generate(20, start=3, slant=(-2.5, 20), thickness=3)
+    np.testing.assert_array_equal(images, expected)
+    found = manifest()
+    assert (found["slant"], found["thickness"], "width" in found) == ("-2.5..20", "3", False)
+    gan_gen(*shlex.split(str(found["command"]))[1:], "--out", "again")
+    assert contents(Path("again")) == contents(Path("digits"))
+    said = gan_gen("--model", file, "--count", "20", "--start", "3", "--format", "npz", "--slant", "0", "--resume", code=1)
+    assert 'slant is "-2.5..20" there, "0" requested; thickness is "3" there, null requested' in said
+    assert "is out of range" in gan_gen("--model", file, "--slant", "50", "--out", "other", code=1)
+    assert not Path("other").exists()
+
+
+def test_a_walk_with_a_trait_begins_with_the_images_that_have_it(conditional: Generator, empty_folder: Path) -> None:
+    file = write_with_traits(conditional, Path("chosen.onnx"))
+    gan_gen("--model", file, "--count", "2", "--digit", "4", "--slant", "25", "--gif")
+    with Image.open("digits/walk.gif") as walk:
+        first = np.asarray(walk.convert("L"))
+    scale = len(first) // 8
+    np.testing.assert_array_equal(first[::scale, ::scale], with_traits(conditional).generate(1, 4, slant=25)[0])
 
 
 def test_a_bundled_model_is_named_in_the_manifest_wherever_it_lies(empty_folder: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnxruntime
 import pytest
+from chosen_traits import write_with_traits
 from fake_onnxruntime import CPU, make_distribution
 from protobuf_bytes import metadata_entry
 from typer.testing import CliRunner
@@ -114,10 +115,17 @@ def test_the_card_of_any_file_is_shown(models: Path, conditional: Generator) -> 
     assert result.value("latents") == "16 in steps of 0.03125"
     assert result.value("classes") == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
     assert result.value("image") == "8 x 8 pixels"
+    assert result.value("traits") == "cannot be chosen"
     assert result.value("kernels") == "not known"
     assert result.value("quality") == "frechet 1.5"
     assert result.value("drawn on") == "cpu (requested)"
     assert result.values("golden pixels") == []
+
+
+def test_traits_that_can_be_chosen_are_shown(conditional: Generator, tmp_path: Path) -> None:
+    result = gan_info("--model", write_with_traits(conditional, tmp_path / "chosen.onnx"))
+    known = "slant -4.2 to 26 degrees, thickness 2.45 to 3.64 pixels, width by class, no value suits all"
+    assert result.value("traits") == known
 
 
 def test_json_is_one_object_with_the_card_of_the_file() -> None:

@@ -11,6 +11,7 @@ from reprlib import repr as shortened
 from typing import TypeVar
 
 from pocketgan.errors import CardError
+from pocketgan.trait_table import TRAITS, ClassTraits, traits_from_json
 
 CARD_KEY = "pocketgan.card"
 """Key of the card in the ONNX metadata."""
@@ -101,6 +102,8 @@ class ModelCard:
     """Licence of the weights, as an SPDX identifier."""
     class_labels: tuple[int, ...] | None = None
     """The numbers of the classes in the training data, if they do not follow from the names: see `labels`."""
+    traits: tuple[ClassTraits, ...] | None = None
+    """What is known of the traits of each class, or of all images of a model without classes; None if they cannot be chosen."""
 
     def __post_init__(self) -> None:
         """Raise CardError if a value is out of its range."""
@@ -114,6 +117,10 @@ class ModelCard:
         _check(self.precision in PRECISIONS, "precision", self.precision, "one of " + ", ".join(PRECISIONS))
         if (fault := fault_in_classes(self.classes, self.class_labels)) is not None:
             _check(False, *fault)
+        if self.traits is not None:
+            groups = max(1, len(self.classes))
+            _check(len(self.traits) == groups, "traits", len(self.traits), f"those of {groups} classes")
+            _check(self.latent_size >= len(TRAITS), "latent_size", self.latent_size, f"at least {len(TRAITS)} with traits")
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -126,9 +133,9 @@ class ModelCard:
         return labels_in_names(self.classes) or tuple(range(len(self.classes)))
 
     def to_json(self) -> str:
-        """Return the card as JSON with sorted keys, so equal cards give equal text. Fields that are None are left out."""
+        """Return the card as short JSON with sorted keys, so equal cards give equal text. Fields that are None are left out."""
         known = {name: value for name, value in asdict(self).items() if value is not None}
-        return json.dumps({"schema": SCHEMA, **known}, sort_keys=True)
+        return json.dumps({"schema": SCHEMA, **known}, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "ModelCard":
@@ -175,6 +182,7 @@ class ModelCard:
             package_version=_read(values, "package_version", str),
             licence=_read(values, "licence", str),
             class_labels=_read_class_labels(values),
+            traits=traits_from_json(_read(values, "traits", list)) if "traits" in values else None,
         )
 
 

@@ -42,7 +42,7 @@ def manifest_of(drawing: Drawing, file_format: Format, grid: Grid | None, has_wa
         **table,
         "text": selection.text,
         "truncation": selection.truncation,
-        **selection.about_hand,
+        **selection.about_writing,
         "height": selection.height,
         "inverted": selection.is_inverted,
         "image_shape": list(drawing.size),
@@ -67,7 +67,7 @@ def _command(drawing: Drawing, file_format: Format, grid: Grid | None, has_walk:
     elif selection.names is not None:
         options.append(("--digits", ",".join(selection.names)))
     options.append(("--truncation", selection.truncation))
-    options += [(f"--{name}", value) for name, value in selection.about_hand.items()]
+    options += [(f"--{name}", value) for name, value in selection.about_writing.items()]
     if selection.height is not None:
         options.append(("--size", selection.height))
     options.append(("--format", file_format.value))

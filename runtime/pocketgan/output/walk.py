@@ -16,7 +16,7 @@ from pocketgan.drawing import Drawing, finished_image
 from pocketgan.errors import OutputError, RequestError
 from pocketgan.files import whole_file
 from pocketgan.generator import Generator
-from pocketgan.latents import LARGEST_TICK, LATENT_STEP, latent_ticks
+from pocketgan.latents import LARGEST_TICK, LATENT_STEP
 from pocketgan.output.sheet import shown_scale
 
 MOST_KEYFRAMES = 100
@@ -68,11 +68,12 @@ def walk(
 
     def frames() -> Iterator[NDArray[np.uint8]]:
         size, height, width = generator.card.latent_size, generator.card.image_height, generator.card.image_width
+        of_rows = [None] * rows if labels is None else list(labels)
         at_once = max(1, generator.batch_size // length)
         correlation = 0.0 if walked.hand is None else walked.hand.consistency
         starts = range(0, rows * length, length)
         parts = (walked._replace(indices=walked.indices[start : start + length]) for start in chain(starts, starts[:1]))
-        keyframes = (latent_ticks(part, size) for part in parts)
+        keyframes = (generator.ticks(part, of_rows[number % rows]) for number, part in enumerate(parts))
         for number, (start, end) in enumerate(pairwise(keyframes)):
             for first in range(0, steps, at_once):
                 taken = np.arange(first, min(first + at_once, steps))

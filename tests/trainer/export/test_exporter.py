@@ -332,6 +332,6 @@ def test_classes_keep_the_numbers_that_the_data_gives_them(
     data = DataFacts("own", "/own", False, 28, classes, "ab" * 32, class_labels)
     config = replace(PRESETS[preset].config, data=data)
     checkpoint = Checkpoint(Path("best.safetensors"), "cd" * 32, config, Progress(), threads=1, tensors={})
-    card = model_card(checkpoint, (28, 28), "int8", ParityFacts(1, 40.0, 0.5, 3), None, "NOASSERTION", {})
+    card = model_card(checkpoint, (28, 28), "int8", ParityFacts(1, 40.0, 0.5, 3), None, "NOASSERTION", {}, None)
     assert card.labels == labels
     assert ("class_labels" in card.to_json()) is (preset == "nano" and class_labels is not None)

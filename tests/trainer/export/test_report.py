@@ -10,6 +10,7 @@ from pocketgan.model.card import ModelCard, ParityFacts, TrainingFacts
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.comparison import Baseline, SpeedRatio
 from pocketgan_trainer.export.exporter import ExportReport, refusal_json, report_json, report_rows, report_warnings
+from pocketgan_trainer.export.measured_traits import MeasuredTraits
 from pocketgan_trainer.export.verify import Check, RefusedExportError
 
 FINE = Check("kernels", "5 integer", None)
@@ -40,6 +41,7 @@ REPORT = ExportReport(
         "float32": Baseline(100_000, 88.123, SpeedRatio(3.456, 3.001, 4.0)),
         "quantize_static": Baseline(270, 31.0, SpeedRatio(0.9996, 0.9, 1.1)),
     },
+    traits=MeasuredTraits({"slant": 0.9876, "thickness": 0.95}, None),
     card=CARD,
 )
 
@@ -49,6 +51,7 @@ def test_rows_show_the_size_each_check_and_the_baselines() -> None:
         ("size", "25,000 bytes, 25% of float32"),
         ("kernels", "5 integer"),
         ("against torch", "PSNR 12 dB"),
+        ("traits", "cannot be chosen; correlations with their latents: slant 0.988, thickness 0.950"),
         ("vs float32", "3.46 times as fast (3.00 to 4.00) at batch 64, one thread; has 100,000 bytes, 88.12 dB"),
         (
             "vs quantize_static",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pocketgan import Generator
 from pocketgan.model.card import PRECISIONS, KernelFacts
 from pocketgan_trainer.errors import ExportError
+from pocketgan_trainer.export import measured_traits
 from pocketgan_trainer.export.calibration import LATENT_QUANTIZATION, calibrate, with_shared_scales
 from pocketgan_trainer.export.exporter import build_graph, export
 from pocketgan_trainer.export.graph_builder import GraphBuilder
@@ -170,7 +171,10 @@ def test_any_field_is_scanned_as_the_layer_does_it(image_size: int) -> None:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_checkpoint_with_a_canvas_becomes_a_file_that_the_runtime_accepts(tmp_path: Path, precision: str) -> None:
+def test_a_checkpoint_with_a_canvas_becomes_a_file_that_the_runtime_accepts(
+    tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured_traits, "_IMAGES_OF_A_CLASS", 20)
     nano = PRESETS["nano"]
     assert nano.canvas is not None
     generator = lively_canvas(nano.latent_size, nano.canvas.width)
@@ -179,6 +183,8 @@ def test_a_checkpoint_with_a_canvas_becomes_a_file_that_the_runtime_accepts(tmp_
         tmp_path / "best.safetensors", "0" * 64, preset_config("nano", canvas=True), Progress(), None, tensors
     )
     report = export(checkpoint, tmp_path / "model.onnx", precision, least_psnr_db=30)
+    assert report.traits is not None
+    assert report.card.traits is None  # it was not trained
     assert report.card.kernels == (KernelFacts(12, ()) if precision == "int8" else None)
 
     images = Generator.load(report.target, "cpu").generate(100).astype(int)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-TRAITS = ("slant", "thickness", "width")
-"""In degrees from upright, to the right if positive; pixels; pixels."""
+from pocketgan.trait_table import TRAITS
 
 ENLARGED = 4
 """How many times as high and wide the image is that is measured."""
@@ -54,3 +53,12 @@ def _enlarged_ink(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     levels = np.asarray(enlarged)
     ink: NDArray[np.bool_] = levels > levels.max() / 2
     return ink
+
+
+def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the standard normal quantiles of the ranks of values [n, k] within their columns."""
+    from scipy.special import ndtri
+
+    ranks = values.argsort(axis=0, kind="stable").argsort(axis=0)
+    scores: NDArray[np.float64] = ndtri((ranks + 0.5) / len(values))
+    return scores

@@ -20,6 +20,7 @@ from pocketgan.generator import Generator
 from pocketgan.latents import LATENT_STEP
 from pocketgan.model.card import CARD_KEY, PRECISIONS, KernelFacts, ModelCard, ParityFacts, TrainingFacts
 from pocketgan.model.session import Provider, open_session
+from pocketgan.trait_table import ClassTraits
 from pocketgan.version import VERSION
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.calibration import calibrate, calibration_sample, with_shared_scales
@@ -28,6 +29,7 @@ from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
 from pocketgan_trainer.export.layers import Layer, class_count, labels_in_turn, model_inputs
+from pocketgan_trainer.export.measured_traits import MeasuredTraits, measure_traits
 from pocketgan_trainer.export.rounding import ROUNDING_IMAGES, round_weights
 from pocketgan_trainer.export.verify import (
     PARITY_IMAGES,
@@ -72,6 +74,8 @@ class ExportReport:
     """A check with a problem is among them only if the file was written with `force`."""
     baselines: Mapping[str, Baseline]
     """Other files of the same generator by name, see comparison.py."""
+    traits: MeasuredTraits | None
+    """None if it was not trained with traits."""
     card: ModelCard
 
 
@@ -108,7 +112,8 @@ def export(
 
     classes = class_count(layers)
     inputs = model_inputs(size, classes, PARITY_SEED, PARITY_IMAGES)
-    (images,) = open_session(without_card, precision, Provider.cpu).session.run(["images"], inputs)
+    session = open_session(without_card, precision, Provider.cpu).session
+    (images,) = session.run(["images"], inputs)
     require_variety(images, classes)
     scan = remove_scan(generator)
     pixels = images
@@ -133,13 +138,24 @@ def export(
 
     # onnxruntime turns a float graph into other kernels on other processors, and the file must be the same on all of them.
     in_card = kernels if precision == "int8" else None
-    card = model_card(checkpoint, images.shape[1:], precision, parity, in_card, licence, quality)
+    traits = measure_traits(session, size, classes) if checkpoint.config.trait_weight else None
+    table = None if traits is None else traits.table
+    card = model_card(checkpoint, images.shape[1:], precision, parity, in_card, licence, quality, table)
     entry = model.metadata_props.add()
     entry.key, entry.value = CARD_KEY, card.to_json()
     contents = model.SerializeToString(deterministic=True)
     _write(contents, file, images[:SAME_PIXELS_IMAGES])
     sha256 = hashlib.sha256(contents).hexdigest()
-    return ExportReport(target, len(contents), float_model.ByteSize(), sha256, tuple(checks), MappingProxyType(baselines), card)
+    return ExportReport(
+        target,
+        len(contents),
+        float_model.ByteSize(),
+        sha256,
+        tuple(checks),
+        MappingProxyType(baselines),
+        traits,
+        card,
+    )
 
 
 def _file_to_write(target: Path) -> Path:
@@ -179,11 +195,12 @@ def model_card(
     kernels: KernelFacts | None,
     licence: str,
     quality: Mapping[str, float],
+    traits: tuple[ClassTraits, ...] | None,
 ) -> ModelCard:
     """Return the card of a checkpoint's generator, exported in a precision, with what was measured of the file.
 
     `image_shape` is height and width; `kernels` is None if they depend on the processor. The caller chooses
-    `licence`, an SPDX identifier, and `quality`, figures by name.
+    `licence`, an SPDX identifier, `quality`, figures by name, and `traits`, None if they cannot be chosen.
     """
     config, progress = checkpoint.config, checkpoint.progress
     classes = generator_classes(config)
@@ -209,6 +226,7 @@ def model_card(
         package_version=VERSION,
         licence=licence,
         class_labels=config.data.class_labels if classes else None,
+        traits=traits,
     )
 
 
@@ -225,6 +243,10 @@ def report_rows(report: ExportReport) -> list[tuple[str, str]]:
     """Return the rows of the printed table: a name, and what was found."""
     rows = [("size", f"{report.size_bytes:,} bytes, {report.size_bytes / report.float_size_bytes:.0%} of float32")]
     rows += [(check.name, check.found) for check in report.checks]
+    if report.traits is not None:
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in report.traits.correlations.items())
+        can_choose = "can be chosen" if report.traits.table is not None else "cannot be chosen"
+        rows.append(("traits", f"{can_choose}; correlations with their latents: {figures}"))
     for name, other in report.baselines.items():
         speed = f"{other.speed.median:.2f} times as fast ({other.speed.lowest:.2f} to {other.speed.highest:.2f})"
         figures = f"has {other.size_bytes:,} bytes, {other.psnr_db:.2f} dB"
@@ -253,6 +275,7 @@ def report_json(report: ExportReport) -> str:
             "float_size_bytes": report.float_size_bytes,
             "sha256": report.sha256,
             "checks": [asdict(check) for check in report.checks],
+            "trait_correlations": None if report.traits is None else dict(report.traits.correlations),
             "comparisons": {name: asdict(other) for name, other in report.baselines.items()},
             "speed_batch": SPEED_BATCH,
             "warnings": report_warnings(report),

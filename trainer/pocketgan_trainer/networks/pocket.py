@@ -153,4 +153,3 @@ class PocketDiscriminator(nn.Module):
                 None if self.seen_class is None else self.seen_class(features),
                 None if self.seen_traits is None else self.seen_traits(features),
             )
-

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.optim import Adam
 
+from pocketgan.trait_table import TRAITS
 from pocketgan_trainer.data.images import DataFacts
 from pocketgan_trainer.errors import TrainingError
-from pocketgan_trainer.evaluate.handwriting import TRAITS
 from pocketgan_trainer.networks import dcgan, mlp, pocket
 from pocketgan_trainer.networks.canvas import Cropping
 from pocketgan_trainer.networks.canvas_networks import (

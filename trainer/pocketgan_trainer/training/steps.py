@@ -13,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from pocketgan_trainer.evaluate.handwriting import TRAITS
+from pocketgan.trait_table import TRAITS
 from pocketgan_trainer.networks.canvas import window
 from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.shared_networks import own_network

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pocketgan.latents import LARGEST_TICK, LATENT_STEP
+from pocketgan.trait_table import TRAITS
 from pocketgan_trainer.data.published import Digits
-from pocketgan_trainer.evaluate.handwriting import TRAITS, handwriting
+from pocketgan_trainer.evaluate.handwriting import handwriting, normal_scores
 
 
 def trait_latents(digits: Digits) -> Tensor:
@@ -27,16 +28,9 @@ def trait_latents(digits: Digits) -> Tensor:
     for label in np.unique(digits.labels):
         of_class = np.flatnonzero(has_ink & (digits.labels == label))
         if len(of_class) > len(TRAITS):
-            latents[of_class] = _independent(_normal_scores(traits[of_class]))
+            latents[of_class] = _independent(normal_scores(traits[of_class]))
     ticks = (torch.from_numpy(latents).float() / LATENT_STEP).round().clamp(-LARGEST_TICK, LARGEST_TICK)
     return ticks * LATENT_STEP
-
-
-def _normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the standard normal quantiles of the ranks of values float64 [n, k] within their columns."""
-    ranks = values.argsort(axis=0, kind="stable").argsort(axis=0)
-    scores: NDArray[np.float64] = torch.special.ndtri(torch.from_numpy((ranks + 0.5) / len(values))).numpy()
-    return scores
 
 
 def _independent(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ For images of a class, each trait has a score, which is distributed like a laten
 some scores, and how the scores depend on the first latents. It is whole numbers, so all machines compute alike with it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
@@ -13,6 +13,9 @@ from pocketgan.errors import CardError
 
 TRAITS: Mapping[str, str] = MappingProxyType({"slant": "degrees", "thickness": "pixels", "width": "pixels"})
 """The traits, in the order of their latents, and their units. Slant is positive to the right."""
+
+TRAIT_NUMBERS: Mapping[str, int] = MappingProxyType({name: number for number, name in enumerate(TRAITS)})
+"""The number of each trait's latent."""
 
 VALUES_PER_UNIT = 100
 """Values are whole numbers of hundredths of a degree or a pixel."""
@@ -68,10 +71,14 @@ class ClassTraits:
         """The determinant of the mixing."""
         return sum(share * self.adjugate[column][0] for column, share in enumerate(self.mixing[0]))
 
-    def range_of(self, trait: str) -> tuple[int, int]:
-        """Return the least and the largest value of a trait that can be asked for."""
-        values = self.values[list(TRAITS).index(trait)]
-        return values[0], values[-1]
+
+def common_range(table: Iterable[ClassTraits], trait: str) -> tuple[int, int]:
+    """Return the least and the largest value of a trait that can be asked for in all these classes.
+
+    If they have no value in common, the least is above the largest.
+    """
+    values = [of_class.values[TRAIT_NUMBERS[trait]] for of_class in table]
+    return max(of_class[0] for of_class in values), min(of_class[-1] for of_class in values)
 
 
 def _wrong(what: str, expected: str) -> CardError:

@@ -1,0 +1,87 @@
+"""Measures which latents stand for which slant, thickness and width in the images of an exported file.
+
+A generator that was trained with traits draws what its first latents say, nearly: the table that is fitted here says how nearly,
+and makes up for what is bent or mixed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from onnxruntime import InferenceSession
+
+from pocketgan.errors import CardError
+from pocketgan.latents import LATENT_STEP
+from pocketgan.trait_table import MIXING_UNITS, SCORES, TRAITS, VALUES_PER_UNIT, ClassTraits
+from pocketgan_trainer.evaluate.handwriting import handwriting, normal_scores
+from pocketgan_trainer.export.layers import model_inputs
+
+TRAITS_SEED = 2**32 + 1
+"""The seed of the images that are measured; small seeds of users do not draw them."""
+_IMAGES_OF_A_CLASS = 1_000
+_MOST_IMAGES = 20_000
+_FEWEST_IMAGES = 2 * len(SCORES)
+
+_BATCH_SIZE = 250
+
+
+LEAST_CORRELATION = 0.6
+"""Traits can be chosen if each of them follows its score at least so much in every class."""
+
+
+@dataclass(frozen=True)
+class MeasuredTraits:
+    """How well traits follow the first latents."""
+
+    correlations: Mapping[str, float]
+    """Of each trait's normal scores with what the latents say, the mean over classes."""
+    table: tuple[ClassTraits, ...] | None
+    """The traits of each class, or of all images without classes; None if they cannot be chosen."""
+
+
+def measure_traits(session: InferenceSession, latent_size: int, classes: int) -> MeasuredTraits:
+    """Measure the images of an opened model, with `classes` or without; takes about ten seconds."""
+    groups = max(1, classes)
+    count = groups * min(_IMAGES_OF_A_CLASS, _MOST_IMAGES // groups)
+    inputs = model_inputs(latent_size, classes, TRAITS_SEED, count)
+    batches = [{name: values[first:][:_BATCH_SIZE] for name, values in inputs.items()} for first in range(0, count, _BATCH_SIZE)]
+    traits = np.concatenate([handwriting(session.run(["images"], batch)[0]) for batch in batches])
+    latents = inputs["z"][:, : len(TRAITS)].astype(np.float64)
+    fitted = [_fitted(latents[number::groups], traits[number::groups]) for number in range(groups)]
+    correlations = np.stack([each for each, _ in fitted])
+    table = tuple(of_class for _, of_class in fitted if of_class is not None)
+    can_choose = len(table) == groups and bool((correlations >= LEAST_CORRELATION).all())
+    means = dict(zip(TRAITS, correlations.mean(axis=0).tolist(), strict=True))
+    return MeasuredTraits(MappingProxyType(means), table if can_choose else None)
+
+
+def _fitted(latents: NDArray[np.float64], traits: NDArray[np.float64]) -> tuple[NDArray[np.float64], ClassTraits | None]:
+    """Return the correlations of one class, [3], and its table if there can be one, from latents and traits, both [n, 3]."""
+    has_ink = np.isfinite(traits).all(axis=1)
+    latents, traits = latents[has_ink], traits[has_ink]
+    if len(traits) < _FEWEST_IMAGES or (np.ptp(traits, axis=0) == 0).any():
+        return np.zeros(len(TRAITS)), None
+    normal = normal_scores(traits)
+    slopes = np.linalg.lstsq(latents, normal, rcond=None)[0].T
+    # So that scores are distributed like latents.
+    mixing = np.rint(MIXING_UNITS * slopes / np.linalg.norm(slopes, axis=1, keepdims=True)).astype(int)
+    scores = latents @ mixing.T / (MIXING_UNITS * LATENT_STEP)
+    correlations = np.array([np.corrcoef(scores[:, number], normal[:, number])[0, 1] for number in range(len(TRAITS))])
+    values = [_values(scores[:, number], VALUES_PER_UNIT * traits[:, number]) for number in range(len(TRAITS))]
+    try:
+        return correlations, ClassTraits(tuple(map(tuple, values)), tuple(map(tuple, mixing.tolist())))
+    except CardError:  # traits that cannot be told apart, or do not rise with their scores
+        return correlations, None
+
+
+def _values(scores: NDArray[np.float64], traits: NDArray[np.float64]) -> list[int]:
+    """Return the values at SCORES between which straight lines fit the traits of images with these scores best, [n] both."""
+    place = (scores - SCORES[0]) / SCORES.step
+    below = np.clip(np.floor(place).astype(int), 0, len(SCORES) - 2)
+    each, share = np.arange(len(scores)), place - below
+    hats = np.zeros((len(scores), len(SCORES)))
+    hats[each, below], hats[each, below + 1] = 1 - share, share
+    fitted: list[int] = np.rint(np.linalg.lstsq(hats, traits, rcond=None)[0]).astype(int).tolist()
+    return fitted
