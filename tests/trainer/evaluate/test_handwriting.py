@@ -8,7 +8,8 @@ from skimage.measure import moments_central
 from skimage.morphology import medial_axis
 
 from pocketgan_trainer.data.published import Digits
-from pocketgan_trainer.evaluate.handwriting import ENLARGED, handwriting
+from pocketgan_trainer.evaluate import handwriting as handwriting_module
+from pocketgan_trainer.evaluate.handwriting import ENLARGED, handwriting, handwriting_of_some, trait_distance
 
 
 def stroke(slant_degrees: float, thickness: float, height: int = 18) -> NDArray[np.uint8]:
@@ -71,3 +72,19 @@ def test_what_has_no_ink_has_no_traits() -> None:
     assert np.isnan(traits[0]).all()
     assert np.isfinite(traits[1]).all()
     assert handwriting(np.zeros((0, 28, 28), np.uint8)).shape == (0, 3)
+
+
+def test_distances_of_traits_are_those_of_their_distributions(digits: Digits) -> None:
+    slants = handwriting(digits.images[:400])[:, 0]
+    assert trait_distance(slants[:200], slants[200:]) < 0.15
+    assert trait_distance(slants, slants + 1000) == 1
+    assert trait_distance(slants, np.concatenate([slants, slants + 1000])) == pytest.approx(0.5)
+    nothing = np.full(3, np.nan)
+    assert trait_distance(np.concatenate([slants, nothing]), slants) == 0
+    assert trait_distance(nothing, slants) == 1
+
+
+def test_of_many_images_some_are_measured(monkeypatch: pytest.MonkeyPatch, digits: Digits) -> None:
+    monkeypatch.setattr(handwriting_module, "MOST_COMPARED", 10)
+    assert np.array_equal(handwriting_of_some(digits.images[:25]), handwriting(digits.images[:25:3]))
+    assert len(handwriting_of_some(digits.images[:10])) == 10

@@ -13,8 +13,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgan.trait_table import TRAIT_NUMBERS
 from pocketgan_trainer.data.published import CLASSES
 from pocketgan_trainer.evaluate.distances import frechet_distance, kernel_distance, nearest_neighbour_accuracy
+from pocketgan_trainer.evaluate.handwriting import trait_distance
 from pocketgan_trainer.evaluate.image_set import ImageSet, Reference
 from pocketgan_trainer.evaluate.spaces import SPACES, Coordinates, SpaceName
 from pocketgan_trainer.evaluate.texture import count_neighbours, told_apart_by_texture
@@ -128,6 +130,10 @@ def _topology_distance(images: ImageSet) -> float:
     return topology_distance(counts, images.reference.test_topologies)
 
 
+def _trait_distance(images: ImageSet, number: int) -> float:
+    return trait_distance(images.handwriting[:, number], images.reference.test_handwriting[:, number])
+
+
 def _kernel_distance(images: ImageSet) -> float:
     return kernel_distance(images.images.features["first_judge"], images.reference.test.features["first_judge"], images.seed)
 
@@ -236,6 +242,14 @@ FIGURES: tuple[Figure, ...] = (
         "traits.topology_distance",
         _topology_distance,
         "Parts and holes of the ink, distance of the distributions of a class (0 to 1)",
+    ),
+    *(
+        Figure(
+            f"traits.{name}_distance",
+            partial(_trait_distance, number=number),
+            f"{name.capitalize()} of the digits, distance of the distributions (0 to 1)",
+        )
+        for name, number in TRAIT_NUMBERS.items()
     ),
     _of_test_digits("classes.histogram", lambda images: images.histogram),
     _of_test_digits(

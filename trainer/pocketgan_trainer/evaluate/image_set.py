@@ -11,6 +11,7 @@ from pocketgan_trainer.data.published import CLASSES, Digits
 from pocketgan_trainer.data.split import TrainingSplit
 from pocketgan_trainer.evaluate.copying import HeldOut, Memorization, measure_held_out, memorization
 from pocketgan_trainer.evaluate.distances import Manifold, ManifoldOverlap, compare_manifolds, estimate_manifold
+from pocketgan_trainer.evaluate.handwriting import handwriting_of_some
 from pocketgan_trainer.evaluate.spaces import Coordinates, SpaceName, Spaces, open_spaces
 from pocketgan_trainer.evaluate.texture import count_neighbours
 from pocketgan_trainer.evaluate.topology import count_topologies, euler_numbers
@@ -33,6 +34,8 @@ class Reference:
     """Of those test digits, see `texture.count_neighbours`."""
     test_topologies: NDArray[np.int64]
     """Of those test digits, see `topology.count_topologies`."""
+    test_handwriting: NDArray[np.float64]
+    """Of some of those test digits, see `handwriting.handwriting_of_some`."""
     training: Coordinates
     """Of the training digits, without those of validation."""
     held_out: HeldOut
@@ -64,6 +67,7 @@ def open_reference(split: TrainingSplit, test: Digits) -> Reference:
         test_manifolds=_manifolds(tested),
         test_neighbours=count_neighbours(tested.pixels),
         test_topologies=count_topologies(euler_numbers(tested.pixels), test.labels, CLASSES),
+        test_handwriting=handwriting_of_some(tested.pixels),
         training=training,
         held_out=measure_held_out(training.features["first_judge"], validation.features["first_judge"]),
     )
@@ -94,6 +98,11 @@ class ImageSet:
     def memorization(self) -> Memorization:
         """In the first judge's features, compared with the validation digits."""
         return memorization(self.images.features["first_judge"], self.reference.held_out, self.seed)
+
+    @cached_property
+    def handwriting(self) -> NDArray[np.float64]:
+        """Of some of the images, see `handwriting.handwriting_of_some`."""
+        return handwriting_of_some(self.images.pixels)
 
     @cached_property
     def judged(self) -> NDArray[np.int64]:
