@@ -55,6 +55,16 @@ class Drawing:
             drawn = _in_rows(drawn, indices.start, selection.row_length)
         return finished(drawn, selection.height, selection.is_inverted, self.threads)
 
+    def varied(self, indices: range, trait: str, steps: int) -> NDArray[np.uint8]:
+        """Return images or rows, each `steps` times with a trait from the least to the most: uint8 [n, steps, H, W], finished."""
+        selection, labels = self.selection, self.labels(indices)
+        drawn = self.generator.varied(selection.images(indices), None if labels is None else labels.ravel(), trait, steps)
+        count, (height, width) = len(indices), drawn.shape[2:]
+        # From [row, character, step, y, x] to [row, step, y, character, x].
+        rows = drawn.reshape(count, -1, steps, height, width).transpose(0, 2, 3, 1, 4).reshape(count * steps, height, -1)
+        (batch,) = finished([Batch(0, rows, None)], selection.height, selection.is_inverted)
+        return batch.images.reshape(count, steps, *batch.images.shape[1:])
+
     def labels(self, indices: range) -> NDArray[np.int64] | None:
         """Return the labels of consecutive indices: int64 [n], or [n, characters] for rows; None if the model has none."""
         labels = labels_in_turn(self._cycle, self.selection.images(indices).indices)

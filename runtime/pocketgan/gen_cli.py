@@ -31,6 +31,7 @@ from pocketgan.request import (
     parse_grid,
     parse_text,
 )
+from pocketgan.trait_table import Trait
 
 MOST_IMAGES = 100_000_000
 """The most images in one call of gan-gen. Larger runs are split into several calls with --shard or --start."""
@@ -122,6 +123,10 @@ def generate(
     gif: Annotated[bool, typer.Option("--gif", help="Also write an animation that walks through the first images, walk.gif.")] = (
         False
     ),
+    vary: Annotated[
+        Trait | None,
+        typer.Option(help="Also write a sheet, vary.png: each of the first ten images with this trait from least to most."),
+    ] = None,
     show: Annotated[bool, typer.Option("--show", help="Show the first images in the terminal.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     resume: Annotated[
@@ -170,7 +175,8 @@ def generate(
         raise typer.BadParameter("it cannot be used together with --show: both go to standard output", param_hint="--json")
     if overwrite and resume:
         raise typer.BadParameter("it cannot be used together with --overwrite", param_hint="--resume")
-    other_options = {"--grid": sheet is not None, "--gif": gif, "--overwrite": overwrite, "--resume": resume}
+    sheets = {"--grid": sheet is not None, "--gif": gif, "--vary": vary is not None}
+    other_options = sheets | {"--overwrite": overwrite, "--resume": resume}
     if out == STDOUT:
         _refuse_with_stdout(file_format, other_options | {"--show": show, "--json": has_report})
     elif out == "":
@@ -205,6 +211,7 @@ def generate(
                 existing=Existing.overwrite if overwrite else Existing.resume if resume else Existing.refuse,
                 grid=sheet,
                 has_walk=gif,
+                varied=None if vary is None else vary.value,
                 to_stdout=out == STDOUT,
                 is_shown=show,
                 is_quiet=quiet,

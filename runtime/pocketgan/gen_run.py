@@ -26,7 +26,7 @@ from pocketgan.locking import locked_where_possible
 from pocketgan.model.session import Provider
 from pocketgan.output import manifest as manifests
 from pocketgan.output.formats import Files, Format
-from pocketgan.output.sheet import check_sheet, write_sheet
+from pocketgan.output.sheet import MOST_VARIED, STEPS, check_sheet, write_sheet, write_steps
 from pocketgan.output.walk import write_walk
 from pocketgan.request import Existing, Grid, Selection
 
@@ -52,6 +52,8 @@ class DrawingRun:
     """Columns and rows of a sheet of the first images; None for no sheet."""
     has_walk: bool
     """Whether an animation of the first images is written too."""
+    varied: str | None
+    """The trait of which a sheet shows the first images in steps; None for no such sheet."""
     to_stdout: bool
     """Whether the images go to standard output; only if `folder` is None."""
     is_shown: bool
@@ -159,6 +161,7 @@ class _ExtraFiles(NamedTuple):
     labels: Path
     sheet: Path
     walk: Path
+    steps: Path
 
 
 def _write_folder(run: DrawingRun, folder: Path, drawing: Drawing) -> int:
@@ -171,6 +174,9 @@ def _write_folder(run: DrawingRun, folder: Path, drawing: Drawing) -> int:
     has_labels = bool(drawing.generator.card.classes) and not files.holds_labels
     if run.grid is not None:
         check_sheet(drawing, run.grid)
+    if run.varied is not None:
+        check_sheet(drawing, Grid(STEPS, MOST_VARIED))
+        drawing.generator.trait_range(run.varied)  # raises if it cannot be chosen
     manifest, extra = _manifest(run, drawing), _extra_files(run, folder)
     # No other process may write between the look for existing files and the writing.
     with made_folder(folder), _run_lock(extra.manifest, run.is_quiet), ExitStack() as stack:
@@ -208,17 +214,19 @@ def _write_folder(run: DrawingRun, folder: Path, drawing: Drawing) -> int:
             write_sheet(extra.sheet, drawing, run.grid)
         if run.has_walk:
             write_walk(extra.walk, drawing)
+        if run.varied is not None:
+            write_steps(extra.steps, drawing, run.varied)
     return left
 
 
 def _manifest(run: DrawingRun, drawing: Drawing) -> dict[str, object]:
-    return manifests.manifest_of(drawing, run.file_format, run.grid, run.has_walk)
+    return manifests.manifest_of(drawing, run.file_format, run.grid, run.has_walk, run.varied)
 
 
 def _extra_files(run: DrawingRun, folder: Path) -> _ExtraFiles:
     start = run.selection.start
     part = f"_{start:08d}" if start and run.file_format.row.is_named_by_index else ""
-    names = ("manifest", ".json"), ("labels", ".csv"), ("grid", ".png"), ("walk", ".gif")
+    names = ("manifest", ".json"), ("labels", ".csv"), ("grid", ".png"), ("walk", ".gif"), ("vary", ".png")
     return _ExtraFiles(*(folder / f"{name}{part}{ending}" for name, ending in names))
 
 
@@ -251,7 +259,7 @@ def _resolved_existing(
     if found is not None:
         manifests.refuse_another_run(extra.manifest, found, manifest)
         return Existing.overwrite if manifests.is_replacing(found) else Existing.resume
-    is_written = (True, has_labels, run.grid is not None, run.has_walk)
+    is_written = (True, has_labels, run.grid is not None, run.has_walk, run.varied is not None)
     in_the_way = (path for path in compress(extra, is_written) if os.path.lexists(path))
     refuse_overwriting(chain(files.existing(), in_the_way), can_resume=os.path.exists(extra.manifest))
     return Existing.refuse

@@ -197,6 +197,19 @@ class Generator:
             return ticks
         return self._traits.set_traits(ticks, self._class_numbers(labels, len(ticks)), images.asked, asked_values(images))
 
+    def varied(self, images: ImageRange, labels: NDArray[np.int64] | None, trait: str, steps: int) -> NDArray[np.uint8]:
+        """Return images with these labels, each `steps` times with a trait from the least to the most: uint8 [n, steps, H, W].
+
+        Raises RequestError if the model cannot draw chosen traits.
+        """
+        self.trait_range(trait)
+        classes = self._class_numbers(labels, len(images.indices)).repeat(steps)
+        values = self._traits.steps(trait, classes[::steps], steps).reshape(-1, 1)
+        ticks = self.ticks(images, labels).repeat(steps, axis=0)
+        z = self._traits.set_traits(ticks, classes, (AskedTrait(trait, 0, 0),), values) * np.float32(LATENT_STEP)
+        drawn = self.draw_latents(z, None if labels is None else labels.repeat(steps))
+        return drawn.reshape(-1, steps, *drawn.shape[1:])
+
     def check_traits(self, asked: Sequence[AskedTrait], cycle: ClassCycle) -> None:
         """Raise RequestError unless the model can draw these traits in all classes that the indices take in turn."""
         self._traits.check(asked, self._class_numbers(None if cycle is None else np.unique(cycle), 1).tolist())

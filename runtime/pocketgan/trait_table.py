@@ -6,13 +6,25 @@ some scores, and how the scores depend on the first latents. It is whole numbers
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
 from types import MappingProxyType
 
 from pocketgan.errors import CardError
 
-TRAITS: Mapping[str, str] = MappingProxyType({"slant": "degrees", "thickness": "pixels", "width": "pixels"})
-"""The traits, in the order of their latents, and their units. Slant is positive to the right."""
+
+class Trait(StrEnum):
+    """The traits, in the order of their latents."""
+
+    slant = "slant"
+    """To the right if positive."""
+    thickness = "thickness"
+    width = "width"
+    """As if it were upright."""
+
+
+TRAITS: Mapping[str, str] = MappingProxyType({Trait.slant: "degrees", Trait.thickness: "pixels", Trait.width: "pixels"})
+"""Their units."""
 
 TRAIT_NUMBERS: Mapping[str, int] = MappingProxyType({name: number for number, name in enumerate(TRAITS)})
 """The number of each trait's latent."""

@@ -48,6 +48,12 @@ class TraitSetter:
         least, most = self._hundredths(trait, classes)
         return least / VALUES_PER_UNIT, most / VALUES_PER_UNIT
 
+    def steps(self, trait: str, classes: NDArray[np.intp], count: int) -> NDArray[np.int64]:
+        """Return `count` values of a trait at equal distances from the least to the most of each class: int64 [n, count]."""
+        ends = self._values[classes, TRAIT_NUMBERS[trait]][:, [0, -1]]
+        values: NDArray[np.int64] = ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * np.arange(count) // (count - 1)
+        return values
+
     def _hundredths(self, trait: str, classes: Sequence[int]) -> tuple[int, int]:
         if trait not in TRAITS:
             raise RequestError(f"{trait!r} is not a trait: expected one of {', '.join(TRAITS)}")

@@ -135,6 +135,27 @@ def test_a_walk_with_a_trait_begins_with_the_images_that_have_it(conditional: Ge
     np.testing.assert_array_equal(first[::scale, ::scale], with_traits(conditional).generate(1, 4, slant=25)[0])
 
 
+def test_a_sheet_shows_the_first_images_with_a_trait_from_least_to_most(conditional: Generator, empty_folder: Path) -> None:
+    options = ("--model", write_with_traits(conditional, Path("chosen.onnx")), "--vary", "width", "--count", "3", "--size", "16")
+    gan_gen(*options, "--text", "40")
+    with Image.open("digits/vary.png") as sheet:
+        scale, gap = 4, 2
+        tiles = np.asarray(sheet)[gap:, gap:].reshape(3, 16 * scale + gap, 10, 32 * scale + gap)
+    drawn = tiles[:, : 16 * scale : scale, :, : 32 * scale : scale].transpose(0, 2, 1, 3)
+    chosen = with_traits(conditional)
+    for step, share in ((0, 0.0), (9, 1.0)):
+        ends = [chosen.trait_range("width", digit) for digit in (4, 0)]
+        wanted = [round(low + share * (high - low), 2) for low, high in ends]
+        digits = [chosen.generate(1, digit, start=4 + place, width=wanted[place])[0] for place, digit in enumerate((4, 0))]
+        row = np.asarray(Image.fromarray(np.concatenate(digits, axis=1)).resize((32, 16), Image.Resampling.LANCZOS))
+        np.testing.assert_array_equal(drawn[2, step], row)
+    assert manifest()["vary"] == "width"
+    assert "--vary width" in str(manifest()["command"])
+    refused = gan_gen("--model", conditional.path, "--vary", "width", "--out", "other", code=1)
+    assert "cannot draw a chosen width: its file says nothing about traits" in refused
+    assert not Path("other").exists()
+
+
 def test_a_bundled_model_is_named_in_the_manifest_wherever_it_lies(empty_folder: Path) -> None:
     gan_gen("--model", "nano", "--count", "1")
     assert str(manifest()["command"]).startswith("gan-gen --model nano --seed 0 ")

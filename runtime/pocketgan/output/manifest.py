@@ -22,7 +22,9 @@ _IS_REPLACING = "is_replacing_older_files"
 _LARGEST = 2**20
 
 
-def manifest_of(drawing: Drawing, file_format: Format, grid: Grid | None, has_walk: bool) -> dict[str, object]:
+def manifest_of(
+    drawing: Drawing, file_format: Format, grid: Grid | None, has_walk: bool, varied: str | None
+) -> dict[str, object]:
     """Return everything that the files of a run depend on, and the command that draws them again."""
     selection, card = drawing.selection, drawing.generator.card
     table: dict[str, object] = {}
@@ -32,7 +34,7 @@ def manifest_of(drawing: Drawing, file_format: Format, grid: Grid | None, has_wa
         table["labels"] = list(card.labels)
     return {
         "pocketgan": VERSION,
-        "command": _command(drawing, file_format, grid, has_walk),
+        "command": _command(drawing, file_format, grid, has_walk, varied),
         "model": drawing.generator.sha256,
         "model_name": card.name,
         "seed": selection.seed,
@@ -49,10 +51,11 @@ def manifest_of(drawing: Drawing, file_format: Format, grid: Grid | None, has_wa
         "format": file_format.value,
         "grid": None if grid is None else str(grid),
         "gif": has_walk,
+        **({} if varied is None else {"vary": varied}),
     }
 
 
-def _command(drawing: Drawing, file_format: Format, grid: Grid | None, has_walk: bool) -> str:
+def _command(drawing: Drawing, file_format: Format, grid: Grid | None, has_walk: bool, varied: str | None) -> str:
     """Return the command that draws the same files again, into the folder `digits`, quoted for a shell."""
     selection, path = drawing.selection, drawing.generator.path
     bundled = (name for name in pocketgan_models.names() if pocketgan_models.path(name) == path)
@@ -73,6 +76,8 @@ def _command(drawing: Drawing, file_format: Format, grid: Grid | None, has_walk:
     options.append(("--format", file_format.value))
     if grid is not None:
         options.append(("--grid", grid))
+    if varied is not None:
+        options.append(("--vary", varied))
     flags = ["--invert"] * selection.is_inverted + ["--gif"] * has_walk
     return shlex.join(["gan-gen", *(str(word) for option in options for word in option), *flags])
 

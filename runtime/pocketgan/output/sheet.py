@@ -20,6 +20,10 @@ _SHOWN_HEIGHT = 112
 _LARGEST_SCALE = 4
 _MOST_PIXELS = 2**26
 _GAP = 2
+STEPS = 10
+"""How many values of a trait a sheet of steps shows."""
+MOST_VARIED = 10
+"""The most images that it shows."""
 
 
 def shown_scale(height: int) -> int:
@@ -44,6 +48,15 @@ def write_sheet(target: Path, drawing: Drawing, grid: Grid) -> None:
     """
     first = drawing.selection.indices[: grid.columns * grid.rows]
     write_grid(target, np.concatenate([batch.images for batch in drawing.batches(first)]), grid.columns)
+
+
+def write_steps(target: Path, drawing: Drawing, trait: str) -> None:
+    """Write a sheet with a row for each of the first images, in which a trait goes from the least to the most.
+
+    Raises RequestError if the model cannot draw chosen traits, and OutputError if the file cannot be written.
+    """
+    first = drawing.selection.indices[:MOST_VARIED]
+    write_grid(target, np.concatenate(list(drawing.varied(first, trait, STEPS))), STEPS)
 
 
 def write_grid(target: Path, images: NDArray[np.uint8], columns: int) -> None:
