@@ -9,6 +9,9 @@ requests; the slope; how much of a trait leaks into the others; and how many dig
 Slopes and leaks are in standard deviations of real digits of the class, around the class's means. The linear map is a ridge
 regression from all latents to the traits of a class, along which latents are moved.
 
+A second table shows how alike the traits of two digits by one hand are, at the default consistency: correlations over hands, of
+traits relative to the mean of their class, for the same digit twice and for different ones, beside those of people.
+
 With --write, digits are drawn instead whose class, slant, thickness and width are those of real training digits, as far as the
 model offers them, for `gan-eval edited.npz --told-apart`. Takes some minutes a model. Needs the extra [train].
 """
@@ -25,7 +28,7 @@ from rich.table import Table
 
 from pocketgan import Generator
 from pocketgan.files import whole_file
-from pocketgan.latents import latents
+from pocketgan.latents import HAND_CORRELATIONS, latents
 from pocketgan.trait_table import TRAITS
 from pocketgan_trainer.data.published import CLASSES, Digits, load_mnist
 from pocketgan_trainer.data.split import split_validation
@@ -114,6 +117,21 @@ def measured(answer: Answer, real: list[NDArray[np.float64]], requests: int) -> 
         ]
 
 
+def alike_by_hand(generator: Generator, hands: int) -> Iterator[list[str]]:
+    """Yield a row for each trait: its correlation for two digits by one hand, of the same class and of different ones."""
+    first = np.arange(hands) % CLASSES
+    other = (first + 1 + np.arange(hands) // CLASSES % (CLASSES - 1)) % CLASSES
+    classes = np.stack([first, first, other], axis=1)
+    images = np.stack([generator.generate(3, three, REQUESTS_SEED, 3 * hand, hand=hand) for hand, three in enumerate(classes)])
+    traits = handwriting(images.reshape(-1, 28, 28)).reshape(hands, 3, len(TRAITS))
+    for digit in range(CLASSES):
+        traits[classes == digit] -= traits[classes == digit].mean(axis=0)
+        traits[classes == digit] /= traits[classes == digit].std(axis=0)
+    for number, (name, (of_others, of_same)) in enumerate(HAND_CORRELATIONS.items()):
+        same, different = (np.corrcoef(traits[:, 0, number], traits[:, place, number])[0, 1] for place in (1, 2))
+        yield [name, f"{different:.2f}", f"{of_others:.2f}", f"{same:.2f}", f"{of_same:.2f}"]
+
+
 def write_edited(generator: Generator, digits: Digits, target: Path) -> None:
     """Write images with the classes and traits of these digits, as far as the model offers them, as an .npz file."""
     images = np.empty_like(digits.images)
@@ -149,7 +167,12 @@ def main() -> None:
         for title, answer in answers.items():
             for row in measured(answer, real, options.requests):
                 table.add_row(title, *row)
-    Console(width=120).print(table)
+    hands = Table("model", "trait", "different digits", "people's", "same digit", "people's", title="Correlation by one hand")
+    for name, generator in generators.items():
+        for row in alike_by_hand(generator, options.requests):
+            hands.add_row(name, *row)
+    for shown in (table, hands):
+        Console(width=120).print(shown)
 
 
 if __name__ == "__main__":

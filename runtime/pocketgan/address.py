@@ -27,6 +27,9 @@ DEFAULT_CONSISTENCY = 0.7
 CONSISTENCY_UNITS = 256
 """Consistencies are whole numbers of units of 1/256, so that latents are mixed in integers, alike on every machine."""
 
+MOST_CLASSES = 1000
+"""The most classes of a model."""
+
 LARGEST_ARRAY_BYTES = 2**30
 """The largest array that is returned: 1.3 million images of 28x28."""
 

@@ -192,10 +192,11 @@ class Generator:
 
         `check_traits` must have accepted them.
         """
-        ticks = latent_ticks(images, self.card.latent_size)
-        if not images.asked:
+        classes = None if self.card.traits is None else self._class_numbers(labels, len(images.indices))
+        ticks = latent_ticks(images, self.card.latent_size, classes)
+        if classes is None or not images.asked:
             return ticks
-        return self._traits.set_traits(ticks, self._class_numbers(labels, len(ticks)), images.asked, asked_values(images))
+        return self._traits.set_traits(ticks, classes, images.asked, asked_values(images))
 
     def varied(self, images: ImageRange, labels: NDArray[np.int64] | None, trait: str, steps: int) -> NDArray[np.uint8]:
         """Return images with these labels, each `steps` times with a trait from the least to the most: uint8 [n, steps, H, W].

@@ -5,8 +5,10 @@ Easy as 1, 2, 3", 2011), so it is the same alone, in a batch, in any thread and 
 random bits and is looked up in a table of integers: no floating-point function is involved, which could round differently.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from math import isqrt
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +17,17 @@ from pocketgan.address import (
     CONSISTENCY_UNITS,
     DEFAULT_CONSISTENCY,
     FULL_VARIETY,
+    MOST_CLASSES,
     SEED_LIMIT,
     TRUNCATION_UNITS,
     Hand,
     HandName,
     ImageRange,
     check_array,
+    consistency_units,
     image_range,
 )
-from pocketgan.trait_table import TRAIT_NUMBERS, TRAITS
+from pocketgan.trait_table import TRAIT_NUMBERS, TRAITS, Trait
 
 LATENT_STEP = 1 / 32
 """Distance between two neighbouring latents. Latents are `tick * LATENT_STEP` with integer ticks up to LARGEST_TICK."""
@@ -66,21 +70,23 @@ def latents(
     return ticks.astype(np.float32) * np.float32(LATENT_STEP)
 
 
-def latent_ticks(images: ImageRange, size: int) -> NDArray[np.int8]:
+def latent_ticks(images: ImageRange, size: int, classes: NDArray[np.intp] | None = None) -> NDArray[np.int8]:
     """Return the latents of images as integers, in units of LATENT_STEP: int8 [count, size] from -127 to 127.
 
     With a hand of consistency c, a latent is sqrt(c) times the hand's plus sqrt(1 - c) times the image's own: still normal, and c
-    is the correlation of those of two images. With a truncation of k/256 each is k/256 times the one of full variety, rounded to
-    the nearest integer, a half to the even one. So latents stay on the grid, which is coarse for small truncations: at 1/256 all
-    are 0. Traits that are asked for are not set yet, see `Generator.ticks`. Raises RequestError if the latents, as float32, would
-    take more than LARGEST_ARRAY_BYTES.
+    is the correlation of those of two images. If the first latents stand for traits, and the numbers of the images' classes are
+    given, [count], they are as alike as a person's digits are, see HAND_CORRELATIONS.
+
+    With a truncation of k/256 each is k/256 times the one of full variety, rounded to the nearest integer, a half to the even
+    one. So latents stay on the grid, which is coarse for small truncations: at 1/256 all are 0. Traits that are asked for are not
+    set yet, see `Generator.ticks`. Raises RequestError if the latents, as float32, would take more than LARGEST_ARRAY_BYTES.
     """
     seed, indices, units, hand, _ = images
     count = len(indices)
     check_array(f"{count} latents of {size}", count * size * np.dtype(np.float32).itemsize, "ask for fewer at once")
     ticks = _ticks(seed, indices, size)
     if hand is not None:
-        ticks = _by_hand(ticks, hand)
+        ticks = _by_hand(ticks, hand, classes)
     return _scaled(ticks, units)
 
 
@@ -112,19 +118,52 @@ def asked_values(images: ImageRange) -> NDArray[np.int64]:
 
 _KEY_OF_HANDS = SEED_LIMIT
 _KEY_OF_TRAITS = 2 * SEED_LIMIT
-"""What is added to the key: its second word is 1 for hands, 2 for traits and 0 for images."""
+_KEY_OF_CLASSES_OF_HANDS = 3 * SEED_LIMIT
+"""What is added to the key: its second word is 0 for images, 1 for hands, 2 for traits, and 3 for what a hand does in a class."""
 _SHARE_UNITS = 2**12
 
+HAND_CORRELATIONS: Mapping[Trait, tuple[float, float]] = MappingProxyType(
+    {Trait.slant: (0.58, 0.75), Trait.thickness: (0.67, 0.75), Trait.width: (0.31, 0.56)}
+)
+"""How much the latents of traits of two digits by one hand correlate at the default consistency: of two classes, and of one.
 
-def _by_hand(own: NDArray[np.int8], hand: Hand) -> NDArray[np.int8]:
+That is how alike digits by one of the 539 writers of MNIST's training digits are (C. Yadav, L. Bottou, "Cold Case: The Lost MNIST
+Digits", 2019, tells who wrote which).
+"""
+
+
+def _by_hand(own: NDArray[np.int8], hand: Hand, classes: NDArray[np.intp] | None) -> NDArray[np.int8]:
     """Return the ticks int8 [count, size] of images, mixed with those of a hand and rounded, a half upwards."""
     hands = _ticks(_KEY_OF_HANDS + hand.seed, range(hand.number, hand.number + 1), own.shape[1])
-    of_hand, of_own = (
-        isqrt(units * _SHARE_UNITS**2 // CONSISTENCY_UNITS)
-        for units in (hand.consistency_units, CONSISTENCY_UNITS - hand.consistency_units)
-    )
-    mixed = (of_hand * hands.astype(np.int32) + of_own * own.astype(np.int32) + _SHARE_UNITS // 2) // _SHARE_UNITS
+    in_any = np.full(own.shape[1], hand.consistency_units)
+    in_one, of_classes = in_any.copy(), np.zeros_like(own)
+    if classes is not None:
+        for number, correlations in enumerate(HAND_CORRELATIONS.values()):
+            in_any[number], in_one[number] = (_at_consistency(usual, hand.consistency_units) for usual in correlations)
+        for one in np.unique(classes).tolist():
+            place = hand.number * MOST_CLASSES + one
+            of_class = _ticks(_KEY_OF_CLASSES_OF_HANDS + hand.seed, range(place, place + 1), len(TRAITS))
+            of_classes[classes == one, : len(TRAITS)] = of_class
+    parts = ((in_any, hands), (in_one - in_any, of_classes), (CONSISTENCY_UNITS - in_one, own))
+    halved = np.full_like(own, _SHARE_UNITS // 2, np.int32)
+    mixed = sum((_roots(units) * ticks.astype(np.int32) for units, ticks in parts), start=halved) // _SHARE_UNITS
     return mixed.clip(-LARGEST_TICK, LARGEST_TICK).astype(np.int8)
+
+
+def _at_consistency(usual: float, units: int) -> int:
+    """Return a correlation that is `usual` at the default consistency, 0 at 0 and 1 at 1, with straight lines between.
+
+    It and the consistency are in CONSISTENCY_UNITS.
+    """
+    default, correlation = consistency_units(DEFAULT_CONSISTENCY), round(usual * CONSISTENCY_UNITS)
+    if units <= default:
+        return correlation * units // default
+    return correlation + (CONSISTENCY_UNITS - correlation) * (units - default) // (CONSISTENCY_UNITS - default)
+
+
+def _roots(units: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return the square roots of shares in CONSISTENCY_UNITS, in _SHARE_UNITS, rounded down."""
+    return np.array([isqrt(each * _SHARE_UNITS**2 // CONSISTENCY_UNITS) for each in units.tolist()], np.int32)
 
 
 def _scaled(ticks: NDArray[np.int8], units: int) -> NDArray[np.int8]:

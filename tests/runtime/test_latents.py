@@ -8,11 +8,12 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from reference_philox import Block, philox4x64, words16
 
 from pocketgan.address import INDEX_LIMIT, SEED_LIMIT, image_range
 from pocketgan.errors import RequestError
-from pocketgan.latents import LATENT_STEP, _scaled, _tick_of_word, latent_ticks, latents
+from pocketgan.latents import HAND_CORRELATIONS, LATENT_STEP, _scaled, _tick_of_word, latent_ticks, latents
 
 TICKS = range(-127, 128)
 ALL_TICKS = np.array(TICKS, dtype=np.int8)
@@ -104,6 +105,37 @@ def test_latents_by_one_hand_are_mixed_as_the_definition_says(consistency: float
     mixed = (units / 256) ** 0.5 * hand + (1 - units / 256) ** 0.5 * own
     ticks = latent_ticks(image_range(5, 0, 40, hand=(6, 3), consistency=consistency), 100)
     assert np.abs(ticks - mixed.clip(-127, 127)).max() < 0.55  # the square roots are whole numbers of 1/4096
+
+
+def correlations(ticks: NDArray[np.int8]) -> NDArray[np.float64]:
+    """Return the correlation of the latents of two images by one hand, [k], of ticks [hands, 2, k]."""
+    return np.array([np.corrcoef(both.T)[0, 1] for both in ticks.astype(float).transpose(2, 0, 1)])
+
+
+@pytest.mark.parametrize(("consistency", "factor"), [(0.35, 0.5), (0.7, 1.0)])
+def test_traits_of_a_hand_are_as_alike_as_those_of_people(consistency: float, factor: float) -> None:
+    for classes, which in (([3, 5], 0), ([5, 5], 1)):
+        ranges = (image_range(8, 2 * number, 2, hand=number, consistency=consistency) for number in range(6000))
+        ticks = np.stack([latent_ticks(images, 5, np.array(classes)) for images in ranges])
+        expected = [factor * usual[which] for usual in HAND_CORRELATIONS.values()] + [consistency] * 2
+        assert correlations(ticks) == pytest.approx(expected, abs=0.045)
+        assert ticks.reshape(-1, 5).std(axis=0) == pytest.approx(np.full(5, 32), rel=0.03)
+
+
+def test_a_hand_of_consistency_1_has_the_same_traits_always_and_of_0_none() -> None:
+    classes = np.arange(6) % 3
+    ticks = latent_ticks(image_range(8, 0, 6, hand=4, consistency=1), 5, classes)
+    assert (ticks == ticks[0]).all()
+    np.testing.assert_array_equal(
+        latent_ticks(image_range(8, 0, 6, hand=4, consistency=0), 5, classes), latent_ticks(image_range(8, 0, 6), 5)
+    )
+
+
+def test_what_a_hand_does_in_a_class_does_not_depend_on_the_other_images() -> None:
+    classes = np.array([7, 2, 9, 2])
+    ticks = latent_ticks(image_range(8, 0, 4, hand=4), 5, classes)
+    for number in range(4):
+        np.testing.assert_array_equal(latent_ticks(image_range(8, number, 1, hand=4), 5, classes[[number]])[0], ticks[number])
 
 
 def test_a_consistency_of_0_is_no_hand_and_of_1_nothing_else() -> None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from reprlib import repr as shortened
 from typing import TypeVar
 
+from pocketgan.address import MOST_CLASSES
 from pocketgan.errors import CardError
 from pocketgan.trait_table import TRAITS, ClassTraits, traits_from_json
 
@@ -25,7 +26,6 @@ _Value = TypeVar("_Value")
 
 LARGEST_LABEL = 2**31 - 1
 """The largest label of a class; labels fit into an int32."""
-MOST_CLASSES = 1000
 LONGEST_CLASS = 32
 """The most characters in the name of a class."""
 

@@ -11,7 +11,8 @@ from reprlib import repr as shortened
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.model.card import LARGEST_LABEL, LONGEST_CLASS, MOST_CLASSES, labels_in_names
+from pocketgan.address import MOST_CLASSES
+from pocketgan.model.card import LARGEST_LABEL, LONGEST_CLASS, labels_in_names
 from pocketgan_trainer.errors import DataError
 
 FEWEST_IMAGES = 200
