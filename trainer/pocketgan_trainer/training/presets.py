@@ -135,7 +135,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                     penalty_fall_share=0.5,
                     refinement_share=0.6,
                     class_weight=0.4,
-                    shifted_share=0.7,
                 ),
                 is_default=False,
             ),
