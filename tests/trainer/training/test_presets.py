@@ -82,8 +82,9 @@ def test_the_networks_of_a_preset_fit_together(name: str, canvas: bool, image_si
     assert gan.generator.eval()(latent, *condition).shape == (2, 1, image_size, image_size)
     judged = gan.discriminator(gan.view(trained_on), *condition)
     if preset.step is paired_step:
-        judged, class_logits = judged
+        judged, class_logits, traits = judged
         assert class_logits is None if not classes else class_logits.shape == (2, len(classes))
+        assert traits.shape == (2, 3) if canvas else traits is None
     assert judged.shape == (2, 1)
 
 
