@@ -18,6 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from torch.optim import Adam
 from torch.utils.data import DataLoader, Dataset
 
+from pocketgan.trait_table import TRAITS
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.networks.dcgan import UniformDropout
 from pocketgan_trainer.training import schedule
@@ -164,10 +165,14 @@ class UsualTraining:
         shown_fake = shifted(fake.detach(), share).requires_grad_()
 
         self.discriminator_optimizer.zero_grad()
-        real_logits, class_logits = self.discriminator(shown_real, *condition)
-        fake_logits, _ = self.discriminator(shown_fake, *condition)
+        # Which traits the images have makes no difference to the time of a step.
+        traits = latent[:, : len(TRAITS)]
+        real_logits, class_logits, seen_traits = self.discriminator(shown_real, *condition, traits=traits)
+        fake_logits = self.discriminator(shown_fake, *condition, traits=traits).logits
         naming_loss = cross_entropy(class_logits, label) if condition else torch.zeros(())
         loss = softplus(fake_logits - real_logits).mean() + class_weight * naming_loss
+        if config.trait_weight:
+            loss = loss + config.trait_weight * (seen_traits - traits).square().sum(dim=1).mean()
         gamma = schedule.penalty_weight(config, seen, self.images_total)
         if seen // config.batch_size % self.penalty_interval == 0:
             for images, logits in ((shown_real, real_logits), (shown_fake, fake_logits)):
@@ -177,12 +182,14 @@ class UsualTraining:
         self.discriminator_optimizer.step()
 
         self.generator_optimizer.zero_grad()
-        real_logits, _ = self.discriminator(shown_real.detach(), *condition)
-        fake_logits, class_logits = self.discriminator(shifted(fake, share), *condition)
+        real_logits = self.discriminator(shown_real.detach(), *condition, traits=traits).logits
+        fake_logits, class_logits, seen_traits = self.discriminator(shifted(fake, share), *condition, traits=traits)
         generator_loss = softplus(real_logits.detach() - fake_logits).mean()
         if condition:
             excess = cross_entropy(class_logits, label) - naming_loss.detach()
             generator_loss = generator_loss + class_weight * excess.relu()
+        if config.trait_weight:
+            generator_loss = generator_loss + config.trait_weight * (seen_traits - traits).square().sum(dim=1).mean()
         generator_loss.backward()
         self.generator_optimizer.step()
         return generator_loss, loss
