@@ -13,6 +13,7 @@ from pocketgan.errors import RequestError
 from pocketgan.generator import Batch, Generator, labels_in_turn
 from pocketgan.model.limits import BATCH_SIZE, plan_batching
 from pocketgan.request import Selection, labels_of_names, parse_text
+from pocketgan.series import facts_of_model, options_of_model, words
 from pocketgan.threads import close, ordered_map
 
 LARGEST_IMAGE_PIXELS = 2**24
@@ -43,6 +44,16 @@ class Drawing:
         """How the model is called, within the limits on memory."""
 
     @property
+    def indices(self) -> range:
+        """The indices of all images or rows."""
+        return self.selection.indices
+
+    @property
+    def images_each(self) -> int:
+        """How many images of the model a row consists of."""
+        return self.selection.row_length
+
+    @property
     def threads(self) -> int:
         """How many threads draw, resize and write."""
         return self.batching.threads
@@ -70,6 +81,10 @@ class Drawing:
         labels = labels_in_turn(self._cycle, self.selection.images(indices).indices)
         return labels if labels is None or self.selection.text is None else labels.reshape(len(indices), -1)
 
+    def text(self, index: int) -> str | None:
+        """Return the text of a row, None for single images."""
+        return self.selection.text
+
     def name(self, index: int) -> str | None:
         """Return the name of an image's class, or the text of a row; None if the model has no classes."""
         if self.selection.text is not None:
@@ -92,6 +107,36 @@ class Drawing:
         about |= self.selection.about_writing
         about |= {} if self.selection.height is None else {"height": self.selection.height}
         return about | ({"inverted": True} if self.selection.is_inverted else {})
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """Everything that the images depend on, for a manifest."""
+        selection = self.selection
+        return {
+            **facts_of_model(self.generator, selection.seed, self.indices),
+            "classes": None if selection.text is not None else list(selection.names or self.generator.card.classes),
+            "text": selection.text,
+            "truncation": selection.truncation,
+            **selection.about_writing,
+            "height": selection.height,
+            "inverted": selection.is_inverted,
+            "image_shape": list(self.size),
+        }
+
+    @property
+    def command(self) -> list[str]:
+        """The words of a command that draws them, without a folder and a format."""
+        selection = self.selection
+        options: dict[str, object] = options_of_model(self.generator, selection.seed, self.indices)
+        if selection.text is not None:
+            options["--text"] = selection.text
+        elif selection.names is not None:
+            options["--digits"] = ",".join(selection.names)
+        options["--truncation"] = selection.truncation
+        options |= {f"--{name}": value for name, value in selection.about_writing.items()}
+        if selection.height is not None:
+            options["--size"] = selection.height
+        return ["gan-gen", *words(options), *["--invert"] * selection.is_inverted]
 
 
 def text_rows(

@@ -35,7 +35,11 @@ LATENT_STEP = 1 / 32
 LARGEST_TICK = 127
 """Ticks are whole numbers from -LARGEST_TICK to LARGEST_TICK."""
 
-_WORDS_PER_BLOCK = 16  # one Philox4x64 block is 256 bits, or sixteen 16-bit words
+WORDS_PER_BLOCK = 16
+"""One block of Philox4x64 is 256 bits, or sixteen 16-bit words."""
+
+TICKS_OF_ONE = 32
+"""LATENT_STEPs in one standard deviation."""
 
 # How many of the 65,536 words stand for tick 0, 1, 2, ... 127; the negative ticks mirror them. Entry k is the standard normal
 # probability of ((k - 0.5) / 32, (k + 0.5) / 32), times 65,536, by rounding the cumulative counts; the last takes the whole tail.
@@ -90,6 +94,12 @@ def latent_ticks(images: ImageRange, size: int, classes: NDArray[np.intp] | None
     return _scaled(ticks, units)
 
 
+def normal_ticks(key: int, block: int, count: int) -> NDArray[np.int8]:
+    """Return standard normal numbers in units of LATENT_STEP, from a block of the stream of a key on: int8 [count]."""
+    ticks: NDArray[np.int8] = _tick_of_word()[random_words(key, block, count)]
+    return ticks
+
+
 def _ticks(key: int, indices: range, size: int) -> NDArray[np.int8]:
     """Return the ticks of full variety at these places of the stream of a key, int8 [count, size]."""
     ticks: NDArray[np.int8] = _tick_of_word()[_words(key, indices, size)]
@@ -98,10 +108,16 @@ def _ticks(key: int, indices: range, size: int) -> NDArray[np.int8]:
 
 def _words(key: int, indices: range, size: int) -> NDArray[np.uint16]:
     """Return the random numbers at these places of the stream of a key, uint16 [count, size]."""
-    count, blocks_each = len(indices), -(-size // _WORDS_PER_BLOCK)
-    raw = np.random.Philox(key=key, counter=indices.start * blocks_each).random_raw(count * blocks_each * 4)
+    count, blocks_each = len(indices), -(-size // WORDS_PER_BLOCK)
+    words = random_words(key, indices.start * blocks_each, count * blocks_each * WORDS_PER_BLOCK)
+    return words.reshape(count, blocks_each * WORDS_PER_BLOCK)[:, :size]
+
+
+def random_words(key: int, block: int, count: int) -> NDArray[np.uint16]:
+    """Return random numbers from a block of the stream of a key on: uint16 [count]."""
+    raw = np.random.Philox(key=key, counter=block).random_raw(-(-count // WORDS_PER_BLOCK) * 4)
     # Little-endian on every machine: the low 16 bits of a 64-bit number come first.
-    return raw.astype("<u8").view("<u2").reshape(count, blocks_each * _WORDS_PER_BLOCK)[:, :size]
+    return raw.astype("<u8").view("<u2")[:count]
 
 
 def asked_values(images: ImageRange) -> NDArray[np.int64]:

@@ -68,7 +68,7 @@ def test_the_manifest_holds_everything_that_the_images_depend_on(model: Path, co
     assert found.pop("pocketgan")
     assert found.pop("command") == (
         f"gan-gen --model {shlex.quote(str(model))} --seed 5 --start 0 --count 3 --digits 7,1 --truncation 0.5 --size 16 "
-        "--format png --invert"
+        "--invert --format png"
     )
     assert found == {
         "model": conditional.sha256,

@@ -15,6 +15,7 @@ from pocketgan.request import Existing
 if TYPE_CHECKING:
     from pocketgan.drawing import Drawing
     from pocketgan.generator import Batch
+    from pocketgan.series import Series
 
 
 class Files(Protocol):
@@ -46,19 +47,19 @@ class Files(Protocol):
         """
 
 
-def _png(folder: Path, drawing: "Drawing") -> Files:
+def _png(folder: Path, drawing: "Series") -> Files:
     from pocketgan.output.png import PngFiles
 
     return PngFiles(folder, drawing)
 
 
-def _png_bytes(drawing: "Drawing", batch: "Batch") -> bytes:
+def _png_bytes(drawing: "Series", batch: "Batch") -> bytes:
     from pocketgan.output.png import png_bytes
 
     return b"".join(png_bytes(drawing, batch))
 
 
-def _imagefolder(folder: Path, drawing: "Drawing") -> Files:
+def _imagefolder(folder: Path, drawing: "Series") -> Files:
     from pocketgan.output.png import PngFiles
 
     return PngFiles(folder, drawing, has_class_folders=True)
@@ -89,13 +90,13 @@ def _npz(folder: Path, drawing: "Drawing") -> Files:
     return npz_file(folder, drawing)
 
 
-def _webdataset(folder: Path, drawing: "Drawing") -> Files:
+def _webdataset(folder: Path, drawing: "Series") -> Files:
     from pocketgan.output.shards import tar_shards
 
     return tar_shards(folder, drawing)
 
 
-def _parquet(folder: Path, drawing: "Drawing") -> Files:
+def _parquet(folder: Path, drawing: "Series") -> Files:
     from pocketgan.output.parquet import parquet_shards
 
     return parquet_shards(folder, drawing)

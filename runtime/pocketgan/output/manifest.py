@@ -6,13 +6,11 @@ import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import pocketgan_models
-from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError
 from pocketgan.files import open_regular_file, output_errors, remove_file, whole_file
-from pocketgan.model.card import labels_in_names
 from pocketgan.output.formats import Format
 from pocketgan.request import Grid
+from pocketgan.series import Series, words
 from pocketgan.version import VERSION
 
 # For people to read; neither pixels nor files depend on these.
@@ -22,64 +20,22 @@ _IS_REPLACING = "is_replacing_older_files"
 _LARGEST = 2**20
 
 
-def manifest_of(
-    drawing: Drawing, file_format: Format, grid: Grid | None, has_walk: bool, varied: str | None
-) -> dict[str, object]:
-    """Return everything that the files of a run depend on, and the command that draws them again."""
-    selection, card = drawing.selection, drawing.generator.card
-    table: dict[str, object] = {}
-    if labels_in_names(card.classes) is None:
-        table["model_classes"] = list(card.classes)
-    if card.labels != tuple(range(len(card.labels))):
-        table["labels"] = list(card.labels)
+def manifest_of(drawing: Series, file_format: Format, grid: Grid | None, has_walk: bool, varied: str | None) -> dict[str, object]:
+    """Return everything that the files of a run depend on, and the command that draws them again, into the folder `digits`."""
+    options: dict[str, object] = {"--format": file_format.value}
+    if grid is not None:
+        options["--grid"] = grid
+    if varied is not None:
+        options["--vary"] = varied
     return {
         "pocketgan": VERSION,
-        "command": _command(drawing, file_format, grid, has_walk, varied),
-        "model": drawing.generator.sha256,
-        "model_name": card.name,
-        "seed": selection.seed,
-        "start": selection.start,
-        "count": selection.count,
-        "classes": None if selection.text is not None else list(selection.names or card.classes),
-        **table,
-        "text": selection.text,
-        "truncation": selection.truncation,
-        **selection.about_writing,
-        "height": selection.height,
-        "inverted": selection.is_inverted,
-        "image_shape": list(drawing.size),
+        "command": shlex.join([*drawing.command, *words(options), *["--gif"] * has_walk]),
+        **drawing.facts,
         "format": file_format.value,
         "grid": None if grid is None else str(grid),
         "gif": has_walk,
         **({} if varied is None else {"vary": varied}),
     }
-
-
-def _command(drawing: Drawing, file_format: Format, grid: Grid | None, has_walk: bool, varied: str | None) -> str:
-    """Return the command that draws the same files again, into the folder `digits`, quoted for a shell."""
-    selection, path = drawing.selection, drawing.generator.path
-    bundled = (name for name in pocketgan_models.names() if pocketgan_models.path(name) == path)
-    options: list[tuple[str, object]] = [
-        ("--model", next(bundled, path)),
-        ("--seed", selection.seed),
-        ("--start", selection.start),
-        ("--count", selection.count),
-    ]
-    if selection.text is not None:
-        options.append(("--text", selection.text))
-    elif selection.names is not None:
-        options.append(("--digits", ",".join(selection.names)))
-    options.append(("--truncation", selection.truncation))
-    options += [(f"--{name}", value) for name, value in selection.about_writing.items()]
-    if selection.height is not None:
-        options.append(("--size", selection.height))
-    options.append(("--format", file_format.value))
-    if grid is not None:
-        options.append(("--grid", grid))
-    if varied is not None:
-        options.append(("--vary", varied))
-    flags = ["--invert"] * selection.is_inverted + ["--gif"] * has_walk
-    return shlex.join(["gan-gen", *(str(word) for option in options for word in option), *flags])
 
 
 def write_manifest(path: Path, manifest: Mapping[str, object], is_synced: bool, is_replacing: bool) -> None:
@@ -132,13 +88,13 @@ _COLUMNS = "index,label\n"
 _COLUMNS_OF_FILES = "file_name,index,label\n"
 
 
-def write_labels(target: Path, drawing: Drawing, file_of: Callable[[int], str | None]) -> None:
+def write_labels(target: Path, drawing: Series, file_of: Callable[[int], str | None]) -> None:
     """Write the labels of all images: the name of each image's class, or the text of the row.
 
     `file_of` returns the path of an image within the folder; if images share files it returns None, and the column is left out.
     Memory use does not depend on the number of images. Raises OutputError if the file cannot be written.
     """
-    indices = drawing.selection.indices
+    indices = drawing.indices
     # Fields contain only letters, digits and `_./`, so none needs quotes.
     with (
         whole_file(target, is_synced=False) as temporary,

@@ -11,17 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError
 from pocketgan.output.png import png_name
 from pocketgan.output.shards import Sample, Shards
+from pocketgan.series import Series
 
 # A row group stays in memory until it is full.
 _ROW_GROUP_IMAGES = 1000
 _ROW_GROUP_BYTES = 2**23
 
 
-def parquet_shards(folder: Path, drawing: Drawing) -> Shards:
+def parquet_shards(folder: Path, drawing: Series) -> Shards:
     """Return the Parquet files of a drawing, such as `digits-000000.parquet`. Raises OutputError if pyarrow is not installed."""
     try:
         import pyarrow
@@ -78,15 +78,15 @@ _NUMBER: dict[str, Any] = {"dtype": "int64", "_type": "Value"}
 _STRING: dict[str, Any] = {"dtype": "string", "_type": "Value"}
 
 
-def _columns(drawing: Drawing) -> list[_Column]:
-    card, text = drawing.generator.card, drawing.selection.text
+def _columns(drawing: Series) -> list[_Column]:
+    card = drawing.generator.card
 
     def image(sample: Sample) -> dict[str, object]:
         return {"bytes": sample.png, "path": png_name(sample.index, drawing.name(sample.index))}
 
     columns = [_Column("image", {"_type": "Image"}, image), _Column("index", _NUMBER, lambda sample: sample.index)]
-    if text is not None:
-        columns.append(_Column("text", _STRING, lambda sample: text))
+    if drawing.text(drawing.indices[0]) is not None:
+        columns.append(_Column("text", _STRING, lambda sample: drawing.text(sample.index)))
     elif card.classes:
         labels, names = zip(*sorted(zip(card.labels, card.classes, strict=True)), strict=True)
         # A ClassLabel counts from 0. Where the model's labels do not, the names of the classes get a column of their own.

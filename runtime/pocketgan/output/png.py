@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError
 from pocketgan.files import (
     file_names,
@@ -29,6 +28,7 @@ from pocketgan.files import (
 )
 from pocketgan.generator import Batch
 from pocketgan.request import Existing
+from pocketgan.series import Series
 from pocketgan.threads import ordered_map
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -65,21 +65,22 @@ PNG_END = _chunk(b"IEND", b"")
 _KEYWORD = "pocketgan"
 
 
-def png_bytes(drawing: Drawing, batch: Batch) -> list[bytes]:
+def png_bytes(drawing: Series, batch: Batch) -> list[bytes]:
     """Return each image of a batch as a PNG file with a text chunk `pocketgan`.
 
-    Its JSON contains everything needed to draw the image again: `Drawing.about`, the index, and the class or the row's text.
+    Its JSON contains everything needed to draw the image again: `Series.about`, the index, and the class or the row's text.
     """
     return [encode_png(image, _KEYWORD, png_text(drawing, index)) for index, image in enumerate(batch.images, batch.start)]
 
 
-def png_text(drawing: Drawing, index: int) -> str:
+def png_text(drawing: Series, index: int) -> str:
     """Return the contents of an image's text chunk, JSON."""
-    kind, name = "class" if drawing.selection.text is None else "text", drawing.name(index)
+    text = drawing.text(index)
+    kind, name = ("class", drawing.name(index)) if text is None else ("text", text)
     return json.dumps({**drawing.about, "index": index, **({} if name is None else {kind: name})})
 
 
-def encoded(drawing: Drawing, batches: Iterable[Batch]) -> Generator[tuple[Batch, list[bytes]], None, None]:
+def encoded(drawing: Series, batches: Iterable[Batch]) -> Generator[tuple[Batch, list[bytes]], None, None]:
     """Yield each batch with its images as PNG files, encoded in as many threads as draw them."""
 
     def encode(batch: Batch) -> tuple[Batch, list[bytes]]:
@@ -105,7 +106,7 @@ class PngFiles:
     """
 
     folder: Path
-    drawing: Drawing
+    drawing: Series
     has_class_folders: bool = False
     holds_labels: bool = False
 
@@ -140,7 +141,7 @@ class PngFiles:
 
         Raises OutputError if a file or folder cannot be read, or if one of them is an image of another run.
         """
-        indices = self.drawing.selection.indices
+        indices = self.drawing.indices
         # One more at each end, so that every gap has a start and an end.
         exists = np.ones(len(indices) + 2, bool)
         exists[1:-1] = False
@@ -167,7 +168,7 @@ class PngFiles:
                 remove_temporaries(folder, self.is_ours, is_alone=True)
         older = self._older() if existing is Existing.overwrite else {}
         # Each thread takes milliseconds to start, so there are no more threads than batches.
-        batches_of_all = -(-self.drawing.selection.count * self.drawing.selection.row_length // self.drawing.batching.batch_size)
+        batches_of_all = -(-len(self.drawing.indices) * self.drawing.images_each // self.drawing.batching.batch_size)
         threads = min(self.drawing.threads, batches_of_all)
 
         def write(batch: Batch) -> Batch:
@@ -220,7 +221,7 @@ class PngFiles:
         match = _PNG_NAME.fullmatch(name)
         if not match or name != png_name(int(match[1]), match[2]):
             return None
-        return int(match[1]) if int(match[1]) in self.drawing.selection.indices else None
+        return int(match[1]) if int(match[1]) in self.drawing.indices else None
 
     def _is_whole(self, path: Path, index: int) -> bool:
         """Return whether a file is whole: after a power cut it may lack its last chunk.

@@ -12,11 +12,11 @@ from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 
-from pocketgan.drawing import Drawing
 from pocketgan.files import whole_file
 from pocketgan.generator import Batch
 from pocketgan.output.png import encoded
 from pocketgan.request import Existing
+from pocketgan.series import Series
 
 IMAGES_IN_SHARD = 10_000
 
@@ -36,7 +36,7 @@ class Shards:
     """The shards of a drawing. Number n contains the images from index n times IMAGES_IN_SHARD on."""
 
     folder: Path
-    drawing: Drawing
+    drawing: Series
     suffix: str
     open_shard: Callable[[Path], AbstractContextManager[Callable[[Sample], None]]]
     """Opens a new file, yields a function that adds samples to it, and completes the file."""
@@ -76,20 +76,20 @@ class Shards:
 
     def _samples(self, batches: Iterable[Batch]) -> Generator[tuple[Sample, Batch | None], None, None]:
         """Yield the samples of batches, each with None, but the last one of each batch with that batch."""
-        has_label = self.drawing.selection.text is None
         with closing(encoded(self.drawing, batches)) as pngs_of_batches:
             for batch, pngs in pngs_of_batches:
                 for offset, png in enumerate(pngs):
-                    label = int(batch.labels[offset]) if has_label and batch.labels is not None else None
+                    labels = batch.labels
+                    label = int(labels[offset]) if labels is not None and labels.ndim == 1 else None
                     yield Sample(batch.start + offset, png, label), batch if offset == len(pngs) - 1 else None
 
     def _numbers(self) -> range:
-        indices = self.drawing.selection.indices
+        indices = self.drawing.indices
         return range(indices[0] // IMAGES_IN_SHARD, indices[-1] // IMAGES_IN_SHARD + 1)
 
     def _indices(self, number: int) -> range:
         """Return the indices of a shard."""
-        indices = self.drawing.selection.indices
+        indices = self.drawing.indices
         first, stop = number * IMAGES_IN_SHARD, (number + 1) * IMAGES_IN_SHARD
         return range(max(first, indices.start), min(stop, indices.stop))
 
@@ -97,7 +97,7 @@ class Shards:
         return self.folder / f"digits-{number:06d}.{self.suffix}"
 
 
-def tar_shards(folder: Path, drawing: Drawing) -> Shards:
+def tar_shards(folder: Path, drawing: Series) -> Shards:
     """Return the tar files of a drawing: `00000007.png` for each image, and its label as `.cls` or its text as `.txt`."""
 
     @contextmanager
@@ -106,8 +106,9 @@ def tar_shards(folder: Path, drawing: Drawing) -> Shards:
 
             def add(sample: Sample) -> None:
                 _add(tar, f"{sample.index:08d}.png", sample.png)
-                if drawing.selection.text is not None:
-                    _add(tar, f"{sample.index:08d}.txt", drawing.selection.text.encode())
+                text = drawing.text(sample.index)
+                if text is not None:
+                    _add(tar, f"{sample.index:08d}.txt", text.encode())
                 elif sample.label is not None:
                     _add(tar, f"{sample.index:08d}.cls", str(sample.label).encode())
 

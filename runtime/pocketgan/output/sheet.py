@@ -34,7 +34,7 @@ def shown_scale(height: int) -> int:
 def check_sheet(drawing: Drawing, grid: Grid) -> None:
     """Raise OutputError if a sheet would not fit into the memory of a small device."""
     height, width = drawing.size
-    images = min(grid.columns * grid.rows, drawing.selection.count)
+    images = min(grid.columns * grid.rows, len(drawing.indices))
     if images * (height + _GAP) * (width + _GAP) > _MOST_PIXELS:
         raise OutputError(
             f"a grid of {images:,} images of {height}x{width} is too large: expected at most {_MOST_PIXELS:,} pixels in all"
@@ -46,7 +46,7 @@ def write_sheet(target: Path, drawing: Drawing, grid: Grid) -> None:
 
     Raises OutputError if the file cannot be written.
     """
-    first = drawing.selection.indices[: grid.columns * grid.rows]
+    first = drawing.indices[: grid.columns * grid.rows]
     write_grid(target, np.concatenate([batch.images for batch in drawing.batches(first)]), grid.columns)
 
 
@@ -55,7 +55,7 @@ def write_steps(target: Path, drawing: Drawing, trait: str) -> None:
 
     Raises RequestError if the model cannot draw chosen traits, and OutputError if the file cannot be written.
     """
-    first = drawing.selection.indices[:MOST_VARIED]
+    first = drawing.indices[:MOST_VARIED]
     write_grid(target, np.concatenate(list(drawing.varied(first, trait, STEPS))), STEPS)
 
 

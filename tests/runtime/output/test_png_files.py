@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pocketgan.address import Hand
-from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError
 from pocketgan.generator import Batch, Generator
 from pocketgan.output.png import PngFiles, encode_png
 from pocketgan.request import Existing
+from pocketgan.series import Series
 
 OLDER = encode_png(np.zeros((2, 2), np.uint8), "pocketgan", "{}")
 """An image as another run may have written it."""
 
 
-def all_of(drawing: Drawing) -> Iterator[Batch]:
-    return drawing.batches(drawing.selection.indices)
+def all_of(drawing: Series) -> Iterator[Batch]:
+    return drawing.batches(drawing.indices)
 
 
 def write(files: PngFiles, existing: Existing = Existing.refuse) -> None:

@@ -26,7 +26,7 @@ OLDER = encode_png(np.zeros((2, 2), np.uint8), "pocketgan", "{}")
 def write(files: PngFiles, existing: Existing = Existing.refuse) -> None:
     """Write all images."""
     made(files.folder)
-    drain(files.write(files.drawing.batches(files.drawing.selection.indices), existing))
+    drain(files.write(files.drawing.batches(files.drawing.indices), existing))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,177 @@
+"""Writes a series of images into a folder, with a manifest, labels and other files beside them; a stopped run can be resumed."""
+
+import os
+import sys
+import time
+from collections import abc
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+
+from pocketgan.console import print_message
+from pocketgan.errors import OutputError
+from pocketgan.files import made_folder, refuse_overwriting, remove_temporaries
+from pocketgan.generator import Batch
+from pocketgan.locking import locked_where_possible
+from pocketgan.output import manifest as manifests
+from pocketgan.output.formats import Files, Format
+from pocketgan.request import Existing
+from pocketgan.series import Series
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A file beside the images. If several ranges may share a folder, each has its own."""
+
+    name: str
+    ending: str
+    write: Callable[[Path], None]
+    """Writes it. Raises OutputError if that fails."""
+
+
+@dataclass(frozen=True)
+class FolderRun:
+    """Where images go, and what else."""
+
+    folder: Path
+    """Made if it does not exist."""
+    file_format: Format
+    existing: Existing
+    extras: Sequence[Extra]
+    manifest: Mapping[str, object]
+    """What `manifest_of` returned."""
+    is_quiet: bool
+
+
+def with_progress(batches: Iterable[Batch], count: int, is_quiet: bool, done_before: int = 0) -> Iterator[Batch]:
+    """Pass batches of `count` images on, and show a progress bar if stderr is a terminal.
+
+    `done_before` is the number of images that a resumed run has already.
+    """
+    if is_quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield from batches
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]} images/s"), TimeRemainingColumn()
+    began, done = time.monotonic(), 0
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("images", total=count, completed=done_before, rate="")
+        for batch in batches:
+            yield batch
+            done += len(batch.images)
+            progress.update(task, completed=done_before + done, rate=f"{done / (time.monotonic() - began):,.0f}")
+
+
+def write_folder(run: FolderRun, drawing: Series, files: Files) -> int:
+    """Write the images into their `files`, the manifest, their labels and the other files; return how many images were drawn.
+
+    Nothing is written before the model has drawn its first images, so a model that fails leaves nothing behind. Raises
+    OutputError if a file cannot be written, exists and may not be replaced, or is from another run than the one to resume.
+    """
+    folder = run.folder
+    has_labels = bool(drawing.generator.card.classes) and not files.holds_labels
+    manifest, labels, *others = (_beside(run, drawing, name, ending) for name, ending in _files_beside(run))
+    # No other process may write between the look for existing files and the writing.
+    with made_folder(folder), _run_lock(manifest, drawing.command[0], run.is_quiet), ExitStack() as stack:
+        existing = _resolved_existing(run, files, [manifest, *[labels] * has_labels, *others])
+        missing = files.missing() if existing is Existing.resume else [drawing.indices]
+        left = sum(map(len, missing))
+        batches = _batches(drawing, missing)
+        # Closed before the lock is released: threads that draw and write must have ended by then.
+        stack.callback(batches.close)
+        first = list(islice(batches, 1))
+        names = {file.name for file in (manifest, labels, *others)}
+        remove_temporaries(folder, lambda name: name in names or files.is_ours(name), is_alone=True)
+        if existing is not Existing.resume:
+            files.discard_unfinished()  # before the manifest claims them for this run
+        # A power cut may lose single images too, so the manifest is no safer than they are.
+        is_synced = not run.file_format.row.is_named_by_index
+        write_manifest = partial(manifests.write_manifest, manifest, run.manifest, is_synced)
+        write_manifest(is_replacing=existing is Existing.overwrite)
+        try:
+            with closing(files.write(chain(first, batches), existing)) as written:
+                for _ in with_progress(written, len(drawing.indices), run.is_quiet, len(drawing.indices) - left):
+                    pass
+        except KeyboardInterrupt:
+            _report_a_stop(run, files, existing, len(drawing.indices))
+            raise
+        except OutputError as error:
+            raise OutputError(f"{error}; once that is fixed, {_resume_hint(run)}") from error
+        if existing is Existing.overwrite:
+            write_manifest(is_replacing=False)
+        if has_labels:
+            manifests.write_labels(labels, drawing, files.file_of)
+        elif existing is Existing.overwrite:
+            manifests.remove_labels(labels)
+        for extra, path in zip(run.extras, others, strict=True):
+            extra.write(path)
+    return left
+
+
+def _files_beside(run: FolderRun) -> list[tuple[str, str]]:
+    return [("manifest", ".json"), ("labels", ".csv"), *((extra.name, extra.ending) for extra in run.extras)]
+
+
+def _beside(run: FolderRun, drawing: Series, name: str, ending: str) -> Path:
+    """Return the path of a file beside the images."""
+    start = drawing.indices.start
+    part = f"_{start:08d}" if start and run.file_format.row.is_named_by_index else ""
+    return run.folder / f"{name}{part}{ending}"
+
+
+@contextmanager
+def _run_lock(manifest: Path, program: str, is_quiet: bool) -> Iterator[None]:
+    """Hold the lock of a run, if the file system has locks. Raises OutputError if another process holds it."""
+    folder = manifest.parent
+    with ExitStack() as stack:
+        try:
+            is_locked = stack.enter_context(locked_where_possible(manifest.with_name(f".{manifest.name}.lock")))
+        except BlockingIOError as error:
+            raise OutputError(f"another {program} is writing into {folder}: wait for it, or choose another --out") from error
+        except OSError as error:
+            raise OutputError(f"cannot write into {folder}: {error.strerror}; choose another --out") from error
+        if not is_locked and not is_quiet:
+            print_message(f"{folder} is on a file system without locks: do not run another {program} in it at the same time")
+        yield
+
+
+def _resolved_existing(run: FolderRun, files: Files, beside: Sequence[Path]) -> Existing:
+    """Return how to treat existing files: as requested, but a run that was stopped while it replaced older files begins again.
+
+    Raises OutputError if files exist that may not be replaced, or that are from another run than the one to resume.
+    """
+    if run.existing is Existing.overwrite:
+        return Existing.overwrite
+    found = manifests.read_manifest(beside[0]) if run.existing is Existing.resume else None
+    if found is not None:
+        manifests.refuse_another_run(beside[0], found, run.manifest)
+        return Existing.overwrite if manifests.is_replacing(found) else Existing.resume
+    in_the_way = (path for path in beside if os.path.lexists(path))
+    refuse_overwriting(chain(files.existing(), in_the_way), can_resume=os.path.exists(beside[0]))
+    return Existing.refuse
+
+
+def _batches(drawing: Series, missing: Iterable[range]) -> abc.Generator[Batch, None, None]:
+    for indices in missing:
+        yield from drawing.batches(indices)
+
+
+def _report_a_stop(run: FolderRun, files: Files, existing: Existing, count: int) -> None:
+    """Print how many images a stopped run has written, and how to resume it."""
+    if run.is_quiet:
+        return
+    done = 0
+    if existing is not Existing.overwrite:
+        with suppress(OutputError):  # if the folder cannot be read, 0 is the safe answer
+            done = count - sum(map(len, files.missing()))
+    print_message(f"stopped: {done:,} of {count:,} images are in {run.folder}; {_resume_hint(run)}")
+
+
+def _resume_hint(run: FolderRun) -> str:
+    how = "--resume in place of --overwrite" if run.existing is Existing.overwrite else "--resume"
+    return f"the same command with {how} draws the rest"
