@@ -16,7 +16,18 @@ PAGE = ROOT / "CONTRIBUTING.md"
 BEGIN, END = "<!-- the map -->\n```\n", "```\n<!-- the end of the map -->"
 PACKAGES = {"pocketgan_trainer": "trainer", "pocketgan": "runtime", "pocketgan_models": "models"}
 GROUPS = {
-    "commands": {"eval_cli", "export_cli", "folder_run", "gen_cli", "gen_run", "info_cli", "installation", "model_check"}
+    "commands": {
+        "eval_cli",
+        "export_cli",
+        "folder_run",
+        "gen_cli",
+        "gen_run",
+        "write_cli",
+        "write_run",
+        "info_cli",
+        "installation",
+        "model_check",
+    }
     | {"plain_console", "requirements", "train_cli", "train_run"},
     "generator": {"drawing", "generator", "request", "series", "traits"},
 }

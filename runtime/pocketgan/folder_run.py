@@ -14,8 +14,9 @@ from pathlib import Path
 from pocketgan.console import print_message
 from pocketgan.errors import OutputError
 from pocketgan.files import made_folder, refuse_overwriting, remove_temporaries
-from pocketgan.generator import Batch
+from pocketgan.generator import Batch, Generator
 from pocketgan.locking import locked_where_possible
+from pocketgan.model.session import Provider
 from pocketgan.output import manifest as manifests
 from pocketgan.output.formats import Files, Format
 from pocketgan.request import Existing
@@ -44,6 +45,15 @@ class FolderRun:
     manifest: Mapping[str, object]
     """What `manifest_of` returned."""
     is_quiet: bool
+
+
+def opened(model: str | None, provider: Provider, is_quiet: bool) -> Generator:
+    """Open a model, and print which one, and where it runs. Raises the errors of `Generator.load`."""
+    generator = Generator.load(model, provider)
+    if not is_quiet:
+        print_message(f"model {generator.path} ({generator.reason}): {generator.card.architecture}, {generator.card.precision}")
+        print_message(f"provider {generator.provider.value}: {generator.provider_reason}")
+    return generator
 
 
 def with_progress(batches: Iterable[Batch], count: int, is_quiet: bool, done_before: int = 0) -> Iterator[Batch]:

@@ -15,8 +15,7 @@ from pocketgan.console import print_message, print_output
 from pocketgan.cpus import usable_cpus
 from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError
-from pocketgan.folder_run import Extra, FolderRun, with_progress, write_folder
-from pocketgan.generator import Generator
+from pocketgan.folder_run import Extra, FolderRun, opened, with_progress, write_folder
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import Format
 from pocketgan.output.manifest import manifest_of
@@ -63,10 +62,7 @@ def draw(run: DrawingRun) -> None:
     Raises ModelError, ProviderError or RuntimeMissingError if the model cannot be used, RequestError if it cannot draw these
     images, and OutputError if a file cannot be written, or exists and `--overwrite` was not given.
     """
-    generator = Generator.load(run.model, run.provider)
-    if not run.is_quiet:
-        print_message(f"model {generator.path} ({generator.reason}): {generator.card.architecture}, {generator.card.precision}")
-        print_message(f"provider {generator.provider.value}: {generator.provider_reason}")
+    generator = opened(run.model, run.provider, run.is_quiet)
     began = time.monotonic()
     drawing = Drawing(generator, run.selection, run.threads or usable_cpus())
     if not run.is_quiet and run.threads is not None and drawing.threads < run.threads:

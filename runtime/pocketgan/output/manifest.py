@@ -95,7 +95,7 @@ def write_labels(target: Path, drawing: Series, file_of: Callable[[int], str | N
     Memory use does not depend on the number of images. Raises OutputError if the file cannot be written.
     """
     indices = drawing.indices
-    # Fields contain only letters, digits and `_./`, so none needs quotes.
+    # Fields contain only letters, digits, gaps and `_./`, so none needs quotes.
     with (
         whole_file(target, is_synced=False) as temporary,
         temporary.open("w", encoding="ascii", newline="\n") as file,
@@ -104,7 +104,8 @@ def write_labels(target: Path, drawing: Series, file_of: Callable[[int], str | N
         file.write(_COLUMNS_OF_FILES if has_files else _COLUMNS)
         for index in indices:
             file.write(f"{file_of(index)}," if has_files else "")
-            file.write(f"{index},{drawing.name(index)}\n")
+            text = drawing.text(index)
+            file.write(f"{index},{drawing.name(index) if text is None else text}\n")
 
 
 def remove_labels(target: Path) -> None:

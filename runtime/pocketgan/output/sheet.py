@@ -11,6 +11,7 @@ from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError
 from pocketgan.files import whole_file
 from pocketgan.request import Grid
+from pocketgan.series import Series
 
 if TYPE_CHECKING:
     from PIL.Image import Image  # imported where it is used, because PNG files of single images do not need Pillow
@@ -31,7 +32,7 @@ def shown_scale(height: int) -> int:
     return max(1, min(_LARGEST_SCALE, _SHOWN_HEIGHT // height))
 
 
-def check_sheet(drawing: Drawing, grid: Grid) -> None:
+def check_sheet(drawing: Series, grid: Grid) -> None:
     """Raise OutputError if a sheet would not fit into the memory of a small device."""
     height, width = drawing.size
     images = min(grid.columns * grid.rows, len(drawing.indices))
@@ -41,7 +42,7 @@ def check_sheet(drawing: Drawing, grid: Grid) -> None:
         )
 
 
-def write_sheet(target: Path, drawing: Drawing, grid: Grid) -> None:
+def write_sheet(target: Path, drawing: Series, grid: Grid) -> None:
     """Write the first images of a drawing on one sheet, row by row, with fewer rows if the images do not fill it.
 
     Raises OutputError if the file cannot be written.

@@ -1,0 +1,110 @@
+"""What numbers say: texts that are listed, or those of a pattern, each found by the number's address."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from reprlib import repr as shortened
+from typing import BinaryIO, TypeAlias
+
+import numpy as np
+
+from pocketgan.address import SEED_LIMIT
+from pocketgan.errors import RequestError
+from pocketgan.files import open_regular_file
+from pocketgan.request import LONGEST_TEXT
+from pocketgan.write.patterns import Pattern
+
+GAP = " "
+"""The character that leaves a gap."""
+
+_KEY_OF_TEXTS = 4 * SEED_LIMIT
+"""What is added to the key of the random numbers, see `latents`."""
+_WORDS_OF_A_TEXT = 256  # one for each choice; a pattern of 256 characters whose texts have at most 32 makes fewer
+_MOST_TEXTS = 1_000_000
+_MOST_BYTES = 2**25
+
+
+@dataclass(frozen=True)
+class ListedTexts:
+    """Texts that are given, in turn."""
+
+    texts: tuple[str, ...]
+
+    @property
+    def longest(self) -> int:
+        """The most characters of a text."""
+        return max(map(len, self.texts))
+
+    @property
+    def characters(self) -> frozenset[str]:
+        """All characters of all texts."""
+        return frozenset("".join(self.texts))
+
+    def text(self, number: int) -> str:
+        """Return what a number says."""
+        return self.texts[number % len(self.texts)]
+
+
+@dataclass(frozen=True)
+class RandomTexts:
+    """Texts of a pattern."""
+
+    seed: int
+    pattern: Pattern
+
+    @property
+    def longest(self) -> int:
+        """The most characters of a text."""
+        return self.pattern.longest
+
+    @property
+    def characters(self) -> frozenset[str]:
+        """All characters of all texts."""
+        return self.pattern.all_characters
+
+    def text(self, number: int) -> str:
+        """Return what a number says: it depends on the seed, the number and the pattern only."""
+        words = np.random.Philox(key=_KEY_OF_TEXTS + self.seed, counter=number * _WORDS_OF_A_TEXT // 4)
+        return self.pattern.text(lambda count: int(words.random_raw()) * count >> 64)
+
+
+Texts: TypeAlias = ListedTexts | RandomTexts
+
+
+def checked_texts(texts: Iterable[str]) -> ListedTexts:
+    """Return texts as they can be drawn. Raises RequestError if there are none, or too many, or one is empty or too long."""
+    listed = tuple(texts)
+    if not 1 <= len(listed) <= _MOST_TEXTS:
+        raise RequestError(f"{len(listed):,} texts: expected 1 to {_MOST_TEXTS:,}")
+    for text in listed:
+        if not 1 <= len(text) <= LONGEST_TEXT or not text.strip(GAP):
+            found = f"the text {shortened(text)} has {len(text)} characters"
+            raise RequestError(f"{found}: expected 1 to {LONGEST_TEXT}, and not only gaps")
+    return ListedTexts(listed)
+
+
+def checked_pattern(pattern: Pattern, seed: int) -> RandomTexts:
+    """Return the texts of a pattern. Raises RequestError if one could be empty or too long."""
+    if pattern.longest > LONGEST_TEXT:
+        raise RequestError(f"the pattern makes texts of up to {pattern.longest} characters: expected at most {LONGEST_TEXT}")
+    if pattern.shortest < 1:
+        raise RequestError("the pattern makes texts without a digit: expected at least one character that is no gap")
+    return RandomTexts(seed, pattern)
+
+
+def read_texts(source: Path | BinaryIO) -> ListedTexts:
+    """Return the texts in a file, one in each line; empty lines are left out. Raises RequestError if it cannot be read."""
+    name = source if isinstance(source, Path) else "standard input"
+    try:
+        if isinstance(source, Path):
+            with open_regular_file(source) as file:
+                contents = file.read(_MOST_BYTES + 1)
+        else:
+            contents = source.read(_MOST_BYTES + 1)
+        if len(contents) > _MOST_BYTES:
+            raise RequestError(f"{name} has more than {_MOST_BYTES:,} bytes: expected a text in each line")
+        return checked_texts(line for line in contents.decode("utf-8-sig").splitlines() if line)
+    except OSError as error:
+        raise RequestError(f"cannot read the texts {name}: {error.strerror}; check the path") from error
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{name} is not text in UTF-8: expected a text in each line") from error

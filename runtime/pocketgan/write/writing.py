@@ -1,0 +1,176 @@
+"""Numbers as a series of images: each a canvas with one or more texts, every digit drawn by the model and placed."""
+
+from collections import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgan.address import INDEX_LIMIT, AskedTrait, Hand, ImageRange, image_range
+from pocketgan.errors import RequestError
+from pocketgan.generator import Batch, Generator
+from pocketgan.latents import LATENT_STEP
+from pocketgan.model.limits import plan_batching
+from pocketgan.request import LONGEST_TEXT, labels_of_names
+from pocketgan.series import facts_of_model, options_of_model, words
+from pocketgan.threads import ordered_map
+from pocketgan.write.layout import Glyph, Style, places, words_of, written
+from pocketgan.write.paper import Paper, on_paper
+from pocketgan.write.texts import GAP, Texts
+
+_IMAGES_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class WritingRequest:
+    """Which images of numbers to draw, and how they look."""
+
+    seed: int
+    start: int
+    """Index of the first image."""
+    count: int
+    texts: Texts
+    style: Style
+    paper: Paper
+    truncation_units: int
+    hand: Hand | None
+    """The hand that writes all numbers; None if number n of a seed is by hand n of that seed."""
+    consistency_units: int
+    asked: tuple[AskedTrait, ...]
+    options: Mapping[str, object]
+    """The options that it was made of, by name, for the command in the manifest."""
+
+    def __post_init__(self) -> None:
+        """Raise RequestError if the seed or an index is out of range, or the numbers do not fit onto the canvas."""
+        most = INDEX_LIMIT // (LONGEST_TEXT * self.style.numbers_each)
+        image_range(self.seed, self.start, self.count)
+        if self.start + self.count > most:
+            raise RequestError(f"images {self.start} to {self.start + self.count - 1} are out of range: expected 0 to {most - 1}")
+        places(self.style, self.texts.longest, self.seed, self.start)
+
+
+class WrittenImage(NamedTuple):
+    """An image of numbers, and where their digits are."""
+
+    pixels: NDArray[np.uint8]
+    """uint8 [H, W]."""
+    numbers: list[list[Glyph]]
+    """The digits of each number, in the order in which they are read. Where two overlap, the later one is on top."""
+
+
+class Writing:
+    """A request and the model that draws its digits."""
+
+    def __init__(self, generator: Generator, request: WritingRequest, most_threads: int) -> None:
+        """Raise RequestError if the model lacks a character, or cannot draw the traits that are asked for."""
+        self.generator = generator
+        self.request = request
+        characters = sorted(request.texts.characters - {GAP})
+        labels = labels_of_names(generator.card, characters)
+        self._label_of = dict(zip(characters, labels, strict=True))
+        generator.check_traits(request.asked, np.array(sorted(labels)))
+        width, height = request.style.canvas
+        self.size = height, width
+        """Height and width of an image, in pixels."""
+        card = generator.card
+        waiting = 4 * height * width + LONGEST_TEXT * request.style.numbers_each * card.image_height * card.image_width
+        self.batching = plan_batching(generator.cost, most_threads, waiting)
+        """How the model is called, within the limits on memory."""
+
+    @property
+    def indices(self) -> range:
+        """The indices of all images."""
+        return range(self.request.start, self.request.start + self.request.count)
+
+    @property
+    def images_each(self) -> int:
+        """How many images of the model are part of one, at most."""
+        return self.request.texts.longest * self.request.style.numbers_each
+
+    @property
+    def threads(self) -> int:
+        """How many threads draw and write."""
+        return self.batching.threads
+
+    @cached_property
+    def about(self) -> Mapping[str, object]:
+        """What all images have in common. With an index it is enough to draw one again."""
+        return {"model": self.generator.sha256, "seed": self.request.seed, **self.request.options}
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """Everything that the images depend on, for a manifest."""
+        facts = facts_of_model(self.generator, self.request.seed, self.indices)
+        return {**facts, **self.request.options, "image_shape": list(self.size)}
+
+    @property
+    def command(self) -> list[str]:
+        """The words of a command that draws them, without a folder and a format."""
+        options = options_of_model(self.generator, self.request.seed, self.indices)
+        return ["gan-write", *words(options | {f"--{name}": value for name, value in self.request.options.items()})]
+
+    @property
+    def one_of_each_class(self) -> range:
+        """The first index: images of numbers have no classes."""
+        return self.indices[:1]
+
+    def numbers_of(self, index: int) -> range:
+        """Return which numbers of the series an image shows."""
+        each = self.request.style.numbers_each
+        return range(index * each, (index + 1) * each)
+
+    def text(self, index: int) -> str:
+        """Return what an image says: its numbers, with a gap between them."""
+        return GAP.join(self.request.texts.text(number) for number in self.numbers_of(index))
+
+    def name(self, index: int) -> None:
+        """Return None: files are named by their index alone."""
+
+    def batches(self, indices: range) -> abc.Generator[Batch, None, None]:
+        """Yield images of consecutive indices in order, uint8 [n, H, W]."""
+
+        def draw(first: int) -> Batch:
+            part = indices[first : first + _IMAGES_AT_ONCE]
+            return Batch(part.start, np.stack([image.pixels for image in self.images(part)]), None)
+
+        return ordered_map(draw, range(0, len(indices), _IMAGES_AT_ONCE), self.threads)
+
+    def images(self, indices: range) -> list[WrittenImage]:
+        """Return images of consecutive indices, with their digits."""
+        request, numbers = self.request, [number for index in indices for number in self.numbers_of(index)]
+        texts = [request.texts.text(number) for number in numbers]
+        labels = [[self._label_of[character] for character in text if character != GAP] for text in texts]
+        ticks = [self._ticks(number, np.array(own)) for number, own in zip(numbers, labels, strict=True)]
+        drawn = self.generator.draw_latents(np.concatenate(ticks) * np.float32(LATENT_STEP), np.concatenate(labels))
+        ends = np.cumsum([len(own) for own in labels])[:-1]
+        digits = iter(zip(numbers, texts, np.split(drawn, ends), labels, strict=True))
+        images = []
+        for index in indices:
+            fields = places(request.style, request.texts.longest, request.seed, index)
+            glyphs = [
+                written(request.style, place, text, own, digit_labels, words_of(request.seed, number))
+                for place, (number, text, own, digit_labels) in zip(fields, digits, strict=False)
+            ]
+            ink = _laid(glyphs, self.size)
+            images.append(WrittenImage(on_paper(request.paper, request.seed, index, ink), glyphs))
+        return images
+
+    def _ticks(self, number: int, labels: NDArray[np.int64]) -> NDArray[np.int8]:
+        """Return the latents of a number's digits, int8 [n, size]."""
+        request, first = self.request, number * LONGEST_TEXT
+        hand = request.hand or Hand(request.seed, number, request.consistency_units)
+        images = ImageRange(request.seed, range(first, first + len(labels)), request.truncation_units, hand, request.asked)
+        return self.generator.ticks(images, labels)
+
+
+def _laid(numbers: list[list[Glyph]], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the ink of digits on a canvas of this height and width, uint8 [H, W]."""
+    canvas = np.zeros(size, np.uint8)
+    for glyph in (glyph for number in numbers for glyph in number):
+        height, width = glyph.ink.shape
+        part = canvas[glyph.top : glyph.top + height, glyph.left : glyph.left + width]
+        np.maximum(part, glyph.ink, out=part)
+    return canvas

@@ -1,0 +1,168 @@
+"""`gan-write` as it is typed: its files, its report, what it refuses, and that a stopped run can be completed."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from drawings import contents
+from PIL import Image
+from typer.testing import CliRunner
+
+from pocketgan.write_cli import app
+
+
+def gan_write(*arguments: str | Path, code: int = 0, given: str = "") -> str:
+    """Run gan-write, expect its exit code, and return what was said, and printed."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=given, catch_exceptions=False)
+    assert result.exit_code == code, result.stderr
+    return result.stderr + result.stdout
+
+
+def pixels(path: str) -> bytes:
+    """Return the grey levels of an image, without its text chunk, which may name other options."""
+    with Image.open(path) as image:
+        return image.tobytes()
+
+
+@pytest.fixture(autouse=True)
+def empty(empty_folder: Path) -> None:
+    """The working folder is empty."""
+
+
+def test_ten_numbers_and_what_they_say_without_any_option() -> None:
+    assert "10 images of seed 0 from index 0 in numbers after" in gan_write()
+    rows = Path("numbers/labels.csv").read_text().splitlines()
+    assert rows[0] == "file_name,index,label"
+    assert len(rows) == 11
+    for row in rows[1:]:
+        name, _, text = row.split(",")
+        assert 3 <= len(text) <= 6
+        assert text.isdecimal()
+        with Image.open(f"numbers/{name}") as image:
+            assert image.size == (6 * 28 * 3 // 4 + 14, 35)
+            about = json.loads(image.text["pocketgan"])  # type: ignore[attr-defined]
+        assert (about["text"], about["length"], about["size"]) == (text, "3..6", 28)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--text", "2026", "--hand", "7:3", "--consistency", "0.9", "--jitter", "1"),
+        ("--pattern", "date", "--background", "lines", "--noise", "9", "--ink", "50..90", "--boxes", "csv"),
+        ("--length", "2", "--numbers", "4", "--canvas", "200x120", "--size", "20", "--boxes", "coco", "--masks"),
+        (
+            "--length",
+            "5",
+            "--start",
+            "40",
+            "--seed",
+            "9",
+            "--spacing",
+            "-2",
+            "--truncation",
+            "0.5",
+            "--grid",
+            "2x2",
+            "--boxes",
+            "yolo",
+        ),
+    ],
+)
+def test_the_command_in_the_manifest_draws_the_same_files(options: tuple[str, ...]) -> None:
+    gan_write(*options, "--count", "8")
+    (path,) = Path("numbers").glob("manifest*.json")
+    program, *arguments = shlex.split(json.loads(path.read_text())["command"])
+    assert program == "gan-write"
+    gan_write(*arguments, "--out", "again", "--threads", "2")
+    assert contents(Path("again")) == contents(Path("numbers"))
+
+
+def test_texts_come_from_a_file_or_standard_input() -> None:
+    Path("texts.txt").write_text("12\n345 6\n")
+    gan_write("--texts", "texts.txt", "--count", "3")
+    gan_write("--texts", "-", "--count", "3", "--out", "piped", given="12\n345 6\n")
+    labels = Path("numbers/labels.csv").read_text()
+    assert labels == "file_name,index,label\n00000000.png,0,12\n00000001.png,1,345 6\n00000002.png,2,12\n"
+    for number in range(3):
+        assert pixels(f"numbers/{number:08d}.png") == pixels(f"piped/{number:08d}.png")
+
+
+def test_a_part_is_the_same_as_in_the_whole_and_a_stopped_run_is_completed() -> None:
+    options = ("--pattern", "[0-9]{4}", "--count", "12", "--boxes", "csv", "--masks")
+    gan_write(*options)
+    gan_write(*options[:4], "--shard", "1/3", "--out", "part")
+    for number in range(4, 8):
+        assert pixels(f"numbers/{number:08d}.png") == pixels(f"part/{number:08d}.png")
+    whole = contents(Path("numbers"))
+    Path("numbers/00000003.png").unlink()
+    Path("numbers/boxes.csv").unlink()
+    assert "(1 of them drawn now)" in gan_write(*options, "--resume")
+    assert contents(Path("numbers")) == whole
+    assert "exists already" in gan_write(*options, code=1)
+    refused = gan_write(*options[:4], "--noise", "3", "--resume", code=1)
+    assert "noise is 0 there, 3 requested" in refused
+    gan_write(*options[:4], "--noise", "3", "--overwrite")
+
+
+@pytest.mark.parametrize(("file_format", "suffix"), [("webdataset", "tar")])
+def test_shards_hold_what_numbers_say(file_format: str, suffix: str) -> None:
+    import tarfile
+
+    gan_write("--text", "4 2", "--count", "2", "--format", file_format)
+    (path,) = Path("numbers").glob(f"*.{suffix}")
+    with tarfile.open(path) as shard:
+        assert shard.getnames() == ["00000000.png", "00000000.txt", "00000001.png", "00000001.txt"]
+        member = shard.extractfile("00000001.txt")
+        assert member is not None
+        assert member.read() == b"4 2"
+
+
+def test_a_report_has_all_options() -> None:
+    report = json.loads(gan_write("--text", "7", "--count", "2", "--json", "--quiet"))
+    assert (report["text"], report["canvas"], report["drawn"], report["folder"]) == ("7", "35x35", 2, "numbers")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--text", ""), "--text: the text '' has 0 characters: expected 1 to 32, and not only gaps"),
+        (("--text", "1", "--length", "3"), "--text: it cannot be used together with --length"),
+        (("--pattern", "[0-9"), "--pattern: the pattern '[0-9' cannot be read at character 5"),
+        (("--length", "0"), "--length: '0': expected a whole number from 1 to 32, or a range such as 3..8"),
+        (("--length", "5..3"), "--length: '5..3': expected"),
+        (("--numbers", "5"), "--numbers: several numbers need a --canvas to lie on, such as 640x480"),
+        (("--canvas", "10x10"), "--canvas: '10x10': expected WIDTHxHEIGHT from 28, the size of a digit, to 4096 pixels"),
+        (("--canvas", "big"), "--canvas: 'big': expected WIDTHxHEIGHT"),
+        (("--background", "300"), "--background: grey level 300 is out of range: expected 0 to 255"),
+        (("--background", "no.png"), "--background: cannot read the picture no.png: No such file or directory"),
+        (("--ink", "0"), "--ink: '0': expected a whole number from 1 to 100, or a range such as 3..8"),
+        (("--format", "npz"), "--format: expected png, webdataset or parquet"),
+        (("--format", "webdataset", "--masks"), "--masks: it says where digits are in PNG files: it needs --format png"),
+        (("--texts", "gone.txt"), "--texts: cannot read the texts gone.txt: No such file or directory; check the path"),
+        (("--resume", "--overwrite"), "--resume: it cannot be used together with --overwrite"),
+        (("--out", ""), "--out: the name is empty: expected a folder"),
+        (("--shard", "3/3"), "--shard: '3/3' is not a shard"),
+        (("--slant", "x"), "--slant: 'x' is not a value"),
+        (("--hand", "x"), "--hand: 'x' is not a hand"),
+    ],
+)
+def test_wrong_usage_is_named_and_nothing_is_written(options: tuple[str, ...], message: str) -> None:
+    assert message in gan_write(*options, code=2)
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--text", "12a"), "has no class 'a': its classes are 0, 1"),
+        (("--text", "12", "--model", "dcgan"), "has no classes: it cannot draw chosen digits or text"),
+        (
+            ("--numbers", "50", "--canvas", "100x100"),
+            "50 numbers of up to 6 characters do not fit onto 100x100 pixels",
+        ),
+    ],
+)
+def test_what_a_model_cannot_draw_is_named_and_nothing_is_written(options: tuple[str, ...], message: str) -> None:
+    assert message in gan_write(*options, code=1)
+    assert not list(Path().iterdir())

@@ -1,0 +1,79 @@
+"""Paper and ink: levels, lines, pictures and noise, in whole numbers and by address."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from pocketgan.errors import RequestError
+from pocketgan.write.paper import Paper, Ruling, on_paper, read_picture
+
+NO_INK = np.zeros((40, 60), np.uint8)
+RAMP = np.broadcast_to(np.arange(256, dtype=np.uint8), (2, 256)).copy()
+
+
+def test_ink_is_white_on_black_and_black_on_white() -> None:
+    np.testing.assert_array_equal(on_paper(Paper(), 0, 0, RAMP), RAMP)
+    np.testing.assert_array_equal(on_paper(Paper(level=255), 0, 0, RAMP), 255 - RAMP)
+
+
+def test_ink_has_a_strength_of_its_own_in_each_image() -> None:
+    full = np.full((1, 1), 255, np.uint8)
+    assert on_paper(Paper(ink_percent=(40, 40)), 0, 0, full)[0, 0] == 102
+    levels = [int(on_paper(Paper(level=200, ink_percent=(50, 100)), 5, image, full)[0, 0]) for image in range(300)]
+    assert (min(levels), max(levels)) == (0, 100)
+    assert len(set(levels)) > 40
+
+
+def test_lines_and_squares_are_printed_at_equal_distances_from_a_random_place() -> None:
+    starts = set()
+    for image in range(200):
+        lined = on_paper(Paper(236, Ruling.lines, 12), 5, image, NO_INK)
+        rows = np.flatnonzero((lined == 176).all(axis=1))
+        assert (np.diff(rows) == 12).all()
+        assert (lined[np.delete(np.arange(40), rows)] == 236).all()
+        starts.add(int(rows[0]))
+    assert starts == set(range(12))
+    squared = on_paper(Paper(236, Ruling.squares, 10), 5, 0, NO_INK)
+    assert ((squared == 176).all(axis=0).sum(), (squared == 176).all(axis=1).sum()) == (6, 4)
+
+
+def test_noise_is_normal_and_clipped_and_by_address() -> None:
+    large = np.zeros((300, 300), np.uint8)
+    noisy = on_paper(Paper(level=128, noise=10), 5, 7, large).astype(float)
+    assert noisy.mean() == pytest.approx(128, abs=0.6)  # rounded down
+    assert noisy.std() == pytest.approx(10, rel=0.03)
+    np.testing.assert_array_equal(on_paper(Paper(level=128, noise=10), 5, 7, large), noisy)
+    assert not (on_paper(Paper(level=128, noise=10), 5, 8, large) == noisy).all()
+    assert on_paper(Paper(noise=50), 5, 7, large).min() == 0
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "paper.png"
+    Image.fromarray(np.arange(100 * 80, dtype=np.uint16).reshape(80, 100).astype(np.uint8)).convert("RGB").save(path)
+    return path
+
+
+def test_paper_is_a_part_of_a_picture(picture: Path) -> None:
+    pixels = read_picture(picture, (60, 40))
+    parts = [on_paper(Paper(picture=pixels), 5, image, NO_INK) for image in range(20)]
+    windows = np.lib.stride_tricks.sliding_window_view(pixels, (40, 60))
+    assert all((windows == part).all(axis=(2, 3)).any() for part in parts)
+    assert len({part.tobytes() for part in parts}) > 10
+    whole: NDArray[np.uint8] = on_paper(Paper(picture=pixels), 5, 0, np.zeros((80, 100), np.uint8))
+    np.testing.assert_array_equal(whole, pixels)
+
+
+def test_pictures_that_cannot_be_used_are_refused(picture: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"paper.png has 100x80 pixels: expected at least the canvas's 101x40, and at most"):
+        read_picture(picture, (101, 40))
+    with pytest.raises(
+        RequestError, match=r"^cannot read the picture .*gone.png: No such file or directory; expected lines, squares"
+    ):
+        read_picture(tmp_path / "gone.png", (10, 10))
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(RequestError, match=r"^cannot read the picture .*text.png: cannot identify image file"):
+        read_picture(tmp_path / "text.png", (10, 10))
