@@ -1,7 +1,8 @@
-"""The commands that README.md and docs/files.md show for gan-gen: each is run as it stands there."""
+"""The commands that README.md, docs/files.md and docs/numbers.md show: each is run as it stands there."""
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,16 +15,16 @@ from pocketgan import Generator
 from pocketgan.output.formats import Format
 
 _ROOT = Path(__file__).parents[1]
-_PAGES = ("README.md", "docs/files.md")
+_PAGES = ("README.md", "docs/files.md", "docs/numbers.md")
 PATIENCE = 120
 
 
 def commands() -> list[str]:
-    """Return the lines of the pages' code blocks that begin with gan-gen."""
+    """Return the lines of the pages' code blocks that begin with gan-gen or gan-write."""
     found = []
     for page in _PAGES:
         for block in re.findall(r"^```\n(.*?)^```", (_ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE):
-            found += [line for line in block.splitlines() if line.startswith("gan-gen")]
+            found += [line for line in block.splitlines() if line.startswith(("gan-gen", "gan-write"))]
     return found
 
 
@@ -40,6 +41,15 @@ def test_the_page_describes_every_format_in_the_order_of_the_help() -> None:
 def test_a_command_of_the_pages_works(tmp_path: Path, command: str) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     subprocess.run(["sh", "-ec", command], cwd=tmp_path, env=os.environ | {"PATH": path}, check=True, timeout=PATIENCE)
+
+
+def test_the_numbers_on_the_page_are_those_that_its_command_draws(tmp_path: Path) -> None:
+    (command,) = (command for command in commands() if command.endswith("--out page/"))
+    subprocess.run(
+        [sys.executable, "-m", "pocketgan.write_cli", *shlex.split(command)[1:]], cwd=tmp_path, check=True, timeout=PATIENCE
+    )
+    drawn, shown = (np.asarray(Image.open(path)) for path in (tmp_path / "page/00000000.png", _ROOT / "docs/page.png"))
+    np.testing.assert_array_equal(drawn, shown)
 
 
 def test_the_animation_on_the_page_is_the_one_that_is_drawn(tmp_path: Path) -> None:
