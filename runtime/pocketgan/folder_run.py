@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pocketgan.console import print_message
 from pocketgan.errors import OutputError
-from pocketgan.files import made_folder, refuse_overwriting, remove_temporaries
+from pocketgan.files import file_names, made_folder, refuse_overwriting, remove_temporaries
 from pocketgan.generator import Batch, Generator
 from pocketgan.locking import locked_where_possible
 from pocketgan.model.session import Provider
@@ -31,6 +31,8 @@ class Extra:
     ending: str
     write: Callable[[Path], None]
     """Writes it. Raises OutputError if that fails."""
+    is_ours: Callable[[str], bool] = lambda name: False
+    """Whether it also writes a file of this name into the folder of the images."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def write_folder(run: FolderRun, drawing: Series, files: Files) -> int:
         stack.callback(batches.close)
         first = list(islice(batches, 1))
         names = {file.name for file in (manifest, labels, *others)}
-        remove_temporaries(folder, lambda name: name in names or files.is_ours(name), is_alone=True)
+        remove_temporaries(folder, lambda name: name in names or files.is_ours(name) or _is_extra(run, name), is_alone=True)
         if existing is not Existing.resume:
             files.discard_unfinished()  # before the manifest claims them for this run
         # A power cut may lose single images too, so the manifest is no safer than they are.
@@ -161,9 +163,14 @@ def _resolved_existing(run: FolderRun, files: Files, beside: Sequence[Path]) -> 
     if found is not None:
         manifests.refuse_another_run(beside[0], found, run.manifest)
         return Existing.overwrite if manifests.is_replacing(found) else Existing.resume
-    in_the_way = (path for path in beside if os.path.lexists(path))
+    more = (run.folder / name for name in file_names(run.folder) if _is_extra(run, name))
+    in_the_way = chain((path for path in beside if os.path.lexists(path)), more)
     refuse_overwriting(chain(files.existing(), in_the_way), can_resume=os.path.exists(beside[0]))
     return Existing.refuse
+
+
+def _is_extra(run: FolderRun, name: str) -> bool:
+    return any(extra.is_ours(name) for extra in run.extras)
 
 
 def _batches(drawing: Series, missing: Iterable[range]) -> abc.Generator[Batch, None, None]:

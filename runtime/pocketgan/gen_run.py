@@ -19,7 +19,7 @@ from pocketgan.folder_run import Extra, FolderRun, opened, with_progress, write_
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import Format
 from pocketgan.output.manifest import manifest_of
-from pocketgan.output.sheet import MOST_VARIED, STEPS, check_sheet, write_sheet, write_steps
+from pocketgan.output.sheet import MOST_VARIED, STEPS, check_sheet, shown_images, write_sheet, write_steps
 from pocketgan.output.walk import write_walk
 from pocketgan.request import Existing, Grid, Selection
 
@@ -98,12 +98,12 @@ def _extras(run: DrawingRun, drawing: Drawing) -> list[Extra]:
     """Return the files beside the images. Raises RequestError or OutputError if one of them cannot be."""
     extras = []
     if run.grid is not None:
-        check_sheet(drawing, run.grid)
+        check_sheet(drawing, shown_images(drawing, run.grid))
         extras.append(Extra("grid", ".png", partial(write_sheet, drawing=drawing, grid=run.grid)))
     if run.has_walk:
         extras.append(Extra("walk", ".gif", partial(write_walk, drawing=drawing)))
     if run.varied is not None:
-        check_sheet(drawing, Grid(STEPS, MOST_VARIED))
+        check_sheet(drawing, STEPS * min(MOST_VARIED, len(drawing.indices)))
         drawing.generator.trait_range(run.varied)  # raises if it cannot be chosen
         extras.append(Extra("vary", ".png", partial(write_steps, drawing=drawing, trait=run.varied)))
     return extras

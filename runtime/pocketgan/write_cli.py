@@ -1,17 +1,18 @@
 """`gan-write`: draw numbers as people write them, with labels for those who read them."""
 
-import re
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pocketgan.address import (
+    CONSISTENCY_UNITS,
     DEFAULT_CONSISTENCY,
     FULL_VARIETY,
     INDEX_LIMIT,
     SEED_LIMIT,
+    TRUNCATION_UNITS,
     consistency_units,
     parse_hand,
     parse_shard,
@@ -20,15 +21,11 @@ from pocketgan.address import (
     truncation_units,
 )
 from pocketgan.console import cli_errors, command_line, complete_model, run_and_exit, show_version, usage_errors
-from pocketgan.errors import RequestError
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import Format
-from pocketgan.request import LARGEST_HEIGHT, LONGEST_TEXT, Existing, parse_grid
-from pocketgan.write.boxes import Boxes
-from pocketgan.write.layout import JITTER_UNITS, Style, usual_canvas
-from pocketgan.write.paper import PAPER_LEVEL, Paper, Ruling, read_picture
-from pocketgan.write.patterns import NAMED_PATTERNS, Characters, Repeated, parse_pattern
-from pocketgan.write.texts import Texts, checked_pattern, checked_texts, read_texts
+from pocketgan.request import LARGEST_HEIGHT, Existing, parse_grid
+from pocketgan.write.kinds import Boxes
+from pocketgan.write.patterns import NAMED_PATTERNS
 
 MOST_IMAGES = 10_000_000
 """The most images in one call of gan-write."""
@@ -37,8 +34,8 @@ DEFAULT_FOLDER = "numbers"
 DEFAULT_LENGTH = "3..6"
 DEFAULT_SIZE = 28
 DEFAULT_JITTER = 0.5
-LARGEST_CANVAS = 4096
 _FORMATS = (Format.png, Format.webdataset, Format.parquet)
+_FORMAT_NAMES = "png, webdataset or parquet"
 _SPACING_PERCENT = 15
 
 app = command_line()
@@ -46,7 +43,7 @@ app = command_line()
 
 @app.command()
 def write(
-    text: Annotated[str | None, typer.Option(help="What all numbers say, such as 2026; a space is a gap.")] = None,
+    text: Annotated[str | None, typer.Option(help="The text of every number, such as 2026; a space is a gap.")] = None,
     texts: Annotated[
         str | None,
         typer.Option(help="A file with a text in each line, in turn; - for standard input.", metavar="FILE"),
@@ -56,7 +53,7 @@ def write(
         typer.Option(help=f"Random texts, such as [0-9]{{5}} or (19|20)[0-9]{{2}}; or a name: {', '.join(NAMED_PATTERNS)}."),
     ] = None,
     length: Annotated[
-        str | None, typer.Option(help="Random digits, so many: 5, or 3..8.", metavar="DIGITS", show_default=DEFAULT_LENGTH)
+        str | None, typer.Option(help="How many random digits: 5, or 3..8.", metavar="DIGITS", show_default=DEFAULT_LENGTH)
     ] = None,
     count: Annotated[int, typer.Option(min=1, max=INDEX_LIMIT, help="How many images to draw.")] = DEFAULT_COUNT,
     numbers: Annotated[int, typer.Option(min=1, max=1000, help="Numbers in each image; more than 1 need --canvas.")] = 1,
@@ -119,7 +116,7 @@ def write(
         int | None,
         typer.Option(min=1, max=1024, help="How many threads draw at once.", show_default="the CPUs this process may use"),
     ] = None,
-    file_format: Annotated[Format, typer.Option("--format", help="png, webdataset or parquet.", metavar="FORMAT")] = Format.png,
+    file_format: Annotated[Format, typer.Option("--format", help=f"{_FORMAT_NAMES}.", metavar="FORMAT")] = Format.png,
     grid: Annotated[str | None, typer.Option(help="Also write a sheet of the first, grid.png.", metavar="COLUMNSxROWS")] = None,
     show: Annotated[bool, typer.Option("--show", help="Show the first images in the terminal.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
@@ -134,7 +131,12 @@ def write(
 
     Everything about a number comes from its address: the same seed, index and options draw the same image.
     """
-    what, said = _texts(text, texts, pattern, length, seed)
+    from pocketgan.write import options as parsers  # which take numpy
+
+    said = _one_of({"text": text, "texts": texts, "pattern": pattern, "length": length}) or {"length": DEFAULT_LENGTH}
+    ((source, spec),) = said.items()
+    with usage_errors(f"--{source}"):
+        what = parsers.texts_of(source, spec, seed)
     with usage_errors("--truncation"):
         units = truncation_units(truncation)
     with usage_errors("--consistency"):
@@ -142,10 +144,10 @@ def write(
     with usage_errors("--hand"):
         writer = None if hand is None else parse_hand(hand, seed, shared_units)
     asked = []
-    for trait, spec in (("slant", slant), ("thickness", thickness)):
-        if spec is not None:
+    for trait, value in (("slant", slant), ("thickness", thickness)):
+        if value is not None:
             with usage_errors(f"--{trait}"):
-                asked.append(parse_trait(trait, spec))
+                asked.append(parse_trait(trait, value))
     with usage_errors("--grid"):
         sheet = None if grid is None else parse_grid(grid)
     if shard is not None:
@@ -158,23 +160,30 @@ def write(
     if numbers > 1 and canvas is None:
         raise typer.BadParameter("several numbers need a --canvas to lie on, such as 640x480", param_hint="--numbers")
     with usage_errors("--canvas"):
-        pixels = usual_canvas(what.longest, size) if canvas is None else _parse_canvas(canvas, size)
+        pixels = parsers.canvas_of(canvas, what.longest, size)
+    gap = size * _SPACING_PERCENT // 100 if spacing is None else spacing
+    with usage_errors("--spacing"):
+        style = parsers.style_of(size, gap, jitter, pixels, numbers)
     with usage_errors("--ink"):
-        strength = _parse_ink(ink)
+        strength = parsers.whole_range(ink, 100)
     with usage_errors("--background"):
-        paper = _paper(background, size, pixels, noise, strength)
+        paper = parsers.paper_of(background, size, pixels, noise, strength)
     if file_format not in _FORMATS:
-        raise typer.BadParameter("expected png, webdataset or parquet", param_hint="--format")
-    if (boxes or masks) and file_format is not Format.png:
-        option = "--boxes" if boxes else "--masks"
-        raise typer.BadParameter("it says where digits are in PNG files: it needs --format png", param_hint=option)
+        raise typer.BadParameter(f"expected {_FORMAT_NAMES}", param_hint="--format")
+    for option, is_given in (("--boxes", boxes is not None), ("--masks", masks)):
+        if is_given and file_format is not Format.png:
+            raise typer.BadParameter("it says where digits are in PNG files: it needs --format png", param_hint=option)
     if show and has_report:
         raise typer.BadParameter("it cannot be used together with --show: both go to standard output", param_hint="--json")
     if overwrite and resume:
         raise typer.BadParameter("it cannot be used together with --overwrite", param_hint="--resume")
-    if out == "":
-        raise typer.BadParameter("the name is empty: expected a folder", param_hint="--out")
-    gap = size * _SPACING_PERCENT // 100 if spacing is None else spacing
+    if out in ("", "-"):
+        raise typer.BadParameter("expected the name of a folder", param_hint="--out")
+    if out is None and show:
+        others = {"--grid": grid is not None, "--boxes": boxes is not None, "--masks": masks}
+        others |= {"--overwrite": overwrite, "--resume": resume, "--format": file_format is not Format.png}
+        for option in (option for option, is_given in others.items() if is_given):
+            raise typer.BadParameter(f"it writes no files without --out: {option} needs it", param_hint="--show")
     options = {
         **said,
         "numbers": numbers,
@@ -186,9 +195,9 @@ def write(
         "noise": noise,
         "ink": ink,
         **({} if writer is None else {"hand": f"{writer.seed}:{writer.number}"}),
-        "consistency": shared_units / 256,
+        "consistency": shared_units / CONSISTENCY_UNITS,
         **{trait.name: str(trait) for trait in asked},
-        "truncation": units / 256,
+        "truncation": units / TRUNCATION_UNITS,
     }
     with cli_errors():
         from pocketgan.write.writing import WritingRequest
@@ -204,7 +213,7 @@ def write(
                     start=start,
                     count=count,
                     texts=what,
-                    style=Style(size, gap, round(jitter * JITTER_UNITS), pixels, numbers),
+                    style=style,
                     paper=paper,
                     truncation_units=units,
                     hand=writer,
@@ -225,66 +234,13 @@ def write(
         )
 
 
-def _texts(
-    text: str | None, texts: str | None, pattern: str | None, length: str | None, seed: int
-) -> tuple[Texts, dict[str, object]]:
-    """Return what numbers say, and the option that says so. Raises typer.BadParameter for wrong usage."""
-    given = {"--text": text, "--texts": texts, "--pattern": pattern, "--length": length}
-    chosen = {option: value for option, value in given.items() if value is not None} or {"--length": DEFAULT_LENGTH}
-    (option, value), *others = chosen.items()
-    if others:
-        raise typer.BadParameter(f"it cannot be used together with {others[0][0]}", param_hint=option)
-    said: dict[str, object] = {option[2:]: value}
-    with usage_errors(option):
-        if option == "--text":
-            return checked_texts([value]), said
-        if option == "--texts":
-            return read_texts(sys.stdin.buffer if value == "-" else Path(value)), said
-        if option == "--pattern":
-            return checked_pattern(parse_pattern(value), seed), said
-        least, most = _whole_range(value, LONGEST_TEXT)
-        return checked_pattern(Repeated(Characters("0123456789"), least, most), seed), said
-
-
-_RANGE = re.compile(r"([0-9]{1,4})(?:\.\.([0-9]{1,4}))?")
-
-
-def _whole_range(spec: str, largest: int) -> tuple[int, int]:
-    """Parse a number or a range such as 3..8. Raises RequestError if it is malformed, or out of 1 to `largest`."""
-    match = _RANGE.fullmatch(spec)
-    least, most = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-    if not 1 <= least <= most <= largest:
-        raise RequestError(f"{spec!r}: expected a whole number from 1 to {largest}, or a range such as 3..8")
-    return least, most
-
-
-def _parse_ink(spec: str) -> tuple[int, int]:
-    return _whole_range(spec, 100)
-
-
-_CANVAS = re.compile(r"([0-9]{1,5})x([0-9]{1,5})", re.IGNORECASE)
-
-
-def _parse_canvas(spec: str, size: int) -> tuple[int, int]:
-    """Parse a size such as 256x64. Raises RequestError if it is malformed, or digits of this size do not fit."""
-    match = _CANVAS.fullmatch(spec)
-    width, height = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not (size <= width <= LARGEST_CANVAS and size <= height <= LARGEST_CANVAS):
-        raise RequestError(f"{spec!r}: expected WIDTHxHEIGHT from {size}, the size of a digit, to {LARGEST_CANVAS} pixels")
-    return width, height
-
-
-def _paper(background: str, size: int, canvas: tuple[int, int], noise: int, ink: tuple[int, int]) -> Paper:
-    """Return the paper. Raises RequestError if a picture cannot be read, or is smaller than the canvas."""
-    if background.isdecimal() and background.isascii():
-        if int(background) > 255:
-            raise RequestError(f"grey level {background} is out of range: expected 0 to 255")
-        return Paper(level=int(background), noise=noise, ink_percent=ink)
-    if background in set(Ruling):
-        ruling = Ruling(background)
-        distance = size * (3 if ruling is Ruling.lines else 1) // 2
-        return Paper(PAPER_LEVEL, ruling, distance, noise=noise, ink_percent=ink)
-    return Paper(picture=read_picture(Path(background), canvas), noise=noise, ink_percent=ink)
+def _one_of(options: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the option that is given, if any. Raises typer.BadParameter if there are several."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if len(given) > 1:
+        first, second, *_ = given
+        raise typer.BadParameter(f"it cannot be used together with --{second}", param_hint=f"--{first}")
+    return given
 
 
 def main() -> None:

@@ -16,9 +16,10 @@ from pocketgan.folder_run import Extra, FolderRun, opened, write_folder
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import Format
 from pocketgan.output.manifest import manifest_of
-from pocketgan.output.sheet import check_sheet, write_sheet
+from pocketgan.output.sheet import check_sheet, shown_images, write_sheet
 from pocketgan.request import Existing, Grid
-from pocketgan.write.boxes import WRITERS, Boxes, check_masks, write_masks
+from pocketgan.write.boxes import box_files, mask_folder
+from pocketgan.write.kinds import Boxes
 from pocketgan.write.writing import Writing, WritingRequest
 
 MOST_SHOWN = 20
@@ -88,14 +89,12 @@ def _extras(run: WritingRun, writing: Writing) -> list[Extra]:
     """Return the files beside the images. Raises RequestError or OutputError if one of them cannot be."""
     extras = []
     if run.grid is not None:
-        check_sheet(writing, run.grid)
+        check_sheet(writing, shown_images(writing, run.grid))
         extras.append(Extra("grid", ".png", partial(write_sheet, drawing=writing, grid=run.grid)))
     if run.boxes is not None:
-        name, ending, write_boxes = WRITERS[run.boxes]
-        extras.append(Extra(name, ending, lambda target: write_boxes(target, writing)))
+        extras += box_files(run.boxes, writing)
     if run.has_masks:
-        check_masks(writing)
-        extras.append(Extra("masks", "", partial(write_masks, writing=writing)))
+        extras.append(mask_folder(writing))
     return extras
 
 

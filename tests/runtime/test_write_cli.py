@@ -141,7 +141,13 @@ def test_a_report_has_all_options() -> None:
         (("--format", "webdataset", "--masks"), "--masks: it says where digits are in PNG files: it needs --format png"),
         (("--texts", "gone.txt"), "--texts: cannot read the texts gone.txt: No such file or directory; check the path"),
         (("--resume", "--overwrite"), "--resume: it cannot be used together with --overwrite"),
-        (("--out", ""), "--out: the name is empty: expected a folder"),
+        (("--out", ""), "--out: expected the name of a folder"),
+        (("--out", "-"), "--out: expected the name of a folder"),
+        (("--jitter", "nan"), "--spacing: jitter nan is out of range"),
+        (("--background", "9" * 5000), "--background: grey level 999999999 is out of range: expected 0 to 255"),
+        (("--spacing", "-9"), "--spacing: spacing -9 is out of range: expected at least -4 with size 28"),
+        (("--size", "400", "--length", "14"), "--canvas: 4400x500 pixels for 14 characters: expected WIDTHxHEIGHT from 400"),
+        (("--show", "--boxes", "csv"), "--show: it writes no files without --out: --boxes needs it"),
         (("--shard", "3/3"), "--shard: '3/3' is not a shard"),
         (("--slant", "x"), "--slant: 'x' is not a value"),
         (("--hand", "x"), "--hand: 'x' is not a hand"),
@@ -166,3 +172,37 @@ def test_wrong_usage_is_named_and_nothing_is_written(options: tuple[str, ...], m
 def test_what_a_model_cannot_draw_is_named_and_nothing_is_written(options: tuple[str, ...], message: str) -> None:
     assert message in gan_write(*options, code=1)
     assert not list(Path().iterdir())
+
+
+def test_label_files_of_others_are_kept_and_links_are_not_followed(tmp_path: Path) -> None:
+    Path("numbers").mkdir()
+    Path("numbers/00000003.txt").write_text("mine")
+    assert "exists already" in gan_write("--boxes", "yolo", code=1)
+    assert contents(Path("numbers")) == {"00000003.txt": b"mine"}
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    Path("linked").mkdir()
+    Path("linked/masks").symlink_to(outside)
+    said = gan_write("--masks", "--overwrite", "--out", "linked", code=1)
+    assert "is a symbolic link, expected a folder" in said
+    assert not list(outside.iterdir())
+
+
+def test_a_run_is_not_resumed_with_other_texts_or_another_picture() -> None:
+    Path("texts.txt").write_text("12\n34\n")
+    Image.new("L", (300, 60), 200).save("paper.png")
+    options = ("--texts", "texts.txt", "--background", "paper.png", "--count", "3")
+    gan_write(*options)
+    Path("texts.txt").write_text("12\n35\n")
+    assert "texts is " in gan_write(*options, "--resume", code=1)
+    Path("texts.txt").write_text("12\n34\n")
+    Image.new("L", (300, 60), 20).save("paper.png")
+    assert "background is " in gan_write(*options, "--resume", code=1)
+    Image.new("L", (300, 60), 200).save("paper.png")
+    gan_write(*options, "--resume")
+
+
+def test_a_run_of_crowded_images_is_resumed() -> None:
+    options = ("--numbers", "300", "--length", "32", "--size", "14", "--canvas", "4096x2048", "--count", "1")
+    gan_write(*options)
+    assert "(0 of them drawn now)" in gan_write(*options, "--resume")

@@ -31,6 +31,7 @@ from pocketgan_trainer.training.presets import DEFAULT_PRESET, generator_classes
 from pocketgan_trainer.training.recorder import Recorder, Report
 from pocketgan_trainer.training.reports import ConsoleReport, TensorBoardReport, clock, closing_lines, require_tensorboard
 from pocketgan_trainer.training.run_folder import RUNS, RunFolder, create_run_folder
+from pocketgan_trainer.training.trait_latents import trait_latents
 from pocketgan_trainer.watch.validation_watch import watch_validation
 
 
@@ -187,10 +188,14 @@ def _announce_sizes(prepared: PreparedRun, processes: Processes, console: PlainC
 def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, console: PlainConsole) -> int:
     config, resumed = prepared.config, prepared.resumed
     checkpoint = resumed.checkpoint if resumed else None
+    traits = None
+    if config.trait_weight:  # before the flag is installed, which this does not check
+        console.print("measuring slant, thickness and width of all images first, about a millisecond each")
+        traits = trait_latents(prepared.split.training)
     stop = StopFlag(is_silent=not processes.is_first)
     if not processes.is_first:
         stop.install()
-        finished = train(config, prepared.split.training, prepared.device, None, stop, checkpoint, processes)
+        finished = train(config, prepared.split.training, prepared.device, None, stop, checkpoint, processes, traits)
         return 0 if finished else 128 + (stop.signal or 0)
     run = resumed.run if resumed else create_run_folder(options.out or RUNS, config.preset, config.data.name)
     resume_command = f"gan-train --resume{f' --out {quote(str(options.out))}' if options.out else ''}"
@@ -201,8 +206,6 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
         judge = prepared.published_judge or _own_judge(prepared, run, console)
         stop.install()  # not before: training a judge does not check the flag
         console.print(f"run folder {run.path}")
-        if config.trait_weight:
-            console.print("measuring slant, thickness and width of all images first, about a millisecond each")
         watch = watch_validation(judge, prepared.split, config.data.classes, bool(generator_classes(config)))
         steps_per_epoch = count_steps(config, len(prepared.split.training))
         cpu_threads = prepared.threads if prepared.device.type == "cpu" else 1
@@ -211,7 +214,7 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
             reports.append(stack.enter_context(TensorBoardReport(run, checkpoint.progress.epoch if checkpoint else 0)))
         recorder = Recorder(config, watch, run, *reports)
         try:
-            finished = train(config, prepared.split.training, prepared.device, recorder, stop, checkpoint, processes)
+            finished = train(config, prepared.split.training, prepared.device, recorder, stop, checkpoint, processes, traits)
         except OutputError as error:
             if not run.last.exists():
                 raise

@@ -228,22 +228,23 @@ class PngFiles:
 
         Raises OutputError if its text chunk is not that of this run's image.
         """
-        head, tail = _ends(path)
+        text = png_text(self.drawing, index).encode()
+        head, tail = _ends(path, len(text))
         if tail != PNG_END:
             return False
-        if png_text(self.drawing, index).encode() not in head:
+        if text not in head:
             raise OutputError(f"{path} is an image of another run: move it away, use --overwrite, or another --out")
         return True
 
 
-# Far more than what precedes the pixels, and far less than a large image.
+# Far more than what precedes the text chunk, and far less than a large image.
 _HEAD_BYTES = 8192
 
 
-def _ends(file: Path) -> tuple[bytes, bytes]:
-    """Return the first bytes of a file, and its last ones: as many as the last chunk of a PNG file has."""
+def _ends(file: Path, text_bytes: int = 0) -> tuple[bytes, bytes]:
+    """Return the first bytes of a file, enough for a text of this length, and its last ones: those of a PNG file's last chunk."""
     with output_errors(file, "read"), open_regular_file(file) as contents:
-        head = contents.read(_HEAD_BYTES)
+        head = contents.read(_HEAD_BYTES + text_bytes)
         size = contents.seek(0, os.SEEK_END)
         contents.seek(max(0, size - len(PNG_END)))
         return head, contents.read()

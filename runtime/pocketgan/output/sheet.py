@@ -32,14 +32,18 @@ def shown_scale(height: int) -> int:
     return max(1, min(_LARGEST_SCALE, _SHOWN_HEIGHT // height))
 
 
-def check_sheet(drawing: Series, grid: Grid) -> None:
-    """Raise OutputError if a sheet would not fit into the memory of a small device."""
+def check_sheet(drawing: Series, images: int) -> None:
+    """Raise OutputError if a sheet of so many images would not fit into the memory of a small device."""
     height, width = drawing.size
-    images = min(grid.columns * grid.rows, len(drawing.indices))
     if images * (height + _GAP) * (width + _GAP) > _MOST_PIXELS:
         raise OutputError(
             f"a grid of {images:,} images of {height}x{width} is too large: expected at most {_MOST_PIXELS:,} pixels in all"
         )
+
+
+def shown_images(drawing: Series, grid: Grid) -> int:
+    """Return how many images a grid shows."""
+    return min(grid.columns * grid.rows, len(drawing.indices))
 
 
 def write_sheet(target: Path, drawing: Series, grid: Grid) -> None:

@@ -9,7 +9,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pocketgan.address import ImageRange
 from pocketgan.drawing import Drawing, finished_image
@@ -18,6 +18,7 @@ from pocketgan.files import whole_file
 from pocketgan.generator import Generator
 from pocketgan.latents import LARGEST_TICK, LATENT_STEP
 from pocketgan.output.sheet import shown_scale
+from pocketgan.trait_table import TRAITS
 
 MOST_KEYFRAMES = 100
 """A walk goes through at most this many images, the first ones."""
@@ -70,7 +71,9 @@ def walk(
         size, height, width = generator.card.latent_size, generator.card.image_height, generator.card.image_width
         of_rows = [None] * rows if labels is None else list(labels)
         at_once = max(1, generator.batch_size // length)
-        correlation = 0.0 if walked.hand is None else walked.hand.consistency
+        correlation = np.full(size, 0.0 if walked.hand is None else walked.hand.consistency)
+        if generator.card.traits is not None and (walked.asked or walked.hand is not None):
+            correlation[: len(TRAITS)] = 1  # traits go from value to value in a straight line
         starts = range(0, rows * length, length)
         parts = (walked._replace(indices=walked.indices[start : start + length]) for start in chain(starts, starts[:1]))
         keyframes = (generator.ticks(part, of_rows[number % rows]) for number, part in enumerate(parts))
@@ -89,13 +92,14 @@ def walk(
 
 
 def latents_between(
-    start: NDArray[np.int8], end: NDArray[np.int8], taken: NDArray[np.int64], steps: int, correlation: float = 0.0
+    start: NDArray[np.int8], end: NDArray[np.int8], taken: NDArray[np.int64], steps: int, correlation: ArrayLike = 0.0
 ) -> NDArray[np.float32]:
     """Return the latents after each of `taken`, int64 [n], of `steps` steps from `start` to `end`: float32 [n, ...].
 
     `start` and `end` are ticks of the same shape, see `latent_ticks`; the result is on the same grid. After j of s steps it is
     ((s - j) * start + j * end) / sqrt((s - j)^2 + j^2 + 2 * correlation * (s - j) * j): the divisor keeps the variance of normal
-    latents, which linear interpolation keeps only at the ends. Those of one hand are correlated, others are independent.
+    latents, which linear interpolation keeps only at the ends. The correlation is one number, or one for each latent: those of
+    one hand are correlated, others are independent.
 
     Spherical interpolation (T. White, "Sampling Generative Networks", 2016) is similar, but needs sines, which differ
     between C libraries. Sums, products, quotients and square roots are rounded alike everywhere (IEEE 754, 5.4.1).
@@ -103,7 +107,7 @@ def latents_between(
     ahead = taken.astype(np.float64).reshape(-1, *(1 for _ in start.shape))
     behind = steps - ahead
     ticks = np.rint(
-        (behind * start + ahead * end) / np.sqrt(behind * behind + ahead * ahead + 2 * correlation * (behind * ahead))
+        (behind * start + ahead * end) / np.sqrt(behind * behind + ahead * ahead + 2 * np.asarray(correlation) * (behind * ahead))
     )
     # Between two values of the same sign, the result is up to sqrt(2) times as large.
     between: NDArray[np.float32] = (ticks.clip(-LARGEST_TICK, LARGEST_TICK) * LATENT_STEP).astype(np.float32)

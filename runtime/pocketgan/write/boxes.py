@@ -1,44 +1,54 @@
 """Where each digit of written numbers is: boxes as COCO, YOLO and CSV have them, and masks.
 
 The box of a digit is the smallest rectangle around its pixels, those that are at least a quarter ink (`layout.INK_LEVEL`). Digits
-rarely overlap; where they do, both keep their boxes, and a mask shows the one on the right.
+rarely overlap; where they do, both keep their boxes, and their masks in COCO's file. A picture of masks shows the later digit.
 """
 
 import csv
 import json
-from collections.abc import Callable, Iterator
-from enum import StrEnum
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.errors import RequestError
-from pocketgan.files import prepare_folder, whole_file, write_whole_file
+from pocketgan.errors import OutputError, RequestError
+from pocketgan.files import prepare_folder, remove_temporaries, whole_file, write_whole_file
+from pocketgan.folder_run import Extra
 from pocketgan.output.png import encode_png, png_name
+from pocketgan.write.kinds import Boxes
 from pocketgan.write.layout import INK_LEVEL, Glyph
-from pocketgan.write.writing import Writing, WrittenImage
+from pocketgan.write.writing import Writing, WrittenNumbers
 
 MOST_IN_MASK = 255
-"""A mask has 8 bits, and 0 is paper."""
-_IMAGES_AT_ONCE = 64
+"""A picture of masks has 8 bits, and 0 is paper."""
 
 
-class Boxes(StrEnum):
-    """Files that say where digits are."""
+def box_files(boxes: Boxes, writing: Writing) -> list[Extra]:
+    """Return the files that say where digits are."""
+    if boxes is Boxes.coco:
+        return [Extra("annotations", ".json", partial(write_coco, writing=writing))]
+    if boxes is Boxes.csv:
+        return [Extra("boxes", ".csv", partial(write_csv, writing=writing))]
 
-    coco = "coco"
-    """One JSON file with boxes and masks, as pycocotools reads it."""
-    yolo = "yolo"
-    """A text file beside each image, and data.yaml, as Ultralytics reads them."""
-    csv = "csv"
-    """One CSV file with a line for each digit."""
+    def is_label_file(name: str) -> bool:
+        index = name.removesuffix(".txt")
+        return index.isdecimal() and int(index) in writing.indices and name == _label_file(int(index))
+
+    return [
+        Extra("train", ".txt", partial(write_yolo, writing=writing), is_label_file),
+        Extra("data", ".yaml", partial(write_yolo_data, writing=writing)),
+    ]
 
 
-def check_masks(writing: Writing) -> None:
-    """Raise RequestError if an image may have more digits than a mask can tell apart."""
+def mask_folder(writing: Writing) -> Extra:
+    """Return the folder of masks. Raises RequestError if an image may have more digits than a mask can tell apart."""
     if writing.images_each > MOST_IN_MASK:
         raise RequestError(f"masks tell {MOST_IN_MASK} digits of an image apart: expected fewer --numbers")
+    return Extra("masks", "", partial(write_masks, writing=writing))
 
 
 def write_csv(target: Path, writing: Writing) -> None:
@@ -49,30 +59,44 @@ def write_csv(target: Path, writing: Writing) -> None:
     with whole_file(target, is_synced=False) as temporary, temporary.open("w", encoding="ascii", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["file_name", "index", "number", "class", "x", "y", "width", "height"])
-        for index, image in _images(writing):
-            for number, glyph in _digits(image):
-                name = _class_name(writing, glyph)
-                rows.writerow([png_name(index, None), index, number, name, *_box(glyph)])
+        name_of = dict(zip(writing.generator.card.labels, writing.generator.card.classes, strict=True))
+        for index, numbers in _images(writing):
+            for number, glyph in _digits(numbers):
+                rows.writerow([png_name(index, None), index, number, name_of[glyph.label], *_box(glyph)])
 
 
 def write_yolo(target: Path, writing: Writing) -> None:
-    """Write a text file beside each image, and then the data file `target`, in YAML.
+    """Write a text file beside each image, and then `target`, the list of images.
 
     A line has the number of the class, from 0, and the middle, width and height of the box as shares of the image's width and
     height. Raises OutputError if a file cannot be written.
     """
     height, width = writing.size
     order = {label: number for number, label in enumerate(writing.generator.card.labels)}
-    for index, image in _images(writing):
+    for index, numbers in _images(writing):
         lines = []
-        for _, glyph in _digits(image):
+        for _, glyph in _digits(numbers):
             left, top, across, down = _box(glyph)
             shares = (left + across / 2) / width, (top + down / 2) / height, across / width, down / height
             lines.append(f"{order[glyph.label]} {' '.join(f'{share:.6f}' for share in shares)}\n")
-        write_whole_file(str(target.parent / f"{index:08d}.txt"), "".join(lines).encode())
+        write_whole_file(str(target.parent / _label_file(index)), "".join(lines).encode())
+    with whole_file(target, is_synced=False) as temporary, temporary.open("w", encoding="ascii") as file:
+        file.writelines(f"./{png_name(index, None)}\n" for index in writing.indices)
+
+
+def _label_file(index: int) -> str:
+    return f"{index:08d}.txt"
+
+
+def write_yolo_data(target: Path, writing: Writing) -> None:
+    """Write the file that Ultralytics is given, in YAML: which images, and the names of the classes.
+
+    Without `path` in it, names of files are relative to its own folder. Raises OutputError if it cannot be written.
+    """
+    images = target.with_suffix(".txt").name.replace("data", "train", 1)
     names = "".join(f"  {number}: {json.dumps(name)}\n" for number, name in enumerate(writing.generator.card.classes))
     with whole_file(target, is_synced=False) as temporary:
-        temporary.write_text(f"path: .\ntrain: .\nval: .\nnames:\n{names}", encoding="ascii")
+        temporary.write_text(f"train: {images}\nval: {images}\nnames:\n{names}", encoding="ascii")
 
 
 def write_coco(target: Path, writing: Writing) -> None:
@@ -85,21 +109,20 @@ def write_coco(target: Path, writing: Writing) -> None:
     categories = [{"id": label, "name": name} for label, name in zip(card.labels, card.classes, strict=True)]
     with whole_file(target, is_synced=False) as temporary, temporary.open("w", encoding="ascii") as file:
         file.write(f'{{"categories": {json.dumps(categories)},\n"annotations": [')
-        number = 0
-        for index, image in _images(writing):
-            for _, glyph in _digits(image):
-                mask = _mask(glyph, writing.size)
+        count = 0
+        for index, numbers in _images(writing):
+            for _, glyph in _digits(numbers):
                 annotation = {
-                    "id": number + 1,
+                    "id": count + 1,
                     "image_id": index,
                     "category_id": glyph.label,
                     "bbox": _box(glyph),
-                    "area": int(mask.sum()),
+                    "area": int((glyph.ink >= INK_LEVEL).sum()),
                     "iscrowd": 0,
-                    "segmentation": {"size": [height, width], "counts": run_lengths(mask)},
+                    "segmentation": {"size": [height, width], "counts": run_lengths(glyph, height, width)},
                 }
-                file.write(f"{',' if number else ''}\n{json.dumps(annotation)}")
-                number += 1
+                file.write(f"{',' if count else ''}\n{json.dumps(annotation)}")
+                count += 1
         file.write('],\n"images": [')
         for index in writing.indices:
             one = {"id": index, "file_name": png_name(index, None), "width": width, "height": height}
@@ -107,60 +130,50 @@ def write_coco(target: Path, writing: Writing) -> None:
         file.write("]}\n")
 
 
-WRITERS: dict[Boxes, tuple[str, str, Callable[[Path, Writing], None]]] = {
-    Boxes.coco: ("annotations", ".json", write_coco),
-    Boxes.yolo: ("data", ".yaml", write_yolo),
-    Boxes.csv: ("boxes", ".csv", write_csv),
-}
-"""The file of each kind, its ending, and what writes it."""
-
-
 def write_masks(target: Path, writing: Writing) -> None:
     """Write a grey PNG file for each image into the folder `target`: 0 is paper, 1 the first digit, 2 the second and so on.
 
-    Raises OutputError if a file cannot be written.
+    Raises OutputError if a file cannot be written, or the folder is a link to another.
     """
+    if os.path.islink(target):
+        raise OutputError(f"{target} is a symbolic link, expected a folder: move it away, or choose another --out")
     prepare_folder(target)
-    for index, image in _images(writing):
+    remove_temporaries(target, lambda name: name.endswith(".png"), is_alone=True)
+    for index, numbers in _images(writing):
         canvas = np.zeros(writing.size, np.uint8)
-        for number, (_, glyph) in enumerate(_digits(image), 1):
-            canvas[_mask(glyph, writing.size)] = number
+        for number, (_, glyph) in enumerate(_digits(numbers), 1):
+            height, width = glyph.ink.shape
+            part = canvas[glyph.top : glyph.top + height, glyph.left : glyph.left + width]
+            part[glyph.ink >= INK_LEVEL] = number
         write_whole_file(str(target / png_name(index, None)), encode_png(canvas))
 
 
-def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
-    """Return the lengths of runs of false and true in a mask, column by column, false first: COCO's uncompressed form."""
-    pixels = mask.ravel(order="F")
-    changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
-    lengths: list[int] = np.diff(np.concatenate([[0], changes, [len(pixels)]])).tolist()
-    return [0, *lengths] if pixels[0] else lengths
+def run_lengths(glyph: Glyph, height: int, width: int) -> list[int]:
+    """Return the lengths of runs of pixels that do not and do belong to a digit, down the columns of a canvas of this size.
+
+    That is COCO's uncompressed form, which begins with pixels that do not.
+    """
+    columns, rows = np.nonzero((glyph.ink >= INK_LEVEL).T)
+    places = (glyph.left + columns) * height + glyph.top + rows  # ascending
+    first = np.concatenate([[True], np.diff(places) > 1])
+    starts, ends = places[first], places[np.append(first[1:], True)] + 1
+    bounds: NDArray[np.int64] = np.concatenate([[0], np.stack([starts, ends], axis=1).ravel(), [height * width]])
+    lengths: list[int] = np.diff(bounds).tolist()
+    return lengths if lengths[-1] else lengths[:-1]
 
 
-def _images(writing: Writing) -> Iterator[tuple[int, WrittenImage]]:
-    """Yield the index of each image and the image."""
-    for first in range(0, len(writing.indices), _IMAGES_AT_ONCE):
-        part = writing.indices[first : first + _IMAGES_AT_ONCE]
-        yield from zip(part, writing.images(part), strict=True)
+def _images(writing: Writing) -> Iterator[tuple[int, WrittenNumbers]]:
+    """Yield the index of each image, and its digits."""
+    with closing(writing.glyphs(writing.indices)) as images:
+        yield from images
 
 
-def _digits(image: WrittenImage) -> Iterator[tuple[int, Glyph]]:
+def _digits(numbers: WrittenNumbers) -> Iterator[tuple[int, Glyph]]:
     """Yield each digit and the number that it belongs to."""
-    return ((number, glyph) for number, glyphs in enumerate(image.numbers) for glyph in glyphs)
+    return ((number, glyph) for number, glyphs in enumerate(numbers) for glyph in glyphs)
 
 
 def _box(glyph: Glyph) -> tuple[int, int, int, int]:
     """Return left, top, width and height."""
     height, width = glyph.ink.shape
     return glyph.left, glyph.top, width, height
-
-
-def _mask(glyph: Glyph, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return which pixels of a canvas of this height and width belong to a digit."""
-    mask, (height, width) = np.zeros(size, np.bool_), glyph.ink.shape
-    mask[glyph.top : glyph.top + height, glyph.left : glyph.left + width] = glyph.ink >= INK_LEVEL
-    return mask
-
-
-def _class_name(writing: Writing, glyph: Glyph) -> str:
-    card = writing.generator.card
-    return card.classes[card.labels.index(glyph.label)]

@@ -30,6 +30,8 @@ _KEY_OF_PLACES = 6 * SEED_LIMIT
 _BLOCKS_OF_AN_IMAGE = 2**14  # more than a canvas has fields
 
 JITTER_UNITS = 256
+MOST_OVERLAP = 6
+"""Digits may overlap by their size divided by this."""
 _LARGEST_TURN = 3435  # of 2**16: the tangent of half of 6 degrees
 _LARGEST_GROWTH_PERCENT = 12
 _LARGEST_RISE_PERCENT = 10
@@ -44,13 +46,19 @@ class Style:
     size: int
     """Height of a digit's image in pixels; its ink is as high as about 20/28 of it."""
     spacing: int
-    """Pixels between the ink of two digits."""
+    """Pixels between the ink of two digits; below 0 they overlap, by a sixth of the size at most."""
     jitter_units: int
     """How uneven digits are, in 1/JITTER_UNITS: their height, size, turn and distance; 0 for even ones."""
     canvas: tuple[int, int]
     """Width and height of an image in pixels."""
     numbers_each: int
     """How many numbers are in an image."""
+
+    def __post_init__(self) -> None:
+        """Raise RequestError if digits would overlap so much that they change places."""
+        if self.spacing < -(self.size // MOST_OVERLAP):
+            least = -(self.size // MOST_OVERLAP)
+            raise RequestError(f"spacing {self.spacing} is out of range: expected at least {least} with size {self.size}")
 
 
 @dataclass(frozen=True)
@@ -118,12 +126,17 @@ def usual_canvas(longest: int, size: int) -> tuple[int, int]:
 def places(style: Style, longest: int, seed: int, image: int) -> list[Place]:
     """Return where the numbers of an image go: the whole canvas, or different fields of a grid that are chosen by its address.
 
-    Raises RequestError if there are too few fields for them.
+    Raises RequestError if the canvas is less than half as wide as the longest text needs, or there are too few fields.
     """
     width, height = style.canvas
+    usual_width, usual_height = usual_canvas(longest, style.size)
+    if width < usual_width // 2:
+        raise RequestError(
+            f"texts of up to {longest} characters of size {style.size} do not fit onto {width} pixels: expected at least "
+            f"{usual_width // 2}, or a smaller size"
+        )
     if style.numbers_each == 1:
         return [Place(0, 0, width, height)]
-    usual_width, usual_height = usual_canvas(longest, style.size)
     columns, lines = max(1, width // usual_width), height // usual_height
     if style.numbers_each > columns * lines:
         raise RequestError(
@@ -162,8 +175,10 @@ def written(
     wanted, room = int(inner.sum() + gaps[:-1].sum()), (place.width - 2) * UNIT
     if wanted > room:
         sizes, gaps = sizes * room // wanted, gaps * room // wanted
-    drawn = iter(rendered(images, sizes[is_digit], turns[is_digit] * _LARGEST_TURN // _HALF_WORD))
-    inks = [_cut(next(drawn)) if digit else None for digit in is_digit]
+    shapes = zip(images, sizes[is_digit], turns[is_digit] * _LARGEST_TURN // _HALF_WORD, strict=True)
+    # One by one, since large digits take much memory.
+    drawn = (_cut(rendered(image[None], size[None], turn[None])[0]) for image, size, turn in shapes)
+    inks = [next(drawn) if digit else None for digit in is_digit]
     return _in_line(style, place, inks, labels, gaps, rises, words)
 
 

@@ -3,17 +3,19 @@
 All of it comes from the address of an image, in whole numbers.
 """
 
+import hashlib
+import warnings
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.address import SEED_LIMIT
-from pocketgan.errors import RequestError, first_line
+from pocketgan.errors import RequestError
 from pocketgan.files import open_regular_file
 from pocketgan.latents import TICKS_OF_ONE, normal_ticks
+from pocketgan.write.kinds import Ruling
 
 _KEY_OF_PAPER = 7 * SEED_LIMIT
 """What is added to the key of the random numbers, see `latents`."""
@@ -21,14 +23,7 @@ _BLOCKS_OF_AN_IMAGE = 2**21  # the most pixels of a canvas, 2**24, take a sixtee
 PAPER_LEVEL = 236
 LINE_LEVEL = 176
 _FULL_INK = 100
-_MOST_PICTURE_PIXELS = 2**26
-
-
-class Ruling(StrEnum):
-    """Printed paper."""
-
-    lines = "lines"
-    squares = "squares"
+_PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,13 @@ class Paper:
     ink_percent: tuple[int, int] = (_FULL_INK, _FULL_INK)
     """The least and the most strength of ink; each image has its own."""
 
+    @property
+    def sha256(self) -> str | None:
+        """Digest of the picture's pixels, in hexadecimal; None without a picture."""
+        if self.picture is None:
+            return None
+        return hashlib.sha256(repr(self.picture.shape).encode() + self.picture.tobytes()).hexdigest()
+
 
 def on_paper(paper: Paper, seed: int, image: int, ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return an image uint8 [H, W] of ink, how much of each pixel it covers, on paper: white on dark paper, black on light."""
@@ -54,12 +56,12 @@ def on_paper(paper: Paper, seed: int, image: int, ink: NDArray[np.uint8]) -> NDA
     key, block = _KEY_OF_PAPER + seed, image * _BLOCKS_OF_AN_IMAGE
     words = np.random.Philox(key=key, counter=block).random_raw(4).tolist()
     levels = _blank(paper, height, width, words[0], words[1]).astype(np.int32)
+    of_ink = 255 if levels.mean() < 128 else 0
     if paper.noise:
         ticks = normal_ticks(key, block + 1, height * width).reshape(height, width)
-        levels = (levels + paper.noise * ticks.astype(np.int32) // TICKS_OF_ONE).clip(0, 255)
+        levels = (levels + (paper.noise * ticks.astype(np.int32) + TICKS_OF_ONE // 2) // TICKS_OF_ONE).clip(0, 255)
     least, most = paper.ink_percent
     strength = least + words[2] * (most - least + 1) // 2**64
-    of_ink = 255 if levels.mean() < 128 else 0
     covered = ink.astype(np.int32) * strength
     whole = 255 * _FULL_INK
     mixed: NDArray[np.int32] = (levels * (whole - covered) + of_ink * covered + whole // 2) // whole
@@ -84,22 +86,29 @@ def _blank(paper: Paper, height: int, width: int, down: int, right: int) -> NDAr
 
 
 def read_picture(path: Path, canvas: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return a picture in grey, uint8 [H, W]. Raises RequestError if it cannot be read, or is smaller than the canvas."""
-    from PIL import Image
+    """Return a picture in grey, uint8 [H, W]; what is transparent is white.
+
+    Raises RequestError if it cannot be read, has more than 8 bits, or is smaller than the canvas.
+    """
+    from PIL import Image, ImageOps
 
     try:
-        with open_regular_file(path) as file, Image.open(file) as picture:
-            width, height = picture.size
-            is_usable = canvas[0] <= width and canvas[1] <= height and width * height <= _MOST_PICTURE_PIXELS
-            pixels = np.asarray(picture.convert("L")) if is_usable else None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's, for files that are no pictures
-        why = (error.strerror if isinstance(error, OSError) else None) or first_line(error)
-        raise RequestError(
-            f"cannot read the picture {path}: {why}; expected lines, squares, a grey level, or a picture"
-        ) from error
-    if pixels is None:
-        raise RequestError(
-            f"{path} has {width}x{height} pixels: expected at least the canvas's {canvas[0]}x{canvas[1]}, and at most "
-            f"{_MOST_PICTURE_PIXELS:,} in all"
-        )
+        with warnings.catch_warnings(), open_regular_file(path) as file:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)  # more pixels than are allowed here
+            with Image.open(file, formats=_PICTURE_FORMATS) as picture:
+                if picture.mode.startswith(("I", "F")):
+                    raise RequestError(f"{path} has more than 8 bits for a pixel: expected a picture with 8")
+                seen = ImageOps.exif_transpose(picture).convert("RGBA")
+                white = Image.new("RGBA", seen.size, "white")
+                pixels: NDArray[np.uint8] = np.asarray(Image.alpha_composite(white, seen).convert("L"))
+    except RequestError:  # a ValueError too
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        why = "it has too many pixels" if isinstance(error, Warning | Image.DecompressionBombError) else "it is no picture"
+        why = (error.strerror if isinstance(error, OSError) else None) or why
+        expected = "expected lines, squares, a grey level, or a PNG, JPEG, TIFF, BMP or WebP file"
+        raise RequestError(f"cannot read the picture {path}: {why}; {expected}") from error
+    height, width = pixels.shape
+    if width < canvas[0] or height < canvas[1]:
+        raise RequestError(f"{path} has {width}x{height} pixels: expected at least the canvas's {canvas[0]}x{canvas[1]}")
     return pixels

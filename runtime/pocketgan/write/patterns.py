@@ -5,6 +5,7 @@ Libraries that make texts of regular expressions may choose others in their next
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from math import prod
 from types import MappingProxyType
@@ -38,12 +39,12 @@ class Characters:
 
     characters: str
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many texts there are."""
         return len(self.characters)
 
-    @property
+    @cached_property
     def longest(self) -> int:
         """The most characters of a text."""
         return 1
@@ -58,6 +59,11 @@ class Characters:
         """The characters of all texts."""
         return frozenset(self.characters)
 
+    @cached_property
+    def choices(self) -> int:
+        """How often a text is chosen from several, at most."""
+        return 1
+
     def text(self, choose: Choose) -> str:
         """Return a random text."""
         return self.characters[choose(len(self.characters))]
@@ -71,12 +77,12 @@ class Repeated:
     least: int
     most: int
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many texts there are."""
         return sum(self.pattern.count**times for times in range(self.least, self.most + 1))
 
-    @property
+    @cached_property
     def longest(self) -> int:
         """The most characters of a text."""
         return self.pattern.longest * self.most
@@ -91,6 +97,11 @@ class Repeated:
         """The characters of all texts."""
         return self.pattern.all_characters if self.most else frozenset()
 
+    @cached_property
+    def choices(self) -> int:
+        """How often a text is chosen from several, at most."""
+        return 1 + self.most * self.pattern.choices
+
     def text(self, choose: Choose) -> str:
         """Return a random text."""
         times = self.least + choose(self.most - self.least + 1)
@@ -103,12 +114,12 @@ class InOrder:
 
     parts: tuple["Pattern", ...]
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many texts there are."""
         return prod(part.count for part in self.parts)
 
-    @property
+    @cached_property
     def longest(self) -> int:
         """The most characters of a text."""
         return sum(part.longest for part in self.parts)
@@ -123,6 +134,11 @@ class InOrder:
         """The characters of all texts."""
         return frozenset().union(*(part.all_characters for part in self.parts))
 
+    @cached_property
+    def choices(self) -> int:
+        """How often a text is chosen from several, at most."""
+        return sum(part.choices for part in self.parts)
+
     def text(self, choose: Choose) -> str:
         """Return a random text."""
         return "".join(part.text(choose) for part in self.parts)
@@ -134,12 +150,12 @@ class OneOf:
 
     branches: tuple["Pattern", ...]
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many texts there are."""
         return sum(branch.count for branch in self.branches)
 
-    @property
+    @cached_property
     def longest(self) -> int:
         """The most characters of a text."""
         return max(branch.longest for branch in self.branches)
@@ -153,6 +169,11 @@ class OneOf:
     def all_characters(self) -> frozenset[str]:
         """The characters of all texts."""
         return frozenset().union(*(branch.all_characters for branch in self.branches))
+
+    @cached_property
+    def choices(self) -> int:
+        """How often a text is chosen from several, at most."""
+        return 1 + max(branch.choices for branch in self.branches)
 
     def text(self, choose: Choose) -> str:
         """Return a random text."""

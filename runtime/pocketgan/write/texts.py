@@ -1,5 +1,6 @@
 """What numbers say: texts that are listed, or those of a pattern, each found by the number's address."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ GAP = " "
 
 _KEY_OF_TEXTS = 4 * SEED_LIMIT
 """What is added to the key of the random numbers, see `latents`."""
-_WORDS_OF_A_TEXT = 256  # one for each choice; a pattern of 256 characters whose texts have at most 32 makes fewer
+_MOST_CHOICES = 256
+"""The most random numbers that a text is made of."""
 _MOST_TEXTS = 1_000_000
 _MOST_BYTES = 2**25
 
@@ -29,6 +31,11 @@ class ListedTexts:
     """Texts that are given, in turn."""
 
     texts: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        """Digest of all texts, in hexadecimal."""
+        return hashlib.sha256("\n".join(self.texts).encode()).hexdigest()
 
     @property
     def longest(self) -> int:
@@ -64,7 +71,7 @@ class RandomTexts:
 
     def text(self, number: int) -> str:
         """Return what a number says: it depends on the seed, the number and the pattern only."""
-        words = np.random.Philox(key=_KEY_OF_TEXTS + self.seed, counter=number * _WORDS_OF_A_TEXT // 4)
+        words = np.random.Philox(key=_KEY_OF_TEXTS + self.seed, counter=number * _MOST_CHOICES // 4)
         return self.pattern.text(lambda count: int(words.random_raw()) * count >> 64)
 
 
@@ -87,6 +94,8 @@ def checked_pattern(pattern: Pattern, seed: int) -> RandomTexts:
     """Return the texts of a pattern. Raises RequestError if one could be empty or too long."""
     if pattern.longest > LONGEST_TEXT:
         raise RequestError(f"the pattern makes texts of up to {pattern.longest} characters: expected at most {LONGEST_TEXT}")
+    if pattern.choices > _MOST_CHOICES:
+        raise RequestError(f"the pattern makes {pattern.choices:,} choices for a text: expected at most {_MOST_CHOICES}")
     if pattern.shortest < 1:
         raise RequestError("the pattern makes texts without a digit: expected at least one character that is no gap")
     return RandomTexts(seed, pattern)

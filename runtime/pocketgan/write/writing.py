@@ -1,10 +1,11 @@
 """Numbers as a series of images: each a canvas with one or more texts, every digit drawn by the model and placed."""
 
 from collections import abc
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +13,16 @@ from numpy.typing import NDArray
 from pocketgan.address import INDEX_LIMIT, AskedTrait, Hand, ImageRange, image_range
 from pocketgan.errors import RequestError
 from pocketgan.generator import Batch, Generator
-from pocketgan.latents import LATENT_STEP
+from pocketgan.latents import LATENT_STEP, asked_values
 from pocketgan.model.limits import plan_batching
 from pocketgan.request import LONGEST_TEXT, labels_of_names
 from pocketgan.series import facts_of_model, options_of_model, words
 from pocketgan.threads import ordered_map
 from pocketgan.write.layout import Glyph, Style, places, words_of, written
 from pocketgan.write.paper import Paper, on_paper
-from pocketgan.write.texts import GAP, Texts
+from pocketgan.write.texts import GAP, ListedTexts, Texts
 
-_IMAGES_AT_ONCE = 16
+_PIXELS_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,8 @@ class WritingRequest:
         places(self.style, self.texts.longest, self.seed, self.start)
 
 
-class WrittenImage(NamedTuple):
-    """An image of numbers, and where their digits are."""
-
-    pixels: NDArray[np.uint8]
-    """uint8 [H, W]."""
-    numbers: list[list[Glyph]]
-    """The digits of each number, in the order in which they are read. Where two overlap, the later one is on top."""
+WrittenNumbers: TypeAlias = list[list[Glyph]]
+"""The digits of each number of an image, in the order in which they are read."""
 
 
 class Writing:
@@ -98,13 +94,22 @@ class Writing:
     @cached_property
     def about(self) -> Mapping[str, object]:
         """What all images have in common. With an index it is enough to draw one again."""
-        return {"model": self.generator.sha256, "seed": self.request.seed, **self.request.options}
+        # Files are named by their contents: another file of the same name says something else.
+        options = {name: value for name, value in self.request.options.items() if name not in self._digests}
+        return {"model": self.generator.sha256, "seed": self.request.seed, **options, **self._digests}
+
+    @cached_property
+    def _digests(self) -> dict[str, object]:
+        """The SHA-256 of texts and of a picture, by the names of the options that they came by."""
+        texts, paper = self.request.texts, self.request.paper
+        digests: dict[str, object] = {"texts": texts.sha256} if isinstance(texts, ListedTexts) else {}
+        return digests | ({} if paper.sha256 is None else {"background": paper.sha256})
 
     @property
     def facts(self) -> dict[str, object]:
         """Everything that the images depend on, for a manifest."""
         facts = facts_of_model(self.generator, self.request.seed, self.indices)
-        return {**facts, **self.request.options, "image_shape": list(self.size)}
+        return {**facts, **self.about, "image_shape": list(self.size)}
 
     @property
     def command(self) -> list[str]:
@@ -132,41 +137,64 @@ class Writing:
     def batches(self, indices: range) -> abc.Generator[Batch, None, None]:
         """Yield images of consecutive indices in order, uint8 [n, H, W]."""
 
-        def draw(first: int) -> Batch:
-            part = indices[first : first + _IMAGES_AT_ONCE]
-            return Batch(part.start, np.stack([image.pixels for image in self.images(part)]), None)
+        def draw(part: range) -> Batch:
+            inks = (_laid(numbers, self.size) for numbers in self._numbers(part))
+            pixels = [on_paper(self.request.paper, self.request.seed, index, ink) for index, ink in zip(part, inks, strict=True)]
+            return Batch(part.start, np.stack(pixels), None)
 
-        return ordered_map(draw, range(0, len(indices), _IMAGES_AT_ONCE), self.threads)
+        return ordered_map(draw, self._parts(indices), self.threads)
 
-    def images(self, indices: range) -> list[WrittenImage]:
-        """Return images of consecutive indices, with their digits."""
+    def glyphs(self, indices: range) -> abc.Generator[tuple[int, WrittenNumbers], None, None]:
+        """Yield each of consecutive indices and the digits of its image."""
+
+        def place(part: range) -> list[tuple[int, WrittenNumbers]]:
+            return list(zip(part, self._numbers(part), strict=True))
+
+        with closing(ordered_map(place, self._parts(indices), self.threads)) as placed:
+            for part in placed:
+                yield from part
+
+    def _parts(self, indices: range) -> Iterator[range]:
+        """Yield parts of these indices that are drawn at once, within the limits on memory."""
+        height, width = self.size
+        at_once = max(1, min(self.batching.batch_size // self.images_each, _PIXELS_AT_ONCE // (height * width)))
+        return (indices[first : first + at_once] for first in range(0, len(indices), at_once))
+
+    def _numbers(self, indices: range) -> list[WrittenNumbers]:
+        """Return the digits of consecutive images."""
         request, numbers = self.request, [number for index in indices for number in self.numbers_of(index)]
         texts = [request.texts.text(number) for number in numbers]
         labels = [[self._label_of[character] for character in text if character != GAP] for text in texts]
         ticks = [self._ticks(number, np.array(own)) for number, own in zip(numbers, labels, strict=True)]
-        drawn = self.generator.draw_latents(np.concatenate(ticks) * np.float32(LATENT_STEP), np.concatenate(labels))
-        ends = np.cumsum([len(own) for own in labels])[:-1]
-        digits = iter(zip(numbers, texts, np.split(drawn, ends), labels, strict=True))
-        images = []
-        for index in indices:
-            fields = places(request.style, request.texts.longest, request.seed, index)
-            glyphs = [
+        z, of_all = np.concatenate(ticks) * np.float32(LATENT_STEP), np.concatenate(labels)
+        calls = (slice(first, first + self.batching.batch_size) for first in range(0, len(z), self.batching.batch_size))
+        drawn = np.concatenate([self.generator.draw_latents(z[call], of_all[call]) for call in calls])
+        digits = np.split(drawn, np.cumsum([len(own) for own in labels])[:-1])
+        placed = iter(zip(numbers, texts, digits, labels, strict=True))
+        return [
+            [
                 written(request.style, place, text, own, digit_labels, words_of(request.seed, number))
-                for place, (number, text, own, digit_labels) in zip(fields, digits, strict=False)
+                for place, (number, text, own, digit_labels) in zip(
+                    places(request.style, request.texts.longest, request.seed, index), placed, strict=False
+                )
             ]
-            ink = _laid(glyphs, self.size)
-            images.append(WrittenImage(on_paper(request.paper, request.seed, index, ink), glyphs))
-        return images
+            for index in indices
+        ]
 
     def _ticks(self, number: int, labels: NDArray[np.int64]) -> NDArray[np.int8]:
         """Return the latents of a number's digits, int8 [n, size]."""
         request, first = self.request, number * LONGEST_TEXT
         hand = request.hand or Hand(request.seed, number, request.consistency_units)
-        images = ImageRange(request.seed, range(first, first + len(labels)), request.truncation_units, hand, request.asked)
+        images = ImageRange(request.seed, range(first, first + len(labels)), request.truncation_units, hand)
+        if request.asked:
+            # One hand has one slant: each value is drawn once for a number.
+            values = asked_values(images._replace(indices=range(number, number + 1), asked=request.asked))[0].tolist()
+            asked = (AskedTrait(trait.name, value, value) for trait, value in zip(request.asked, values, strict=True))
+            images = images._replace(asked=tuple(asked))
         return self.generator.ticks(images, labels)
 
 
-def _laid(numbers: list[list[Glyph]], size: tuple[int, int]) -> NDArray[np.uint8]:
+def _laid(numbers: WrittenNumbers, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Return the ink of digits on a canvas of this height and width, uint8 [H, W]."""
     canvas = np.zeros(size, np.uint8)
     for glyph in (glyph for number in numbers for glyph in number):

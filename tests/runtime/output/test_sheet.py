@@ -14,7 +14,7 @@ from PIL import Image
 
 from pocketgan.errors import OutputError
 from pocketgan.generator import Generator
-from pocketgan.output.sheet import check_sheet, contact_sheet, shown_scale, write_grid, write_sheet
+from pocketgan.output.sheet import check_sheet, contact_sheet, shown_images, shown_scale, write_grid, write_sheet
 from pocketgan.request import Grid
 
 
@@ -103,8 +103,9 @@ def test_large_sheets_are_enlarged_less(tmp_path: Path, count: int, scale: int) 
 def test_a_sheet_too_large_for_a_small_device_is_refused(
     conditional: Generator, options: dict[str, Any], grid: Grid, message: str
 ) -> None:
+    drawing = drawing_of(conditional, **options)
     with pytest.raises(OutputError) as caught:
-        check_sheet(drawing_of(conditional, **options), grid)
+        check_sheet(drawing, shown_images(drawing, grid))
     assert str(caught.value) == f"a grid of {message} is too large: expected at most 67,108,864 pixels in all"
 
 
@@ -119,7 +120,8 @@ def test_a_sheet_too_large_for_a_small_device_is_refused(
     ids=str,
 )
 def test_a_sheet_that_fits_is_not_refused(conditional: Generator, options: dict[str, Any], grid: Grid) -> None:
-    check_sheet(drawing_of(conditional, **options), grid)
+    drawing = drawing_of(conditional, **options)
+    check_sheet(drawing, shown_images(drawing, grid))
 
 
 def test_a_full_disk_leaves_the_older_sheet(tmp_path: Path, tiny: Generator) -> None:

@@ -1,7 +1,6 @@
 """Boxes and masks: exactly where the ink is, and read back by pycocotools, by the rule of YOLO, and as CSV."""
 
 import csv
-import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from PIL import Image
 
 from pocketgan.errors import RequestError
 from pocketgan.generator import Generator
-from pocketgan.write.boxes import check_masks, run_lengths, write_coco, write_csv, write_masks, write_yolo
-from pocketgan.write.layout import INK_LEVEL, Style
+from pocketgan.write.boxes import mask_folder, run_lengths, write_coco, write_csv, write_masks, write_yolo, write_yolo_data
+from pocketgan.write.layout import INK_LEVEL, Glyph, Style
 from pocketgan.write.paper import Paper
 from pocketgan.write.patterns import parse_pattern
 from pocketgan.write.texts import checked_pattern
@@ -35,7 +34,7 @@ def writing() -> Writing:
 @pytest.fixture(scope="module")
 def pixels(writing: Writing) -> dict[int, NDArray[np.uint8]]:
     """The images by index."""
-    return {index: image.pixels for index, image in zip(writing.indices, writing.images(writing.indices), strict=True)}
+    return {index: image for batch in writing.batches(writing.indices) for index, image in enumerate(batch.images, batch.start)}
 
 
 def assert_is_tight(image: NDArray[np.uint8], left: int, top: int, width: int, height: int) -> None:
@@ -95,7 +94,8 @@ def test_pycocotools_reads_boxes_and_masks(
 
 
 def test_yolo_has_shares_of_the_image_beside_it(writing: Writing, pixels: dict[int, NDArray[np.uint8]], tmp_path: Path) -> None:
-    write_yolo(tmp_path / "data.yaml", writing)
+    write_yolo(tmp_path / "train.txt", writing)
+    write_yolo_data(tmp_path / "data.yaml", writing)
     for index in writing.indices:
         # Ultralytics looks for the labels of an image that is in no folder `images` beside it.
         lines = (tmp_path / f"{index:08d}.png").with_suffix(".txt").read_text().splitlines()
@@ -105,7 +105,9 @@ def test_yolo_has_shares_of_the_image_beside_it(writing: Writing, pixels: dict[i
             box = ((x - width / 2) * 280, (y - height / 2) * 70, width * 280, height * 70)
             assert np.abs(np.rint(box) - box).max() < 0.001
             assert_is_tight(pixels[index], *(round(number) for number in box))
-    assert (tmp_path / "data.yaml").read_text().splitlines()[:5] == ["path: .", "train: .", "val: .", "names:", '  0: "0"']
+    assert (tmp_path / "data.yaml").read_text().splitlines()[:4] == ["train: train.txt", "val: train.txt", "names:", '  0: "0"']
+    images = (tmp_path / "train.txt").read_text().splitlines()
+    assert images == [f"./{index:08d}.png" for index in writing.indices]
 
 
 def test_masks_number_the_digits_of_an_image(writing: Writing, pixels: dict[int, NDArray[np.uint8]], tmp_path: Path) -> None:
@@ -121,13 +123,14 @@ def test_masks_number_the_digits_of_an_image(writing: Writing, pixels: dict[int,
 def test_masks_of_too_many_digits_are_refused() -> None:
     crowded = Writing(Generator.load("nano"), request(Style(14, 2, 0, (2000, 1000), 64)), 1)
     with pytest.raises(RequestError, match=r"^masks tell 255 digits of an image apart: expected fewer --numbers$"):
-        check_masks(crowded)
+        mask_folder(crowded)
 
 
-@pytest.mark.parametrize("fill", [0, 1])
-def test_run_lengths_begin_with_paper_and_go_down_the_columns(fill: int) -> None:
-    mask = np.array([[1, 0, 0], [1, 1, fill]], bool)
-    assert run_lengths(mask) == ([0, 2, 1, 1, 2] if not fill else [0, 2, 1, 1, 1, 1])
-    assert run_lengths(np.zeros((2, 3), bool)) == [6]
-    assert run_lengths(np.ones((2, 3), bool)) == [0, 6]
-    assert json.dumps(run_lengths(mask))
+def test_run_lengths_begin_with_paper_and_go_down_the_columns() -> None:
+    ink = np.array([[255, 0, 255], [255, 255, 64]], np.uint8)
+    assert run_lengths(Glyph(7, 0, 0, ink), 2, 3) == [0, 2, 1, 3]
+    assert run_lengths(Glyph(7, 1, 1, ink), 4, 5) == [5, 2, 3, 1, 2, 2, 5]
+    mask = np.zeros((4, 5), bool)
+    mask[1:3, 1:4] = ink >= INK_LEVEL
+    values = np.repeat(np.arange(7) % 2 == 1, run_lengths(Glyph(7, 1, 1, ink), 4, 5))
+    np.testing.assert_array_equal(values.reshape(5, 4).T, mask)

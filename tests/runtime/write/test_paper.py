@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pocketgan.errors import RequestError
-from pocketgan.write.paper import Paper, Ruling, on_paper, read_picture
+from pocketgan.write.kinds import Ruling
+from pocketgan.write.paper import Paper, on_paper, read_picture
 
 NO_INK = np.zeros((40, 60), np.uint8)
 RAMP = np.broadcast_to(np.arange(256, dtype=np.uint8), (2, 256)).copy()
@@ -43,7 +44,7 @@ def test_lines_and_squares_are_printed_at_equal_distances_from_a_random_place() 
 def test_noise_is_normal_and_clipped_and_by_address() -> None:
     large = np.zeros((300, 300), np.uint8)
     noisy = on_paper(Paper(level=128, noise=10), 5, 7, large).astype(float)
-    assert noisy.mean() == pytest.approx(128, abs=0.6)  # rounded down
+    assert noisy.mean() == pytest.approx(128, abs=0.1)
     assert noisy.std() == pytest.approx(10, rel=0.03)
     np.testing.assert_array_equal(on_paper(Paper(level=128, noise=10), 5, 7, large), noisy)
     assert not (on_paper(Paper(level=128, noise=10), 5, 8, large) == noisy).all()
@@ -68,12 +69,29 @@ def test_paper_is_a_part_of_a_picture(picture: Path) -> None:
 
 
 def test_pictures_that_cannot_be_used_are_refused(picture: Path, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"paper.png has 100x80 pixels: expected at least the canvas's 101x40, and at most"):
+    with pytest.raises(RequestError, match=r"paper.png has 100x80 pixels: expected at least the canvas's 101x40$"):
         read_picture(picture, (101, 40))
     with pytest.raises(
         RequestError, match=r"^cannot read the picture .*gone.png: No such file or directory; expected lines, squares"
     ):
         read_picture(tmp_path / "gone.png", (10, 10))
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(RequestError, match=r"^cannot read the picture .*text.png: cannot identify image file"):
+    with pytest.raises(
+        RequestError,
+        match=r"^cannot read the picture .*text.png: it is no picture; expected lines, squares, a grey level, or a PNG",
+    ):
         read_picture(tmp_path / "text.png", (10, 10))
+
+
+def test_what_is_transparent_is_white_and_more_than_8_bits_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "paper.png"
+    Image.new("LA", (20, 10), (0, 0)).save(path)
+    assert (read_picture(path, (20, 10)) == 255).all()
+    Image.fromarray(np.full((10, 20), 40_000, np.uint16)).save(path)
+    with pytest.raises(RequestError, match=r"paper.png has more than 8 bits for a pixel: expected a picture with 8$"):
+        read_picture(path, (20, 10))
+
+
+def test_ink_has_one_colour_whatever_the_noise() -> None:
+    full = np.full((1, 1), 255, np.uint8)
+    assert {int(on_paper(Paper(level=128, noise=60), 5, image, full)[0, 0]) for image in range(100)} == {0}

@@ -107,6 +107,8 @@ def test_what_is_not_supported_is_named(pattern: str, message: str) -> None:
     [
         ("[0-9]{20}[0-9]{20}", "the pattern makes texts of up to 40 characters: expected at most 32"),
         ("([0-9]{32}){32}", "the pattern makes texts of up to 1024 characters: expected at most 32"),
+        ("((1?){32}){32}", "the pattern makes texts of up to 1024 characters"),
+        ("(((){32}){32}){32}1", "the pattern makes 1,058 choices for a text: expected at most 256"),
         ("", "the pattern makes texts without a digit"),
         ("1?", "the pattern makes texts without a digit"),
         (" {3}", "the pattern makes texts without a digit"),

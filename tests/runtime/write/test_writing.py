@@ -4,17 +4,20 @@ import hashlib
 
 import numpy as np
 import pytest
+from chosen_traits import with_traits
+from numpy.typing import NDArray
 
 from pocketgan.address import CONSISTENCY_UNITS, Hand, ImageRange, asked_traits
 from pocketgan.errors import RequestError
 from pocketgan.generator import Generator
 from pocketgan.latents import LATENT_STEP
 from pocketgan.request import LONGEST_TEXT
+from pocketgan.write.kinds import Ruling
 from pocketgan.write.layout import Style, usual_canvas
-from pocketgan.write.paper import Paper, Ruling
+from pocketgan.write.paper import Paper
 from pocketgan.write.patterns import parse_pattern
 from pocketgan.write.texts import Texts, checked_pattern, checked_texts
-from pocketgan.write.writing import Writing, WritingRequest
+from pocketgan.write.writing import Writing, WritingRequest, WrittenNumbers
 
 PLAIN = Style(28, 4, 0, (120, 40), 1)
 SEVERAL = Style(20, 3, 200, (300, 120), 5)
@@ -31,21 +34,35 @@ def request(texts: Texts, style: Style = PLAIN, **changes: object) -> WritingReq
     return WritingRequest(6, 0, 10, texts, style, truncation_units=256, options={}, **(values | changes))  # type: ignore[arg-type]
 
 
+def pixels_of(writing: Writing, index: int) -> NDArray[np.uint8]:
+    """Return an image."""
+    (batch,) = writing.batches(range(index, index + 1))
+    image: NDArray[np.uint8] = batch.images[0]
+    return image
+
+
+def numbers_of(writing: Writing, index: int) -> WrittenNumbers:
+    """Return the digits of an image."""
+    ((found, numbers),) = writing.glyphs(range(index, index + 1))
+    assert found == index
+    return numbers
+
+
 def test_digits_are_those_that_the_model_draws_at_their_addresses(nano: Generator) -> None:
     writing = Writing(nano, request(checked_texts(["20 6", "7"])), 1)
     for index, labels in ((0, [2, 0, 6]), (1, [7]), (4, [2, 0, 6])):
         indices = range(index * LONGEST_TEXT, index * LONGEST_TEXT + len(labels))
         ticks = nano.ticks(ImageRange(6, indices, 256, Hand(6, index, 179)), np.array(labels))
         expected = nano.draw_latents(ticks * np.float32(LATENT_STEP), labels)
-        (image,) = writing.images(range(index, index + 1))
-        (glyphs,) = image.numbers
+        image = pixels_of(writing, index)
+        (glyphs,) = numbers_of(writing, index)
         assert [glyph.label for glyph in glyphs] == labels
         for glyph, digit in zip(glyphs, expected, strict=True):
             rows, columns = np.nonzero(digit >= 64)
             part = digit[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
             np.testing.assert_array_equal(glyph.ink, part)
             height, width = part.shape
-            np.testing.assert_array_equal(image.pixels[glyph.top : glyph.top + height, glyph.left : glyph.left + width], part)
+            np.testing.assert_array_equal(image[glyph.top : glyph.top + height, glyph.left : glyph.left + width], part)
 
 
 def test_images_are_the_same_in_any_batch_and_thread(nano: Generator) -> None:
@@ -55,7 +72,7 @@ def test_images_are_the_same_in_any_batch_and_thread(nano: Generator) -> None:
     writing = Writing(nano, wanted, 1)
     images = np.concatenate([batch.images for batch in writing.batches(range(40))])
     assert images.shape == (40, 120, 300)
-    np.testing.assert_array_equal(np.stack([one.pixels for one in writing.images(range(23, 26))]), images[23:26])
+    np.testing.assert_array_equal(pixels_of(writing, 23), images[23])
     threaded = np.concatenate([batch.images for batch in Writing(nano, wanted, 3).batches(range(40))])
     np.testing.assert_array_equal(threaded, images)
     assert len(np.unique(images.reshape(40, -1), axis=0)) == 40
@@ -67,8 +84,8 @@ def test_one_hand_can_write_all_numbers(nano: Generator) -> None:
 
     def differences(**changes: object) -> float:
         """Return how much the first digits of two numbers differ."""
-        images = Writing(nano, request(texts, style, consistency_units=CONSISTENCY_UNITS, **changes), 1).images(range(2))
-        first, second = (image.numbers[0] for image in images)
+        writing = Writing(nano, request(texts, style, consistency_units=CONSISTENCY_UNITS, **changes), 1)
+        first, second = (numbers_of(writing, index)[0] for index in (0, 1))
         assert all(np.array_equal(glyph.ink, first[0].ink) for glyph in first)  # consistency 1: all threes of a hand are equal
         return float(not np.array_equal(first[0].ink, second[0].ink))
 
@@ -80,8 +97,8 @@ def test_what_an_image_says_and_which_numbers_it_shows(nano: Generator) -> None:
     writing = Writing(nano, request(checked_texts(["1", "22", "3 3"]), SEVERAL), 1)
     assert writing.numbers_of(2) == range(10, 15)
     assert writing.text(2) == "22 3 3 1 22 3 3"
-    (image,) = writing.images(range(2, 3))
-    assert [[glyph.label for glyph in number] for number in image.numbers] == [[2, 2], [3, 3], [1], [2, 2], [3, 3]]
+    labels = [[glyph.label for glyph in number] for number in numbers_of(writing, 2)]
+    assert labels == [[2, 2], [3, 3], [1], [2, 2], [3, 3]]
 
 
 def test_what_cannot_be_drawn_is_refused(nano: Generator, tiny: Generator) -> None:
@@ -93,13 +110,35 @@ def test_what_cannot_be_drawn_is_refused(nano: Generator, tiny: Generator) -> No
         Writing(nano, request(checked_texts(["12"]), asked=asked_traits(slant=10)), 1)
     with pytest.raises(RequestError, match=r"do not fit onto 300x120 pixels"):
         request(checked_texts(["123456789012"]), SEVERAL)
+    with pytest.raises(
+        RequestError, match=r"^texts of up to 32 characters of size 28 do not fit onto 120 pixels: expected at least 343"
+    ):
+        request(checked_texts(["1" * 32]))
+    with pytest.raises(RequestError, match=r"^spacing -5 is out of range: expected at least -4 with size 28$"):
+        Style(28, -5, 0, (120, 40), 1)
     with pytest.raises(RequestError, match=r"are out of range: expected 0 to"):
         WritingRequest(6, 2**44, 1, checked_texts(["12"]), PLAIN, Paper(), 256, None, 179, (), {})
+
+
+def test_a_range_of_a_trait_is_drawn_from_once_for_a_number(conditional: Generator) -> None:
+    chosen = with_traits(conditional)
+    wanted = request(
+        checked_texts(["3333"]), Style(28, 4, 0, (120, 40), 1), asked=asked_traits(slant=(-4, 25)), consistency_units=256
+    )
+    first, second = (numbers_of(Writing(chosen, wanted, 1), index)[0] for index in (0, 1))
+    assert all(np.array_equal(glyph.ink, first[0].ink) for glyph in first)
+    assert not np.array_equal(first[0].ink, second[0].ink)
+
+
+def test_the_limits_on_memory_hold_for_large_canvases(nano: Generator) -> None:
+    style = Style(28, 4, 0, (4096, 4096), 1)
+    batches = Writing(nano, request(checked_texts(["12"]), style), 1).batches(range(3))
+    assert [len(batch.images) for batch in batches] == [1, 1, 1]
 
 
 def test_these_images_never_change(conditional: Generator) -> None:
     texts = checked_pattern(parse_pattern("[0-9]{2,4} [0-9]{2}"), 6)
     paper = Paper(230, Ruling.lines, 12, noise=7, ink_percent=(60, 100))
-    images = Writing(conditional, request(texts, Style(20, 3, 200, (400, 120), 3), paper=paper), 1).images(range(50))
-    digest = hashlib.sha256(b"".join(image.pixels.tobytes() for image in images)).hexdigest()
-    assert digest == "bab83c32c7aed54066e8b2063dac69917135e2f912f8915ba11aa7362dad463d"
+    writing = Writing(conditional, request(texts, Style(20, 3, 200, (400, 120), 3), paper=paper), 1)
+    digest = hashlib.sha256(b"".join(batch.images.tobytes() for batch in writing.batches(range(50)))).hexdigest()
+    assert digest == "7f7e8e95d0c177069c79c2e3738bcb1a595998183fa0ee8372a444a192621ba5"

@@ -35,3 +35,13 @@ def test_the_first_is_in_the_order_of_slants_and_the_others_follow_thickness_and
 def test_what_has_no_ink_or_no_others_to_compare_with_gets_zeros(digits: Digits) -> None:
     few = Digits(np.concatenate([digits.images[:3], np.zeros((1, 28, 28), np.uint8)]), np.array([0, 1, 1, 0], np.uint8))
     assert not trait_latents(few).any()
+
+
+def test_what_does_not_differ_or_follows_from_another_trait_becomes_zeros() -> None:
+    bars = np.zeros((40, 28, 28), np.uint8)
+    for number, bar in enumerate(bars):
+        bar[4:24, 10 : 12 + number % 4] = 255  # upright, and as wide as thick
+    latents = trait_latents(Digits(bars, np.zeros(40, np.uint8)))
+    assert latents[:, 0].abs().max() == 0
+    assert latents[:, 1].std() > 0.5
+    assert latents[:, 2].abs().max() == 0

@@ -60,7 +60,7 @@ MOST_COMPARED = 2_000
 
 
 def handwriting_of_some(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the traits of MOST_COMPARED of images uint8 [N, H, W], at equal distances, or of all, as `handwriting` does."""
+    """Return the traits of at most MOST_COMPARED of images uint8 [N, H, W], at equal distances, as `handwriting` does."""
     return handwriting(images[:: -(-len(images) // MOST_COMPARED)])
 
 
@@ -77,9 +77,9 @@ def trait_distance(traits: NDArray[np.float64], others: NDArray[np.float64]) -> 
 
 
 def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the standard normal quantiles of the ranks of values [n, k] within their columns."""
+    """Return the standard normal quantiles of the ranks of values [n, k] within their columns; equal values have equal ones."""
     from scipy.special import ndtri
+    from scipy.stats import rankdata
 
-    ranks = values.argsort(axis=0, kind="stable").argsort(axis=0)
-    scores: NDArray[np.float64] = ndtri((ranks + 0.5) / len(values))
+    scores: NDArray[np.float64] = ndtri((rankdata(values, axis=0) - 0.5) / len(values))
     return scores

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import TrainingError
@@ -44,8 +45,12 @@ def train(
     stop_requested: Callable[[], bool],
     resume_from: Checkpoint | None = None,
     processes: Processes = ALONE,
+    traits: Tensor | None = None,
 ) -> bool:
     """Train on images uint8 [N, S, S] and their labels; `recorder` writes checkpoints, statistics and pictures.
+
+    With a `trait_weight` in the config, `traits` are the `trait_latents` of these images, float32 [N, 3]; None if these are not
+    measured yet.
 
     Every epoch shows the images in a new order; a last, smaller batch is left out. The last epoch whose Frechet ratio is the
     lowest, within its noise, becomes the best checkpoint. A network whose gradients are not finite is not updated in that step.
@@ -72,7 +77,8 @@ def train(
 
     pixels = torch.from_numpy(digits.images).to(device)
     labels = torch.from_numpy(digits.labels.astype(np.int64)).to(device)
-    traits = trait_latents(digits).to(device) if config.trait_weight else None
+    if config.trait_weight:
+        traits = (trait_latents(digits) if traits is None else traits).to(device)
     stopwatch, skipped = Stopwatch(), 0
     while progress.epoch < config.epochs:
         order = torch.from_numpy(image_order(config.seed, progress.epoch, len(digits))).to(device)
