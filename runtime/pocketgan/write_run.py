@@ -18,7 +18,15 @@ from pocketgan.output.formats import Format
 from pocketgan.output.manifest import manifest_of
 from pocketgan.output.sheet import check_sheet, shown_images, write_sheet
 from pocketgan.request import Existing, Grid
-from pocketgan.write.boxes import box_files, mask_folder
+from pocketgan.write.boxes import (
+    check_masks,
+    is_label_file,
+    write_coco,
+    write_csv,
+    write_masks,
+    write_yolo,
+    write_yolo_data,
+)
 from pocketgan.write.kinds import Boxes
 from pocketgan.write.writing import Writing, WritingRequest
 
@@ -91,10 +99,17 @@ def _extras(run: WritingRun, writing: Writing) -> list[Extra]:
     if run.grid is not None:
         check_sheet(writing, shown_images(writing, run.grid))
         extras.append(Extra("grid", ".png", partial(write_sheet, drawing=writing, grid=run.grid)))
-    if run.boxes is not None:
-        extras += box_files(run.boxes, writing)
+    if run.boxes is Boxes.coco:
+        extras.append(Extra("annotations", ".json", partial(write_coco, writing=writing)))
+    if run.boxes is Boxes.csv:
+        extras.append(Extra("boxes", ".csv", partial(write_csv, writing=writing)))
+    if run.boxes is Boxes.yolo:
+        is_ours = partial(is_label_file, writing=writing)
+        extras.append(Extra("train", ".txt", partial(write_yolo, writing=writing), is_ours))
+        extras.append(Extra("data", ".yaml", partial(write_yolo_data, writing=writing)))
     if run.has_masks:
-        extras.append(mask_folder(writing))
+        check_masks(writing)
+        extras.append(Extra("masks", "", partial(write_masks, writing=writing)))
     return extras
 
 

@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,7 @@ from numpy.typing import NDArray
 
 from pocketgan.errors import OutputError, RequestError
 from pocketgan.files import prepare_folder, remove_temporaries, whole_file, write_whole_file
-from pocketgan.folder_run import Extra
 from pocketgan.output.png import encode_png, png_name
-from pocketgan.write.kinds import Boxes
 from pocketgan.write.layout import INK_LEVEL, Glyph
 from pocketgan.write.writing import Writing, WrittenNumbers
 
@@ -27,28 +24,16 @@ MOST_IN_MASK = 255
 """A picture of masks has 8 bits, and 0 is paper."""
 
 
-def box_files(boxes: Boxes, writing: Writing) -> list[Extra]:
-    """Return the files that say where digits are."""
-    if boxes is Boxes.coco:
-        return [Extra("annotations", ".json", partial(write_coco, writing=writing))]
-    if boxes is Boxes.csv:
-        return [Extra("boxes", ".csv", partial(write_csv, writing=writing))]
-
-    def is_label_file(name: str) -> bool:
-        index = name.removesuffix(".txt")
-        return index.isdecimal() and int(index) in writing.indices and name == _label_file(int(index))
-
-    return [
-        Extra("train", ".txt", partial(write_yolo, writing=writing), is_label_file),
-        Extra("data", ".yaml", partial(write_yolo_data, writing=writing)),
-    ]
+def is_label_file(name: str, writing: Writing) -> bool:
+    """Return whether `write_yolo` writes a file of this name."""
+    index = name.removesuffix(".txt")
+    return index.isdecimal() and int(index) in writing.indices and name == _label_file(int(index))
 
 
-def mask_folder(writing: Writing) -> Extra:
-    """Return the folder of masks. Raises RequestError if an image may have more digits than a mask can tell apart."""
+def check_masks(writing: Writing) -> None:
+    """Raise RequestError if an image may have more digits than a mask can tell apart."""
     if writing.images_each > MOST_IN_MASK:
         raise RequestError(f"masks tell {MOST_IN_MASK} digits of an image apart: expected fewer --numbers")
-    return Extra("masks", "", partial(write_masks, writing=writing))
 
 
 def write_csv(target: Path, writing: Writing) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from pocketgan.errors import RequestError
 from pocketgan.generator import Generator
-from pocketgan.write.boxes import mask_folder, run_lengths, write_coco, write_csv, write_masks, write_yolo, write_yolo_data
+from pocketgan.write.boxes import check_masks, run_lengths, write_coco, write_csv, write_masks, write_yolo, write_yolo_data
 from pocketgan.write.layout import INK_LEVEL, Glyph, Style
 from pocketgan.write.paper import Paper
 from pocketgan.write.patterns import parse_pattern
@@ -123,7 +123,7 @@ def test_masks_number_the_digits_of_an_image(writing: Writing, pixels: dict[int,
 def test_masks_of_too_many_digits_are_refused() -> None:
     crowded = Writing(Generator.load("nano"), request(Style(14, 2, 0, (2000, 1000), 64)), 1)
     with pytest.raises(RequestError, match=r"^masks tell 255 digits of an image apart: expected fewer --numbers$"):
-        mask_folder(crowded)
+        check_masks(crowded)
 
 
 def test_run_lengths_begin_with_paper_and_go_down_the_columns() -> None:
