@@ -50,7 +50,7 @@ KERNELS = {
 }
 
 GENERATORS: Mapping[str, tuple[Callable[[], nn.Module], int]] = {
-    "canvas": (lambda: lively_canvas(6, CanvasWidth(8, 6, 4, coarse_noise=2, middle_noise=1)), 6 + 25 * 2 + 100),
+    "canvas": (lambda: lively_canvas(6, CanvasWidth(8, 6, 4, noise=2)), 6 + 25 * 2),
     "pocket": (lively_pocket, POCKET_LATENT_SIZE),
     "dcgan": (lambda: lively_generator("narrow-dcgan"), 100),
     "mlp": (lambda: lively_generator("mlp"), 100),

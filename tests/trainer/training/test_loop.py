@@ -139,18 +139,6 @@ def test_with_traits_the_first_latents_of_a_fake_are_those_of_the_real_image_of_
     assert {batch.trait_weight for batch in step.batches} == {0.1}
 
 
-def test_canvases_are_scanned_in_the_last_part_of_the_run(use_step: UseStep, new_run: NewRun) -> None:
-    is_scanning = []
-
-    def step(gan: Gan, batch: Batch) -> StepStatistics:
-        is_scanning.append(gan.generator.is_scanning)
-        return PRESETS["nano"].step(gan, batch)
-
-    use_step("nano", step)
-    train(replace(NANO, canvas=True, scanned_share=0.4), new_run())
-    assert is_scanning == [False] * 5 + [True] * 3
-
-
 # -- what a run does between its steps
 
 

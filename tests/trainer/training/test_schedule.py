@@ -15,7 +15,6 @@ from pocketgan_trainer.training.schedule import (
     ema_decay,
     freeze_statistics,
     is_refining,
-    is_scanning,
     learning_rate,
     penalty_weight,
     set_learning_rate,
@@ -51,11 +50,10 @@ def test_a_penalty_that_falls_sooner_stays_as_it_is_from_then_on(seen: int, shar
 
 
 @pytest.mark.parametrize(
-    ("share", "seen", "is_last"), [(0.4, 0, False), (0.4, 599, False), (0.4, 600, True), (0.4, 1000, True), (0.0, 999, False)]
+    ("share", "seen", "refines"), [(0.4, 0, False), (0.4, 599, False), (0.4, 600, True), (0.4, 1000, True), (0.0, 999, False)]
 )
-def test_refinement_and_scans_are_the_last_share_of_the_run(share: float, seen: int, is_last: bool) -> None:
-    assert is_refining(replace(CONFIG, refinement_share=share), seen, 1000) is is_last
-    assert is_scanning(replace(CONFIG, scanned_share=share), seen, 1000) is is_last
+def test_refinement_is_the_last_share_of_the_run(share: float, seen: int, refines: bool) -> None:
+    assert is_refining(replace(CONFIG, refinement_share=share), seen, 1000) is refines
 
 
 @pytest.mark.parametrize(

@@ -22,15 +22,12 @@ class CanvasWidth:
     """At half of it."""
     fine: int
     """At half of it, in the layer before the last."""
-    coarse_noise: int
+    noise: int
     """Further channels of noise beside the coarse ones."""
-    middle_noise: int
-    """The same beside the middle ones."""
 
     def noise_size(self, image_size: int) -> int:
         """Return how many latents the noise of an image takes."""
-        quarter = CANVAS_SIZES[image_size] // 4
-        return quarter**2 * (self.coarse_noise + 4 * self.middle_noise)
+        return self.noise * (CANVAS_SIZES[image_size] // 4) ** 2
 
 
 class CanvasGenerator(ConditionalGenerator):
@@ -50,13 +47,12 @@ class CanvasGenerator(ConditionalGenerator):
             nn.Unflatten(1, (coarse, quarter, quarter)),
             nn.BatchNorm2d(coarse),
             nn.ReLU(),
-            *_noise(latent_size, width.coarse_noise),
-            nn.Conv2d(coarse + width.coarse_noise, 4 * middle, 3, padding=1, bias=False),
+            NoiseChannels(latent_size, width.noise),
+            nn.Conv2d(coarse + width.noise, 4 * middle, 3, padding=1, bias=False),
             nn.BatchNorm2d(4 * middle),
             nn.ReLU(),
             nn.PixelShuffle(2),
-            *_noise(latent_size + width.coarse_noise * quarter**2, width.middle_noise),
-            nn.Conv2d(middle + width.middle_noise, fine, 3, padding=1, bias=False),
+            nn.Conv2d(middle, fine, 3, padding=1, bias=False),
             nn.BatchNorm2d(fine),
             nn.ReLU(),
             nn.Conv2d(fine, 4, 3, padding=1),
@@ -66,10 +62,6 @@ class CanvasGenerator(ConditionalGenerator):
         super().__init__(classes, body, latent_size, ScannedImage(2 * half, image_size))
         # The layout in which a CPU trains these narrow convolutions fastest.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def _noise(first: int, channels: int) -> list[nn.Module]:
-    return [NoiseChannels(first, channels)] if channels else []
 
 
 def canvas_discriminator(classes: int, image_size: int, traits: int) -> PocketDiscriminator:

@@ -16,7 +16,7 @@ class ConditionalGenerator(nn.Module):
 
     With 0 `classes` it takes latents alone. The first layer of `body` must be dense, see `export.fold`; with a `style_size` it
     takes only the first latents, and NoiseChannels the others. With a `scan`, the body draws fields, of which that makes images,
-    but canvases in training: all in grey, see `shares_of_ink`, or while it `is_scanning` every second one by the scan.
+    but canvases in training: every second one by the scan, the others in grey, see `shares_of_ink`.
     """
 
     def __init__(
@@ -27,7 +27,6 @@ class ConditionalGenerator(nn.Module):
         self.body = body
         self.style_size = style_size
         self.scan = scan
-        self.is_scanning = True
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """Return one image, or canvas, for each latent and, with classes, its label int64 [N]."""
@@ -42,8 +41,7 @@ class ConditionalGenerator(nn.Module):
         if self.training:
             # What is never shown in grey drifts, as long as it stays on its side of the threshold.
             canvases = shares_of_ink(features)
-            if self.is_scanning:
-                canvases[::2] = self.scan.canvases(features[::2], latent[::2])
+            canvases[::2] = self.scan.canvases(features[::2], latent[::2])
             return canvases
         images: Tensor = self.scan(features, latent)
         return images

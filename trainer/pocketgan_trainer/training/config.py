@@ -60,8 +60,6 @@ class TrainingConfig:
     trait_weight: float = 0.0
     """Weight, in both networks' losses, of the traits that the discriminator reads from images of a canvas: with it, the first
     latents stand for slant, thickness and width. 0 = they are like all others."""
-    scanned_share: float = 1.0
-    """Share of the run's images, at its end, for which every second canvas is scanned; before, all are shown in grey."""
     ema_halflife_images: int = 0
     """Half-life, in images, of a weight in the exponential moving average that images are drawn from; 0 = no average."""
     data: DataFacts = MNIST_FACTS
@@ -95,7 +93,6 @@ class TrainingConfig:
             ("batch_statistics_share", self.batch_statistics_share),
             ("refinement_share", self.refinement_share),
             ("shifted_share", self.shifted_share),
-            ("scanned_share", self.scanned_share),
         ):
             if not 0 <= share <= 1:
                 raise TrainingError(f"{name} {share} is out of range: expected from 0 to 1")

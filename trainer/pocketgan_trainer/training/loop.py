@@ -21,11 +21,9 @@ from pocketgan_trainer.training.schedule import (
     ema_decay,
     freeze_statistics,
     is_refining,
-    is_scanning,
     learning_rate,
     penalty_weight,
     set_learning_rate,
-    set_scanning,
     update_ema,
     uses_batch_statistics,
 )
@@ -101,7 +99,6 @@ def train(
             )
             for optimizer in (gan.generator_optimizer, gan.discriminator_optimizer):
                 set_learning_rate(optimizer, learning_rate(config, progress.images_seen, images_total))
-            set_scanning(gan.generator, is_scanning(config, progress.images_seen, images_total))
             if progress.statistics_frozen or not uses_batch_statistics(config, progress.images_seen, images_total):
                 # At every step, because restored networks are not frozen yet.
                 freeze_statistics(gan.generator)

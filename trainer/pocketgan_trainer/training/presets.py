@@ -73,7 +73,7 @@ class Preset:
 _PAIRED_STEP_ONLY = frozenset(
     {"gradient_penalty", "final_penalty_share", "penalty_fall_share", "refinement_share", "class_weight", "shifted_share"}
 )
-_POCKET_NETWORKS_ONLY = frozenset({"canvas", "scanned_share", "trait_weight"})
+_POCKET_NETWORKS_ONLY = frozenset({"canvas", "trait_weight"})
 _NORMALIZATION_ONLY = frozenset({"batch_statistics_share"})
 
 _POCKET_CONFIG = TrainingConfig(
@@ -95,7 +95,7 @@ _POCKET_CONFIG = TrainingConfig(
 )
 
 _CANVAS_CONFIG = replace(
-    _POCKET_CONFIG, canvas=True, trait_weight=0.1, gradient_penalty=0.3, final_penalty_share=1 / 3, shifted_share=0.0
+    _POCKET_CONFIG, canvas=True, trait_weight=0.1, gradient_penalty=0.1, final_penalty_share=1 / 3, shifted_share=0.0
 )
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -111,8 +111,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             least_psnr_db=40,
             config=_POCKET_CONFIG,
             canvas=CanvasSystem(
-                width=CanvasWidth(coarse=56, middle=28, fine=48, coarse_noise=4, middle_noise=4),
-                config=replace(_CANVAS_CONFIG, scanned_share=0.4),
+                width=CanvasWidth(coarse=56, middle=28, fine=48, noise=4),
+                config=_CANVAS_CONFIG,
                 is_default=False,
             ),
         ),
@@ -127,10 +127,11 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             least_psnr_db=38,
             config=replace(_POCKET_CONFIG, preset="nano"),
             canvas=CanvasSystem(
-                width=CanvasWidth(coarse=20, middle=12, fine=16, coarse_noise=4, middle_noise=0),
+                width=CanvasWidth(coarse=20, middle=12, fine=16, noise=4),
                 config=replace(
                     _CANVAS_CONFIG,
                     preset="nano",
+                    gradient_penalty=0.3,
                     final_penalty_share=0.5,
                     penalty_fall_share=0.5,
                     refinement_share=0.6,

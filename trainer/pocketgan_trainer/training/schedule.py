@@ -7,7 +7,6 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
-from pocketgan_trainer.networks.conditional import ConditionalGenerator
 from pocketgan_trainer.training.config import TrainingConfig
 
 
@@ -35,21 +34,6 @@ def is_refining(config: TrainingConfig, images_seen: int, images_total: int) -> 
     start, the discriminator would become so strong that the generator falls behind.
     """
     return images_seen >= (1 - config.refinement_share) * images_total
-
-
-def is_scanning(config: TrainingConfig, images_seen: int, images_total: int) -> bool:
-    """Return whether the last part of the run has begun, in which canvases are scanned.
-
-    Shapes are learned faster in grey, by a generator as large as pocket's; see docs/experiments.md.
-    """
-    return images_seen >= (1 - config.scanned_share) * images_total
-
-
-def set_scanning(network: nn.Module, is_scanning: bool) -> None:
-    """Set whether generators with a scan, within `network`, scan canvases in training."""
-    for part in network.modules():
-        if isinstance(part, ConditionalGenerator):
-            part.is_scanning = is_scanning
 
 
 LEAST_IMAGES_OF_BATCH_STATISTICS = 400_000
