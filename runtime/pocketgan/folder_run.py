@@ -109,19 +109,19 @@ def write_folder(run: FolderRun, drawing: Series, files: Files) -> int:
             with closing(files.write(chain(first, batches), existing)) as written:
                 for _ in with_progress(written, len(drawing.indices), run.is_quiet, len(drawing.indices) - left):
                     pass
+            if existing is Existing.overwrite:
+                write_manifest(is_replacing=False)
+            if has_labels:
+                manifests.write_labels(labels, drawing, files.file_of)
+            elif existing is Existing.overwrite:
+                manifests.remove_labels(labels)
+            for extra, path in zip(run.extras, others, strict=True):
+                extra.write(path)
         except KeyboardInterrupt:
             _report_a_stop(run, files, existing, len(drawing.indices))
             raise
         except OutputError as error:
             raise OutputError(f"{error}; once that is fixed, {_resume_hint(run)}") from error
-        if existing is Existing.overwrite:
-            write_manifest(is_replacing=False)
-        if has_labels:
-            manifests.write_labels(labels, drawing, files.file_of)
-        elif existing is Existing.overwrite:
-            manifests.remove_labels(labels)
-        for extra, path in zip(run.extras, others, strict=True):
-            extra.write(path)
     return left
 
 

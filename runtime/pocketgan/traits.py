@@ -5,7 +5,6 @@ All of it is arithmetic of whole numbers, so that images are the same on every m
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,8 @@ from pocketgan.trait_table import (
     common_range,
 )
 
+_MOST_NAMED = 10
+
 
 class TraitSetter:
     """Sets the latents of a model's images."""
@@ -33,15 +34,18 @@ class TraitSetter:
 
     def check(self, asked: Sequence[AskedTrait], classes: Sequence[int]) -> None:
         """Raise RequestError unless the model can draw all values that are asked for in these classes, by their numbers."""
-        for trait, number in product(asked, classes):
-            least, most = self._hundredths(trait.name, [number])
-            if not least <= trait.least <= trait.most <= most:
-                images = f"images of class {self._card.classes[number]}" if self._card.classes else "images"
-                known = AskedTrait(trait.name, least, most)
-                raise RequestError(
-                    f"{trait.name} {trait} is out of range: model {self._card.name} draws {images} with {known} "
-                    f"{TRAITS[trait.name]}"
-                )
+        for trait in asked:
+            known = AskedTrait(trait.name, *self._hundredths(trait.name, classes))
+            if known.least <= trait.least <= trait.most <= known.most:
+                continue
+            message = f"{trait.name} {trait} is out of range: model {self._card.name} draws"
+            if known.least <= known.most:
+                names = [self._card.classes[number] for number in classes] if self._card.classes else []
+                whose = f" class {names[0]}" if len(names) == 1 else " all of these classes" if names else ""
+                raise RequestError(f"{message}{whose} with {known} {TRAITS[trait.name]}")
+            ranges = (AskedTrait(trait.name, *self._hundredths(trait.name, [number])) for number in classes[:_MOST_NAMED])
+            each = ", ".join(f"{self._card.classes[number]} with {one}" for number, one in zip(classes, ranges, strict=False))
+            raise RequestError(f"{message} class {each} {TRAITS[trait.name]}; choose classes that have a {trait.name} in common")
 
     def range_of(self, trait: str, classes: Sequence[int]) -> tuple[float, float]:
         """Return the least and the largest value that all these classes have. Raises RequestError if there is no such trait."""

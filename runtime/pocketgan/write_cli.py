@@ -24,7 +24,7 @@ from pocketgan.console import cli_errors, command_line, complete_model, run_and_
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import Format
 from pocketgan.request import LARGEST_HEIGHT, Existing, parse_grid
-from pocketgan.write.kinds import Boxes
+from pocketgan.write.kinds import Boxes, NumberFormat
 from pocketgan.write.patterns import NAMED_PATTERNS
 
 MOST_IMAGES = 10_000_000
@@ -34,8 +34,6 @@ DEFAULT_FOLDER = "numbers"
 DEFAULT_LENGTH = "3..6"
 DEFAULT_SIZE = 28
 DEFAULT_JITTER = 0.5
-_FORMATS = (Format.png, Format.webdataset, Format.parquet)
-_FORMAT_NAMES = "png, webdataset or parquet"
 _SPACING_PERCENT = 15
 
 app = command_line()
@@ -116,7 +114,9 @@ def write(
         int | None,
         typer.Option(min=1, max=1024, help="How many threads draw at once.", show_default="the CPUs this process may use"),
     ] = None,
-    file_format: Annotated[Format, typer.Option("--format", help=f"{_FORMAT_NAMES}.", metavar="FORMAT")] = Format.png,
+    file_format: Annotated[
+        NumberFormat, typer.Option("--format", help="PNG files, or 10,000 images in each file.")
+    ] = NumberFormat.png,
     grid: Annotated[str | None, typer.Option(help="Also write a sheet of the first, grid.png.", metavar="COLUMNSxROWS")] = None,
     show: Annotated[bool, typer.Option("--show", help="Show the first images in the terminal.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
@@ -131,7 +131,9 @@ def write(
 
     Everything about a number comes from its address: the same seed, index and options draw the same image.
     """
-    from pocketgan.write import options as parsers  # which take numpy
+    # Here, since they take numpy.
+    from pocketgan.write import options as parsers
+    from pocketgan.write.layout import Style
 
     said = _one_of({"text": text, "texts": texts, "pattern": pattern, "length": length}) or {"length": DEFAULT_LENGTH}
     ((source, spec),) = said.items()
@@ -159,19 +161,19 @@ def write(
         )
     if numbers > 1 and canvas is None:
         raise typer.BadParameter("several numbers need a --canvas to lie on, such as 640x480", param_hint="--numbers")
-    with usage_errors("--canvas"):
-        pixels = parsers.canvas_of(canvas, what.longest, size)
     gap = size * _SPACING_PERCENT // 100 if spacing is None else spacing
+    with usage_errors("--canvas"):
+        pixels = parsers.canvas_of(canvas, what.longest, size, gap)
+    with usage_errors("--jitter"):
+        jitter_units = parsers.jitter_units_of(jitter)
     with usage_errors("--spacing"):
-        style = parsers.style_of(size, gap, jitter, pixels, numbers)
+        style = Style(size, gap, jitter_units, pixels, numbers)
     with usage_errors("--ink"):
         strength = parsers.whole_range(ink, 100)
     with usage_errors("--background"):
         paper = parsers.paper_of(background, size, pixels, noise, strength)
-    if file_format not in _FORMATS:
-        raise typer.BadParameter(f"expected {_FORMAT_NAMES}", param_hint="--format")
     for option, is_given in (("--boxes", boxes is not None), ("--masks", masks)):
-        if is_given and file_format is not Format.png:
+        if is_given and file_format is not NumberFormat.png:
             raise typer.BadParameter("it says where digits are in PNG files: it needs --format png", param_hint=option)
     if show and has_report:
         raise typer.BadParameter("it cannot be used together with --show: both go to standard output", param_hint="--json")
@@ -181,7 +183,7 @@ def write(
         raise typer.BadParameter("expected the name of a folder", param_hint="--out")
     if out is None and show:
         others = {"--grid": grid is not None, "--boxes": boxes is not None, "--masks": masks}
-        others |= {"--overwrite": overwrite, "--resume": resume, "--format": file_format is not Format.png}
+        others |= {"--overwrite": overwrite, "--resume": resume, "--format": file_format is not NumberFormat.png}
         for option in (option for option, is_given in others.items() if is_given):
             raise typer.BadParameter(f"it writes no files without --out: {option} needs it", param_hint="--show")
     options = {
@@ -222,7 +224,7 @@ def write(
                     options=options,
                 ),
                 folder=None if out is None and show else Path(out or DEFAULT_FOLDER),
-                file_format=file_format,
+                file_format=Format[file_format.name],
                 existing=Existing.overwrite if overwrite else Existing.resume if resume else Existing.refuse,
                 grid=sheet,
                 boxes=boxes,

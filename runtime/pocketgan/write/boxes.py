@@ -87,18 +87,18 @@ def write_yolo_data(target: Path, writing: Writing) -> None:
 def write_coco(target: Path, writing: Writing) -> None:
     """Write a JSON file of COCO's format for detection, with a box and an uncompressed run-length mask for each digit.
 
-    Ids of images are their indices, those of categories the model's labels, those of annotations count from 1. Raises OutputError
-    if the file cannot be written.
+    Ids of images are their indices, those of categories the model's labels, and each digit of a series has an id of its own.
+    Raises OutputError if the file cannot be written.
     """
     card, (height, width) = writing.generator.card, writing.size
     categories = [{"id": label, "name": name} for label, name in zip(card.labels, card.classes, strict=True)]
     with whole_file(target, is_synced=False) as temporary, temporary.open("w", encoding="ascii") as file:
         file.write(f'{{"categories": {json.dumps(categories)},\n"annotations": [')
-        count = 0
+        is_first = True
         for index, numbers in _images(writing):
-            for _, glyph in _digits(numbers):
+            for place, (_, glyph) in enumerate(_digits(numbers), 1):
                 annotation = {
-                    "id": count + 1,
+                    "id": index * writing.images_each + place,
                     "image_id": index,
                     "category_id": glyph.label,
                     "bbox": _box(glyph),
@@ -106,8 +106,8 @@ def write_coco(target: Path, writing: Writing) -> None:
                     "iscrowd": 0,
                     "segmentation": {"size": [height, width], "counts": run_lengths(glyph, height, width)},
                 }
-                file.write(f"{',' if count else ''}\n{json.dumps(annotation)}")
-                count += 1
+                file.write(f"{'' if is_first else ','}\n{json.dumps(annotation)}")
+                is_first = False
         file.write('],\n"images": [')
         for index in writing.indices:
             one = {"id": index, "file_name": png_name(index, None), "width": width, "height": height}

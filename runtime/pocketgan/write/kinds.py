@@ -1,4 +1,4 @@
-"""The kinds of paper and of box files, by the names that options have."""
+"""The kinds of paper, of box files and of formats, by the names that options have."""
 
 from enum import StrEnum
 
@@ -19,3 +19,11 @@ class Boxes(StrEnum):
     """A text file beside each image, and data.yaml, as Ultralytics reads them."""
     csv = "csv"
     """One CSV file with a line for each digit."""
+
+
+class NumberFormat(StrEnum):
+    """The formats of images of numbers: those that keep texts beside them."""
+
+    png = "png"
+    webdataset = "webdataset"
+    parquet = "parquet"

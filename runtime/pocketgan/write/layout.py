@@ -118,9 +118,9 @@ class Place:
     height: int
 
 
-def usual_canvas(longest: int, size: int) -> tuple[int, int]:
+def usual_canvas(longest: int, size: int, spacing: int) -> tuple[int, int]:
     """Return width and height of a canvas for one number of up to `longest` characters."""
-    return longest * size * 3 // 4 + size // 2, size * 5 // 4
+    return longest * (size * 3 // 5 + spacing) + size // 2, size * 5 // 4
 
 
 def places(style: Style, longest: int, seed: int, image: int) -> list[Place]:
@@ -129,31 +129,32 @@ def places(style: Style, longest: int, seed: int, image: int) -> list[Place]:
     Raises RequestError if the canvas is less than half as wide as the longest text needs, or there are too few fields.
     """
     width, height = style.canvas
-    usual_width, usual_height = usual_canvas(longest, style.size)
+    usual_width, usual_height = usual_canvas(longest, style.size, style.spacing)
     if width < usual_width // 2:
         raise RequestError(
             f"texts of up to {longest} characters of size {style.size} do not fit onto {width} pixels: expected at least "
             f"{usual_width // 2}, or a smaller size"
         )
+    columns, lines = max(1, width // usual_width), max(1, height // usual_height)
     if style.numbers_each == 1:
-        return [Place(0, 0, width, height)]
-    columns, lines = max(1, width // usual_width), height // usual_height
-    if style.numbers_each > columns * lines:
+        columns = lines = 1
+    elif style.numbers_each > columns * lines:
         raise RequestError(
             f"{style.numbers_each} numbers of up to {longest} characters do not fit onto {width}x{height} pixels: at most "
             f"{columns * lines} of size {style.size} do"
         )
     order = np.random.Philox(key=_KEY_OF_PLACES + seed, counter=image * _BLOCKS_OF_AN_IMAGE).random_raw(columns * lines).argsort()
     fields = sorted(order[: style.numbers_each].tolist())
-    corners = [(field // columns, field % columns) for field in fields]
+    margin = style.size // 8
+    lefts, tops = ([side * number // count for number in range(count + 1)] for side, count in ((width, columns), (height, lines)))
     return [
         Place(
-            width * column // columns,
-            height * line // lines,
-            width * (column + 1) // columns - width * column // columns,
-            height * (line + 1) // lines - height * line // lines,
+            lefts[column] + margin,
+            tops[line],
+            lefts[column + 1] - lefts[column] - 2 * margin,
+            tops[line + 1] - tops[line],
         )
-        for line, column in corners
+        for line, column in (divmod(field, columns) for field in fields)
     ]
 
 
@@ -196,9 +197,10 @@ def _in_line(
     lefts = np.cumsum([0, *(width + gap for width, gap in zip(widths, gaps.tolist(), strict=True))])[:-1]
     spare_width = place.width * UNIT - int(lefts[-1]) - widths[-1]
     spare_height = (place.height - style.size) * UNIT
+    # Anywhere in its place, all positions equally likely, but in the middle without jitter.
     start, middle = (
-        spare // 2 + spare * style.jitter_units * int(word) // (2 * JITTER_UNITS * _HALF_WORD)
-        for spare, word in ((max(spare_width, 0), words[0]), (max(spare_height, 0), words[1]))
+        max(spare, 0) * (_HALF_WORD + (int(word) if style.jitter_units else 0)) // (2 * _HALF_WORD)
+        for spare, word in ((spare_width, words[0]), (spare_height, words[1]))
     )
     glyphs, digits = [], iter(labels)
     for ink, left, rise in zip(inks, lefts.tolist(), rises.tolist(), strict=True):

@@ -1,6 +1,5 @@
 """Parsers of gan-write's options: texts, canvas, style, paper."""
 
-import math
 import re
 import sys
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from pocketgan.errors import RequestError
 from pocketgan.request import LONGEST_TEXT
 from pocketgan.write.kinds import Ruling
-from pocketgan.write.layout import JITTER_UNITS, Style, usual_canvas
+from pocketgan.write.layout import JITTER_UNITS, usual_canvas
 from pocketgan.write.paper import PAPER_LEVEL, Paper, read_picture
 from pocketgan.write.patterns import Characters, Repeated, parse_pattern
 from pocketgan.write.texts import Texts, checked_pattern, checked_texts, read_texts
@@ -45,24 +44,24 @@ def whole_range(spec: str, largest: int) -> tuple[int, int]:
 _CANVAS = re.compile(r"([0-9]{1,5})x([0-9]{1,5})", re.IGNORECASE)
 
 
-def canvas_of(spec: str | None, longest: int, size: int) -> tuple[int, int]:
+def canvas_of(spec: str | None, longest: int, size: int, spacing: int) -> tuple[int, int]:
     """Parse a canvas such as 256x64; without one, return one for a text with `longest` characters.
 
     Raises RequestError if it is malformed, too large, or too small for a digit.
     """
     match = None if spec is None else _CANVAS.fullmatch(spec)
-    width, height = usual_canvas(longest, size) if spec is None else (int(match[1]), int(match[2])) if match else (0, 0)
+    width, height = usual_canvas(longest, size, spacing) if spec is None else (int(match[1]), int(match[2])) if match else (0, 0)
     if not (size <= width <= LARGEST_CANVAS and size <= height <= LARGEST_CANVAS):
         found = f"{width}x{height} pixels for {longest} characters" if spec is None else repr(spec)
         raise RequestError(f"{found}: expected WIDTHxHEIGHT from {size}, the size of a digit, to {LARGEST_CANVAS} pixels")
     return width, height
 
 
-def style_of(size: int, spacing: int, jitter: float, canvas: tuple[int, int], numbers_each: int) -> Style:
-    """Return how numbers are written. Raises RequestError if digits would lie on top of each other."""
-    if not math.isfinite(jitter):
+def jitter_units_of(jitter: float) -> int:
+    """Return a jitter in JITTER_UNITS. Raises RequestError unless it is 0 to 1."""
+    if not 0 <= jitter <= 1:  # nor is nan
         raise RequestError(f"jitter {jitter} is out of range: expected 0 to 1")
-    return Style(size, spacing, round(jitter * JITTER_UNITS), canvas, numbers_each)
+    return round(jitter * JITTER_UNITS)
 
 
 def paper_of(background: str, size: int, canvas: tuple[int, int], noise: int, ink: tuple[int, int]) -> Paper:

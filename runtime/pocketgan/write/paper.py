@@ -23,6 +23,7 @@ _BLOCKS_OF_AN_IMAGE = 2**21  # the most pixels of a canvas, 2**24, take a sixtee
 PAPER_LEVEL = 236
 LINE_LEVEL = 176
 _FULL_INK = 100
+_MOST_PICTURE_PIXELS = 2**25
 _PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 
 
@@ -98,9 +99,15 @@ def read_picture(path: Path, canvas: tuple[int, int]) -> NDArray[np.uint8]:
             with Image.open(file, formats=_PICTURE_FORMATS) as picture:
                 if picture.mode.startswith(("I", "F")):
                     raise RequestError(f"{path} has more than 8 bits for a pixel: expected a picture with 8")
-                seen = ImageOps.exif_transpose(picture).convert("RGBA")
-                white = Image.new("RGBA", seen.size, "white")
-                pixels: NDArray[np.uint8] = np.asarray(Image.alpha_composite(white, seen).convert("L"))
+                if picture.width * picture.height > _MOST_PICTURE_PIXELS:
+                    raise RequestError(f"{path} has too many pixels: expected at most {_MOST_PICTURE_PIXELS:,}")
+                seen = ImageOps.exif_transpose(picture)
+                if seen.has_transparency_data:
+                    seen = seen.convert("LA")
+                    white = Image.new("L", seen.size, 255)
+                    white.paste(seen.getchannel("L"), mask=seen.getchannel("A"))
+                    seen = white
+                pixels: NDArray[np.uint8] = np.asarray(seen.convert("L"))
     except RequestError:  # a ValueError too
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

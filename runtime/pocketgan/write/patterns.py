@@ -5,6 +5,7 @@ Libraries that make texts of regular expressions may choose others in their next
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import accumulate
 from math import prod
@@ -80,7 +81,8 @@ class Repeated:
     @cached_property
     def count(self) -> int:
         """How many texts there are."""
-        return sum(self.pattern.count**times for times in range(self.least, self.most + 1))
+        # A pattern that never comes may have too many texts to count.
+        return sum(self.pattern.count**times for times in range(self.least, self.most + 1)) if self.most else 1
 
     @cached_property
     def longest(self) -> int:
@@ -190,6 +192,8 @@ def parse_pattern(source: str) -> Pattern:
     It may have characters, `\d`, sets such as `[0-9]`, groups with alternatives such as `(19|20)`, and after any of these `{3}`,
     `{2,5}` or `?`. Raises RequestError, which says what was found, for anything else.
     """
+    if source.isalpha() and source not in NAMED_PATTERNS and (close := get_close_matches(source.lower(), NAMED_PATTERNS)):
+        raise RequestError(f"no pattern is called {source!r}: did you mean {close[0]}?")
     source = NAMED_PATTERNS.get(source, source)
     if len(source) > LONGEST_PATTERN:
         raise RequestError(f"the pattern has {len(source):,} characters: expected at most {LONGEST_PATTERN}")

@@ -79,14 +79,16 @@ Texts: TypeAlias = ListedTexts | RandomTexts
 
 
 def checked_texts(texts: Iterable[str]) -> ListedTexts:
-    """Return texts as they can be drawn. Raises RequestError if there are none, or too many, or one is empty or too long."""
-    listed = tuple(texts)
+    """Return texts as they can be drawn, without gaps at their ends.
+
+    Raises RequestError if there are none, or too many, or one is empty or too long.
+    """
+    listed = tuple(text.strip(GAP) for text in texts)
     if not 1 <= len(listed) <= _MOST_TEXTS:
         raise RequestError(f"{len(listed):,} texts: expected 1 to {_MOST_TEXTS:,}")
     for text in listed:
-        if not 1 <= len(text) <= LONGEST_TEXT or not text.strip(GAP):
-            found = f"the text {shortened(text)} has {len(text)} characters"
-            raise RequestError(f"{found}: expected 1 to {LONGEST_TEXT}, and not only gaps")
+        if not 1 <= len(text) <= LONGEST_TEXT:
+            raise RequestError(f"the text {shortened(text)} has {len(text)} characters: expected 1 to {LONGEST_TEXT}")
     return ListedTexts(listed)
 
 
@@ -102,7 +104,7 @@ def checked_pattern(pattern: Pattern, seed: int) -> RandomTexts:
 
 
 def read_texts(source: Path | BinaryIO) -> ListedTexts:
-    """Return the texts in a file, one in each line; empty lines are left out. Raises RequestError if it cannot be read."""
+    """Return the texts in a file, one in each line; lines without any are left out. Raises RequestError if it cannot be read."""
     name = source if isinstance(source, Path) else "standard input"
     try:
         if isinstance(source, Path):
@@ -112,8 +114,15 @@ def read_texts(source: Path | BinaryIO) -> ListedTexts:
             contents = source.read(_MOST_BYTES + 1)
         if len(contents) > _MOST_BYTES:
             raise RequestError(f"{name} has more than {_MOST_BYTES:,} bytes: expected a text in each line")
-        return checked_texts(line for line in contents.decode("utf-8-sig").splitlines() if line)
+        lines = contents.decode("utf-8-sig").splitlines()
     except OSError as error:
         raise RequestError(f"cannot read the texts {name}: {error.strerror}; check the path") from error
     except UnicodeDecodeError as error:
         raise RequestError(f"{name} is not text in UTF-8: expected a text in each line") from error
+    for number, line in enumerate(lines, 1):
+        if len(line.strip(GAP)) > LONGEST_TEXT:
+            raise RequestError(f"{name}, line {number}: expected at most {LONGEST_TEXT} characters, found {len(line.strip(GAP))}")
+    try:
+        return checked_texts(line for line in lines if line.strip(GAP))
+    except RequestError as error:
+        raise RequestError(f"{name}: {error}") from error

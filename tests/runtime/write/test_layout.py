@@ -122,11 +122,11 @@ def test_numbers_get_different_fields_of_a_grid_by_address() -> None:
         assert len(set(fields)) == 12
         assert fields == sorted(fields, key=lambda place: (place.top, place.left))
         assert all(place.left + place.width <= 640 and place.top + place.height <= 480 for place in fields)
-        assert all(place.width >= usual_canvas(5, 28)[0] - 1 and place.height >= 35 for place in fields)
+        assert all(place.width >= usual_canvas(5, 28, 4)[0] - 1 - 6 and place.height >= 35 for place in fields)
         seen.add(tuple(fields))
     assert len(seen) == 20
     assert places(style, 5, 7, 3) == places(style, 5, 7, 3)
-    assert places(PLAIN, 5, 7, 3) == [PLACE]
+    assert places(PLAIN, 5, 7, 3) == [Place(3, 0, 134, 35)]
     with pytest.raises(
         RequestError, match=r"^80 numbers of up to 5 characters do not fit onto 640x480 pixels: at most \d+ of size 28 do$"
     ):

@@ -27,6 +27,7 @@ def texts_of(pattern: str, count: int, seed: int = 0) -> list[str]:
         "[abc1-3]{1,3}",
         "(0|1[2-4]|[56]{2}){2}",
         "12 (3|4)",
+        "1|([0-9]{32}){0}2",
         *NAMED_PATTERNS.values(),
     ],
 )
@@ -118,3 +119,10 @@ def test_what_is_not_supported_is_named(pattern: str, message: str) -> None:
 def test_texts_that_cannot_be_drawn_are_refused(pattern: str, message: str) -> None:
     with pytest.raises(RequestError, match=f"^{message}"):
         checked_pattern(parse_pattern(pattern), 0)
+
+
+def test_a_pattern_that_never_comes_is_not_counted() -> None:
+    pattern = "[0-9]"
+    for _ in range(7):
+        pattern = f"({pattern}){{32}}"
+    assert set(texts_of(f"1|({pattern}){{0}}2", 20)) == {"1", "2"}
