@@ -103,7 +103,10 @@ def write_folder(run: FolderRun, drawing: Series, files: Files) -> int:
             files.discard_unfinished()  # before the manifest claims them for this run
         # A power cut may lose single images too, so the manifest is no safer than they are.
         is_synced = not run.file_format.row.is_named_by_index
-        write_manifest = partial(manifests.write_manifest, manifest, run.manifest, is_synced)
+        beside = [path.name for path in others]
+        if existing is Existing.overwrite:
+            manifests.remove_older(manifest, beside)
+        write_manifest = partial(manifests.write_manifest, manifest, run.manifest, beside, is_synced)
         write_manifest(is_replacing=existing is Existing.overwrite)
         try:
             with closing(files.write(chain(first, batches), existing)) as written:

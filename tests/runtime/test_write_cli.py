@@ -207,3 +207,17 @@ def test_a_run_of_crowded_images_is_resumed() -> None:
     options = ("--numbers", "300", "--length", "32", "--size", "14", "--canvas", "4096x2048", "--count", "1")
     gan_write(*options)
     assert "(0 of them drawn now)" in gan_write(*options, "--resume")
+
+
+def test_no_boxes_of_older_images_stay() -> None:
+    gan_write("--count", "4", "--boxes", "yolo", "--masks", "--grid", "2x2")
+    Path("numbers/masks/mine.png").write_bytes(b"mine")
+    Path("numbers/99999999.txt").write_text("mine")
+    gan_write("--count", "4", "--seed", "5", "--boxes", "csv", "--overwrite")
+    names = {path.name for path in Path("numbers").iterdir()}
+    images = {f"{number:08d}.png" for number in range(4)}
+    assert names == images | {"manifest.json", "labels.csv", "boxes.csv", "masks", "99999999.txt", ".manifest.json.lock"} & names
+    assert {"masks", "99999999.txt", "boxes.csv"} <= names
+    assert [path.name for path in Path("numbers/masks").iterdir()] == ["mine.png"]
+    Path("numbers/manifest.json").write_text("damaged")
+    gan_write("--count", "4", "--overwrite")

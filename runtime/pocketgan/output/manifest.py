@@ -2,19 +2,22 @@
 
 import json
 import os
+import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pocketgan.errors import OutputError
-from pocketgan.files import open_regular_file, output_errors, remove_file, whole_file
+from pocketgan.files import file_names, open_regular_file, output_errors, remove_file, whole_file
 from pocketgan.output.formats import Format
 from pocketgan.request import Grid
 from pocketgan.series import Series, words
 from pocketgan.version import VERSION
 
 # For people to read; neither pixels nor files depend on these.
-_NOT_COMPARED = ("pocketgan", "model_name", "command", "model_classes")
+_BESIDE = "beside"
+_NOT_COMPARED = ("pocketgan", "model_name", "command", "model_classes", _BESIDE)
 # In the manifest only while older files are being replaced: some of them may still exist.
 _IS_REPLACING = "is_replacing_older_files"
 _LARGEST = 2**20
@@ -38,12 +41,16 @@ def manifest_of(drawing: Series, file_format: Format, grid: Grid | None, has_wal
     }
 
 
-def write_manifest(path: Path, manifest: Mapping[str, object], is_synced: bool, is_replacing: bool) -> None:
+def write_manifest(
+    path: Path, manifest: Mapping[str, object], beside: Sequence[str], is_synced: bool, is_replacing: bool
+) -> None:
     """Write a manifest, whole; `is_replacing` says that older files are being replaced. Raises OutputError if that fails.
+
+    `beside` are the names of the files that are written beside the images, but for labels.
 
     With `is_synced` a power cut afterwards does not lose it, which takes some milliseconds.
     """
-    contents = {**manifest, _IS_REPLACING: True} if is_replacing else manifest
+    contents = {**manifest, _BESIDE: list(beside), **({_IS_REPLACING: True} if is_replacing else {})}
     # One line for each key, even if its value is a list.
     lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in contents.items())
     with whole_file(path, is_synced) as temporary:
@@ -64,6 +71,45 @@ def read_manifest(path: Path) -> dict[str, object] | None:
     if not isinstance(contents, dict):
         raise OutputError(f"{path} is not a manifest of gan-gen (it is not a JSON object): use --overwrite, or another --out")
     return contents
+
+
+_BESIDE_NAME = re.compile(r"(?:grid|walk|vary|annotations|boxes|train|data|masks)(?:_[0-9]{8,})?(?:\.[a-z]{3,4})?")
+_NUMBERED = re.compile(r"([0-9]{8,})\.(png|txt)")
+
+
+def remove_older(manifest: Path, kept: Collection[str]) -> None:
+    """Remove what an older run, by its manifest, wrote beside its images, but for the names that are written again.
+
+    So no boxes, masks or sheets of other images stay. A manifest that cannot be read is of no run. Raises OutputError if a file
+    cannot be removed.
+    """
+    folder, found = manifest.parent, {}
+    with suppress(OutputError):
+        found = read_manifest(manifest) or {}
+    beside = found.get(_BESIDE)
+    names = [name for name in beside if isinstance(name, str)] if isinstance(beside, list) else []
+    older = [name for name in names if _BESIDE_NAME.fullmatch(name) and name not in kept]
+    for name in older:
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            _remove_numbered(path, "png", found)
+            with suppress(OSError):  # it contains other files
+                path.rmdir()
+        elif not path.is_symlink():
+            remove_file(path, "a file of older images")
+    if any(name.startswith("train") for name in older):
+        _remove_numbered(folder, "txt", found)
+
+
+def _remove_numbered(folder: Path, ending: str, found: Mapping[str, object]) -> None:
+    """Remove the files with this ending that are named by the indices of a run."""
+    start, count = found.get("start"), found.get("count")
+    if type(start) is not int or type(count) is not int:
+        return
+    for name in list(file_names(folder)):
+        match = _NUMBERED.fullmatch(name)
+        if match and match[2] == ending and start <= int(match[1]) < start + count:
+            remove_file(folder / name, "a file of older images")
 
 
 def is_replacing(manifest: Mapping[str, object]) -> bool:
