@@ -24,7 +24,7 @@ from pocketgan.console import cli_errors, command_line, complete_model, run_and_
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import Format
 from pocketgan.request import LARGEST_HEIGHT, Existing, parse_grid
-from pocketgan.write.kinds import Boxes, NumberFormat
+from pocketgan.write.kinds import Boxes, NumberFormat, Ruling
 from pocketgan.write.patterns import NAMED_PATTERNS
 
 MOST_IMAGES = 10_000_000
@@ -167,7 +167,7 @@ def write(
     with usage_errors("--jitter"):
         jitter_units = parsers.jitter_units_of(jitter)
     with usage_errors("--spacing"):
-        style = Style(size, gap, jitter_units, pixels, numbers)
+        style = Style(size, gap, jitter_units, pixels, numbers, is_lined=background == Ruling.lines)
     with usage_errors("--ink"):
         strength = parsers.whole_range(ink, 100)
     with usage_errors("--background"):

@@ -6,6 +6,7 @@ turns digits alike; lengths are in units of 1/256 of a pixel.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ INK_LEVEL = 64
 
 UNIT = 256
 """Units of length in a pixel."""
+
+INK_OF_SIZE = 20, 28
+"""The ink of MNIST's digits is 20 pixels high in images of 28."""
 
 _KEY_OF_LAYOUTS = 5 * SEED_LIMIT
 """What is added to the key of the random numbers, see `latents`."""
@@ -53,6 +57,8 @@ class Style:
     """Width and height of an image in pixels."""
     numbers_each: int
     """How many numbers are in an image."""
+    is_lined: bool = False
+    """Whether numbers stand on printed lines."""
 
     def __post_init__(self) -> None:
         """Raise RequestError if digits would overlap so much that they change places."""
@@ -123,7 +129,15 @@ def usual_canvas(longest: int, size: int, spacing: int) -> tuple[int, int]:
     return longest * (size * 3 // 5 + spacing) + size // 2, size * 5 // 4
 
 
-def places(style: Style, longest: int, seed: int, image: int) -> list[Place]:
+class Page(NamedTuple):
+    """Where the numbers of an image go, in the order in which they are read."""
+
+    places: list[Place]
+    lines: range
+    """The rows of printed lines; empty without any."""
+
+
+def page_of(style: Style, longest: int, seed: int, image: int) -> Page:
     """Return where the numbers of an image go: the whole canvas, or different fields of a grid that are chosen by its address.
 
     Raises RequestError if the canvas is less than half as wide as the longest text needs, or there are too few fields.
@@ -135,27 +149,28 @@ def places(style: Style, longest: int, seed: int, image: int) -> list[Place]:
             f"texts of up to {longest} characters of size {style.size} do not fit onto {width} pixels: expected at least "
             f"{usual_width // 2}, or a smaller size"
         )
-    columns, lines = max(1, width // usual_width), max(1, height // usual_height)
-    if style.numbers_each == 1:
-        columns = lines = 1
-    elif style.numbers_each > columns * lines:
+    is_alone = style.numbers_each == 1
+    columns = 1 if is_alone else max(1, width // usual_width)
+    lines = 1 if is_alone and not style.is_lined else max(1, height // usual_height)
+    if style.numbers_each > columns * lines:
         raise RequestError(
             f"{style.numbers_each} numbers of up to {longest} characters do not fit onto {width}x{height} pixels: at most "
             f"{columns * lines} of size {style.size} do"
         )
-    order = np.random.Philox(key=_KEY_OF_PLACES + seed, counter=image * _BLOCKS_OF_AN_IMAGE).random_raw(columns * lines).argsort()
-    fields = sorted(order[: style.numbers_each].tolist())
+    stream = np.random.Philox(key=_KEY_OF_PLACES + seed, counter=image * _BLOCKS_OF_AN_IMAGE)
+    fields = sorted(stream.random_raw(columns * lines).argsort()[: style.numbers_each].tolist())
+    # Lines are at equal distances, from a random row on; without them the fields fill the canvas.
+    pitch = min(usual_height, height)
+    first = int(stream.random_raw()) * (height - lines * pitch + 1) >> 64
+    lefts = [width * number // columns for number in range(columns + 1)]
+    tops = [first + pitch * number if style.is_lined else height * number // lines for number in range(lines + 1)]
     margin = style.size // 8
-    lefts, tops = ([side * number // count for number in range(count + 1)] for side, count in ((width, columns), (height, lines)))
-    return [
-        Place(
-            lefts[column] + margin,
-            tops[line],
-            lefts[column + 1] - lefts[column] - 2 * margin,
-            tops[line + 1] - tops[line],
-        )
+    found = [
+        Place(lefts[column] + margin, tops[line], lefts[column + 1] - lefts[column] - 2 * margin, tops[line + 1] - tops[line])
         for line, column in (divmod(field, columns) for field in fields)
     ]
+    baseline = first + pitch // 2 + style.size * INK_OF_SIZE[0] // (2 * INK_OF_SIZE[1]) + 1
+    return Page(found, range(baseline % pitch, height, pitch) if style.is_lined else range(0))
 
 
 def written(
@@ -199,8 +214,11 @@ def _in_line(
     spare_height = (place.height - style.size) * UNIT
     # Anywhere in its place, all positions equally likely, but in the middle without jitter.
     start, middle = (
-        max(spare, 0) * (_HALF_WORD + (int(word) if style.jitter_units else 0)) // (2 * _HALF_WORD)
-        for spare, word in ((spare_width, words[0]), (spare_height, words[1]))
+        max(spare, 0) * (_HALF_WORD + (int(word) if is_free else 0)) // (2 * _HALF_WORD)
+        for spare, word, is_free in (
+            (spare_width, words[0], style.jitter_units > 0),
+            (spare_height, words[1], style.jitter_units > 0 and not style.is_lined),
+        )
     )
     glyphs, digits = [], iter(labels)
     for ink, left, rise in zip(inks, lefts.tolist(), rises.tolist(), strict=True):

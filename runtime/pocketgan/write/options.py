@@ -71,7 +71,5 @@ def paper_of(background: str, size: int, canvas: tuple[int, int], noise: int, in
             raise RequestError(f"grey level {background[:9]} is out of range: expected 0 to 255")
         return Paper(level=int(background), noise=noise, ink_percent=ink)
     if background in set(Ruling):
-        ruling = Ruling(background)
-        distance = size * (3 if ruling is Ruling.lines else 1) // 2
-        return Paper(PAPER_LEVEL, ruling, distance, noise=noise, ink_percent=ink)
+        return Paper(PAPER_LEVEL, Ruling(background), size // 2, noise=noise, ink_percent=ink)
     return Paper(picture=read_picture(Path(background), canvas), noise=noise, ink_percent=ink)

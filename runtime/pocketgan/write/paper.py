@@ -35,7 +35,7 @@ class Paper:
     """Grey level of the paper, 0 to 255, where nothing is printed."""
     ruling: Ruling | None = None
     distance: int = 0
-    """Pixels between printed lines."""
+    """Pixels between the lines of squares."""
     picture: NDArray[np.uint8] | None = field(default=None, compare=False)
     """A picture of which the paper is a part, uint8 [H, W]; None for paper of one level."""
     noise: int = 0
@@ -51,12 +51,15 @@ class Paper:
         return hashlib.sha256(repr(self.picture.shape).encode() + self.picture.tobytes()).hexdigest()
 
 
-def on_paper(paper: Paper, seed: int, image: int, ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return an image uint8 [H, W] of ink, how much of each pixel it covers, on paper: white on dark paper, black on light."""
+def on_paper(paper: Paper, seed: int, image: int, ink: NDArray[np.uint8], lines: range = range(0)) -> NDArray[np.uint8]:
+    """Return an image uint8 [H, W] of ink, how much of each pixel it covers, on paper: white on dark paper, black on light.
+
+    `lines` are the rows of printed lines, on lined paper.
+    """
     height, width = ink.shape
     key, block = _KEY_OF_PAPER + seed, image * _BLOCKS_OF_AN_IMAGE
     words = np.random.Philox(key=key, counter=block).random_raw(4).tolist()
-    levels = _blank(paper, height, width, words[0], words[1]).astype(np.int32)
+    levels = _blank(paper, height, width, words[0], words[1], lines).astype(np.int32)
     of_ink = 255 if levels.mean() < 128 else 0
     if paper.noise:
         ticks = normal_ticks(key, block + 1, height * width).reshape(height, width)
@@ -69,7 +72,7 @@ def on_paper(paper: Paper, seed: int, image: int, ink: NDArray[np.uint8]) -> NDA
     return mixed.astype(np.uint8)
 
 
-def _blank(paper: Paper, height: int, width: int, down: int, right: int) -> NDArray[np.uint8]:
+def _blank(paper: Paper, height: int, width: int, down: int, right: int, lines: range) -> NDArray[np.uint8]:
     """Return paper without ink, uint8 [height, width]; two random numbers below 2**64 say which part of it."""
     if paper.picture is not None:
         top, left = (
@@ -79,9 +82,10 @@ def _blank(paper: Paper, height: int, width: int, down: int, right: int) -> NDAr
         return paper.picture[top : top + height, left : left + width]
     blank = np.full((height, width), paper.level, np.uint8)
     line = paper.level * LINE_LEVEL // PAPER_LEVEL
-    if paper.ruling is not None:
-        blank[down * paper.distance >> 64 :: paper.distance] = line
+    if paper.ruling is Ruling.lines:
+        blank[list(lines)] = line
     if paper.ruling is Ruling.squares:
+        blank[down * paper.distance >> 64 :: paper.distance] = line
         blank[:, right * paper.distance >> 64 :: paper.distance] = line
     return blank
 

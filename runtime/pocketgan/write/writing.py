@@ -18,7 +18,7 @@ from pocketgan.model.limits import plan_batching
 from pocketgan.request import LONGEST_TEXT, labels_of_names
 from pocketgan.series import facts_of_model, options_of_model, words
 from pocketgan.threads import ordered_map
-from pocketgan.write.layout import Glyph, Style, places, words_of, written
+from pocketgan.write.layout import Glyph, Page, Style, page_of, words_of, written
 from pocketgan.write.paper import Paper, on_paper
 from pocketgan.write.texts import GAP, ListedTexts, Texts
 
@@ -50,7 +50,7 @@ class WritingRequest:
         image_range(self.seed, self.start, self.count)
         if self.start + self.count > most:
             raise RequestError(f"images {self.start} to {self.start + self.count - 1} are out of range: expected 0 to {most - 1}")
-        places(self.style, self.texts.longest, self.seed, self.start)
+        page_of(self.style, self.texts.longest, self.seed, self.start)
 
 
 WrittenNumbers: TypeAlias = list[list[Glyph]]
@@ -138,8 +138,11 @@ class Writing:
         """Yield images of consecutive indices in order, uint8 [n, H, W]."""
 
         def draw(part: range) -> Batch:
-            inks = (_laid(numbers, self.size) for numbers in self._numbers(part))
-            pixels = [on_paper(self.request.paper, self.request.seed, index, ink) for index, ink in zip(part, inks, strict=True)]
+            request = self.request
+            pixels = [
+                on_paper(request.paper, request.seed, index, _laid(numbers, self.size), self._page(index).lines)
+                for index, numbers in zip(part, self._numbers(part), strict=True)
+            ]
             return Batch(part.start, np.stack(pixels), None)
 
         return ordered_map(draw, self._parts(indices), self.threads)
@@ -174,12 +177,13 @@ class Writing:
         return [
             [
                 written(request.style, place, text, own, digit_labels, words_of(request.seed, number))
-                for place, (number, text, own, digit_labels) in zip(
-                    places(request.style, request.texts.longest, request.seed, index), placed, strict=False
-                )
+                for place, (number, text, own, digit_labels) in zip(self._page(index).places, placed, strict=False)
             ]
             for index in indices
         ]
+
+    def _page(self, index: int) -> Page:
+        return page_of(self.request.style, self.request.texts.longest, self.request.seed, index)
 
     def _ticks(self, number: int, labels: NDArray[np.int64]) -> NDArray[np.int8]:
         """Return the latents of a number's digits, int8 [n, size]."""

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pocketgan.errors import RequestError
 from pocketgan.generator import Generator
-from pocketgan.write.layout import INK_LEVEL, UNIT, Glyph, Place, Style, places, rendered, usual_canvas, words_of, written
+from pocketgan.write.layout import INK_LEVEL, UNIT, Glyph, Place, Style, page_of, rendered, usual_canvas, words_of, written
 
 PLAIN = Style(size=28, spacing=4, jitter_units=0, canvas=(140, 35), numbers_each=1)
 UNEVEN = Style(size=28, spacing=4, jitter_units=256, canvas=(140, 35), numbers_each=1)
@@ -118,22 +118,38 @@ def test_numbers_get_different_fields_of_a_grid_by_address() -> None:
     style = Style(28, 4, 128, (640, 480), 12)
     seen = set()
     for image in range(20):
-        fields = places(style, 5, 7, image)
+        fields = page_of(style, 5, 7, image).places
         assert len(set(fields)) == 12
         assert fields == sorted(fields, key=lambda place: (place.top, place.left))
         assert all(place.left + place.width <= 640 and place.top + place.height <= 480 for place in fields)
         assert all(place.width >= usual_canvas(5, 28, 4)[0] - 1 - 6 and place.height >= 35 for place in fields)
         seen.add(tuple(fields))
     assert len(seen) == 20
-    assert places(style, 5, 7, 3) == places(style, 5, 7, 3)
-    assert places(PLAIN, 5, 7, 3) == [Place(3, 0, 134, 35)]
+    assert page_of(style, 5, 7, 3) == page_of(style, 5, 7, 3)
+    assert page_of(PLAIN, 5, 7, 3).places == [Place(3, 0, 134, 35)]
     with pytest.raises(
         RequestError, match=r"^80 numbers of up to 5 characters do not fit onto 640x480 pixels: at most \d+ of size 28 do$"
     ):
-        places(Style(28, 4, 128, (640, 480), 80), 5, 7, 0)
+        page_of(Style(28, 4, 128, (640, 480), 80), 5, 7, 0)
 
 
 def test_random_numbers_of_a_layout_do_not_overlap_those_of_the_next() -> None:
     assert len(words_of(3, 0)) == 16 + 4 * 32
     assert not set(words_of(3, 0)[-16:]) & set(words_of(3, 1)[:16])
     assert abs(np.concatenate([words_of(3, number) for number in range(200)]).mean()) < 400
+
+
+def test_numbers_on_lined_paper_stand_on_its_lines(digits: NDArray[np.uint8]) -> None:
+    firsts = set()
+    for numbers_each in (1, 5):
+        style = Style(28, 4, 256, (300, 230), numbers_each, is_lined=True)
+        for image in range(20):
+            page = page_of(style, 4, 7, image)
+            assert page.lines.step == 35
+            firsts.add(page.lines.start)
+            for place in page.places:
+                bottoms = [bottom for _, _, _, bottom in boxes(number(style, place, "2026", digits, image))]
+                line = min(page.lines, key=lambda row: abs(row - np.median(bottoms)))
+                assert abs(line - np.median(bottoms)) <= 4
+    assert len(firsts) > 10
+    assert page_of(PLAIN, 4, 7, 0).lines == range(0)

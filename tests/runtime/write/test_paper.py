@@ -28,17 +28,17 @@ def test_ink_has_a_strength_of_its_own_in_each_image() -> None:
     assert len(set(levels)) > 40
 
 
-def test_lines_and_squares_are_printed_at_equal_distances_from_a_random_place() -> None:
+def test_lines_are_where_they_are_asked_for_and_squares_begin_anywhere() -> None:
+    lined = on_paper(Paper(236, Ruling.lines), 5, 0, NO_INK, range(7, 40, 12))
+    assert np.flatnonzero((lined == 176).all(axis=1)).tolist() == [7, 19, 31]
+    assert (np.delete(lined, [7, 19, 31], axis=0) == 236).all()
     starts = set()
     for image in range(200):
-        lined = on_paper(Paper(236, Ruling.lines, 12), 5, image, NO_INK)
-        rows = np.flatnonzero((lined == 176).all(axis=1))
-        assert (np.diff(rows) == 12).all()
-        assert (lined[np.delete(np.arange(40), rows)] == 236).all()
-        starts.add(int(rows[0]))
-    assert starts == set(range(12))
-    squared = on_paper(Paper(236, Ruling.squares, 10), 5, 0, NO_INK)
-    assert ((squared == 176).all(axis=0).sum(), (squared == 176).all(axis=1).sum()) == (6, 4)
+        squared = on_paper(Paper(236, Ruling.squares, 10), 5, image, NO_INK)
+        rows, columns = (np.flatnonzero((squared == 176).all(axis=axis)) for axis in (1, 0))
+        assert ((np.diff(rows) == 10).all(), (np.diff(columns) == 10).all()) == (True, True)
+        starts.add((int(rows[0]), int(columns[0])))
+    assert {row for row, _ in starts} == {column for _, column in starts} == set(range(10))
 
 
 def test_noise_is_normal_and_clipped_and_by_address() -> None:
