@@ -115,9 +115,7 @@ def peak_bytes_of_finding(folder: Path, model: Path) -> int:
     count = 4000
     files = PngFiles(folder, drawing_of(Generator.load(model), count, names=("7",)), has_class_folders=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            png, "file_names", lambda path, text_bytes: (png_name(i, "7") for i in range(count)) if path.name == "7" else ["7"]
-        )
+        patch.setattr(png, "file_names", lambda path: (png_name(i, "7") for i in range(count)) if path.name == "7" else ["7"])
         patch.setattr(png, "_ends", lambda path, text_bytes=0: (png_text(files.drawing, int(path.name[:8])).encode(), PNG_END))
         tracemalloc.start()
         assert sum(1 for _ in files.existing()) == count
