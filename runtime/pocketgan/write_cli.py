@@ -133,7 +133,7 @@ def write(
     """
     # Here, since they take numpy.
     from pocketgan.write import options as parsers
-    from pocketgan.write.layout import Style
+    from pocketgan.write.layout import Style, page_of
 
     said = _one_of({"text": text, "texts": texts, "pattern": pattern, "length": length}) or {"length": DEFAULT_LENGTH}
     ((source, spec),) = said.items()
@@ -168,6 +168,8 @@ def write(
         jitter_units = parsers.jitter_units_of(jitter)
     with usage_errors("--spacing"):
         style = Style(size, gap, jitter_units, pixels, numbers, is_lined=background == Ruling.lines)
+    with usage_errors("--canvas"):
+        page_of(style, what.longest, seed, start)  # raises if the numbers do not fit
     with usage_errors("--ink"):
         strength = parsers.whole_range(ink, 100)
     with usage_errors("--background"):

@@ -134,6 +134,8 @@ def test_a_report_has_all_options() -> None:
         (("--length", "5..3"), "--length: '5..3': expected"),
         (("--numbers", "5"), "--numbers: several numbers need a --canvas to lie on, such as 640x480"),
         (("--canvas", "10x10"), "--canvas: '10x10': expected WIDTHxHEIGHT from 28, the size of a digit, to 4096 pixels"),
+        (("--numbers", "50", "--canvas", "100x100"), "--canvas: 50 numbers of up to 6 characters do not fit onto 100x100"),
+        (("--text", "1" * 32, "--canvas", "60x60"), "--canvas: texts of up to 32 characters of size 28 do not fit onto 60"),
         (("--canvas", "big"), "--canvas: 'big': expected WIDTHxHEIGHT"),
         (("--background", "300"), "--background: grey level 300 is out of range: expected 0 to 255"),
         (("--background", "no.png"), "--background: cannot read the picture no.png: No such file or directory"),
@@ -164,10 +166,6 @@ def test_wrong_usage_is_named_and_nothing_is_written(options: tuple[str, ...], m
     [
         (("--text", "12a"), "has no class 'a': its classes are 0, 1"),
         (("--text", "12", "--model", "dcgan"), "has no classes: it cannot draw chosen digits or text"),
-        (
-            ("--numbers", "50", "--canvas", "100x100"),
-            "50 numbers of up to 6 characters do not fit onto 100x100 pixels",
-        ),
     ],
 )
 def test_what_a_model_cannot_draw_is_named_and_nothing_is_written(options: tuple[str, ...], message: str) -> None:
