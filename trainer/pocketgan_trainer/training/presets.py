@@ -95,7 +95,14 @@ _POCKET_CONFIG = TrainingConfig(
 )
 
 _CANVAS_CONFIG = replace(
-    _POCKET_CONFIG, canvas=True, trait_weight=0.1, gradient_penalty=0.1, final_penalty_share=1 / 3, shifted_share=0.0
+    _POCKET_CONFIG,
+    canvas=True,
+    trait_weight=0.1,
+    gradient_penalty=0.1,
+    final_penalty_share=0.1,
+    refinement_share=0.0,
+    class_weight=0.0,
+    shifted_share=0.0,
 )
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -134,8 +141,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                     gradient_penalty=0.3,
                     final_penalty_share=0.5,
                     penalty_fall_share=0.5,
-                    refinement_share=0.6,
-                    class_weight=0.4,
                 ),
                 is_default=False,
             ),
