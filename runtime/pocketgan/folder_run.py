@@ -1,5 +1,6 @@
 """Writes a series of images into a folder, with a manifest, labels and other files beside them; a stopped run can be resumed."""
 
+import json
 import os
 import sys
 import time
@@ -11,7 +12,9 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
-from pocketgan.console import print_message
+import numpy as np
+
+from pocketgan.console import print_message, print_output
 from pocketgan.errors import OutputError
 from pocketgan.files import file_names, made_folder, refuse_overwriting, remove_temporaries
 from pocketgan.generator import Batch, Generator
@@ -56,6 +59,34 @@ def opened(model: str | None, provider: Provider, is_quiet: bool) -> Generator:
         print_message(f"model {generator.path} ({generator.reason}): {generator.card.architecture}, {generator.card.precision}")
         print_message(f"provider {generator.provider.value}: {generator.provider_reason}")
     return generator
+
+
+def say_threads(drawing: Series, requested: int | None) -> None:
+    """Print if fewer threads are used than were requested."""
+    if requested is not None and drawing.threads < requested:
+        print_message(f"using {drawing.threads} threads instead of {requested} to limit memory")
+
+
+def print_report(drawing: Series, manifest: Mapping[str, object], folder: Path | None, drawn: int, seconds: float) -> None:
+    """Print what was drawn, and where, as JSON for programs."""
+    report = {
+        **manifest,
+        "folder": None if folder is None else str(folder),
+        "provider": drawing.generator.provider.value,
+        "threads": drawing.threads,
+        "drawn": drawn,
+        "seconds": round(seconds, 6),
+    }
+    print_output(json.dumps(report, indent=2))
+
+
+def show_first(drawing: Series, most: int) -> None:
+    """Show the first images in the terminal, `most` at most. Raises OutputError if standard output is closed."""
+    from pocketgan.output.terminal import show_images
+
+    if sys.stdout is None:
+        raise OutputError("cannot write to standard output: it is closed")
+    show_images(np.concatenate([batch.images for batch in drawing.batches(drawing.indices[:most])]), sys.stdout)
 
 
 def with_progress(batches: Iterable[Batch], count: int, is_quiet: bool, done_before: int = 0) -> Iterator[Batch]:

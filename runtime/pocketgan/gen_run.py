@@ -1,21 +1,16 @@
 """Runs one request of gan-gen: draws to a folder, to standard output or to the terminal, and reports what it did."""
 
-import json
-import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from pocketgan.address import FULL_VARIETY
-from pocketgan.console import print_message, print_output
+from pocketgan.console import print_message
 from pocketgan.cpus import usable_cpus
 from pocketgan.drawing import Drawing
-from pocketgan.errors import OutputError
-from pocketgan.folder_run import Extra, FolderRun, opened, with_progress, write_folder
+from pocketgan.folder_run import Extra, FolderRun, opened, print_report, say_threads, show_first, with_progress, write_folder
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import Format
 from pocketgan.output.manifest import manifest_of
@@ -65,8 +60,8 @@ def draw(run: DrawingRun) -> None:
     generator = opened(run.model, run.provider, run.is_quiet)
     began = time.monotonic()
     drawing = Drawing(generator, run.selection, run.threads or usable_cpus())
-    if not run.is_quiet and run.threads is not None and drawing.threads < run.threads:
-        print_message(f"using {drawing.threads} threads instead of {run.threads} to limit memory")
+    if not run.is_quiet:
+        say_threads(drawing, run.threads)
 
     extras = _extras(run, drawing)
     manifest = manifest_of(drawing, run.file_format, run.grid, run.has_walk, run.varied)
@@ -77,19 +72,11 @@ def draw(run: DrawingRun) -> None:
     elif run.to_stdout:
         _write_to_stdout(run, drawing)
     if run.is_shown:
-        _show(drawing)
+        show_first(drawing, MOST_SHOWN)
 
     seconds = time.monotonic() - began
     if run.has_report:
-        report = {
-            **manifest,
-            "folder": None if run.folder is None else str(run.folder),
-            "provider": generator.provider.value,
-            "threads": drawing.threads,
-            "drawn": drawn,
-            "seconds": round(seconds, 6),
-        }
-        print_output(json.dumps(report, indent=2))
+        print_report(drawing, manifest, run.folder, drawn, seconds)
     if not run.is_quiet and (run.folder is not None or run.to_stdout):
         print_message(f"{_summary(drawing, drawn)} {where} after {seconds:.2f} s")
 
@@ -129,13 +116,3 @@ def _write_to_stdout(run: DrawingRun, drawing: Drawing) -> None:
     ):
         for _ in with_progress(written, len(drawing.indices), run.is_quiet):
             pass
-
-
-def _show(drawing: Drawing) -> None:
-    """Show the first images in the terminal."""
-    from pocketgan.output.terminal import show_images
-
-    if sys.stdout is None:
-        raise OutputError("cannot write to standard output: it is closed")
-    first = drawing.selection.indices[:MOST_SHOWN]
-    show_images(np.concatenate([batch.images for batch in drawing.batches(first)]), sys.stdout)

@@ -144,7 +144,7 @@ HAND_CORRELATIONS: Mapping[Trait, tuple[float, float]] = MappingProxyType(
 """How much the latents of traits of two digits by one hand correlate at the default consistency: of two classes, and of one.
 
 That is how alike digits by one of the 539 writers of MNIST's training digits are (C. Yadav, L. Bottou, "Cold Case: The Lost MNIST
-Digits", 2019, tells who wrote which).
+Digits", 2019, lists who wrote which).
 """
 
 

@@ -1,18 +1,13 @@
 """Runs one request of gan-write: draws numbers into a folder or to the terminal, and says where their digits are."""
 
-import json
-import sys
 import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from pocketgan.console import print_message, print_output
+from pocketgan.console import print_message
 from pocketgan.cpus import usable_cpus
-from pocketgan.errors import OutputError
-from pocketgan.folder_run import Extra, FolderRun, opened, write_folder
+from pocketgan.folder_run import Extra, FolderRun, opened, print_report, say_threads, show_first, write_folder
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import Format
 from pocketgan.output.manifest import manifest_of
@@ -67,24 +62,18 @@ def write(run: WritingRun) -> None:
     generator = opened(run.model, run.provider, run.is_quiet)
     began = time.monotonic()
     writing = Writing(generator, run.request, run.threads or usable_cpus())
+    if not run.is_quiet:
+        say_threads(writing, run.threads)
     extras, manifest = _extras(run, writing), _manifest(run, writing)
     drawn = run.request.count
     if run.folder is not None:
         folder_run = FolderRun(run.folder, run.file_format, run.existing, extras, manifest, run.is_quiet)
         drawn = write_folder(folder_run, writing, run.file_format.row.files(run.folder, writing))  # type: ignore[arg-type]
     if run.is_shown:
-        _show(writing)
+        show_first(writing, MOST_SHOWN)
     seconds = time.monotonic() - began
     if run.has_report:
-        report = {
-            **manifest,
-            "folder": None if run.folder is None else str(run.folder),
-            "provider": generator.provider.value,
-            "threads": writing.threads,
-            "drawn": drawn,
-            "seconds": round(seconds, 6),
-        }
-        print_output(json.dumps(report, indent=2))
+        print_report(writing, manifest, run.folder, drawn, seconds)
     if not run.is_quiet and run.folder is not None:
         what = "image" if run.request.count == 1 else "images"
         numbers = "" if run.request.style.numbers_each == 1 else f" of {run.request.style.numbers_each} numbers each"
@@ -118,13 +107,3 @@ def _manifest(run: WritingRun, writing: Writing) -> dict[str, object]:
     boxes = None if run.boxes is None else run.boxes.value
     more = ([] if boxes is None else ["--boxes", boxes]) + ["--masks"] * run.has_masks
     return {**manifest, "command": " ".join([str(manifest["command"]), *more]), "boxes": boxes, "masks": run.has_masks}
-
-
-def _show(writing: Writing) -> None:
-    """Show the first images in the terminal."""
-    from pocketgan.output.terminal import show_images
-
-    if sys.stdout is None:
-        raise OutputError("cannot write to standard output: it is closed")
-    first = writing.indices[:MOST_SHOWN]
-    show_images(np.concatenate([batch.images for batch in writing.batches(first)]), sys.stdout)

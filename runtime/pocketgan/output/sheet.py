@@ -33,7 +33,7 @@ def shown_scale(height: int) -> int:
 
 
 def check_sheet(drawing: Series, images: int) -> None:
-    """Raise OutputError if a sheet of so many images would not fit into the memory of a small device."""
+    """Raise OutputError if a sheet of this number of images would not fit into the memory of a small device."""
     height, width = drawing.size
     if images * (height + _GAP) * (width + _GAP) > _MOST_PIXELS:
         raise OutputError(
