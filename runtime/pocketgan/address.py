@@ -6,7 +6,7 @@ from operator import index
 from reprlib import repr as shortened
 from typing import NamedTuple, SupportsIndex, TypeAlias
 
-from pocketgan.errors import RequestError
+from pocketgan.errors import RequestError, of_argument
 from pocketgan.trait_table import TRAITS, VALUES_PER_UNIT
 
 SEED_LIMIT = 2**64
@@ -99,7 +99,7 @@ def image_range(
     `asked` is what `asked_traits` returned.
     Raises RequestError if an argument is out of range, or not a number of its kind.
     """
-    seed, start, count = _seed("seed", seed), _whole("start", start), _whole("count", count)
+    seed, start, count = _seed("seed", seed), whole("start", start), whole("count", count)
     if count < 1:
         raise RequestError(f"count {count} is out of range: expected at least 1")
     if start < 0 or start + count > INDEX_LIMIT:
@@ -127,7 +127,7 @@ def hand_of(name: HandName, seed: int, units: int) -> Hand:
         if len(name) != 2:
             raise RequestError(f"hand {shortened(name)}: expected a number, or a seed and a number")
         seed, name = _seed("the hand's seed", name[0]), name[1]
-    number = _whole("hand", name)
+    number = whole("hand", name)
     if not 0 <= number < INDEX_LIMIT:
         raise RequestError(f"hand {number} is out of range: expected 0 to {INDEX_LIMIT - 1}")
     return Hand(seed, number, units)
@@ -136,15 +136,12 @@ def hand_of(name: HandName, seed: int, units: int) -> Hand:
 _HAND = re.compile(r"(?:([0-9]{1,20}):)?([0-9]{1,15})")
 
 
-def parse_hand(spec: str, seed: int, units: int) -> Hand:
-    """Parse a hand such as `3`, of `seed`, or `7:3`, of seed 7; `units` is its consistency.
-
-    Raises RequestError if it is malformed or out of range.
-    """
+def parse_hand(spec: str) -> HandName:
+    """Parse the name of a hand such as `3`, or `7:3` for one of seed 7. Raises RequestError if it is malformed."""
     match = _HAND.fullmatch(spec)
     if not match:
         raise RequestError(f"{shortened(spec)} is not a hand: expected its number, such as 3, or SEED:NUMBER, such as 7:3")
-    return hand_of((int(match[1] or seed), int(match[2])), seed, units)
+    return int(match[2]) if match[1] is None else (int(match[1]), int(match[2]))
 
 
 def asked_traits(
@@ -154,8 +151,12 @@ def asked_traits(
 
     Raises RequestError for anything else. Which values a model can draw, it checks itself.
     """
-    given = zip(TRAITS, (slant, thickness, width), strict=True)
-    return tuple(_asked_trait(name, value) for name, value in given if value is not None)
+    asked = []
+    for name, value in zip(TRAITS, (slant, thickness, width), strict=True):
+        if value is not None:
+            with of_argument(name):
+                asked.append(_asked_trait(name, value))
+    return tuple(asked)
 
 
 def _asked_trait(name: str, value: TraitRange) -> AskedTrait:
@@ -176,22 +177,23 @@ _NUMBER = r"([+-]?[0-9]{1,4}(?:\.[0-9]{1,6})?)"
 _TRAIT = re.compile(rf"{_NUMBER}(?:\.\.{_NUMBER})?")
 
 
-def parse_trait(name: str, spec: str) -> AskedTrait:
+def parse_trait(spec: str) -> TraitRange:
     """Parse a value of a trait such as `15`, or `-10..30` for any from -10 to 30. Raises RequestError if it is malformed."""
     match = _TRAIT.fullmatch(spec)
     if not match:
         raise RequestError(f"{shortened(spec)} is not a value: expected a number such as 15, or a range such as -10..30")
-    return _asked_trait(name, float(match[1]) if match[2] is None else (float(match[1]), float(match[2])))
+    return float(match[1]) if match[2] is None else (float(match[1]), float(match[2]))
 
 
 def _seed(name: str, value: SupportsIndex) -> int:
-    seed = _whole(name, value)
+    seed = whole(name, value)
     if not 0 <= seed < SEED_LIMIT:
         raise RequestError(f"{name} {seed} is out of range: expected 0 to {SEED_LIMIT - 1}")
     return seed
 
 
-def _whole(name: str, value: SupportsIndex) -> int:
+def whole(name: str, value: SupportsIndex) -> int:
+    """Return an argument as a plain integer. Raises RequestError if it is not a whole number."""
     try:
         if isinstance(value, bool):
             raise TypeError

@@ -2,15 +2,17 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import BinaryIO, NoReturn, TypeVar
 
 import typer
 
-from pocketgan.errors import PocketganError
+from pocketgan.errors import PocketganError, RequestError
 from pocketgan.version import VERSION
+
+Parsed = TypeVar("Parsed")
 
 
 def command_line() -> typer.Typer:
@@ -99,12 +101,33 @@ def cli_errors() -> Iterator[None]:
 
 
 @contextmanager
-def usage_errors(option: str) -> Iterator[None]:
-    """Turn an error about an option's value into a usage error of that option, which has exit code 2."""
+def usage_errors(option: str | None = None) -> Iterator[None]:
+    """Turn an error about an option's value into a usage error of that option, which has exit code 2.
+
+    Without an `option`, it is that of the argument which a RequestError names.
+    """
     try:
         yield
+    except RequestError as error:
+        argument = None if error.argument is None else f"--{error.argument}"
+        raise typer.BadParameter(str(error), param_hint=option or argument) from error
     except PocketganError as error:
         raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def parsed(option: str, parse: Callable[[str], Parsed], value: str | None) -> Parsed | None:
+    """Return what `parse` makes of an option's value, None without one. Its errors are usage errors of the option."""
+    if value is None:
+        return None
+    with usage_errors(option):
+        return parse(value)
+
+
+def standard_input() -> BinaryIO:
+    """Return standard input. Raises RequestError if it is closed."""
+    if sys.stdin is None:
+        raise RequestError("cannot read standard input: it is closed")
+    return sys.stdin.buffer
 
 
 def print_output(text: str) -> None:

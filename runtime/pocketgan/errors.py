@@ -11,6 +11,9 @@ PocketganError
 The trainer adds its own below the same root. A library function raises; only a command line prints and exits.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 def first_line(error: BaseException) -> str:
     """Return the first line of a foreign error's message, or the error's name if it has no message."""
@@ -39,6 +42,19 @@ class ProviderError(PocketganError):
 
 class RequestError(PocketganError, ValueError):
     """An argument of a call is out of its range: count, seed, start, digits, text or truncation."""
+
+    argument: str | None = None
+    """The name of that argument, where a function takes many."""
+
+
+@contextmanager
+def of_argument(name: str) -> Iterator[None]:
+    """Name the argument in a RequestError that is raised within."""
+    try:
+        yield
+    except RequestError as error:
+        error.argument = name
+        raise
 
 
 class OutputError(PocketganError):

@@ -11,14 +11,16 @@ from pocketgan.address import (
     FULL_VARIETY,
     INDEX_LIMIT,
     SEED_LIMIT,
+    asked_traits,
     consistency_units,
+    hand_of,
     parse_hand,
     parse_shard,
     parse_trait,
     shard_range,
     truncation_units,
 )
-from pocketgan.console import cli_errors, command_line, complete_model, run_and_exit, show_version, usage_errors
+from pocketgan.console import cli_errors, command_line, complete_model, parsed, run_and_exit, show_version, usage_errors
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import STREAMED, Format
 from pocketgan.request import (
@@ -151,16 +153,11 @@ def generate(
         with usage_errors("--consistency"):
             shared_units = consistency_units(DEFAULT_CONSISTENCY if consistency is None else consistency)
         with usage_errors("--hand"):
-            writer = parse_hand(hand, seed, shared_units)
-    asked = []
-    for trait, spec in (("slant", slant), ("thickness", thickness), ("width", width)):
-        if spec is not None:
-            with usage_errors(f"--{trait}"):
-                asked.append(parse_trait(trait, spec))
-    sheet = None
-    if grid is not None:
-        with usage_errors("--grid"):
-            sheet = parse_grid(grid)
+            writer = hand_of(parse_hand(hand), seed, shared_units)
+    given = (("--slant", slant), ("--thickness", thickness), ("--width", width))
+    with usage_errors():
+        asked = asked_traits(*(parsed(option, parse_trait, value) for option, value in given))
+    sheet = parsed("--grid", parse_grid, grid)
     count = count or _default_count(sheet, has_one_row=text is not None and not gif)
     if shard is not None:
         with usage_errors("--shard"):
@@ -204,7 +201,7 @@ def generate(
                     height=height,
                     is_inverted=invert,
                     hand=writer,
-                    asked=tuple(asked),
+                    asked=asked,
                 ),
                 folder=Path(out or DEFAULT_FOLDER) if has_folder else None,
                 file_format=file_format,

@@ -1,4 +1,4 @@
-"""What one call of gan-gen draws, and the parsers of its options for digits, text and grids.
+"""What one call of gan-gen draws, and parsers of options: digits, texts, grids, ranges and canvases.
 
 Classes have the names in the model card: "0" to "9" for digits. A range such as 0-4 names classes that are whole numbers.
 """
@@ -108,6 +108,28 @@ def parse_grid(spec: str) -> Grid:
     if not match:
         raise RequestError(f"{shortened(spec)} is not a grid: expected columns and rows of 1 to 9999 each, such as 10x10")
     return Grid(int(match[1]), int(match[2]))
+
+
+_WHOLE_RANGE = re.compile(r"([0-9]{1,4})(?:\.\.([0-9]{1,4}))?")
+
+
+def parse_whole_range(spec: str) -> tuple[int, int]:
+    """Parse a whole number such as `5`, or a range such as `3..8`. Raises RequestError if it is malformed."""
+    match = _WHOLE_RANGE.fullmatch(spec)
+    if not match:
+        raise RequestError(f"{shortened(spec)} is not a range: expected a whole number, or a range such as 3..8")
+    return int(match[1]), int(match[2] or match[1])
+
+
+_CANVAS = re.compile(r"([0-9]{1,5})x([0-9]{1,5})", re.IGNORECASE)
+
+
+def parse_canvas(spec: str) -> tuple[int, int]:
+    """Parse width and height in pixels, such as `256x64`. Raises RequestError if they are malformed."""
+    match = _CANVAS.fullmatch(spec)
+    if not match:
+        raise RequestError(f"{shortened(spec)} is not a canvas: expected WIDTHxHEIGHT in pixels, such as 256x64")
+    return int(match[1]), int(match[2])
 
 
 MOST_ENTRIES = 1000

@@ -1,40 +1,54 @@
 """`gan-write`: draw numbers as people write them, with labels for those who read them."""
 
-from collections.abc import Mapping
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pocketgan.address import (
-    CONSISTENCY_UNITS,
     DEFAULT_CONSISTENCY,
     FULL_VARIETY,
     INDEX_LIMIT,
     SEED_LIMIT,
-    TRUNCATION_UNITS,
-    consistency_units,
     parse_hand,
     parse_shard,
     parse_trait,
     shard_range,
-    truncation_units,
 )
-from pocketgan.console import cli_errors, command_line, complete_model, run_and_exit, show_version, usage_errors
+from pocketgan.console import (
+    cli_errors,
+    command_line,
+    complete_model,
+    parsed,
+    run_and_exit,
+    show_version,
+    standard_input,
+    usage_errors,
+)
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import Format
-from pocketgan.request import LARGEST_HEIGHT, Existing, parse_grid
-from pocketgan.write.kinds import Boxes, NumberFormat, Ruling
+from pocketgan.request import LARGEST_HEIGHT, Existing, parse_canvas, parse_grid, parse_whole_range
+from pocketgan.write.options import (
+    DEFAULT_COUNT,
+    DEFAULT_JITTER,
+    DEFAULT_LENGTH,
+    DEFAULT_SIZE,
+    LEAST_SIZE,
+    MOST_NOISE,
+    MOST_NUMBERS,
+    MOST_SPACING,
+    SPACING_PERCENT,
+    Boxes,
+    NumberFormat,
+)
 from pocketgan.write.patterns import NAMED_PATTERNS
 
 MOST_IMAGES = 10_000_000
 """The most images in one call of gan-write."""
-DEFAULT_COUNT = 10
 DEFAULT_FOLDER = "numbers"
-DEFAULT_LENGTH = "3..6"
-DEFAULT_SIZE = 28
-DEFAULT_JITTER = 0.5
-_SPACING_PERCENT = 15
+
+_LEVEL = re.compile("[0-9]{1,9}")
 
 app = command_line()
 
@@ -51,10 +65,11 @@ def write(
         typer.Option(help=f"Random texts, such as [0-9]{{5}} or (19|20)[0-9]{{2}}; or a name: {', '.join(NAMED_PATTERNS)}."),
     ] = None,
     length: Annotated[
-        str | None, typer.Option(help="How many random digits: 5, or 3..8.", metavar="DIGITS", show_default=DEFAULT_LENGTH)
+        str | None,
+        typer.Option(help="How many random digits: 5, or 3..8.", metavar="DIGITS", show_default="{}..{}".format(*DEFAULT_LENGTH)),
     ] = None,
     count: Annotated[int, typer.Option(min=1, max=INDEX_LIMIT, help="How many images to draw.")] = DEFAULT_COUNT,
-    numbers: Annotated[int, typer.Option(min=1, max=1000, help="Numbers in each image; more than 1 need --canvas.")] = 1,
+    numbers: Annotated[int, typer.Option(min=1, max=MOST_NUMBERS, help="Numbers in each image; more than 1 need --canvas.")] = 1,
     out: Annotated[
         str | None,
         typer.Option(help="Folder for the files, created if needed.", show_default=f"{DEFAULT_FOLDER}; none with --show"),
@@ -64,14 +79,16 @@ def write(
     ] = 0,
     start: Annotated[int, typer.Option(min=0, max=INDEX_LIMIT - 1, help="Index of the first image in the series.")] = 0,
     shard: Annotated[str | None, typer.Option(help="Draw only part K of N; the first part is 0/N.", metavar="K/N")] = None,
-    size: Annotated[int, typer.Option(min=14, max=LARGEST_HEIGHT, help="Height of a digit with its margin.")] = DEFAULT_SIZE,
+    size: Annotated[
+        int, typer.Option(min=LEAST_SIZE, max=LARGEST_HEIGHT, help="Height of a digit with its margin.")
+    ] = DEFAULT_SIZE,
     spacing: Annotated[
         int | None,
-        typer.Option(min=-100, max=1000, help="Pixels between digits.", show_default=f"{_SPACING_PERCENT} % of --size"),
+        typer.Option(
+            min=-MOST_SPACING, max=MOST_SPACING, help="Pixels between digits.", show_default=f"{SPACING_PERCENT} % of --size"
+        ),
     ] = None,
-    jitter: Annotated[float, typer.Option(min=0, max=1, help="0 to 1: how uneven size, turn, height and distance are.")] = (
-        DEFAULT_JITTER
-    ),
+    jitter: Annotated[float, typer.Option(help="0 to 1: how uneven size, turn, height and distance are.")] = (DEFAULT_JITTER),
     canvas: Annotated[
         str | None,
         typer.Option(help="Pixels of an image, such as 256x64.", metavar="WIDTHxHEIGHT", show_default="for the longest text"),
@@ -79,7 +96,7 @@ def write(
     background: Annotated[
         str, typer.Option(help="Grey level, 0 to 255, or lines, squares, or a picture, of which each image shows a part.")
     ] = "0",
-    noise: Annotated[int, typer.Option(min=0, max=127, help="Noise of the paper, in grey levels.")] = 0,
+    noise: Annotated[int, typer.Option(min=0, max=MOST_NOISE, help="Noise of the paper, in grey levels.")] = 0,
     ink: Annotated[str, typer.Option(help="How strong the ink is: 80, or 40..100.", metavar="PERCENT")] = "100",
     hand: Annotated[
         str | None,
@@ -131,49 +148,44 @@ def write(
 
     Everything about a number comes from its address: the same seed, index and options draw the same image.
     """
-    # Here, since they take numpy.
-    from pocketgan.write import options as parsers
-    from pocketgan.write.layout import Style, page_of
-
-    said = _one_of({"text": text, "texts": texts, "pattern": pattern, "length": length}) or {"length": DEFAULT_LENGTH}
-    ((source, spec),) = said.items()
-    with usage_errors(f"--{source}"):
-        what = parsers.texts_of(source, spec, seed)
-    with usage_errors("--truncation"):
-        units = truncation_units(truncation)
-    with usage_errors("--consistency"):
-        shared_units = consistency_units(consistency)
-    with usage_errors("--hand"):
-        writer = None if hand is None else parse_hand(hand, seed, shared_units)
-    asked = []
-    for trait, value in (("slant", slant), ("thickness", thickness)):
-        if value is not None:
-            with usage_errors(f"--{trait}"):
-                asked.append(parse_trait(trait, value))
-    with usage_errors("--grid"):
-        sheet = None if grid is None else parse_grid(grid)
+    first, images = start, count
     if shard is not None:
         with usage_errors("--shard"):
-            start, count = shard_range(start, count, parse_shard(shard))
-    if count > MOST_IMAGES:
+            first, images = shard_range(start, count, parse_shard(shard))
+    if images > MOST_IMAGES:
         raise typer.BadParameter(
-            f"{count:,} are too many for one call: at most {MOST_IMAGES:,}; use --shard", param_hint="--count"
+            f"{images:,} are too many for one call: at most {MOST_IMAGES:,}; use --shard", param_hint="--count"
         )
-    if numbers > 1 and canvas is None:
-        raise typer.BadParameter("several numbers need a --canvas to lie on, such as 640x480", param_hint="--numbers")
-    gap = size * _SPACING_PERCENT // 100 if spacing is None else spacing
-    with usage_errors("--canvas"):
-        pixels = parsers.canvas_of(canvas, what.longest, size, gap)
-    with usage_errors("--jitter"):
-        jitter_units = parsers.jitter_units_of(jitter)
-    with usage_errors("--spacing"):
-        style = Style(size, gap, jitter_units, pixels, numbers, is_lined=background == Ruling.lines)
-    with usage_errors("--canvas"):
-        page_of(style, what.longest, seed, start)  # raises if the numbers do not fit
-    with usage_errors("--ink"):
-        strength = parsers.whole_range(ink, 100)
-    with usage_errors("--background"):
-        paper = parsers.paper_of(background, size, pixels, noise, strength)
+    sheet = parsed("--grid", parse_grid, grid)
+    # Here, since it takes numpy.
+    from pocketgan.write.request import writing_request
+    from pocketgan.write.texts import read_texts
+
+    with usage_errors("--texts"):
+        listed = None if texts is None else Path(texts) if texts != "-" else read_texts(standard_input()).texts
+    with usage_errors():
+        request = writing_request(
+            text=text,
+            texts=listed,
+            pattern=pattern,
+            length=parsed("--length", parse_whole_range, length),
+            count=images,
+            numbers=numbers,
+            seed=seed,
+            start=first,
+            size=size,
+            spacing=spacing,
+            jitter=jitter,
+            canvas=parsed("--canvas", parse_canvas, canvas),
+            background=int(background) if _LEVEL.fullmatch(background) else background,
+            noise=noise,
+            ink=parsed("--ink", parse_whole_range, ink) or 0,
+            hand=parsed("--hand", parse_hand, hand),
+            consistency=consistency,
+            slant=parsed("--slant", parse_trait, slant),
+            thickness=parsed("--thickness", parse_trait, thickness),
+            truncation=truncation,
+        )
     for option, is_given in (("--boxes", boxes is not None), ("--masks", masks)):
         if is_given and file_format is not NumberFormat.png:
             raise typer.BadParameter("it says where digits are in PNG files: it needs --format png", param_hint=option)
@@ -188,23 +200,7 @@ def write(
         others |= {"--overwrite": overwrite, "--resume": resume, "--format": file_format is not NumberFormat.png}
         for option in (option for option, is_given in others.items() if is_given):
             raise typer.BadParameter(f"it writes no files without --out: {option} needs it", param_hint="--show")
-    options = {
-        **said,
-        "numbers": numbers,
-        "size": size,
-        "spacing": gap,
-        "jitter": jitter,
-        "canvas": f"{pixels[0]}x{pixels[1]}",
-        "background": background,
-        "noise": noise,
-        "ink": ink,
-        **({} if writer is None else {"hand": f"{writer.seed}:{writer.number}"}),
-        "consistency": shared_units / CONSISTENCY_UNITS,
-        **{trait.name: str(trait) for trait in asked},
-        "truncation": units / TRUNCATION_UNITS,
-    }
     with cli_errors():
-        from pocketgan.write.writing import WritingRequest
         from pocketgan.write_run import WritingRun, write
 
         write(
@@ -212,19 +208,7 @@ def write(
                 model=model,
                 provider=provider,
                 threads=threads,
-                request=WritingRequest(
-                    seed=seed,
-                    start=start,
-                    count=count,
-                    texts=what,
-                    style=style,
-                    paper=paper,
-                    truncation_units=units,
-                    hand=writer,
-                    consistency_units=shared_units,
-                    asked=tuple(asked),
-                    options=options,
-                ),
+                request=request,
                 folder=None if out is None and show else Path(out or DEFAULT_FOLDER),
                 file_format=Format[file_format.name],
                 existing=Existing.overwrite if overwrite else Existing.resume if resume else Existing.refuse,
@@ -236,15 +220,6 @@ def write(
                 has_report=has_report,
             )
         )
-
-
-def _one_of(options: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the option that is given, if any. Raises typer.BadParameter if there are several."""
-    given = {name: value for name, value in options.items() if value is not None}
-    if len(given) > 1:
-        first, second, *_ = given
-        raise typer.BadParameter(f"it cannot be used together with --{second}", param_hint=f"--{first}")
-    return given
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from pocketgan.write.boxes import (
     write_yolo,
     write_yolo_data,
 )
-from pocketgan.write.kinds import Boxes
+from pocketgan.write.options import Boxes
 from pocketgan.write.writing import Writing, WritingRequest
 
 MOST_SHOWN = 20

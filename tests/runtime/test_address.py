@@ -16,6 +16,7 @@ from pocketgan.address import (
     ImageRange,
     Shard,
     consistency_units,
+    hand_of,
     image_range,
     images_of_rows,
     parse_hand,
@@ -120,7 +121,7 @@ def test_rows_are_the_images_of_their_characters() -> None:
 )
 def test_a_hand_has_a_seed_a_number_and_a_consistency(name: HandName, spec: str, consistency: float, expected: Hand) -> None:
     assert image_range(9, 0, 1, 1, name, consistency).hand == expected
-    assert parse_hand(spec, 9, consistency_units(consistency)) == expected
+    assert hand_of(parse_hand(spec), 9, consistency_units(consistency)) == expected
     assert expected.consistency == expected.consistency_units / 256
 
 
@@ -153,7 +154,7 @@ def test_a_consistency_is_checked_without_a_hand() -> None:
 @pytest.mark.parametrize("spec", ["", "-1", "1.5", "1:", ":1", "1:2:3", "9" * 16, "seven"])
 def test_what_names_no_hand_is_refused(spec: str) -> None:
     with pytest.raises(RequestError, match=r" is not a hand: expected its number, such as 3, or SEED:NUMBER, such as 7:3$"):
-        parse_hand(spec, 0, 128)
+        parse_hand(spec)
 
 
 @pytest.mark.parametrize(("start", "count", "of"), [(0, 97, 1), (5, 100, 3), (0, 97, 97), (2**40, 1000, 16), (0, 10**8, 7)])

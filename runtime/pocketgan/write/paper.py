@@ -15,7 +15,7 @@ from pocketgan.address import SEED_LIMIT
 from pocketgan.errors import RequestError
 from pocketgan.files import open_regular_file
 from pocketgan.latents import TICKS_OF_ONE, normal_ticks
-from pocketgan.write.kinds import Ruling
+from pocketgan.write.options import Ruling
 
 _KEY_OF_PAPER = 7 * SEED_LIMIT
 """What is added to the key of the random numbers, see `latents`."""

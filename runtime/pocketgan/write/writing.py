@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.address import INDEX_LIMIT, AskedTrait, Hand, ImageRange, image_range
+from pocketgan.address import INDEX_LIMIT, AskedTrait, Hand, ImageRange, check_array, image_range
 from pocketgan.errors import RequestError
 from pocketgan.generator import Batch, Generator
 from pocketgan.latents import LATENT_STEP, asked_values
@@ -58,9 +58,9 @@ WrittenNumbers: TypeAlias = list[list[Glyph]]
 
 
 class Writing:
-    """A request and the model that draws its digits."""
+    """A request and the model that draws its digits, with up to `most_threads` threads."""
 
-    def __init__(self, generator: Generator, request: WritingRequest, most_threads: int) -> None:
+    def __init__(self, generator: Generator, request: WritingRequest, most_threads: int = 1) -> None:
         """Raise RequestError if the model lacks a character, or cannot draw the traits that are asked for."""
         self.generator = generator
         self.request = request
@@ -133,6 +133,12 @@ class Writing:
 
     def name(self, index: int) -> None:
         """Return None: files are named by their index alone."""
+
+    def images(self) -> NDArray[np.uint8]:
+        """Return all images, uint8 [count, H, W]. Raises RequestError if they would take too much memory, see `batches`."""
+        height, width = self.size
+        check_array(f"{len(self.indices)} images", len(self.indices) * height * width, "draw them with batches")
+        return np.concatenate([batch.images for batch in self.batches(self.indices)])
 
     def batches(self, indices: range) -> abc.Generator[Batch, None, None]:
         """Yield images of consecutive indices in order, uint8 [n, H, W]."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pocketgan.errors import RequestError
-from pocketgan.write.kinds import Ruling
+from pocketgan.write.options import Ruling
 from pocketgan.write.paper import Paper, on_paper, read_picture
 
 NO_INK = np.zeros((40, 60), np.uint8)

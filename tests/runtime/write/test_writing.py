@@ -12,8 +12,8 @@ from pocketgan.errors import RequestError
 from pocketgan.generator import Generator
 from pocketgan.latents import LATENT_STEP
 from pocketgan.request import LONGEST_TEXT
-from pocketgan.write.kinds import Ruling
 from pocketgan.write.layout import Style, usual_canvas
+from pocketgan.write.options import Ruling
 from pocketgan.write.paper import Paper
 from pocketgan.write.patterns import parse_pattern
 from pocketgan.write.texts import Texts, checked_pattern, checked_texts

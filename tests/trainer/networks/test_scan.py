@@ -12,11 +12,11 @@ from pocketgan_trainer.networks.scan import (
     SCAN_SIZES,
     SIZE_BOUNDS,
     SIZE_LATENT,
+    SOFT_SLOPE,
     Scan,
     ScannedImage,
     magnifying_table,
     reducing_table,
-    shares_of_ink,
 )
 from pocketgan_trainer.networks.straight_through import to_grey_levels
 
@@ -85,38 +85,28 @@ def test_a_field_learns_to_be_scanned_to_a_canvas() -> None:
         error.backward()
         optimizer.step()
         errors.append(error.item())
-    assert errors[0] > 0.4
+    assert errors[0] > 0.3
     assert errors[-1] < 0.1
     drawn = scan.eval()(to_grey_levels(brightness.detach()), torch.randn(64, generator=random))
     assert (drawn - canvas).abs().mean() < 0.1
 
 
-@pytest.mark.parametrize("beside", [-1.0, 1.0])
-def test_greys_are_the_shares_of_ink_that_a_fine_scan_has(beside: float) -> None:
-    brightness = torch.linspace(0, 1, 21)
-    brightness = brightness[(brightness - 0.5).sign() != beside]  # the edge of the ink lies in the pixel's half on that side
-    greys = (shares_of_ink(2 * brightness[:, None, None, None] - 1).ravel() + 1) / 2
-    places = torch.linspace(-0.5, 0.5, 2001)
-    other = torch.where(places > 0, (beside + 1) / 2, (1 - beside) / 2)  # black on one side and white on the other
-    fine = brightness[:, None] + places.abs() * (other - brightness[:, None])
-    torch.testing.assert_close(greys, (fine > 0.5).float().mean(dim=1), atol=0.01, rtol=0)
+def test_in_training_every_second_scan_is_soft() -> None:
+    levels = torch.tensor([-1.0, -0.6, -0.45, -0.05, 0.05, 0.45, 0.6, 1.0])
+    flat = levels[:, None, None, None].expand(-1, 1, 20, 20)
+    fields, normal = flat.repeat_interleave(2, dim=0), torch.zeros(2 * len(levels))
+    middles = Scan(20, 20)(fields, normal)[:, 0, 9, 9]
+    assert (middles[::2] > 0).tolist() == (levels > 0).tolist()
+    assert set(middles[::2].tolist()) <= {-1.0, *middles[-1:].tolist()}
+    torch.testing.assert_close(middles[1::2], (SOFT_SLOPE * levels).clamp(-1, 1), atol=0.03, rtol=0)
 
 
-def test_greys_can_be_learned_at_both_ends() -> None:
-    field = torch.linspace(-1, 1, 256)[:, None, None, None].requires_grad_()
-    shares_of_ink(field).sum().backward()
-    assert field.grad is not None
-    assert field.grad.isfinite().all()
-    assert ((field.grad >= 0.5) & (field.grad <= 2)).all()
-
-
-def test_in_training_every_second_canvas_is_scanned() -> None:
+def test_in_training_a_generator_with_a_scan_returns_canvases() -> None:
     fields = torch.rand(6, 1, 20, 20, generator=torch.Generator().manual_seed(0)) * 2 - 1
     body = nn.Sequential(nn.Flatten(), nn.Unflatten(1, (1, 20, 20)))
     generator = ConditionalGenerator(0, body, scan=ScannedImage(20, 28)).train()
-    latent, greys = fields.flatten(1), shares_of_ink(fields)
-    assert torch.equal(generator(latent)[1::2], greys[1::2])
-    assert torch.equal(generator(latent)[::2], Scan(20, 20)(fields, latent[:, SIZE_LATENT])[::2])
+    latent = fields.flatten(1)
+    assert torch.equal(generator(latent), Scan(20, 20)(fields, latent[:, SIZE_LATENT]))
     assert torch.equal(generator.eval()(latent), ScannedImage(20, 28).eval()(fields, latent))
 
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pocketgan_trainer.networks.noise import NoiseChannels
-from pocketgan_trainer.networks.scan import ScannedImage, shares_of_ink
+from pocketgan_trainer.networks.scan import ScannedImage
 
 ONE_HOT_VALUE = 2.0
 """The input for the class to draw; the inputs for other classes are 0."""
@@ -16,7 +16,7 @@ class ConditionalGenerator(nn.Module):
 
     With 0 `classes` it takes latents alone. The first layer of `body` must be dense, see `export.fold`; with a `style_size` it
     takes only the first latents, and NoiseChannels the others. With a `scan`, the body draws fields, of which that makes images,
-    but canvases in training: every second one by the scan, the others in grey, see `shares_of_ink`.
+    but canvases in training.
     """
 
     def __init__(
@@ -36,15 +36,7 @@ class ConditionalGenerator(nn.Module):
             features = torch.cat([features, one_hot], dim=1)
         for layer in self.body:
             features = layer(features, latent) if isinstance(layer, NoiseChannels) else layer(features)
-        if self.scan is None:
-            return features
-        if self.training:
-            # What is never shown in grey drifts, as long as it stays on its side of the threshold.
-            canvases = shares_of_ink(features)
-            canvases[::2] = self.scan.canvases(features[::2], latent[::2])
-            return canvases
-        images: Tensor = self.scan(features, latent)
-        return images
+        return features if self.scan is None else self.scan(features, latent)
 
 
 def remove_scan(generator: nn.Module) -> ScannedImage | None:

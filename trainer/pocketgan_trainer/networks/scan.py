@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pocketgan_trainer.networks.canvas import CANVAS_SIZES, Placement
-from pocketgan_trainer.networks.straight_through import above_zero, rounded
+from pocketgan_trainer.networks.straight_through import above_zero, leaky_clip, rounded
 
 SCAN_SIZES = range(28, 48)
 """Heights and widths of scans in pixels. If the ink fills them, they are distributed like those of MNIST's boxes, normally, with
@@ -26,6 +26,8 @@ MEAN_SIZE = 46.5
 SIZE_DEVIATION = 8
 THRESHOLD_LEVEL = 128
 """Where a field is above this grey level, there is ink."""
+SOFT_SLOPE = 3
+"""A soft scan goes from black to white within 1 / SOFT_SLOPE of the field's range, with the threshold in the middle."""
 SIZE_LATENT = 3
 """Which latent chooses the size of the scan: that after the ones of traits, see `training.trait_latents`."""
 WHITE = 255
@@ -36,7 +38,9 @@ class Scan(nn.Module):
     """Turns fields into canvases: float [N, 1, F, F] to [N, 1, C, C], both from -1 to 1.
 
     A standard normal number for each image chooses the size of its scan. In training, the whole scan is reduced instead of the
-    box of its ink: gradients do not know that a point of ink beyond the edge of the box would move all others.
+    box of its ink: gradients do not know that a point of ink beyond the edge of the box would move all others. And every second
+    scan is soft in training, grey near its edges. Otherwise nothing shows a field that drifts, deep within ink or far from it,
+    until it crosses the threshold and there is a hole or a speck.
     """
 
     magnifying: Tensor
@@ -59,8 +63,10 @@ class Scan(nn.Module):
             magnifying = self.magnifying[chosen]
             levels = functional.pad(rounded((field[:, 0].float() + 1) * (WHITE / 2)), (0, 1, 0, 1)) - THRESHOLD_LEVEL
             magnified = rounded(magnifying @ levels / WHITE)
-            scan = above_zero(magnified @ magnifying.transpose(1, 2) * (1 / WHITE**2))
+            above = magnified @ magnifying.transpose(1, 2) * (1 / WHITE**2)
+            scan = above_zero(above)
             if self.training:
+                scan[1::2] = leaky_clip(above[1::2] * SOFT_SLOPE + 0.5)
                 rows = columns = self.reducing[SCAN_SIZES[0] + chosen - self.reducing.shape[2]]
             else:
                 rows, columns = self._box(scan)
@@ -96,27 +102,10 @@ class ScannedImage(nn.Module):
         self.placement = Placement(image_size)
 
     def forward(self, field: Tensor, latent: Tensor) -> Tensor:
-        """Return the images of fields and their latents [N, L]."""
-        images: Tensor = self.placement(self.canvases(field, latent))
+        """Return the images of fields and their latents [N, L]; in training the canvases, float [N, 1, C, C]."""
+        canvases = self.scan(field, latent[:, SIZE_LATENT])
+        images: Tensor = canvases if self.training else self.placement(canvases)
         return images
-
-    def canvases(self, field: Tensor, latent: Tensor) -> Tensor:
-        """Return the canvases float [N, 1, C, C] of these images."""
-        canvases: Tensor = self.scan(field, latent[:, SIZE_LATENT])
-        return canvases
-
-
-def shares_of_ink(field: Tensor) -> Tensor:
-    """Return how grey the scan of a field would be at each of its points, both float [N, 1, F, F] from -1 to 1.
-
-    It is how much of a pixel in the place of the point would be ink, if the point lay beside one that is black or white: that is
-    how far its magnification would stay above the threshold. So a generator that has learned to paint digits in grey in this way
-    draws much the same digits with a scan.
-    """
-    brightness = (field + 1) / 2
-    below = brightness / (2 * (1 - brightness).clamp(min=0.5))
-    above = 1 - (1 - brightness) / (2 * brightness.clamp(min=0.5))
-    return rounded(torch.where(brightness < 0.5, below, above) * WHITE) * (2 / WHITE) - 1
 
 
 SIZE_BOUNDS = [(size - 0.5 - MEAN_SIZE) / SIZE_DEVIATION for size in SCAN_SIZES[1:]]

@@ -1,0 +1,229 @@
+"""`writing_request`: what numbers say and how they look, from the options of gan-write or arguments in Python, checked."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from reprlib import repr as shortened
+from typing import NamedTuple, SupportsIndex, TypeAlias
+
+from pocketgan.address import (
+    CONSISTENCY_UNITS,
+    DEFAULT_CONSISTENCY,
+    FULL_VARIETY,
+    TRUNCATION_UNITS,
+    HandName,
+    TraitRange,
+    asked_traits,
+    consistency_units,
+    hand_of,
+    image_range,
+    truncation_units,
+    whole,
+)
+from pocketgan.errors import RequestError, of_argument
+from pocketgan.request import LARGEST_HEIGHT, LONGEST_TEXT
+from pocketgan.write.layout import JITTER_UNITS, Style, page_of, usual_canvas
+from pocketgan.write.options import (
+    DEFAULT_COUNT,
+    DEFAULT_JITTER,
+    DEFAULT_LENGTH,
+    DEFAULT_SIZE,
+    LARGEST_CANVAS,
+    LEAST_SIZE,
+    MOST_NOISE,
+    MOST_NUMBERS,
+    MOST_SPACING,
+    SPACING_PERCENT,
+    Ruling,
+)
+from pocketgan.write.paper import PAPER_LEVEL, Paper, read_picture
+from pocketgan.write.patterns import Characters, Repeated, parse_pattern
+from pocketgan.write.texts import Texts, checked_pattern, checked_texts, read_texts
+from pocketgan.write.writing import WritingRequest
+
+WholeRange: TypeAlias = SupportsIndex | tuple[SupportsIndex, SupportsIndex]
+"""A whole number, or the least and the most."""
+
+
+def writing_request(
+    *,
+    text: str | None = None,
+    texts: Sequence[str] | Path | None = None,
+    pattern: str | None = None,
+    length: WholeRange | None = None,
+    count: SupportsIndex = DEFAULT_COUNT,
+    numbers: SupportsIndex = 1,
+    seed: SupportsIndex = 0,
+    start: SupportsIndex = 0,
+    size: SupportsIndex = DEFAULT_SIZE,
+    spacing: SupportsIndex | None = None,
+    jitter: float = DEFAULT_JITTER,
+    canvas: tuple[SupportsIndex, SupportsIndex] | None = None,
+    background: SupportsIndex | str | Path = 0,
+    noise: SupportsIndex = 0,
+    ink: WholeRange = 100,
+    hand: HandName | None = None,
+    consistency: float = DEFAULT_CONSISTENCY,
+    slant: TraitRange | None = None,
+    thickness: TraitRange | None = None,
+    truncation: float = FULL_VARIETY,
+) -> WritingRequest:
+    """Return images `start` to `start + count - 1` of the numbers of a seed, for `Writing`.
+
+    They say a `text`, or `texts` in turn, from a sequence or the lines of a file, or random ones of a `pattern` or with a
+    `length` of so many digits, which is 3 to 6 if nothing else is asked for. `size`, `spacing` and `canvas`, its width and
+    height, are in pixels, `jitter` and `consistency` from 0 to 1, `background` and `noise` in grey levels, `ink` in percent; a
+    `background` may also be `lines`, `squares` or the path of a picture. `hand`, `slant`, `thickness` and `truncation` are those
+    of `Generator.generate`.
+
+    Raises RequestError, which names the argument, if one is out of range, or the numbers do not fit onto the canvas.
+    """
+    with of_argument("truncation"):
+        units = truncation_units(truncation)
+    with of_argument("consistency"):
+        shared_units = consistency_units(consistency)
+    with of_argument("count"):
+        images = image_range(seed, start, count)
+    with of_argument("hand"):
+        writer = None if hand is None else hand_of(hand, images.seed, shared_units)
+    asked = asked_traits(slant, thickness)
+    says = _says(text, texts, pattern, length)
+    with of_argument(says.argument):
+        written = says.texts(images.seed)
+    size = _within("size", size, LEAST_SIZE, LARGEST_HEIGHT)
+    gap = size * SPACING_PERCENT // 100 if spacing is None else _within("spacing", spacing, -MOST_SPACING, MOST_SPACING)
+    numbers = _within("numbers", numbers, 1, MOST_NUMBERS)
+    if numbers > 1 and canvas is None:
+        with of_argument("numbers"):
+            raise RequestError("several numbers need a canvas to lie on, such as one of 640x480 pixels")
+    with of_argument("canvas"):
+        pixels = _canvas(canvas, written.longest, size, gap)
+    with of_argument("jitter"):
+        jitter_units = _jitter_units(jitter)
+    with of_argument("spacing"):
+        style = Style(size, gap, jitter_units, pixels, numbers, is_lined=background == Ruling.lines)
+    with of_argument("canvas"):
+        page_of(style, written.longest, images.seed, images.indices.start)
+    with of_argument("ink"):
+        strength = _range(ink, 100)
+    noise = _within("noise", noise, 0, MOST_NOISE)
+    with of_argument("background"):
+        paper = _paper(background, size, pixels, noise, strength)
+    options = {
+        says.argument: says.spelled,
+        "numbers": numbers,
+        "size": size,
+        "spacing": gap,
+        "jitter": jitter,
+        "canvas": f"{pixels[0]}x{pixels[1]}",
+        "background": str(background),
+        "noise": noise,
+        "ink": _spelled(strength),
+        **({} if writer is None else {"hand": f"{writer.seed}:{writer.number}"}),
+        "consistency": shared_units / CONSISTENCY_UNITS,
+        **{trait.name: str(trait) for trait in asked},
+        "truncation": units / TRUNCATION_UNITS,
+    }
+    indices = images.indices
+    return WritingRequest(
+        seed=images.seed,
+        start=indices.start,
+        count=len(indices),
+        texts=written,
+        style=style,
+        paper=paper,
+        truncation_units=units,
+        hand=writer,
+        consistency_units=shared_units,
+        asked=asked,
+        options=options,
+    )
+
+
+class _Says(NamedTuple):
+    """What numbers say, by one of the arguments."""
+
+    argument: str
+    spelled: str
+    """Its value as gan-write takes it."""
+    texts: Callable[[int], Texts]
+    """Returns the texts of a seed. Raises RequestError if they cannot be drawn."""
+
+
+def _says(text: str | None, texts: Sequence[str] | Path | None, pattern: str | None, length: WholeRange | None) -> _Says:
+    """Return what was asked for. Raises RequestError if two arguments say it."""
+    given = {
+        name: value
+        for name, value in {"text": text, "texts": texts, "pattern": pattern, "length": length}.items()
+        if value is not None
+    }
+    if len(given) > 1:
+        first, second, *_ = given
+        with of_argument(first):
+            raise RequestError(f"it cannot be used together with {second}")
+    if text is not None:
+        return _Says("text", text, lambda seed: checked_texts([text]))
+    if isinstance(texts, Path):
+        return _Says("texts", str(texts), lambda seed: read_texts(texts))
+    if texts is not None:
+        return _Says("texts", "-", lambda seed: checked_texts(texts))
+    if pattern is not None:
+        return _Says("pattern", pattern, lambda seed: checked_pattern(parse_pattern(pattern), seed))
+    with of_argument("length"):
+        digits = _range(DEFAULT_LENGTH if length is None else length, LONGEST_TEXT)
+    return _Says("length", _spelled(digits), lambda seed: checked_pattern(Repeated(Characters("0123456789"), *digits), seed))
+
+
+def _within(name: str, value: SupportsIndex, least: int, most: int) -> int:
+    """Return an argument that is a whole number. Raises RequestError if it is none, or out of range."""
+    with of_argument(name):
+        number = whole(name, value)
+        if not least <= number <= most:
+            raise RequestError(f"{name} {number} is out of range: expected {least} to {most}")
+        return number
+
+
+def _range(values: WholeRange, largest: int) -> tuple[int, int]:
+    """Return the least and the most of a range. Raises RequestError if it is malformed, or out of 1 to `largest`."""
+    ends = values if isinstance(values, tuple) else (values, values)
+    if len(ends) != 2:
+        raise RequestError(f"{shortened(values)}: expected a whole number, or the least and the most")
+    least, most = (whole("range", end) for end in ends)
+    if not 1 <= least <= most <= largest:
+        raise RequestError(f"{_spelled((least, most))}: expected a whole number from 1 to {largest}, or a range such as 3..8")
+    return least, most
+
+
+def _spelled(ends: tuple[int, int]) -> str:
+    return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]}..{ends[1]}"
+
+
+def _canvas(canvas: tuple[SupportsIndex, SupportsIndex] | None, longest: int, size: int, spacing: int) -> tuple[int, int]:
+    """Return width and height of a canvas; without one, those of one for a text with `longest` characters.
+
+    Raises RequestError if it is too large, or too small for a digit.
+    """
+    if canvas is None:
+        width, height = usual_canvas(longest, size, spacing)
+    else:
+        width, height = (whole("canvas", side) for side in canvas) if len(canvas) == 2 else (0, 0)
+    if not (size <= width <= LARGEST_CANVAS and size <= height <= LARGEST_CANVAS):
+        found = f"{width}x{height} pixels" + (f" for {longest} characters" if canvas is None else "")
+        raise RequestError(f"{found}: expected width and height from {size}, the size of a digit, to {LARGEST_CANVAS} pixels")
+    return width, height
+
+
+def _jitter_units(jitter: float) -> int:
+    """Return a jitter in JITTER_UNITS. Raises RequestError unless it is 0 to 1."""
+    if not 0 <= jitter <= 1:  # nor is nan
+        raise RequestError(f"jitter {jitter} is out of range: expected 0 to 1")
+    return round(jitter * JITTER_UNITS)
+
+
+def _paper(background: SupportsIndex | str | Path, size: int, canvas: tuple[int, int], noise: int, ink: tuple[int, int]) -> Paper:
+    """Return the paper. Raises RequestError if a picture cannot be read, or is smaller than the canvas."""
+    if not isinstance(background, str | Path):
+        level = _within("background", background, 0, 255)
+        return Paper(level=level, noise=noise, ink_percent=ink)
+    if background in set(Ruling):
+        return Paper(PAPER_LEVEL, Ruling(background), size // 2, noise=noise, ink_percent=ink)
+    return Paper(picture=read_picture(Path(background), canvas), noise=noise, ink_percent=ink)
