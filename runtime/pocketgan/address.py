@@ -83,6 +83,11 @@ class ImageRange(NamedTuple):
     asked: tuple[AskedTrait, ...] = ()
     """The traits that are asked for, in the order of `trait_table.TRAITS`; others are as they come."""
 
+    @property
+    def first_hand(self) -> Hand:
+        """The hand of the images, or hand 0 of their seed if each is by its own."""
+        return self.hand or Hand(self.seed, 0, consistency_units(DEFAULT_CONSISTENCY))
+
 
 def image_range(
     seed: SupportsIndex,

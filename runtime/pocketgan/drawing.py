@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pocketgan.address import DEFAULT_CONSISTENCY, FULL_VARIETY, HandName, TraitRange, image_range, images_of_rows
 from pocketgan.errors import RequestError
 from pocketgan.generator import Batch, Generator, labels_in_turn
+from pocketgan.latents import LATENT_STEP
 from pocketgan.model.limits import BATCH_SIZE, plan_batching
 from pocketgan.request import Selection, labels_of_names, parse_text
 from pocketgan.series import facts_of_model, options_of_model, words
@@ -66,13 +67,19 @@ class Drawing:
             drawn = _in_rows(drawn, indices.start, selection.row_length)
         return finished(drawn, selection.height, selection.is_inverted, self.threads)
 
-    def varied(self, indices: range, trait: str, steps: int) -> NDArray[np.uint8]:
-        """Return images or rows, each `steps` times with a trait from the least to the most: uint8 [n, steps, H, W], finished."""
-        selection, labels = self.selection, self.labels(indices)
-        drawn = self.generator.varied(selection.images(indices), None if labels is None else labels.ravel(), trait, steps)
-        count, (height, width) = len(indices), drawn.shape[2:]
-        # From [row, character, step, y, x] to [row, step, y, character, x].
-        rows = drawn.reshape(count, -1, steps, height, width).transpose(0, 2, 3, 1, 4).reshape(count * steps, height, -1)
+    def varied(self, indices: range, what: str, steps: int) -> NDArray[np.uint8]:
+        """Return images or rows, each `steps` times by other hands or with a trait from the least to the most, finished.
+
+        They are uint8 [n, steps, H, W]. See `Generator.varied_ticks`.
+        """
+        generator, selection, labels = self.generator, self.selection, self.labels(indices)
+        each = None if labels is None else labels.ravel()
+        ticks = generator.varied_ticks(selection.images(indices), each, what, steps)
+        z = ticks.reshape(-1, ticks.shape[-1]) * np.float32(LATENT_STEP)
+        drawn = generator.draw_latents(z, None if each is None else np.tile(each, steps))
+        count, (height, width) = len(indices), drawn.shape[1:]
+        # From [step, row, character, y, x] to [row, step, y, character, x].
+        rows = drawn.reshape(steps, count, -1, height, width).transpose(1, 0, 3, 2, 4).reshape(count * steps, height, -1)
         (batch,) = finished([Batch(0, rows, None)], selection.height, selection.is_inverted)
         return batch.images.reshape(count, steps, *batch.images.shape[1:])
 

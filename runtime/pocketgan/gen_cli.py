@@ -33,7 +33,7 @@ from pocketgan.request import (
     parse_grid,
     parse_text,
 )
-from pocketgan.trait_table import Trait
+from pocketgan.trait_table import Varied
 
 MOST_IMAGES = 100_000_000
 """The most images in one call of gan-gen. Larger runs are split into several calls with --shard or --start."""
@@ -122,12 +122,15 @@ def generate(
     grid: Annotated[
         str | None, typer.Option(help="Also write a sheet of the first images, grid.png.", metavar="COLUMNSxROWS")
     ] = None,
-    gif: Annotated[bool, typer.Option("--gif", help="Also write an animation that walks through the first images, walk.gif.")] = (
-        False
-    ),
+    gif: Annotated[
+        bool,
+        typer.Option("--gif", help="Also write an animation, walk.gif, through the first images; with --vary through its sheet."),
+    ] = (False),
     vary: Annotated[
-        Trait | None,
-        typer.Option(help="Also write a sheet, vary.png: each of the first ten images with this trait from least to most."),
+        Varied | None,
+        typer.Option(
+            help="Also write a sheet, vary.png: each of the first ten images with this trait from least to most, or by ten hands."
+        ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Show the first images in the terminal.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
@@ -166,7 +169,7 @@ def generate(
         raise typer.BadParameter(
             f"{count:,} are too many for one call: at most {MOST_IMAGES:,}; use --shard", param_hint="--count"
         )
-    if gif and count < 2:
+    if gif and vary is None and count < 2:
         raise typer.BadParameter("a walk needs at least two images: expected a --count of 2 or more", param_hint="--gif")
     if show and has_report:
         raise typer.BadParameter("it cannot be used together with --show: both go to standard output", param_hint="--json")

@@ -17,6 +17,7 @@ from pocketgan.output.manifest import manifest_of
 from pocketgan.output.sheet import MOST_VARIED, STEPS, check_sheet, shown_images, write_sheet, write_steps
 from pocketgan.output.walk import write_walk
 from pocketgan.request import Existing, Grid, Selection
+from pocketgan.trait_table import HAND
 
 MOST_SHOWN = 100
 """The most images that are shown in a terminal: the first ones."""
@@ -41,7 +42,7 @@ class DrawingRun:
     has_walk: bool
     """Whether an animation of the first images is written too."""
     varied: str | None
-    """The trait of which a sheet shows the first images in steps; None for no such sheet."""
+    """The trait, or the hand, of which a sheet shows the first images in steps; None for no such sheet."""
     to_stdout: bool
     """Whether the images go to standard output; only if `folder` is None."""
     is_shown: bool
@@ -88,11 +89,12 @@ def _extras(run: DrawingRun, drawing: Drawing) -> list[Extra]:
         check_sheet(drawing, shown_images(drawing, run.grid))
         extras.append(Extra("grid", ".png", partial(write_sheet, drawing=drawing, grid=run.grid)))
     if run.has_walk:
-        extras.append(Extra("walk", ".gif", partial(write_walk, drawing=drawing)))
+        extras.append(Extra("walk", ".gif", partial(write_walk, drawing=drawing, varied=run.varied)))
     if run.varied is not None:
         check_sheet(drawing, STEPS * min(MOST_VARIED, len(drawing.indices)))
-        drawing.generator.trait_range(run.varied)  # raises if it cannot be chosen
-        extras.append(Extra("vary", ".png", partial(write_steps, drawing=drawing, trait=run.varied)))
+        if run.varied != HAND:
+            drawing.generator.trait_range(run.varied)  # raises if it cannot be chosen
+        extras.append(Extra("vary", ".png", partial(write_steps, drawing=drawing, what=run.varied)))
     return extras
 
 

@@ -29,6 +29,7 @@ from pocketgan.model.checked import CheckedModel, read_model
 from pocketgan.model.limits import BATCH_SIZE, Batching, plan_batching
 from pocketgan.model.session import Provider, open_session
 from pocketgan.threads import ordered_map
+from pocketgan.trait_table import HAND
 from pocketgan.traits import TraitSetter
 
 if TYPE_CHECKING:
@@ -198,18 +199,20 @@ class Generator:
             return ticks
         return self._traits.set_traits(ticks, classes, images.asked, asked_values(images))
 
-    def varied(self, images: ImageRange, labels: NDArray[np.int64] | None, trait: str, steps: int) -> NDArray[np.uint8]:
-        """Return images with these labels, each `steps` times with a trait from the least to the most: uint8 [n, steps, H, W].
+    def varied_ticks(self, images: ImageRange, labels: NDArray[np.int64] | None, what: str, steps: int) -> NDArray[np.int8]:
+        """Return the latents of images with these labels `steps` times, each time by another hand, or with another trait.
 
-        Raises RequestError if the model cannot draw chosen traits.
+        They are int8 [steps, n, size]. `what` is `hand`, for the hands from that of the images on, or from hand 0, or a trait,
+        which goes from the least to the most of each class. Raises RequestError if the model cannot draw chosen traits.
         """
-        self.trait_range(trait)
-        classes = self._class_numbers(labels, len(images.indices)).repeat(steps)
-        values = self._traits.steps(trait, classes[::steps], steps).reshape(-1, 1)
-        ticks = self.ticks(images, labels).repeat(steps, axis=0)
-        z = self._traits.set_traits(ticks, classes, (AskedTrait(trait, 0, 0),), values) * np.float32(LATENT_STEP)
-        drawn = self.draw_latents(z, None if labels is None else labels.repeat(steps))
-        return drawn.reshape(-1, steps, *drawn.shape[1:])
+        if what == HAND:
+            first = images.first_hand
+            hands = (first._replace(number=first.number + step) for step in range(steps))
+            return np.stack([self.ticks(images._replace(hand=hand), labels) for hand in hands])
+        self.trait_range(what)
+        classes, ticks = self._class_numbers(labels, len(images.indices)), self.ticks(images, labels)
+        asked, values = (AskedTrait(what, 0, 0),), self._traits.steps(what, classes, steps)
+        return np.stack([self._traits.set_traits(ticks, classes, asked, values[:, [step]]) for step in range(steps)])
 
     def check_traits(self, asked: Sequence[AskedTrait], cycle: ClassCycle) -> None:
         """Raise RequestError unless the model can draw these traits in all classes that the indices take in turn."""

@@ -23,6 +23,18 @@ class Trait(StrEnum):
     """As if it were upright."""
 
 
+HAND = "hand"
+
+
+class Varied(StrEnum):
+    """What images can be shown with more and more of, or one after the other: a trait, or the hand."""
+
+    slant = Trait.slant.value
+    thickness = Trait.thickness.value
+    width = Trait.width.value
+    hand = HAND
+
+
 TRAITS: Mapping[str, str] = MappingProxyType({Trait.slant: "degrees", Trait.thickness: "pixels", Trait.width: "pixels"})
 """Their units."""
 

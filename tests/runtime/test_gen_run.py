@@ -157,6 +157,19 @@ def test_a_sheet_shows_the_first_images_with_a_trait_from_least_to_most(conditio
     assert not Path("other").exists()
 
 
+def test_a_sheet_and_a_walk_show_the_first_images_by_ten_hands(conditional: Generator, empty_folder: Path) -> None:
+    gan_gen("--model", conditional.path, "--vary", "hand", "--gif", "--count", "1", "--digit", "4", "--hand", "9:3")
+    with Image.open("digits/vary.png") as sheet:
+        tiles = np.asarray(sheet)[2::4][:8].reshape(8, -1)[:, 2:].reshape(8, 10, 34)[:, :, :32:4].swapaxes(0, 1)
+    images = np.concatenate([conditional.generate(1, 4, hand=(9, 3 + number)) for number in range(10)])
+    np.testing.assert_array_equal(tiles, images)
+    with Image.open("digits/walk.gif") as walk:
+        assert walk.n_frames == 160  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(np.asarray(walk.convert("L"))[::4, ::4], images[0])
+    assert manifest()["vary"] == "hand"
+    assert "--vary hand --gif" in str(manifest()["command"])
+
+
 def test_a_bundled_model_is_named_in_the_manifest_wherever_it_lies(empty_folder: Path) -> None:
     gan_gen("--model", "nano", "--count", "1")
     assert str(manifest()["command"]).startswith("gan-gen --model nano --seed 0 ")

@@ -22,7 +22,7 @@ _LARGEST_SCALE = 4
 _MOST_PIXELS = 2**26
 _GAP = 2
 STEPS = 10
-"""How many values of a trait a sheet of steps shows."""
+"""How many values of a trait, or hands, a sheet of steps shows."""
 MOST_VARIED = 10
 """The most images that it shows."""
 
@@ -55,13 +55,13 @@ def write_sheet(target: Path, drawing: Series, grid: Grid) -> None:
     write_grid(target, np.concatenate([batch.images for batch in drawing.batches(first)]), grid.columns)
 
 
-def write_steps(target: Path, drawing: Drawing, trait: str) -> None:
-    """Write a sheet with a row for each of the first images, in which a trait goes from the least to the most.
+def write_steps(target: Path, drawing: Drawing, what: str) -> None:
+    """Write a sheet with a row for each of the first images: by one hand after the other, or with more and more of a trait.
 
     Raises RequestError if the model cannot draw chosen traits, and OutputError if the file cannot be written.
     """
     first = drawing.indices[:MOST_VARIED]
-    write_grid(target, np.concatenate(list(drawing.varied(first, trait, STEPS))), STEPS)
+    write_grid(target, np.concatenate(list(drawing.varied(first, what, STEPS))), STEPS)
 
 
 def write_grid(target: Path, images: NDArray[np.uint8], columns: int) -> None:

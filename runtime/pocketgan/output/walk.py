@@ -4,7 +4,7 @@ Pillow compresses the frames; the file around them is written here, because Pill
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from pocketgan.errors import OutputError, RequestError
 from pocketgan.files import whole_file
 from pocketgan.generator import Generator
 from pocketgan.latents import LARGEST_TICK, LATENT_STEP
-from pocketgan.output.sheet import shown_scale
-from pocketgan.trait_table import TRAITS
+from pocketgan.output.sheet import MOST_VARIED, STEPS, shown_scale
+from pocketgan.trait_table import HAND, TRAITS
 
 MOST_KEYFRAMES = 100
 """A walk goes through at most this many images, the first ones."""
@@ -27,22 +27,23 @@ _STEPS = 16
 _FRAME_MILLISECONDS = 60  # about a second from one image to the next
 
 
-def write_walk(target: Path, drawing: Drawing) -> None:
+def write_walk(target: Path, drawing: Drawing, varied: str | None = None) -> None:
     """Write a walk through the first images or rows of a drawing; its frames include them, pixel for pixel.
 
-    Images of the model's own size are enlarged up to four times. Raises RequestError for a single image, and OutputError if the
-    file cannot be written.
+    If a trait or the hand is `varied`, the first ten images stand side by side, or the first row, and walk from the least of the
+    trait to the most and back, or from hand to hand. Images of the model's own size are enlarged up to four times. Raises
+    RequestError for a single image without it, and OutputError if the file cannot be written.
     """
-    selection, keyframes = drawing.selection, drawing.selection.indices[:MOST_KEYFRAMES]
+    selection, scale = drawing.selection, shown_scale(drawing.size[0]) if drawing.selection.height is None else 1
+    keyframes = drawing.indices[:MOST_KEYFRAMES]
     labels = drawing.labels(keyframes)
-    frames = walk(
-        drawing.generator,
-        selection.images(keyframes),
-        None if labels is None else labels.reshape(len(keyframes), selection.row_length),
-        selection.row_length,
-        _STEPS,
-    )
-    scale = shown_scale(drawing.size[0]) if selection.height is None else 1
+    rows = None if labels is None else labels.reshape(len(keyframes), selection.row_length)
+    if varied is None:
+        frames = walk(drawing.generator, selection.images(keyframes), rows, selection.row_length, _STEPS)
+    else:
+        side_by_side = drawing.indices[: MOST_VARIED if selection.text is None else 1]
+        of_images = None if labels is None else labels.ravel()[: len(side_by_side) * selection.row_length]
+        frames = varied_walk(drawing.generator, selection.images(side_by_side), of_images, varied, _STEPS)
     shown = (finished_image(frame, selection.height, selection.is_inverted) for frame in frames)
     write_gif(target, shown, scale, _FRAME_MILLISECONDS)
 
@@ -66,29 +67,54 @@ def walk(
     if steps < 1:
         raise RequestError(f"steps {steps} is out of range: expected at least 1")
     _check_labels(generator, labels, (rows, length))
+    of_rows = [None] * rows if labels is None else list(labels)
+    starts = range(0, rows * length, length)
+    parts = (walked._replace(indices=walked.indices[start : start + length]) for start in chain(starts, starts[:1]))
+    keyframes = (generator.ticks(part, of_rows[number % rows]) for number, part in enumerate(parts))
+    correlation = np.full(generator.card.latent_size, 0.0 if walked.hand is None else walked.hand.consistency)
+    if generator.card.traits is not None and (walked.asked or walked.hand is not None):
+        correlation[: len(TRAITS)] = 1  # traits go from value to value in a straight line
+    return _frames(generator, keyframes, [*of_rows, of_rows[0]], correlation, steps)
 
-    def frames() -> Iterator[NDArray[np.uint8]]:
-        size, height, width = generator.card.latent_size, generator.card.image_height, generator.card.image_width
-        of_rows = [None] * rows if labels is None else list(labels)
+
+def varied_walk(
+    generator: Generator, images: ImageRange, labels: NDArray[np.int64] | None, what: str, steps: int
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield frames uint8 [H, n * W] of `n` images with these labels, side by side, that walk from hand to hand or sway.
+
+    `what` is as in `Generator.varied_ticks`. There are `steps` frames from one of ten hands to the next, and from the last to the
+    first, or from the least of a trait to the most, and back. Raises RequestError if the model cannot draw chosen traits.
+    """
+    keyframes = generator.varied_ticks(images, labels, what, STEPS)
+    keyframes = keyframes if what == HAND else keyframes[[0, -1]]
+    # What is not the hand's stays as it is.
+    correlation = np.full(generator.card.latent_size, 1 - images.first_hand.consistency if what == HAND else 1.0)
+    correlation[: 0 if generator.card.traits is None else len(TRAITS)] = 1
+    turns = [*keyframes, keyframes[0]]
+    return _frames(generator, turns, [labels] * len(turns), correlation, steps)
+
+
+def _frames(
+    generator: Generator,
+    keyframes: Iterable[NDArray[np.int8]],
+    labels: Sequence[NDArray[np.int64] | None],
+    correlation: NDArray[np.float64],
+    steps: int,
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield `steps` frames from each keyframe to the next: of latents, int8 [length, size], with their labels [length]."""
+    height, width = generator.card.image_height, generator.card.image_width
+    for (start, end), (before, after) in zip(pairwise(keyframes), pairwise(labels), strict=True):
+        length, size = start.shape
         at_once = max(1, generator.batch_size // length)
-        correlation = np.full(size, 0.0 if walked.hand is None else walked.hand.consistency)
-        if generator.card.traits is not None and (walked.asked or walked.hand is not None):
-            correlation[: len(TRAITS)] = 1  # traits go from value to value in a straight line
-        starts = range(0, rows * length, length)
-        parts = (walked._replace(indices=walked.indices[start : start + length]) for start in chain(starts, starts[:1]))
-        keyframes = (generator.ticks(part, of_rows[number % rows]) for number, part in enumerate(parts))
-        for number, (start, end) in enumerate(pairwise(keyframes)):
-            for first in range(0, steps, at_once):
-                taken = np.arange(first, min(first + at_once, steps))
-                z = latents_between(start, end, taken, steps, correlation).reshape(-1, size)
-                if labels is None:
-                    images = generator.draw_latents(z)
-                else:
-                    images = _cross_faded(generator, z, labels[number], labels[(number + 1) % rows], taken, steps)
-                # From [frame, character, y, x] to [frame, y, character, x].
-                yield from images.reshape(-1, length, height, width).swapaxes(1, 2).reshape(-1, height, length * width)
-
-    return frames()
+        for first in range(0, steps, at_once):
+            taken = np.arange(first, min(first + at_once, steps))
+            z = latents_between(start, end, taken, steps, correlation).reshape(-1, size)
+            if before is None or after is None:
+                images = generator.draw_latents(z)
+            else:
+                images = _cross_faded(generator, z, before, after, taken, steps)
+            # From [frame, character, y, x] to [frame, y, character, x].
+            yield from images.reshape(-1, length, height, width).swapaxes(1, 2).reshape(-1, height, length * width)
 
 
 def latents_between(

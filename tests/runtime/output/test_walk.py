@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chosen_traits import with_traits
 from drawings import drawing_of, images_of, read_gif
 from numpy.typing import NDArray
 
@@ -15,7 +16,7 @@ from pocketgan.drawing import text_rows
 from pocketgan.errors import RequestError
 from pocketgan.generator import Generator
 from pocketgan.latents import LATENT_STEP, latent_ticks, latents
-from pocketgan.output.walk import latents_between, walk, write_walk
+from pocketgan.output.walk import latents_between, varied_walk, walk, write_walk
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +260,34 @@ def test_latents_between_those_of_one_hand_vary_as_they_do() -> None:
     pairs = np.stack([latent_ticks(image_range(0, 2 * number, 2, hand=number, consistency=0.7), 64) for number in range(2000)])
     between = latents_between(pairs[:, 0], pairs[:, 1], np.array([8]), 16, 0.7)
     assert between.std() == pytest.approx(pairs.std() / 32, rel=0.01)
+
+
+def test_digits_sway_from_the_least_of_a_trait_to_the_most_and_back(conditional: Generator) -> None:
+    chosen, digits = with_traits(conditional), np.array([4, 0])
+    frames = np.stack(list(varied_walk(chosen, image_range(0, 4, 2), digits, "slant", 8)))
+    assert frames.shape == (16, 8, 16)
+    for frame, end in ((0, 0), (8, 1)):
+        slants = [chosen.trait_range("slant", digit)[end] for digit in (4, 0)]
+        alone = [chosen.generate(1, digit, start=4 + k, slant=slants[k])[0] for k, digit in enumerate((4, 0))]
+        np.testing.assert_array_equal(frames[frame], np.concatenate(alone, axis=1))
+    np.testing.assert_array_equal(frames[1:8], frames[:8:-1])
+
+
+@pytest.mark.parametrize("hand", [None, (7, 2)])
+def test_digits_walk_from_hand_to_hand(conditional: Generator, hand: tuple[int, int] | None) -> None:
+    digits = np.array([3, 8, 3])
+    frames = np.stack(list(varied_walk(conditional, image_range(5, 1, 3, hand=hand), digits, "hand", 4)))
+    assert len(frames) == 40
+    seed, first = hand or (5, 0)
+    for number in range(10):
+        alone = conditional.generate(3, [3, 3, 8], 5, 1, hand=(seed, first + number))
+        np.testing.assert_array_equal(frames[4 * number], np.concatenate(alone, axis=1))
+
+
+def test_latents_between_two_hands_vary_as_theirs() -> None:
+    hands = np.stack([latent_ticks(image_range(0, 0, 1, hand=number, consistency=0.7), 64) for number in range(2000)])
+    between = latents_between(hands[::2], hands[1::2], np.array([8]), 16, 1 - 0.7)
+    assert between.std() == pytest.approx(hands.std() / 32, rel=0.01)
 
 
 def test_only_the_first_hundred_images_are_walked_through(tmp_path: Path, conditional: Generator) -> None:

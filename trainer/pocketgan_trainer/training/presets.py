@@ -118,7 +118,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             least_psnr_db=40,
             config=_POCKET_CONFIG,
             canvas=CanvasSystem(
-                width=CanvasWidth(coarse=56, middle=28, fine=48, noise=4),
+                width=CanvasWidth(coarse=56, middle=28, fine=64, noise=4),
                 config=_CANVAS_CONFIG,
                 is_default=False,
             ),
