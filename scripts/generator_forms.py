@@ -1,4 +1,4 @@
-"""Different ways to run a generator, to compare their speed: torch, onnxruntime in float and in integers, OpenVINO."""
+"""Different ways to run a generator, to compare their speed: torch, onnxruntime in float and in integers, numpy, OpenVINO."""
 
 import os
 import shutil
@@ -16,6 +16,7 @@ from torch_export import torch_export
 
 import pocketgan_models
 from pocketgan.model.card import CARD_KEY, ModelCard
+from pocketgan.model.numpy_session import NumpySession
 from pocketgan_trainer.export.comparison import NAIVE_IMAGES, naive_int8
 from pocketgan_trainer.export.exporter import build_graph
 from pocketgan_trainer.export.fold import fold
@@ -70,6 +71,9 @@ def forms(preset_name: str, threads: int) -> Iterator[Form]:
     yield _onnxruntime_form("onnxruntime quantize_static", naive_int8(float_model, sample), threads)
     bundled = pocketgan_models.path(preset_name).read_bytes()
     yield _onnxruntime_form(own_file(preset_name), bundled, threads)
+    if threads == 1:
+        in_numpy = NumpySession(bundled)
+        yield Form(f"{preset_name}.onnx in numpy", lambda inputs: in_numpy.run(["images"], inputs), len(bundled), "")
     if find_spec("openvino"):
         yield _openvino_form(f"{preset_name}.onnx in OpenVINO", bundled, threads)
 

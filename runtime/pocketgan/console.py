@@ -27,6 +27,15 @@ def command_line() -> typer.Typer:
     )
 
 
+def limit_numpy_threads() -> None:
+    """Let each of numpy's matrix products take one thread, unless the user asks for more: drawing has threads of its own.
+
+    To be called before numpy is imported, which reads these variables then: OpenBLAS, OpenMP, MKL and Accelerate.
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
 class StandardOutputError(OSError):
     """Standard output cannot be written."""
 

@@ -20,7 +20,16 @@ from pocketgan.address import (
     shard_range,
     truncation_units,
 )
-from pocketgan.console import cli_errors, command_line, complete_model, parsed, run_and_exit, show_version, usage_errors
+from pocketgan.console import (
+    cli_errors,
+    command_line,
+    complete_model,
+    limit_numpy_threads,
+    parsed,
+    run_and_exit,
+    show_version,
+    usage_errors,
+)
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import STREAMED, Format
 from pocketgan.request import (
@@ -257,6 +266,7 @@ def _class_names(digit: str | None, digits: str | None, text: str | None) -> tup
 
 def main() -> None:
     """Run `gan-gen`."""
+    limit_numpy_threads()
     run_and_exit(app)
 
 

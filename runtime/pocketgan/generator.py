@@ -26,7 +26,7 @@ from pocketgan.errors import CardError, ModelError, ProviderError, RequestError,
 from pocketgan.latents import LATENT_STEP, asked_values, latent_ticks
 from pocketgan.model.card import ModelCard
 from pocketgan.model.checked import CheckedModel, read_model
-from pocketgan.model.limits import BATCH_SIZE, Batching, plan_batching
+from pocketgan.model.limits import BATCH_SIZE, Batching, in_numpy, plan_batching
 from pocketgan.model.session import Provider, open_session
 from pocketgan.threads import ordered_map
 from pocketgan.trait_table import HAND
@@ -34,6 +34,8 @@ from pocketgan.traits import TraitSetter
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+    from pocketgan.model.numpy_session import NumpySession
 
 Digits: TypeAlias = int | np.integer[Any] | Sequence[int] | NDArray[np.integer[Any]]
 """One class or several, by their labels: see `ModelCard.labels`."""
@@ -72,13 +74,13 @@ class Generator:
         self.sha256 = model.sha256
         """Digest of the model file, in hexadecimal."""
         self.card = model.card
-        self.cost = model.cost
-        """The memory that a call of the model takes."""
         with model.location.named_in_errors():
             opened = open_session(model.contents, self.card.precision, provider)
             _check_tensors(self.card, opened.session)
         self.provider = opened.provider
         """The provider that is in use."""
+        self.cost = model.cost if self.provider is not Provider.numpy else in_numpy(model.cost)
+        """The memory that a call of the model takes."""
         self.provider_reason = opened.reason
         self._session = opened.session
         self._requested_provider = provider
@@ -98,8 +100,8 @@ class Generator:
     def load(cls, model: str | Path | None = None, provider: Provider | str = Provider.auto) -> "Generator":
         """Open a model: the name of a bundled one, a path, or None for `model.onnx` here, else the bundled default.
 
-        `provider` is `auto`, `cpu` or `cuda`. Raises ModelError or CardError if the file cannot be used, ProviderError if the
-        provider is not live, RuntimeMissingError if onnxruntime is not installed.
+        `provider` is `auto`, `cpu`, `cuda` or `numpy`. Raises ModelError or CardError if the file cannot be used, ProviderError
+        if the provider is not live, RuntimeMissingError if onnxruntime is needed and not installed.
         """
         if provider not in set(Provider):
             raise ProviderError(f"provider {provider!r} is not known: expected one of {', '.join(Provider)}")
@@ -327,7 +329,7 @@ def labels_in_turn(cycle: ClassCycle, indices: range) -> NDArray[np.int64] | Non
     return None if cycle is None else cycle[np.arange(indices.start, indices.stop) % len(cycle)]
 
 
-def _check_tensors(card: ModelCard, session: "InferenceSession") -> None:
+def _check_tensors(card: ModelCard, session: "InferenceSession | NumpySession") -> None:
     """Raise ModelError unless the inputs and outputs are those that the card promises, and CardError for another latent step."""
     if card.latent_step != LATENT_STEP:
         raise CardError(f"it expects latents in steps of {card.latent_step}, this version draws steps of {LATENT_STEP}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, print_output, printable, run_and_exit, show_version
+from pocketgan.console import cli_errors, command_line, limit_numpy_threads, print_output, printable, run_and_exit, show_version
 from pocketgan.errors import PocketganError
 from pocketgan.model.session import Provider
 from pocketgan.trait_table import TRAITS, VALUES_PER_UNIT, common_range
@@ -27,6 +27,7 @@ _SPACE = ("", "")
 _LABEL_WIDTH = 18
 _LONGEST_VALUE = 500
 _NOT_KNOWN = "not known"
+_NOT_INSTALLED = "not installed: numpy draws int8 models"
 _EXPLAINED = {"asimddp": "asimddp (dot product)", "i8mm": "i8mm (matrix product)"}
 
 app = command_line()
@@ -84,6 +85,7 @@ def _installation_rows(installation: "Installation") -> Rows:
     cpus, runtime = installation.cpus, installation.onnxruntime
     by_affinity = "" if cpus.affinity is None else f"{cpus.affinity} by affinity, "
     installed = ", ".join(f"{found.name} {found.version}" for found in runtime.distributions) or "none"
+    is_absent = runtime.version is None and installation.problems == ()
     states = {True: "live", False: "not live", None: "not used by pocketgan"}
     return [
         ("pocketgan", installation.pocketgan),
@@ -93,7 +95,7 @@ def _installation_rows(installation: "Installation") -> Rows:
         ("cpu features", _features(installation.cpu)),
         ("cpus", f"{cpus.usable} usable; {by_affinity}{cpus.machine or _NOT_KNOWN} in the machine"),
         ("numpy", installation.numpy.version or "cannot be imported"),
-        ("onnxruntime", f"{runtime.version or 'not usable'}; distributions: {installed}"),
+        ("onnxruntime", _NOT_INSTALLED if is_absent else f"{runtime.version or 'not usable'}; distributions: {installed}"),
         *(
             ("provider", f"{state.name}: {states[state.is_live]}" + (f" ({state.reason})" if state.reason else ""))
             for state in runtime.providers
@@ -214,6 +216,7 @@ def _put_encoded(text: str) -> None:
 
 def main() -> None:
     """Run `gan-info`."""
+    limit_numpy_threads()
     run_and_exit(app)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 
 from pocketgan.cpus import Cpu, read_cpu, usable_cpus
 from pocketgan.errors import RuntimeMissingError, first_line
@@ -148,7 +149,8 @@ def _find_numpy() -> Numpy:
 
 def _find_onnxruntime(has_numpy: bool) -> OnnxRuntime:
     distributions = tuple(found for name in _DISTRIBUTIONS for found in _installed(name))
-    if not has_numpy:  # onnxruntime would print a long error on stderr
+    # Without numpy it would print a long error on stderr; without it, numpy draws int8 models.
+    if not has_numpy or find_spec("onnxruntime") is None:
         return OnnxRuntime(distributions, None, (), None)
     version: str | None = None
     providers: tuple[ProviderState, ...] = ()

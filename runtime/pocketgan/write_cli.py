@@ -20,6 +20,7 @@ from pocketgan.console import (
     cli_errors,
     command_line,
     complete_model,
+    limit_numpy_threads,
     parsed,
     run_and_exit,
     show_version,
@@ -224,6 +225,7 @@ def write(
 
 def main() -> None:
     """Run `gan-write`."""
+    limit_numpy_threads()
     run_and_exit(app)
 
 

@@ -167,19 +167,22 @@ def test_the_cpu_is_shown_with_the_features_that_it_has_and_lacks(
     assert (result.value("cpu"), result.value("cpu features")) == (name, features)
 
 
-def test_without_onnxruntime_everything_else_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnxruntime_numpy_draws_the_same_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    result = gan_info(code=1)
+    result = gan_info()
+    assert result.value("onnxruntime") == "not installed: numpy draws int8 models"
+    assert result.value("drawn on") == "numpy (onnxruntime is not installed)"
+    assert result.value("golden pixels") == "images 0 to 99 of seed 0 are as released"
+    facts = gan_info("--json").json
+    assert facts["problems"] == []
+    assert facts["drawing"]["golden"]["holds"] is True
+
+
+def test_a_float_model_needs_onnxruntime(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    result = gan_info("--model", models / "tiny_float.onnx", code=1)
     assert result.error.startswith("onnxruntime cannot be imported (")
-    assert result.value("problem") == result.error
-    assert result.value("onnxruntime").startswith("not usable; distributions: ")
-    assert result.value("architecture") == DEFAULT_MODEL
     assert result.values("drawn on") == []
-    facts = gan_info("--json", code=1).json
-    assert facts["problems"] == [result.error]
-    assert facts["installation"]["numpy"]["version"] == np.__version__
-    assert facts["model"]["card"]["architecture"] == DEFAULT_MODEL
-    assert facts["drawing"] is None
 
 
 def test_both_distributions_of_onnxruntime_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,8 @@ class Graph(NamedTuple):
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
     """The outputs that the file declares; its nodes may compute something else."""
+    data: Mapping[str, memoryview]
+    """The bytes of the constants."""
 
 
 def read_graph(contents: bytes, batch: int) -> Graph:
@@ -85,6 +87,7 @@ def read_graph(contents: bytes, batch: int) -> Graph:
         constants=_named((constant.text("name"), _constant(constant)) for constant in graph.messages("initializer", "tensor")),
         inputs=_named((value.text("name"), _declared(value, batch)) for value in graph.messages("input", "input or output")),
         outputs=_named((value.text("name"), _declared(value, batch)) for value in graph.messages("output", "input or output")),
+        data={constant.text("name"): constant.piece("raw_data") for constant in graph.messages("initializer", "tensor")},
     )
 
 

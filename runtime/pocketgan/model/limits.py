@@ -49,6 +49,14 @@ class Cost(NamedTuple):
     """For each image, in addition."""
 
 
+_NUMPY_FACTOR = 8
+
+
+def in_numpy(cost: Cost) -> Cost:
+    """Return the cost of calls with numpy, which computes with numbers of four bytes, and copies them."""
+    return Cost(_NUMPY_FACTOR * cost.fixed_bytes, _NUMPY_FACTOR * cost.image_bytes)
+
+
 class Batching(NamedTuple):
     """How images are divided among calls of onnxruntime."""
 

@@ -1,10 +1,11 @@
-"""Opens an onnxruntime session for a model file, on the requested execution provider and no other."""
+"""Opens a session for a model file: in onnxruntime on the requested execution provider and no other, or with numpy alone."""
 
 import os
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from pocketgan.model.limits import LARGEST_FOLDED_BYTES
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+    from pocketgan.model.numpy_session import NumpySession
 
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -24,15 +27,17 @@ class Provider(StrEnum):
     auto = "auto"
     cpu = "cpu"
     cuda = "cuda"
+    numpy = "numpy"
+    """The CPU, without onnxruntime."""
 
 
 @dataclass(frozen=True)
 class OpenSession:
     """A session, and the provider that was chosen for it."""
 
-    session: "InferenceSession"
+    session: "InferenceSession | NumpySession"
     provider: Provider
-    """`cpu` or `cuda`: the provider that the session really runs on."""
+    """`cpu`, `cuda` or `numpy`: what the session really runs on."""
     reason: str
     """Why this provider, in a few words."""
 
@@ -40,9 +45,14 @@ class OpenSession:
 def open_session(contents: bytes, precision: str, provider: Provider = Provider.auto) -> OpenSession:
     """Open a model on a provider.
 
-    `auto` chooses CUDA for a float model if CUDA is live, else the CPU: CUDA has no integer kernels. Raises RuntimeMissingError
-    if onnxruntime cannot be used, ProviderError if the provider is not live, ModelError if the file does not load.
+    `auto` chooses CUDA for a float model if CUDA is live, else the CPU: CUDA has no integer kernels; for an int8 model numpy if
+    onnxruntime is not installed. Raises RuntimeMissingError if onnxruntime is needed and cannot be used, ProviderError if the
+    provider is not live, ModelError if the file does not load.
     """
+    if provider is Provider.numpy:
+        return OpenSession(_open_in_numpy(contents, precision), Provider.numpy, "requested")
+    if provider is Provider.auto and precision == "int8" and find_spec("onnxruntime") is None:
+        return OpenSession(_open_in_numpy(contents, precision), Provider.numpy, "onnxruntime is not installed")
     runtime = import_onnxruntime()
     if provider is Provider.cuda and precision == "int8":
         raise ProviderError(
@@ -98,6 +108,18 @@ def _is_installed(distribution: str) -> bool:
         if os.path.isdir(folder)
         for entry in os.listdir(folder)
     )
+
+
+def _open_in_numpy(contents: bytes, precision: str) -> "NumpySession":
+    """Open a session without onnxruntime. Raises ProviderError for a float model, ModelError if the file does not load."""
+    if precision != "int8":
+        raise ProviderError(
+            f"--provider numpy: this model is {precision}, and numpy draws int8 models only; use --provider cpu, or export one "
+            "with gan-export --precision int8"
+        )
+    from pocketgan.model.numpy_session import NumpySession
+
+    return NumpySession(contents)
 
 
 def _open_on_cuda(runtime: ModuleType, contents: bytes) -> "InferenceSession":
