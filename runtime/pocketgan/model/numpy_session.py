@@ -241,6 +241,12 @@ def _reshape(inputs: Sequence[Any], attributes: Attributes) -> Array:
     return moved
 
 
+def _gather(inputs: Sequence[Any], attributes: Attributes) -> Array:
+    values, places = inputs
+    chosen: Array = np.take(values, places.astype(np.intp), axis=attributes.get("axis", 0))  # 32 bits on small machines
+    return chosen
+
+
 def _slice(inputs: Sequence[Any], attributes: Attributes) -> Array:
     values, starts, ends, axes = inputs
     chosen = [slice(None)] * values.ndim
@@ -280,7 +286,7 @@ _OPERATORS: Mapping[str, Compute] = {
     "Clip": _clip,
     "Concat": lambda inputs, attributes: np.concatenate(inputs, attributes["axis"]),
     "Div": _of_arrays(np.divide),
-    "Gather": lambda inputs, attributes: np.take(inputs[0], inputs[1], axis=attributes.get("axis", 0)),
+    "Gather": _gather,
     "GatherElements": lambda inputs, attributes: np.take_along_axis(inputs[0], inputs[1], axis=attributes.get("axis", 0)),
     "Max": _of_arrays(np.maximum),
     "Mul": _of_arrays(np.multiply),
