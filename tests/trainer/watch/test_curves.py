@@ -18,7 +18,7 @@ from pocketgan_trainer.watch.observation import ClassView, Observation
 
 Lines = list[dict[str, object]]
 
-WIDTH, HEIGHT = 1170, 630
+WIDTH, HEIGHT = 1530, 630
 BLUE = (31, 119, 180)
 """Of the first line in a diagram."""
 FIGURES = (
@@ -28,6 +28,9 @@ FIGURES = (
     "fake_score",
     "pairs_named_training",
     "pairs_named_held_out",
+    "misjudged",
+    "topology_distance",
+    "told_apart_by_texture",
 )
 TABLES = ("class_shares", "coverage", "variety")
 CAT, DOG = class_view("cat", share=0.6, real_share=0.5), class_view("dog", share=0.4, real_share=0.5)
@@ -55,11 +58,11 @@ def drawn(path: Path, lines: Lines) -> bytes:
 
 
 def panels(path: Path, lines: Lines) -> list[Image.Image]:
-    """Return the six diagrams of the curves of these lines, row by row."""
+    """Return the eight diagrams of the curves of these lines, row by row."""
     drawn(path, lines)
-    wide, high = WIDTH // 3, HEIGHT // 2
+    wide, high = WIDTH // 4, HEIGHT // 2
     with Image.open(path) as picture:
-        corners = [(wide * column, high * row) for row in range(2) for column in range(3)]
+        corners = [(wide * column, high * row) for row in range(2) for column in range(4)]
         return [picture.convert("RGB").crop((left, top, left + wide, top + high)) for left, top in corners]
 
 
@@ -102,6 +105,8 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> list[Image.Image]:
             "class_shares": {"cat": 0.3, "dog": 0.4},
             "coverage": {"cat": 0.9, "dog": 0.4},
             "pairs_named_training": 0.9,
+            "misjudged": 0.9,
+            "told_apart_by_texture": 0.9,
         },
         {
             "discriminator_loss": 0.9,
@@ -110,20 +115,22 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> list[Image.Image]:
             "class_shares": {"cat": 0.6, "dog": 0.9},
             "variety": {"cat": 0.4, "dog": 0.9},
             "pairs_named_held_out": 0.5,
+            "topology_distance": 0.9,
+            "told_apart_by_texture": 0.6,
         },
     ],
     ids=["some", "the others"],
 )
 def test_each_figure_shows_in_its_diagram(tmp_path: Path, before: list[Image.Image], changed: dict[str, object]) -> None:
     after = panels(tmp_path / "curves.png", [*REACH[:-2], {**REACH[-2], **changed}, REACH[-1]])
-    assert [one.tobytes() == other.tobytes() for one, other in zip(before, after, strict=True)] == [False] * 6
+    assert [one.tobytes() == other.tobytes() for one, other in zip(before, after, strict=True)] == [False] * 8
 
 
 @pytest.mark.parametrize(
     ("lines", "is_there"), [([], False), ([{"epoch": 1, "frechet_ratio": 2.0, "class_shares": {"cat": 1.0}}], True)], ids=[0, 1]
 )
 def test_a_single_epoch_shows_as_points(tmp_path: Path, lines: Lines, is_there: bool) -> None:
-    _, _, ratio, shares, *_ = panels(tmp_path / "curves.png", lines)
+    _, _, _, ratio, shares, *_ = panels(tmp_path / "curves.png", lines)
     # These two have no legend, in which the colour would be as well.
     for diagram in (ratio, shares):
         assert (np.asarray(diagram) == BLUE).all(axis=2).any() == is_there

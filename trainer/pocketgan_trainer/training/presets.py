@@ -97,7 +97,7 @@ _POCKET_CONFIG = TrainingConfig(
 _CANVAS_CONFIG = replace(
     _POCKET_CONFIG,
     canvas=True,
-    trait_weight=0.1,
+    trait_weight=0.02,
     gradient_penalty=0.1,
     final_penalty_share=0.1,
     refinement_share=0.0,

@@ -15,7 +15,7 @@ from pocketgan.files import whole_file
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SIZE_INCHES = (13.0, 7.0)
+_SIZE_INCHES = (17.0, 7.0)
 _DOTS_PER_INCH = 90
 _MOST_NAMES = 12
 """With more classes the legend would not fit, so there is none."""
@@ -65,16 +65,18 @@ def _drawn(lines: Sequence[Mapping[str, object]]) -> bytes:
     # Imported here, since matplotlib reads settings when it is imported, and only where there is something to draw.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
     FigureCanvasAgg(figure)
-    (losses, scores, frechet), (shares, near, pairs) = figure.subplots(2, 3)
+    (losses, scores, pairs, frechet), (shares, near, wrong, texture) = figure.subplots(2, 4)
     _plot(losses, "losses", lines, {"generator_loss": "generator", "discriminator_loss": "discriminator"})
     _plot(scores, "how real the discriminator finds images", lines, {"real_score": "real", "fake_score": "generated"})
     scores.set_ylim(0, 1)
     _plot(frechet, "Frechet ratio to training images (1 = real)", lines, {"frechet_ratio": ""})
     frechet.set_yscale("log")
     frechet.yaxis.set_major_formatter("{x:g}")
+    frechet.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
     frechet.yaxis.set_minor_formatter("{x:g}")
     _plot_classes(shares, lines)
     _plot_lowest(near, lines)
@@ -85,6 +87,15 @@ def _drawn(lines: Sequence[Mapping[str, object]]) -> bytes:
         {"pairs_named_training": "of images trained on", "pairs_named_held_out": "of images never seen"},
     )
     pairs.set_ylim(0.4, 1.02)
+    _plot(
+        wrong,
+        "taken for another class, and parts and holes off",
+        lines,
+        {"misjudged": "another class", "topology_distance": "parts and holes"},
+    )
+    wrong.set_ylim(bottom=0)
+    _plot(texture, "told apart by texture (0.5 = a guess)", lines, {"told_apart_by_texture": ""})
+    texture.set_ylim(0.5, 1.02)
     encoded = io.BytesIO()
     # The version of matplotlib is left out, so that the same run has the same file.
     figure.savefig(encoded, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
@@ -116,7 +127,7 @@ def _plot_classes(axes: "Axes", lines: Sequence[Mapping[str, object]]) -> None:
 
 
 def _plot_lowest(axes: "Axes", lines: Sequence[Mapping[str, object]]) -> None:
-    _label(axes, "lowest of any class: coverage, variety (real: about 0.95, 1)")
+    _label(axes, "lowest of any class (real: about 0.95 and 1)")
     for field in ("coverage", "variety"):
         tables = [(line["epoch"], table) for line in lines if isinstance(table := line.get(field), dict)]
         known = [(epoch, [value for value in table.values() if value is not None]) for epoch, table in tables]
