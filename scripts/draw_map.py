@@ -25,6 +25,7 @@ GROUPS = {
         "write_cli",
         "write_run",
         "info_cli",
+        "page_cli",
         "installation",
         "model_check",
     }

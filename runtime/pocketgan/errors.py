@@ -11,8 +11,11 @@ PocketganError
 The trainer adds its own below the same root. A library function raises; only a command line prints and exits.
 """
 
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def first_line(error: BaseException) -> str:
@@ -48,7 +51,7 @@ class RequestError(PocketganError, ValueError):
 
 
 @contextmanager
-def of_argument(name: str) -> Iterator[None]:
+def of_argument(name: str) -> "Iterator[None]":
     """Name the argument in a RequestError that is raised within."""
     try:
         yield

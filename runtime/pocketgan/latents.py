@@ -45,7 +45,7 @@ TICKS_OF_ONE = 32
 # probability of ((k - 0.5) / 32, (k + 0.5) / 32), times 65,536, by rounding the cumulative counts; the last takes the whole tail.
 # Written out, because another C library could round the cumulative distribution differently.
 # fmt: off
-_WORDS_PER_TICK = (
+WORDS_PER_TICK = (
     818, 816, 816, 813, 811, 807, 802, 798, 792, 785, 778, 771, 761, 752, 743, 732, 721, 709, 698, 685, 672, 658, 646,
     631, 616, 602, 588, 572, 557, 542, 527, 511, 495, 480, 465, 449, 434, 419, 403, 389, 374, 360, 345, 331, 318, 304,
     291, 278, 265, 253, 241, 229, 219, 207, 197, 186, 177, 167, 158, 149, 141, 133, 125, 118, 110, 104, 98, 91, 85, 80,
@@ -196,5 +196,5 @@ def _scaled(ticks: NDArray[np.int8], units: int) -> NDArray[np.int8]:
 @cache
 def _tick_of_word() -> NDArray[np.int8]:
     """Return the table from a 16-bit word to its tick: int8 [65536], in ascending order."""
-    mirrored = _WORDS_PER_TICK[:0:-1] + _WORDS_PER_TICK
+    mirrored = WORDS_PER_TICK[:0:-1] + WORDS_PER_TICK
     return np.repeat(np.arange(-LARGEST_TICK, LARGEST_TICK + 1, dtype=np.int8), mirrored)

@@ -1,0 +1,110 @@
+"""Puts a model, the program that draws with it, and perhaps the pictures of a training run into one HTML file."""
+
+import base64
+import json
+import re
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from pocketgan.address import DEFAULT_CONSISTENCY, consistency_units
+from pocketgan.errors import ModelError, RequestError
+from pocketgan.files import open_regular_file, whole_file
+from pocketgan.latents import HAND_CORRELATIONS, WORDS_PER_TICK
+from pocketgan.model.checked import CheckedModel
+from pocketgan.trait_table import SCORES, TRAITS
+
+_ENGINE = ("executor.js", "latents.js", "worker.js")
+_DIGITS = tuple("0123456789")
+_SHEET = re.compile(r"fakes_epoch_([0-9]{1,9})\.png")
+_MOST_SHEETS = 200
+_LARGEST_PICTURE_BYTES = 2**22
+
+
+def write_page(target: Path, model: CheckedModel, name: str, run: Path | None = None) -> None:
+    """Write the page of an int8 model; `name` is what gan-gen calls the model: the name of a bundled one, or a path.
+
+    With a `run`, a folder of gan-train, it also shows the run's sheets, from epoch to epoch, and its curves. Raises ModelError
+    for a float model, RequestError if the folder is none of a run, and OutputError if the file cannot be written.
+    """
+    page = _page(model, name, run).encode()
+    with whole_file(target) as temporary:
+        temporary.write_bytes(page)
+
+
+def _page(model: CheckedModel, name: str, run: Path | None) -> str:
+    card = model.card
+    if card.precision != "int8":
+        raise ModelError(
+            f"model {model.location.path} is {card.precision}: a page draws int8 models only, see gan-export --precision"
+        )
+    noun = "digit" if set(card.classes) <= set(_DIGITS) else "class"
+    settings = {
+        "model": name,
+        "noun": noun,
+        "wordsPerTick": WORDS_PER_TICK,
+        "handCorrelations": list(HAND_CORRELATIONS.values()),
+        "usualConsistency": consistency_units(DEFAULT_CONSISTENCY),
+        "traits": list(TRAITS),
+        "units": dict(TRAITS),
+        "scores": list(SCORES),
+    }
+    title = "Digits that nobody wrote" if noun == "digit" and card.training.data_set == "mnist" else f"Images of {card.name}"
+    about = (
+        f"Model {card.name} ({card.architecture}), {len(model.contents):,} bytes, SHA-256 {model.sha256[:16]}; trained on "
+        f"{card.training.data_set}; licence {card.licence}. Made by pocketgan {card.package_version}."
+    )
+    parts = {
+        "title": escape(title),
+        "style": _text("page.css"),
+        "run": "" if run is None else _time_lapse(run),
+        "facts": escape(about),
+        "settings": json.dumps(settings).replace("<", "\\u003c"),
+        "model": base64.b64encode(model.contents).decode(),
+        "engine": "\n".join(map(_text, _ENGINE)),
+        "page": _text("page.js"),
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _text("page.html"))
+
+
+def _text(name: str) -> str:
+    return files("pocketgan.page").joinpath(name).read_text("utf-8")
+
+
+def _time_lapse(run: Path) -> str:
+    """Return the part of the page that shows a run. Raises RequestError if the folder has no sheets."""
+    if not run.is_dir():
+        raise RequestError(f"no folder {run}: expected a run of gan-train, such as runs/0001-pocket-mnist")
+    numbered = sorted((int(found[1]), path) for path in run.iterdir() if (found := _SHEET.fullmatch(path.name)))
+    if not numbered:
+        raise RequestError(
+            f"{run} has no sheets of an epoch: expected a run of gan-train, with files such as fakes_epoch_0001.png"
+        )
+    shown = numbered[:: -(-len(numbered) // _MOST_SHEETS)]
+    sheets = "\n".join(
+        f'<img src="{_data(path)}" alt="Images after epoch {epoch}"{"" if epoch == shown[-1][0] else " hidden"}>'
+        for epoch, path in shown
+    )
+    curves = run / "curves.png"
+    picture = f'<img src="{_data(curves)}" alt="Curves of the run">' if curves.is_file() else ""
+    last = len(shown) - 1
+    epochs = " ".join(str(epoch) for epoch, _ in shown)
+    return f"""<section id="lapse" aria-label="How it was trained">
+  <h2>How it was trained</h2>
+  <label class="slider"><span>Epoch</span>
+    <input id="epoch" type="range" min="0" max="{last}" value="{last}"><output></output></label>
+  <div id="sheets" data-epochs="{epochs}">{sheets}</div>
+  {picture}
+</section>"""
+
+
+def _data(path: Path) -> str:
+    """Return a PNG file as a URL. Raises RequestError if it cannot be read, or is too large or no PNG."""
+    try:
+        with open_regular_file(path) as file:
+            contents = file.read(_LARGEST_PICTURE_BYTES + 1)
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from error
+    if not contents.startswith(b"\x89PNG") or len(contents) > _LARGEST_PICTURE_BYTES:
+        raise RequestError(f"{path} is no PNG file of at most {_LARGEST_PICTURE_BYTES:,} bytes")
+    return f"data:image/png;base64,{base64.b64encode(contents).decode()}"

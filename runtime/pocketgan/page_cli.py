@@ -1,0 +1,52 @@
+"""`gan-page`: one HTML file that draws with a model in a browser."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pocketgan.console import cli_errors, command_line, complete_model, print_message, run_and_exit, show_version
+
+DEFAULT_FILE = "digits.html"
+
+app = command_line()
+
+
+@app.command()
+def page(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="An int8 .onnx file from gan-export, or the name of a bundled model.",
+            show_default="./model.onnx, else the bundled one",
+            autocompletion=complete_model,
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The file to write; an older one is replaced.")] = Path(DEFAULT_FILE),
+    run: Annotated[
+        Path | None,
+        typer.Option(help="A run of gan-train: also show its sheets, from epoch to epoch, and its curves.", metavar="FOLDER"),
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Write a page that draws with a model: one file, which any browser opens from disk, without a server or a network.
+
+    It draws the same pixels as gan-gen, and says for each image by which command.
+    """
+    with cli_errors():
+        from pocketgan.model.checked import read_model
+        from pocketgan.page.document import write_page
+
+        checked = read_model(model)
+        is_bundled = checked.location.reason == "bundled"
+        write_page(out, checked, checked.location.path.stem if is_bundled else str(checked.location.path), run)
+        print_message(f"{out}: {out.stat().st_size:,} bytes, with {checked.location.path}; open it in a browser")
+
+
+def main() -> None:
+    """Run `gan-page`."""
+    run_and_exit(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""`gan-page`: one file that asks the network for nothing, and draws in Chromium what gan-gen draws."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import Opened, opened
+from chosen_traits import write_with_traits
+from numpy.typing import NDArray
+from PIL import Image
+from typer.testing import CliRunner
+
+import pocketgan_models
+from pocketgan.address import image_range
+from pocketgan.generator import Generator
+from pocketgan.model.checked import read_model
+from pocketgan.output.walk import walk
+from pocketgan.page.document import write_page
+from pocketgan.page_cli import app
+
+LARGEST_BYTES = {"nano": 200_000, "pocket": 400_000}
+
+
+def gan_page(*arguments: str | Path, code: int = 0) -> str:
+    """Run gan-page, expect its exit code, and return what it says."""
+    result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == code, result.stderr
+    return result.stderr
+
+
+@pytest.fixture(params=pocketgan_models.names())
+def name(request: pytest.FixtureRequest) -> str:
+    """Each bundled model in turn."""
+    return str(request.param)
+
+
+def test_a_page_is_one_small_file_that_names_no_other(name: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert f"{page}: " in gan_page(name, "--out", page)
+    text = page.read_text()
+    assert page.stat().st_size <= LARGEST_BYTES.get(name, 2_500_000)
+    assert "{{" not in text
+    assert not re.search(r"https?:|//[a-z]+\.|url\(|@import|<link (?!rel=\"icon\" href=\"data:)", text)
+
+
+def drawn(page: Opened, addresses: list[dict[str, object]]) -> NDArray[np.uint8]:
+    """Return the images that a page draws, uint8 [n, pixels]; a seed is text, since JSON has no such large numbers."""
+    script = """async (addresses) => {
+        const { images } = await pocketgan.draw(addresses.map((address) => ({ ...address, seed: BigInt(address.seed) })));
+        return images.map((image) => [...image]);
+    }"""
+    return np.array(page.run(script, addresses), np.uint8)
+
+
+def address(index: int, label: int | None, **changes: object) -> dict[str, object]:
+    """Return an image's address, as the page writes it."""
+    return {"seed": "0", "index": index, "label": label, "truncation": 256, "hand": None, "asked": {}} | changes
+
+
+def test_the_bundled_models_draw_the_same_pixels(name: str, tmp_path: Path) -> None:
+    write_page(tmp_path / "page.html", read_model(name), name)
+    generator = Generator.load(name)
+    with opened(tmp_path / "page.html") as page:
+        labels = generator.labels(0, 100)
+        images = drawn(page, [address(index, None if labels is None else int(labels[index])) for index in range(100)])
+        assert page.requests == [(tmp_path / "page.html").as_uri(), *(url for url in page.requests if url.startswith("blob:"))]
+        assert page.errors == []
+        assert page.run("() => document.getElementById('status').textContent").startswith("Images 0 to 99 of seed 0, drawn in ")
+    assert hashlib.sha256(images.tobytes()).hexdigest() == hashlib.sha256(generator.generate(100).tobytes()).hexdigest()
+
+
+def test_hands_truncations_traits_and_walks_are_the_same(conditional: Generator, tmp_path: Path) -> None:
+    file = write_with_traits(Generator.load("nano"), tmp_path / "chosen.onnx")
+    generator = Generator.load(file)
+    write_page(tmp_path / "page.html", read_model(file), str(file))
+    slant = generator.trait_range("slant", 4)[1]
+    with opened(tmp_path / "page.html") as page:
+        images = drawn(
+            page,
+            [
+                address(2**47, 4, seed=str(2**64 - 1), truncation=100),
+                address(7, 4, hand={"number": 12, "consistency": 200}),
+                address(7, 4, hand={"number": 12, "consistency": 80}, asked={"slant": round(100 * slant)}),
+            ],
+        )
+        ends = [address(index, label, hand={"number": 1, "consistency": 128}) for index, label in ((3, 3), (4, 8))]
+        script = """async (ends) => {
+            const [from, to] = ends.map((address) => ({ ...address, seed: BigInt(address.seed) }));
+            return (await pocketgan.walk(from, to, 16)).images.map((image) => [...image]);
+        }"""
+        frames = np.array(page.run(script, ends), np.uint8)
+    expected = [
+        generator.generate(1, 4, 2**64 - 1, 2**47, truncation=100 / 256),
+        generator.generate(1, 4, 0, 7, hand=12, consistency=200 / 256),
+        generator.generate(1, 4, 0, 7, hand=12, consistency=80 / 256, slant=slant),
+    ]
+    np.testing.assert_array_equal(images, np.concatenate(expected).reshape(3, -1))
+    walked = list(walk(generator, image_range(0, 3, 2, hand=1, consistency=0.5), np.array([[3], [8]]), 1, 16))
+    np.testing.assert_array_equal(frames, np.stack(walked[:16]).reshape(16, -1))
+
+
+def test_everything_can_be_reached_and_changed_without_a_mouse(tmp_path: Path) -> None:
+    write_page(tmp_path / "page.html", read_model("nano"), "nano")
+    with opened(tmp_path / "page.html", link="#seed=5&start=40&only=7&chosen=3") as page:
+        command = page.page.locator("#command")
+        assert command.inner_text() == "gan-gen --model nano --seed 5 --start 43 --count 1 --digit 7"
+        page.page.locator("#sheet button").nth(3).focus()
+        page.page.keyboard.press("ArrowDown")
+        page.page.keyboard.press("Enter")
+        assert "--start 53 " in command.inner_text()
+        page.page.locator("#seed").fill("6")
+        page.page.keyboard.press("Tab")
+        page.wait_for("() => document.getElementById('status').textContent.includes('of seed 6')")
+        assert page.run("() => location.hash") == "#seed=6&start=40&only=7&chosen=13"
+        assert page.page.locator("#sheet button").nth(13).get_attribute("aria-label") == "digit 7, index 53"
+        unnamed = "() => [...document.querySelectorAll('input, button')].filter((one) => !one.labels?.length && !one.textContent "
+        assert page.run(unnamed + "&& !one.ariaLabel).length") == 0
+        page.page.locator("#text").fill("31")
+        page.wait_for("() => document.getElementById('row').width === 56")
+        assert page.page.locator("#row-command").inner_text() == (
+            "gan-gen --model nano --seed 6 --text 31 --start 40 --count 1 --hand 0 --consistency 0.699219"
+        )
+        page.page.locator("#text").fill("3x")
+        assert page.page.locator("#text").get_attribute("aria-invalid") == "true"
+
+
+def test_a_narrow_page_is_not_wider_than_the_screen(tmp_path: Path) -> None:
+    write_page(tmp_path / "page.html", read_model("nano"), "nano")
+    with opened(tmp_path / "page.html", width=360, height=740) as page:
+        assert page.run("() => document.documentElement.scrollWidth") <= 360
+
+
+def test_a_run_is_shown_from_epoch_to_epoch(tmp_path: Path) -> None:
+    for epoch in (1, 2, 30):
+        Image.new("L", (20, 20), epoch).save(tmp_path / f"fakes_epoch_{epoch:04}.png")
+    write_page(tmp_path / "page.html", read_model("nano"), "nano", run=tmp_path)
+    with opened(tmp_path / "page.html") as page:
+        shown = "() => [...document.querySelectorAll('#sheets img')].filter((sheet) => !sheet.hidden).map((sheet) => sheet.alt)"
+        assert page.run(shown) == ["Images after epoch 30"]
+        page.page.locator("#epoch").press("ArrowLeft")
+        assert page.run(shown) == ["Images after epoch 2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("gone.onnx",), "no model gone.onnx"),
+        (("nano", "--run", "."), ". has no sheets of an epoch: expected a run of gan-train"),
+        (("nano", "--run", "gone"), "no folder gone: expected a run of gan-train"),
+        (("nano", "--out", "gone/page.html"), "cannot write gone/page.html"),
+    ],
+)
+def test_what_cannot_be_shown_is_named(arguments: tuple[str, ...], message: str, empty_folder: Path) -> None:
+    assert message in gan_page(*arguments, code=1)
+    assert list(Path().iterdir()) == []
+
+
+def test_a_float_model_is_refused(models: Path, empty_folder: Path) -> None:
+    assert "is fp32: a page draws int8 models only" in gan_page(models / "tiny_float.onnx", code=1)
+
+
+def test_names_in_a_card_cannot_end_the_script(tmp_path: Path) -> None:
+    write_page(tmp_path / "page.html", read_model("nano"), "</script><script>alert(1)</script>")
+    assert "<script>alert" not in (tmp_path / "page.html").read_text()
