@@ -20,7 +20,7 @@ def main() -> None:
     """Write the page, open it and take its picture."""
     with TemporaryDirectory() as folder, sync_playwright() as started:
         page = Path(folder) / "page.html"
-        write_page(page, read_model(MODEL), MODEL)
+        write_page(page, read_model(MODEL))
         browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
         shown = browser.new_page(viewport={"width": 1240, "height": 860}, color_scheme="light")
         shown.goto(f"{page.as_uri()}#chosen=25")

@@ -133,7 +133,7 @@ def generate(
     ] = None,
     gif: Annotated[
         bool,
-        typer.Option("--gif", help="Also write an animation, walk.gif, through the first images; with --vary through its sheet."),
+        typer.Option("--gif", help="Also write an animation of the first images, walk.gif; with --vary, of what varies."),
     ] = (False),
     vary: Annotated[
         Varied | None,

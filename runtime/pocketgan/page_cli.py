@@ -38,8 +38,7 @@ def page(
         from pocketgan.page.document import write_page
 
         checked = read_model(model)
-        is_bundled = checked.location.reason == "bundled"
-        write_page(out, checked, checked.location.path.stem if is_bundled else str(checked.location.path), run)
+        write_page(out, checked, run)
         print_message(f"{out}: {out.stat().st_size:,} bytes, with {checked.location.path}; open it in a browser")
 
 

@@ -27,7 +27,7 @@ HAND = "hand"
 
 
 class Varied(StrEnum):
-    """What images can be shown with more and more of, or one after the other: a trait, or the hand."""
+    """What `--vary` can vary: a trait, or the hand."""
 
     slant = Trait.slant.value
     thickness = Trait.thickness.value

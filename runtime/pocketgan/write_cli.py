@@ -164,6 +164,8 @@ def write(
 
     with usage_errors("--texts"):
         listed = None if texts is None else Path(texts) if texts != "-" else read_texts(standard_input()).texts
+    with usage_errors("--ink"):
+        strength = parse_whole_range(ink)
     with usage_errors():
         request = writing_request(
             text=text,
@@ -180,7 +182,7 @@ def write(
             canvas=parsed("--canvas", parse_canvas, canvas),
             background=int(background) if _LEVEL.fullmatch(background) else background,
             noise=noise,
-            ink=parsed("--ink", parse_whole_range, ink) or 0,
+            ink=strength,
             hand=parsed("--hand", parse_hand, hand),
             consistency=consistency,
             slant=parsed("--slant", parse_trait, slant),

@@ -147,6 +147,14 @@ def test_programs_that_pyinstaller_makes_carry_every_bundled_model_and_the_golde
     assert {target for _, target in carried} == {"pocketgan_models"}
 
 
+def test_programs_that_pyinstaller_makes_carry_the_parts_of_a_page() -> None:
+    (folder,) = hook_folders()
+    carried = runpy.run_path(f"{folder}/hook-pocketgan.page.py")["datas"]
+    names = {"executor.js", "latents.js", "page.css", "page.html", "page.js", "worker.js"}
+    assert {Path(source).name for source, _ in carried} == names
+    assert {target for _, target in carried} == {"pocketgan/page"}
+
+
 def test_the_project_names_the_hook_for_pyinstaller() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     expected = f"{hook_folders.__module__}:{hook_folders.__name__}"

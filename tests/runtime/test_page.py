@@ -1,7 +1,11 @@
 """`gan-page`: one file that asks the network for nothing, and draws in Chromium what gan-gen draws."""
 
 import hashlib
+import json
 import re
+import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,10 @@ from typer.testing import CliRunner
 
 import pocketgan_models
 from pocketgan.address import image_range
+from pocketgan.drawing import text_rows
+from pocketgan.errors import ModelError
 from pocketgan.generator import Generator
+from pocketgan.model import numpy_session
 from pocketgan.model.checked import read_model
 from pocketgan.output.walk import walk
 from pocketgan.page.document import write_page
@@ -60,7 +67,7 @@ def address(index: int, label: int | None, **changes: object) -> dict[str, objec
 
 
 def test_the_bundled_models_draw_the_same_pixels(name: str, tmp_path: Path) -> None:
-    write_page(tmp_path / "page.html", read_model(name), name)
+    write_page(tmp_path / "page.html", read_model(name))
     generator = Generator.load(name)
     with opened(tmp_path / "page.html") as page:
         labels = generator.labels(0, 100)
@@ -74,7 +81,7 @@ def test_the_bundled_models_draw_the_same_pixels(name: str, tmp_path: Path) -> N
 def test_hands_truncations_traits_and_walks_are_the_same(conditional: Generator, tmp_path: Path) -> None:
     file = write_with_traits(Generator.load("nano"), tmp_path / "chosen.onnx")
     generator = Generator.load(file)
-    write_page(tmp_path / "page.html", read_model(file), str(file))
+    write_page(tmp_path / "page.html", read_model(file))
     slant = generator.trait_range("slant", 4)[1]
     with opened(tmp_path / "page.html") as page:
         images = drawn(
@@ -102,7 +109,7 @@ def test_hands_truncations_traits_and_walks_are_the_same(conditional: Generator,
 
 
 def test_everything_can_be_reached_and_changed_without_a_mouse(tmp_path: Path) -> None:
-    write_page(tmp_path / "page.html", read_model("nano"), "nano")
+    write_page(tmp_path / "page.html", read_model("nano"))
     with opened(tmp_path / "page.html", link="#seed=5&start=40&only=7&chosen=3") as page:
         command = page.page.locator("#command")
         assert command.inner_text() == "gan-gen --model nano --seed 5 --start 43 --count 1 --digit 7"
@@ -113,7 +120,7 @@ def test_everything_can_be_reached_and_changed_without_a_mouse(tmp_path: Path) -
         page.page.locator("#seed").fill("6")
         page.page.keyboard.press("Tab")
         page.wait_for("() => document.getElementById('status').textContent.includes('of seed 6')")
-        assert page.run("() => location.hash") == "#seed=6&start=40&only=7&chosen=13"
+        page.wait_for("() => location.hash === '#seed=6&start=40&only=7&chosen=13'")
         assert page.page.locator("#sheet button").nth(13).get_attribute("aria-label") == "digit 7, index 53"
         unnamed = "() => [...document.querySelectorAll('input, button')].filter((one) => !one.labels?.length && !one.textContent "
         assert page.run(unnamed + "&& !one.ariaLabel).length") == 0
@@ -122,12 +129,44 @@ def test_everything_can_be_reached_and_changed_without_a_mouse(tmp_path: Path) -
         assert page.page.locator("#row-command").inner_text() == (
             "gan-gen --model nano --seed 6 --text 31 --start 40 --count 1 --hand 0 --consistency 0.699219"
         )
+        pixels = """() => {
+            const { data } = document.getElementById('row').getContext('2d').getImageData(0, 0, 56, 28);
+            return [...data].filter((_, place) => place % 4 === 0);
+        }"""
+        (batch,) = text_rows(Generator.load("nano"), "31", 1, 6, 40, hand=0)
+        np.testing.assert_array_equal(np.array(page.run(pixels), np.uint8), batch.images.ravel())
         page.page.locator("#text").fill("3x")
         assert page.page.locator("#text").get_attribute("aria-invalid") == "true"
+        assert page.page.locator("#row-command").inner_text() == "This model has no class x."
+        page.run("() => { location.hash = '#seed=9'; }")
+        page.wait_for("() => document.getElementById('status').textContent.includes('0 to 99 of seed 9')")
+
+
+def test_a_model_without_classes_has_nothing_to_choose_or_to_write(tmp_path: Path) -> None:
+    write_page(tmp_path / "page.html", read_model("mlp"))
+    with opened(tmp_path / "page.html") as page:
+        assert page.page.locator("#command").inner_text() == "gan-gen --model mlp --seed 0 --start 0 --count 1"
+        assert not page.page.locator("#classes").is_visible()
+        assert not page.page.locator("#writing").is_visible()
+        assert page.errors == []
+
+
+def test_a_walk_goes_on_until_it_is_stopped(tmp_path: Path) -> None:
+    write_page(tmp_path / "page.html", read_model("nano"))
+    with opened(tmp_path / "page.html") as page:
+        page.run("() => { window.first = document.getElementById('large').toDataURL(); }")
+        for _ in range(3):  # begins, stops, and begins again
+            page.page.locator("#play").click()
+        page.wait_for("() => document.getElementById('large').toDataURL() !== window.first")
+        assert page.page.locator("#command").inner_text() == "Walking: stop to see the command of an image."
+        page.page.locator("#play").click()
+        assert page.run("() => document.getElementById('large').toDataURL() === window.first")
+        assert "--start 0 " in page.page.locator("#command").inner_text()
+        assert page.errors == []
 
 
 def test_a_narrow_page_is_not_wider_than_the_screen(tmp_path: Path) -> None:
-    write_page(tmp_path / "page.html", read_model("nano"), "nano")
+    write_page(tmp_path / "page.html", read_model("nano"))
     with opened(tmp_path / "page.html", width=360, height=740) as page:
         assert page.run("() => document.documentElement.scrollWidth") <= 360
 
@@ -135,7 +174,7 @@ def test_a_narrow_page_is_not_wider_than_the_screen(tmp_path: Path) -> None:
 def test_a_run_is_shown_from_epoch_to_epoch(tmp_path: Path) -> None:
     for epoch in (1, 2, 30):
         Image.new("L", (20, 20), epoch).save(tmp_path / f"fakes_epoch_{epoch:04}.png")
-    write_page(tmp_path / "page.html", read_model("nano"), "nano", run=tmp_path)
+    write_page(tmp_path / "page.html", read_model("nano"), run=tmp_path)
     with opened(tmp_path / "page.html") as page:
         shown = "() => [...document.querySelectorAll('#sheets img')].filter((sheet) => !sheet.hidden).map((sheet) => sheet.alt)"
         assert page.run(shown) == ["Images after epoch 30"]
@@ -150,6 +189,7 @@ def test_a_run_is_shown_from_epoch_to_epoch(tmp_path: Path) -> None:
         (("nano", "--run", "."), ". has no sheets of an epoch: expected a run of gan-train"),
         (("nano", "--run", "gone"), "no folder gone: expected a run of gan-train"),
         (("nano", "--out", "gone/page.html"), "cannot write gone/page.html"),
+        (("nano", "--out", "model.onnx"), "cannot write a page to model.onnx: expected a name that ends in .html"),
     ],
 )
 def test_what_cannot_be_shown_is_named(arguments: tuple[str, ...], message: str, empty_folder: Path) -> None:
@@ -161,6 +201,39 @@ def test_a_float_model_is_refused(models: Path, empty_folder: Path) -> None:
     assert "is fp32: a page draws int8 models only" in gan_page(models / "tiny_float.onnx", code=1)
 
 
-def test_names_in_a_card_cannot_end_the_script(tmp_path: Path) -> None:
-    write_page(tmp_path / "page.html", read_model("nano"), "</script><script>alert(1)</script>")
-    assert "<script>alert" not in (tmp_path / "page.html").read_text()
+def test_what_the_page_cannot_compute_is_refused(models: Path, tmp_path: Path) -> None:
+    known = read_model(models / "tiny.onnx")
+    with pytest.raises(ModelError, match=r"^model .*tiny.onnx: it uses the operator 'Tanh': only onnxruntime computes it"):
+        write_page(tmp_path / "page.html", known._replace(contents=known.contents.replace(b"Gemm", b"Tanh")))
+
+
+def test_the_page_has_all_operators_that_numpy_has() -> None:
+    executor = (Path(numpy_session.__file__).parents[1] / "page" / "executor.js").read_text()
+    names = set(re.findall(r"^  ([A-Z]\w+)[:(]", executor, re.MULTILINE))
+    assert names == set(numpy_session._OPERATORS)
+
+
+def test_nothing_in_a_card_or_a_name_becomes_a_part_of_the_page(tmp_path: Path) -> None:
+    evil = "</script><script>alert(1)</script>"
+    known = read_model("nano")
+    training = replace(known.card.training, data_set=evil)
+    card = replace(known.card, name=evil, licence=evil, training=training)
+    location = known.location._replace(path=Path(f"{evil.replace('/', '')} $(reboot).onnx"), reason="as named")
+    write_page(tmp_path / "page.html", known._replace(card=card, location=location))
+    text = (tmp_path / "page.html").read_text()
+    assert "<script>alert" not in text
+    assert "'<script><script>alert(1)<script> $(reboot).onnx'".replace("<", "\\u003c") in text
+
+
+def test_the_engine_draws_the_same_pixels_in_node(name: str, tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs node")
+    generator = Generator.load(name)
+    labels = generator.labels(0, 20)
+    addresses = [address(index, None if labels is None else int(labels[index])) for index in range(20)]
+    write_page(tmp_path / "page.html", read_model(name))
+    (tmp_path / "addresses.json").write_text(json.dumps(addresses))
+    script = Path(__file__).parents[1] / "helpers" / "draw_with_page.mjs"
+    subprocess.run([node, script, tmp_path / "page.html", tmp_path / "addresses.json", tmp_path / "images"], check=True)
+    np.testing.assert_array_equal(np.fromfile(tmp_path / "images", np.uint8), generator.generate(20).ravel())

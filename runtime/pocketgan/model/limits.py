@@ -49,12 +49,21 @@ class Cost(NamedTuple):
     """For each image, in addition."""
 
 
-_NUMPY_FACTOR = 8
+MOST_NUMPY_BYTES = 2**28
+"""The most memory for one image that numpy draws."""
+
+# Numbers of one byte become numbers of four, and there is a second copy of them, with zeros around an image.
+_NUMPY_FACTOR = 2 * 4
 
 
 def in_numpy(cost: Cost) -> Cost:
-    """Return the cost of calls with numpy, which computes with numbers of four bytes, and copies them."""
-    return Cost(_NUMPY_FACTOR * cost.fixed_bytes, _NUMPY_FACTOR * cost.image_bytes)
+    """Return the cost of calls with numpy. Raises ModelError if one image needs more than MOST_NUMPY_BYTES."""
+    fixed, image = (_NUMPY_FACTOR * size for size in cost)
+    try:
+        _refuse_above("bytes for one image in numpy", fixed + image, MOST_NUMPY_BYTES)
+    except ValueError as error:
+        raise ModelError(f"{error}: draw it with onnxruntime") from error
+    return Cost(fixed, image)
 
 
 class Batching(NamedTuple):

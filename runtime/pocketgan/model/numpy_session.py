@@ -1,9 +1,9 @@
-"""Computes an integer model with numpy alone: the same pixels as onnxruntime, where that cannot be installed.
+"""Computes an integer model with numpy alone: the same pixels as onnxruntime, for machines where that cannot be installed.
 
 It reads as the specification of the integer arithmetic, see docs/integers.md. Between the layers there are integers of 8 bits. A
 layer multiplies and adds them without any error, multiplies each sum once by a number in float32, rounds it to the nearest
-integer, and of two to the even one, and limits it to 8 bits. The sums are computed in floating point, since that is what numpy
-multiplies matrices fast with: whole numbers are exact there as long as none is above 2^24 in float32, or 2^53 in float64.
+integer, and of two to the even one, and limits it to 8 bits. The sums are computed in floating point, because numpy multiplies
+float matrices fastest: whole numbers are exact there as long as none is above 2^24 in float32, or 2^53 in float64.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -156,6 +156,8 @@ def _computed(node: Node, values: Mapping[str, Value]) -> Value:
 
 def _dequantize(inputs: Sequence[Any], attributes: Attributes) -> Numbers:
     integers, scale, *zero_point = inputs
+    if scale.ndim and attributes.get("axis", 1) != 0:
+        raise ValueError("it has a scale for each of another axis than the first")
     return Numbers(integers, scale, zero_point[0] if zero_point else np.zeros((), integers.dtype))
 
 
@@ -166,8 +168,7 @@ def _quantize(inputs: Sequence[Any], attributes: Attributes) -> Array:
     if isinstance(value, Sums):
         factor = value.scale / scale
         shape = (-1, *(1,) * (value.sums.ndim - 2)) if factor.ndim else ()
-        numbers = value.sums.astype(np.float32, copy=False)
-        return _rounded(np.multiply(numbers, factor.reshape(shape), out=numbers), zero_point)
+        return _rounded(value.sums.astype(np.float32, copy=False) * factor.reshape(shape), zero_point)
     return _rounded(value / scale, zero_point)
 
 
@@ -206,6 +207,8 @@ def _convolve(inputs: Sequence[Any], attributes: Attributes) -> Sums:
 def _multiply_matrices(inputs: Sequence[Any], attributes: Attributes) -> Sums:
     """Matrices [rows, k] and [k, columns], or stacks of them, and perhaps a bias for each column."""
     left, right, *bias = inputs
+    if left.scale.ndim or right.scale.ndim:
+        raise ValueError("it multiplies matrices with several scales")
     bound = left.largest * right.largest * left.integers.shape[-1] + sum(numbers.largest_row for numbers in bias)
     dtype = np.float32 if bound < _EXACT_IN_FLOAT32 else np.float64
     matrix = right.centred.T if attributes.get("transB") else right.centred

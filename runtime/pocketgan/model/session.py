@@ -88,8 +88,8 @@ def import_onnxruntime() -> ModuleType:
         onnxruntime.InferenceSession  # noqa: B018
     except ImportError as error:
         raise RuntimeMissingError(
-            f"onnxruntime cannot be imported ({error}); run in pocketgan's checkout: pip install '.[cpu]', or on a machine with "
-            "CUDA: pip install '.[cuda]'"
+            f"onnxruntime cannot be imported ({error}); for int8 models --provider numpy will do; else run in pocketgan's "
+            "checkout: pip install '.[cpu]', or on a machine with CUDA: pip install '.[cuda]'"
         ) from error
     except (OSError, AttributeError) as error:
         raise RuntimeMissingError(

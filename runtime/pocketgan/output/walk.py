@@ -23,8 +23,9 @@ from pocketgan.trait_table import HAND, TRAITS
 MOST_KEYFRAMES = 100
 """A walk goes through at most this many images, the first ones."""
 
-_STEPS = 16
-_FRAME_MILLISECONDS = 60  # about a second from one image to the next
+STEPS_BETWEEN = 16
+"""Frames from one image to the next."""
+FRAME_MILLISECONDS = 60  # about a second from one image to the next
 
 
 def write_walk(target: Path, drawing: Drawing, varied: str | None = None) -> None:
@@ -39,13 +40,13 @@ def write_walk(target: Path, drawing: Drawing, varied: str | None = None) -> Non
     labels = drawing.labels(keyframes)
     rows = None if labels is None else labels.reshape(len(keyframes), selection.row_length)
     if varied is None:
-        frames = walk(drawing.generator, selection.images(keyframes), rows, selection.row_length, _STEPS)
+        frames = walk(drawing.generator, selection.images(keyframes), rows, selection.row_length, STEPS_BETWEEN)
     else:
         side_by_side = drawing.indices[: MOST_VARIED if selection.text is None else 1]
         of_images = None if labels is None else labels.ravel()[: len(side_by_side) * selection.row_length]
-        frames = varied_walk(drawing.generator, selection.images(side_by_side), of_images, varied, _STEPS)
+        frames = varied_walk(drawing.generator, selection.images(side_by_side), of_images, varied, STEPS_BETWEEN)
     shown = (finished_image(frame, selection.height, selection.is_inverted) for frame in frames)
-    write_gif(target, shown, scale, _FRAME_MILLISECONDS)
+    write_gif(target, shown, scale, FRAME_MILLISECONDS)
 
 
 def walk(

@@ -1,74 +1,100 @@
 """Puts a model, the program that draws with it, and perhaps the pictures of a training run into one HTML file."""
 
 import base64
+import hashlib
 import json
 import re
+import shlex
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from pocketgan.address import DEFAULT_CONSISTENCY, consistency_units
-from pocketgan.errors import ModelError, RequestError
+from pocketgan.address import DEFAULT_CONSISTENCY, INDEX_LIMIT, TRUNCATION_UNITS, consistency_units
+from pocketgan.errors import ModelError, OutputError, RequestError
 from pocketgan.files import open_regular_file, whole_file
 from pocketgan.latents import HAND_CORRELATIONS, WORDS_PER_TICK
 from pocketgan.model.checked import CheckedModel
+from pocketgan.model.numpy_session import NumpySession
+from pocketgan.output.walk import FRAME_MILLISECONDS, STEPS_BETWEEN
 from pocketgan.trait_table import SCORES, TRAITS
 
 _ENGINE = ("executor.js", "latents.js", "worker.js")
 _DIGITS = tuple("0123456789")
 _SHEET = re.compile(r"fakes_epoch_([0-9]{1,9})\.png")
 _MOST_SHEETS = 200
-_LARGEST_PICTURE_BYTES = 2**22
+_LARGEST_PICTURE_BYTES = 2**20
+_SHOWN = 100
+"""Images on the page's sheet."""
 
 
-def write_page(target: Path, model: CheckedModel, name: str, run: Path | None = None) -> None:
-    """Write the page of an int8 model; `name` is what gan-gen calls the model: the name of a bundled one, or a path.
+def write_page(target: Path, model: CheckedModel, run: Path | None = None) -> None:
+    """Write the page of an int8 model.
 
     With a `run`, a folder of gan-train, it also shows the run's sheets, from epoch to epoch, and its curves. Raises ModelError
-    for a float model, RequestError if the folder is none of a run, and OutputError if the file cannot be written.
+    for a float model and one that cannot be computed without onnxruntime, RequestError if the folder is none of a run, and
+    OutputError if the file cannot be written, or its name does not end in .html.
     """
-    page = _page(model, name, run).encode()
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(f"cannot write a page to {target}: expected a name that ends in .html")
+    page = _page(model, run).encode()
     with whole_file(target) as temporary:
         temporary.write_bytes(page)
 
 
-def _page(model: CheckedModel, name: str, run: Path | None) -> str:
-    card = model.card
+def _page(model: CheckedModel, run: Path | None) -> str:
+    card, location = model.card, model.location
     if card.precision != "int8":
-        raise ModelError(
-            f"model {model.location.path} is {card.precision}: a page draws int8 models only, see gan-export --precision"
-        )
+        raise ModelError(f"model {location.path} is {card.precision}: a page draws int8 models only, see gan-export --precision")
+    with location.named_in_errors():
+        NumpySession(model.contents)  # raises if it uses an operator that the page does not have either
+    is_bundled = location.reason == "bundled"
+    name = location.path.stem if is_bundled else location.path.name
     noun = "digit" if set(card.classes) <= set(_DIGITS) else "class"
     settings = {
-        "model": name,
+        "model": shlex.quote(name),
         "noun": noun,
         "wordsPerTick": WORDS_PER_TICK,
         "handCorrelations": list(HAND_CORRELATIONS.values()),
         "usualConsistency": consistency_units(DEFAULT_CONSISTENCY),
+        "units": TRUNCATION_UNITS,
+        "indexLimit": INDEX_LIMIT,
         "traits": list(TRAITS),
-        "units": dict(TRAITS),
+        "unitOf": dict(TRAITS),
         "scores": list(SCORES),
+        "walkSteps": STEPS_BETWEEN,
+        "frameMilliseconds": FRAME_MILLISECONDS,
     }
     title = "Digits that nobody wrote" if noun == "digit" and card.training.data_set == "mnist" else f"Images of {card.name}"
     about = (
         f"Model {card.name} ({card.architecture}), {len(model.contents):,} bytes, SHA-256 {model.sha256[:16]}; trained on "
         f"{card.training.data_set}; licence {card.licence}. Made by pocketgan {card.package_version}."
     )
+    note = "The same image, pixel for pixel, wherever pocketgan is installed"
+    style, page = _text("page.css"), _text("page.js")
     parts = {
         "title": escape(title),
-        "style": _text("page.css"),
+        "style": style,
+        "style-hash": _hash(style),
+        "last-start": str(INDEX_LIMIT - _SHOWN),
+        "command-note": f"{note}:" if is_bundled else f"{note} and the file {escape(name)} is at hand:",
         "run": "" if run is None else _time_lapse(run),
         "facts": escape(about),
         "settings": json.dumps(settings).replace("<", "\\u003c"),
         "model": base64.b64encode(model.contents).decode(),
         "engine": "\n".join(map(_text, _ENGINE)),
-        "page": _text("page.js"),
+        "page": page,
+        "page-hash": _hash(page),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _text("page.html"))
+    return re.sub(r"\{\{([a-z-]+)\}\}", lambda found: parts[found[1]], _text("page.html"))
 
 
 def _text(name: str) -> str:
     return files("pocketgan.page").joinpath(name).read_text("utf-8")
+
+
+def _hash(script: str) -> str:
+    """Return how a page allows one script or style and no other."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _time_lapse(run: Path) -> str:
@@ -80,7 +106,7 @@ def _time_lapse(run: Path) -> str:
         raise RequestError(
             f"{run} has no sheets of an epoch: expected a run of gan-train, with files such as fakes_epoch_0001.png"
         )
-    shown = numbered[:: -(-len(numbered) // _MOST_SHEETS)]
+    shown = numbered[::-1][:: -(-len(numbered) // _MOST_SHEETS)][::-1]  # always the last one
     sheets = "\n".join(
         f'<img src="{_data(path)}" alt="Images after epoch {epoch}"{"" if epoch == shown[-1][0] else " hidden"}>'
         for epoch, path in shown
@@ -106,5 +132,5 @@ def _data(path: Path) -> str:
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
     if not contents.startswith(b"\x89PNG") or len(contents) > _LARGEST_PICTURE_BYTES:
-        raise RequestError(f"{path} is no PNG file of at most {_LARGEST_PICTURE_BYTES:,} bytes")
+        raise RequestError(f"{path} is not a PNG file, or has more than {_LARGEST_PICTURE_BYTES:,} bytes")
     return f"data:image/png;base64,{base64.b64encode(contents).decode()}"

@@ -176,7 +176,8 @@ const OPERATORS = {
     return { shape: [count, outputs, tall, wide], data, scale };
   },
 
-  MatMul([left, right]) {
+  Gemm: (inputs) => OPERATORS.MatMul(inputs),
+  MatMul([left, right, bias]) {
     const [rows, inner] = left.tensor.shape.slice(-2);
     const columns = right.tensor.shape.at(-1);
     const stack = right.tensor.shape.slice(0, -2);
@@ -197,6 +198,7 @@ const OPERATORS = {
         }
       }
     }
+    if (bias) for (let place = 0; place < data.length; place++) data[place] += bias.tensor.data[place % columns];
     return { shape, data, scale: [Math.fround(left.scale[0] * right.scale[0])] };
   },
 

@@ -7,7 +7,7 @@ const WORDS_PER_BLOCK = 16;
 const UNITS = 256; // of truncations, consistencies and mixings
 const SHARE_UNITS = 4096;
 const [SEED_LIMIT, MOST_CLASSES] = [1n << 64n, 1000n];
-const KEYS = { images: 0n, hands: 1n, traits: 2n, classesOfHands: 3n, texts: 4n };
+const KEYS = { images: 0n, hands: 1n, classesOfHands: 3n };
 
 const floorDivided = (number, divisor) => Math.floor(number / divisor);
 const limited = (tick) => Math.min(LARGEST_TICK, Math.max(-LARGEST_TICK, tick));

@@ -2,30 +2,40 @@
 
 const settings = JSON.parse(document.getElementById("settings").textContent);
 const element = (id) => document.getElementById(id);
-const [SHOWN, UNITS, MOST_SEED] = [100, 256, (1n << 64n) - 1n];
-const WALK_STEPS = 16;
-const FRAME_MILLISECONDS = 60;
+const UNITS = settings.units;
+const SHOWN = 100;
+const LAST_START = settings.indexLimit - SHOWN;
+const MOST_HANDS = 1_000_000;
 const DEFAULTS = { seed: "0", start: 0, only: null, truncation: UNITS, hand: null, consistency: settings.usualConsistency, asked: {}, chosen: 0 };
 
 // The engine draws in a worker. Each message is answered once, by its number.
-const worker = new Worker(URL.createObjectURL(new Blob([element("engine").textContent], { type: "text/javascript" })));
 const waiting = new Map();
-worker.onmessage = ({ data }) => {
-  waiting.get(data.id)(data);
-  waiting.delete(data.id);
-};
-worker.onerror = ({ message }) => (element("status").textContent = `Cannot draw: ${message}`);
-let sent = 0;
-const ask = (message) =>
-  new Promise((resolve) => {
-    waiting.set((sent += 1), resolve);
+let [worker, sent] = [null, 0];
+function ask(message) {
+  return new Promise((resolve, reject) => {
+    waiting.set((sent += 1), { resolve, reject });
     worker.postMessage({ id: sent, ...message });
   });
+}
 
-let state = { ...DEFAULTS, ...stateOfLink() };
+function startWorker() {
+  worker = new Worker(URL.createObjectURL(new Blob([element("engine").textContent], { type: "text/javascript" })));
+  worker.onmessage = ({ data }) => {
+    waiting.get(data.id).resolve(data);
+    waiting.delete(data.id);
+  };
+  worker.onerror = ({ message }) => {
+    say(`Cannot draw: ${message}`);
+    for (const { reject } of waiting.values()) reject(new Error(message));
+    waiting.clear();
+  };
+}
+
+const say = (text) => (element("status").textContent = text);
+
 let card;
-let latest = 0; // the newest request: older ones are not shown
-let images = [];
+let state = { ...DEFAULTS };
+let shown = []; // for each place of the sheet, the image that stands there and its address
 
 // What one image is drawn from. `place` counts from 0 on the sheet.
 function addressOf(place) {
@@ -49,8 +59,7 @@ function commandOf({ seed, truncation, hand, asked }, what) {
 }
 
 function paint(canvas, image, width = card.image_width, height = card.image_height) {
-  canvas.width = width;
-  canvas.height = height;
+  [canvas.width, canvas.height] = [width, height];
   const pixels = new ImageData(width, height);
   image.forEach((level, place) => pixels.data.set([level, level, level, 255], 4 * place));
   canvas.getContext("2d").putImageData(pixels, 0, 0);
@@ -68,199 +77,262 @@ function sideBySide(parts) {
 
 const nameOf = (label) => (label === null ? "image" : `${settings.noun} ${card.classes[label]}`);
 
+// Draws the sheet in parts. If something changes meanwhile, it begins again after the part at hand.
+let [isDrawing, hasChanged] = [false, false];
 async function drawSheet() {
-  const request = (latest += 1);
-  const began = performance.now();
-  const addresses = Array.from({ length: SHOWN }, (_, place) => addressOf(place));
-  // First a row, so that something moves at once.
-  for (let first = 0; first < SHOWN; first += first ? 30 : 10) {
-    const part = addresses.slice(first, first + (first ? 30 : 10));
-    const { images: drawn } = await ask({ addresses: part });
-    if (request !== latest) return;
-    drawn.forEach((image, number) => {
-      const [place, address] = [first + number, part[number]];
-      images[place] = image;
-      const button = element("sheet").children[place];
-      paint(button.firstChild, image);
-      button.setAttribute("aria-label", `${nameOf(address.label)}, index ${address.index}`);
-    });
-    if (state.chosen < first + part.length && state.chosen >= first) showChosen();
+  hasChanged = true;
+  if (isDrawing) return;
+  isDrawing = true;
+  while (hasChanged) {
+    hasChanged = false;
+    const began = performance.now();
+    for (let first = 0; first < SHOWN && !hasChanged; first += 10) {
+      const addresses = Array.from({ length: 10 }, (_, number) => addressOf(first + number));
+      const { images } = await ask({ addresses });
+      if (!hasChanged) images.forEach((image, number) => show(first + number, image, addresses[number]));
+    }
+    if (hasChanged) continue;
+    const seconds = ((performance.now() - began) / 1000).toFixed(2);
+    say(`Images ${state.start} to ${state.start + SHOWN - 1} of seed ${state.seed}, drawn in ${seconds} s.`);
+    await drawRow();
   }
-  const seconds = ((performance.now() - began) / 1000).toFixed(2);
-  element("status").textContent = `Images ${state.start} to ${state.start + SHOWN - 1} of seed ${state.seed}, drawn in ${seconds} s.`;
-  await drawRow();
+  isDrawing = false;
+}
+
+function show(place, image, address) {
+  shown[place] = { image, address };
+  const button = element("sheet").children[place];
+  paint(button.firstChild, image);
+  button.setAttribute("aria-label", `${nameOf(address.label)}, index ${address.index}`);
+  if (place === state.chosen && !walking) showChosen();
 }
 
 function showChosen() {
-  const address = addressOf(state.chosen);
+  const { image, address } = shown[state.chosen];
   const name = address.label === null ? [] : ["--digit", card.classes[address.label]];
-  paint(element("large"), images[state.chosen]);
+  paint(element("large"), image);
   element("large").setAttribute("aria-label", `${nameOf(address.label)}, index ${address.index}, enlarged`);
   element("command").textContent = commandOf(address, ["--start", address.index, "--count", 1, ...name]);
-  [...element("sheet").children].forEach((button, place) => button.setAttribute("aria-current", place === state.chosen));
+  [...element("sheet").children].forEach((button, place) => {
+    button.setAttribute("aria-current", place === state.chosen);
+    button.tabIndex = place === state.chosen ? 0 : -1;
+  });
 }
 
-// A number is row `start` of the seed, by the chosen hand or the first one: the images that gan-gen --text draws.
+// What is typed is row `start` of the seed, by the chosen hand or the first one: the images that gan-gen --text draws.
 async function drawRow() {
-  if (!card.classes.length) return;
-  const typed = [...element("text").value].map((character) => card.classes.indexOf(character));
-  const [text, labels] = [element("text").value, typed.filter((label) => label >= 0)];
-  element("text").setAttribute("aria-invalid", labels.length < typed.length);
-  if (!labels.length || labels.length < typed.length) return;
-  const row = { ...addressOf(0), hand: { number: state.hand ?? 0, consistency: state.consistency } };
-  const addresses = labels.map((label, number) => ({ ...row, index: state.start * labels.length + number, label }));
-  const { images: drawn } = await ask({ addresses });
-  paint(element("row"), sideBySide(drawn), labels.length * card.image_width);
+  const text = element("text").value;
+  const labels = [...text].map((character) => card.classes.indexOf(character));
+  const missing = [...text].find((character) => !card.classes.includes(character));
+  element("text").setAttribute("aria-invalid", missing !== undefined);
+  if (!text || missing !== undefined) {
+    element("row").width = element("row").width; // clears it
+    element("row-command").textContent = text ? `This model has no class ${missing}.` : "";
+    return;
+  }
+  const hand = { number: state.hand ?? 0, consistency: state.consistency };
+  const row = { ...addressOf(0), hand, asked: withinRanges(state.asked, labels) };
+  const number = Math.min(state.start, Math.floor(settings.indexLimit / labels.length) - 1);
+  const addresses = labels.map((label, place) => ({ ...row, index: number * labels.length + place, label }));
+  const { images } = await ask({ addresses });
+  if (element("text").value !== text) return;
+  paint(element("row"), sideBySide(images), labels.length * card.image_width);
   element("row").setAttribute("aria-label", `${text}, as one picture`);
-  element("row-command").textContent = commandOf(row, ["--text", text, "--start", state.start, "--count", 1]);
+  element("row-command").textContent = commandOf(row, ["--text", text, "--start", number, "--count", 1]);
 }
 
-// A walk through the images of the sheet from the chosen one on, as gan-gen --gif draws it.
-let isWalking = false;
+// A walk through the images of the sheet from the chosen one on, as gan-gen --gif draws it; `walking` is the walk that goes on.
+let walking = null;
 async function walk() {
+  const own = (walking = {});
+  element("large").setAttribute("aria-label", "a walk from image to image");
+  element("command").textContent = "Walking: stop to see the command of an image.";
   let place = state.chosen;
-  let frames = ask({ walk: [addressOf(place), addressOf((place + 1) % SHOWN), WALK_STEPS] });
-  while (isWalking) {
-    const { images: drawn } = await frames;
+  const step = () => ask({ walk: [addressOf(place), addressOf((place + 1) % SHOWN), settings.walkSteps] });
+  let frames = step();
+  while (walking === own) {
+    const { images } = await frames;
     place = (place + 1) % SHOWN;
-    frames = ask({ walk: [addressOf(place), addressOf((place + 1) % SHOWN), WALK_STEPS] });
-    for (const frame of drawn) {
-      if (!isWalking) break;
-      paint(element("large"), frame);
-      await new Promise((resolve) => setTimeout(resolve, FRAME_MILLISECONDS));
+    frames = step();
+    for (const image of images) {
+      if (walking !== own) return;
+      paint(element("large"), image);
+      await new Promise((resolve) => setTimeout(resolve, settings.frameMilliseconds));
     }
   }
-  showChosen();
+}
+
+function toggleWalk() {
+  const begins = walking === null;
+  element("play").setAttribute("aria-pressed", begins);
+  if (begins) {
+    walk();
+  } else {
+    walking = null;
+    showChosen();
+  }
 }
 
 function save(parts, columns, name) {
   const scale = 4;
-  const rows = Math.ceil(parts.length / columns);
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [columns * card.image_width * scale, rows * card.image_height * scale];
-  const [context, one] = [canvas.getContext("2d"), document.createElement("canvas")];
+  const [width, height] = [card.image_width * scale, card.image_height * scale];
+  const [canvas, one] = [document.createElement("canvas"), document.createElement("canvas")];
+  [canvas.width, canvas.height] = [columns * width, Math.ceil(parts.length / columns) * height];
+  const context = canvas.getContext("2d");
   context.imageSmoothingEnabled = false;
-  parts.forEach((image, place) => {
+  parts.forEach(({ image }, place) => {
     paint(one, image);
-    const [column, row] = [place % columns, Math.floor(place / columns)];
-    const [wide, high] = [card.image_width * scale, card.image_height * scale];
-    context.drawImage(one, column * wide, row * high, wide, high);
+    context.drawImage(one, (place % columns) * width, Math.floor(place / columns) * height, width, height);
   });
   canvas.toBlob((blob) => {
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${card.name}-${name}.png` });
     link.click();
-    URL.revokeObjectURL(link.href);
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    say(`Saved ${link.download}.`);
   });
+}
+
+async function copy() {
+  const command = element("command");
+  try {
+    await navigator.clipboard.writeText(command.textContent);
+    say("Copied.");
+  } catch {
+    // Pages that come without encryption have no clipboard.
+    getSelection().selectAllChildren(command);
+    say("The command is selected: copy it with the keyboard or the menu.");
+  }
 }
 
 // The link of the page says what is shown: after the # are the settings that differ from those at first.
 function stateOfLink() {
   const given = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
-  const whole = (text, most) => (/^[0-9]{1,16}$/.test(text) && Number(text) <= most ? Number(text) : null);
-  const found = {};
-  if (/^[0-9]{1,20}$/.test(given.seed) && BigInt(given.seed) <= MOST_SEED) found.seed = given.seed;
-  for (const [name, most] of Object.entries({ start: 2 ** 48 - SHOWN, only: 999, hand: 1e6, consistency: UNITS, chosen: SHOWN - 1 })) {
-    if (name in given && whole(given[name], most) !== null) found[name] = whole(given[name], most);
+  const found = { ...DEFAULTS, asked: {} };
+  if (isSeed(given.seed)) found.seed = String(BigInt(given.seed));
+  const most = { start: LAST_START, only: card.classes.length - 1, hand: MOST_HANDS, consistency: UNITS, chosen: SHOWN - 1, truncation: UNITS };
+  for (const [name, largest] of Object.entries(most)) {
+    const least = name === "truncation" ? 1 : 0;
+    const value = /^[0-9]{1,16}$/.test(given[name]) ? Number(given[name]) : NaN;
+    if (value >= least && value <= largest) found[name] = value;
   }
-  if (whole(given.truncation, UNITS)) found.truncation = whole(given.truncation, UNITS);
   const traits = settings.traits.filter((name) => /^-?[0-9]{1,6}$/.test(given[name]));
-  found.asked = Object.fromEntries(traits.map((name) => [name, Number(given[name])]));
+  found.asked = withinRanges(Object.fromEntries(traits.map((name) => [name, Number(given[name])])), labelsOf(found.only));
   return found;
 }
 
-function showLink() {
-  const { asked, ...own } = state;
-  const differing = Object.entries(own).filter(([name, value]) => value !== null && value !== DEFAULTS[name]);
-  history.replaceState(null, "", `#${new URLSearchParams([...differing, ...Object.entries(asked)])}`);
+const isSeed = (text) => /^[0-9]{1,20}$/.test(text) && BigInt(text) < 2n ** 64n;
+
+// Browsers refuse links that change too often, so that only rests are kept.
+let linkTimer;
+function keepLink() {
+  clearTimeout(linkTimer);
+  linkTimer = setTimeout(() => {
+    const { asked, ...own } = state;
+    const differing = Object.entries(own).filter(([name, value]) => value !== null && value !== DEFAULTS[name]);
+    history.replaceState(null, "", `#${new URLSearchParams([...differing, ...Object.entries(asked)])}`);
+  }, 300);
 }
 
 function change(changes) {
   state = { ...state, ...changes };
-  showLink();
   showControls();
-  drawSheet();
+  keepLink();
+  return drawSheet();
 }
 
 function choose(place) {
   state.chosen = place;
-  showLink();
-  if (images[place]) showChosen();
+  keepLink();
+  if (shown[place] && !walking) showChosen();
 }
 
-// The values of a trait that all chosen classes have, in hundredths; null if there are none.
-function rangeOf(trait) {
-  const chosen = state.only === null ? card.traits : [card.traits[state.only]];
-  const [least, most] = [Math.max, Math.min].map((best, end) => best(...chosen.map(({ values }) => values[trait].at(-end))));
+const labelsOf = (only) => (only === null ? card.classes.map((_, label) => label) : [only]);
+
+// The values of a trait that all these classes have, in hundredths; null if there are none.
+function rangeOf(trait, labels) {
+  if (!card.traits) return null;
+  const chosen = (labels.length ? labels : [0]).map((label) => card.traits[label].values[trait]);
+  const [least, most] = [Math.max(...chosen.map((values) => values[0])), Math.min(...chosen.map((values) => values.at(-1)))];
   return least <= most ? [least, most] : null;
 }
 
-function showControls() {
-  element("seed").value = state.seed;
-  element("start").value = state.start;
-  element("truncation").value = state.truncation;
-  element("truncation").nextElementSibling.textContent = inUnits(state.truncation).slice(0, 4);
-  element("alike").checked = state.hand !== null;
-  element("hand").value = state.hand ?? 0;
-  element("consistency").value = state.consistency;
-  element("consistency").nextElementSibling.textContent = inUnits(state.consistency).slice(0, 4);
-  document.querySelectorAll(".hand input").forEach((input) => (input.disabled = state.hand === null));
-  [...element("classes").querySelectorAll("button")].forEach((button) =>
-    button.setAttribute("aria-pressed", button.value === (state.only === null ? "" : String(state.only))),
-  );
-  settings.traits.forEach((name, trait) => {
-    const box = element(`trait-${name}`);
-    if (!box) return;
-    const [check, slider] = box.querySelectorAll("input");
-    const range = rangeOf(trait);
-    check.checked = name in state.asked;
-    check.disabled = range === null;
-    slider.disabled = !check.checked;
-    if (range) [slider.min, slider.max] = range;
-    if (check.checked) slider.value = state.asked[name];
-    const value = `${(slider.value / 100).toFixed(1)} ${settings.units[name]}`;
-    box.querySelector("output").textContent = check.checked ? value : range ? "as it comes" : "choose one class";
-  });
-}
-
-// A trait that is asked for must be one that the chosen classes have.
-function withinRanges(asked) {
+// Traits that are asked for, as far as these classes have them.
+function withinRanges(asked, labels) {
   const within = {};
   settings.traits.forEach((name, trait) => {
-    const range = name in asked && rangeOf(trait);
+    const range = name in asked && rangeOf(trait, labels);
     if (range) within[name] = Math.min(range[1], Math.max(range[0], asked[name]));
   });
   return within;
 }
 
-function makeControls() {
+function showSlider(id, value, text) {
+  element(id).value = value;
+  element(id).setAttribute("aria-valuetext", text);
+  element(id).parentElement.querySelector("output").textContent = text;
+}
+
+function showControls() {
+  element("seed").value = state.seed;
+  element("start").value = state.start;
+  showSlider("truncation", state.truncation, inUnits(state.truncation).slice(0, 4));
+  element("alike").checked = state.hand !== null;
+  element("hand").value = state.hand ?? 0;
+  showSlider("consistency", state.consistency, inUnits(state.consistency).slice(0, 4));
+  document.querySelectorAll(".hand input").forEach((input) => (input.disabled = state.hand === null));
+  document.querySelectorAll("#classes button").forEach((button) =>
+    button.setAttribute("aria-pressed", button.value === (state.only === null ? "" : String(state.only))),
+  );
+  for (const [trait, name] of card.traits ? settings.traits.entries() : []) {
+    const [check, slider] = [element(`${name}-asked`), element(name)];
+    const range = rangeOf(trait, labelsOf(state.only));
+    check.checked = name in state.asked;
+    check.disabled = range === null;
+    slider.disabled = !check.checked;
+    if (range) [slider.min, slider.max] = range;
+    const value = check.checked ? `${(state.asked[name] / 100).toFixed(1)} ${settings.unitOf[name]}` : range ? "as it comes" : "choose one class";
+    showSlider(name, state.asked[name] ?? slider.value, value);
+  }
+}
+
+function makeClasses() {
   const choices = [["", "All"], ...card.classes.map((name, label) => [String(label), name])];
-  for (const [value, text] of card.classes.length ? choices : []) {
-    const button = Object.assign(document.createElement("button"), { type: "button", value, textContent: text });
+  for (const [value, textContent] of choices) {
+    const button = Object.assign(document.createElement("button"), { type: "button", value, textContent });
     button.onclick = () => {
-      state.only = value === "" ? null : Number(value);
-      change({ asked: card.traits ? withinRanges(state.asked) : {} });
+      const only = value === "" ? null : Number(value);
+      change({ only, asked: withinRanges(state.asked, labelsOf(only)) });
     };
     element("classes").append(button);
   }
-  element("classes").hidden = element("writing").hidden = !card.classes.length;
-  settings.traits.forEach((name, trait) => {
-    if (!card.traits) return;
-    const box = Object.assign(document.createElement("div"), { id: `trait-${name}`, className: "trait" });
+  element("classes").hidden = !card.classes.length;
+  const characters = card.classes.filter((name) => name.length === 1);
+  element("writing").hidden = !characters.length;
+  element("text").value = [..."2026"].every((digit) => characters.includes(digit)) ? "2026" : characters.slice(0, 4).join("");
+}
+
+function makeTraits() {
+  for (const [trait, name] of card.traits ? settings.traits.entries() : []) {
+    const box = Object.assign(document.createElement("div"), { className: "trait" });
     box.innerHTML = '<label class="check"><input type="checkbox"> <span></span></label><output></output><input type="range" step="1">';
     box.querySelector("span").textContent = name;
     const [check, slider] = box.querySelectorAll("input");
-    slider.setAttribute("aria-label", `${name} in ${settings.units[name]}`);
+    [check.id, slider.id] = [`${name}-asked`, name];
+    slider.setAttribute("aria-label", name);
     check.onchange = () => {
       const { [name]: _, ...others } = state.asked;
-      const [least, most] = rangeOf(trait) ?? [0, 0];
+      const [least, most] = rangeOf(trait, labelsOf(state.only));
       change({ asked: check.checked ? { ...others, [name]: Math.round((least + most) / 2) } : others });
     };
     slider.oninput = () => change({ asked: { ...state.asked, [name]: Number(slider.value) } });
     element("traits").append(box);
-  });
+  }
+}
+
+function makeSheet() {
+  const [width, height] = [card.image_width, card.image_height];
   for (let place = 0; place < SHOWN; place++) {
-    const button = Object.assign(document.createElement("button"), { type: "button" });
-    const [width, height] = [card.image_width, card.image_height];
+    const button = Object.assign(document.createElement("button"), { type: "button", tabIndex: place === state.chosen ? 0 : -1 });
     button.append(Object.assign(document.createElement("canvas"), { width, height }));
     button.onclick = () => choose(place);
     element("sheet").append(button);
@@ -268,58 +340,57 @@ function makeControls() {
   element("sheet").onkeydown = (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -10, ArrowDown: 10 }[event.key];
     const place = [...element("sheet").children].indexOf(document.activeElement) + step;
-    if (step && place >= 0 && place < SHOWN) {
-      element("sheet").children[place].focus();
-      event.preventDefault();
-    }
+    if (!step || place < 0 || place >= SHOWN) return;
+    element("sheet").children[place].focus();
+    event.preventDefault();
   };
 }
-
-const number = (id, most) => Math.min(most, Math.max(0, Math.floor(Number(element(id).value) || 0)));
-const handlers = {
-  seed: ["change", () => /^[0-9]{1,20}$/.test(element("seed").value) && BigInt(element("seed").value) <= MOST_SEED ? change({ seed: String(BigInt(element("seed").value)) }) : showControls()],
-  start: ["change", () => change({ start: number("start", 2 ** 48 - SHOWN) })],
-  before: ["click", () => change({ start: Math.max(0, state.start - SHOWN) })],
-  next: ["click", () => change({ start: Math.min(2 ** 48 - SHOWN, state.start + SHOWN) })],
-  dice: ["click", () => change({ seed: String(crypto.getRandomValues(new Uint32Array(1))[0]) })],
-  truncation: ["input", () => change({ truncation: number("truncation", UNITS) })],
-  alike: ["change", () => change({ hand: element("alike").checked ? 0 : null })],
-  hand: ["change", () => change({ hand: number("hand", 1e6) })],
-  consistency: ["input", () => change({ consistency: number("consistency", UNITS) })],
-  reset: ["click", () => change(DEFAULTS)],
-  text: ["input", drawRow],
-  copy: ["click", () => navigator.clipboard.writeText(element("command").textContent)],
-  "save-one": ["click", () => save([images[state.chosen]], 1, `${settings.model}-${state.seed}-${state.start + state.chosen}.png`)],
-  "save-sheet": ["click", () => save(images, 10, `${settings.model}-${state.seed}-${state.start}-sheet.png`)],
-  play: ["click", () => {
-    isWalking = !isWalking;
-    element("play").setAttribute("aria-pressed", isWalking);
-    if (isWalking) walk();
-  }],
-};
 
 // The sheets of a training run, if the page has some.
 function showEpoch() {
   const [slider, sheets] = [element("epoch"), element("sheets")];
   [...sheets.children].forEach((sheet, place) => (sheet.hidden = place !== Number(slider.value)));
-  slider.nextElementSibling.textContent = sheets.dataset.epochs.split(" ")[slider.value];
+  showSlider("epoch", slider.value, sheets.dataset.epochs.split(" ")[slider.value]);
 }
 
+const number = (id, most) => Math.min(most, Math.max(0, Math.floor(Number(element(id).value) || 0)));
+const handlers = {
+  seed: ["change", () => (isSeed(element("seed").value) ? change({ seed: String(BigInt(element("seed").value)) }) : showControls())],
+  start: ["change", () => change({ start: number("start", LAST_START) })],
+  before: ["click", () => change({ start: Math.max(0, state.start - SHOWN) })],
+  next: ["click", () => change({ start: Math.min(LAST_START, state.start + SHOWN) })],
+  dice: ["click", () => change({ seed: String(crypto.getRandomValues(new Uint32Array(1))[0]) })],
+  truncation: ["input", () => change({ truncation: Math.max(1, number("truncation", UNITS)) })],
+  alike: ["change", () => change({ hand: element("alike").checked ? 0 : null })],
+  hand: ["change", () => change({ hand: number("hand", MOST_HANDS) })],
+  consistency: ["input", () => change({ consistency: number("consistency", UNITS) })],
+  reset: ["click", () => change({ ...DEFAULTS })],
+  text: ["input", drawRow],
+  copy: ["click", copy],
+  "save-one": ["click", () => shown[state.chosen] && save([shown[state.chosen]], 1, `${shown[state.chosen].address.seed}-${shown[state.chosen].address.index}`)],
+  "save-sheet": ["click", () => shown.length === SHOWN && save(shown, 10, `${shown[0].address.seed}-${shown[0].address.index}-sheet`)],
+  play: ["click", toggleWalk],
+};
+
 async function begin() {
+  startWorker();
+  const bytes = Uint8Array.from(atob(element("model").textContent), (character) => character.charCodeAt(0));
+  ({ card } = await ask({ bytes, facts: settings }));
+  state = stateOfLink();
+  makeClasses();
+  makeTraits();
+  makeSheet();
+  for (const [id, [event, handle]] of Object.entries(handlers)) element(id).addEventListener(event, handle);
+  for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
+  addEventListener("hashchange", () => change(stateOfLink()));
   if (element("epoch")) {
     element("epoch").oninput = showEpoch;
     showEpoch();
   }
-  const bytes = Uint8Array.from(atob(element("model").textContent), (character) => character.charCodeAt(0));
-  ({ card } = await ask({ bytes, facts: settings }));
-  makeControls();
-  for (const [id, [event, handle]] of Object.entries(handlers)) element(id).addEventListener(event, handle);
-  element("text").value = card.classes.includes("2") ? "2026" : card.classes[0]?.slice(0, 1) ?? "";
-  if (state.only !== null && !(state.only in card.classes)) state.only = null;
-  state.asked = card.traits ? withinRanges(state.asked) : {};
-  showControls();
-  await drawSheet();
+  await change({});
 }
 
+const ready = begin();
+ready.catch((error) => say(`Cannot draw: ${error.message}`));
 // For programs: the images of addresses, as the page draws them.
-window.pocketgan = { ready: begin(), draw: (addresses) => ask({ addresses }), walk: (from, to, steps) => ask({ walk: [from, to, steps] }) };
+window.pocketgan = { ready, draw: (addresses) => ask({ addresses }), walk: (from, to, steps) => ask({ walk: [from, to, steps] }) };

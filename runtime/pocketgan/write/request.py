@@ -1,6 +1,7 @@
 """`writing_request`: what numbers say and how they look, from the options of gan-write or arguments in Python, checked."""
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import NamedTuple, SupportsIndex, TypeAlias
@@ -81,8 +82,9 @@ def writing_request(
         units = truncation_units(truncation)
     with of_argument("consistency"):
         shared_units = consistency_units(consistency)
-    with of_argument("count"):
-        images = image_range(seed, start, count)
+    for name, range_of_it in (("seed", (seed, 0, 1)), ("start", (0, start, 1)), ("count", (seed, start, count))):
+        with of_argument(name):
+            images = image_range(*range_of_it)
     with of_argument("hand"):
         writer = None if hand is None else hand_of(hand, images.seed, shared_units)
     asked = asked_traits(slant, thickness)
@@ -159,7 +161,14 @@ def _says(text: str | None, texts: Sequence[str] | Path | None, pattern: str | N
     if len(given) > 1:
         first, second, *_ = given
         with of_argument(first):
-            raise RequestError(f"it cannot be used together with {second}")
+            raise RequestError(f"{first} and {second} both say what numbers say: choose one")
+    for name, value in given.items():
+        if name in ("text", "pattern") and not isinstance(value, str):
+            with of_argument(name):
+                raise RequestError(f"{name} {shortened(value)} is not text: expected a string")
+    if isinstance(texts, str):
+        with of_argument("texts"):
+            raise RequestError(f"texts {shortened(texts)} is one text: expected a sequence of them, or a Path")
     if text is not None:
         return _Says("text", text, lambda seed: checked_texts([text]))
     if isinstance(texts, Path):
@@ -204,8 +213,10 @@ def _canvas(canvas: tuple[SupportsIndex, SupportsIndex] | None, longest: int, si
     """
     if canvas is None:
         width, height = usual_canvas(longest, size, spacing)
+    elif isinstance(canvas, tuple) and len(canvas) == 2:
+        width, height = (whole("canvas", side) for side in canvas)
     else:
-        width, height = (whole("canvas", side) for side in canvas) if len(canvas) == 2 else (0, 0)
+        raise RequestError(f"canvas {shortened(canvas)}: expected width and height in pixels")
     if not (size <= width <= LARGEST_CANVAS and size <= height <= LARGEST_CANVAS):
         found = f"{width}x{height} pixels" + (f" for {longest} characters" if canvas is None else "")
         raise RequestError(f"{found}: expected width and height from {size}, the size of a digit, to {LARGEST_CANVAS} pixels")
@@ -214,9 +225,11 @@ def _canvas(canvas: tuple[SupportsIndex, SupportsIndex] | None, longest: int, si
 
 def _jitter_units(jitter: float) -> int:
     """Return a jitter in JITTER_UNITS. Raises RequestError unless it is 0 to 1."""
+    if isinstance(jitter, bool) or not isinstance(jitter, Real):
+        raise RequestError(f"jitter {jitter!r} is not a number")
     if not 0 <= jitter <= 1:  # nor is nan
         raise RequestError(f"jitter {jitter} is out of range: expected 0 to 1")
-    return round(jitter * JITTER_UNITS)
+    return round(float(jitter) * JITTER_UNITS)
 
 
 def _paper(background: SupportsIndex | str | Path, size: int, canvas: tuple[int, int], noise: int, ink: tuple[int, int]) -> Paper:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import pocketgan_models
-from pocketgan.address import LARGEST_ARRAY_BYTES
 from pocketgan.errors import ModelError, ProviderError, RuntimeMissingError
 from pocketgan.generator import Generator
 from pocketgan.model import numpy_session, session
+from pocketgan.model.limits import Cost, in_numpy
 from pocketgan.model.numpy_session import Numbers, NumpySession, Sums
 from pocketgan.model.session import Provider, open_session
 
@@ -93,4 +93,23 @@ def test_large_images_are_convolved_in_parts(monkeypatch: pytest.MonkeyPatch) ->
 def test_memory_is_planned_for_larger_numbers() -> None:
     by_numpy, by_onnxruntime = Generator.load("dcgan", "numpy"), Generator.load("dcgan", "cpu")
     assert by_numpy.batch_size < by_onnxruntime.batch_size
-    assert by_numpy.cost.image_bytes * by_numpy.batch_size < LARGEST_ARRAY_BYTES
+    with pytest.raises(
+        ModelError, match=r"^it would need 335,544,320 bytes for one image in numpy, expected at most 268,435,456"
+    ):
+        in_numpy(Cost(0, 40 * 2**20))
+
+
+def test_the_same_sums_can_be_stored_twice() -> None:
+    sums, one = Sums(np.arange(3, dtype=np.float32).reshape(1, 1, 3), np.ones((), np.float32)), np.zeros((), np.uint8)
+    for _ in range(2):
+        stored = numpy_session._quantize([sums, np.float32(0.5), one], {})
+        assert stored.ravel().tolist() == [0, 2, 4]
+
+
+def test_scales_along_other_axes_are_refused() -> None:
+    integers, scales = np.zeros((2, 3), np.int8), np.ones(3, np.float32)
+    with pytest.raises(ValueError, match=r"^it has a scale for each of another axis than the first$"):
+        numpy_session._dequantize([integers, scales], {"axis": 1})
+    rows = Numbers(integers, np.ones(2, np.float32), np.zeros((), np.int8))
+    with pytest.raises(ValueError, match=r"^it multiplies matrices with several scales$"):
+        numpy_session._multiply_matrices([rows, rows], {})

@@ -89,13 +89,13 @@ def _drawn(lines: Sequence[Mapping[str, object]]) -> bytes:
     pairs.set_ylim(0.4, 1.02)
     _plot(
         wrong,
-        "taken for another class, and parts and holes off",
+        "share taken for another class; distance of parts and holes",
         lines,
         {"misjudged": "another class", "topology_distance": "parts and holes"},
     )
     wrong.set_ylim(bottom=0)
     _plot(texture, "told apart by texture (0.5 = a guess)", lines, {"told_apart_by_texture": ""})
-    texture.set_ylim(0.5, 1.02)
+    texture.set_ylim(0.4, 1.02)
     encoded = io.BytesIO()
     # The version of matplotlib is left out, so that the same run has the same file.
     figure.savefig(encoded, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
