@@ -133,7 +133,7 @@ def test_a_constant_bomb_is_opened_without_computing_the_constant(models: Path) 
     [
         (
             "raise ImportError('libcudart.so.12: not found')",
-            r"onnxruntime cannot be imported \(libcudart\.so\.12: not found\); for int8 models --provider numpy will do; else run in",
+            r"onnxruntime cannot be imported \(libcudart\.so\.12: not found\); for int8 models --provider numpy will do; else",
         ),
         ("raise OSError('invalid ELF header')", r"onnxruntime is damaged \(invalid ELF header\); run in .*uninstall"),
         ("", r"onnxruntime is damaged \(.* no attribute 'InferenceSession'\); run in .*uninstall"),
