@@ -1,4 +1,4 @@
-"""`gan-export`: turns a checkpoint into one ONNX file."""
+"""`gan-export`: turns a checkpoint into one ONNX file, or C file."""
 
 import math
 import os
@@ -29,7 +29,7 @@ class Precision(StrEnum):
 
 @app.command()
 def export(
-    target: Annotated[Path, typer.Argument(metavar="PATH", help="The file to write, such as model.onnx.")],
+    target: Annotated[Path, typer.Argument(metavar="PATH", help="The file to write, such as model.onnx, or model.c.")],
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="A checkpoint, a run folder or a folder of runs.", show_default="the newest run's best in ./runs"),
@@ -50,14 +50,16 @@ def export(
     json: Annotated[bool, typer.Option("--json", help="Print what was measured as JSON, even if the file is refused.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
-    """Export a trained generator to one self-describing ONNX file.
+    """Export a trained generator to one self-describing ONNX file, or to C.
 
     The file is checked before it appears or replaces an older one: its kernels, whether its sums could overflow on any processor,
     its pixels compared with torch's, and whether they depend on the batch.
     """
-    if target.suffix != ".onnx":
-        message = f"{target} does not end in .onnx: PATH is the file to write; name a checkpoint with --checkpoint"
+    if target.suffix not in (".onnx", ".c"):
+        message = f"{target} does not end in .onnx or .c: PATH is the file to write; name a checkpoint with --checkpoint"
         raise typer.BadParameter(printable(message), param_hint="PATH")
+    if target.suffix == ".c" and precision is not Precision.int8:
+        raise typer.BadParameter("a C file computes with whole numbers alone: expected int8", param_hint="--precision")
     if least_psnr_db is not None and math.isnan(least_psnr_db):
         raise typer.BadParameter("nan is not in the range from 0 to 100", param_hint="--min-psnr")
     with cli_errors():
@@ -120,7 +122,8 @@ def _print_report(report: "ExportReport", checkpoint: "Checkpoint") -> None:
     console.print(f"sha256 {report.sha256}", soft_wrap=True)
     for warning in report_warnings(report):
         console.print(f"warning: {warning}", soft_wrap=True)
-    console.print(f"next: gan-gen --model {quote(str(report.target))} --count 10 --out drawn/", soft_wrap=True)
+    if report.target.suffix == ".onnx":
+        console.print(f"next: gan-gen --model {quote(str(report.target))} --count 10 --out drawn/", soft_wrap=True)
 
 
 def main() -> None:

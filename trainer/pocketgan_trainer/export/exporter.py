@@ -1,4 +1,4 @@
-"""Exports a checkpoint to one verified ONNX file, and reports what was measured on the way."""
+"""Exports a checkpoint to one verified ONNX or C file, and reports what was measured on the way."""
 
 import errno
 import hashlib
@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -23,7 +24,8 @@ from pocketgan.model.session import Provider, open_session
 from pocketgan.trait_table import ClassTraits
 from pocketgan.version import VERSION
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.calibration import calibrate, calibration_sample, with_shared_scales
+from pocketgan_trainer.export.c_source import C_SUFFIX, c_source, check_c_source
+from pocketgan_trainer.export.calibration import Quantization, calibrate, calibration_sample, with_shared_scales
 from pocketgan_trainer.export.comparison import SPEED_BATCH, Baseline, baseline_files, measure_baselines
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
@@ -49,6 +51,7 @@ from pocketgan_trainer.export.verify import (
     require_variety,
     usual_least_psnr_db,
 )
+from pocketgan_trainer.export.weights import IntegerWeights
 from pocketgan_trainer.networks.conditional import remove_scan
 from pocketgan_trainer.training.checkpoint import Checkpoint, restore_generator
 from pocketgan_trainer.training.drawing import draw
@@ -93,9 +96,9 @@ def export(
     The file appears only after these checks: onnx.checker; the kernels that onnxruntime makes of it; the sums that its weights
     can reach; its pixels on PARITY_IMAGES latents with the classes in turn, which must be near to torch's; with a scan, that
     the fields are near to torch's and the images exactly those that torch makes of these fields; that the pixels are the same in
-    any batch; and opening it with the runtime. `least_psnr_db` replaces the preset's own limit. `force` writes the file even if a
-    `verify.Check` finds a problem; the card then holds the figures, but not that they were too low. `licence`, an SPDX
-    identifier, and `quality`, figures by name, go into the card.
+    any batch; and opening it with the runtime, or, for a target that ends in .c, compiling it. `least_psnr_db` replaces the
+    preset's own limit. `force` writes the file even if a `verify.Check` finds a problem; the card then holds the figures, but not
+    that they were too low. `licence`, an SPDX identifier, and `quality`, figures by name, go into the card.
 
     Raises CheckpointError if the weights do not fit, RefusedExportError if a check fails, ExportError if the layers cannot be
     exported or all images are the same, OutputError if the file cannot be written.
@@ -104,7 +107,8 @@ def export(
     preset, size = PRESETS[checkpoint.config.preset], latent_size(checkpoint.config)
     generator = restore_generator(checkpoint)
     layers = fold(generator)
-    model = build_graph(layers, size, precision)
+    integers = integers_of(layers, size) if precision == "int8" else None
+    model = build_graph(layers, size, precision) if integers is None else integer_graph(*integers, size)
     onnx.checker.check_model(model, full_check=True)
     without_card = model.SerializeToString(deterministic=True)
     as_run = optimized(without_card)
@@ -143,8 +147,16 @@ def export(
     card = model_card(checkpoint, images.shape[1:], precision, parity, in_card, licence, quality, table)
     entry = model.metadata_props.add()
     entry.key, entry.value = CARD_KEY, card.to_json()
-    contents = model.SerializeToString(deterministic=True)
-    _write(contents, file, images[:SAME_PIXELS_IMAGES])
+    if target.suffix == C_SUFFIX and integers is not None:
+        contents = c_source(*integers, size, f"{card.name} ({card.architecture}), licence {card.licence}").encode()
+        checks.append(check_c_source(contents, inputs, images))
+        if not force and checks[-1].problem is not None:
+            raise RefusedExportError(checks)
+        with whole_file(file) as temporary:
+            temporary.write_bytes(contents)
+    else:
+        contents = model.SerializeToString(deterministic=True)
+        _write(contents, file, images[:SAME_PIXELS_IMAGES])
     sha256 = hashlib.sha256(contents).hexdigest()
     return ExportReport(
         target,
@@ -172,16 +184,29 @@ def _file_to_write(target: Path) -> Path:
     return file
 
 
+class Integers(NamedTuple):
+    """Layers, the quantizations of their outputs, and their weights: what an integer file is made of."""
+
+    layers: list[Layer]
+    quantizations: list[Quantization | None]
+    weights: list[IntegerWeights | None]
+
+
+def integers_of(layers: list[Layer], latent_size: int) -> Integers:
+    """Return the integers of layers, calibrated and rounded."""
+    quantizations = calibrate(layers, latent_size)
+    layers = with_shared_scales(layers, quantizations)
+    weights = round_weights(layers, quantizations, *calibration_sample(layers, latent_size, ROUNDING_IMAGES))
+    return Integers(layers, quantizations, weights)
+
+
 def build_graph(layers: list[Layer], latent_size: int, precision: str) -> onnx.ModelProto:
     """Return the ONNX model of a generator's layers in one of the precisions of `card.PRECISIONS`, without a card.
 
     Raises ExportError if the precision is not known, or the layers cannot be written in ONNX.
     """
     if precision == "int8":
-        quantizations = calibrate(layers, latent_size)
-        layers = with_shared_scales(layers, quantizations)
-        weights = round_weights(layers, quantizations, *calibration_sample(layers, latent_size, ROUNDING_IMAGES))
-        return integer_graph(layers, quantizations, weights, latent_size)
+        return integer_graph(*integers_of(layers, latent_size), latent_size)
     if precision not in PRECISIONS:
         raise ExportError(f"precision {precision!r} is not known: expected one of {', '.join(PRECISIONS)}")
     return float_graph(layers, latent_size, np.float16 if precision == "fp16" else np.float32)
@@ -241,7 +266,9 @@ def _write(contents: bytes, file: Path, images: NDArray[np.uint8]) -> None:
 
 def report_rows(report: ExportReport) -> list[tuple[str, str]]:
     """Return the rows of the printed table: a name, and what was found."""
-    rows = [("size", f"{report.size_bytes:,} bytes, {report.size_bytes / report.float_size_bytes:.0%} of float32")]
+    is_c = report.target.suffix == C_SUFFIX
+    share = "of C" if is_c else f"{report.size_bytes / report.float_size_bytes:.0%} of float32"
+    rows = [("size", f"{report.size_bytes:,} bytes, {share}")]
     rows += [(check.name, check.found) for check in report.checks]
     if report.traits is not None:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in report.traits.correlations.items())

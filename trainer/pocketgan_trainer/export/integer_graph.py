@@ -24,7 +24,7 @@ from pocketgan_trainer.export.layers import (
     Tanh,
     ToImage,
     TransposedConvolution,
-    Weighted,
+    before_next_weights,
     class_count,
     is_followed_by,
     style_size,
@@ -48,7 +48,7 @@ def integer_graph(
     is_scanned = isinstance(last, Scanned)
     for position, (layer, output, rounded) in enumerate(zip(layers, quantizations, weights, strict=True)):
         name = f"layer{position}"
-        before_weights = _before_weights(layers[position + 1 :])
+        before_weights = before_next_weights(layers[position + 1 :])
         # The tanh becomes a sigmoid of twice its input, whose values from 0 to 1 are the grey levels.
         factor = 2.0 if is_followed_by(layers, position, Tanh) else 1.0
         if isinstance(layer, ClassInput) and position == 0:
@@ -81,12 +81,6 @@ def integer_graph(
         raise ExportError("cannot export: expected layers that end in an image after a tanh or grey levels")
     height, width = emit_images(graph, current.name, current.height, current.width, last)
     return graph.model(latent_size, height, width, takes_label=class_count(layers) > 0)
-
-
-def _before_weights(following: list[Layer]) -> list[Layer]:
-    """Return the layers of `following` that come before the next one with weights."""
-    weighted = (position for position, layer in enumerate(following) if isinstance(layer, Weighted))
-    return following[: next(weighted, len(following))]
 
 
 def _is_done_by_storing(layer: Layer, quantization: Quantization) -> bool:

@@ -233,3 +233,9 @@ def is_followed_by(layers: Sequence[Layer], position: int, kind: type[Layer]) ->
     """Return whether the next layer after `position` is of a kind, not counting layers that only change the shape."""
     following = (layer for layer in layers[position + 1 :] if not isinstance(layer, ToImage | PixelShuffle))
     return isinstance(next(following, None), kind)
+
+
+def before_next_weights(following: Sequence[Layer]) -> Sequence[Layer]:
+    """Return the layers of `following` that come before the next one with weights."""
+    weighted = (position for position, layer in enumerate(following) if isinstance(layer, Weighted))
+    return following[: next(weighted, len(following))]

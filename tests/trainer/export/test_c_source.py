@@ -1,0 +1,114 @@
+"""C files: compiled without a warning, without undefined behaviour, and with the pixels of the ONNX file."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from built_graphs import rounded_graph
+from lively_generators import lively_canvas, lively_generator, lively_pocket
+from numpy.typing import NDArray
+from torch import nn
+
+from pocketgan.latents import latents
+from pocketgan.model.numpy_session import NumpySession
+from pocketgan_trainer.export import calibration
+from pocketgan_trainer.export.c_source import _MAIN, c_source, check_c_source
+from pocketgan_trainer.export.calibration import calibrate, calibration_sample, with_shared_scales
+from pocketgan_trainer.export.fold import fold
+from pocketgan_trainer.export.layers import class_count, labels_in_turn
+from pocketgan_trainer.export.rounding import round_weights
+from pocketgan_trainer.networks.canvas_networks import CanvasWidth
+from pocketgan_trainer.training.presets import PRESETS
+
+SMALL = CanvasWidth(6, 5, 7, 2)
+KINDS: dict[str, tuple[Callable[[], nn.Module], int]] = {
+    "canvas": (lambda: lively_canvas(8, SMALL), 8 + SMALL.noise_size(28)),
+    "canvas of 32": (lambda: lively_canvas(8, SMALL, 32), 8 + SMALL.noise_size(32)),
+    "pocket": (lively_pocket, 16),
+    "leaky pocket": (lambda: lively_pocket(activation=nn.LeakyReLU(0.2), is_normalized=False), 16),
+    "mlp": (lambda: lively_generator("mlp"), 100),
+    "narrow-dcgan": (lambda: lively_generator("narrow-dcgan"), 100),
+}
+COUNT = 60
+
+
+def source_and_inputs(kind: str) -> tuple[str, dict[str, NDArray[Any]], NDArray[np.uint8]]:
+    """Return a C file, latents and labels, and the images that the ONNX file of the same integers draws from them."""
+    build, latent_size = KINDS[kind]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibration, "CALIBRATION_IMAGES", 60)
+        layers = fold(build())
+        quantizations = calibrate(layers, latent_size)
+        layers = with_shared_scales(layers, quantizations)
+    weights = round_weights(layers, quantizations, *calibration_sample(layers, latent_size, 100))
+    inputs: dict[str, NDArray[Any]] = {"z": latents(3, 0, COUNT, latent_size)}
+    labels = labels_in_turn(class_count(layers), COUNT)
+    inputs |= {} if labels is None else {"label": labels}
+    (images,) = NumpySession(rounded_graph(layers, quantizations, latent_size).SerializeToString()).run(["images"], inputs)
+    return c_source(layers, quantizations, weights, latent_size, "a test */ of comments"), inputs, images
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_pixels_are_those_of_the_onnx_file(kind: str, compiler: str) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"needs {compiler}")
+    source, inputs, images = source_and_inputs(kind)
+    check = check_c_source(source.encode(), inputs, images, compiler)
+    assert (check.found, check.problem) == (f"compiled by {compiler}: {COUNT} images, 0 pixels differ", None)
+    images[3, 5, 5] ^= 1
+    problem = f"the C file draws 1 pixels of {images.size:,} otherwise than the ONNX file"
+    assert check_c_source(source.encode(), inputs, images, compiler).problem == problem
+
+
+@pytest.mark.parametrize("kind", ["canvas", "narrow-dcgan"])
+def test_there_is_no_undefined_behaviour(kind: str, tmp_path: Path) -> None:
+    if shutil.which("gcc") is None:
+        pytest.skip("needs gcc")
+    source, inputs, images = source_and_inputs(kind)
+    (tmp_path / "generator.c").write_text(source)
+    (tmp_path / "main.c").write_text(_MAIN)
+    options = [
+        "-std=c99",
+        "-Wconversion",
+        "-Wno-sign-conversion",
+        "-Werror",
+        "-fsanitize=undefined,address",
+        "-fno-sanitize-recover",
+    ]
+    subprocess.run(["gcc", *options, "-o", tmp_path / "main", tmp_path / "main.c"], check=True)
+    ticks, labels = (inputs["z"] * 32).astype(np.int8), inputs.get("label", np.zeros(COUNT)).astype(np.int32)
+    given = b"".join(own.tobytes() + label.tobytes() for own, label in zip(ticks, labels, strict=True))
+    drawn = subprocess.run([tmp_path / "main"], input=given, capture_output=True, check=True).stdout
+    np.testing.assert_array_equal(np.frombuffer(drawn, np.uint8), images.ravel())
+
+
+def test_what_does_not_compile_and_what_cannot_be_compiled_is_said() -> None:
+    nothing = {"z": np.zeros((1, 4), np.float32)}
+    if shutil.which("gcc") is not None:
+        check = check_c_source(b"int main(void) { return x; }", nothing, np.zeros((1, 2, 2), np.uint8), "gcc")
+        assert (check.problem or "").startswith("gcc does not compile the C file: ")
+    check = check_c_source(b"", nothing, np.zeros((1, 2, 2), np.uint8), "no-such-compiler")
+    assert (check.found, check.problem) == ("no compiler no-such-compiler was found, so it was not compiled", None)
+
+
+def test_nano_fits_a_microcontroller() -> None:
+    nano = PRESETS["nano"]
+    assert nano.canvas is not None
+    width, size = nano.canvas.width, nano.latent_size
+    layers = fold(lively_canvas(size, width))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibration, "CALIBRATION_IMAGES", 60)
+        quantizations = calibrate(layers, size + width.noise_size(28))
+    layers = with_shared_scales(layers, quantizations)
+    latent_size = size + width.noise_size(28)
+    weights = round_weights(layers, quantizations, *calibration_sample(layers, latent_size, 60))
+    head = c_source(layers, quantizations, weights, latent_size, "nano")[:1500]
+    constants, static = (int(found.replace(",", "")) for found in re.findall(r"(?:Constants|memory): ([0-9,]+) bytes", head))
+    assert constants < 90_000
+    assert static < 16_000
