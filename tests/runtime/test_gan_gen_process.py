@@ -88,9 +88,16 @@ def test_an_expected_failure_is_1_with_one_line_on_stderr(tmp_path: Path, models
 
 def test_without_onnxruntime_it_says_what_to_install(tmp_path: Path, models: Path) -> None:
     script = "import sys; sys.modules['onnxruntime'] = None; from pocketgan.gen_cli import main; main()"
-    code, out, printed = run(tmp_path, "--model", models / "tiny.onnx", command=[sys.executable, "-c", script])
+    code, out, printed = run(tmp_path, "--model", models / "tiny_float.onnx", command=[sys.executable, "-c", script])
     assert (code, out) == (1, "")
     assert re.fullmatch(r"error: onnxruntime cannot be imported [^\n]+ run in [^\n]+: pip install '\.\[cpu\]'[^\n]+\n", printed)
+
+
+def test_without_onnxruntime_numpy_draws_int8_models_and_says_so(tmp_path: Path, models: Path) -> None:
+    script = "import sys; sys.modules['onnxruntime'] = None; from pocketgan.gen_cli import main; main()"
+    code, _, printed = run(tmp_path, "--model", models / "tiny.onnx", command=[sys.executable, "-c", script])
+    assert code == 0
+    assert "provider numpy: onnxruntime is not installed\n" in printed
 
 
 HEAVY = ("numpy", "onnxruntime", "PIL", "rich")
