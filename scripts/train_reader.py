@@ -6,8 +6,8 @@ Each network learns from 20,000 images of 3 to 6 digits, and reads 5,000 that ar
 people of whom no training digit is. Printed are the share of numbers that it reads wholly right, and of digits that are wrong,
 missing or too many. The network, its training and the layout of the images are the same for all; only the digits differ. The
 network is a small one after B. Shi et al., "An End-to-End Trainable Neural Network for Image-based Sequence Recognition", 2015,
-without its recurrent layers, with the loss of A. Graves et al., "Connectionist Temporal Classification", 2006. Takes about ten
-minutes a model. Needs the extra [train].
+without its recurrent layers, with the loss of A. Graves et al., "Connectionist Temporal Classification", 2006. Needs the
+extra [train].
 """
 
 import argparse

@@ -104,14 +104,23 @@ def image_range(
     `asked` is what `asked_traits` returned.
     Raises RequestError if an argument is out of range, or not a number of its kind.
     """
-    seed, start, count = _seed("seed", seed), whole("start", start), whole("count", count)
-    if count < 1:
-        raise RequestError(f"count {count} is out of range: expected at least 1")
-    if start < 0 or start + count > INDEX_LIMIT:
-        raise RequestError(f"images {start} to {start + count - 1} are out of range: expected indices 0 to {INDEX_LIMIT - 1}")
-    units = consistency_units(consistency)
-    writer = None if hand is None else hand_of(hand, seed, units)
-    return ImageRange(seed, range(start, start + count), truncation_units(truncation), writer, asked)
+    with of_argument("seed"):
+        seed = _seed("seed", seed)
+    with of_argument("count"):
+        count = whole("count", count)
+        if count < 1:
+            raise RequestError(f"count {count} is out of range: expected at least 1")
+    with of_argument("start"):
+        start = whole("start", start)
+        if start < 0 or start + count > INDEX_LIMIT:
+            found = f"images {start} to {start + count - 1}"
+            raise RequestError(f"{found} are out of range: expected indices 0 to {INDEX_LIMIT - 1}")
+    with of_argument("consistency"):
+        units = consistency_units(consistency)
+    with of_argument("hand"):
+        writer = None if hand is None else hand_of(hand, seed, units)
+    with of_argument("truncation"):
+        return ImageRange(seed, range(start, start + count), truncation_units(truncation), writer, asked)
 
 
 def consistency_units(consistency: float) -> int:

@@ -58,6 +58,7 @@ def _page(model: CheckedModel, run: Path | None) -> str:
         "usualConsistency": consistency_units(DEFAULT_CONSISTENCY),
         "units": TRUNCATION_UNITS,
         "indexLimit": INDEX_LIMIT,
+        "shown": _SHOWN,
         "traits": list(TRAITS),
         "unitOf": dict(TRAITS),
         "scores": list(SCORES),

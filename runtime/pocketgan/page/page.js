@@ -3,7 +3,7 @@
 const settings = JSON.parse(document.getElementById("settings").textContent);
 const element = (id) => document.getElementById(id);
 const UNITS = settings.units;
-const SHOWN = 100;
+const SHOWN = settings.shown;
 const LAST_START = settings.indexLimit - SHOWN;
 const MOST_HANDS = 1_000_000;
 const DEFAULTS = { seed: "0", start: 0, only: null, truncation: UNITS, hand: null, consistency: settings.usualConsistency, asked: {}, chosen: 0 };

@@ -15,9 +15,7 @@ from pocketgan.address import (
     TraitRange,
     asked_traits,
     consistency_units,
-    hand_of,
     image_range,
-    truncation_units,
     whole,
 )
 from pocketgan.errors import RequestError, of_argument
@@ -70,24 +68,17 @@ def writing_request(
 ) -> WritingRequest:
     """Return images `start` to `start + count - 1` of the numbers of a seed, for `Writing`.
 
-    They say a `text`, or `texts` in turn, from a sequence or the lines of a file, or random ones of a `pattern` or with a
-    `length` of so many digits, which is 3 to 6 if nothing else is asked for. `size`, `spacing` and `canvas`, its width and
+    They say a `text`, or `texts` in turn, from a sequence or the lines of a file, or random ones: of a `pattern`, or of digits,
+    `length` of them, which is 3 to 6 if nothing else is asked for. `size`, `spacing` and `canvas`, its width and
     height, are in pixels, `jitter` and `consistency` from 0 to 1, `background` and `noise` in grey levels, `ink` in percent; a
     `background` may also be `lines`, `squares` or the path of a picture. `hand`, `slant`, `thickness` and `truncation` are those
     of `Generator.generate`.
 
     Raises RequestError, which names the argument, if one is out of range, or the numbers do not fit onto the canvas.
     """
-    with of_argument("truncation"):
-        units = truncation_units(truncation)
-    with of_argument("consistency"):
-        shared_units = consistency_units(consistency)
-    for name, range_of_it in (("seed", (seed, 0, 1)), ("start", (0, start, 1)), ("count", (seed, start, count))):
-        with of_argument(name):
-            images = image_range(*range_of_it)
-    with of_argument("hand"):
-        writer = None if hand is None else hand_of(hand, images.seed, shared_units)
     asked = asked_traits(slant, thickness)
+    images = image_range(seed, start, count, truncation, hand, consistency, asked)
+    shared_units, writer = consistency_units(consistency), images.hand
     says = _says(text, texts, pattern, length)
     with of_argument(says.argument):
         written = says.texts(images.seed)
@@ -123,7 +114,7 @@ def writing_request(
         **({} if writer is None else {"hand": f"{writer.seed}:{writer.number}"}),
         "consistency": shared_units / CONSISTENCY_UNITS,
         **{trait.name: str(trait) for trait in asked},
-        "truncation": units / TRUNCATION_UNITS,
+        "truncation": images.truncation_units / TRUNCATION_UNITS,
     }
     indices = images.indices
     return WritingRequest(
@@ -133,7 +124,7 @@ def writing_request(
         texts=written,
         style=style,
         paper=paper,
-        truncation_units=units,
+        truncation_units=images.truncation_units,
         hand=writer,
         consistency_units=shared_units,
         asked=asked,

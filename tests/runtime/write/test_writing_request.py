@@ -47,7 +47,7 @@ def test_texts_are_a_sequence_or_a_file(tmp_path: Path) -> None:
     ("arguments", "argument", "message"),
     [
         ({"seed": -1}, "seed", "seed -1 is out of range"),
-        ({"start": -3}, "start", "images -3 to -3 are out of range"),
+        ({"start": -3}, "start", "images -3 to 6 are out of range"),
         ({"count": 0}, "count", "count 0 is out of range"),
         ({"text": 2026}, "text", "text 2026 is not text: expected a string"),
         ({"pattern": 5}, "pattern", "pattern 5 is not text: expected a string"),

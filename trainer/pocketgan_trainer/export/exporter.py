@@ -107,8 +107,7 @@ def export(
     preset, size = PRESETS[checkpoint.config.preset], latent_size(checkpoint.config)
     generator = restore_generator(checkpoint)
     layers = fold(generator)
-    integers = integers_of(layers, size) if precision == "int8" else None
-    model = build_graph(layers, size, precision) if integers is None else integer_graph(*integers, size)
+    model = build_graph(layers, size, precision)
     onnx.checker.check_model(model, full_check=True)
     without_card = model.SerializeToString(deterministic=True)
     as_run = optimized(without_card)
@@ -147,8 +146,10 @@ def export(
     card = model_card(checkpoint, images.shape[1:], precision, parity, in_card, licence, quality, table)
     entry = model.metadata_props.add()
     entry.key, entry.value = CARD_KEY, card.to_json()
-    if target.suffix == C_SUFFIX and integers is not None:
-        contents = c_source(*integers, size, f"{card.name} ({card.architecture}), licence {card.licence}").encode()
+    if target.suffix == C_SUFFIX:
+        contents = c_source(
+            *integers_of(layers, size), size, f"{card.name} ({card.architecture}), licence {card.licence}"
+        ).encode()
         checks.append(check_c_source(contents, inputs, images))
         if not force and checks[-1].problem is not None:
             raise RefusedExportError(checks)
