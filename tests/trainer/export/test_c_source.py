@@ -66,25 +66,39 @@ def test_the_pixels_are_those_of_the_onnx_file(kind: str, compiler: str) -> None
     assert check_c_source(source.encode(), inputs, images, compiler).problem == problem
 
 
+SANITIZED = ["gcc", "-Wconversion", "-Wno-sign-conversion", "-fsanitize=undefined,address", "-fno-sanitize-recover"]
+BARE_METAL = ["--specs=rdimon.specs", "-Wl,--section-start=.vectors=0", "-Wl,--defsym=__stack=0x200000", "vectors.c"]
+"""How newlib's programs are linked for a board without an operating system, where a debugger reads and writes their files."""
+BOARD = ["qemu-system-arm", "-nographic", "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native"]
+VECTORS = """
+extern char __stack;
+extern void _start(void);
+__attribute__((section(".vectors"), used)) const void *const vectors[] = {&__stack, (const void *)_start};
+"""
+TARGETS = {
+    "sanitizers": (SANITIZED, []),
+    "32-bit Arm": (["arm-linux-gnueabihf-gcc", "-static"], ["qemu-arm"]),
+    "Cortex-M3": (["arm-none-eabi-gcc", "-mcpu=cortex-m3", *BARE_METAL], [*BOARD, "-M", "mps2-an385", "-kernel"]),
+    "Cortex-M4": (["arm-none-eabi-gcc", "-mcpu=cortex-m4", *BARE_METAL], [*BOARD, "-M", "mps2-an386", "-kernel"]),
+}
+"""Compilers and emulators, if they are installed; the sanitizers look for undefined behaviour."""
+
+
 @pytest.mark.parametrize("kind", ["canvas", "narrow-dcgan"])
-def test_there_is_no_undefined_behaviour(kind: str, tmp_path: Path) -> None:
-    if shutil.which("gcc") is None:
-        pytest.skip("needs gcc")
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_pixels_are_the_same_elsewhere(kind: str, target: str, tmp_path: Path) -> None:
+    compile_command, run_command = TARGETS[target]
+    for tool in (compile_command[0], *run_command[:1]):
+        if shutil.which(tool) is None:
+            pytest.skip(f"needs {tool}")
     source, inputs, images = source_and_inputs(kind)
-    (tmp_path / "generator.c").write_text(source)
-    (tmp_path / "main.c").write_text(_MAIN)
-    options = [
-        "-std=c99",
-        "-Wconversion",
-        "-Wno-sign-conversion",
-        "-Werror",
-        "-fsanitize=undefined,address",
-        "-fno-sanitize-recover",
-    ]
-    subprocess.run(["gcc", *options, "-o", tmp_path / "main", tmp_path / "main.c"], check=True)
+    for name, text in (("generator.c", source), ("main.c", _MAIN), ("vectors.c", VECTORS)):
+        (tmp_path / name).write_text(text)
+    command = [*compile_command, "-std=c99", "-Os", "-Wall", "-Wextra", "-Werror", "-o", "main", "main.c"]
+    subprocess.run(command, cwd=tmp_path, check=True)
     ticks, labels = (inputs["z"] * 32).astype(np.int8), inputs.get("label", np.zeros(COUNT)).astype(np.int32)
     given = b"".join(own.tobytes() + label.tobytes() for own, label in zip(ticks, labels, strict=True))
-    drawn = subprocess.run([tmp_path / "main"], input=given, capture_output=True, check=True).stdout
+    drawn = subprocess.run([*run_command, tmp_path / "main"], input=given, capture_output=True, check=True).stdout
     np.testing.assert_array_equal(np.frombuffer(drawn, np.uint8), images.ravel())
 
 
