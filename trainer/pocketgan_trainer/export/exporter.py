@@ -125,7 +125,7 @@ def export(
     reference = draw(generator, size, PARITY_SEED, 0, PARITY_IMAGES, labels_in_turn(classes, PARITY_IMAGES))
     parity = measure_parity(pixels, reference)
 
-    limit = usual_least_psnr_db(preset, precision, scan) if least_psnr_db is None else least_psnr_db
+    limit = usual_least_psnr_db(preset, precision, scan is not None) if least_psnr_db is None else least_psnr_db
     checks = [check_kernels(kernels, precision), check_parity(parity, limit)]
     if scan is not None:
         checks.append(check_scan(scan, pixels, inputs["z"], images))
