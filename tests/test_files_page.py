@@ -20,11 +20,11 @@ PATIENCE = 120
 
 
 def commands() -> list[str]:
-    """Return the lines of the pages' code blocks that begin with gan-gen or gan-write."""
+    """Return the lines of the pages' code blocks that begin with the name of a command that draws."""
     found = []
     for page in _PAGES:
         for block in re.findall(r"^```\n(.*?)^```", (_ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE):
-            found += [line for line in block.splitlines() if line.startswith(("gan-gen", "gan-write"))]
+            found += [line for line in block.splitlines() if line.startswith(("gan-gen", "gan-write", "gan-page"))]
     return found
 
 
