@@ -32,7 +32,17 @@ from pocketgan_trainer.training.steps import (
 STEPS = [simultaneous_step, alternating_step, paired_step]
 REAL = torch.linspace(-1, 1, 8 * 5).reshape(8, 1, 1, 5)
 LATENT = torch.linspace(1, -2, 8 * 3).reshape(8, 3)
-BATCH = Batch(REAL, LATENT, condition=(), step=0, penalty_weight=0.5, class_weight=0.25, trait_weight=0.0, shifted_share=0.0)
+BATCH = Batch(
+    REAL,
+    LATENT,
+    condition=(),
+    step=0,
+    penalty_weight=0.5,
+    class_weight=0.25,
+    trait_weight=0.0,
+    shows_traits=True,
+    shifted_share=0.0,
+)
 CLASSES = 4
 LABELS = torch.tensor([2, 0, 1, 1, 3, 0, 2, 2])
 LABELLED = replace(BATCH, condition=(LABELS,))
@@ -155,7 +165,7 @@ def paired_by_hand(gan: Gan, batch: Batch) -> list[float]:
     R1 and R2 are taken image by image. Return the statistics.
     """
     (label,) = batch.condition
-    traits = batch.latent
+    traits = batch.latent * batch.shows_traits
     fake = gan.generator(batch.latent, label)
     real_logits, class_logits, seen_traits = gan.discriminator(batch.real, label, traits=traits)
     lead = real_logits - gan.discriminator(fake.detach(), label, traits=traits)[0]
@@ -237,15 +247,16 @@ def test_a_penalty_of_weight_0_is_not_computed(monkeypatch: pytest.MonkeyPatch) 
         paired_step(paired_gan(), replace(LABELLED, penalty_weight=0.1))
 
 
-@pytest.mark.parametrize("trait_weight", [0.0, 0.1])
+@pytest.mark.parametrize(("trait_weight", "shows_traits"), [(0.0, True), (0.1, True), (0.1, False)])
 @pytest.mark.parametrize("class_weight", [0.0, 0.5])
 @pytest.mark.parametrize("gamma", [0.0, 0.02, 0.1])
 def test_the_paired_step_moves_and_measures_as_written_out_by_hand(
-    gamma: float, class_weight: float, trait_weight: float
+    gamma: float, class_weight: float, trait_weight: float, shows_traits: bool
 ) -> None:
     gan, expected = paired_gan(descent), paired_gan(descent)
     for step in range(PENALTY_INTERVAL + 2):
-        batch = replace(LABELLED, step=step, penalty_weight=gamma, class_weight=class_weight, trait_weight=trait_weight)
+        batch = replace(LABELLED, step=step, penalty_weight=gamma, class_weight=class_weight)
+        batch = replace(batch, trait_weight=trait_weight, shows_traits=shows_traits)
         assert measured(paired_step(gan, batch)) == pytest.approx(paired_by_hand(expected, batch), rel=1e-4)
     assert_close(gan, expected, tolerance=1e-4)
 

@@ -82,7 +82,15 @@ def training_steps(config: TrainingConfig, digits: Digits, device: torch.device,
     def take(step: int) -> None:
         latent = random_latents(config.batch_size, latent_size(config), device)
         batch = Batch(
-            real, latent, condition, step, config.gradient_penalty, config.class_weight, config.trait_weight, config.shifted_share
+            real,
+            latent,
+            condition,
+            step=step,
+            penalty_weight=config.gradient_penalty,
+            class_weight=config.class_weight,
+            trait_weight=config.trait_weight,
+            shows_traits=True,
+            shifted_share=config.shifted_share,
         )
         with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):
             preset.step(gan, batch).generator_loss.item()

@@ -99,9 +99,6 @@ _CANVAS_CONFIG = replace(
     canvas=True,
     trait_weight=0.02,
     gradient_penalty=0.1,
-    final_penalty_share=0.1,
-    refinement_share=0.0,
-    class_weight=0.0,
     shifted_share=0.0,
 )
 

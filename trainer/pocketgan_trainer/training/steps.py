@@ -127,6 +127,8 @@ class Batch:
     trait_weight: float
     """The weight of traits in both losses, for steps whose discriminator reads them; if it is not 0, the first latents of a fake
     are those of the real image of its pair, see `trait_latents`."""
+    shows_traits: bool
+    """Whether the discriminator is told the traits that an image should have, to judge it."""
     shifted_share: float
     """Share of the images that the discriminator sees shifted, for steps that shift images."""
     processes: Processes = ALONE
@@ -198,7 +200,7 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
     steps in which it classifies the fakes worse than the real images: otherwise the generator would avoid unusual shapes.
     With traits, a pair has the same ones; the discriminator learns to read them from real images, and the generator to draw fakes
     of which it reads those that they should have. The discriminator must take traits, whether it uses them or not, and return a
-    Judgement.
+    Judgement. If it is not told the traits, it is told that all are 0, the middle of each.
 
     Source of loss and penalties: N. Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN", 2024, section 2,
     with the penalties at every step. Classification follows A. Odena et al., "Conditional Image Synthesis with Auxiliary
@@ -210,9 +212,10 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
         shifted(images, batch.shifted_share, batch.processes).detach().requires_grad_(penalized) for images in (real, fake)
     )
     traits = batch.latent[:, : len(TRAITS)]
+    shown = traits if batch.shows_traits else torch.zeros_like(traits)
     # Separately, since a discriminator that compares images within a batch must not mix real and generated ones.
-    real_logits, class_logits, real_traits = gan.discriminator(seen_real, *batch.condition, traits=traits)
-    fake_logits = gan.discriminator(seen_fake, *batch.condition, traits=traits).logits
+    real_logits, class_logits, real_traits = gan.discriminator(seen_real, *batch.condition, traits=shown)
+    fake_logits = gan.discriminator(seen_fake, *batch.condition, traits=shown).logits
     discriminator_loss = relativistic_loss(real_logits, fake_logits)
     # Also at a weight of 0, so that the classifying layer gets gradients of 0; Adam's first steps after them are longer.
     class_loss = _class_loss(class_logits, batch.condition)
@@ -223,9 +226,9 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
     is_sound = _move(gan.discriminator_optimizer, loss)
 
     with torch.no_grad():
-        moved_real_logits = gan.discriminator(seen_real, *batch.condition, traits=traits).logits
+        moved_real_logits = gan.discriminator(seen_real, *batch.condition, traits=shown).logits
     seen_fake = shifted(fake, batch.shifted_share, batch.processes)
-    fooled_logits, fooled_classes, fooled_traits = gan.discriminator(seen_fake, *batch.condition, traits=traits)
+    fooled_logits, fooled_classes, fooled_traits = gan.discriminator(seen_fake, *batch.condition, traits=shown)
     generator_loss = relativistic_loss(fooled_logits, moved_real_logits)
     excess_class_loss = _class_loss(fooled_classes, batch.condition) - class_loss.detach()
     counts = batch.processes.mean(excess_class_loss.detach()) > 0
