@@ -1,6 +1,7 @@
 """Addresses of images: seeds, indices, truncations, hands and traits, checked, and ranges of indices split into shards."""
 
 import re
+import secrets
 from numbers import Real
 from operator import index
 from reprlib import repr as shortened
@@ -255,6 +256,15 @@ class Shard(NamedTuple):
     number: int
     """From 0, as Kubernetes and most others count: 0 <= number < of."""
     of: int
+
+
+def parse_seed(text: str) -> int:
+    """Parse a seed, a whole number from 0; `random` is one that is chosen now. Raises RequestError if it is neither."""
+    if text == "random":
+        return secrets.randbits(32)
+    if not re.fullmatch("[0-9]{1,40}", text):
+        raise RequestError(f"{shortened(text)} is not a seed: expected a whole number from 0, or random")
+    return _seed("seed", int(text))
 
 
 def parse_shard(spec: str) -> Shard:

@@ -5,7 +5,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -232,12 +232,16 @@ def file_names(folder: Path) -> Iterator[str]:
         raise OutputError(f"cannot read the folder {folder}: {error.strerror}; choose another --out") from error
 
 
-def refuse_overwriting(existing: Iterable[Path], can_resume: bool) -> None:
-    """Raise OutputError, which lists the alternatives, if there are any existing files."""
+def refuse_overwriting(existing: Iterable[Path], can_resume: bool, differences: Sequence[str]) -> None:
+    """Raise OutputError, which lists the alternatives, if there are any existing files.
+
+    `differences` say how their run is another one than this; then it cannot be resumed, either.
+    """
     first, count = None, 0
     for path in existing:
         first, count = min(first or path, path), count + 1
     if first is not None:
         more = f", as do {count - 1:,} more" if count > 1 else ""
-        resume = "--resume to complete that run, " if can_resume else ""
-        raise OutputError(f"{first} exists already{more}: use {resume}--overwrite, or another --out")
+        of_another = f" (of another run: {'; '.join(differences)})" if differences else ""
+        resume = "--resume to complete that run, " if can_resume and not differences else ""
+        raise OutputError(f"{first} exists already{more}{of_another}: use {resume}--overwrite, or another --out")

@@ -67,6 +67,13 @@ def say_threads(drawing: Series, requested: int | None) -> None:
         print_message(f"using {drawing.threads} threads instead of {requested} to limit memory")
 
 
+def drawn_now(drawn: int, count: int) -> str:
+    """Return what to say if fewer of a run's images were drawn than it has."""
+    if drawn == count:
+        return ""
+    return f" ({drawn:,} of them drawn now)" if drawn else " (already there, the same)"
+
+
 def print_report(drawing: Series, manifest: Mapping[str, object], folder: Path | None, drawn: int, seconds: float) -> None:
     """Print what was drawn, and where, as JSON for programs."""
     report = {
@@ -113,8 +120,9 @@ def with_progress(batches: Iterable[Batch], count: int, is_quiet: bool, done_bef
 def write_folder(run: FolderRun, drawing: Series, files: Files) -> int:
     """Write the images into their `files`, the manifest, their labels and the other files; return how many images were drawn.
 
-    Nothing is written before the model has drawn its first images, so a model that fails leaves nothing behind. Raises
-    OutputError if a file cannot be written, exists and may not be replaced, or is from another run than the one to resume.
+    Nothing is written before the model has drawn its first images, so a model that fails leaves nothing behind; nor if this very
+    run is there already, complete. Raises OutputError if a file cannot be written, exists and may not be replaced, or is from
+    another run than the one to resume.
     """
     folder = run.folder
     has_labels = bool(drawing.generator.card.classes) and not files.holds_labels
@@ -122,6 +130,8 @@ def write_folder(run: FolderRun, drawing: Series, files: Files) -> int:
     # No other process may write between the look for existing files and the writing.
     with made_folder(folder), _run_lock(manifest, drawing.command[0], run.is_quiet), ExitStack() as stack:
         existing = _resolved_existing(run, files, [manifest, *[labels] * has_labels, *others])
+        if existing is None:
+            return 0
         missing = files.missing() if existing is Existing.resume else [drawing.indices]
         left = sum(map(len, missing))
         batches = _batches(drawing, missing)
@@ -186,21 +196,36 @@ def _run_lock(manifest: Path, program: str, is_quiet: bool) -> Iterator[None]:
         yield
 
 
-def _resolved_existing(run: FolderRun, files: Files, beside: Sequence[Path]) -> Existing:
+def _resolved_existing(run: FolderRun, files: Files, beside: Sequence[Path]) -> Existing | None:
     """Return how to treat existing files: as requested, but a run that was stopped while it replaced older files begins again.
 
-    Raises OutputError if files exist that may not be replaced, or that are from another run than the one to resume.
+    None means that this very run is there already. Raises OutputError if files exist that may not be replaced, or that are from
+    another run than the one to resume.
     """
+    manifest = beside[0]
     if run.existing is Existing.overwrite:
         return Existing.overwrite
-    found = manifests.read_manifest(beside[0]) if run.existing is Existing.resume else None
-    if found is not None:
-        manifests.refuse_another_run(beside[0], found, run.manifest)
+    try:
+        found = manifests.read_manifest(manifest)
+    except OutputError:
+        if run.existing is Existing.resume:
+            raise
+        found = None  # it is in the way like any other file
+    if found is not None and run.existing is Existing.resume:
+        manifests.refuse_another_run(manifest, found, run.manifest)
         return Existing.overwrite if manifests.is_replacing(found) else Existing.resume
+    differences = [] if found is None else manifests.differences(found, run.manifest)
+    if found is not None and not differences and not manifests.is_replacing(found) and _is_complete(files, beside):
+        return None
     more = (run.folder / name for name in file_names(run.folder) if _is_extra(run, name))
     in_the_way = chain((path for path in beside if os.path.lexists(path)), more)
-    refuse_overwriting(chain(files.existing(), in_the_way), can_resume=os.path.exists(beside[0]))
+    refuse_overwriting(chain(files.existing(), in_the_way), can_resume=found is not None, differences=differences)
     return Existing.refuse
+
+
+def _is_complete(files: Files, beside: Sequence[Path]) -> bool:
+    """Return whether all images and the files beside them are there. Raises OutputError if one cannot be read."""
+    return all(map(os.path.lexists, beside)) and not files.missing()
 
 
 def _is_extra(run: FolderRun, name: str) -> bool:

@@ -10,11 +10,11 @@ from pocketgan.address import (
     DEFAULT_CONSISTENCY,
     FULL_VARIETY,
     INDEX_LIMIT,
-    SEED_LIMIT,
     asked_traits,
     consistency_units,
     hand_of,
     parse_hand,
+    parse_seed,
     parse_shard,
     parse_trait,
     shard_range,
@@ -74,8 +74,11 @@ def generate(
     digits: Annotated[str | None, typer.Option(help="Images of these classes in turn, such as 0-4,7.", metavar="SPEC")] = None,
     text: Annotated[str | None, typer.Option(help="Each image is a row of digits with this text, such as 2026.")] = None,
     seed: Annotated[
-        int, typer.Option(min=0, max=SEED_LIMIT - 1, help="Random seed: each one gives another endless series of images.")
-    ] = 0,
+        str,
+        typer.Option(
+            help="Each seed gives another endless series of images; random chooses one, and says which.", metavar="SEED"
+        ),
+    ] = "0",
     start: Annotated[int, typer.Option(min=0, max=INDEX_LIMIT - 1, help="Index of the first image in the series.")] = 0,
     shard: Annotated[
         str | None,
@@ -156,6 +159,8 @@ def generate(
     draw the same image 7. With --text, --count and --start count rows.
     """
     names = _class_names(digit, digits, text)
+    with usage_errors("--seed"):
+        chosen_seed = parse_seed(seed)
     with usage_errors("--truncation"):
         units = truncation_units(truncation)
     if consistency is not None and hand is None:
@@ -165,7 +170,7 @@ def generate(
         with usage_errors("--consistency"):
             shared_units = consistency_units(DEFAULT_CONSISTENCY if consistency is None else consistency)
         with usage_errors("--hand"):
-            writer = hand_of(parse_hand(hand), seed, shared_units)
+            writer = hand_of(parse_hand(hand), chosen_seed, shared_units)
     given = (("--slant", slant), ("--thickness", thickness), ("--width", width))
     with usage_errors():
         asked = asked_traits(*(parsed(option, parse_trait, value) for option, value in given))
@@ -204,7 +209,7 @@ def generate(
                 provider=provider,
                 threads=threads,
                 selection=Selection(
-                    seed=seed,
+                    seed=chosen_seed,
                     start=start,
                     count=count,
                     names=names,

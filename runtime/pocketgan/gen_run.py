@@ -10,7 +10,17 @@ from pocketgan.address import FULL_VARIETY
 from pocketgan.console import print_message
 from pocketgan.cpus import usable_cpus
 from pocketgan.drawing import Drawing
-from pocketgan.folder_run import Extra, FolderRun, opened, print_report, say_threads, show_first, with_progress, write_folder
+from pocketgan.folder_run import (
+    Extra,
+    FolderRun,
+    drawn_now,
+    opened,
+    print_report,
+    say_threads,
+    show_first,
+    with_progress,
+    write_folder,
+)
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import Format
 from pocketgan.output.manifest import manifest_of
@@ -105,8 +115,8 @@ def _summary(drawing: Drawing, drawn: int) -> str:
     if selection.hand is not None:
         how += f" by hand {selection.about_writing['hand']} at consistency {selection.hand.consistency:.3g}"
     how += "".join(f", {trait.name} {trait}" for trait in selection.asked)
-    new = "" if drawn == selection.count else f" ({drawn:,} of them drawn now)"
-    return f"{selection.count:,} {what} of seed {selection.seed} from index {selection.start}{how}{new}"
+    how += drawn_now(drawn, selection.count)
+    return f"{selection.count:,} {what} of seed {selection.seed} from index {selection.start}{how}"
 
 
 def _write_to_stdout(run: DrawingRun, drawing: Drawing) -> None:

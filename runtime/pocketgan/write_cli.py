@@ -10,8 +10,8 @@ from pocketgan.address import (
     DEFAULT_CONSISTENCY,
     FULL_VARIETY,
     INDEX_LIMIT,
-    SEED_LIMIT,
     parse_hand,
+    parse_seed,
     parse_shard,
     parse_trait,
     shard_range,
@@ -76,8 +76,11 @@ def write(
         typer.Option(help="Folder for the files, created if needed.", show_default=f"{DEFAULT_FOLDER}; none with --show"),
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, max=SEED_LIMIT - 1, help="Random seed: each one gives another endless series of numbers.")
-    ] = 0,
+        str,
+        typer.Option(
+            help="Each seed gives another endless series of numbers; random chooses one, and says which.", metavar="SEED"
+        ),
+    ] = "0",
     start: Annotated[int, typer.Option(min=0, max=INDEX_LIMIT - 1, help="Index of the first image in the series.")] = 0,
     shard: Annotated[str | None, typer.Option(help="Draw only part K of N; the first part is 0/N.", metavar="K/N")] = None,
     size: Annotated[
@@ -157,6 +160,8 @@ def write(
         raise typer.BadParameter(
             f"{images:,} are too many for one call: at most {MOST_IMAGES:,}; use --shard", param_hint="--count"
         )
+    with usage_errors("--seed"):
+        chosen_seed = parse_seed(seed)
     sheet = parsed("--grid", parse_grid, grid)
     # Here, since it takes numpy.
     from pocketgan.write.request import writing_request
@@ -174,7 +179,7 @@ def write(
             length=parsed("--length", parse_whole_range, length),
             count=images,
             numbers=numbers,
-            seed=seed,
+            seed=chosen_seed,
             start=first,
             size=size,
             spacing=spacing,

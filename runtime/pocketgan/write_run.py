@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pocketgan.console import print_message
 from pocketgan.cpus import usable_cpus
-from pocketgan.folder_run import Extra, FolderRun, opened, print_report, say_threads, show_first, write_folder
+from pocketgan.folder_run import Extra, FolderRun, drawn_now, opened, print_report, say_threads, show_first, write_folder
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import Format
 from pocketgan.output.manifest import manifest_of
@@ -77,8 +77,7 @@ def write(run: WritingRun) -> None:
     if not run.is_quiet and run.folder is not None:
         what = "image" if run.request.count == 1 else "images"
         numbers = "" if run.request.style.numbers_each == 1 else f" of {run.request.style.numbers_each} numbers each"
-        new = "" if drawn == run.request.count else f" ({drawn:,} of them drawn now)"
-        where = f"of seed {run.request.seed} from index {run.request.start}{new} in {run.folder}"
+        where = f"of seed {run.request.seed} from index {run.request.start}{drawn_now(drawn, run.request.count)} in {run.folder}"
         print_message(f"{run.request.count:,} {what}{numbers} {where} after {seconds:.2f} s")
 
 

@@ -104,23 +104,24 @@ def test_a_folder_that_cannot_be_read_is_an_output_error(tmp_path: Path, look: C
 
 
 @pytest.mark.parametrize(
-    ("can_resume", "message"),
+    ("can_resume", "differences", "message"),
     [
-        (False, "use --overwrite, or another --out"),
-        (True, "use --resume to complete that run, --overwrite, or another --out"),
+        (False, [], ": use --overwrite, or another --out"),
+        (True, [], ": use --resume to complete that run, --overwrite, or another --out"),
+        (True, ["a is 1 there", "b"], " (of another run: a is 1 there; b): use --overwrite, or another --out"),
     ],
 )
-def test_files_that_exist_are_refused(tmp_path: Path, can_resume: bool, message: str) -> None:
-    refuse_overwriting([], can_resume)
+def test_files_that_exist_are_refused(tmp_path: Path, can_resume: bool, differences: list[str], message: str) -> None:
+    refuse_overwriting([], can_resume, differences)
     with pytest.raises(OutputError) as caught:
-        refuse_overwriting([tmp_path / "grid.png"], can_resume)
-    assert str(caught.value) == f"{tmp_path / 'grid.png'} exists already: {message}"
+        refuse_overwriting([tmp_path / "grid.png"], can_resume, differences)
+    assert str(caught.value) == f"{tmp_path / 'grid.png'} exists already{message}"
 
 
 def test_of_several_files_the_smallest_is_named_and_the_others_counted(tmp_path: Path) -> None:
     indices = [*range(1000, 1500), *range(3, 1000)]
     with pytest.raises(OutputError, match=r"00000003\.png exists already, as do 1,496 more: use"):
-        refuse_overwriting((tmp_path / f"{index:08d}.png" for index in indices), can_resume=False)
+        refuse_overwriting((tmp_path / f"{index:08d}.png" for index in indices), can_resume=False, differences=[])
 
 
 @pytest.mark.parametrize(

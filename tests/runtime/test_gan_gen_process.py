@@ -224,7 +224,8 @@ def test_of_two_runs_into_one_folder_at_once_one_is_refused(tmp_path: Path, mode
     # The later of two that do not meet finds the files of the other.
     assert re.fullmatch(
         r"error: (another gan-gen is writing into digits: wait for it, or choose another --out"
-        r"|digits/\S+ exists already, as do [0-9]+ more: use --resume to complete that run, --overwrite, or another --out)\n",
+        r"|digits/\S+ exists already, as do [0-9]+ more \(of another run: seed is [12] there, [12] requested\): "
+        r"use --overwrite, or another --out)\n",
         ended[1 - winner][1],
     )
     assert together(tmp_path, model, (*both[winner], "--out", "alone")) == [(0, "")]

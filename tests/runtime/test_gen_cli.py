@@ -1,5 +1,6 @@
 """`gan-gen`, run within the tests: what its options draw, what it prints, and what it refuses."""
 
+import json
 import re
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -155,8 +156,16 @@ def test_without_a_name_the_bundled_model_draws(bundled_folder: Path, empty_fold
     [
         ((), ("--start", "8"), "00000008_8.png exists already, as do 1 more: use --overwrite"),
         (("--text", "2026", "--count", "3"), ("--text", "1999", "--start", "2"), "00000002_2026.png exists already: use"),
-        (("--format", "idx"), ("--format", "idx", "--seed", "1"), "images-idx3-ubyte exists already, as do 2 more: use --resume"),
-        (("--grid", "2x2"), ("--format", "npz", "--grid", "2x2"), "grid.png exists already, as do 1 more: use --resume to"),
+        (
+            ("--format", "idx"),
+            ("--format", "idx", "--seed", "1"),
+            "images-idx3-ubyte exists already, as do 2 more (of another run: seed is 0 there, 1 requested): use --overwrite",
+        ),
+        (
+            ("--grid", "2x2"),
+            ("--format", "npz", "--grid", "2x2"),
+            'grid.png exists already, as do 1 more (of another run: format is "png" there, "npz" requested): use --overwrite',
+        ),
     ],
 )
 def test_files_that_exist_are_refused_and_stay_until_they_are_overwritten(
@@ -194,14 +203,24 @@ def test_an_expected_failure_is_one_line_and_leaves_nothing(
     assert list(empty_folder.iterdir()) == []
 
 
+def test_a_random_seed_is_another_each_time_and_is_told(drawing_classes: GanGen) -> None:
+    said = [drawing_classes("--seed", "random", "--count", "2", "--out", folder) for folder in ("one", "other")]
+    seeds = [json.loads(Path(folder, "manifest.json").read_text())["seed"] for folder in ("one", "other")]
+    assert len(set(seeds)) == 2
+    for text, seed, folder in zip(said, seeds, ("one", "other"), strict=True):
+        assert f"2 images of seed {seed} from index 0 in {folder} " in text
+        drawing_classes("--seed", str(seed), "--count", "2", "--out", "again", "--overwrite")
+        assert contents(Path("again")) == contents(Path(folder))
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
         (("--count", "0"), "--count"),
         (("--count", str(INDEX_LIMIT + 1)), "--count"),
         (("--count", str(MOST_IMAGES + 1)), "--count: 100,000,001 are too many for one call: at most 100,000,000; use --shard"),
-        (("--seed", "-1"), "--seed"),
-        (("--seed", str(SEED_LIMIT)), "--seed"),
+        (("--seed", "-1"), "--seed: '-1' is not a seed: expected a whole number from 0, or random"),
+        (("--seed", str(SEED_LIMIT)), "--seed: seed 18446744073709551616 is out of range: expected 0 to 18446744073709551615"),
         (("--start", "-1"), "--start"),
         (("--start", str(INDEX_LIMIT)), "--start"),
         (("--size", "513"), "--size"),

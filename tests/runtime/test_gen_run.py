@@ -254,11 +254,18 @@ def test_labels_of_older_images_go_when_others_replace_them_and_only_then(model:
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_resuming_a_complete_run_draws_nothing_and_changes_nothing(model: Path, file_format: str) -> None:
-    options = ("--model", model, "--count", "70", "--format", file_format, "--grid", "3x3", "--gif", "--resume")
+def test_a_complete_run_is_not_drawn_again(model: Path, file_format: str) -> None:
+    options = ("--model", model, "--count", "70", "--format", file_format, "--grid", "3x3", "--gif")
     assert "\n70 images of seed 0 from index 0 in digits after " in gan_gen(*options)
     before = contents(Path("digits"))
-    assert "\n70 images of seed 0 from index 0 (0 of them drawn now) in digits after " in gan_gen(*options)
+    for again in ((), ("--resume",)):
+        assert "\n70 images of seed 0 from index 0 (already there, the same) in digits after " in gan_gen(*options, *again)
+        assert contents(Path("digits")) == before
+    for lost in ("grid.png", "labels.csv"):
+        if Path("digits", lost).exists():
+            Path("digits", lost).unlink()
+            assert "exists already" in gan_gen(*options, code=1)
+            gan_gen(*options, "--resume")
     assert contents(Path("digits")) == before
 
 
@@ -321,7 +328,7 @@ def test_images_of_another_run_in_the_range_are_refused_and_stay(model: Path) ->
 def test_the_same_model_at_another_place_is_the_same(model: Path) -> None:
     gan_gen("--model", model)
     Path("moved.onnx").write_bytes(model.read_bytes())
-    assert "(0 of them drawn now)" in gan_gen("--model", "moved.onnx", "--resume")
+    assert "(already there, the same)" in gan_gen("--model", "moved.onnx")
 
 
 def test_files_without_a_manifest_are_not_resumed(model: Path) -> None:

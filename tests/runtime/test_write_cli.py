@@ -99,7 +99,7 @@ def test_a_part_is_the_same_as_in_the_whole_and_a_stopped_run_is_completed() -> 
     Path("numbers/boxes.csv").unlink()
     assert "(1 of them drawn now)" in gan_write(*options, "--resume")
     assert contents(Path("numbers")) == whole
-    assert "exists already" in gan_write(*options, code=1)
+    assert "(already there, the same)" in gan_write(*options)
     refused = gan_write(*options[:4], "--noise", "3", "--resume", code=1)
     assert "noise is 0 there, 3 requested" in refused
     gan_write(*options[:4], "--noise", "3", "--overwrite")
@@ -204,7 +204,7 @@ def test_a_run_is_not_resumed_with_other_texts_or_another_picture() -> None:
 def test_a_run_of_crowded_images_is_resumed() -> None:
     options = ("--numbers", "300", "--length", "32", "--size", "14", "--canvas", "4096x2048", "--count", "1")
     gan_write(*options)
-    assert "(0 of them drawn now)" in gan_write(*options, "--resume")
+    assert "(already there, the same)" in gan_write(*options, "--resume")
 
 
 def test_no_boxes_of_older_images_stay() -> None:

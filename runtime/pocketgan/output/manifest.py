@@ -117,16 +117,20 @@ def is_replacing(manifest: Mapping[str, object]) -> bool:
     return manifest.get(_IS_REPLACING) is True
 
 
-def refuse_another_run(path: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> None:
-    """Raise OutputError, which lists the differences, unless the manifest found belongs to the run that is wanted."""
-    differences = [
+def differences(found: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
+    """Return in words how a run differs from the one that is wanted, by their manifests; nothing if it is the same."""
+    return [
         f"{name} is {json.dumps(found.get(name))} there, {json.dumps(wanted.get(name))} requested"
         for name in {**wanted, **found}  # some names stand for an option that was given
         if name not in (*_NOT_COMPARED, _IS_REPLACING) and found.get(name) != wanted.get(name)
     ]
-    if differences:
+
+
+def refuse_another_run(path: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> None:
+    """Raise OutputError, which lists the differences, unless the manifest found belongs to the run that is wanted."""
+    if others := differences(found, wanted):
         raise OutputError(
-            f"cannot resume: {path} belongs to another run, {'; '.join(differences)}: give the same options, or another --out"
+            f"cannot resume: {path} belongs to another run, {'; '.join(others)}: give the same options, or another --out"
         )
 
 
