@@ -42,7 +42,14 @@ _MODULE_OF = {
     "RuntimeMissingError": "errors",
 }
 
-__all__ = sorted(_MODULE_OF)
+__all__ = sorted([*_MODULE_OF, "models"])
+
+
+def models() -> list[str]:
+    """Return the names of the bundled models."""
+    from pocketgan_models import names
+
+    return names()
 
 
 def __dir__() -> list[str]:

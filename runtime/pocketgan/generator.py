@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -22,12 +23,14 @@ from pocketgan.address import (
     check_array,
     image_range,
 )
+from pocketgan.contact_sheet import contact_sheet
 from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, first_line
 from pocketgan.latents import LATENT_STEP, asked_values, latent_ticks
 from pocketgan.model.card import ModelCard
 from pocketgan.model.checked import CheckedModel, read_model
 from pocketgan.model.limits import BATCH_SIZE, Batching, in_numpy, plan_batching
 from pocketgan.model.session import Provider, open_session
+from pocketgan.request import labels_of_names, parse_digits
 from pocketgan.threads import ordered_map
 from pocketgan.trait_table import HAND
 from pocketgan.traits import TraitSetter
@@ -37,13 +40,15 @@ if TYPE_CHECKING:
 
     from pocketgan.model.numpy_session import NumpySession
 
-Digits: TypeAlias = int | np.integer[Any] | Sequence[int] | NDArray[np.integer[Any]]
-"""One class or several, by their labels: see `ModelCard.labels`."""
+Digits: TypeAlias = int | np.integer[Any] | Sequence[int] | NDArray[np.integer[Any]] | str
+"""One class or several: by their labels, see `ModelCard.labels`, or by names as gan-gen takes them: "0-4,7", "sneaker"."""
 
 ClassCycle: TypeAlias = NDArray[np.int64] | None
 """Labels, int64 [n], that indices take in turn: index i has label `i % n` of them. None for a model without classes."""
 
 _MOST_SHOWN = 20
+_SHOWN = 30
+"""How many images a notebook shows of a model."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,22 @@ class Generator:
         if provider not in set(Provider):
             raise ProviderError(f"provider {provider!r} is not known: expected one of {', '.join(Provider)}")
         return cls(read_model(model), Provider(provider))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that it draws on request, in the order of `card.labels`; none if it has no classes."""
+        return self.card.classes
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """The height and width of its images in pixels."""
+        return self.card.image_height, self.card.image_width
+
+    def _repr_png_(self) -> bytes:
+        """Return a PNG sheet of the first images of seed 0, which notebooks show."""
+        picture = BytesIO()
+        contact_sheet(self.generate(_SHOWN), columns=_SHOWN // 3).save(picture, format="PNG")
+        return picture.getvalue()
 
     @property
     def batch_size(self) -> int:
@@ -238,8 +259,8 @@ class Generator:
         """Return the labels of images from index `start`, int64 [count], or None if the model has no classes.
 
         A label is the number of a class in the training data, see `ModelCard.labels`. `digits` is one label, a sequence of them
-        that the indices take in turn (index i has entry `i % len(digits)`), or None for all classes in turn.
-        Raises RequestError if the model lacks a label, or an index is out of range.
+        that the indices take in turn (index i has entry `i % len(digits)`), their names, or None for all classes in turn. Raises
+        RequestError if the model lacks a label, or an index is out of range.
         """
         images = image_range(0, start, count)
         check_array(f"{count} labels", len(images.indices) * np.dtype(np.int64).itemsize, "ask for fewer at once")
@@ -277,7 +298,9 @@ class Generator:
                 raise RequestError(f"model {self.card.name} has no classes to choose from: leave digits out")
             return None
         if digits is None:
-            return np.array(self.card.labels)
+            return np.array(self.card.labels, np.int64)
+        if isinstance(digits, str):
+            return np.array(labels_of_names(self.card, parse_digits(digits)), np.int64)
         message = f"digits {shortened(digits)} is neither a label nor a sequence of labels: expected {self._known_labels()}"
         try:
             cycle = np.atleast_1d(np.asarray(digits))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ import onnxruntime
 import pytest
 from drawings import with_classes
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 from protobuf_bytes import metadata_entry
 
 from pocketgan.address import INDEX_LIMIT, SEED_LIMIT
@@ -104,6 +106,8 @@ def test_a_model_without_classes_has_no_labels(tiny: Generator) -> None:
         (2**47, [5, 6], [5, 6, 5, 6, 5, 6]),
         (0, np.int64(3), [3] * 6),
         (1, np.array([3, 5], np.uint8), [5, 3, 5, 3, 5, 3]),
+        (0, "3", [3] * 6),
+        (1, "7,0-2", [0, 1, 2, 7, 0, 1]),
     ],
 )
 def test_indices_run_through_the_classes_in_turn(
@@ -117,11 +121,27 @@ def test_indices_run_through_the_classes_in_turn(
     assert [label for part in streamed if part is not None for label in part.tolist()] == labels
 
 
-@pytest.mark.parametrize("digits", [[], np.array([], int), (1.5,), 7.0, "3", [[1], [2, 3]]])
+@pytest.mark.parametrize("digits", [[], np.array([], int), (1.5,), 7.0, b"3", [[1], [2, 3]]])
 def test_what_is_no_label_is_refused(conditional: Generator, digits: object) -> None:
     with pytest.raises(RequestError) as caught:
         conditional.generate(2, digits)  # type: ignore[arg-type]
     assert str(caught.value) == f"digits {digits!r} is neither a label nor a sequence of labels: expected 0 to 9"
+
+
+def test_names_that_the_model_lacks_are_refused(conditional: Generator, tiny: Generator) -> None:
+    with pytest.raises(RequestError, match=r"has no class 'sneaker': its classes are"):
+        conditional.generate(1, "3,sneaker")
+    with pytest.raises(RequestError, match=r"^'3-' is neither a class nor a range"):
+        conditional.labels(0, 1, "3-")
+    with pytest.raises(RequestError, match=r"has no classes to choose from"):
+        tiny.generate(1, "3")
+
+
+def test_a_notebook_shows_a_sheet_of_the_first_images(conditional: Generator) -> None:
+    assert (conditional.classes, conditional.image_size) == (tuple("0123456789"), (8, 8))
+    sheet = np.asarray(Image.open(BytesIO(conditional._repr_png_())))
+    np.testing.assert_array_equal(sheet[2:18:2, 2:18:2], conditional.generate(1)[0])
+    assert sheet.shape == (3 * 18 + 2, 10 * 18 + 2)
 
 
 @pytest.mark.parametrize("digits", [-1, 10, [0, 10], (2**63,)])

@@ -15,6 +15,10 @@ def test_every_public_name_can_be_had() -> None:
         assert getattr(pocketgan, name).__name__ == name
 
 
+def test_the_bundled_models_are_named() -> None:
+    assert pocketgan.models() == ["dcgan", "mlp", "nano", "pocket"]
+
+
 def test_the_public_names_are_sorted() -> None:
     assert pocketgan.__all__ == sorted(pocketgan.__all__)
 

@@ -1,20 +1,17 @@
-"""Contact sheets: many small images in one picture."""
+"""Writes sheets of a run's images: the first ones, or each with more and more of a trait."""
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgan.contact_sheet import contact_sheet
 from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError
 from pocketgan.files import whole_file
 from pocketgan.request import Grid
 from pocketgan.series import Series
-
-if TYPE_CHECKING:
-    from PIL.Image import Image  # imported where it is used, because PNG files of single images do not need Pillow
 
 # Small images are enlarged to about this height; large ones keep their size.
 _SHOWN_HEIGHT = 112
@@ -70,24 +67,3 @@ def write_grid(target: Path, images: NDArray[np.uint8], columns: int) -> None:
     fitting = math.isqrt(_MOST_PIXELS // (count * (height + _GAP) * (width + _GAP))) or 1
     with whole_file(target) as temporary:
         contact_sheet(images, columns, min(shown_scale(height), fitting), _GAP).save(temporary, format="PNG")
-
-
-def contact_sheet(images: NDArray[np.uint8], columns: int | None = None, scale: int = 2, gap: int = 2) -> "Image":
-    """Lay images out on one grey sheet, row by row from the top left.
-
-    `images` is uint8 [N, H, W] with N >= 1; `columns` defaults to the nearest square; each pixel becomes `scale` by `scale`
-    pixels, with `gap` dark grey pixels around each image.
-    """
-    from PIL import Image
-
-    count, height, width = images.shape
-    columns = min(count, columns or math.ceil(math.sqrt(count)))
-    rows = -(-count // columns)
-    cell_height, cell_width = height * scale + gap, width * scale + gap
-    sheet = np.full((rows * cell_height + gap, columns * cell_width + gap), 48, dtype=np.uint8)
-    enlarged = images.repeat(scale, axis=1).repeat(scale, axis=2)
-    for position, image in enumerate(enlarged):
-        row, column = divmod(position, columns)
-        top, left = gap + row * cell_height, gap + column * cell_width
-        sheet[top : top + height * scale, left : left + width * scale] = image
-    return Image.fromarray(sheet)

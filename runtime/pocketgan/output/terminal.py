@@ -89,7 +89,7 @@ def _iterm2_sequence(png: bytes) -> str:
 
 def _sheets(images: NDArray[np.uint8], pixels: int) -> Iterator[bytes]:
     """Yield contact sheets as PNG files, at most `pixels` wide, with small images enlarged as far as they fit."""
-    from pocketgan.output.sheet import contact_sheet
+    from pocketgan.contact_sheet import contact_sheet
 
     images = _reduced(images, pixels - 2 * _SHEET_GAP)
     count, height, width = images.shape

@@ -12,9 +12,10 @@ from full_disk import small_files_only
 from numpy.typing import NDArray
 from PIL import Image
 
+from pocketgan.contact_sheet import contact_sheet
 from pocketgan.errors import OutputError
 from pocketgan.generator import Generator
-from pocketgan.output.sheet import check_sheet, contact_sheet, shown_images, shown_scale, write_grid, write_sheet
+from pocketgan.output.sheet import check_sheet, shown_images, shown_scale, write_grid, write_sheet
 from pocketgan.request import Grid
 
 

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from pocketgan.contact_sheet import contact_sheet
 from pocketgan.errors import OutputError
 from pocketgan.generator import Generator
-from pocketgan.output.sheet import contact_sheet
 from pocketgan.output.terminal import show_images
 
 GREY = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": "80"}

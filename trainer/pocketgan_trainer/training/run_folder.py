@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgan.contact_sheet import contact_sheet
 from pocketgan.errors import OutputError
 from pocketgan.files import open_regular_file, remove_temporaries, whole_file
 from pocketgan.locking import locked_where_possible
-from pocketgan.output.sheet import contact_sheet
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.strict_json import read_json
 from pocketgan_trainer.training.config import TrainingConfig
