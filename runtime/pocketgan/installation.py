@@ -14,7 +14,7 @@ from importlib.util import find_spec
 
 from pocketgan.cpus import Cpu, read_cpu, usable_cpus
 from pocketgan.errors import RuntimeMissingError, first_line
-from pocketgan.model.session import Provider, import_onnxruntime, open_session
+from pocketgan.model.session import INSTALL_ONNXRUNTIME, Provider, import_onnxruntime, open_session
 from pocketgan.version import VERSION
 
 # Each of these installs a folder onnxruntime/ and overwrites that of the others.
@@ -211,4 +211,4 @@ def _problem(distributions: Sequence[Distribution], providers: Sequence[Provider
 def _reinstalling(distributions: Sequence[Distribution]) -> str:
     """Return the advice to reinstall onnxruntime."""
     names = " ".join(found.name for found in distributions) or "onnxruntime"
-    return f"run in pocketgan's checkout: pip uninstall {names}, then pip install '.[cpu]' or pip install '.[cuda]'"
+    return f"run: pip uninstall {names}, then {INSTALL_ONNXRUNTIME}"

@@ -14,6 +14,7 @@ from fake_onnxruntime import CPU, CUDA, FakeRuntime, make_distribution
 from pocketgan import installation
 from pocketgan.installation import Cpus, Distribution, Numpy, OnnxRuntime, ProviderState, find_installation
 from pocketgan.model import session
+from pocketgan.model.session import INSTALL_ONNXRUNTIME
 from pocketgan.version import VERSION
 
 
@@ -79,7 +80,7 @@ def test_a_cpu_that_runs_nothing_is_a_problem(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
     facts = onnxruntime_facts()
     assert facts.version == onnxruntime.__version__
-    message = "onnxruntime does not run on the CPU (onnxruntime cannot load it: illegal); run in pocketgan's"
+    message = "onnxruntime does not run on the CPU (onnxruntime cannot load it: illegal); run: pip uninstall onnxruntime"
     assert (facts.problem or "").startswith(message)
 
 
@@ -99,8 +100,8 @@ def test_an_onnxruntime_that_is_half_overwritten_is_a_problem(tmp_path: Path, mo
     facts = onnxruntime_facts()
     assert facts.distributions == ()
     assert facts.problem == (
-        "onnxruntime is damaged (module 'onnxruntime' has no attribute '__version__'); run in pocketgan's checkout: "
-        "pip uninstall onnxruntime, then pip install '.[cpu]' or pip install '.[cuda]'"
+        "onnxruntime is damaged (module 'onnxruntime' has no attribute '__version__'); run: "
+        f"pip uninstall onnxruntime, then {INSTALL_ONNXRUNTIME}"
     )
 
 
@@ -122,8 +123,8 @@ def test_another_distribution_with_the_same_folder_is_a_conflict(
     facts = onnxruntime_facts()
     assert facts.distributions == (Distribution("onnxruntime", "9.9"), Distribution(name, "9.9"))[: 1 + is_conflict]
     conflict = (
-        f"onnxruntime and {name} are installed together and overwrite each other; run in pocketgan's checkout: "
-        f"pip uninstall onnxruntime {name}, then pip install '.[cpu]' or pip install '.[cuda]'"
+        f"onnxruntime and {name} are installed together and overwrite each other; run: "
+        f"pip uninstall onnxruntime {name}, then {INSTALL_ONNXRUNTIME}"
     )
     assert facts.problem == (conflict if is_conflict else None)
 

@@ -5,6 +5,17 @@ from importlib.util import find_spec
 
 from pocketgan_trainer.errors import TrainExtraMissingError, TrainingError
 
+_PACKAGES = {
+    "torch": "torch",
+    "onnx": "onnx",
+    "safetensors": "safetensors",
+    "platformdirs": "platformdirs",
+    "matplotlib": "matplotlib",
+    "scipy": "scipy",
+    "scikit-image": "skimage",
+}
+"""The modules of the packages that pip installs."""
+
 
 def require_training_extra() -> None:
     """Raise TrainExtraMissingError, with the command to run, unless torch, onnx and the other packages are installed.
@@ -15,9 +26,9 @@ def require_training_extra() -> None:
         os.getcwd()
     except OSError as error:
         raise TrainingError(f"cannot work in the current folder ({error.strerror}): change to another one") from error
-    missing = [name for name in ("torch", "onnx", "safetensors", "platformdirs", "matplotlib") if find_spec(name) is None]
+    missing = [package for package, module in _PACKAGES.items() if find_spec(module) is None]
     if missing:
         raise TrainExtraMissingError(
-            f"{', '.join(missing)} not installed: training and export need the extra 'train'; "
-            "run in pocketgan's checkout: pip install '.[cpu,train]'"
+            f"{', '.join(missing)} not installed: training and export need the packages of the extra 'train'; "
+            f"run: pip install {' '.join(missing)}"
         )

@@ -74,12 +74,16 @@ def open_session(contents: bytes, precision: str, provider: Provider = Provider.
         ) from error
 
 
+INSTALL_ONNXRUNTIME = "pip install onnxruntime, or on a machine with CUDA: pip install 'onnxruntime-gpu[cuda,cudnn]'"
+"""What to run where it is missing; the packages of the extras `cpu` and `cuda`."""
+
+
 def import_onnxruntime() -> ModuleType:
     """Return the onnxruntime module. Raises RuntimeMissingError if it is absent, damaged or installed twice."""
     if all(_is_installed(name) for name in ("onnxruntime", "onnxruntime_gpu")):
         raise RuntimeMissingError(
-            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run in pocketgan's checkout: "
-            "pip uninstall onnxruntime onnxruntime-gpu, then pip install '.[cpu]' or pip install '.[cuda]'"
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run: "
+            f"pip uninstall onnxruntime onnxruntime-gpu, then {INSTALL_ONNXRUNTIME}"
         )
     try:
         import onnxruntime
@@ -88,13 +92,11 @@ def import_onnxruntime() -> ModuleType:
         onnxruntime.InferenceSession  # noqa: B018
     except ImportError as error:
         raise RuntimeMissingError(
-            f"onnxruntime cannot be imported ({error}); for int8 models --provider numpy will do; else run in pocketgan's "
-            "checkout: pip install '.[cpu]', or on a machine with CUDA: pip install '.[cuda]'"
+            f"onnxruntime cannot be imported ({error}); for int8 models --provider numpy will do; else run: {INSTALL_ONNXRUNTIME}"
         ) from error
     except (OSError, AttributeError) as error:
         raise RuntimeMissingError(
-            f"onnxruntime is damaged ({first_line(error)}); run in pocketgan's checkout: pip uninstall onnxruntime, then pip "
-            "install '.[cpu]' or pip install '.[cuda]'"
+            f"onnxruntime is damaged ({first_line(error)}); run: pip uninstall onnxruntime, then {INSTALL_ONNXRUNTIME}"
         ) from error
     module: ModuleType = onnxruntime
     return module

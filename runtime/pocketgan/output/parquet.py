@@ -27,7 +27,7 @@ def parquet_shards(folder: Path, drawing: Series) -> Shards:
         import pyarrow
         from pyarrow.parquet import ParquetWriter
     except ImportError as error:
-        message = f'--format parquet needs pyarrow ({error}): install it with pip install "pocketgan[parquet]"'
+        message = f"--format parquet needs pyarrow ({error}): pip install pyarrow"
         raise OutputError(message) from error
     columns = _columns(drawing)
     image = pyarrow.struct([("bytes", "binary"), ("path", "string")])

@@ -12,7 +12,7 @@ from fake_onnxruntime import CPU, CUDA, FakeRuntime, make_distribution
 
 from pocketgan.errors import ModelError, ProviderError, RuntimeMissingError
 from pocketgan.model import session
-from pocketgan.model.session import Provider, import_onnxruntime, open_session
+from pocketgan.model.session import INSTALL_ONNXRUNTIME, Provider, import_onnxruntime, open_session
 
 FAKE = b"no model: a fake session does not read it"
 
@@ -135,9 +135,12 @@ def test_a_constant_bomb_is_opened_without_computing_the_constant(models: Path) 
             "raise ImportError('libcudart.so.12: not found')",
             r"onnxruntime cannot be imported \(libcudart\.so\.12: not found\); for int8 models --provider numpy will do; else",
         ),
-        ("raise OSError('invalid ELF header')", r"onnxruntime is damaged \(invalid ELF header\); run in .*uninstall"),
-        ("", r"onnxruntime is damaged \(.* no attribute 'InferenceSession'\); run in .*uninstall"),
-        (None, r"onnxruntime is damaged \(.* no attribute 'InferenceSession'\); run in .*uninstall"),
+        (
+            "raise OSError('invalid ELF header')",
+            r"onnxruntime is damaged \(invalid ELF header\); run: pip uninstall onnxruntime, then",
+        ),
+        ("", r"onnxruntime is damaged \(.* no attribute 'InferenceSession'\); run: pip uninstall onnxruntime, then"),
+        (None, r"onnxruntime is damaged \(.* no attribute 'InferenceSession'\); run: pip uninstall onnxruntime, then"),
     ],
     ids=["ImportError", "OSError", "empty module", "folder left behind"],
 )
@@ -156,7 +159,10 @@ def test_a_damaged_onnxruntime_is_refused(
 
 def test_a_missing_onnxruntime_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(RuntimeMissingError, match=r"^onnxruntime cannot be imported \(.* pip install '\.\[cuda\]'$"):
+    with pytest.raises(
+        RuntimeMissingError,
+        match=r"^onnxruntime cannot be imported \(.* run: pip install onnxruntime, .* 'onnxruntime-gpu\[cuda,cudnn\]'$",
+    ):
         import_onnxruntime()
 
 
@@ -171,8 +177,8 @@ def test_only_one_distribution_may_be_installed(names: list[str], tmp_path: Path
     with pytest.raises(RuntimeMissingError) as caught:
         import_onnxruntime()
     assert str(caught.value) == (
-        "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run in pocketgan's checkout: "
-        "pip uninstall onnxruntime onnxruntime-gpu, then pip install '.[cpu]' or pip install '.[cuda]'"
+        "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run: "
+        f"pip uninstall onnxruntime onnxruntime-gpu, then {INSTALL_ONNXRUNTIME}"
     )
 
 

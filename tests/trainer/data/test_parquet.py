@@ -234,4 +234,4 @@ def test_a_footer_of_many_megabytes_is_refused(path: Path) -> None:
 def test_without_pyarrow_the_error_names_the_extra(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(path)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    assert refusal(path).endswith('needs pyarrow, which is not installed: pip install "pocketgan[parquet]"')
+    assert refusal(path).endswith("needs pyarrow, which is not installed: pip install pyarrow")

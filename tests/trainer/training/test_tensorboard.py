@@ -165,15 +165,13 @@ def test_an_epoch_that_cannot_be_written_is_an_output_error(run: RunFolder, monk
         report_epoch(report, 1, observation())
 
 
-def test_without_the_package_the_error_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def find_nothing(name: str, package: str | None = None) -> ModuleSpec | None:
         return None
 
     require_tensorboard(Path("runs"))
     monkeypatch.setattr("pocketgan_trainer.training.reports.find_spec", find_nothing)
-    with pytest.raises(
-        TrainExtraMissingError, match=r"--tensorboard needs the extra 'tensorboard'; .*pip install '\.\[.*tensorboard\]'"
-    ):
+    with pytest.raises(TrainExtraMissingError, match=r"--tensorboard needs tensorboard, .*: pip install tensorboard$"):
         require_tensorboard(Path("runs"))
 
 

@@ -102,7 +102,7 @@ def _read_table(path: Path, count_before: int, size_before: int, wanted: WantedI
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
-        message = f'{path} needs pyarrow, which is not installed: pip install "pocketgan[parquet]"'
+        message = f"{path} needs pyarrow, which is not installed: pip install pyarrow"
         raise DataError(message) from error
     pictures: list[EmbeddedPicture] = []
     labels: list[NDArray[np.int64]] = []

@@ -135,9 +135,7 @@ def clock(seconds: int) -> str:
 def require_tensorboard(folder: Path) -> None:
     """Raise TrainExtraMissingError unless the package tensorboard is installed, TrainingError if it cannot write to a folder."""
     if find_spec("tensorboard") is None:
-        raise TrainExtraMissingError(
-            "--tensorboard needs the extra 'tensorboard'; run in pocketgan's checkout: pip install '.[cpu,train,tensorboard]'"
-        )
+        raise TrainExtraMissingError("--tensorboard needs tensorboard, which is not installed: pip install tensorboard")
     try:
         str(folder).encode()
     except UnicodeEncodeError as error:
