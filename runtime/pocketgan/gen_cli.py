@@ -30,6 +30,7 @@ from pocketgan.console import (
     show_version,
     usage_errors,
 )
+from pocketgan.help_page import PlainCommand
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import STREAMED, Format
 from pocketgan.request import (
@@ -52,10 +53,17 @@ DEFAULT_FOLDER = "digits"
 STDOUT = "-"
 _STREAMED = " or ".join(STREAMED)
 
+_EXAMPLES = """\b
+Examples:
+  gan-gen --count 10 --out digits/
+  gan-gen --digit 7 --seed random --out sevens/
+  gan-gen --format idx.gz --count 60000 --out mnist/
+"""
+
 app = command_line()
 
 
-@app.command()
+@app.command(cls=PlainCommand, epilog=_EXAMPLES)
 def generate(
     count: Annotated[
         int | None,

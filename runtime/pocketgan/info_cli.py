@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, limit_numpy_threads, print_output, printable, run_and_exit, show_version
+from pocketgan.console import (
+    cli_errors,
+    command_line,
+    limit_numpy_threads,
+    print_output,
+    printable,
+    run_and_exit,
+    show_version,
+)
 from pocketgan.errors import PocketganError
+from pocketgan.help_page import PlainCommand
 from pocketgan.model.session import Provider
 from pocketgan.trait_table import TRAITS, VALUES_PER_UNIT, common_range
 
@@ -33,7 +42,7 @@ _EXPLAINED = {"asimddp": "asimddp (dot product)", "i8mm": "i8mm (matrix product)
 app = command_line()
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def info(
     model: Annotated[
         str | None,

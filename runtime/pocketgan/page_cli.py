@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from pocketgan.console import cli_errors, command_line, complete_model, print_message, run_and_exit, show_version
+from pocketgan.help_page import PlainCommand
 
 DEFAULT_FILE = "digits.html"
 
 app = command_line()
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def page(
     model: Annotated[
         str | None,

@@ -191,7 +191,7 @@ def test_both_distributions_of_onnxruntime_are_shown(tmp_path: Path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     result = gan_info(code=1)
     assert result.value("onnxruntime") == "not usable; distributions: onnxruntime 9.9, onnxruntime-gpu 9.9"
-    assert result.error.startswith("onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run in")
+    assert result.error.startswith("onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run: pip")
 
 
 def test_it_works_without_numpy() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pocketgan.console import cli_errors, command_line, print_message, printable, run_and_exit, show_version
+from pocketgan.help_page import PlainCommand
 
 FEWEST_IMAGES = 1_000
 """The distances need many more images than features, and the regions of C_T 20 images each."""
@@ -18,7 +19,7 @@ REPORT_ENDINGS = (".html", ".png")
 app = command_line()
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def evaluate(
     sources: Annotated[
         list[str] | None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketgan.console import cli_errors, command_line, print_message, printable, run_and_exit, show_version
+from pocketgan.help_page import PlainCommand
 
 if TYPE_CHECKING:
     from pocketgan_trainer.export.exporter import ExportReport
@@ -27,7 +28,7 @@ class Precision(StrEnum):
     fp32 = "fp32"
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def export(
     target: Annotated[Path, typer.Argument(metavar="PATH", help="The file to write, such as model.onnx, or model.c.")],
     checkpoint: Annotated[

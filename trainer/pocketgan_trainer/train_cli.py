@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pocketgan.console import cli_errors, command_line, print_output, run_and_exit, show_version, usage_errors
+from pocketgan.help_page import PlainCommand
 
 app = command_line()
 
@@ -19,7 +20,7 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def train(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the training images.", show_default="the preset's")

@@ -1,0 +1,52 @@
+"""What `--help` prints."""
+
+import re
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from pocketgan import gen_cli, info_cli, page_cli, write_cli
+from pocketgan.help_page import PANELS
+
+APPS = {"gan-gen": gen_cli.app, "gan-write": write_cli.app, "gan-page": page_cli.app, "gan-info": info_cli.app}
+
+
+def help_page(app: typer.Typer) -> str:
+    """Return what a command prints in a terminal of 80 columns."""
+    result = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"})
+    assert result.exit_code == 0
+    return result.stdout
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_a_help_page_fits_on_two_screens_and_speaks_of_no_types(name: str) -> None:
+    page = help_page(APPS[name])
+    assert max(map(len, page.splitlines())) <= 80
+    assert len(page.splitlines()) <= 96
+    assert not re.search(r"<=|<int|<str|<path|x>=|\[default: \(", page)
+
+
+@pytest.mark.parametrize("name", ["gan-gen", "gan-write"])
+def test_many_options_are_in_panels_in_the_order_of_the_table(name: str) -> None:
+    page = help_page(APPS[name])
+    panels = re.findall(r"^(\w[\w ]*):$", page, flags=re.MULTILINE)
+    assert panels == [*PANELS, "Options"]
+    for panel, text in zip(panels, re.split(r"^\w[\w ]*:$", page, flags=re.MULTILINE)[1:], strict=True):
+        shown = re.findall(r"^  (?:-\w, )?(--[\w-]+)", text, flags=re.MULTILINE)
+        if panel in PANELS:
+            assert shown == [option for option in PANELS[panel].split() if option in shown]
+        else:
+            assert {"--quiet", "--json", "--help"} <= set(shown)
+    assert f"  {name} --" in page
+
+
+def test_each_option_of_the_table_exists() -> None:
+    pages = help_page(gen_cli.app) + help_page(write_cli.app)
+    assert [option for options in PANELS.values() for option in options.split() if f"  {option}" not in pages] == []
+
+
+def test_ranges_are_told_in_words() -> None:
+    page = " ".join(help_page(gen_cli.app).split())
+    assert "--count N How many images to draw. [default: 10; the grid's; or 1 with --text; from 1]" in page
+    assert "--size N Height of the images in pixels. [default: the model's; 1 to 512]" in page
