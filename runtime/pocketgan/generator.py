@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-import pocketgan_models
 from pocketgan.address import (
     DEFAULT_CONSISTENCY,
     FULL_VARIETY,
@@ -89,9 +88,10 @@ class Generator:
         self.provider_reason = opened.reason
         self._session = opened.session
         self._requested_provider = provider
-        # For pickles, which may be loaded in another working folder, or where bundled models have other paths.
-        bundled = (name for name in pocketgan_models.names() if pocketgan_models.path(name) == self.path)
-        self._name = next(bundled, Path(os.path.abspath(self.path)))
+        self.bundled_name = model.location.bundled_name
+        """The name of the bundled model that it is, None for all others."""
+        # For pickles, which may be loaded in another working folder.
+        self._absolute_path = Path(os.path.abspath(self.path))
         self._index_of_label = {label: index for index, label in enumerate(self.card.labels)}
         self._traits = TraitSetter(self.card)
 
@@ -99,7 +99,7 @@ class Generator:
         return f"<Generator {self.card.name} ({self.path}) on {self.provider.value}>"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _load_again, (self._name, self._requested_provider.value, self.sha256)
+        return _load_again, (self.bundled_name or self._absolute_path, self._requested_provider.value, self.sha256)
 
     @classmethod
     def load(cls, model: str | Path | None = None, provider: Provider | str = Provider.auto) -> "Generator":

@@ -4,7 +4,6 @@ from collections import abc
 from collections.abc import Mapping
 from typing import Protocol
 
-import pocketgan_models
 from pocketgan.generator import Batch, Generator
 from pocketgan.model.card import labels_in_names
 from pocketgan.model.limits import Batching
@@ -76,9 +75,8 @@ def facts_of_model(generator: Generator, seed: int, indices: range) -> dict[str,
 
 def options_of_model(generator: Generator, seed: int, indices: range) -> dict[str, object]:
     """Return the options of a command for these images of this model."""
-    bundled = (name for name in pocketgan_models.names() if pocketgan_models.path(name) == generator.path)
     return {
-        "--model": next(bundled, generator.path),
+        "--model": generator.bundled_name or generator.path,
         "--seed": seed,
         "--start": indices.start,
         "--count": len(indices),

@@ -39,6 +39,11 @@ class Location(NamedTuple):
     remedy: str = ""
     """What to do if a file that was not named explicitly cannot be used."""
 
+    @property
+    def bundled_name(self) -> str | None:
+        """The name of the bundled model that this file is; None for all others, copies too."""
+        return next((name for name in pocketgan_models.names() if pocketgan_models.path(name) == self.path), None)
+
     @contextmanager
     def named_in_errors(self) -> Iterator[None]:
         """Add the path before the message of a ModelError raised in a `with` block, and the remedy after it."""

@@ -47,8 +47,7 @@ def _page(model: CheckedModel, run: Path | None) -> str:
         raise ModelError(f"model {location.path} is {card.precision}: a page draws int8 models only, see gan-export --precision")
     with location.named_in_errors():
         NumpySession(model.contents)  # raises if it uses an operator that the page does not have either
-    is_bundled = location.reason == "bundled"
-    name = location.path.stem if is_bundled else location.path.name
+    name = location.bundled_name or location.path.name
     noun = "digit" if set(card.classes) <= set(_DIGITS) else "class"
     settings = {
         "model": shlex.quote(name),
@@ -77,7 +76,7 @@ def _page(model: CheckedModel, run: Path | None) -> str:
         "style": style,
         "style-hash": _hash(style),
         "last-start": str(INDEX_LIMIT - _SHOWN),
-        "command-note": f"{note}:" if is_bundled else f"{note} and the file {escape(name)} is at hand:",
+        "command-note": f"{note}:" if location.bundled_name else f"{note} and the file {escape(name)} is at hand:",
         "run": "" if run is None else _time_lapse(run),
         "facts": escape(about),
         "settings": json.dumps(settings).replace("<", "\\u003c"),
