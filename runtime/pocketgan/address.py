@@ -258,12 +258,15 @@ class Shard(NamedTuple):
     of: int
 
 
+RANDOM = "random"
+
+
 def parse_seed(text: str) -> int:
     """Parse a seed, a whole number from 0; `random` is one that is chosen now. Raises RequestError if it is neither."""
-    if text == "random":
+    if text == RANDOM:
         return secrets.randbits(32)
     if not re.fullmatch("[0-9]{1,40}", text):
-        raise RequestError(f"{shortened(text)} is not a seed: expected a whole number from 0, or random")
+        raise RequestError(f"{shortened(text)} is not a seed: expected a whole number from 0 to {SEED_LIMIT - 1}, or random")
     return _seed("seed", int(text))
 
 

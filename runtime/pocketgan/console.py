@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import BinaryIO, NoReturn, TypeVar
 
 import typer
 
+from pocketgan.address import RANDOM, parse_seed
 from pocketgan.errors import PocketganError, RequestError
 from pocketgan.version import VERSION
 
@@ -107,6 +108,21 @@ def cli_errors() -> Iterator[None]:
     except PocketganError as error:
         print_message(f"error: {' '.join(str(error).split())}")
         raise typer.Exit(1) from error
+
+
+def chosen_seed(text: str, others: Mapping[str, bool]) -> int:
+    """Return the seed that `--seed` asks for; one that is chosen at random is printed.
+
+    Other options that are given and need the same seed again, in another call, make a random one a usage error.
+    """
+    with usage_errors("--seed"):
+        seed = parse_seed(text)
+    if text == RANDOM:
+        for option, is_given in others.items():
+            if is_given:
+                raise typer.BadParameter(f"random is another seed each time, {option} needs the same one", param_hint="--seed")
+        print_message(f"seed {seed}")
+    return seed
 
 
 @contextmanager

@@ -36,6 +36,8 @@ class Extra:
     """Writes it. Raises OutputError if that fails."""
     is_ours: Callable[[str], bool] = lambda name: False
     """Whether it also writes a file of this name into the folder of the images."""
+    files_of: Callable[[Path], Iterable[Path]] = lambda path: [path]
+    """All files that it writes."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,11 @@ def say_threads(drawing: Series, requested: int | None) -> None:
         print_message(f"using {drawing.threads} threads instead of {requested} to limit memory")
 
 
-def drawn_now(drawn: int, count: int) -> str:
-    """Return what to say if fewer of a run's images were drawn than it has."""
-    if drawn == count:
-        return ""
-    return f" ({drawn:,} of them drawn now)" if drawn else " (already there, the same)"
+def drawn_now(drawn: int | None, count: int) -> str:
+    """Return what to say if fewer of a run's images were drawn than it has; None stands for a run that was there already."""
+    if drawn is None:
+        return " (already there, the same)"
+    return "" if drawn == count else f" ({drawn:,} of them drawn now)"
 
 
 def print_report(drawing: Series, manifest: Mapping[str, object], folder: Path | None, drawn: int, seconds: float) -> None:
@@ -117,12 +119,12 @@ def with_progress(batches: Iterable[Batch], count: int, is_quiet: bool, done_bef
             progress.update(task, completed=done_before + done, rate=f"{done / (time.monotonic() - began):,.0f}")
 
 
-def write_folder(run: FolderRun, drawing: Series, files: Files) -> int:
+def write_folder(run: FolderRun, drawing: Series, files: Files) -> int | None:
     """Write the images into their `files`, the manifest, their labels and the other files; return how many images were drawn.
 
     Nothing is written before the model has drawn its first images, so a model that fails leaves nothing behind; nor if this very
-    run is there already, complete. Raises OutputError if a file cannot be written, exists and may not be replaced, or is from
-    another run than the one to resume.
+    run is there already, complete: then it returns None. Raises OutputError if a file cannot be written, exists and may not be
+    replaced, or is from another run than the one to resume.
     """
     folder = run.folder
     has_labels = bool(drawing.generator.card.classes) and not files.holds_labels
@@ -131,7 +133,7 @@ def write_folder(run: FolderRun, drawing: Series, files: Files) -> int:
     with made_folder(folder), _run_lock(manifest, drawing.command[0], run.is_quiet), ExitStack() as stack:
         existing = _resolved_existing(run, files, [manifest, *[labels] * has_labels, *others])
         if existing is None:
-            return 0
+            return None
         missing = files.missing() if existing is Existing.resume else [drawing.indices]
         left = sum(map(len, missing))
         batches = _batches(drawing, missing)
@@ -148,19 +150,20 @@ def write_folder(run: FolderRun, drawing: Series, files: Files) -> int:
         if existing is Existing.overwrite:
             manifests.remove_older(manifest, beside)
         write_manifest = partial(manifests.write_manifest, manifest, run.manifest, beside, is_synced)
-        write_manifest(is_replacing=existing is Existing.overwrite)
+        write_manifest(is_replacing=existing is Existing.overwrite, is_finished=False)
         try:
             with closing(files.write(chain(first, batches), existing)) as written:
                 for _ in with_progress(written, len(drawing.indices), run.is_quiet, len(drawing.indices) - left):
                     pass
             if existing is Existing.overwrite:
-                write_manifest(is_replacing=False)
+                write_manifest(is_replacing=False, is_finished=False)
             if has_labels:
                 manifests.write_labels(labels, drawing, files.file_of)
             elif existing is Existing.overwrite:
                 manifests.remove_labels(labels)
             for extra, path in zip(run.extras, others, strict=True):
                 extra.write(path)
+            write_manifest(is_replacing=False, is_finished=True)
         except KeyboardInterrupt:
             _report_a_stop(run, files, existing, len(drawing.indices))
             raise
@@ -215,7 +218,7 @@ def _resolved_existing(run: FolderRun, files: Files, beside: Sequence[Path]) -> 
         manifests.refuse_another_run(manifest, found, run.manifest)
         return Existing.overwrite if manifests.is_replacing(found) else Existing.resume
     differences = [] if found is None else manifests.differences(found, run.manifest)
-    if found is not None and not differences and not manifests.is_replacing(found) and _is_complete(files, beside):
+    if found is not None and not differences and manifests.is_finished(found) and _is_complete(run, files, beside):
         return None
     more = (run.folder / name for name in file_names(run.folder) if _is_extra(run, name))
     in_the_way = chain((path for path in beside if os.path.lexists(path)), more)
@@ -223,9 +226,12 @@ def _resolved_existing(run: FolderRun, files: Files, beside: Sequence[Path]) -> 
     return Existing.refuse
 
 
-def _is_complete(files: Files, beside: Sequence[Path]) -> bool:
+def _is_complete(run: FolderRun, files: Files, beside: Sequence[Path]) -> bool:
     """Return whether all images and the files beside them are there. Raises OutputError if one cannot be read."""
-    return all(map(os.path.lexists, beside)) and not files.missing()
+    of_extras = (
+        file for extra, path in zip(run.extras, beside[-len(run.extras) :], strict=False) for file in extra.files_of(path)
+    )
+    return all(map(os.path.lexists, chain(beside, of_extras))) and not files.missing()
 
 
 def _is_extra(run: FolderRun, name: str) -> bool:

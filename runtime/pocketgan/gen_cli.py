@@ -14,13 +14,13 @@ from pocketgan.address import (
     consistency_units,
     hand_of,
     parse_hand,
-    parse_seed,
     parse_shard,
     parse_trait,
     shard_range,
     truncation_units,
 )
 from pocketgan.console import (
+    chosen_seed,
     cli_errors,
     command_line,
     complete_model,
@@ -167,8 +167,7 @@ def generate(
     draw the same image 7. With --text, --count and --start count rows.
     """
     names = _class_names(digit, digits, text)
-    with usage_errors("--seed"):
-        chosen_seed = parse_seed(seed)
+    number = chosen_seed(seed, {"--shard": shard is not None, "--resume": resume})
     with usage_errors("--truncation"):
         units = truncation_units(truncation)
     if consistency is not None and hand is None:
@@ -178,7 +177,7 @@ def generate(
         with usage_errors("--consistency"):
             shared_units = consistency_units(DEFAULT_CONSISTENCY if consistency is None else consistency)
         with usage_errors("--hand"):
-            writer = hand_of(parse_hand(hand), chosen_seed, shared_units)
+            writer = hand_of(parse_hand(hand), number, shared_units)
     given = (("--slant", slant), ("--thickness", thickness), ("--width", width))
     with usage_errors():
         asked = asked_traits(*(parsed(option, parse_trait, value) for option, value in given))
@@ -217,7 +216,7 @@ def generate(
                 provider=provider,
                 threads=threads,
                 selection=Selection(
-                    seed=chosen_seed,
+                    seed=number,
                     start=start,
                     count=count,
                     names=names,

@@ -76,7 +76,8 @@ def draw(run: DrawingRun) -> None:
 
     extras = _extras(run, drawing)
     manifest = manifest_of(drawing, run.file_format, run.grid, run.has_walk, run.varied)
-    drawn, where = run.selection.count, "on standard output"
+    drawn: int | None = run.selection.count
+    where = "on standard output"
     if run.folder is not None:
         folder_run = FolderRun(run.folder, run.file_format, run.existing, extras, manifest, run.is_quiet)
         drawn, where = write_folder(folder_run, drawing, run.file_format.row.files(run.folder, drawing)), f"in {run.folder}"
@@ -87,7 +88,7 @@ def draw(run: DrawingRun) -> None:
 
     seconds = time.monotonic() - began
     if run.has_report:
-        print_report(drawing, manifest, run.folder, drawn, seconds)
+        print_report(drawing, manifest, run.folder, drawn or 0, seconds)
     if not run.is_quiet and (run.folder is not None or run.to_stdout):
         print_message(f"{_summary(drawing, drawn)} {where} after {seconds:.2f} s")
 
@@ -108,7 +109,7 @@ def _extras(run: DrawingRun, drawing: Drawing) -> list[Extra]:
     return extras
 
 
-def _summary(drawing: Drawing, drawn: int) -> str:
+def _summary(drawing: Drawing, drawn: int | None) -> str:
     selection = drawing.selection
     what = ("image" if selection.count == 1 else "images") + ("" if selection.text is None else f" of {selection.text}")
     how = "" if drawing.selection.truncation == FULL_VARIETY else f" at truncation {drawing.selection.truncation:.3g}"

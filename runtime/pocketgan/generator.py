@@ -301,7 +301,10 @@ class Generator:
             return np.array(self.card.labels, np.int64)
         if isinstance(digits, str):
             return np.array(labels_of_names(self.card, parse_digits(digits)), np.int64)
-        message = f"digits {shortened(digits)} is neither a label nor a sequence of labels: expected {self._known_labels()}"
+        message = (
+            f"digits {shortened(digits)} is neither a label nor a sequence of labels: expected {self._known_labels()}, or names "
+            "of classes in one text"
+        )
         try:
             cycle = np.atleast_1d(np.asarray(digits))
         except ValueError as error:  # rows of unequal lengths

@@ -11,12 +11,12 @@ from pocketgan.address import (
     FULL_VARIETY,
     INDEX_LIMIT,
     parse_hand,
-    parse_seed,
     parse_shard,
     parse_trait,
     shard_range,
 )
 from pocketgan.console import (
+    chosen_seed,
     cli_errors,
     command_line,
     complete_model,
@@ -168,8 +168,7 @@ def write(
         raise typer.BadParameter(
             f"{images:,} are too many for one call: at most {MOST_IMAGES:,}; use --shard", param_hint="--count"
         )
-    with usage_errors("--seed"):
-        chosen_seed = parse_seed(seed)
+    number = chosen_seed(seed, {"--shard": shard is not None, "--resume": resume})
     sheet = parsed("--grid", parse_grid, grid)
     # Here, since it takes numpy.
     from pocketgan.write.request import writing_request
@@ -187,7 +186,7 @@ def write(
             length=parsed("--length", parse_whole_range, length),
             count=images,
             numbers=numbers,
-            seed=chosen_seed,
+            seed=number,
             start=first,
             size=size,
             spacing=spacing,

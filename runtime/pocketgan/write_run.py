@@ -16,6 +16,8 @@ from pocketgan.request import Existing, Grid
 from pocketgan.write.boxes import (
     check_masks,
     is_label_file,
+    label_files,
+    mask_files,
     write_coco,
     write_csv,
     write_masks,
@@ -65,7 +67,7 @@ def write(run: WritingRun) -> None:
     if not run.is_quiet:
         say_threads(writing, run.threads)
     extras, manifest = _extras(run, writing), _manifest(run, writing)
-    drawn = run.request.count
+    drawn: int | None = run.request.count
     if run.folder is not None:
         folder_run = FolderRun(run.folder, run.file_format, run.existing, extras, manifest, run.is_quiet)
         drawn = write_folder(folder_run, writing, run.file_format.row.files(run.folder, writing))  # type: ignore[arg-type]
@@ -73,7 +75,7 @@ def write(run: WritingRun) -> None:
         show_first(writing, MOST_SHOWN)
     seconds = time.monotonic() - began
     if run.has_report:
-        print_report(writing, manifest, run.folder, drawn, seconds)
+        print_report(writing, manifest, run.folder, drawn or 0, seconds)
     if not run.is_quiet and run.folder is not None:
         what = "image" if run.request.count == 1 else "images"
         numbers = "" if run.request.style.numbers_each == 1 else f" of {run.request.style.numbers_each} numbers each"
@@ -93,11 +95,12 @@ def _extras(run: WritingRun, writing: Writing) -> list[Extra]:
         extras.append(Extra("boxes", ".csv", partial(write_csv, writing=writing)))
     if run.boxes is Boxes.yolo:
         is_ours = partial(is_label_file, writing=writing)
-        extras.append(Extra("train", ".txt", partial(write_yolo, writing=writing), is_ours))
+        of_labels = partial(label_files, writing=writing)
+        extras.append(Extra("train", ".txt", partial(write_yolo, writing=writing), is_ours, of_labels))
         extras.append(Extra("data", ".yaml", partial(write_yolo_data, writing=writing)))
     if run.has_masks:
         check_masks(writing)
-        extras.append(Extra("masks", "", partial(write_masks, writing=writing)))
+        extras.append(Extra("masks", "", partial(write_masks, writing=writing), files_of=partial(mask_files, writing=writing)))
     return extras
 
 

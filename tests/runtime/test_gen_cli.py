@@ -208,6 +208,7 @@ def test_a_random_seed_is_another_each_time_and_is_told(drawing_classes: GanGen)
     seeds = [json.loads(Path(folder, "manifest.json").read_text())["seed"] for folder in ("one", "other")]
     assert len(set(seeds)) == 2
     for text, seed, folder in zip(said, seeds, ("one", "other"), strict=True):
+        assert f"seed {seed}\n" in text
         assert f"2 images of seed {seed} from index 0 in {folder} " in text
         drawing_classes("--seed", str(seed), "--count", "2", "--out", "again", "--overwrite")
         assert contents(Path("again")) == contents(Path(folder))
@@ -219,8 +220,10 @@ def test_a_random_seed_is_another_each_time_and_is_told(drawing_classes: GanGen)
         (("--count", "0"), "--count"),
         (("--count", str(INDEX_LIMIT + 1)), "--count"),
         (("--count", str(MOST_IMAGES + 1)), "--count: 100,000,001 are too many for one call: at most 100,000,000; use --shard"),
-        (("--seed", "-1"), "--seed: '-1' is not a seed: expected a whole number from 0, or random"),
+        (("--seed", "-1"), "--seed: '-1' is not a seed: expected a whole number from 0 to 18446744073709551615, or random"),
         (("--seed", str(SEED_LIMIT)), "--seed: seed 18446744073709551616 is out of range: expected 0 to 18446744073709551615"),
+        (("--seed", "random", "--resume"), "--seed: random is another seed each time, --resume needs the same one"),
+        (("--seed", "random", "--shard", "0/2"), "--seed: random is another seed each time, --shard needs the same one"),
         (("--start", "-1"), "--start"),
         (("--start", str(INDEX_LIMIT)), "--start"),
         (("--size", "513"), "--size"),

@@ -258,14 +258,20 @@ def test_a_complete_run_is_not_drawn_again(model: Path, file_format: str) -> Non
     options = ("--model", model, "--count", "70", "--format", file_format, "--grid", "3x3", "--gif")
     assert "\n70 images of seed 0 from index 0 in digits after " in gan_gen(*options)
     before = contents(Path("digits"))
-    for again in ((), ("--resume",)):
-        assert "\n70 images of seed 0 from index 0 (already there, the same) in digits after " in gan_gen(*options, *again)
+    for again, how in (((), "already there, the same"), (("--resume",), "0 of them drawn now")):
+        assert f"\n70 images of seed 0 from index 0 ({how}) in digits after " in gan_gen(*options, *again)
         assert contents(Path("digits")) == before
     for lost in ("grid.png", "labels.csv"):
         if Path("digits", lost).exists():
             Path("digits", lost).unlink()
             assert "exists already" in gan_gen(*options, code=1)
             gan_gen(*options, "--resume")
+    assert contents(Path("digits")) == before
+    unfinished = {**manifest(), "is_unfinished": True}  # stopped before its last file, which may be of other images
+    Path("digits/manifest.json").write_text(json.dumps(unfinished))
+    assert "exists already, as do" in (said := gan_gen(*options, code=1))
+    assert "use --resume to complete that run" in said
+    gan_gen(*options, "--resume")
     assert contents(Path("digits")) == before
 
 

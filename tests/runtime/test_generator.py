@@ -125,7 +125,10 @@ def test_indices_run_through_the_classes_in_turn(
 def test_what_is_no_label_is_refused(conditional: Generator, digits: object) -> None:
     with pytest.raises(RequestError) as caught:
         conditional.generate(2, digits)  # type: ignore[arg-type]
-    assert str(caught.value) == f"digits {digits!r} is neither a label nor a sequence of labels: expected 0 to 9"
+    assert (
+        str(caught.value)
+        == f"digits {digits!r} is neither a label nor a sequence of labels: expected 0 to 9, or names of classes in one text"
+    )
 
 
 def test_names_that_the_model_lacks_are_refused(conditional: Generator, tiny: Generator) -> None:
@@ -298,7 +301,7 @@ def test_latents_that_cannot_be_drawn_are_refused(tiny: Generator, z: ArrayLike,
     [
         (None, "has 10 classes: expected labels 0 to 9"),
         (np.array([1, 2, 3]), "3 labels for 2 rows of latents: expected one for each, or one for all"),
-        (np.array([1.0, 2.0]), "is neither a label nor a sequence of labels: expected 0 to 9"),
+        (np.array([1.0, 2.0]), "is neither a label nor a sequence of labels: expected 0 to 9, or names of classes in one text"),
         (np.array([1, 10]), "has the labels 0 to 9"),
         (np.array([-1, 3]), "has the labels 0 to 9"),
     ],

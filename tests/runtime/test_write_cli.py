@@ -173,6 +173,16 @@ def test_what_a_model_cannot_draw_is_named_and_nothing_is_written(options: tuple
     assert not list(Path().iterdir())
 
 
+@pytest.mark.parametrize(("option", "lost"), [(("--boxes", "yolo"), "00000001.txt"), (("--masks",), "masks/00000001.png")])
+def test_a_run_that_lacks_a_label_or_a_mask_is_not_complete(option: tuple[str, ...], lost: str) -> None:
+    gan_write("--count", "3", *option)
+    assert "(already there, the same)" in gan_write("--count", "3", *option)
+    Path("numbers", lost).unlink()
+    assert "exists already" in gan_write("--count", "3", *option, code=1)
+    gan_write("--count", "3", *option, "--resume")
+    assert Path("numbers", lost).exists()
+
+
 def test_label_files_of_others_are_kept_and_links_are_not_followed(tmp_path: Path) -> None:
     Path("numbers").mkdir()
     Path("numbers/00000003.txt").write_text("mine")
@@ -204,7 +214,7 @@ def test_a_run_is_not_resumed_with_other_texts_or_another_picture() -> None:
 def test_a_run_of_crowded_images_is_resumed() -> None:
     options = ("--numbers", "300", "--length", "32", "--size", "14", "--canvas", "4096x2048", "--count", "1")
     gan_write(*options)
-    assert "(already there, the same)" in gan_write(*options, "--resume")
+    assert "(0 of them drawn now)" in gan_write(*options, "--resume")
 
 
 def test_no_boxes_of_older_images_stay() -> None:

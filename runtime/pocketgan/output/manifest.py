@@ -18,6 +18,8 @@ from pocketgan.version import VERSION
 # For people to read; neither pixels nor files depend on these.
 _BESIDE = "beside"
 _NOT_COMPARED = ("pocketgan", "model_name", "command", "model_classes", _BESIDE)
+# In the manifest only until all files of the run are written.
+_IS_UNFINISHED = "is_unfinished"
 # In the manifest only while older files are being replaced: some of them may still exist.
 _IS_REPLACING = "is_replacing_older_files"
 _LARGEST = 2**20
@@ -42,15 +44,18 @@ def manifest_of(drawing: Series, file_format: Format, grid: Grid | None, has_wal
 
 
 def write_manifest(
-    path: Path, manifest: Mapping[str, object], beside: Sequence[str], is_synced: bool, is_replacing: bool
+    path: Path, manifest: Mapping[str, object], beside: Sequence[str], is_synced: bool, is_replacing: bool, is_finished: bool
 ) -> None:
-    """Write a manifest, whole; `is_replacing` says that older files are being replaced. Raises OutputError if that fails.
+    """Write a manifest, whole. Raises OutputError if that fails.
+
+    `is_replacing` says that older files are being replaced, `is_finished` that all files of the run are there.
 
     `beside` are the names of the files that are written beside the images, but for labels.
 
     With `is_synced` a power cut afterwards does not lose it, which takes some milliseconds.
     """
-    contents = {**manifest, _BESIDE: list(beside), **({_IS_REPLACING: True} if is_replacing else {})}
+    contents = {**manifest, _BESIDE: list(beside)}
+    contents |= {key: True for key, holds in ((_IS_REPLACING, is_replacing), (_IS_UNFINISHED, not is_finished)) if holds}
     # One line for each key, even if its value is a list.
     lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in contents.items())
     with whole_file(path, is_synced) as temporary:
@@ -68,8 +73,8 @@ def read_manifest(path: Path) -> dict[str, object] | None:
         raise OutputError(f"cannot read {path}: {error.strerror}; choose another --out") from error
     except (ValueError, RecursionError) as error:
         raise OutputError(f"{path} is not a manifest of gan-gen ({error}): use --overwrite, or another --out") from error
-    if not isinstance(contents, dict):
-        raise OutputError(f"{path} is not a manifest of gan-gen (it is not a JSON object): use --overwrite, or another --out")
+    if not isinstance(contents, dict) or "pocketgan" not in contents:
+        raise OutputError(f"{path} is not a manifest of gan-gen (it has no key pocketgan): use --overwrite, or another --out")
     return contents
 
 
@@ -112,6 +117,11 @@ def _remove_numbered(folder: Path, ending: str, found: Mapping[str, object]) -> 
             remove_file(folder / name, "a file of older images")
 
 
+def is_finished(manifest: Mapping[str, object]) -> bool:
+    """Return whether all files of a manifest's run were written."""
+    return not any(manifest.get(key) for key in (_IS_REPLACING, _IS_UNFINISHED))
+
+
 def is_replacing(manifest: Mapping[str, object]) -> bool:
     """Return whether a manifest was left by a run that was stopped while it replaced older files."""
     return manifest.get(_IS_REPLACING) is True
@@ -122,7 +132,7 @@ def differences(found: Mapping[str, object], wanted: Mapping[str, object]) -> li
     return [
         f"{name} is {json.dumps(found.get(name))} there, {json.dumps(wanted.get(name))} requested"
         for name in {**wanted, **found}  # some names stand for an option that was given
-        if name not in (*_NOT_COMPARED, _IS_REPLACING) and found.get(name) != wanted.get(name)
+        if name not in (*_NOT_COMPARED, _IS_REPLACING, _IS_UNFINISHED) and found.get(name) != wanted.get(name)
     ]
 
 

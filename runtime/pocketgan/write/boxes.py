@@ -30,6 +30,19 @@ def is_label_file(name: str, writing: Writing) -> bool:
     return index.isdecimal() and int(index) in writing.indices and name == _label_file(int(index))
 
 
+def label_files(target: Path, writing: Writing) -> Iterator[Path]:
+    """Yield the files that `write_yolo` writes beside its list `target`, and that."""
+    yield target
+    for index in writing.indices:
+        yield target.with_name(_label_file(index))
+
+
+def mask_files(target: Path, writing: Writing) -> Iterator[Path]:
+    """Yield the files that `write_masks` writes into the folder `target`."""
+    for index in writing.indices:
+        yield target / png_name(index, None)
+
+
 def check_masks(writing: Writing) -> None:
     """Raise RequestError if an image may have more digits than a mask can tell apart."""
     if writing.images_each > MOST_IN_MASK:
