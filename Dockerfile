@@ -1,4 +1,4 @@
-# gan-gen and what else draws, without the trainer's packages. See docs/container.md.
+# gan-gen and what else draws, without the trainer's packages. See docs/scaling-out.md, "In a container".
 # Debian's Python, because numpy has no wheel for 32-bit Arm.
 FROM debian:trixie-slim AS python
 RUN apt-get update \

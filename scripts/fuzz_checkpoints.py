@@ -62,7 +62,18 @@ def sound(path: Path, config: TrainingConfig) -> Contents:
     preset = PRESETS[config.preset]
     gan, labels = build_gan(config, CPU), (torch.arange(8),) if preset.is_conditional else ()
     latents = torch.randn(8, latent_size(config))
-    preset.step(gan, Batch(torch.rand(8, 1, 28, 28), latents, labels, 0, 1.0, 1.0, config.trait_weight, True, 0.5))
+    batch = Batch(
+        torch.rand(8, 1, 28, 28),
+        latents,
+        labels,
+        step=0,
+        penalty_weight=1.0,
+        class_weight=1.0,
+        trait_weight=config.trait_weight,
+        shows_traits=True,
+        shifted_share=0.5,
+    )
+    preset.step(gan, batch)
     save_checkpoint(path, config, gan, Progress(step=1, images_seen=config.batch_size), zero_sums(CPU))
     with safe_open(path, framework="pt") as file:
         return file.metadata(), dict(load_checkpoint(path).tensors)

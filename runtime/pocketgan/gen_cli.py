@@ -30,7 +30,7 @@ from pocketgan.console import (
     show_version,
     usage_errors,
 )
-from pocketgan.help_page import PlainCommand
+from pocketgan.help_page import CommandWithPanels
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import STREAMED, Format
 from pocketgan.request import (
@@ -63,7 +63,7 @@ Examples:
 app = command_line()
 
 
-@app.command(cls=PlainCommand, epilog=_EXAMPLES)
+@app.command(cls=CommandWithPanels, epilog=_EXAMPLES)
 def generate(
     count: Annotated[
         int | None,

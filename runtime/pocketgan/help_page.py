@@ -1,6 +1,7 @@
 """What `--help` prints: plain text, since rich would be imported for it, but in panels and in the words of people."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from typer.core import TyperCommand
@@ -16,7 +17,10 @@ PANELS = {
 
 
 class PlainCommand(TyperCommand):
-    """A command with a plain help page: many options in panels, and ranges in words."""
+    """A command with a plain help page, whose ranges are in words."""
+
+    panels: Mapping[str, str] = {}
+    """The panels of its options, see PANELS."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - click's own, or typer's copy of it
         """Write the panels."""
@@ -26,16 +30,20 @@ class PlainCommand(TyperCommand):
                 name, text = map(_in_words, record)
                 records[parameter.opts[0] if name.startswith("-") else name] = (name, text)
         panels = {"Arguments": [records.pop(name) for name in list(records) if not name.startswith("-")]}
-        if len(records) > _MOST_IN_ONE_PANEL:
-            for panel, names in PANELS.items():
-                panels[panel] = [records.pop(name) for name in names.split() if name in records]
+        for panel, names in self.panels.items():
+            panels[panel] = [records.pop(name) for name in names.split() if name in records]
         for panel, entries in (panels | {"Options": list(records.values())}).items():
             if entries:
                 with formatter.section(panel):
                     formatter.write_dl(entries)
 
 
-_MOST_IN_ONE_PANEL = 25
+class CommandWithPanels(PlainCommand):
+    """A command with so many options that its help page has panels."""
+
+    panels = PANELS
+
+
 _WORDS = (
     (re.compile(r"<(?:int|float)(?: range)?>|(?:INTEGER|FLOAT)(?: RANGE)?"), "N"),
     (re.compile(r"<str>"), "TEXT"),
@@ -43,6 +51,7 @@ _WORDS = (
     (re.compile(r"([0-9.]+)<=x<=[0-9]{10,}|x>=([0-9.]+)"), r"from \1\2"),
     (re.compile(r"([0-9.]+)<=x<=([0-9.]+)"), r"\1 to \2"),
     (re.compile(r"\[default: \(([^()]*)\)"), r"[default: \1"),
+    (re.compile(r"\[(default: [^\]]*); ((?:from )?[0-9.]+(?: to [0-9.]+)?)\]"), r"[\2; \1]"),
 )
 
 

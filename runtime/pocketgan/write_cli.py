@@ -27,7 +27,7 @@ from pocketgan.console import (
     standard_input,
     usage_errors,
 )
-from pocketgan.help_page import PlainCommand
+from pocketgan.help_page import CommandWithPanels
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import Format
 from pocketgan.request import LARGEST_HEIGHT, Existing, parse_canvas, parse_grid, parse_whole_range
@@ -62,7 +62,7 @@ Examples:
 app = command_line()
 
 
-@app.command(cls=PlainCommand, epilog=_EXAMPLES)
+@app.command(cls=CommandWithPanels, epilog=_EXAMPLES)
 def write(
     text: Annotated[str | None, typer.Option(help="The text of every number, such as 2026; a space is a gap.")] = None,
     texts: Annotated[

@@ -48,5 +48,5 @@ def test_each_option_of_the_table_exists() -> None:
 
 def test_ranges_are_told_in_words() -> None:
     page = " ".join(help_page(gen_cli.app).split())
-    assert "--count N How many images to draw. [default: 10; the grid's; or 1 with --text; from 1]" in page
-    assert "--size N Height of the images in pixels. [default: the model's; 1 to 512]" in page
+    assert "--count N How many images to draw. [from 1; default: 10; the grid's; or 1 with --text]" in page
+    assert "--size N Height of the images in pixels. [1 to 512; default: the model's]" in page

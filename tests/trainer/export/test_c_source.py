@@ -94,11 +94,11 @@ def test_the_pixels_are_the_same_elsewhere(kind: str, target: str, tmp_path: Pat
     source, inputs, images = source_and_inputs(kind)
     for name, text in (("generator.c", source), ("main.c", _MAIN), ("vectors.c", VECTORS)):
         (tmp_path / name).write_text(text)
-    command = [*compile_command, "-std=c99", "-Os", "-Wall", "-Wextra", "-Werror", "-o", "main", "main.c"]
+    command = [*compile_command, "-std=c99", "-Os", "-Wall", "-Wextra", "-Werror", "-pedantic", "-o", "main", "main.c"]
     subprocess.run(command, cwd=tmp_path, check=True)
     ticks, labels = (inputs["z"] * 32).astype(np.int8), inputs.get("label", np.zeros(COUNT)).astype(np.int32)
     given = b"".join(own.tobytes() + label.tobytes() for own, label in zip(ticks, labels, strict=True))
-    drawn = subprocess.run([*run_command, tmp_path / "main"], input=given, capture_output=True, check=True).stdout
+    drawn = subprocess.run([*run_command, tmp_path / "main"], input=given, capture_output=True, check=True, timeout=120).stdout
     np.testing.assert_array_equal(np.frombuffer(drawn, np.uint8), images.ravel())
 
 

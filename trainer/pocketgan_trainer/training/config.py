@@ -46,7 +46,9 @@ class TrainingConfig:
     penalty_fall_share: float = 1.0
     """Share of the run's images over which gamma falls; after that it stays as it is."""
     refinement_share: float = 0.0
-    """Share of the run's images, at its end, for which `class_weight` and `shifted_share` apply; before, both are 0."""
+    """Share of the run's images, at its end, for which `class_weight` and `shifted_share` apply; before, both are 0.
+
+    In it, a discriminator that reads traits is no longer told them."""
     class_weight: float = 0.0
     """Weight of the classification loss in both networks' losses, for steps that classify."""
     shifted_share: float = 0.0
