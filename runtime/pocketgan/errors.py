@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 def first_line(error: BaseException) -> str:
@@ -62,3 +62,10 @@ def of_argument(name: str) -> "Iterator[None]":
 
 class OutputError(PocketganError):
     """An output file or folder cannot be written, or would overwrite something."""
+
+
+def suggestion(name: str, known: "Iterable[str]") -> str:
+    """Return "; did you mean ...?" for the known name that is closest to `name`, or nothing if none is close."""
+    from difflib import get_close_matches
+
+    return "".join(f"; did you mean {match}?" for match in get_close_matches(name, list(known), n=1))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pocketgan.console import cli_errors, command_line, print_output, run_and_exit, show_version, usage_errors
+from pocketgan.errors import suggestion
 from pocketgan.help_page import PlainCommand
 
 app = command_line()
@@ -108,7 +109,8 @@ def train(
         hint = "--preset" if preset else "--config"
         preset = preset or preset_of_file
         if preset is not None and preset not in PRESETS:
-            raise typer.BadParameter(f"{preset!r} is not a preset: expected one of {', '.join(PRESETS)}", param_hint=hint)
+            known = f"{', '.join(PRESETS)}{suggestion(preset, PRESETS)}"
+            raise typer.BadParameter(f"{preset!r} is not a preset: expected one of {known}", param_hint=hint)
         status = run_training(
             TrainOptions(
                 preset=preset,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pocketgan_models
-from pocketgan.errors import CardError, ModelError
+from pocketgan.errors import CardError, ModelError, suggestion
 from pocketgan.files import open_regular_file
 from pocketgan.model.card import CARD_KEY, ModelCard
 from pocketgan.model.limits import Cost, check_graph
@@ -116,15 +116,8 @@ def locate_model(model: str | Path | None = None) -> Location:
     if not names:
         return _bundled(str(model))  # raises, and says why there are no bundled models
     raise ModelError(
-        f"no model {model}: expected a file, or the name of a bundled model ({', '.join(names)}){_suggestion(str(model), names)}"
+        f"no model {model}: expected a file, or the name of a bundled model ({', '.join(names)}){suggestion(str(model), names)}"
     )
-
-
-def _suggestion(name: str, known: list[str]) -> str:
-    """Return "did you mean ...?" for the known name that is closest to `name`, or nothing if none is close."""
-    from difflib import get_close_matches
-
-    return "".join(f"; did you mean {match}?" for match in get_close_matches(name, known, n=1))
 
 
 def _bundled(name: str) -> Location:

@@ -64,7 +64,7 @@ def test_another_size_is_refused() -> None:
 
 def test_a_name_that_is_neither_known_nor_a_path_is_refused_with_what_is_known(tmp_path: Path) -> None:
     kinds = [re.escape(kind.what) for kind in KINDS]
-    expected = f"expected mnist, fashion-mnist, kmnist, {', '.join(kinds[:-1])}, or {kinds[-1]}$"
+    expected = f"expected mnist, fashion-mnist, kmnist, {', '.join(kinds[:-1])}, or {kinds[-1]}; did you mean mnist\\?$"
     with pytest.raises(DataError, match=f"^mnits does not exist: {expected}"):
         load_training_images("mnits")
     (tmp_path / "images.tar").write_bytes(b"")

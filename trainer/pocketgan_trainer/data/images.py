@@ -11,6 +11,7 @@ from reprlib import repr as shortened
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgan.errors import suggestion
 from pocketgan.model.card import fault_in_classes
 from pocketgan_trainer.data.fitting import fit_pictures
 from pocketgan_trainer.data.idx_folders import claims_idx, read_idx_source
@@ -67,7 +68,7 @@ def read_images(path: Path, wanted: WantedImages, others: Sequence[str]) -> Imag
     except OSError as error:
         found = f"{error.filename or path} ({error.strerror or error})"
         raise DataError(f"cannot read {found}: expected a readable folder; check its permissions") from error
-    found, remedy = "is a file of another kind" if exists else "does not exist", ""
+    found, remedy = ("is a file of another kind", "") if exists else ("does not exist", suggestion(str(path), others))
     if os.path.isfile(path) and (other := other_format(path.name)) is not None:
         found, remedy = f"is {other.what}", f"; {other.remedy}"
     expected = ", ".join((*others, *(kind.what for kind in KINDS[:-1])))

@@ -8,6 +8,7 @@ from pathlib import Path
 from reprlib import repr as shortened
 
 from pocketgan.address import SEED_LIMIT
+from pocketgan.errors import suggestion
 from pocketgan.files import open_regular_file
 from pocketgan_trainer.data.images import MNIST_FACTS, DataFacts
 from pocketgan_trainer.errors import TrainingError
@@ -189,10 +190,11 @@ def parse_setting(text: str) -> tuple[str, Setting]:
     """
     types = {field.name: field.type for field in fields(TrainingConfig) if field.name not in FLAGS}
     name, equals, value = text.partition("=")
-    if name in FLAGS:
-        raise TrainingError(f"{text!r} is not a setting: use --{FLAGS[name]}")
+    if flag := next((flag for field, flag in FLAGS.items() if name in (field, flag)), None):
+        raise TrainingError(f"{text!r} is not a setting: use --{flag}")
     if not equals or name not in types:
-        raise TrainingError(f"{text!r} is not a setting: expected NAME=VALUE with a name of {', '.join(types)}")
+        names = f"{', '.join(types)}{suggestion(name, types)}"
+        raise TrainingError(f"{text!r} is not a setting: expected NAME=VALUE with a name of {names}")
     kind = types[name]
     try:
         if kind is bool:
@@ -227,7 +229,8 @@ def read_settings(path: Path) -> tuple[str | None, dict[str, Setting]]:
         raise TrainingError(f"{path} is not a TOML file ({error}): expected lines such as epochs = 50") from error
     for name, value in values.items():
         if name not in types:
-            raise TrainingError(f"{path} sets {shortened(name)}, which is not a setting: expected one of {', '.join(types)}")
+            names = f"{', '.join(types)}{suggestion(name, types)}"
+            raise TrainingError(f"{path} sets {shortened(name)}, which is not a setting: expected one of {names}")
         if types[name] is float and type(value) is int and abs(value) < _LARGEST_AS_FLOAT:
             values[name] = float(value)
         elif type(value) is not types[name] or (type(value) is int and abs(value) >= _LARGEST_WHOLE):
