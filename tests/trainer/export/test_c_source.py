@@ -73,7 +73,7 @@ BOARD = ["qemu-system-arm", "-nographic", "-monitor", "none", "-serial", "none",
 VECTORS = """
 extern char __stack;
 extern void _start(void);
-__attribute__((section(".vectors"), used)) const void *const vectors[] = {&__stack, (const void *)_start};
+__attribute__((section(".vectors"), used)) const struct { char *stack; void (*start)(void); } vectors = {&__stack, _start};
 """
 TARGETS = {
     "sanitizers": (SANITIZED, []),
