@@ -49,7 +49,7 @@ class TrainingConfig:
     refinement_share: float = 0.0
     """Share of the run's images, at its end, for which `class_weight` and `shifted_share` apply; before, both are 0.
 
-    In it, a discriminator that reads traits is no longer told them."""
+    In it, a discriminator that reads traits is no longer shown them."""
     class_weight: float = 0.0
     """Weight of the classification loss in both networks' losses, for steps that classify."""
     shifted_share: float = 0.0

@@ -31,7 +31,7 @@ def is_refining(config: TrainingConfig, images_seen: int, images_total: int) -> 
     """Return whether the last part of the run has begun, with classification and shifted images, and without traits shown.
 
     By then the discriminator has memorized details of the training images, so shifting them helps. With classification from the
-    start, the discriminator would become so strong that the generator falls behind. A discriminator that is told the traits of
+    start, the discriminator would become so strong that the generator falls behind. A discriminator that is shown the traits of
     an image learns faster at first; later it finds generated images by whether they are exactly as slanted, thick and wide as
     they should be, and sees little else.
     """

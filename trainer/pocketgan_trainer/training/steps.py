@@ -128,7 +128,7 @@ class Batch:
     """The weight of traits in both losses, for steps whose discriminator reads them; if it is not 0, the first latents of a fake
     are those of the real image of its pair, see `trait_latents`."""
     shows_traits: bool
-    """Whether the discriminator is told the traits that an image should have, to judge it."""
+    """Whether the discriminator is shown the traits that an image should have, to judge it."""
     shifted_share: float
     """Share of the images that the discriminator sees shifted, for steps that shift images."""
     processes: Processes = ALONE
@@ -200,7 +200,7 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
     steps in which it classifies the fakes worse than the real images: otherwise the generator would avoid unusual shapes.
     With traits, a pair has the same ones; the discriminator learns to read them from real images, and the generator to draw fakes
     of which it reads those that they should have. The discriminator must take traits, whether it uses them or not, and return a
-    Judgement. If it is not told the traits, it is told that all are 0, the middle of each.
+    Judgement. If it is not shown the traits, it is shown zeros, the middle of each.
 
     Source of loss and penalties: N. Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN", 2024, section 2,
     with the penalties at every step. Classification follows A. Odena et al., "Conditional Image Synthesis with Auxiliary
