@@ -228,9 +228,8 @@ def _resolved_existing(run: FolderRun, files: Files, beside: Sequence[Path]) -> 
 
 def _is_complete(run: FolderRun, files: Files, beside: Sequence[Path]) -> bool:
     """Return whether all images and the files beside them are there. Raises OutputError if one cannot be read."""
-    of_extras = (
-        file for extra, path in zip(run.extras, beside[-len(run.extras) :], strict=False) for file in extra.files_of(path)
-    )
+    paths = beside[len(beside) - len(run.extras) :]
+    of_extras = (file for extra, path in zip(run.extras, paths, strict=True) for file in extra.files_of(path))
     return all(map(os.path.lexists, chain(beside, of_extras))) and not files.missing()
 
 
