@@ -70,7 +70,7 @@ def sound(path: Path, config: TrainingConfig) -> Contents:
         penalty_weight=1.0,
         class_weight=1.0,
         trait_weight=config.trait_weight,
-        shows_traits=True,
+        hidden_traits_share=0.0,
         shifted_share=0.5,
     )
     preset.step(gan, batch)

@@ -59,7 +59,7 @@ def losses_of_steps(name: str, processes: Processes) -> dict[str, list[float]]:
             penalty_weight=0.5,
             class_weight=0.3,
             trait_weight=config.trait_weight,
-            shows_traits=True,
+            hidden_traits_share=0.0,
             shifted_share=0.5,
             processes=processes,
         )

@@ -32,6 +32,7 @@ CONFIG = TrainingConfig(
     class_weight=0.0625,
     shifted_share=0.875,
     trait_weight=0.1875,
+    hidden_traits_share=0.625,
     canvas=True,
     batch_statistics_share=0.125,
     ema_halflife_images=1000,
@@ -57,8 +58,9 @@ CONFIG = TrainingConfig(
         ("batch_statistics_share", [0.0], [1.1], "from 0 to 1"),
         ("refinement_share", [1.0], [-0.1, 1.1], "from 0 to 1"),
         ("shifted_share", [0.0, 1.0], [-0.1], "from 0 to 1"),
+        ("hidden_traits_share", [0.0, 1.0], [-0.1, 1.1], "from 0 to 1"),
         ("class_weight", [0.0], [-0.1], "a number from 0"),
-        ("trait_weight", [0.0], [-0.1], "a number from 0"),
+        ("trait_weight", [1e-9], [-0.1], "a number from 0"),
         ("gradient_penalty", [0.0], [-0.1, math.inf, math.nan], "a number from 0"),
     ],
 )
@@ -74,15 +76,22 @@ def test_values_out_of_range_are_refused(name: str, good: list[float], bad: list
 def test_traits_without_a_canvas_are_refused() -> None:
     with pytest.raises(TrainingError, match=r"trait_weight 0.1875 has no effect: expected canvas true, or trait_weight 0"):
         replace(CONFIG, canvas=False)
-    assert not replace(CONFIG, canvas=False, trait_weight=0.0).canvas
+    assert not replace(CONFIG, canvas=False, trait_weight=0.0, hidden_traits_share=0.0).canvas
 
 
-def test_classification_and_shifts_without_refinement_are_refused() -> None:
-    with pytest.raises(
-        TrainingError, match=r"class_weight 0.0625 and shifted_share 0.875 have no effect: expected a refinement_share"
-    ):
+def test_traits_that_are_hidden_although_there_are_none_are_refused() -> None:
+    with pytest.raises(TrainingError, match=r"hidden_traits_share 0.625 has no effect: expected a trait_weight above 0, or"):
+        replace(CONFIG, trait_weight=0.0)
+
+
+def test_what_belongs_to_refinement_is_refused_without_it() -> None:
+    idle = r"refinement_share 0.0 leaves class_weight 0.0625, shifted_share 0.875, hidden_traits_share 0.625 without effect"
+    with pytest.raises(TrainingError, match=idle):
         replace(CONFIG, refinement_share=0.0)
-    assert replace(CONFIG, refinement_share=0.0, class_weight=0.0, shifted_share=0.0).refinement_share == 0
+    with pytest.raises(TrainingError, match=r"leaves shifted_share 0.875 without effect: expected one above 0, or 0 for each"):
+        replace(CONFIG, refinement_share=0.0, class_weight=0.0, hidden_traits_share=0.0)
+    unrefined = replace(CONFIG, refinement_share=0.0, class_weight=0.0, shifted_share=0.0, hidden_traits_share=0.0)
+    assert unrefined.refinement_share == 0
 
 
 def test_json_holds_every_field_under_its_name() -> None:

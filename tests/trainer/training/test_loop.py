@@ -124,20 +124,21 @@ def test_a_conditional_preset_gets_labels_and_all_schedules(recorded: Callable[[
     assert [batch.penalty_weight for batch in step.batches] == weights
     assert weights[0] == 0.5
     assert weights[4] == pytest.approx(0.5 * 0.2**0.5)
-    # Classification and shifts apply in the last part of the run, in which traits are not shown.
-    parts = [(batch.class_weight, batch.shifted_share, batch.shows_traits) for batch in step.batches]
-    assert parts == [(0, 0, True)] * 5 + [(0.25, 0.75, False)] * 3
+    # Classification and shifts apply in the last part of the run.
+    assert [(batch.class_weight, batch.shifted_share) for batch in step.batches] == [(0, 0)] * 5 + [(0.25, 0.75)] * 3
 
 
 def test_with_traits_the_first_latents_of_a_fake_are_those_of_the_real_image_of_its_pair(
     recorded: Callable[[TrainingConfig], RecordingStep],
 ) -> None:
-    step = recorded(replace(NANO, canvas=True, trait_weight=0.1))
+    step = recorded(replace(NANO, canvas=True, trait_weight=0.1, hidden_traits_share=0.5))
     latents = torch.cat([batch.latent for batch in step.batches[:4]])
     of_traits = trait_latents(digits_for(NANO))[image_order(NANO.seed, 0, FEW_IMAGES)[: 4 * NANO.batch_size]]
     assert torch.equal(latents[:, :3], of_traits)
     assert len(latents[:, 3:].unique(dim=0)) == len(latents)
     assert {batch.trait_weight for batch in step.batches} == {0.1}
+    # They are hidden from the discriminator in the last part of the run.
+    assert [batch.hidden_traits_share for batch in step.batches] == [0] * 5 + [0.5] * 3
 
 
 # -- what a run does between its steps

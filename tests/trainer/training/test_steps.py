@@ -40,7 +40,7 @@ BATCH = Batch(
     penalty_weight=0.5,
     class_weight=0.25,
     trait_weight=0.0,
-    shows_traits=True,
+    hidden_traits_share=0.0,
     shifted_share=0.0,
 )
 CLASSES = 4
@@ -165,7 +165,7 @@ def paired_by_hand(gan: Gan, batch: Batch) -> list[float]:
     R1 and R2 are taken image by image. Return the statistics.
     """
     (label,) = batch.condition
-    traits = batch.latent * batch.shows_traits
+    traits = batch.latent * (1 - batch.hidden_traits_share)
     fake = gan.generator(batch.latent, label)
     real_logits, class_logits, seen_traits = gan.discriminator(batch.real, label, traits=traits)
     lead = real_logits - gan.discriminator(fake.detach(), label, traits=traits)[0]
@@ -247,16 +247,16 @@ def test_a_penalty_of_weight_0_is_not_computed(monkeypatch: pytest.MonkeyPatch) 
         paired_step(paired_gan(), replace(LABELLED, penalty_weight=0.1))
 
 
-@pytest.mark.parametrize(("trait_weight", "shows_traits"), [(0.0, True), (0.1, True), (0.1, False)])
+@pytest.mark.parametrize(("trait_weight", "hidden_traits_share"), [(0.0, 0.0), (0.1, 0.0), (0.1, 1.0)])
 @pytest.mark.parametrize("class_weight", [0.0, 0.5])
 @pytest.mark.parametrize("gamma", [0.0, 0.02, 0.1])
 def test_the_paired_step_moves_and_measures_as_written_out_by_hand(
-    gamma: float, class_weight: float, trait_weight: float, shows_traits: bool
+    gamma: float, class_weight: float, trait_weight: float, hidden_traits_share: float
 ) -> None:
     gan, expected = paired_gan(descent), paired_gan(descent)
     for step in range(PENALTY_INTERVAL + 2):
         batch = replace(LABELLED, step=step, penalty_weight=gamma, class_weight=class_weight)
-        batch = replace(batch, trait_weight=trait_weight, shows_traits=shows_traits)
+        batch = replace(batch, trait_weight=trait_weight, hidden_traits_share=hidden_traits_share)
         assert measured(paired_step(gan, batch)) == pytest.approx(paired_by_hand(expected, batch), rel=1e-4)
     assert_close(gan, expected, tolerance=1e-4)
 
@@ -290,6 +290,22 @@ def test_classification_moves_the_generator_only_if_real_images_are_classified_b
     )
     assert (of_fake - of_real).item() * slope > 0.1
     assert torch.equal(*moved) == (slope < 0)
+
+
+def test_the_traits_of_a_share_of_the_pairs_are_hidden_from_the_discriminator_throughout_a_step() -> None:
+    gan, seen = paired_gan(), []
+
+    def record(network: nn.Module, inputs: tuple[Tensor, ...], options: dict[str, Tensor]) -> None:
+        seen.append(options["traits"].clone())
+
+    gan.discriminator.register_forward_pre_hook(record, with_kwargs=True)
+    torch.manual_seed(0)
+    paired_step(gan, replace(LABELLED, trait_weight=0.1, hidden_traits_share=0.5))
+    is_hidden = (seen[0] == 0).all(dim=1)
+    assert 0 < is_hidden.sum() < len(LATENT)
+    assert torch.equal(seen[0][~is_hidden], LATENT[~is_hidden])
+    assert len(seen) >= 4
+    assert all(torch.equal(traits, seen[0]) for traits in seen)
 
 
 def test_the_discriminator_sees_no_image_but_its_view_and_that_shifted(monkeypatch: pytest.MonkeyPatch) -> None:

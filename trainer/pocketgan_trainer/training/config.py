@@ -47,9 +47,8 @@ class TrainingConfig:
     penalty_fall_share: float = 1.0
     """Share of the run's images over which gamma falls; after that it stays as it is."""
     refinement_share: float = 0.0
-    """Share of the run's images, at its end, for which `class_weight` and `shifted_share` apply; before, both are 0.
-
-    In it, a discriminator that reads traits is no longer shown them."""
+    """Share of the run's images, at its end, for which `class_weight`, `shifted_share` and `hidden_traits_share` apply; before,
+    all are 0."""
     class_weight: float = 0.0
     """Weight of the classification loss in both networks' losses, for steps that classify."""
     shifted_share: float = 0.0
@@ -63,6 +62,8 @@ class TrainingConfig:
     trait_weight: float = 0.0
     """Weight, in both networks' losses, of the traits that the discriminator reads from images of a canvas: with it, the first
     latents stand for slant, thickness and width. 0 = they are like all others."""
+    hidden_traits_share: float = 0.0
+    """Share of the pairs of images that the discriminator judges without being shown which traits they should have."""
     ema_halflife_images: int = 0
     """Half-life, in images, of a weight in the exponential moving average that images are drawn from; 0 = no average."""
     data: DataFacts = MNIST_FACTS
@@ -96,6 +97,7 @@ class TrainingConfig:
             ("batch_statistics_share", self.batch_statistics_share),
             ("refinement_share", self.refinement_share),
             ("shifted_share", self.shifted_share),
+            ("hidden_traits_share", self.hidden_traits_share),
         ):
             if not 0 <= share <= 1:
                 raise TrainingError(f"{name} {share} is out of range: expected from 0 to 1")
@@ -108,10 +110,17 @@ class TrainingConfig:
                 raise TrainingError(f"{name} {number} is out of range: expected a number from 0")
         if self.trait_weight and not self.canvas:
             raise TrainingError(f"trait_weight {self.trait_weight} has no effect: expected canvas true, or trait_weight 0")
-        if not self.refinement_share and (self.class_weight or self.shifted_share):
+        if self.hidden_traits_share and not self.trait_weight:
             raise TrainingError(
-                f"class_weight {self.class_weight} and shifted_share {self.shifted_share} have no effect: expected a "
-                "refinement_share above 0, or both of them 0"
+                f"hidden_traits_share {self.hidden_traits_share} has no effect: expected a trait_weight above 0, or "
+                "hidden_traits_share 0"
+            )
+        refining = ("class_weight", "shifted_share", "hidden_traits_share")
+        idle = [f"{name} {getattr(self, name)}" for name in refining if getattr(self, name)]
+        if idle and not self.refinement_share:
+            raise TrainingError(
+                f"refinement_share {self.refinement_share} leaves {', '.join(idle)} without effect: expected one above 0, or 0 "
+                "for each of these"
             )
 
     def to_json(self) -> str:

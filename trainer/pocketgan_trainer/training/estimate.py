@@ -89,7 +89,7 @@ def training_steps(config: TrainingConfig, digits: Digits, device: torch.device,
             penalty_weight=config.gradient_penalty,
             class_weight=config.class_weight,
             trait_weight=config.trait_weight,
-            shows_traits=True,
+            hidden_traits_share=config.hidden_traits_share,
             shifted_share=config.shifted_share,
         )
         with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16, cache_enabled=False):

@@ -94,7 +94,7 @@ def train(
                 penalty_weight=penalty_weight(config, progress.images_seen, images_total),
                 class_weight=config.class_weight if refining else 0.0,
                 trait_weight=config.trait_weight,
-                shows_traits=not refining,
+                hidden_traits_share=config.hidden_traits_share if refining else 0.0,
                 shifted_share=config.shifted_share if refining else 0.0,
                 processes=processes,
             )

@@ -73,7 +73,7 @@ class Preset:
 _PAIRED_STEP_ONLY = frozenset(
     {"gradient_penalty", "final_penalty_share", "penalty_fall_share", "refinement_share", "class_weight", "shifted_share"}
 )
-_POCKET_NETWORKS_ONLY = frozenset({"canvas", "trait_weight"})
+_POCKET_NETWORKS_ONLY = frozenset({"canvas", "trait_weight", "hidden_traits_share"})
 _NORMALIZATION_ONLY = frozenset({"batch_statistics_share"})
 
 _POCKET_CONFIG = TrainingConfig(
@@ -100,6 +100,7 @@ _CANVAS_CONFIG = replace(
     trait_weight=0.02,
     gradient_penalty=0.1,
     shifted_share=0.0,
+    hidden_traits_share=0.5,
 )
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -138,6 +139,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                     gradient_penalty=0.3,
                     final_penalty_share=0.5,
                     penalty_fall_share=0.5,
+                    hidden_traits_share=1.0,
                 ),
                 is_default=False,
             ),

@@ -127,8 +127,8 @@ class Batch:
     trait_weight: float
     """The weight of traits in both losses, for steps whose discriminator reads them; if it is not 0, the first latents of a fake
     are those of the real image of its pair, see `trait_latents`."""
-    shows_traits: bool
-    """Whether the discriminator is shown the traits that an image should have, to judge it."""
+    hidden_traits_share: float
+    """Share of the pairs that the discriminator judges without being shown the traits that they should have."""
     shifted_share: float
     """Share of the images that the discriminator sees shifted, for steps that shift images."""
     processes: Processes = ALONE
@@ -200,7 +200,7 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
     steps in which it classifies the fakes worse than the real images: otherwise the generator would avoid unusual shapes.
     With traits, a pair has the same ones; the discriminator learns to read them from real images, and the generator to draw fakes
     of which it reads those that they should have. The discriminator must take traits, whether it uses them or not, and return a
-    Judgement. If it is not shown the traits, it is shown zeros, the middle of each.
+    Judgement. In pairs whose traits are hidden from it, it is shown zeros, the middle of each.
 
     Source of loss and penalties: N. Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN", 2024, section 2,
     with the penalties at every step. Classification follows A. Odena et al., "Conditional Image Synthesis with Auxiliary
@@ -212,7 +212,7 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
         shifted(images, batch.shifted_share, batch.processes).detach().requires_grad_(penalized) for images in (real, fake)
     )
     traits = batch.latent[:, : len(TRAITS)]
-    shown = traits if batch.shows_traits else torch.zeros_like(traits)
+    shown = _partly_hidden(traits, batch.hidden_traits_share, batch.processes)
     # Separately, since a discriminator that compares images within a batch must not mix real and generated ones.
     real_logits, class_logits, real_traits = gan.discriminator(seen_real, *batch.condition, traits=shown)
     fake_logits = gan.discriminator(seen_fake, *batch.condition, traits=shown).logits
@@ -237,6 +237,14 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
     is_sound &= _move(gan.generator_optimizer, loss)
     lead = real_logits - fake_logits
     return _statistics(is_sound, generator_loss, discriminator_loss, lead, -lead)
+
+
+def _partly_hidden(traits: Tensor, share: float, processes: Processes) -> Tensor:
+    """Return traits [N, T], 0 in about `share` of the rows; unless that is 0, this draws from torch's random state."""
+    if not share:
+        return traits
+    is_hidden = processes.own(torch.rand(processes.count * len(traits), 1, device=traits.device)) < share
+    return torch.where(is_hidden, 0.0, traits)
 
 
 def _class_loss(class_logits: Tensor | None, condition: tuple[Tensor, ...]) -> Tensor:
