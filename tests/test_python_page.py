@@ -43,7 +43,7 @@ def test_the_page_prints_what_stands_there(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     if report := report_of_differences(PAGE.read_text()):
         pytest.fail(report, pytrace=False)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["digits.npz", "seven.png", "sheet.png"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["digits.npz", "seven.png", "sheet.png", "ten.gif", "ten.png"]
     # The page shows a picture from the checkout in place of the sheet that it makes.
     with Image.open("sheet.png") as made, Image.open(PICTURE) as shown:
         np.testing.assert_array_equal(np.asarray(made), np.asarray(shown))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pocketgan.generator import Generator as Generator
     from pocketgan.model.card import ModelCard as ModelCard
     from pocketgan.model.session import Provider as Provider
+    from pocketgan.output.saving import save as save
 
 # onnxruntime 1.29 and later send telemetry: from their import on they keep a device id and a database in the user's home, and
 # their thread keeps forked processes from ending. A user who wants that sets the variable to 0.
@@ -40,6 +41,7 @@ _MODULE_OF = {
     "ProviderError": "errors",
     "RequestError": "errors",
     "RuntimeMissingError": "errors",
+    "save": "output.saving",
 }
 
 __all__ = sorted([*_MODULE_OF, "models"])

@@ -91,7 +91,7 @@ class ImageRange(NamedTuple):
 
 
 def image_range(
-    seed: SupportsIndex,
+    seed: SupportsIndex | None,
     start: SupportsIndex,
     count: SupportsIndex,
     truncation: float = FULL_VARIETY,
@@ -101,12 +101,13 @@ def image_range(
 ) -> ImageRange:
     """Return the images `start` to `start + count - 1` of a seed, as plain integers, which do not overflow as numpy's do.
 
-    With a `hand`, all are by that one, and `consistency` is how much they have in common, 0 to 1; it says nothing without a hand.
+    Without a seed, that is one chosen now, another in each call. With a `hand`, all are by that one, and `consistency` is how
+    much they have in common, 0 to 1; it says nothing without a hand.
     `asked` is what `asked_traits` returned.
     Raises RequestError if an argument is out of range, or not a number of its kind.
     """
     with of_argument("seed"):
-        seed = _seed("seed", seed)
+        seed = random_seed() if seed is None else _seed("seed", seed)
     with of_argument("count"):
         count = whole("count", count)
         if count < 1:
@@ -207,6 +208,11 @@ def _seed(name: str, value: SupportsIndex) -> int:
     return seed
 
 
+def random_seed() -> int:
+    """Return a seed that nobody can foresee, small enough to note down."""
+    return secrets.randbits(32)
+
+
 def whole(name: str, value: SupportsIndex) -> int:
     """Return an argument as a plain integer. Raises RequestError if it is not a whole number."""
     try:
@@ -264,7 +270,7 @@ RANDOM = "random"
 def parse_seed(text: str) -> int:
     """Parse a seed, a whole number from 0; `random` is one that is chosen now. Raises RequestError if it is neither."""
     if text == RANDOM:
-        return secrets.randbits(32)
+        return random_seed()
     if not re.fullmatch("[0-9]{1,40}", text):
         raise RequestError(f"{shortened(text)} is not a seed: expected a whole number from 0 to {SEED_LIMIT - 1}, or random")
     return _seed("seed", int(text))

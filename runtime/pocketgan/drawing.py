@@ -150,7 +150,7 @@ def text_rows(
     generator: Generator,
     text: str,
     count: int,
-    seed: int = 0,
+    seed: int | None = 0,
     start: int = 0,
     threads: int = 1,
     *,

@@ -141,7 +141,7 @@ class Generator:
         self,
         count: int,
         digits: Digits | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         start: int = 0,
         *,
         truncation: float = FULL_VARIETY,
@@ -153,11 +153,11 @@ class Generator:
     ) -> NDArray[np.uint8]:
         """Return images `start` to `start + count - 1` of `seed`: uint8 [count, H, W], 0 = background.
 
-        `digits` chooses the classes, see `labels`. A `truncation` below 1 gives images closer to the average, and images by one
-        `hand`, its number or seed and number, look alike, the more the higher the `consistency` is, 0 to 1: see
-        `latents.latent_ticks`. `slant` in degrees and `thickness` and `width` in pixels choose how images are written: a value,
-        or the least and the most, see `trait_range`. Raises RequestError if an argument is out of its range, or the images would
-        take more than `address.LARGEST_ARRAY_BYTES`.
+        With None for the `seed`, they are new ones in each call. `digits` chooses the classes, see `labels`. A `truncation` below
+        1 gives images closer to the average, and images by one `hand`, its number or seed and number, look alike, the more the
+        higher the `consistency` is, 0 to 1: see `latents.latent_ticks`. `slant` in degrees and `thickness` and `width` in pixels
+        choose how images are written: a value, or the least and the most, see `trait_range`. Raises RequestError if an argument
+        is out of its range, or the images would take more than `address.LARGEST_ARRAY_BYTES`.
         """
         asked = asked_traits(slant, thickness, width)
         chosen, cycle = image_range(seed, start, count, truncation, hand, consistency, asked), self.class_cycle(digits)
@@ -172,7 +172,7 @@ class Generator:
         self,
         count: int,
         digits: Digits | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         start: int = 0,
         threads: int = 1,
         *,

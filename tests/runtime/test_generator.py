@@ -174,6 +174,14 @@ def test_a_request_out_of_range_is_refused_before_anything_is_drawn(
     assert isinstance(caught.value, ValueError)
 
 
+def test_without_a_seed_images_are_new_in_each_call(tiny: Generator) -> None:
+    first, second = (tiny.generate(4, seed=None) for _ in range(2))
+    assert first.shape == second.shape == (4, 8, 8)
+    assert not np.array_equal(first, second)
+    (streamed,) = tiny.stream(4, seed=None)
+    assert not np.array_equal(streamed.images, first)
+
+
 @pytest.mark.parametrize(("start", "count"), [(-1, 3), (0, 0), (2.5, 3)])
 def test_labels_of_indices_out_of_range_are_refused(conditional: Generator, start: int, count: int) -> None:
     with pytest.raises(RequestError):

@@ -1,0 +1,75 @@
+"""Saves images from Python as one file: a picture, a sheet, an animation, or an array."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pocketgan.contact_sheet import contact_sheet
+from pocketgan.errors import RequestError
+from pocketgan.files import named_file, whole_file
+from pocketgan.output.png import encode_png
+from pocketgan.output.walk import write_gif
+
+FRAME_MILLISECONDS = 200
+
+
+def save(images: ArrayLike, path: str | Path, labels: ArrayLike | None = None) -> None:
+    """Save images, uint8 [N, H, W] or one [H, W], as one file.
+
+    The ending of `path` says how: `.png` one image, or all of them on one sheet; `.gif` an animation, 0.2 seconds for each;
+    `.npy` an array; `.npz` arrays `images` and, if they are given, `labels`, one for each image. An existing file is replaced
+    when the new one is whole. Raises RequestError for other images, labels or endings, and OutputError if the file cannot be
+    written.
+    """
+    path = Path(path)
+    write = _WRITERS.get(path.suffix.lower())
+    if write is None:
+        raise RequestError(
+            f"{path} ends in none of {', '.join(_WRITERS)}; many images, each with a file of its own, are what gan-gen writes"
+        )
+    pixels = np.asarray(images)
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or not pixels.size:
+        raise RequestError(f"images are {pixels.dtype} {pixels.shape}: expected uint8 of shape (N, H, W) or (H, W)")
+    if labels is not None and (write is not _write_npz or np.shape(labels) != pixels.shape[:1]):
+        raise RequestError(f"labels of shape {np.shape(labels)} for {path}: expected one for each image, in a .npz file")
+    write(named_file(path), pixels, labels)
+
+
+@contextmanager
+def _opened(target: Path) -> Iterator[BinaryIO]:
+    with whole_file(target) as temporary, temporary.open("wb") as file:
+        yield file
+
+
+def _write_png(target: Path, pixels: NDArray[np.uint8], labels: ArrayLike | None) -> None:
+    with _opened(target) as file:
+        file.write(encode_png(pixels if pixels.ndim == 2 else np.asarray(contact_sheet(pixels))))
+
+
+def _write_gif(target: Path, pixels: NDArray[np.uint8], labels: ArrayLike | None) -> None:
+    write_gif(target, pixels.reshape(-1, *pixels.shape[-2:]), scale=1, frame_milliseconds=FRAME_MILLISECONDS)
+
+
+def _write_npy(target: Path, pixels: NDArray[np.uint8], labels: ArrayLike | None) -> None:
+    with _opened(target) as file:
+        np.save(file, pixels)
+
+
+def _write_npz(target: Path, pixels: NDArray[np.uint8], labels: ArrayLike | None) -> None:
+    with _opened(target) as file:
+        if labels is None:
+            np.savez_compressed(file, images=pixels)
+        else:
+            np.savez_compressed(file, images=pixels, labels=np.asarray(labels))
+
+
+_WRITERS: dict[str, Callable[[Path, NDArray[np.uint8], ArrayLike | None], None]] = {
+    ".png": _write_png,
+    ".gif": _write_gif,
+    ".npy": _write_npy,
+    ".npz": _write_npz,
+}
