@@ -19,7 +19,9 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 from usual_training import PlainImages, TorchvisionImages, UsualTraining
@@ -64,7 +66,9 @@ class StepTimes:
         """Print the message."""
         print(message)
 
-    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
+    def epoch(
+        self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign], images: NDArray[np.uint8]
+    ) -> None:
         """Do nothing."""
 
 

@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pocketgan.cpus import usable_cpus
@@ -71,7 +72,9 @@ class Listener:
     def trouble(self, message: str) -> None:
         """Do nothing."""
 
-    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
+    def epoch(
+        self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign], images: NDArray[np.uint8]
+    ) -> None:
         """Collect the warnings."""
         self._epoch = progress.epoch + 1
         self.notices += [Notice(progress.epoch, sign.kind, sign.message) for sign in merged(warnings)]

@@ -109,6 +109,8 @@ class SilentReport:
         self.skipped_steps: list[int] = []
         self.troubles: list[str] = []
         self.epochs: list[tuple[Progress, Means, Observation]] = []
+        self.images: list[NDArray[np.uint8]] = []
+        """Those of each epoch's sheet."""
         self.warnings: list[tuple[int, str]] = []
         """Epoch and key of each."""
 
@@ -124,9 +126,12 @@ class SilentReport:
         """Record the message."""
         self.troubles.append(message)
 
-    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
+    def epoch(
+        self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign], images: NDArray[np.uint8]
+    ) -> None:
         """Record everything."""
         self.epochs.append((progress, measured, seen))
+        self.images.append(images)
         self.warnings += [(progress.epoch, sign.key) for sign in warnings]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageSequence
 from train_command import Command, assert_fails
 
 from pocketgan_trainer import train_run
@@ -166,7 +167,9 @@ def epoch_score(lines: list[str], epoch: int) -> str:
 
 
 @pytest.mark.usefixtures("few_digits")
-def test_a_run_prints_its_folder_and_two_lines_for_each_epoch(gan_train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_prints_its_folder_a_line_for_each_epoch_and_the_best_one(
+    gan_train: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(recorder, "write_curves", write_curves)
     result = gan_train("--preset", "mlp", "--epochs", 2, "--threads", 1)
     assert result.exit_code == 0, result.output
@@ -174,17 +177,39 @@ def test_a_run_prints_its_folder_and_two_lines_for_each_epoch(gan_train: Command
     lines = result.stderr.splitlines()
     assert lines[1] == ("mlp on 320 images: 2 epochs, batch 64, learning rate 0.001, seed 0, float32 on cpu, CPU threads: 1")
     assert lines[2] == "run folder runs/0001-mlp-mnist"
-    assert [line.split("  ")[0] for line in lines[3:7]] == ["epoch 1/2", "", "epoch 2/2", ""]
+    assert [line.split("  ")[0] for line in lines[3:5]] == ["epoch 1/2", "epoch 2/2"]
     best = load_checkpoint(Path("runs/0001-mlp-mnist/best.safetensors")).progress.epoch
-    assert lines[7] == f"done: the best epoch is {best} of 2, its checkpoint runs/0001-mlp-mnist/best.safetensors"
-    assert lines[8].startswith(f"its scores: Frechet ratio {epoch_score(lines, best)} (real images: 1)  coverage 0.50  variety")
-    assert lines[9:] == [
-        f"look at: runs/0001-mlp-mnist/curves.png, runs/0001-mlp-mnist/fakes_epoch_{best:04d}.png",
+    assert lines[5:8] == [
+        f"done: the best epoch is {best} of 2",
+        f"    Frechet ratio {epoch_score(lines, best)} (real images: 1)",
+        "    coverage 0.50",
+    ]
+    assert lines[-5:] == [
+        "look at:",
+        f"    runs/0001-mlp-mnist/fakes_epoch_{best:04d}.png",
+        "    runs/0001-mlp-mnist/progress.gif",
+        "    runs/0001-mlp-mnist/curves.png",
         "next: gan-export model.onnx",
     ]
     assert "\x1b" not in result.stderr
     assert load_checkpoint(Path("runs/0001-mlp-mnist/last.safetensors")).progress.epoch == 2
     assert Path("runs/0001-mlp-mnist/curves.png").read_bytes().startswith(b"\x89PNG")
+    with (
+        Image.open("runs/0001-mlp-mnist/progress.gif") as progress,
+        Image.open("runs/0001-mlp-mnist/fakes_epoch_0002.png") as sheet,
+    ):
+        _, last = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(progress)]
+        assert np.array_equal(last, np.asarray(sheet)[::2, ::2])
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_images_of_each_epoch_can_be_shown(gan_train: Command) -> None:
+    result = gan_train("--preset", "mlp", "--epochs", 2, "--threads", 1, "--show")
+    lines = result.stderr.splitlines()
+    of_epochs = [number for number, line in enumerate(lines) if line.startswith("epoch ")]
+    assert len(of_epochs) == 2
+    # Two rows of images of 28 pixels, reduced from a width of 146 pixels to 80, two of them in a line.
+    assert of_epochs[1] - of_epochs[0] == 1 + 16
 
 
 @pytest.mark.usefixtures("few_digits")

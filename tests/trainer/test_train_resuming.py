@@ -54,7 +54,7 @@ def test_resuming_with_other_options_is_refused_and_changes_nothing(gan_train: C
 @pytest.mark.parametrize(
     ("arguments", "printed"),
     [
-        (["--out", "runs"], "done: the best epoch is 1 of 1, its checkpoint runs/0001-mlp-mnist/best.safetensors"),
+        (["--out", "runs"], "done: the best epoch is 1 of 1"),
         (["--out", "runs/0001-mlp-mnist"], "done: the best epoch is 1 of 1"),
         (["--batch-size", "64", "--seed", "0"], "done: the best epoch is 1 of 1"),
         (["--epochs", "9", "--dry-run"], "resuming runs/0001-mlp-mnist after 320 images"),

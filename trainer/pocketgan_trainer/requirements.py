@@ -20,6 +20,7 @@ _PACKAGES = {
 def require_training_extra() -> None:
     """Raise TrainExtraMissingError, with the command to run, unless torch, onnx and the other packages are installed.
 
+    Imports torch, which takes seconds; a terminal shows that something happens.
     Raises TrainingError if the working folder no longer exists: torch's libraries would end the process.
     """
     try:
@@ -32,3 +33,7 @@ def require_training_extra() -> None:
             f"{', '.join(missing)} not installed: training and export need the packages of the extra 'train'; "
             f"run: pip install {' '.join(missing)}"
         )
+    from pocketgan_trainer.plain_console import PlainConsole
+
+    with PlainConsole(stderr=True).status("loading PyTorch"):
+        import torch  # noqa: F401

@@ -72,6 +72,7 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write TensorBoard event files to the run folder.")
     ] = False,
+    show: Annotated[bool, typer.Option("--show", help="Show ten images on the terminal after each epoch.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
@@ -123,6 +124,7 @@ def train(
                 resume=resume,
                 threads=threads,
                 tensorboard=tensorboard,
+                show=show,
                 dry_run=dry_run,
             )
         )

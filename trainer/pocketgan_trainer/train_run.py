@@ -2,7 +2,8 @@
 
 import signal
 import sys
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
@@ -52,6 +53,8 @@ class TrainOptions:
     resume: bool
     threads: int | None
     tensorboard: bool
+    show: bool
+    """Whether to show some images after each epoch."""
     dry_run: bool
 
 
@@ -80,7 +83,10 @@ def run_training(options: TrainOptions) -> int:
     console = PlainConsole(stderr=True, soft_wrap=True, quiet=not processes.is_first)
     try:
         with processes.joined():
-            with processes.first_goes_first():  # so that data is downloaded once, and an error printed once
+            with (
+                processes.first_goes_first(),  # so that data is downloaded once, and an error printed once
+                console.status("reading images, and trying how fast this machine is"),
+            ):
                 prepared = _prepare(options, processes)
             torch.set_num_threads(prepared.threads)
             _announce(options, prepared, processes, console)
@@ -190,8 +196,8 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
     checkpoint = resumed.checkpoint if resumed else None
     traits = None
     if config.trait_weight:  # before the flag is installed, which this does not check
-        console.print("measuring slant, thickness and width of all images first, about a millisecond each")
-        traits = trait_latents(prepared.split.training)
+        with _announced(console, "measuring slant, thickness and width of all images first, about a millisecond each"):
+            traits = trait_latents(prepared.split.training)
     stop = StopFlag(is_silent=not processes.is_first)
     if not processes.is_first:
         stop.install()
@@ -206,10 +212,12 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
         judge = prepared.published_judge or _own_judge(prepared, run, console)
         stop.install()  # not before: training a judge does not check the flag
         console.print(f"run folder {run.path}")
-        watch = watch_validation(judge, prepared.split, config.data.classes, bool(generator_classes(config)))
+        with console.status("judging real images, to compare with"):
+            watch = watch_validation(judge, prepared.split, config.data.classes, bool(generator_classes(config)))
         steps_per_epoch = count_steps(config, len(prepared.split.training))
         cpu_threads = prepared.threads if prepared.device.type == "cpu" else 1
-        reports: list[Report] = [stack.enter_context(ConsoleReport(console, config.epochs, steps_per_epoch, cpu_threads))]
+        on_console = ConsoleReport(console, config.epochs, steps_per_epoch, cpu_threads, sys.stderr if options.show else None)
+        reports: list[Report] = [stack.enter_context(on_console)]
         if options.tensorboard or _continues_events(run, console):
             reports.append(stack.enter_context(TensorBoardReport(run, checkpoint.progress.epoch if checkpoint else 0)))
         recorder = Recorder(config, watch, run, *reports)
@@ -242,9 +250,18 @@ def _continues_events(run: RunFolder, console: PlainConsole) -> bool:
 
 def _own_judge(prepared: PreparedRun, run: RunFolder, console: PlainConsole) -> ImageJudge:
     classes = len(prepared.config.data.classes)
-    if classes > 1 and not run.judge.exists():
-        console.print("training a judge of these images first, to choose the best epoch")
-    return own_judge(prepared.split.training, classes, run.judge)
+    is_trained = classes > 1 and not run.judge.exists()
+    words = "training a judge of these images first, to choose the best epoch"
+    with _announced(console, words) if is_trained else nullcontext():
+        return own_judge(prepared.split.training, classes, run.judge)
+
+
+@contextmanager
+def _announced(console: PlainConsole, words: str) -> Iterator[None]:
+    """Print what takes a while, and show on a terminal that it goes on."""
+    console.print(words)
+    with console.status(""):
+        yield
 
 
 class StopFlag:

@@ -48,6 +48,7 @@ def test_a_run_leaves_config_statistics_pictures_and_three_checkpoints(uninterru
         "fakes_epoch_0002.png",
         "last.safetensors",
         "previous.safetensors",
+        "progress.gif",
         "reals.png",
         "stats.jsonl",
     ]
@@ -116,6 +117,9 @@ def test_all_reports_get_every_step_and_epoch(new_run: NewRun) -> None:
         assert line["frechet_ratio"] == seen.frechet_ratio
         assert line["generator_loss"] == measured.generator_loss
     assert (other.steps, other.epochs) == (report.steps, report.epochs)
+    for epoch, images in enumerate(report.images, start=1):
+        run.write_sheet(run.path / "expected.png", images)
+        assert run.sheet_of_epoch(epoch).read_bytes() == (run.path / "expected.png").read_bytes()
 
 
 def test_a_warning_is_reported_in_its_second_epoch_and_only_then(new_run: NewRun) -> None:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 from full_disk import small_files_only
+from numpy.typing import NDArray
 from short_runs import (
     CANVAS,
     DCGAN,
@@ -121,7 +123,9 @@ class DiskThatFills(SilentReport):
         self._largest_bytes = largest_bytes
         self.disk = ExitStack()
 
-    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
+    def epoch(
+        self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign], images: NDArray[np.uint8]
+    ) -> None:
         """Fill the disk."""
         self.disk.enter_context(small_files_only(self._largest_bytes))
 

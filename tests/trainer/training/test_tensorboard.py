@@ -14,6 +14,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from pocketgan.contact_sheet import contact_sheet
 from pocketgan.errors import OutputError
 from pocketgan_trainer.errors import TrainExtraMissingError, TrainingError
 from pocketgan_trainer.training.progress import Means, Progress
@@ -26,17 +27,19 @@ MEANS = Means(generator_loss=0.75, discriminator_loss=0.5, real_score=0.625, fak
 
 
 @pytest.fixture
-def run(tmp_path: Path, images: NDArray[np.uint8]) -> RunFolder:
-    """A run folder with the sheets of five epochs, each of other images."""
-    run = RunFolder(tmp_path)
-    for epoch in range(1, 6):
-        run.write_sheet(run.sheet_of_epoch(epoch), images[4 * epoch :][:4])
-    return run
+def run(tmp_path: Path) -> RunFolder:
+    """A run folder."""
+    return RunFolder(tmp_path)
+
+
+def sheet_images(epoch: int) -> NDArray[np.uint8]:
+    """Return four images, others for each epoch."""
+    return np.arange(4 * 28 * 28, dtype=np.uint16).reshape(4, 28, 28).astype(np.uint8) // (epoch + 1)
 
 
 def report_epoch(report: TensorBoardReport, epoch: int, seen: Observation, warnings: list[Sign] | None = None) -> None:
     """Report an epoch that has ended."""
-    report.epoch(Progress(epoch=epoch), MEANS, seen, warnings or [])
+    report.epoch(Progress(epoch=epoch), MEANS, seen, warnings or [], sheet_images(epoch))
 
 
 def events(run: RunFolder) -> EventAccumulator:
@@ -113,7 +116,7 @@ def test_the_sheet_of_each_epoch_is_shown(run: RunFolder) -> None:
     for event in shown:
         copy = run.path / "copy.png"
         copy.write_bytes(event.encoded_image_string)
-        assert np.array_equal(pixels(copy), pixels(run.sheet_of_epoch(event.step)))
+        assert np.array_equal(pixels(copy), np.asarray(contact_sheet(sheet_images(event.step))))
 
 
 def test_skipped_steps_are_counted_by_epoch(run: RunFolder) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from observations import class_view, observation
 
-from pocketgan_trainer.watch.observation import LEAST_TOPOLOGY_DISTANCE, TOPOLOGY_NOISE, Texture, Topology, summary
+from pocketgan_trainer.watch.observation import LEAST_TOPOLOGY_DISTANCE, TOPOLOGY_NOISE, Texture, Topology, figures_in_words
 
 
 def test_the_figures_go_by_the_names_of_classes_and_survive_the_file() -> None:
@@ -70,7 +70,7 @@ def test_a_judge_that_is_never_wrong_about_real_images_may_be_wrong_about_three_
     assert observation(2.0, [few], names=("cat",)).score == pytest.approx(2 * 0.1 / (3 / 60))
 
 
-def test_the_summary_has_each_figure_with_its_worst_class() -> None:
+def test_in_words_each_figure_has_its_worst_class() -> None:
     changed = (
         class_view("3", share=0.042),
         class_view("4", share=0.158),
@@ -80,28 +80,35 @@ def test_the_summary_has_each_figure_with_its_worst_class() -> None:
         class_view("8", misjudged=0.032),
     )
     seen = observation(changed=changed, named_training=0.81, named_held_out=0.74)
-    assert summary(seen.to_statistics()) == (
-        "classes 4.2% (digit 3) to 15.8% (digit 4)  coverage 0.31 at least (digit 5)  variety 0.62 at least (digit 6)"
-        "  misjudged 0.8% (3.2% of digit 8)  D right in 74% of pairs, 81% of those it trains on"
-    )
+    assert figures_in_words(seen.to_statistics()) == [
+        "Frechet ratio 2.000 (real images: 1)",
+        "classes 4.2% (digit 3) to 15.8% (digit 4)",
+        "coverage 0.31 at least (digit 5)",
+        "variety 0.62 at least (digit 6)",
+        "misjudged 0.8% (3.2% of digit 8)",
+        "D right in 74% of pairs, 81% of those it trains on",
+    ]
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ({}, ""),
-        ({"class_shares": {"cat": 0.9, "dog": 0.1}}, "classes 10.0% (class 'dog') to 90.0% (class 'cat')"),
-        ({"class_shares": {"all": 1.0}, "coverage": {"all": 0.5}}, "coverage 0.50"),
-        ({"coverage": {"0": None, "1": 0.25, "9": 0.2}}, "coverage 0.20 at least (digit 9)"),
-        ({"coverage": {"0": None, "1": None}}, ""),
-        ({"epoch": 1, "frechet_ratio": 1.0, "generator_loss": 0.5}, ""),
-        ({"class_shares": None, "coverage": None, "variety": None, "pairs_named_training": 0.5}, ""),
-        ({"class_shares": {}, "coverage": {}, "variety": {}}, ""),
-        ({"variety": {"0": 0.5}}, "variety 0.50"),
-        ({"told_apart_by_texture": 0.9321, "variety": {"0": 0.5}}, "variety 0.50  told apart by texture 93.2%"),
-        ({"topology_distance": 0.0712}, "parts and holes off by 7.1%"),
-        ({"pairs_named_training": 0.5, "pairs_named_held_out": 1.0}, "D right in 100% of pairs, 50% of those it trains on"),
+        ({}, []),
+        ({"class_shares": {"cat": 0.9, "dog": 0.1}}, ["classes 10.0% (class 'dog') to 90.0% (class 'cat')"]),
+        ({"class_shares": {"all": 1.0}, "coverage": {"all": 0.5}}, ["coverage 0.50"]),
+        ({"coverage": {"0": None, "1": 0.25, "9": 0.2}}, ["coverage 0.20 at least (digit 9)"]),
+        ({"coverage": {"0": None, "1": None}}, []),
+        ({"epoch": 1, "frechet_ratio": 1.0, "generator_loss": 0.5}, ["Frechet ratio 1.000 (real images: 1)"]),
+        ({"class_shares": None, "coverage": None, "variety": None, "pairs_named_training": 0.5}, []),
+        ({"class_shares": {}, "coverage": {}, "variety": {}}, []),
+        ({"variety": {"0": 0.5}}, ["variety 0.50"]),
+        (
+            {"told_apart_by_texture": 0.9321, "largest_texture_difference": "black next to black", "variety": {"0": 0.5}},
+            ["variety 0.50", "told apart by texture 93.2%", "what differs most in texture: black next to black"],
+        ),
+        ({"topology_distance": 0.0712}, ["parts and holes off by 7.1%"]),
+        ({"pairs_named_training": 0.5, "pairs_named_held_out": 1.0}, ["D right in 100% of pairs, 50% of those it trains on"]),
     ],
 )
-def test_the_summary_leaves_out_what_a_line_lacks(line: dict[str, object], words: str) -> None:
-    assert summary(line) == words
+def test_figures_that_a_line_lacks_are_left_out(line: dict[str, object], words: list[str]) -> None:
+    assert figures_in_words(line) == words

@@ -58,8 +58,10 @@ class Report(Protocol):
     def trouble(self, message: str) -> None:
         """Show one line about a failure that does not end the run."""
 
-    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
-        """Show a finished epoch, and new warnings."""
+    def epoch(
+        self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign], images: NDArray[np.uint8]
+    ) -> None:
+        """Show a finished epoch, new warnings, and the images of its sheet, uint8 [N, S, S]."""
 
 
 class Recorder:
@@ -105,9 +107,9 @@ class Recorder:
             report.skipped(step)
 
     def stop(self, gan: Gan, progress: Progress, sums: Tensor) -> None:
-        """Write the last checkpoint of a run that is stopped within an epoch, and the curves so far."""
+        """Write the last checkpoint of a run that is stopped within an epoch, and its pictures so far."""
         self._save(gan, progress, sums)
-        self._draw_curves(at_once=True)
+        self._draw_pictures(at_once=True)
 
     def end_epoch(self, gan: Gan, progress: Progress, sums: Tensor, stopwatch: Stopwatch) -> Progress:
         """Evaluate, record and report an epoch whose steps are done; return the position after it.
@@ -144,11 +146,11 @@ class Recorder:
         if progress.is_best(seen.score):
             save_checkpoint(self._run.best, self._config, gan, progress, no_sums)
         self._save(gan, progress, no_sums)
-        self._draw_curves(at_once=progress.epoch == self._config.epochs)
+        self._draw_pictures(at_once=progress.epoch == self._config.epochs)
         standing = standing_signs(self._lines)
         warnings = [sign for sign in signs if sign.key in standing and sign.key not in before]
         for report in self._reports:
-            report.epoch(progress, measured, seen, warnings)
+            report.epoch(progress, measured, seen, warnings, sheet)
         return progress
 
     def _save(self, gan: Gan, progress: Progress, sums: Tensor) -> None:
@@ -167,10 +169,12 @@ class Recorder:
         condition = labels if generator_classes(self._config) else None
         return draw(gan.sampling_generator, latent_size(self._config), seed, 0, len(labels), condition)
 
-    def _draw_curves(self, at_once: bool) -> None:
+    def _draw_pictures(self, at_once: bool) -> None:
         if at_once or time.monotonic() - self._curves_drawn_at > _CURVES_SECONDS:
             self._write_picture(self._run.curves, lambda path: write_curves(path, self._lines))
             self._curves_drawn_at = time.monotonic()
+        if at_once:
+            self._write_picture(self._run.progress, self._run.write_progress)
 
     def _write_picture(self, path: Path, write: Callable[[Path], None]) -> None:
         """Write a picture; if that fails, only report it. A full disk still ends the run, at its next checkpoint."""

@@ -8,19 +8,22 @@ from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 from types import TracebackType
+from typing import TextIO
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from torch import Tensor
 
+from pocketgan.contact_sheet import contact_sheet
 from pocketgan.errors import OutputError
+from pocketgan.output.terminal import show_images
 from pocketgan_trainer.errors import TrainExtraMissingError, TrainingError
 from pocketgan_trainer.training.progress import Means, Progress, means
 from pocketgan_trainer.training.run_folder import RunFolder
-from pocketgan_trainer.watch.observation import Observation, summary
+from pocketgan_trainer.watch.observation import Observation, figures_in_words
 from pocketgan_trainer.watch.signs import Sign, merged, standing_signs
 
 _REFRESH_SECONDS = 0.5
@@ -28,13 +31,18 @@ _SHOWN_SKIPPED_STEPS = 3
 """After this number of skipped steps in an epoch, only their number is printed."""
 _SLOWED = 3
 """An epoch that takes this many times as long as the fastest gets a warning: on busy CPUs, threads wait for each other."""
+_SHOWN_IMAGES = 10
 
 
 class ConsoleReport:
     """Prints to `console`, a PlainConsole; use it as a context manager around the run."""
 
-    def __init__(self, console: Console, epochs: int, steps_per_epoch: int, cpu_threads: int = 1) -> None:
+    def __init__(
+        self, console: Console, epochs: int, steps_per_epoch: int, cpu_threads: int = 1, shown_on: TextIO | None = None
+    ) -> None:
         self._console = console
+        self._shown_on = shown_on
+        """Where a few images of each epoch are shown, as one that `show_images` reduces to the width of a terminal."""
         self._epochs = epochs
         self._steps_per_epoch = steps_per_epoch
         self._cpu_threads = cpu_threads
@@ -55,6 +63,7 @@ class ConsoleReport:
             console=console,
             disable=not console.is_terminal,
             speed_estimate_period=120,
+            transient=True,
         )
         self._task: TaskID | None = None
 
@@ -80,9 +89,13 @@ class ConsoleReport:
             self._shown_at = self._epoch_began_at = now
         elif self._console.is_terminal and now - self._shown_at > _REFRESH_SECONDS:
             rate = (progress.images_seen - self._shown_images) / (now - self._shown_at)
-            numbers = f"{rate:,.0f} images/s\n{_numbers(means(sums))}"
+            measured = means(sums)
+            scores = f"D(x) {measured.real_score:.2f} D(G(z)) {measured.fake_score:.2f}"
+            numbers = f"{rate:,.0f} images/s\n{_losses(measured)}  {scores}"
             self._bar.update(self._task, completed=completed, epoch=progress.epoch + 1, numbers=numbers)
             self._shown_at, self._shown_images = now, progress.images_seen
+        if progress.step == self._steps_per_epoch:
+            self._bar.update(self._task, completed=completed, numbers="comparing images with real ones")
 
     def skipped(self, step: int) -> None:
         """Print that a step was skipped, for the first few in an epoch."""
@@ -96,18 +109,19 @@ class ConsoleReport:
             self._shown_troubles.add(message)
             self._console.print(f"warning: {message}")
 
-    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
-        """Print the figures of a finished epoch, and new warnings."""
+    def epoch(
+        self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign], images: NDArray[np.uint8]
+    ) -> None:
+        """Print the figures of a finished epoch and new warnings, and show some images if that was asked for."""
         now = time.monotonic()
         rate = (progress.images_seen - self._epoch_images) / max(now - self._epoch_began_at, 1e-9)
         # From the rate, because the first epoch after resuming may be a part of one; an epoch of a single step has no rate.
         images_to_come = (self._epochs - progress.epoch) * progress.images_seen / progress.epoch
         remaining = clock(round(images_to_come / rate)) if rate else "unknown"
         self._console.print(
-            f"epoch {progress.epoch}/{self._epochs}  {rate:,.0f} images/s  ETA {remaining}  {_numbers(measured)}"
+            f"epoch {progress.epoch}/{self._epochs}  ETA {remaining}  {_losses(measured)}"
             f"  Frechet ratio {seen.frechet_ratio:.3f}{'  best' if progress.is_best(seen.score) else ''}"
         )
-        self._console.print(f"    {summary(seen.to_statistics())}")
         if self._skipped_steps > _SHOWN_SKIPPED_STEPS:
             self._console.print(f"    warning: {self._skipped_steps:,} steps of this epoch were skipped")
         self._skipped_steps = 0
@@ -117,14 +131,16 @@ class ConsoleReport:
             slowed = f"{self._best_rate / max(rate, 1):.0f} times slower than before, perhaps because other programs use the CPU"
             self._console.print(f"    warning: {slowed}; try Ctrl-C and --resume --threads 1")
         self._best_rate = max(self._best_rate, rate)
+        if self._shown_on is not None:
+            self._bar.stop()  # on a terminal it would take the images for lines of text
+            sheet = contact_sheet(images[:_SHOWN_IMAGES], columns=_SHOWN_IMAGES // 2, scale=1, gap=1)
+            show_images(np.asarray(sheet)[None], self._shown_on)
+            self._bar.start()
         self._epoch_began_at, self._epoch_images = now, progress.images_seen
 
 
-def _numbers(measured: Means) -> str:
-    return (
-        f"loss G {measured.generator_loss:.3f} D {measured.discriminator_loss:.3f}"
-        f"  D(x) {measured.real_score:.2f} D(G(z)) {measured.fake_score:.2f}"
-    )
+def _losses(measured: Means) -> str:
+    return f"loss G {measured.generator_loss:.3f} D {measured.discriminator_loss:.3f}"
 
 
 def clock(seconds: int) -> str:
@@ -183,14 +199,16 @@ class TensorBoardReport:
     def trouble(self, message: str) -> None:
         """Do nothing: the console shows it."""
 
-    def epoch(self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign]) -> None:
+    def epoch(
+        self, progress: Progress, measured: Means, seen: Observation, warnings: list[Sign], images: NDArray[np.uint8]
+    ) -> None:
         """Write all figures of the epoch, its warnings and its sheet."""
         figures = {**asdict(measured), **seen.to_statistics(), "skipped_steps": self._skipped_steps}
         self._skipped_steps = 0
         with self._output_errors():
-            self._write(figures, warnings, progress.epoch)
+            self._write(figures, warnings, progress.epoch, np.asarray(contact_sheet(images)))
 
-    def _write(self, figures: Mapping[str, object], warnings: Sequence[Sign], epoch: int) -> None:
+    def _write(self, figures: Mapping[str, object], warnings: Sequence[Sign], epoch: int, sheet: NDArray[np.uint8]) -> None:
         for name, value in figures.items():
             table = value if isinstance(value, dict) else {"": value}
             for class_name, number in table.items():
@@ -198,10 +216,7 @@ class TensorBoardReport:
                     self._writer.add_scalar(f"{name}/{class_name}" if class_name else name, number, epoch)
         for sign in warnings:
             self._writer.add_text("warnings", f"{sign.message}. Try {sign.advice}.", epoch)
-        sheet_file = self._run.sheet_of_epoch(epoch)
-        if sheet_file.exists():  # it may have failed to be drawn
-            with Image.open(sheet_file) as sheet:
-                self._writer.add_image("fakes", np.asarray(sheet), epoch, dataformats="HW")
+        self._writer.add_image("fakes", sheet, epoch, dataformats="HW")
         self._writer.flush()
 
     @contextmanager
@@ -222,20 +237,11 @@ def closing_lines(run: RunFolder, epochs: int, best_epoch: int, is_newest: bool)
     TrainingError if they cannot be read.
     """
     statistics = run.read_statistics()
-    lines = [f"done: the best epoch is {best_epoch} of {epochs}, its checkpoint {run.best}"]
-    for line in statistics:
-        if line.get("epoch") != best_epoch:
-            continue
-        ratio = line.get("frechet_ratio")
-        scores = [f"Frechet ratio {ratio:.3f} (real images: 1)"] if isinstance(ratio, float) else []
-        scores += [summary(line)] if summary(line) else []
-        if scores:
-            lines.append(f"its scores: {'  '.join(scores)}")
-        if isinstance(line.get("largest_texture_difference"), str):
-            lines.append(f"what differs most from real images in texture: {line['largest_texture_difference']}")
+    scores = [words for line in statistics if line.get("epoch") == best_epoch for words in figures_in_words(line)]
+    pictures = [path for path in (run.sheet_of_epoch(best_epoch), run.progress, run.curves) if path.exists()]
+    lines = [f"done: the best epoch is {best_epoch} of {epochs}"]
+    lines += [f"    {words}" for words in scores]
     lines += [f"warning: at the end still: {words}" for words in standing_signs(statistics).values()]
-    pictures = [path for path in (run.curves, run.sheet_of_epoch(best_epoch)) if path.exists()]
-    if pictures:
-        lines.append(f"look at: {', '.join(map(str, pictures))}")
+    lines += ["look at:", *(f"    {path}" for path in pictures)] if pictures else []
     lines.append(f"next: gan-export model.onnx{'' if is_newest else f' --checkpoint {quote(str(run.path))}'}")
     return lines

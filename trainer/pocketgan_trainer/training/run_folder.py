@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pocketgan.contact_sheet import contact_sheet
 from pocketgan.errors import OutputError
 from pocketgan.files import open_regular_file, remove_temporaries, whole_file
 from pocketgan.locking import locked_where_possible
+from pocketgan.output.walk import write_gif
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.strict_json import read_json
 from pocketgan_trainer.training.config import TrainingConfig
@@ -28,10 +30,15 @@ LAST = "last.safetensors"
 PREVIOUS = "previous.safetensors"
 BEST = "best.safetensors"
 
+MOST_FRAMES = 100
+FRAME_MILLISECONDS = 200
+
 _MOST_BYTES_OF_STATISTICS = 2**26
 _LARGEST_NUMBER = 2**53
 
-_FILES = re.compile(r"(last|previous|best|judge)\.safetensors|config\.json|stats\.jsonl|(reals|curves|fakes_epoch_\d+)\.png")
+_FILES = re.compile(
+    r"(last|previous|best|judge)\.safetensors|config\.json|stats\.jsonl|progress\.gif|(reals|curves|fakes_epoch_\d+)\.png"
+)
 _NAME = re.compile(r"(\d{4,})-.+")
 
 
@@ -70,6 +77,11 @@ class RunFolder:
     def curves(self) -> Path:
         """The picture of the run's figures over its epochs."""
         return self.path / "curves.png"
+
+    @property
+    def progress(self) -> Path:
+        """The animation of the sheets of all epochs."""
+        return self.path / "progress.gif"
 
     @property
     def events(self) -> Path:
@@ -113,6 +125,16 @@ class RunFolder:
         contact_sheet(images).save(encoded, format="PNG")
         with whole_file(path) as temporary:
             temporary.write_bytes(encoded.getvalue())
+
+    def write_progress(self, target: Path) -> None:
+        """Write the sheets of up to MOST_FRAMES epochs as an animation in half their size; nothing if there are none.
+
+        Raises OutputError if that fails, OSError if a sheet cannot be read.
+        """
+        sheets = sorted(self.path.glob("fakes_epoch_*.png"), key=lambda sheet: int(sheet.stem.removeprefix("fakes_epoch_")))
+        chosen = np.unique(np.linspace(0, len(sheets) - 1, min(len(sheets), MOST_FRAMES)).round().astype(int))
+        if sheets:
+            write_gif(target, (_half_size(sheets[number]) for number in chosen), scale=1, frame_milliseconds=FRAME_MILLISECONDS)
 
     def append_statistics(self, statistics: Mapping[str, object]) -> None:
         """Append one epoch to `stats.jsonl`, by writing the whole file again. Raises OutputError if that fails."""
@@ -231,6 +253,12 @@ def _line_of_epoch(line: bytes) -> tuple[int, dict[str, object]] | None:
     except ValueError:
         return None
     return (read["epoch"], read) if isinstance(read, dict) and type(read.get("epoch")) is int else None
+
+
+def _half_size(sheet: Path) -> NDArray[np.uint8]:
+    """Return the pixels of a sheet, whose images are enlarged twofold, without that: uint8 [H, W]."""
+    with Image.open(sheet) as picture:
+        return np.asarray(picture.convert("L"))[::2, ::2]
 
 
 def _is_sound(name: str, value: object) -> bool:

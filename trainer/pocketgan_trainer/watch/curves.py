@@ -155,5 +155,5 @@ def _label(axes: "Axes", title: str) -> None:
 
     axes.set_title(title, fontsize="medium")
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)

@@ -1,4 +1,4 @@
-"""What is observed of a run after an epoch, its fields in `stats.jsonl`, and how it is put on one line of text."""
+"""What is observed of a run after an epoch, its fields in `stats.jsonl`, and its figures in words."""
 
 import math
 from collections.abc import Mapping
@@ -158,9 +158,12 @@ def common_misjudged(real: float, images: int, deviations: float) -> float:
     return max(real + deviations * math.sqrt(real * (1 - real) / images), 3 / images)
 
 
-def summary(line: Line) -> str:
-    """Return the figures of an epoch on one line of text, each with its worst class; "" if the line has none of them."""
+def figures_in_words(line: Line) -> list[str]:
+    """Return the figures of an epoch, one on each line of text, with its worst class; those that the line lacks are left out."""
     parts = []
+    ratio = line.get("frechet_ratio")
+    if isinstance(ratio, float):
+        parts.append(f"Frechet ratio {ratio:.3f} (real images: 1)")
     shares = line.get("class_shares")
     if isinstance(shares, dict) and len(shares) > 1:
         (least, rarest), (most, commonest) = (find((share, name) for name, share in shares.items()) for find in (min, max))
@@ -180,10 +183,12 @@ def summary(line: Line) -> str:
     told_apart = line.get("told_apart_by_texture")
     if isinstance(told_apart, float):
         parts.append(f"told apart by texture {told_apart:.1%}")
+    if isinstance(line.get("largest_texture_difference"), str):
+        parts.append(f"what differs most in texture: {line['largest_texture_difference']}")
     held_out, trained_on = line.get("pairs_named_held_out"), line.get("pairs_named_training")
     if isinstance(held_out, float) and isinstance(trained_on, float):
         parts.append(f"D right in {held_out:.0%} of pairs, {trained_on:.0%} of those it trains on")
-    return "  ".join(parts)
+    return parts
 
 
 def _known(table: object) -> list[tuple[float, str]]:
