@@ -76,7 +76,11 @@ def measured_quality(model: Path) -> dict[str, float]:
     """Return a few figures from gan-eval's table for an exported model, as means over QUALITY_SEEDS latent seeds."""
     options = EvaluationOptions(count=10_000, seeds=QUALITY_SEEDS, told_apart=False, cas=False, classifier_seeds=1)
     evaluation = evaluate(
-        [open_source(str(model), usable_cpus())], options, load_mnist(None, "train"), load_mnist(None, "test"), print
+        [open_source(str(model), usable_cpus())],
+        options,
+        load_mnist(None, "train"),
+        load_mnist(None, "test"),
+        lambda words, work: print(words),
     )
     scored, real = evaluation.sources[0].seeds, evaluation.real.seeds
 

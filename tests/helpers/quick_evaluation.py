@@ -118,4 +118,4 @@ def quick_evaluation() -> Evaluation:
     """Return an evaluation of the three sources; computed once for all tests."""
     training, test = few_digits()
     with quick_measurements():
-        return evaluate(three_sources(), OPTIONS, training, test, lambda line: None)
+        return evaluate(three_sources(), OPTIONS, training, test, lambda words, work: None)

@@ -18,7 +18,7 @@ from pocketgan_trainer.eval_cli import app
 from pocketgan_trainer.evaluate import evaluation
 from pocketgan_trainer.evaluate.evaluation import Evaluation, EvaluationOptions
 from pocketgan_trainer.evaluate.sources import Source
-from pocketgan_trainer.evaluate.table import caption, markdown_table, table_rows
+from pocketgan_trainer.evaluate.table import caption, markdown_table, table_rows, verdicts
 
 Command = Callable[..., Result]
 Requested = list[tuple[list[str], EvaluationOptions]]
@@ -50,10 +50,10 @@ def requested(monkeypatch: pytest.MonkeyPatch) -> Requested:
     requested: Requested = []
 
     def evaluate(
-        sources: list[Source], options: EvaluationOptions, training: Digits, test: Digits, log: Callable[[str], None]
+        sources: list[Source], options: EvaluationOptions, training: Digits, test: Digits, log: Callable[[str, int], None]
     ) -> Evaluation:
         requested.append(([source.name for source in sources], options))
-        log("measuring")
+        log("measuring", 1)
         return quick_evaluation()
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
@@ -100,6 +100,7 @@ def test_the_table_goes_to_stdout(gan_eval: Command, requested: Requested) -> No
     result = gan_eval("mlp")
     assert result.exit_code == 0, result.output
     evaluation = quick_evaluation()
+    assert result.stdout.splitlines()[: len(evaluation.sources)] == verdicts(evaluation)
     for row in table_rows(evaluation, False):
         assert row.figure in result.stdout
         assert all(cell.text in result.stdout for cell in row.sources)
@@ -117,11 +118,15 @@ def test_options_say_what_is_measured(gan_eval: Command, requested: Requested) -
     for arguments in (
         (),
         ("mlp", "dcgan", "--count", 2000, "--seeds", 5, "--told-apart", "--cas", "--classifier-seeds", 3),
+        ("mlp", "--quick"),
+        ("mlp", "--quick", "--count", 100),
     ):
         assert gan_eval(*arguments).exit_code == 0
     assert requested == [
         ([Generator.load().path.stem], EvaluationOptions(10_000, 1, False, False, 1)),
         (["mlp", "dcgan"], EvaluationOptions(2_000, 5, True, True, 3)),
+        (["mlp"], EvaluationOptions(1_000, 1, False, False, 1, quick=True)),
+        (["mlp"], EvaluationOptions(100, 1, False, False, 1, quick=True)),
     ]
 
 
@@ -147,6 +152,10 @@ def test_a_report_that_is_a_link_stays_one(gan_eval: Command, requested: Request
     [
         (["mlp", "--count", "999"], "--count"),
         (["mlp", "--count", "10001"], "--count"),
+        (["mlp", "--quick", "--count", "99"], "range from 100 to 1000 that holds with --quick"),
+        (["mlp", "--quick", "--count", "1001"], "--count"),
+        (["mlp", "--quick", "--cas"], "it cannot be used together with --told-apart, --cas or --report"),
+        (["mlp", "--quick", "--report", "page.html"], "--quick"),
         (["mlp", "--seeds", "0"], "--seeds"),
         (["mlp", "--threads", "0"], "--threads"),
         (["mlp", "--json", "--markdown"], "--json"),

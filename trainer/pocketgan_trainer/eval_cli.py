@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, print_message, printable, run_and_exit, show_version
+from pocketgan.console import cli_errors, command_line, printable, run_and_exit, show_version
 from pocketgan.help_page import PlainCommand
 
-FEWEST_IMAGES = 1_000
-"""The distances need many more images than features, and the regions of C_T 20 images each."""
-MOST_IMAGES = 10_000
-"""The number of test digits."""
+FEWEST_IMAGES, MOST_IMAGES = 1_000, 10_000
+"""The distances need many more images than features, and the regions of C_T 20 images each; there are 10,000 test digits."""
+FEWEST_QUICK_IMAGES, MOST_QUICK_IMAGES = 100, 1_000
 REPORT_ENDINGS = (".html", ".png")
 
 app = command_line()
@@ -32,13 +31,16 @@ def evaluate(
         ),
     ] = None,
     count: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=FEWEST_IMAGES,
-            max=MOST_IMAGES,
-            help="The number of images of each source, and of test digits, with the same number of each digit.",
+            help=f"The number of images of each source, and of as many test digits: {FEWEST_IMAGES:,} to {MOST_IMAGES:,}, with "
+            f"--quick {FEWEST_QUICK_IMAGES} to {MOST_QUICK_IMAGES:,}.",
+            show_default="the most",
         ),
-    ] = MOST_IMAGES,
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Measure fewer images, and only what can be measured within a minute.")
+    ] = False,
     seeds: Annotated[
         int, typer.Option(min=1, max=100, help="The number of sets of images to measure: latent seeds 0, 1, ...")
     ] = 1,
@@ -87,6 +89,14 @@ def evaluate(
     if report is not None and report.suffix not in REPORT_ENDINGS:
         message = printable(f"{report} must end in {' or '.join(REPORT_ENDINGS)}")
         raise typer.BadParameter(message, param_hint="--report")
+    fewest, most = (FEWEST_QUICK_IMAGES, MOST_QUICK_IMAGES) if quick else (FEWEST_IMAGES, MOST_IMAGES)
+    count = most if count is None else count
+    if not fewest <= count <= most:
+        with_or_without = "with" if quick else "without"
+        message = f"{count} is not in the range from {fewest} to {most} that holds {with_or_without} --quick"
+        raise typer.BadParameter(message, param_hint="--count")
+    if quick and (told_apart or cas or report is not None):
+        raise typer.BadParameter("it cannot be used together with --told-apart, --cas or --report", param_hint="--quick")
     if classifier_seeds != 1 and not (told_apart or cas):
         raise typer.BadParameter("it needs --told-apart or --cas", param_hint="--classifier-seeds")
     with cli_errors():
@@ -102,13 +112,13 @@ def evaluate(
         from pocketgan.files import named_file, prepare_folder
         from pocketgan_trainer.data.published import load_mnist
         from pocketgan_trainer.devices import choose_threads
-        from pocketgan_trainer.evaluate.evaluation import EvaluationOptions
+        from pocketgan_trainer.evaluate.evaluation import EvaluationOptions, total_work
         from pocketgan_trainer.evaluate.evaluation import evaluate as run_evaluation
         from pocketgan_trainer.evaluate.sheet import write_report
         from pocketgan_trainer.evaluate.sources import open_source
-        from pocketgan_trainer.evaluate.table import evaluation_json, markdown_table, table_rows, terminal_table
+        from pocketgan_trainer.evaluate.table import evaluation_json, markdown_table, table_rows, terminal_table, verdicts
         from pocketgan_trainer.evaluate.two_samples import train_one_step
-        from pocketgan_trainer.plain_console import PlainConsole
+        from pocketgan_trainer.plain_console import PlainConsole, WorkBar
 
         if report is not None:
             if report.is_dir():
@@ -119,10 +129,14 @@ def evaluate(
         if threads is None and (told_apart or cas):
             choose_threads(train_one_step, usable_cpus())
         threads = threads or usable_cpus()
-        log = (lambda message: None) if quiet else print_message
         opened = [open_source(name, threads) for name in sources or []] or [open_source(None, threads)]
-        options = EvaluationOptions(count=count, seeds=seeds, told_apart=told_apart, cas=cas, classifier_seeds=classifier_seeds)
-        evaluation = run_evaluation(opened, options, load_mnist(data), load_mnist(data, "test"), log)
+        options = EvaluationOptions(
+            count=count, seeds=seeds, told_apart=told_apart, cas=cas, classifier_seeds=classifier_seeds, quick=quick
+        )
+        training, test = load_mnist(data), load_mnist(data, "test")
+        console = PlainConsole(stderr=True, soft_wrap=True, quiet=quiet)
+        with WorkBar(console, total_work(opened, options, len(training))) as bar:
+            evaluation = run_evaluation(opened, options, training, test, bar)
         rows = table_rows(evaluation, by_class)
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # a character must not cost what was measured in minutes
@@ -131,11 +145,13 @@ def evaluate(
         elif markdown:
             sys.stdout.write(markdown_table(evaluation, rows))
         else:
+            for line in verdicts(evaluation):
+                PlainConsole(soft_wrap=True).print(line)
             PlainConsole().print(terminal_table(evaluation, rows))
         # Last, so that an error in it does not cost the figures.
         if report is not None:
             write_report(report_file, evaluation, rows)
-            log(f"report {report}")
+            console.print(f"report {report}")
 
 
 def main() -> None:

@@ -1,10 +1,14 @@
-"""The console through which the trainer's commands print with rich."""
+"""The console through which the trainer's commands print with rich, and a bar of work whose parts are known beforehand."""
+
+import time
+from types import TracebackType
 
 from rich.console import Console, HighlighterType, JustifyMethod, OverflowMethod
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task
 from rich.style import Style
 from rich.text import Text
 
-from pocketgan.console import printable
+from pocketgan.console import print_message, printable
 
 
 class PlainConsole(Console):
@@ -33,3 +37,51 @@ class PlainConsole(Console):
     ) -> Text:
         """Return what rich shows for a `str`."""
         return Text(printable(text), style=style, justify=justify, overflow=overflow)
+
+
+class WorkBar:
+    """Prints a line for each part of some work, on a terminal with a bar below; use it as a context manager around the work."""
+
+    def __init__(self, console: PlainConsole, total: int) -> None:
+        self._console = console
+        self._begun = 0
+        """The work of the part that is done now."""
+        self._bar = Progress(
+            SpinnerColumn(),
+            BarColumn(),
+            _TimeLeft(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=max(1, total))
+
+    def __enter__(self) -> "WorkBar":
+        """Show the bar, on a terminal."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Remove the bar."""
+        self._bar.stop()
+
+    def __call__(self, words: str, work: int) -> None:
+        """Print what is done next, and how much work that is; the part before it is done."""
+        if self._console.is_terminal:
+            self._console.print(words)
+        elif not self._console.quiet:
+            print_message(words)  # also if nobody reads it any more
+        self._bar.update(self._task, advance=self._begun, done_after=time.monotonic())
+        self._begun = work
+
+
+class _TimeLeft(ProgressColumn):
+    """How long the rest takes, if it is done as fast as the parts that are done."""
+
+    def render(self, task: Task) -> Text:
+        """Return hours, minutes and seconds; nothing before the first part is done."""
+        if not task.completed or task.total is None or task.start_time is None:
+            return Text("")
+        seconds = (task.fields["done_after"] - task.start_time) * task.total / task.completed
+        left = max(0, round(task.start_time + seconds - time.monotonic()))
+        return Text(f"about {left // 3600}:{left // 60 % 60:02d}:{left % 60:02d} left")

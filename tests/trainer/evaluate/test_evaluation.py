@@ -1,5 +1,6 @@
 """A whole evaluation: figures of real and of damaged digits, and which figures there are without classes."""
 
+import json
 import re
 
 import numpy as np
@@ -25,10 +26,18 @@ from pocketgan_trainer.errors import DataError
 from pocketgan_trainer.evaluate import evaluation as evaluations
 from pocketgan_trainer.evaluate.copying import measure_held_out, memorization
 from pocketgan_trainer.evaluate.distances import frechet_distance
-from pocketgan_trainer.evaluate.evaluation import TWO_SAMPLE_TESTS, Evaluation, EvaluationOptions, SourceScores, evaluate
-from pocketgan_trainer.evaluate.figures import number
-from pocketgan_trainer.evaluate.image_set import choose_test_digits
+from pocketgan_trainer.evaluate.evaluation import (
+    TWO_SAMPLE_TESTS,
+    Evaluation,
+    EvaluationOptions,
+    SourceScores,
+    evaluate,
+    total_work,
+)
+from pocketgan_trainer.evaluate.figures import FIGURES, number
+from pocketgan_trainer.evaluate.image_set import choose_digits
 from pocketgan_trainer.evaluate.sources import FixedSource
+from pocketgan_trainer.evaluate.table import evaluation_json, table_rows
 from pocketgan_trainer.evaluate.two_samples import BUDGETS, DETECTORS, Detector
 
 
@@ -74,7 +83,7 @@ def test_the_test_digits_lie_as_far_from_the_training_digits_whatever_the_seed(e
 
 def test_the_floor_is_that_of_as_many_training_digits_of_the_same_classes(evaluation: Evaluation) -> None:
     training, test = few_digits()
-    compared, split = choose_test_digits(test, COUNT), Digits(training.images[:-5_000], training.labels[:-5_000])
+    compared, split = choose_digits(test, COUNT), Digits(training.images[:-5_000], training.labels[:-5_000])
     sample = FixedSource("", split.images, split.labels.astype(np.int64)).draw(compared.labels.astype(np.int64), 1)
     judge = coarse_spaces(split.images).first_judge
     expected = frechet_distance(judge.assess(sample).features, judge.assess(compared.images).features)
@@ -84,14 +93,14 @@ def test_the_floor_is_that_of_as_many_training_digits_of_the_same_classes(evalua
 
 def test_fewer_test_digits_are_always_the_same_ones_in_their_order() -> None:
     _, test = few_digits()
-    some = choose_test_digits(test, 300)
+    some = choose_digits(test, 300)
     rows_of = {image.tobytes(): row for row, image in enumerate(test.images)}
     rows = [rows_of[image.tobytes()] for image in some.images]
     assert rows == sorted(set(rows))
     assert len(rows) == 300
     np.testing.assert_array_equal(some.labels, test.labels[rows])
-    np.testing.assert_array_equal(choose_test_digits(test, 300).images, some.images)
-    assert choose_test_digits(test, len(test)) is test
+    np.testing.assert_array_equal(choose_digits(test, 300).images, some.images)
+    assert choose_digits(test, len(test)) is test
 
 
 def test_without_classes_there_are_no_figures_of_what_was_asked_for(evaluation: Evaluation) -> None:
@@ -119,7 +128,7 @@ def test_networks_are_trained_once_for_each_seed_and_only_if_asked(evaluation: E
     training, test = few_digits()
     with quick_measurements():
         options = EvaluationOptions(COUNT, 1, False, False, 1)
-        plain = evaluate(three_sources()[:1], options, training, test, lambda line: None)
+        plain = evaluate(three_sources()[:1], options, training, test, lambda words, work: None)
     assert plain.real.trained == plain.sources[0].trained == {}
     (figures,) = plain.sources[0].seeds
     before = evaluation.sources[0].seeds[0]
@@ -142,9 +151,31 @@ def test_networks_are_trained_once_for_each_seed_and_only_if_asked(evaluation: E
 def test_too_few_images_are_found_before_anything_is_measured(options: EvaluationOptions, message: str) -> None:
     training, test = few_digits()
     said: list[str] = []
+
+    def log(words: str, work: int) -> None:
+        said.append(words)
+
     with quick_measurements(), pytest.raises(DataError, match=message):
-        evaluate([FixedSource("few.npz", training.images[:300], None)], options, training, test, said.append)
+        evaluate([FixedSource("few.npz", training.images[:300], None)], options, training, test, log)
     assert said == []
+
+
+@pytest.mark.parametrize(("count", "has_texture"), [(100, False), (300, True)])
+def test_a_quick_evaluation_leaves_out_what_needs_many_images(count: int, has_texture: bool) -> None:
+    training, test = few_digits()
+    options = EvaluationOptions(count, 1, False, False, 1, quick=True)
+    with quick_measurements():
+        evaluation = evaluate(three_sources()[:1], options, training, test, lambda words, work: None)
+    (figures,) = evaluation.sources[0].seeds
+    left_out = {row.key for row in FIGURES} - figures.keys()
+    assert all(
+        key.startswith(("against_test.frechet", "training_frechet", "memorization", "against_test.told")) for key in left_out
+    )
+    assert ("against_test.told_apart_by_texture" in figures) is has_texture
+    assert {"classes.accuracy", "against_test.nearest_neighbour_accuracy"} <= figures.keys()
+    rows = table_rows(evaluation, by_class=False)
+    assert len(rows) > 20
+    assert json.loads(evaluation_json(evaluation, rows))["sources"][0]["verdict"]
 
 
 def test_too_few_images_of_a_class_for_a_classifier_are_found_too() -> None:
@@ -154,7 +185,7 @@ def test_too_few_images_of_a_class_for_a_classifier_are_found_too() -> None:
         quick_measurements(),
         pytest.raises(DataError, match=r"holds \d+ images of the digit \d, 120 .*; make more, or leave out --cas"),
     ):
-        evaluate([source], EvaluationOptions(200, 1, False, True, 1), training, test, lambda line: None)
+        evaluate([source], EvaluationOptions(200, 1, False, True, 1), training, test, lambda words, work: None)
 
 
 def test_the_two_sample_test_compares_as_many_images_of_the_same_classes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,14 +223,14 @@ def test_the_two_sample_test_compares_as_many_images_of_the_same_classes(monkeyp
 def test_a_classifier_needs_a_source_with_classes() -> None:
     training, test = few_digits()
     with quick_measurements(), pytest.raises(DataError, match=r"none of these has classes, .* leave out --cas"):
-        evaluate(three_sources()[2:], EvaluationOptions(COUNT, 1, False, True, 1), training, test, lambda line: None)
+        evaluate(three_sources()[2:], EvaluationOptions(COUNT, 1, False, True, 1), training, test, lambda words, work: None)
 
 
 def test_copies_are_measured_by_the_validation_digits(evaluation: Evaluation) -> None:
     training, test = few_digits()
     assess = coarse_spaces(training.images[:-5_000]).first_judge.assess
     trained, held_out = (assess(images).features for images in (training.images[:-5_000], training.images[-5_000:]))
-    of_test_digits = assess(choose_test_digits(test, COUNT).images).features
+    of_test_digits = assess(choose_digits(test, COUNT).images).features
     with quick_measurements():
         expected = memorization(of_test_digits, measure_held_out(trained, held_out))
     found = evaluation.real.seeds[0]
@@ -240,7 +271,14 @@ def test_progress_is_logged_line_by_line_and_digits_are_shuffled_before_they_are
 
     with quick_measurements():
         monkeypatch.setattr(evaluations, "two_sample_test", remember)
-        evaluate(three_sources()[:1], OPTIONS, training, test, said.append)
+        works: list[int] = []
+
+        def log(words: str, work: int) -> None:
+            said.append(words)
+            works.append(work)
+
+        evaluate(three_sources()[:1], OPTIONS, training, test, log)
+        assert sum(works) == total_work(three_sources()[:1], OPTIONS, len(training))
     assert said[:2] == [
         "measuring the features of 2,000 training digits and 1,000 test digits",
         "real digits: measuring 2 samples of 1,000 training digits",

@@ -28,6 +28,7 @@ from pocketgan_trainer.evaluate.table import (
     markdown_table,
     table_rows,
     terminal_table,
+    verdicts,
 )
 from pocketgan_trainer.plain_console import PlainConsole
 
@@ -200,6 +201,9 @@ def test_markdown_holds_the_figures_of_the_table(
     evaluation: Evaluation, rows: tuple[Row, ...], expected: list[list[str]]
 ) -> None:
     lines = markdown_table(evaluation, rows).splitlines()
+    count = len(evaluation.sources)
+    assert lines[: count + 1] == [*(f"- {line}" for line in verdicts(evaluation)), ""]
+    del lines[: count + 1]
     found = [[text.replace("\\|", "|") for text in re.split(r"(?<!\\) \| ", line[2:-2])] for line in lines[: len(expected) + 1]]
     assert [found[0], *found[2:]] == expected
     assert lines[1] == "| --- | ---: | ---: | ---: | ---: |"
@@ -263,7 +267,7 @@ def test_json_holds_every_figure_of_every_seed_as_measured(evaluation: Evaluatio
     found = json.loads(evaluation_json(evaluation, rows))
     assert found["pocketgan"] == version("pocketgan")
     assert found["judges"] == {name: judge.sha256 for name, judge in JUDGES.items()}
-    assert found["plan"] == {"count": 1000, "seeds": 2, "told_apart": True, "cas": True, "classifier_seeds": 2}
+    assert found["plan"] == {"count": 1000, "seeds": 2, "told_apart": True, "cas": True, "classifier_seeds": 2, "quick": False}
     assert [source["name"] for source in found["sources"]] == ["other|digits.npz", "blurred", "mlp"]
     assert [source["sha256"] for source in found["sources"]] == ["0" * 64, None, Generator.load("mlp").sha256]
 

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan_trainer.data.published import CLASSES, Digits
-from pocketgan_trainer.data.split import rows_of_classes, split_validation
+from pocketgan_trainer.data.split import TrainingSplit, rows_of_classes, split_validation
 from pocketgan_trainer.errors import DataError
 from pocketgan_trainer.evaluate.classifiers import classifier_accuracy
-from pocketgan_trainer.evaluate.figures import SetFigures, measure, measure_real
-from pocketgan_trainer.evaluate.image_set import ImageSet, Reference, choose_test_digits, open_reference
+from pocketgan_trainer.evaluate.figures import Figure, SetFigures, chosen_figures, measure, measure_real
+from pocketgan_trainer.evaluate.image_set import ImageSet, Reference, choose_digits, open_reference
 from pocketgan_trainer.evaluate.sources import Source
 from pocketgan_trainer.evaluate.two_samples import BUDGETS, DETECTORS, TESTED_IMAGES, Detector, two_sample_test
 
@@ -29,8 +29,14 @@ WORST = 40
 """The number of worst images shown for a source."""
 _SHUFFLE_SEED = 0
 
-Log: TypeAlias = Callable[[str], None]
-"""Takes a line about what was or is being measured."""
+QUICK_TRAINING_DIGITS, QUICK_VALIDATION_DIGITS = 10_000, 1_000
+"""A quick evaluation chooses as many at random in place of all."""
+_TWO_SAMPLE_WORK = 15
+_CLASSIFIER_WORK = 6
+"""Learning from an image takes about this many times as long as measuring one."""
+
+Log: TypeAlias = Callable[[str, int], None]
+"""Takes a line about what is being measured, and how much work that is, in the unit of `total_work`; 0 if it is done already."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,13 @@ class EvaluationOptions:
     """Whether to train classifiers on generated digits."""
     classifier_seeds: int
     """Trainings of each network; training i draws images and weights with seed i."""
+    quick: bool = False
+    """Whether to leave out what needs all training digits."""
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The figures that need no training."""
+        return chosen_figures(self.count, self.quick)
 
     @property
     def trained_figures(self) -> "tuple[TrainedFigure, ...]":
@@ -81,7 +94,7 @@ class SourceScores:
     trained: Mapping[str, tuple[float, ...]]
     """Figures for which networks were trained, by their key, once for each training; those not measured are absent."""
     specimens: Specimens | None
-    """Of the first seed; None of real digits."""
+    """Of the first seed; None of real digits, and in a quick evaluation."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +136,8 @@ class TrainedFigure:
     progress: Callable[[int], str]
     """Returns the line that is printed before N images are used."""
     progress_real: Callable[[RealDigits], str]
+    work: int
+    """Of one training, in the unit of `total_work`."""
 
 
 def two_sample_figure(detector: Detector, budget: int) -> TrainedFigure:
@@ -149,6 +164,7 @@ def two_sample_figure(detector: Detector, budget: int) -> TrainedFigure:
         measure_real=compare_halves,
         progress=lambda count: f"{training} {budget:,} images from as many real digits",
         progress_real=lambda real: f"{training} {learned_of_half(real):,} from as many others",
+        work=budget * _TWO_SAMPLE_WORK,
     )
 
 
@@ -164,6 +180,7 @@ CAS = TrainedFigure(
     measure_real=lambda real, seed: classifier_accuracy(real.all_training.images, real.all_training.labels, real.test, seed),
     progress=lambda count: f"training a classifier on {count:,} images",
     progress_real=lambda real: f"training a classifier on {len(real.all_training):,}",
+    work=CLASSIFIER_IMAGES * _CLASSIFIER_WORK,
 )
 TRAINED_FIGURES = (*TWO_SAMPLE_TESTS, CAS)
 
@@ -175,7 +192,10 @@ def evaluate(sources: Sequence[Source], options: EvaluationOptions, training: Di
     on real ones. Raises DataError at the start if a source has too few images or no source has the classes that `options.cas`
     needs, ModelError if a model fails to draw, JudgeError.
     """
-    split, compared = split_validation(training), choose_test_digits(test, options.count)
+    split, compared = split_validation(training), choose_digits(test, options.count)
+    if options.quick:
+        chosen = choose_digits(split.training, QUICK_TRAINING_DIGITS), choose_digits(split.validation, QUICK_VALIDATION_DIGITS)
+        split = TrainingSplit(*chosen)
     real = RealDigits(shuffle(split.training), training, test)
     if options.cas and not any(source.has_classes for source in sources):
         raise DataError("none of these has classes, which --cas learns from: name one that has, or leave out --cas")
@@ -184,17 +204,30 @@ def evaluate(sources: Sequence[Source], options: EvaluationOptions, training: Di
         for figure in _figures_to_train(source, options):
             source.require(figure.labels(real), figure.remedy)
 
-    log(f"measuring the features of {len(split.training):,} training digits and {len(compared):,} test digits")
+    words = f"measuring the features of {len(split.training):,} training digits and {len(compared):,} test digits"
+    log(words, _work_of_reference(options, len(training)))
     reference = open_reference(split, compared)
     of_real = SourceScores(
         name=REAL_DIGITS,
         sha256=None,
         has_classes=True,
-        seeds=_measure_samples(reference, split.training, log),
+        seeds=_measure_samples(reference, split.training, options, log),
         trained={figure.key: _train_on_real(figure, real, options, log) for figure in options.trained_figures},
         specimens=None,
     )
     return Evaluation(options, of_real, tuple(_score_source(source, reference, real, options, log) for source in sources))
+
+
+def total_work(sources: Sequence[Source], options: EvaluationOptions, training_digits: int) -> int:
+    """Return how much work an evaluation is, in images whose figures are measured."""
+    sets = REAL_SAMPLES + len(sources) * options.seeds
+    of_real = sum(figure.work for figure in options.trained_figures)
+    of_sources = sum(figure.work for source in sources for figure in _figures_to_train(source, options))
+    return _work_of_reference(options, training_digits) + sets * options.count + options.classifier_seeds * (of_real + of_sources)
+
+
+def _work_of_reference(options: EvaluationOptions, training_digits: int) -> int:
+    return (QUICK_TRAINING_DIGITS + QUICK_VALIDATION_DIGITS if options.quick else training_digits) + options.count
 
 
 def shuffle(digits: Digits) -> Digits:
@@ -207,22 +240,23 @@ def _figures_to_train(source: Source, options: EvaluationOptions) -> list[Traine
     return [figure for figure in options.trained_figures if source.has_classes or not figure.needs_classes]
 
 
-def _measure_samples(reference: Reference, training: Digits, log: Log) -> tuple[SetFigures, ...]:
+def _measure_samples(reference: Reference, training: Digits, options: EvaluationOptions, log: Log) -> tuple[SetFigures, ...]:
     """Return the figures of real digits, for REAL_SAMPLES samples of the training digits."""
-    log(f"{REAL_DIGITS}: measuring {REAL_SAMPLES} samples of {len(reference.labels):,} training digits")
+    words = f"{REAL_DIGITS}: measuring {REAL_SAMPLES} samples of {len(reference.labels):,} training digits"
+    log(words, REAL_SAMPLES * options.count)
     randoms = [np.random.Generator(np.random.Philox(seed)) for seed in range(REAL_SAMPLES)]
     rows = [rows_of_classes(training.labels, reference.labels, random) for random in randoms]
-    return measure_real(reference, [reference.training.at(some) for some in rows])
+    return measure_real(reference, [reference.training.at(some) for some in rows], options.figures)
 
 
 def _score_source(source: Source, reference: Reference, real: RealDigits, options: EvaluationOptions, log: Log) -> SourceScores:
     """Return all figures of a source, and specimens of its first seed."""
     scored, specimens = [], None
     for seed in range(options.seeds):
-        log(f"{source.name}, seed {seed}: measuring {options.count:,} images")
+        log(f"{source.name}, seed {seed}: measuring {options.count:,} images", options.count)
         located = ImageSet(reference, reference.spaces.locate(source.draw(reference.labels, seed)), source.has_classes, seed)
-        scored.append(measure(located))
-        if specimens is None:
+        scored.append(measure(located, options.figures))
+        if specimens is None and not options.quick:
             specimens = _pick_specimens(located)
     return SourceScores(
         name=source.name,
@@ -257,6 +291,7 @@ def _train(figure: TrainedFigure, source: Source, real: RealDigits, options: Eva
     """Return the figure of a source, for each seed of its images and of the network."""
     labels = figure.labels(real)
     return _each_seed(
+        figure,
         f"{source.name}: {figure.progress(len(labels))}",
         lambda seed: figure.measure(source.draw(labels, seed), labels, real, seed),
         options,
@@ -266,14 +301,17 @@ def _train(figure: TrainedFigure, source: Source, real: RealDigits, options: Eva
 
 def _train_on_real(figure: TrainedFigure, real: RealDigits, options: EvaluationOptions, log: Log) -> tuple[float, ...]:
     """Return the figure of real digits, for each seed."""
-    return _each_seed(f"{REAL_DIGITS}: {figure.progress_real(real)}", lambda seed: figure.measure_real(real, seed), options, log)
+    words = f"{REAL_DIGITS}: {figure.progress_real(real)}"
+    return _each_seed(figure, words, lambda seed: figure.measure_real(real, seed), options, log)
 
 
-def _each_seed(what: str, measure_seed: Callable[[int], float], options: EvaluationOptions, log: Log) -> tuple[float, ...]:
+def _each_seed(
+    figure: TrainedFigure, what: str, measure_seed: Callable[[int], float], options: EvaluationOptions, log: Log
+) -> tuple[float, ...]:
     """Return what is measured with each seed from 0 on, and log a line before and after."""
     measured = []
     for seed in range(options.classifier_seeds):
-        log(f"{what}, seed {seed}")
+        log(f"{what}, seed {seed}", figure.work)
         measured.append(measure_seed(seed))
-        log(f"  right: {measured[-1]:.2%}")
+        log(f"  right: {measured[-1]:.2%}", 0)
     return tuple(measured)

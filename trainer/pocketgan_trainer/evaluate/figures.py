@@ -19,7 +19,7 @@ from pocketgan_trainer.evaluate.distances import frechet_distance, kernel_distan
 from pocketgan_trainer.evaluate.handwriting import trait_distance
 from pocketgan_trainer.evaluate.image_set import ImageSet, Reference
 from pocketgan_trainer.evaluate.spaces import SPACES, Coordinates, SpaceName
-from pocketgan_trainer.evaluate.texture import count_neighbours, told_apart_by_texture
+from pocketgan_trainer.evaluate.texture import FEWEST_FOR_TEXTURE, count_neighbours, told_apart_by_texture
 from pocketgan_trainer.evaluate.topology import count_topologies, euler_numbers, topology_distance
 from pocketgan_trainer.evaluate.traits import edge_distance, is_sized_and_centered, level_distance, one_full_ink, usual_full_ink
 
@@ -28,6 +28,8 @@ Value: TypeAlias = float | tuple[float, ...] | NDArray[np.int64] | None
 SetFigures: TypeAlias = Mapping[str, Value]
 """All figures of one set of images, by the `key` of their rows."""
 
+FEWEST_FOR_FRECHET = 1_000
+"""The Frechet distance needs many more images than there are features."""
 MOST_CONFUSIONS = 3
 """The number of confusions in a cell of the table."""
 
@@ -71,6 +73,10 @@ class Figure:
     """Whether the JSON has it."""
     by_class: bool = False
     """Whether the row is only printed with --by-class."""
+    fewest_images: int = 1
+    """With fewer images, a quick evaluation leaves it out."""
+    needs_all_training_digits: bool = False
+    """Whether a quick evaluation leaves it out."""
 
 
 def accuracy(confusion: NDArray[np.int64]) -> float:
@@ -168,6 +174,7 @@ def _frechet_title(space: SpaceName) -> str:
 
 
 _of_test_digits = partial(Figure, of_test_digits=True)
+_of_copying = partial(Figure, of_test_digits=True, needs_all_training_digits=True)
 _of_requested = partial(Figure, of_test_digits=True, needs_classes=True)
 
 FIGURES: tuple[Figure, ...] = (
@@ -177,6 +184,7 @@ FIGURES: tuple[Figure, ...] = (
             partial(_frechet_to_test, space=space),
             f"Frechet distance, {_frechet_title(space)}",
             has_ratio=True,
+            fewest_images=FEWEST_FOR_FRECHET,
         )
         for space in SPACES
     ),
@@ -187,6 +195,7 @@ FIGURES: tuple[Figure, ...] = (
             f"Frechet distance to the 55,000 training digits, {_frechet_title(space)}",
             has_ratio=True,
             of_test_digits=True,
+            needs_all_training_digits=True,
         )
         for space in SPACES
     ),
@@ -209,6 +218,7 @@ FIGURES: tuple[Figure, ...] = (
         _texture_accuracy,
         "Told apart by texture: which grey levels are adjacent",
         percent,
+        fewest_images=FEWEST_FOR_TEXTURE,
     ),
     Figure(
         "traits.sized_and_centered",
@@ -272,51 +282,58 @@ FIGURES: tuple[Figure, ...] = (
         "Most often judged as another digit, of those asked for",
         summarize=largest_confusions,
     ),
-    _of_test_digits(
+    _of_copying(
         "memorization.nearest_ratio_median",
         lambda images: images.memorization.nearest_ratio_median,
         "Distance to the nearest training digit, ratio to validation digits', median",
         decimals,
         band="memorization.band_median",
     ),
-    _of_test_digits(
+    _of_copying(
         "memorization.nearest_ratio_low",
         lambda images: images.memorization.nearest_ratio_low,
         "Distance to the nearest training digit, ratio to validation digits', lowest 1 %",
         decimals,
         band="memorization.band_low",
     ),
-    _of_test_digits("memorization.band_median", lambda images: images.memorization.band_median),
-    _of_test_digits("memorization.band_low", lambda images: images.memorization.band_low),
-    _of_test_digits(
+    _of_copying("memorization.band_median", lambda images: images.memorization.band_median),
+    _of_copying("memorization.band_low", lambda images: images.memorization.band_low),
+    _of_copying(
         "memorization.copying_score",
         lambda images: images.memorization.copying_score,
         "Data copying C_T (far below 0: copied)",
         decimals,
         band="memorization.copying_band",
     ),
-    _of_test_digits("memorization.copying_band", lambda images: images.memorization.copying_band),
-    _of_test_digits("memorization.closest_pairs", lambda images: images.memorization.closest_pairs),
+    _of_copying("memorization.copying_band", lambda images: images.memorization.copying_band),
+    _of_copying("memorization.closest_pairs", lambda images: images.memorization.closest_pairs),
     *(figure for digit in range(CLASSES) for figure in _of_digit(digit)),
 )
 """In the order of the table."""
 
 
-def measure(images: ImageSet) -> SetFigures:
-    """Return all figures of a set of images."""
-    return {row.key: None if row.needs_classes and not images.has_classes else row.measure(images) for row in FIGURES}
+def chosen_figures(images: int, is_quick: bool) -> tuple[Figure, ...]:
+    """Return the rows that are measured with this number of images, in the order of the table."""
+    if not is_quick:
+        return FIGURES
+    return tuple(row for row in FIGURES if images >= row.fewest_images and not row.needs_all_training_digits)
 
 
-def measure_real(reference: Reference, samples: Sequence[Coordinates]) -> tuple[SetFigures, ...]:
+def measure(images: ImageSet, rows: Sequence[Figure]) -> SetFigures:
+    """Return the figures of a set of images."""
+    return {row.key: None if row.needs_classes and not images.has_classes else row.measure(images) for row in rows}
+
+
+def measure_real(reference: Reference, samples: Sequence[Coordinates], rows: Sequence[Figure]) -> tuple[SetFigures, ...]:
     """Return the figures of real digits, once for each of the samples, N training digits of the classes of the test digits.
 
     A generator as good as the training digits scores the same, and so does one that copies them: the judges were trained on
     these digits in either case. Rows with `of_test_digits` have the figure of the test digits, the same for every sample.
     """
     test = ImageSet(reference, reference.test, has_classes=True, seed=0)
-    of_test = {row.key: row.measure(test) for row in FIGURES if row.of_test_digits}
+    of_test = {row.key: row.measure(test) for row in rows if row.of_test_digits}
     sets = [ImageSet(reference, sample, has_classes=True, seed=seed) for seed, sample in enumerate(samples)]
-    return tuple({row.key: of_test[row.key] if row.of_test_digits else row.measure(one) for row in FIGURES} for one in sets)
+    return tuple({row.key: of_test[row.key] if row.of_test_digits else row.measure(one) for row in rows} for one in sets)
 
 
 def number(figures: SetFigures, key: str) -> float:

@@ -47,12 +47,12 @@ class Reference:
         return np.bincount(self.labels, minlength=CLASSES) / len(self.labels)
 
 
-def choose_test_digits(test: Digits, count: int) -> Digits:
-    """Return `count` test digits in their order: all of them, or a random choice that is always the same."""
-    if count == len(test):
-        return test
-    rows = np.sort(np.random.Generator(np.random.Philox(_SUBSET_SEED)).choice(len(test), count, replace=False))
-    return Digits(test.images[rows], test.labels[rows])
+def choose_digits(digits: Digits, count: int) -> Digits:
+    """Return `count` of the digits in their order, if there are more: a random choice that is always the same."""
+    if count >= len(digits):
+        return digits
+    rows = np.sort(np.random.Generator(np.random.Philox(_SUBSET_SEED)).choice(len(digits), count, replace=False))
+    return Digits(digits.images[rows], digits.labels[rows])
 
 
 def open_reference(split: TrainingSplit, test: Digits) -> Reference:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pocketgan.console import printable
 from pocketgan.files import whole_file
 from pocketgan_trainer.evaluate.evaluation import Evaluation, Specimens
-from pocketgan_trainer.evaluate.table import Row, html_matrices, html_table
+from pocketgan_trainer.evaluate.table import Row, html_matrices, html_table, verdicts
 
 COLUMNS = 20
 _SCALE = 2
@@ -93,10 +93,11 @@ def _sheet_width() -> int:
 
 def _page(evaluation: Evaluation, rows: Sequence[Row], sheet: bytes) -> str:
     title = escape(printable(f"gan-eval: {', '.join(source.name for source in evaluation.sources)}"))
+    said = "".join(f"<li>{escape(printable(line))}</li>" for line in verdicts(evaluation))
     picture = base64.b64encode(sheet).decode()
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n'
         "<style>body { font: 14px sans-serif } td, th { text-align: left; padding: 2px 8px }</style>\n"
-        f"<h1>{title}</h1>\n{html_table(evaluation, rows)}\n{html_matrices(evaluation)}\n"
+        f"<h1>{title}</h1>\n<ul>{said}</ul>\n{html_table(evaluation, rows)}\n{html_matrices(evaluation)}\n"
         f'<p><img alt="Closest pairs and worst images" src="data:image/png;base64,{picture}"></p>\n</html>\n'
     )

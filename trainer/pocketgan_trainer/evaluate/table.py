@@ -17,6 +17,7 @@ from pocketgan.console import printable
 from pocketgan.version import VERSION
 from pocketgan_trainer.evaluate.copying import BAND_PERCENT
 from pocketgan_trainer.evaluate.evaluation import (
+    QUICK_TRAINING_DIGITS,
     REAL_SAMPLES,
     REAL_TWO_SAMPLE_TESTED,
     TRAINED_FIGURES,
@@ -26,6 +27,7 @@ from pocketgan_trainer.evaluate.evaluation import (
 from pocketgan_trainer.evaluate.figures import FIGURES, Figure, SetFigures, percent
 from pocketgan_trainer.evaluate.judge import JUDGES
 from pocketgan_trainer.evaluate.two_samples import BUDGETS, DETECTORS, TESTED_IMAGES
+from pocketgan_trainer.evaluate.verdict import verdict
 
 NO_CLASSES = "no classes"
 _FIRST_COLUMN = "figure"
@@ -58,7 +60,7 @@ def table_rows(evaluation: Evaluation, by_class: bool) -> tuple[Row, ...]:
     """Return the rows of all figures that were measured; `by_class` adds two for each digit."""
     real, sources = evaluation.real, evaluation.sources
     rows = []
-    for figure in FIGURES:
+    for figure in evaluation.options.figures:
         if figure.name is not None and (by_class or not figure.by_class):
             real_cell = _cell(figure, real)
             cells = tuple(_cell(figure, source, real_cell.mean) for source in sources)
@@ -106,6 +108,11 @@ def _band(key: str, real: SourceScores) -> Cell:
     return Cell(f"{BAND_PERCENT:.0f} % in {low:.3f} to {high:.3f}")
 
 
+def verdicts(evaluation: Evaluation) -> list[str]:
+    """Return a line for each source: its name, and what its figures mean."""
+    return [f"{source.name}: {verdict(evaluation, source)}" for source in evaluation.sources]
+
+
 def terminal_table(evaluation: Evaluation, rows: Sequence[Row]) -> Table:
     """Return the table for a terminal, to be printed on a PlainConsole."""
     table = Table(title=None, caption=caption(evaluation), caption_justify="left")
@@ -118,9 +125,11 @@ def terminal_table(evaluation: Evaluation, rows: Sequence[Row]) -> Table:
 
 
 def markdown_table(evaluation: Evaluation, rows: Sequence[Row]) -> str:
-    """Return the table in GitHub's Markdown, with its caption as a line below; it ends with a line break."""
+    """Return the verdicts and the table in GitHub's Markdown, with its caption as a line below; it ends with a line break."""
     columns = _columns(evaluation)
     lines = [
+        *(f"- {printable(line)}" for line in verdicts(evaluation)),
+        "",
         _markdown_line([_FIRST_COLUMN, *columns]),
         _markdown_line(["---", *("---:" for _ in columns)]),
         *(_markdown_line(_texts(row)) for row in rows),
@@ -143,7 +152,7 @@ def html_matrices(evaluation: Evaluation) -> str:
     The rows are digits asked for, the columns digits judged; cells are shares of their row, over all seeds.
     """
     tables = []
-    for figure in FIGURES:
+    for figure in evaluation.options.figures:
         for scores in (evaluation.real, *evaluation.sources):
             values = [value for of_seed in scores.seeds if isinstance(value := of_seed[figure.key], np.ndarray)]
             if figure.summarize is not None and values:
@@ -163,9 +172,10 @@ def _html_matrix(title: str, counts: NDArray[np.int64]) -> str:
 def caption(evaluation: Evaluation) -> str:
     """Return what the numbers of the table are."""
     options = evaluation.options
+    of_training = f"{QUICK_TRAINING_DIGITS:,} of the training digits" if options.quick else "training digits"
     parts = [
         f"{options.count:,} images each, in the test digits' proportions of classes, against {options.count:,} test digits",
-        f"real digits are {REAL_SAMPLES} samples of training digits, or the test digits where those are the measure",
+        f"real digits are {REAL_SAMPLES} samples of {of_training}, or the test digits where those are the measure",
         f"± is the standard deviation, over {options.seeds} latent seeds of a source",
         "in brackets the ratio to real digits",
     ]
@@ -212,7 +222,7 @@ def evaluation_json(evaluation: Evaluation, rows: Sequence[Row]) -> str:
         "plan": asdict(evaluation.options),
         "judges": {name: judge.sha256 for name, judge in JUDGES.items()},
         "real": _source(evaluation.real),
-        "sources": [_source(source) for source in evaluation.sources],
+        "sources": [{**_source(source), "verdict": verdict(evaluation, source)} for source in evaluation.sources],
         "table": [
             {"figure": row.figure, "real": _json_cell(row.real), "sources": [_json_cell(cell) for cell in row.sources]}
             for row in rows
@@ -235,7 +245,7 @@ def _nested(of_seed: SetFigures) -> dict[str, Any]:
     """Return the figures of one seed as an object of objects, by the parts of their keys."""
     nested: dict[str, Any] = {}
     for figure in FIGURES:
-        if figure.in_json:
+        if figure.in_json and figure.key in of_seed:
             *groups, name = figure.key.split(".")
             place = nested
             for group in groups:
