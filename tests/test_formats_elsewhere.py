@@ -2,6 +2,9 @@
 
 import gc
 import gzip
+import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -86,3 +89,33 @@ def test_parquet_files_are_read_by_hugging_face_datasets(tmp_path: Path, images:
     assert loaded.features["label"].names == list("0123456789")
     assert loaded["label"] == [index % 10 for index in range(COUNT)]
     np.testing.assert_array_equal([np.asarray(image) for image in loaded["image"]], images)
+
+
+LOADING = """
+import numpy as np
+import torch
+from digits_of_the_page import Digits
+from torch.utils.data import DataLoader
+
+from pocketgan import Generator
+
+if __name__ == "__main__":
+    count = 150
+    loader = DataLoader(Digits(count, seed=3), batch_size=40, num_workers=2, multiprocessing_context="spawn")
+    images, labels = (torch.cat(part) for part in zip(*loader))
+    # Batches of the two workers come in turn, each worker's images in order: the labels say nothing, so compare the sets.
+    expected = Generator.load("pocket").generate(count, seed=3)
+    assert images.shape == (count, 1, 28, 28) and images.dtype == torch.float32
+    found = {(image * 255).round().numpy().astype(np.uint8).tobytes(): label for image, label in zip(images, labels.tolist())}
+    assert found == {image.tobytes(): index % 10 for index, image in enumerate(expected)}
+    print("all", len(found))
+"""
+
+
+def test_the_pages_data_set_for_pytorch_works_in_spawned_workers(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "files.md").read_text(encoding="utf-8")
+    recipe, _ = re.findall(r"```py\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "digits_of_the_page.py").write_text(recipe, encoding="utf-8")
+    (tmp_path / "loading.py").write_text(LOADING, encoding="utf-8")
+    done = subprocess.run([sys.executable, "loading.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout == "all 150\n", done.stderr
