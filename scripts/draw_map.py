@@ -28,6 +28,7 @@ GROUPS = {
         "page_cli",
         "installation",
         "model_check",
+        "shared_options",
     }
     | {"plain_console", "requirements", "train_cli", "train_run"},
     "generator": {"drawing", "generator", "request", "series", "traits"},

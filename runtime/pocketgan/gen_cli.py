@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from pocketgan import shared_options
 from pocketgan.address import (
     DEFAULT_CONSISTENCY,
     FULL_VARIETY,
@@ -14,20 +15,16 @@ from pocketgan.address import (
     consistency_units,
     hand_of,
     parse_hand,
-    parse_shard,
     parse_trait,
-    shard_range,
     truncation_units,
 )
 from pocketgan.console import (
     chosen_seed,
     cli_errors,
     command_line,
-    complete_model,
     limit_numpy_threads,
     parsed,
     run_and_exit,
-    show_version,
     usage_errors,
 )
 from pocketgan.help_page import CommandWithPanels
@@ -35,7 +32,6 @@ from pocketgan.model.session import Provider
 from pocketgan.output.formats import STREAMED, Format
 from pocketgan.request import (
     LARGEST_HEIGHT,
-    Existing,
     Grid,
     Selection,
     parse_digit,
@@ -81,17 +77,9 @@ def generate(
     digit: Annotated[str | None, typer.Option("--digit", "--class", help="Only images of this class, such as 7.")] = None,
     digits: Annotated[str | None, typer.Option(help="Images of these classes in turn, such as 0-4,7.", metavar="SPEC")] = None,
     text: Annotated[str | None, typer.Option(help="Each image is a row of digits with this text, such as 2026.")] = None,
-    seed: Annotated[
-        str,
-        typer.Option(
-            help="Each seed gives another endless series of images; random chooses one, and says which.", metavar="SEED"
-        ),
-    ] = "0",
-    start: Annotated[int, typer.Option(min=0, max=INDEX_LIMIT - 1, help="Index of the first image in the series.")] = 0,
-    shard: Annotated[
-        str | None,
-        typer.Option(help="Draw only part K of N of these images; the first part is 0/N.", metavar="K/N"),
-    ] = None,
+    seed: shared_options.Seed = "0",
+    start: shared_options.Start = 0,
+    shard: shared_options.Shard = None,
     truncation: Annotated[
         float,
         typer.Option(help="Above 0, at most 1: smaller values give cleaner images that are more alike.", metavar="PSI"),
@@ -108,28 +96,15 @@ def generate(
             help="0 to 1: how much images by one hand look alike.", metavar="SHARE", show_default=str(DEFAULT_CONSISTENCY)
         ),
     ] = None,
-    slant: Annotated[
-        str | None,
-        typer.Option(help="How slanted: 15, or -10..30 for any angle between. To the right is positive.", metavar="DEGREES"),
-    ] = None,
-    thickness: Annotated[str | None, typer.Option(help="How thick the strokes are: 2.5, or 2..4.", metavar="PIXELS")] = None,
+    slant: shared_options.Slant = None,
+    thickness: shared_options.Thickness = None,
     width: Annotated[
         str | None,
         typer.Option(help="How wide digits are, upright: 12, or 10..14. No width suits all digits.", metavar="PIXELS"),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="An .onnx file from gan-export, or the name of a bundled model.",
-            show_default="./model.onnx, else the bundled one",
-            autocompletion=complete_model,
-        ),
-    ] = None,
-    provider: Annotated[Provider, typer.Option(help="Where the model runs.")] = Provider.auto,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, max=1024, help="How many threads draw at once.", show_default="the CPUs this process may use"),
-    ] = None,
+    model: shared_options.Model = None,
+    provider: shared_options.ProviderChoice = Provider.auto,
+    threads: shared_options.Threads = None,
     file_format: Annotated[
         Format,
         typer.Option("--format", help=f"{'; '.join(f'{member}: {member.row.about}' for member in Format)}."),
@@ -139,9 +114,7 @@ def generate(
         typer.Option("--size", min=1, max=LARGEST_HEIGHT, help="Height of the images in pixels.", show_default="the model's"),
     ] = None,
     invert: Annotated[bool, typer.Option("--invert", help="Draw dark on white, as on paper.")] = False,
-    grid: Annotated[
-        str | None, typer.Option(help="Also write a sheet of the first images, grid.png.", metavar="COLUMNSxROWS")
-    ] = None,
+    grid: shared_options.Sheet = None,
     gif: Annotated[
         bool,
         typer.Option("--gif", help="Also write an animation of the first images, walk.gif; with --vary, of what varies."),
@@ -152,14 +125,12 @@ def generate(
             help="Also write a sheet, vary.png: each of the first ten images with this trait from least to most, or by ten hands."
         ),
     ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Show the first images in the terminal.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Complete the interrupted run in this folder, or start one if there is none.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
-    has_report: Annotated[bool, typer.Option("--json", help="Print a report as JSON, for programs.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
+    show: shared_options.Show = False,
+    overwrite: shared_options.Overwrite = False,
+    resume: shared_options.Resume = False,
+    quiet: shared_options.Quiet = False,
+    has_report: shared_options.Report = False,
+    version: shared_options.Version = False,
 ) -> None:
     """Draw images with an exported generator.
 
@@ -183,19 +154,11 @@ def generate(
         asked = asked_traits(*(parsed(option, parse_trait, value) for option, value in given))
     sheet = parsed("--grid", parse_grid, grid)
     count = count or _default_count(sheet, has_one_row=text is not None and not gif)
-    if shard is not None:
-        with usage_errors("--shard"):
-            start, count = shard_range(start, count, parse_shard(shard))
-    if count > MOST_IMAGES:
-        raise typer.BadParameter(
-            f"{count:,} are too many for one call: at most {MOST_IMAGES:,}; use --shard", param_hint="--count"
-        )
+    start, count = shared_options.images_to_draw(start, count, shard, MOST_IMAGES)
     if gif and vary is None and count < 2:
         raise typer.BadParameter("a walk needs at least two images: expected a --count of 2 or more", param_hint="--gif")
-    if show and has_report:
-        raise typer.BadParameter("it cannot be used together with --show: both go to standard output", param_hint="--json")
-    if overwrite and resume:
-        raise typer.BadParameter("it cannot be used together with --overwrite", param_hint="--resume")
+    shared_options.refuse_two_on_stdout(show, has_report)
+    existing = shared_options.chosen_existing(overwrite, resume)
     sheets = {"--grid": sheet is not None, "--gif": gif, "--vary": vary is not None}
     other_options = sheets | {"--overwrite": overwrite, "--resume": resume}
     if out == STDOUT:
@@ -229,7 +192,7 @@ def generate(
                 ),
                 folder=Path(out or DEFAULT_FOLDER) if has_folder else None,
                 file_format=file_format,
-                existing=Existing.overwrite if overwrite else Existing.resume if resume else Existing.refuse,
+                existing=existing,
                 grid=sheet,
                 has_walk=gif,
                 varied=None if vary is None else vary.value,

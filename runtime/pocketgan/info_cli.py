@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from pocketgan import shared_options
 from pocketgan.console import (
     cli_errors,
     command_line,
@@ -16,7 +17,6 @@ from pocketgan.console import (
     print_output,
     printable,
     run_and_exit,
-    show_version,
 )
 from pocketgan.errors import PocketganError
 from pocketgan.help_page import PlainCommand
@@ -44,15 +44,10 @@ app = command_line()
 
 @app.command(cls=PlainCommand)
 def info(
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="An .onnx file of gan-export, or a bundled model by name.", show_default="./model.onnx, else the bundled one"
-        ),
-    ] = None,
-    provider: Annotated[Provider, typer.Option(help="Where to draw.")] = Provider.auto,
+    model: shared_options.Model = None,
+    provider: shared_options.ProviderChoice = Provider.auto,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
+    version: shared_options.Version = False,
 ) -> None:
     """Show what is installed, what is used and whether it works. Paste the output into bug reports.
 

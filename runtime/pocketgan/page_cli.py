@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, complete_model, print_message, run_and_exit, show_version
+from pocketgan import shared_options
+from pocketgan.console import cli_errors, command_line, complete_model, print_message, run_and_exit
 from pocketgan.help_page import PlainCommand
 
 DEFAULT_FILE = "digits.html"
@@ -28,7 +29,7 @@ def page(
         Path | None,
         typer.Option(help="A run of gan-train: also show its sheets, from epoch to epoch, and its curves.", metavar="FOLDER"),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
+    version: shared_options.Version = False,
 ) -> None:
     """Write a page that draws with a model: one file, which any browser opens from disk, without a server or a network.
 

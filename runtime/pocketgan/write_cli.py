@@ -6,31 +6,28 @@ from typing import Annotated
 
 import typer
 
+from pocketgan import shared_options
 from pocketgan.address import (
     DEFAULT_CONSISTENCY,
     FULL_VARIETY,
     INDEX_LIMIT,
     parse_hand,
-    parse_shard,
     parse_trait,
-    shard_range,
 )
 from pocketgan.console import (
     chosen_seed,
     cli_errors,
     command_line,
-    complete_model,
     limit_numpy_threads,
     parsed,
     run_and_exit,
-    show_version,
     standard_input,
     usage_errors,
 )
 from pocketgan.help_page import CommandWithPanels
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import Format
-from pocketgan.request import LARGEST_HEIGHT, Existing, parse_canvas, parse_grid, parse_whole_range
+from pocketgan.request import LARGEST_HEIGHT, parse_canvas, parse_grid, parse_whole_range
 from pocketgan.write.options import (
     DEFAULT_COUNT,
     DEFAULT_JITTER,
@@ -83,14 +80,9 @@ def write(
         str | None,
         typer.Option(help="Folder for the files, created if needed.", show_default=f"{DEFAULT_FOLDER}; none with --show"),
     ] = None,
-    seed: Annotated[
-        str,
-        typer.Option(
-            help="Each seed gives another endless series of numbers; random chooses one, and says which.", metavar="SEED"
-        ),
-    ] = "0",
-    start: Annotated[int, typer.Option(min=0, max=INDEX_LIMIT - 1, help="Index of the first image in the series.")] = 0,
-    shard: Annotated[str | None, typer.Option(help="Draw only part K of N; the first part is 0/N.", metavar="K/N")] = None,
+    seed: shared_options.Seed = "0",
+    start: shared_options.Start = 0,
+    shard: shared_options.Shard = None,
     size: Annotated[
         int, typer.Option(min=LEAST_SIZE, max=LARGEST_HEIGHT, help="Height of a digit with its margin.")
     ] = DEFAULT_SIZE,
@@ -121,53 +113,32 @@ def write(
     consistency: Annotated[
         float, typer.Option(help="0 to 1: how much digits by one person look alike.", metavar="SHARE")
     ] = DEFAULT_CONSISTENCY,
-    slant: Annotated[str | None, typer.Option(help="How slanted: 15, or -10..30.", metavar="DEGREES")] = None,
-    thickness: Annotated[
-        str | None, typer.Option(help="How thick strokes are in an image of 28x28: 2.5, or 2..4.", metavar="PIXELS")
-    ] = None,
+    slant: shared_options.Slant = None,
+    thickness: shared_options.Thickness = None,
     truncation: Annotated[
         float, typer.Option(help="Above 0, at most 1: less gives cleaner digits.", metavar="PSI")
     ] = FULL_VARIETY,
     boxes: Annotated[Boxes | None, typer.Option(help="Also write where each digit is, for COCO, YOLO or as CSV.")] = None,
     masks: Annotated[bool, typer.Option("--masks", help="Also write which pixels belong to which digit.")] = False,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="An .onnx file from gan-export, or the name of a bundled model.",
-            show_default="./model.onnx, else the bundled one",
-            autocompletion=complete_model,
-        ),
-    ] = None,
-    provider: Annotated[Provider, typer.Option(help="Where the model runs.")] = Provider.auto,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, max=1024, help="How many threads draw at once.", show_default="the CPUs this process may use"),
-    ] = None,
+    model: shared_options.Model = None,
+    provider: shared_options.ProviderChoice = Provider.auto,
+    threads: shared_options.Threads = None,
     file_format: Annotated[
         NumberFormat, typer.Option("--format", help="PNG files, or 10,000 images in each file.")
     ] = NumberFormat.png,
-    grid: Annotated[str | None, typer.Option(help="Also write a sheet of the first, grid.png.", metavar="COLUMNSxROWS")] = None,
-    show: Annotated[bool, typer.Option("--show", help="Show the first images in the terminal.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Complete the interrupted run in this folder, or start one if there is none.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
-    has_report: Annotated[bool, typer.Option("--json", help="Print a report as JSON, for programs.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
+    grid: shared_options.Sheet = None,
+    show: shared_options.Show = False,
+    overwrite: shared_options.Overwrite = False,
+    resume: shared_options.Resume = False,
+    quiet: shared_options.Quiet = False,
+    has_report: shared_options.Report = False,
+    version: shared_options.Version = False,
 ) -> None:
     """Draw numbers as people write them: each by one hand, on paper, with the place of each digit.
 
     Everything about a number comes from its address: the same seed, index and options draw the same image.
     """
-    first, images = start, count
-    if shard is not None:
-        with usage_errors("--shard"):
-            first, images = shard_range(start, count, parse_shard(shard))
-    if images > MOST_IMAGES:
-        raise typer.BadParameter(
-            f"{images:,} are too many for one call: at most {MOST_IMAGES:,}; use --shard", param_hint="--count"
-        )
+    start, count = shared_options.images_to_draw(start, count, shard, MOST_IMAGES)
     number = chosen_seed(seed, {"--shard": shard is not None, "--resume": resume})
     sheet = parsed("--grid", parse_grid, grid)
     # Here, since it takes numpy.
@@ -184,10 +155,10 @@ def write(
             texts=listed,
             pattern=pattern,
             length=parsed("--length", parse_whole_range, length),
-            count=images,
+            count=count,
             numbers=numbers,
             seed=number,
-            start=first,
+            start=start,
             size=size,
             spacing=spacing,
             jitter=jitter,
@@ -204,10 +175,8 @@ def write(
     for option, is_given in (("--boxes", boxes is not None), ("--masks", masks)):
         if is_given and file_format is not NumberFormat.png:
             raise typer.BadParameter("it says where digits are in PNG files: it needs --format png", param_hint=option)
-    if show and has_report:
-        raise typer.BadParameter("it cannot be used together with --show: both go to standard output", param_hint="--json")
-    if overwrite and resume:
-        raise typer.BadParameter("it cannot be used together with --overwrite", param_hint="--resume")
+    shared_options.refuse_two_on_stdout(show, has_report)
+    existing = shared_options.chosen_existing(overwrite, resume)
     if out in ("", "-"):
         raise typer.BadParameter("expected the name of a folder", param_hint="--out")
     if out is None and show:
@@ -226,7 +195,7 @@ def write(
                 request=request,
                 folder=None if out is None and show else Path(out or DEFAULT_FOLDER),
                 file_format=Format[file_format.name],
-                existing=Existing.overwrite if overwrite else Existing.resume if resume else Existing.refuse,
+                existing=existing,
                 grid=sheet,
                 boxes=boxes,
                 has_masks=masks,

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, printable, run_and_exit, show_version
+from pocketgan import shared_options
+from pocketgan.console import cli_errors, command_line, printable, run_and_exit
 from pocketgan.help_page import PlainCommand
 
 FEWEST_IMAGES, MOST_IMAGES = 1_000, 10_000
@@ -78,7 +79,7 @@ def evaluate(
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
+    version: shared_options.Version = False,
 ) -> None:
     """Score generated digits against real ones: exported models through the runtime, pixel for pixel, or digits in files.
 

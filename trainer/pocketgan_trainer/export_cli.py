@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, print_message, printable, run_and_exit, show_version
+from pocketgan import shared_options
+from pocketgan.console import cli_errors, command_line, print_message, printable, run_and_exit
 from pocketgan.help_page import PlainCommand
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def export(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write the file even if checks fail, and print the failures.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was measured as JSON, even if the file is refused.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
+    version: shared_options.Version = False,
 ) -> None:
     """Export a trained generator to one self-describing ONNX file, or to C.
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.console import cli_errors, command_line, print_output, run_and_exit, show_version, usage_errors
+from pocketgan import shared_options
+from pocketgan.console import cli_errors, command_line, print_output, run_and_exit, usage_errors
 from pocketgan.errors import suggestion
 from pocketgan.help_page import PlainCommand
 
@@ -74,7 +75,7 @@ def train(
     ] = False,
     show: Annotated[bool, typer.Option("--show", help="Show ten images on the terminal after each epoch.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
+    version: shared_options.Version = False,
 ) -> None:
     """Train a GAN on the handwritten digits of MNIST, or on other small grey images.
 
