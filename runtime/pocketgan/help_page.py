@@ -1,10 +1,14 @@
-"""What `--help` prints: plain text, since rich would be imported for it, but in panels and in the words of people."""
+"""What `--help` prints, and wrong usage: plain text, since rich would be imported for it, but in the words of people."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from typer.core import TyperCommand
+
+from pocketgan.console import print_message
 
 PANELS = {
     "What": "--count --digit --digits --text --texts --pattern --length --numbers --seed --start --shard",
@@ -17,7 +21,7 @@ PANELS = {
 
 
 class PlainCommand(TyperCommand):
-    """A command with a plain help page, whose ranges are in words."""
+    """A command with a plain help page, whose ranges are in words, and with one line for wrong usage."""
 
     panels: Mapping[str, str] = {}
     """The panels of its options, see PANELS."""
@@ -36,6 +40,56 @@ class PlainCommand(TyperCommand):
             if entries:
                 with formatter.section(panel):
                     formatter.write_dl(entries)
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401
+        """Read the arguments."""
+        with _usage_in_one_line(info_name or ""):
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
+        """Run the command."""
+        with _usage_in_one_line(ctx.info_name):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _usage_in_one_line(command: str) -> Iterator[None]:
+    """Let errors of usage show themselves as all others do, in one line, with where to find help."""
+    try:
+        yield
+    except Exception as error:
+        # By its method, because some versions of typer have click's classes, and others copies of them.
+        if (message := getattr(error, "format_message", None)) is not None:
+            vars(error)["show"] = partial(print_message, f"error: {usage_error(message())}; see {command} --help")
+        raise
+
+
+def usage_error(message: str) -> str:
+    """Return click's words for wrong usage in those of this project: the option, what was found and what was expected."""
+    message = " ".join(message.split()).removesuffix(".")
+    for pattern, words in _USAGE:
+        message = pattern.sub(words, message)
+    return message
+
+
+_USAGE: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(r"^Invalid value for ('?)(.+?)\1: "), r"\2: "),
+    (re.compile(r"'(.*)' is not a valid (?:int|integer|float)(?: range)?$"), r"\1 is not a number"),
+    (
+        re.compile(r"(\S+) is not in the range (?:([0-9.]+)<=x<=[0-9]{10,}|x>=([0-9.]+))$"),
+        r"\1 is out of range: expected from \2\3",
+    ),
+    (re.compile(r"(\S+) is not in the range ([0-9.]+)<=x<=([0-9.]+)$"), r"\1 is out of range: expected \2 to \3"),
+    (re.compile(r"^No such option:? '?([^\s']+)'?"), r"no option \1"),
+    (
+        re.compile(r"\.? \(?(?:Possible options: |Did you mean (?:one of: )?)(.*?)\??\)?$"),
+        lambda match: f"; did you mean {match[1].replace(chr(39), '')}?",
+    ),
+    (re.compile(r"^Got unexpected extra arguments?(?:\(s\))? \((.*)\)$"), r"unexpected argument: \1"),
+    (re.compile(r"^Option '(.+)' requires an argument$"), r"\1: expected a value"),
+    (re.compile(r"^Missing argument '(.+)'$"), r"\1 is missing"),
+)
+"""Of click and of typer's copies of it, as versions differ."""
 
 
 class CommandWithPanels(PlainCommand):

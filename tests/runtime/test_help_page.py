@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from pocketgan import gen_cli, info_cli, page_cli, write_cli
-from pocketgan.help_page import PANELS
+from pocketgan.help_page import PANELS, usage_error
 
 APPS = {"gan-gen": gen_cli.app, "gan-write": write_cli.app, "gan-page": page_cli.app, "gan-info": info_cli.app}
 
@@ -50,3 +50,43 @@ def test_ranges_are_told_in_words() -> None:
     page = " ".join(help_page(gen_cli.app).split())
     assert "--count N How many images to draw. [from 1; default: 10; the grid's; or 1 with --text]" in page
     assert "--size N Height of the images in pixels. [1 to 512; default: the model's]" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--count", "x"], "--count: x is not a number"),
+        (["--count", "-5"], "--count: -5 is out of range: expected from 1"),
+        (["--threads", "2000"], "--threads: 2000 is out of range: expected 1 to 1024"),
+        (["extra"], "unexpected argument: extra"),
+        (["--seed"], "--seed: expected a value"),
+        (["--digit", "3", "--digits", "4"], "--digit: it cannot be used together with --digits"),
+        (["--digits", "4-2"], "--digits: the range 4-2 runs backwards: expected 2-4"),
+    ],
+)
+def test_wrong_usage_is_one_line_as_all_errors_are(arguments: list[str], line: str) -> None:
+    result = CliRunner().invoke(gen_cli.app, arguments, prog_name="gan-gen")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"error: {line}; see gan-gen --help\n"
+
+
+def test_an_unknown_option_is_named_with_those_like_it() -> None:
+    result = CliRunner().invoke(gen_cli.app, ["--tread", "3"], prog_name="gan-gen")
+    assert re.fullmatch(r"error: no option --tread; did you mean .*--threads.*\?; see gan-gen --help\n", result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("Invalid value for '--size': 0 is not in the range 1<=x<=512.", "--size: 0 is out of range: expected 1 to 512"),
+        ("Invalid value for '--count': 0 is not in the range x>=1.", "--count: 0 is out of range: expected from 1"),
+        ("Invalid value for '--lr': 'a b' is not a valid float.", "--lr: a b is not a number"),
+        ("No such option: --sed Did you mean --seed?", "no option --sed; did you mean --seed?"),
+        ("No such option '--sed'. (Did you mean one of: '--seed', '--size'?)", "no option --sed; did you mean --seed, --size?"),
+        ("Got unexpected extra argument (a)", "unexpected argument: a"),
+        ("Missing argument 'PATH'.", "PATH is missing"),
+        ("something\n  else", "something else"),
+    ],
+)
+def test_the_words_of_several_versions_of_click_become_ours(message: str, words: str) -> None:
+    assert usage_error(message) == words

@@ -66,8 +66,7 @@ def assert_fails(result: Result, code: int, message: str) -> None:
     assert isinstance(result.exception, SystemExit)
     assert re.search(message, " ".join(result.stderr.split())), result.stderr
     assert result.stdout == ""
-    if code == 1:
-        assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert len(result.stderr.splitlines()) == 1, result.stderr
 
 
 def save_npz(path: Path, count: int) -> None:
