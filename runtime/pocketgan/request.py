@@ -185,7 +185,9 @@ def parse_text(text: str) -> tuple[str, ...]:
 def labels_of_names(card: "ModelCard", names: Sequence[str]) -> tuple[int, ...]:
     """Return the labels of classes by their names. Raises RequestError if the model lacks one of them."""
     if not card.classes:
-        raise RequestError(f"model {card.name} has no classes: it cannot draw chosen digits or text; choose another model")
+        raise RequestError(
+            f"model {card.name} has no classes: it cannot draw chosen digits or text; choose another one, such as --model pocket"
+        )
     label_of_name = dict(zip(card.classes, card.labels, strict=True))
     for name in names:
         if name not in label_of_name:

@@ -18,10 +18,14 @@ Shard: TypeAlias = Annotated[
     str | None, typer.Option(help="Draw only part K of N of these images; the first part is 0/N.", metavar="K/N")
 ]
 Slant: TypeAlias = Annotated[
-    str | None, typer.Option(help="How slanted, to the right: 15, or -10..30 for any angle between.", metavar="DEGREES")
+    str | None,
+    typer.Option(
+        help="How slanted, if the model has traits: 15, or -10..30 for any angle between; to the right is positive.",
+        metavar="DEGREES",
+    ),
 ]
 Thickness: TypeAlias = Annotated[
-    str | None, typer.Option(help="How thick the strokes are, at 28x28: 2.5, or 2..4.", metavar="PIXELS")
+    str | None, typer.Option(help="How thick the strokes are, at 28x28, if it has traits: 2.5, or 2..4.", metavar="PIXELS")
 ]
 Model: TypeAlias = Annotated[
     str | None,

@@ -183,7 +183,11 @@ def test_files_that_exist_are_refused_and_stay_until_they_are_overwritten(
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        ("tiny", ("--digit", "7"), "model tiny has no classes: it cannot draw chosen digits or text; choose another model"),
+        (
+            "tiny",
+            ("--digit", "7"),
+            "model tiny has no classes: it cannot draw chosen digits or text; choose another one, such as --model pocket",
+        ),
         ("tiny_conditional", ("--digits", "8-11"), "model tiny_conditional has no class '10': its classes are 0, 1, 2, "),
         ("tiny_conditional", ("--text", "20x6"), "model tiny_conditional has no class 'x': its classes are 0, 1, 2, "),
         ("tiny_conditional", ("--text", "2026", "--start", str(INDEX_LIMIT - 1)), f"rows {INDEX_LIMIT - 1} to "),

@@ -111,4 +111,7 @@ def test_a_class_that_the_model_lacks_is_refused(conditional: Generator, classes
 def test_a_model_without_classes_says_so(tiny: Generator) -> None:
     with pytest.raises(RequestError) as caught:
         labels_of_names(tiny.card, ("7",))
-    assert str(caught.value) == "model tiny has no classes: it cannot draw chosen digits or text; choose another model"
+    assert (
+        str(caught.value)
+        == "model tiny has no classes: it cannot draw chosen digits or text; choose another one, such as --model pocket"
+    )

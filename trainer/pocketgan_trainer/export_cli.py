@@ -79,6 +79,7 @@ def _export(
     from pocketgan_trainer.errors import ExportError
     from pocketgan_trainer.export.exporter import export as run_export
     from pocketgan_trainer.export.exporter import refusal_json, report_json
+    from pocketgan_trainer.plain_console import PlainConsole
     from pocketgan_trainer.training.checkpoint import load_checkpoint
     from pocketgan_trainer.training.run_folder import BEST, RUNS, find_run_folder, newer_runs
 
@@ -90,7 +91,8 @@ def _export(
         path = run.best
     checkpoint = load_checkpoint(path)
     try:
-        report = run_export(checkpoint, target, precision.value, least_psnr_db, force)
+        with PlainConsole(stderr=True).status("rounding weights, comparing images and timing: seconds, with a canvas a minute"):
+            report = run_export(checkpoint, target, precision.value, least_psnr_db, force)
     except ExportError as error:
         if json:
             print(refusal_json(error))

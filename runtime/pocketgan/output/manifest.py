@@ -19,6 +19,7 @@ from pocketgan.version import VERSION
 _BESIDE = "beside"
 _NOT_COMPARED = ("pocketgan", "model_name", "command", "model_classes", _BESIDE)
 # In the manifest only until all files of the run are written.
+_LONGEST_SHOWN, _SHOWN_START = 60, 12
 _IS_UNFINISHED = "is_unfinished"
 # In the manifest only while older files are being replaced: some of them may still exist.
 _IS_REPLACING = "is_replacing_older_files"
@@ -130,10 +131,16 @@ def is_replacing(manifest: Mapping[str, object]) -> bool:
 def differences(found: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
     """Return in words how a run differs from the one that is wanted, by their manifests; nothing if it is the same."""
     return [
-        f"{name} is {json.dumps(found.get(name))} there, {json.dumps(wanted.get(name))} requested"
+        f"{name} is {_shown(found.get(name))} there, {_shown(wanted.get(name))} requested"
         for name in {**wanted, **found}  # some names stand for an option that was given
         if name not in (*_NOT_COMPARED, _IS_REPLACING, _IS_UNFINISHED) and found.get(name) != wanted.get(name)
     ]
+
+
+def _shown(value: object) -> str:
+    """Return a value of a manifest for a message; digests and long lists are cut off."""
+    text = json.dumps(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_SHOWN_START]}..."
 
 
 def refuse_another_run(path: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> None:

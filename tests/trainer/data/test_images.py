@@ -140,13 +140,13 @@ def test_ten_different_images_are_accepted(tmp_path: Path) -> None:
     ("classes", "count", "expected"),
     [
         ("", 200, "own: 200 images of 28x28 without labels"),
-        ("a", 200, "own: 200 images of 28x28 in 1 class: a 200"),
-        ("ab", 2401, "own: 2,401 images of 28x28 in 2 classes: a 1,201, b 1,200"),
-        ("abcdefghijkl", 240, f"own: 240 images of 28x28 in 12 classes: {', '.join(f'{name} 20' for name in 'abcdefghijkl')}"),
+        ("a", 200, "own: 200 images of 28x28 in 1 class (a: 200)"),
+        ("ab", 2401, "own: 2,401 images of 28x28 in 2 classes (a: 1,201, b: 1,200)"),
+        ("abcdefghijkl", 240, f"own: 240 images of 28x28 in 12 classes ({', '.join(f'{name}: 20' for name in 'abcdefghijkl')})"),
         (
             "abcdefghijklmnopq",
             340,
-            f"own: 340 images of 28x28 in 17 classes: {', '.join(f'{name} 20' for name in 'abcdefghij')}, ..., q 20",
+            f"own: 340 images of 28x28 in 17 classes ({', '.join(f'{name}: 20' for name in 'abcdefghij')}, ..., q: 20)",
         ),
     ],
 )

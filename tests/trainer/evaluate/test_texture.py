@@ -77,7 +77,7 @@ def test_the_largest_difference_is_named_with_both_frequencies() -> None:
     real = images.copy()
     real[:, 5, 5] = 20
     words = largest_difference(count_neighbours(images), count_neighbours(real))
-    assert words == "black next to levels 12 to 31: 0.0 times per image, 8.0 in real ones"
+    assert words == "black next to levels 12 to 31, 0.0 times per image, 8.0 times in real ones"
     assert largest_difference(count_neighbours(real), count_neighbours(real[:0:-1])).endswith("in real ones")
 
 

@@ -251,7 +251,7 @@ def test_a_run_ends_with_its_best_epoch_what_to_look_at_and_what_to_do(run: RunF
         "    classes 10.0% (digit 0) to 10.0% (digit 9)",
         "    coverage 0.20 at least (digit 7)",
         "    variety 0.90 at least (digit 0)",
-        "    D right in 75% of pairs, 75% of those it trains on",
+        "    discriminator right in 75% of pairs, in 75% with images it trains on",
         "look at:",
         f"    {run.path}/fakes_epoch_0002.png",
         f"    {run.path}/progress.gif",

@@ -86,7 +86,7 @@ def test_in_words_each_figure_has_its_worst_class() -> None:
         "coverage 0.31 at least (digit 5)",
         "variety 0.62 at least (digit 6)",
         "misjudged 0.8% (3.2% of digit 8)",
-        "D right in 74% of pairs, 81% of those it trains on",
+        "discriminator right in 74% of pairs, in 81% with images it trains on",
     ]
 
 
@@ -107,7 +107,10 @@ def test_in_words_each_figure_has_its_worst_class() -> None:
             ["variety 0.50", "told apart by texture 93.2%", "what differs most in texture: black next to black"],
         ),
         ({"topology_distance": 0.0712}, ["parts and holes off by 7.1%"]),
-        ({"pairs_named_training": 0.5, "pairs_named_held_out": 1.0}, ["D right in 100% of pairs, 50% of those it trains on"]),
+        (
+            {"pairs_named_training": 0.5, "pairs_named_held_out": 1.0},
+            ["discriminator right in 100% of pairs, in 50% with images it trains on"],
+        ),
     ],
 )
 def test_figures_that_a_line_lacks_are_left_out(line: dict[str, object], words: list[str]) -> None:

@@ -137,7 +137,7 @@ def test_texture_gives_changed_images_away_and_raises_the_score(
     seen = watch.observe(changed, no_opinion)
     assert seen.texture is not None
     assert seen.texture.told_apart > 0.8
-    assert seen.texture.largest_difference.startswith("black next to levels 1 to 11: 0.0 times per image, ")
+    assert seen.texture.largest_difference.startswith("black next to levels 1 to 11, 0.0 times per image, ")
     assert seen.score == seen.frechet_ratio * (2 * seen.texture.told_apart - 1)
 
 

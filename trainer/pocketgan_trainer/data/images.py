@@ -139,10 +139,10 @@ def describe(images: TrainingImages) -> str:
     if images.labels is None:
         return f"{text} without labels"
     counts = np.bincount(images.labels, minlength=len(images.classes)).tolist()
-    each = [f"{name} {of_class:,}" for name, of_class in zip(images.classes, counts, strict=True)]
+    each = [f"{name}: {of_class:,}" for name, of_class in zip(images.classes, counts, strict=True)]
     if len(each) > MOST_SHOWN:
         each = [*each[: MOST_SHOWN - 2], "...", each[-1]]
-    return f"{text} in {len(images.classes):,} {'class' if len(images.classes) == 1 else 'classes'}: {', '.join(each)}"
+    return f"{text} in {len(images.classes):,} {'class' if len(images.classes) == 1 else 'classes'} ({', '.join(each)})"
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,11 @@ _SHUFFLE_SEED = 0
 
 QUICK_TRAINING_DIGITS, QUICK_VALIDATION_DIGITS = 10_000, 1_000
 """A quick evaluation chooses as many at random in place of all."""
+_SET_WORK = 5
+"""The figures of an image of a set take about this many times as long as finding its features."""
 _TWO_SAMPLE_WORK = 15
 _CLASSIFIER_WORK = 6
-"""Learning from an image takes about this many times as long as measuring one."""
+"""Learning from an image takes about this many times as long as finding its features."""
 
 Log: TypeAlias = Callable[[str, int], None]
 """Takes a line about what is being measured, and how much work that is, in the unit of `total_work`; 0 if it is done already."""
@@ -219,11 +221,15 @@ def evaluate(sources: Sequence[Source], options: EvaluationOptions, training: Di
 
 
 def total_work(sources: Sequence[Source], options: EvaluationOptions, training_digits: int) -> int:
-    """Return how much work an evaluation is, in images whose figures are measured."""
+    """Return how much work an evaluation is, in images whose features are found."""
     sets = REAL_SAMPLES + len(sources) * options.seeds
     of_real = sum(figure.work for figure in options.trained_figures)
     of_sources = sum(figure.work for source in sources for figure in _figures_to_train(source, options))
-    return _work_of_reference(options, training_digits) + sets * options.count + options.classifier_seeds * (of_real + of_sources)
+    return (
+        _work_of_reference(options, training_digits)
+        + sets * options.count * _SET_WORK
+        + options.classifier_seeds * (of_real + of_sources)
+    )
 
 
 def _work_of_reference(options: EvaluationOptions, training_digits: int) -> int:
@@ -243,7 +249,7 @@ def _figures_to_train(source: Source, options: EvaluationOptions) -> list[Traine
 def _measure_samples(reference: Reference, training: Digits, options: EvaluationOptions, log: Log) -> tuple[SetFigures, ...]:
     """Return the figures of real digits, for REAL_SAMPLES samples of the training digits."""
     words = f"{REAL_DIGITS}: measuring {REAL_SAMPLES} samples of {len(reference.labels):,} training digits"
-    log(words, REAL_SAMPLES * options.count)
+    log(words, REAL_SAMPLES * options.count * _SET_WORK)
     randoms = [np.random.Generator(np.random.Philox(seed)) for seed in range(REAL_SAMPLES)]
     rows = [rows_of_classes(training.labels, reference.labels, random) for random in randoms]
     return measure_real(reference, [reference.training.at(some) for some in rows], options.figures)
@@ -253,7 +259,7 @@ def _score_source(source: Source, reference: Reference, real: RealDigits, option
     """Return all figures of a source, and specimens of its first seed."""
     scored, specimens = [], None
     for seed in range(options.seeds):
-        log(f"{source.name}, seed {seed}: measuring {options.count:,} images", options.count)
+        log(f"{source.name}, seed {seed}: measuring {options.count:,} images", options.count * _SET_WORK)
         located = ImageSet(reference, reference.spaces.locate(source.draw(reference.labels, seed)), source.has_classes, seed)
         scored.append(measure(located, options.figures))
         if specimens is None and not options.quick:

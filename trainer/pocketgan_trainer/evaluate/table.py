@@ -172,11 +172,11 @@ def _html_matrix(title: str, counts: NDArray[np.int64]) -> str:
 def caption(evaluation: Evaluation) -> str:
     """Return what the numbers of the table are."""
     options = evaluation.options
-    of_training = f"{QUICK_TRAINING_DIGITS:,} of the training digits" if options.quick else "training digits"
+    of_training = f"{QUICK_TRAINING_DIGITS:,} training digits" if options.quick else "training digits"
     parts = [
         f"{options.count:,} images each, in the test digits' proportions of classes, against {options.count:,} test digits",
-        f"real digits are {REAL_SAMPLES} samples of {of_training}, or the test digits where those are the measure",
-        f"± is the standard deviation, over {options.seeds} latent seeds of a source",
+        f"real digits are {REAL_SAMPLES} samples as large, from {of_training}, or the test digits where those are the measure",
+        "± is the standard deviation" + (f", over {options.seeds} latent seeds of a source" if options.seeds > 1 else ""),
         "in brackets the ratio to real digits",
     ]
     if not all(source.has_classes for source in evaluation.sources):

@@ -79,7 +79,7 @@ def largest_difference(counts: NDArray[np.uint16], real_counts: NDArray[np.uint1
     place = int(np.argmax(np.abs(means[0] - means[1]) / np.maximum(deviation, _LEAST_DEVIATION)))
     low, high = divmod(place, _BINS)
     found, real = (float(mean[place]) for mean in means)
-    return f"{_bin_name(low)} next to {_bin_name(high)}: {found:.1f} times per image, {real:.1f} in real ones"
+    return f"{_bin_name(low)} next to {_bin_name(high)}, {found:,.1f} times per image, {real:,.1f} times in real ones"
 
 
 def _unordered(counts: NDArray[np.uint16]) -> NDArray[np.float32]:

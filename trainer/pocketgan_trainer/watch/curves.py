@@ -71,7 +71,7 @@ def _drawn(lines: Sequence[Mapping[str, object]]) -> bytes:
     FigureCanvasAgg(figure)
     (losses, scores, pairs, frechet), (shares, near, wrong, texture) = figure.subplots(2, 4)
     _plot(losses, "losses", lines, {"generator_loss": "generator", "discriminator_loss": "discriminator"})
-    _plot(scores, "how real the discriminator finds images", lines, {"real_score": "real", "fake_score": "generated"})
+    _plot(scores, "probability of being real, by the discriminator", lines, {"real_score": "real", "fake_score": "generated"})
     scores.set_ylim(0, 1)
     _plot(frechet, "Frechet ratio to training images (1 = real)", lines, {"frechet_ratio": ""})
     frechet.set_yscale("log")
@@ -82,7 +82,7 @@ def _drawn(lines: Sequence[Mapping[str, object]]) -> bytes:
     _plot_lowest(near, lines)
     _plot(
         pairs,
-        "pairs whose real one is named (0.5 = cannot tell)",
+        "pairs in which it finds the real one (0.5 = a guess)",
         lines,
         {"pairs_named_training": "of images trained on", "pairs_named_held_out": "of images never seen"},
     )

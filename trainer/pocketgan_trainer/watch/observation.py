@@ -187,7 +187,7 @@ def figures_in_words(line: Line) -> list[str]:
         parts.append(f"what differs most in texture: {line['largest_texture_difference']}")
     held_out, trained_on = line.get("pairs_named_held_out"), line.get("pairs_named_training")
     if isinstance(held_out, float) and isinstance(trained_on, float):
-        parts.append(f"D right in {held_out:.0%} of pairs, {trained_on:.0%} of those it trains on")
+        parts.append(f"discriminator right in {held_out:.0%} of pairs, in {trained_on:.0%} with images it trains on")
     return parts
 
 
