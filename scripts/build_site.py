@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Builds the pages of the repository as a site, and checks its links: python scripts/build_site.py [FOLDER], by default site/.
+"""Builds the pages of the repository as a site, in a new folder or in place of an older site, and checks its links.
+
+    python scripts/build_site.py [FOLDER]      by default site/
 
 The pages stay readable as they are: links between them, and to pictures, are changed to where these are on the site. A link to a
 file that the site does not have, such as a script, becomes its text. Needs zensical (extra `dev`).
 """
 
+import argparse
 import posixpath
 import re
 import shutil
@@ -35,6 +38,9 @@ PLACES = {**PAGES, **PICTURES}
 
 _LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
 _SOURCE = re.compile(r'(?<= src=")[^"]+')
+_CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
+MARK = "sitemap.xml"
+"""A file of every built site: a folder without it is not replaced."""
 
 
 def place(page: str, target: str) -> str | None:
@@ -58,8 +64,9 @@ def on_site(page: str, text: str) -> str:
         target = place(page, match["target"])
         return match["text"] if target is None else f"[{match['text']}]({target})"
 
-    text = _LINK.sub(linked, text)
-    return _SOURCE.sub(lambda match: place(page, match[0]) or match[0], text)
+    parts = _CODE.split(text)  # code, which stays as it is, is every second part
+    parts[::2] = (_SOURCE.sub(lambda match: place(page, match[0]) or match[0], _LINK.sub(linked, part)) for part in parts[::2])
+    return "".join(parts)
 
 
 class _Anchors(HTMLParser):
@@ -88,13 +95,16 @@ def dead_links(site: Path) -> list[str]:
                 continue
             target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
             target = target / "index.html" if target.is_dir() else target
-            if not target.exists() or (parts.fragment and unquote(parts.fragment) not in pages[target].ids):
+            ids = pages[target].ids if target in pages else set()
+            if not target.exists() or (parts.fragment and unquote(parts.fragment) not in ids):
                 dead.append(f"{page.relative_to(site)}: dead link {link}")
     return dead
 
 
 def build(site: Path) -> None:
-    """Build the site in a folder, which is replaced. Raises ValueError for dead links, CalledProcessError for warnings."""
+    """Build the site in a folder. Raises ValueError for warnings, dead links, and a folder that is not an older site."""
+    if site.exists() and not (site / MARK).exists():
+        raise ValueError(f"{site} exists and is not a site: choose another folder, or move it away")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copy(ROOT / "docs" / "zensical.toml", folder)
@@ -106,14 +116,22 @@ def build(site: Path) -> None:
             else:
                 shutil.copy(ROOT / file, copy)
         command = [sys.executable, "-m", "zensical", "build", "--strict"]
-        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        shutil.rmtree(site, ignore_errors=True)
+        done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise ValueError(done.stdout + done.stderr)
+        if dead := dead_links(folder / "site"):
+            raise ValueError("\n".join(dead))
+        if site.exists():
+            shutil.rmtree(site)
         shutil.copytree(folder / "site", site)
-    if dead := dead_links(site):
-        raise ValueError("\n".join(dead))
 
 
 if __name__ == "__main__":
-    target_folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "site").resolve()
-    build(target_folder)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "site")
+    target_folder = parser.parse_args().folder.resolve()
+    try:
+        build(target_folder)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
     print(f"{len(PAGES)} pages in {target_folder}")

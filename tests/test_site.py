@@ -11,7 +11,8 @@ import pytest
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site."""
     folder = tmp_path_factory.mktemp("site") / "site"
-    build_site.build(folder)  # raises for warnings and dead links
+    for _ in ("new", "replaced"):
+        build_site.build(folder)  # raises for warnings and dead links
     return folder
 
 
@@ -37,8 +38,8 @@ def test_a_page_shows_its_pictures_and_loads_nothing_from_elsewhere(site: Path) 
 
 
 def test_links_lead_to_the_site_where_it_has_the_file_and_are_text_where_not() -> None:
-    text = '[a](quality.md#how) [b](../README.md) [c](../scripts/test) <img src="../models/pocketgan_models/mlp.png"> [d](https://x.y)'
-    on_site = '[a](quality.md#how) [b](index.md) c <img src="pictures/mlp.png"> [d](https://x.y)'
+    text = '[a](quality.md#how) [b](../README.md) [c](../scripts/test) <img src="../models/pocketgan_models/mlp.png"> `a[i](j)`'
+    on_site = '[a](quality.md#how) [b](index.md) c <img src="pictures/mlp.png"> `a[i](j)`'
     assert build_site.on_site("docs/training.md", text) == on_site
 
 
@@ -53,3 +54,10 @@ def test_dead_links_are_found(tmp_path: Path) -> None:
         "a/index.html: dead link c.png",
         "b.html: dead link a/#bottom",
     ]
+
+
+def test_a_folder_that_is_not_a_site_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"exists and is not a site: choose another folder"):
+        build_site.build(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]

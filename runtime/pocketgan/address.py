@@ -101,13 +101,13 @@ def image_range(
 ) -> ImageRange:
     """Return the images `start` to `start + count - 1` of a seed, as plain integers, which do not overflow as numpy's do.
 
-    Without a seed, that is one chosen now, another in each call. With a `hand`, all are by that one, and `consistency` is how
-    much they have in common, 0 to 1; it says nothing without a hand.
+    Without a seed, that is a large one chosen now, another in each call. With a `hand`, all are by that one, and `consistency` is
+    how much they have in common, 0 to 1; it says nothing without a hand.
     `asked` is what `asked_traits` returned.
     Raises RequestError if an argument is out of range, or not a number of its kind.
     """
     with of_argument("seed"):
-        seed = random_seed() if seed is None else _seed("seed", seed)
+        seed = secrets.randbits(63) if seed is None else _seed("seed", seed)
     with of_argument("count"):
         count = whole("count", count)
         if count < 1:

@@ -74,11 +74,9 @@ def usage_error(message: str) -> str:
 
 _USAGE: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"^Invalid value for ('?)(.+?)\1: "), r"\2: "),
-    (re.compile(r"'(.*)' is not a valid (?:int|integer|float)(?: range)?$"), r"\1 is not a number"),
-    (
-        re.compile(r"(\S+) is not in the range (?:([0-9.]+)<=x<=[0-9]{10,}|x>=([0-9.]+))$"),
-        r"\1 is out of range: expected from \2\3",
-    ),
+    (re.compile(r"'(.*)' is not a valid (?:int|integer)(?: range)?$"), r"\1 is not a whole number"),
+    (re.compile(r"'(.*)' is not a valid float(?: range)?$"), r"\1 is not a number"),
+    (re.compile(r"(\S+) is not in the range x>=([0-9.]+)$"), r"\1 is out of range: expected at least \2"),
     (re.compile(r"(\S+) is not in the range ([0-9.]+)<=x<=([0-9.]+)$"), r"\1 is out of range: expected \2 to \3"),
     (re.compile(r"^No such option:? '?([^\s']+)'?"), r"no option \1"),
     (
@@ -88,6 +86,7 @@ _USAGE: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
     (re.compile(r"^Got unexpected extra arguments?(?:\(s\))? \((.*)\)$"), r"unexpected argument: \1"),
     (re.compile(r"^Option '(.+)' requires an argument$"), r"\1: expected a value"),
     (re.compile(r"^Missing argument '(.+)'$"), r"\1 is missing"),
+    (re.compile(r"^Option '(.+)' does not take a value$"), r"\1: it takes no value"),
 )
 """Of click and of typer's copies of it, as versions differ."""
 

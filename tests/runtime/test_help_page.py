@@ -55,8 +55,9 @@ def test_ranges_are_told_in_words() -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--count", "x"], "--count: x is not a number"),
-        (["--count", "-5"], "--count: -5 is out of range: expected from 1"),
+        (["--count", "x"], "--count: x is not a whole number"),
+        (["--count", "-5"], "--count: -5 is out of range: expected 1 to 281474976710656"),
+        (["--show=yes"], "--show: it takes no value"),
         (["--threads", "2000"], "--threads: 2000 is out of range: expected 1 to 1024"),
         (["extra"], "unexpected argument: extra"),
         (["--seed"], "--seed: expected a value"),
@@ -79,7 +80,7 @@ def test_an_unknown_option_is_named_with_those_like_it() -> None:
     ("message", "words"),
     [
         ("Invalid value for '--size': 0 is not in the range 1<=x<=512.", "--size: 0 is out of range: expected 1 to 512"),
-        ("Invalid value for '--count': 0 is not in the range x>=1.", "--count: 0 is out of range: expected from 1"),
+        ("Invalid value for '--count': 0 is not in the range x>=1.", "--count: 0 is out of range: expected at least 1"),
         ("Invalid value for '--lr': 'a b' is not a valid float.", "--lr: a b is not a number"),
         ("No such option: --sed Did you mean --seed?", "no option --sed; did you mean --seed?"),
         ("No such option '--sed'. (Did you mean one of: '--seed', '--size'?)", "no option --sed; did you mean --seed, --size?"),

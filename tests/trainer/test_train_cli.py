@@ -31,7 +31,7 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(
     )
     assert result.exit_code == 0
     assert result.stdout == ""
-    assert result.stderr.startswith("mnist: 380 images of 28x28 in 10 classes: ")
+    assert result.stderr.startswith("mnist: 380 images of 28x28 in 10 classes (0: ")
     assert "\nmlp on 320 images: 7 epochs, batch 32, learning rate 0.002, seed 5, float32 on cpu" in result.stderr
     assert "60 more images are held out, to choose the best epoch" in result.stderr
     assert re.search(r"generator: [\d,]+ weights.*\n.*\n2,240 images to train on, in about 0:00:0", result.stderr)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pocketgan import shared_options
-from pocketgan.console import cli_errors, command_line, printable, run_and_exit
+from pocketgan.console import cli_errors, command_line, print_message, printable, run_and_exit
 from pocketgan.help_page import PlainCommand
 
 FEWEST_IMAGES, MOST_IMAGES = 1_000, 10_000
@@ -93,8 +93,8 @@ def evaluate(
     fewest, most = (FEWEST_QUICK_IMAGES, MOST_QUICK_IMAGES) if quick else (FEWEST_IMAGES, MOST_IMAGES)
     count = most if count is None else count
     if not fewest <= count <= most:
-        with_or_without = "with" if quick else "without"
-        message = f"{count} is not in the range from {fewest} to {most} that holds {with_or_without} --quick"
+        of_quick = "" if quick else f"; {FEWEST_QUICK_IMAGES} to {MOST_QUICK_IMAGES:,} with --quick"
+        message = f"{count:,} is out of range: expected {fewest:,} to {most:,}{of_quick}"
         raise typer.BadParameter(message, param_hint="--count")
     if quick and (told_apart or cas or report is not None):
         raise typer.BadParameter("it cannot be used together with --told-apart, --cas or --report", param_hint="--quick")
@@ -104,7 +104,7 @@ def evaluate(
         from pocketgan.model.session import import_onnxruntime
         from pocketgan_trainer.requirements import require_training_extra
 
-        require_training_extra()
+        require_training_extra(quiet)
         import_onnxruntime()
         import torch
 
@@ -152,7 +152,8 @@ def evaluate(
         # Last, so that an error in it does not cost the figures.
         if report is not None:
             write_report(report_file, evaluation, rows)
-            console.print(f"report {report}")
+            if not quiet:
+                print_message(f"report {report}")
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """The console through which the trainer's commands print with rich, and a bar of work whose parts are known beforehand."""
 
+import sys
 import time
 from types import TracebackType
 
@@ -20,7 +21,16 @@ class PlainConsole(Console):
     """
 
     def __init__(self, stderr: bool = False, soft_wrap: bool = False, quiet: bool = False) -> None:
-        super().__init__(stderr=stderr, soft_wrap=soft_wrap, quiet=quiet, highlight=False, markup=False, emoji=False)
+        stream = sys.stderr if stderr else sys.stdout
+        super().__init__(
+            stderr=stderr,
+            soft_wrap=soft_wrap,
+            quiet=quiet,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            force_terminal=stream is not None and stream.isatty(),  # whatever FORCE_COLOR says
+        )
         self.soft_wrap = soft_wrap and not self.is_terminal
 
     def render_str(
@@ -58,12 +68,14 @@ class WorkBar:
 
     def __enter__(self) -> "WorkBar":
         """Show the bar, on a terminal."""
-        self._bar.start()
+        if self._console.is_terminal:
+            self._bar.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Remove the bar."""
-        self._bar.stop()
+        if self._console.is_terminal:  # elsewhere, some versions of rich would print an empty line
+            self._bar.stop()
 
     def __call__(self, words: str, work: int) -> None:
         """Print what is done next, and how much work that is; the part before it is done."""

@@ -17,10 +17,10 @@ _PACKAGES = {
 """The modules of the packages that pip installs."""
 
 
-def require_training_extra() -> None:
+def require_training_extra(is_quiet: bool = False) -> None:
     """Raise TrainExtraMissingError, with the command to run, unless torch, onnx and the other packages are installed.
 
-    Imports torch, which takes seconds; a terminal shows that something happens.
+    Imports torch, which takes seconds; a terminal shows that something happens, unless `is_quiet`.
     Raises TrainingError if the working folder no longer exists: torch's libraries would end the process.
     """
     try:
@@ -35,5 +35,6 @@ def require_training_extra() -> None:
         )
     from pocketgan_trainer.plain_console import PlainConsole
 
-    with PlainConsole(stderr=True).status("loading PyTorch"):
+    is_first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started
+    with PlainConsole(stderr=True, quiet=is_quiet or not is_first).status("loading PyTorch"):
         import torch  # noqa: F401

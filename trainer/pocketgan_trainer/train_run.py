@@ -228,11 +228,11 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
                 raise
             raise OutputError(f"{error}; what was saved before is whole: {resume_command} continues from there") from error
     if not finished:
-        console.print(f"saved {run.last}; {resume_command} continues from there")
+        console.print(f"saved {run.last}; {resume_command} continues from there", soft_wrap=True)
         return 128 + (stop.signal or 0)
     best = load_checkpoint(run.best).progress
     for line in closing_lines(run, config.epochs, best.epoch, is_newest=options.out is None):
-        console.print(line)
+        console.print(line, soft_wrap=True)  # so that commands and paths can be copied
     return 0
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pocketgan.contact_sheet import contact_sheet
-from pocketgan.errors import RequestError
+from pocketgan.errors import RequestError, first_line
 from pocketgan.files import named_file, whole_file
 from pocketgan.output.png import encode_png
 from pocketgan.output.walk import write_gif
@@ -31,12 +31,20 @@ def save(images: ArrayLike, path: str | Path, labels: ArrayLike | None = None) -
         raise RequestError(
             f"{path} ends in none of {', '.join(_WRITERS)}; many images, each with a file of its own, are what gan-gen writes"
         )
-    pixels = np.asarray(images)
+    pixels = _array(images)
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or not pixels.size:
         raise RequestError(f"images are {pixels.dtype} {pixels.shape}: expected uint8 of shape (N, H, W) or (H, W)")
-    if labels is not None and (write is not _write_npz or np.shape(labels) != pixels.shape[:1]):
-        raise RequestError(f"labels of shape {np.shape(labels)} for {path}: expected one for each image, in a .npz file")
-    write(named_file(path), pixels, labels)
+    named = None if labels is None else _array(labels)
+    if named is not None and (write is not _write_npz or named.shape != pixels.shape[:-2] or named.dtype == object):
+        raise RequestError(f"labels of shape {named.shape} for {path}: expected one for each image, in a .npz file")
+    write(named_file(path), pixels, named)
+
+
+def _array(values: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise RequestError(f"no array can be made of these values: {first_line(error)}") from error
 
 
 @contextmanager
@@ -45,29 +53,29 @@ def _opened(target: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def _write_png(target: Path, pixels: NDArray[np.uint8], labels: ArrayLike | None) -> None:
+def _write_png(target: Path, pixels: NDArray[np.uint8], labels: NDArray[Any] | None) -> None:
     with _opened(target) as file:
         file.write(encode_png(pixels if pixels.ndim == 2 else np.asarray(contact_sheet(pixels))))
 
 
-def _write_gif(target: Path, pixels: NDArray[np.uint8], labels: ArrayLike | None) -> None:
+def _write_gif(target: Path, pixels: NDArray[np.uint8], labels: NDArray[Any] | None) -> None:
     write_gif(target, pixels.reshape(-1, *pixels.shape[-2:]), scale=1, frame_milliseconds=FRAME_MILLISECONDS)
 
 
-def _write_npy(target: Path, pixels: NDArray[np.uint8], labels: ArrayLike | None) -> None:
+def _write_npy(target: Path, pixels: NDArray[np.uint8], labels: NDArray[Any] | None) -> None:
     with _opened(target) as file:
         np.save(file, pixels)
 
 
-def _write_npz(target: Path, pixels: NDArray[np.uint8], labels: ArrayLike | None) -> None:
+def _write_npz(target: Path, pixels: NDArray[np.uint8], labels: NDArray[Any] | None) -> None:
     with _opened(target) as file:
         if labels is None:
             np.savez_compressed(file, images=pixels)
         else:
-            np.savez_compressed(file, images=pixels, labels=np.asarray(labels))
+            np.savez_compressed(file, images=pixels, labels=labels)
 
 
-_WRITERS: dict[str, Callable[[Path, NDArray[np.uint8], ArrayLike | None], None]] = {
+_WRITERS: dict[str, Callable[[Path, NDArray[np.uint8], NDArray[Any] | None], None]] = {
     ".png": _write_png,
     ".gif": _write_gif,
     ".npy": _write_npy,

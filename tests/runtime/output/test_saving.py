@@ -1,6 +1,7 @@
 """`pocketgan.save`: each ending is read back by a library that others wrote."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,10 +52,13 @@ def test_arrays_keep_images_and_labels(tmp_path: Path, name: str, labels: list[i
         (IMAGES[:0], "none.gif", None, r"images are uint8 \(0, 4, 5\)"),
         (IMAGES, "three.npz", LABELS[:2], r"labels of shape \(2,\) for .*three.npz: expected one for each image"),
         (IMAGES, "three.png", LABELS, "expected one for each image, in a .npz file"),
+        (IMAGES[0], "one.npz", [7], "expected one for each image"),
+        (IMAGES, "three.npz", ["a", None, 3], "expected one for each image"),
+        (IMAGES, "three.npz", [[1], [2, 3], [4]], "no array can be made"),
     ],
 )
 def test_what_cannot_be_saved_is_refused_and_leaves_no_file(
-    tmp_path: Path, images: np.ndarray, name: str, labels: list[int] | None, message: str
+    tmp_path: Path, images: np.ndarray, name: str, labels: list[Any] | None, message: str
 ) -> None:
     with pytest.raises(RequestError, match=message):
         save(images, tmp_path / name, labels)

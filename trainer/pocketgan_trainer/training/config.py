@@ -115,13 +115,11 @@ class TrainingConfig:
                 f"hidden_traits_share {self.hidden_traits_share} has no effect: expected a trait_weight above 0, or "
                 "hidden_traits_share 0"
             )
-        refining = ("class_weight", "shifted_share", "hidden_traits_share")
-        idle = [f"{name} {getattr(self, name)}" for name in refining if getattr(self, name)]
-        if idle and not self.refinement_share:
-            raise TrainingError(
-                f"refinement_share {self.refinement_share} leaves {', '.join(idle)} without effect: expected one above 0, or 0 "
-                "for each of these"
-            )
+        for name in ("class_weight", "shifted_share", "hidden_traits_share"):
+            if getattr(self, name) and not self.refinement_share:
+                raise TrainingError(
+                    f"{name} {getattr(self, name)} has no effect: expected a refinement_share above 0, or {name} 0"
+                )
 
     def to_json(self) -> str:
         """Return the config as a JSON object of its fields; unknown class labels are left out."""

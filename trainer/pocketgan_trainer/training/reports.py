@@ -69,12 +69,20 @@ class ConsoleReport:
 
     def __enter__(self) -> "ConsoleReport":
         """Show the bar, on a terminal."""
-        self._bar.start()
+        self._show_bar()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Remove the bar."""
-        self._bar.stop()
+        self._hide_bar()
+
+    def _show_bar(self) -> None:
+        if self._console.is_terminal:
+            self._bar.start()
+
+    def _hide_bar(self) -> None:
+        if self._console.is_terminal:  # elsewhere, some versions of rich would print an empty line
+            self._bar.stop()
 
     def step(self, progress: Progress, sums: Tensor) -> None:
         """Move the bar, at most twice a second."""
@@ -132,10 +140,10 @@ class ConsoleReport:
             self._console.print(f"    warning: {slowed}; try Ctrl-C and --resume --threads 1")
         self._best_rate = max(self._best_rate, rate)
         if self._shown_on is not None:
-            self._bar.stop()  # on a terminal it would take the images for lines of text
+            self._hide_bar()  # it would take the images for lines of text
             sheet = contact_sheet(images[:_SHOWN_IMAGES], columns=_SHOWN_IMAGES // 2, scale=1, gap=1)
             show_images(np.asarray(sheet)[None], self._shown_on)
-            self._bar.start()
+            self._show_bar()
         self._epoch_began_at, self._epoch_images = now, progress.images_seen
 
 
