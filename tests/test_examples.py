@@ -1,5 +1,6 @@
-"""The notebooks run from top to bottom, and show what they hold."""
+"""The examples: notebooks show what they hold when they are run, and the preview of the next pocket draws its pixels."""
 
+import hashlib
 import io
 from base64 import b64decode
 from pathlib import Path
@@ -10,6 +11,12 @@ import run_notebooks
 from nbformat import NotebookNode
 from numpy.typing import NDArray
 from PIL import Image
+
+from pocketgan import Generator
+from pocketgan_trainer.evaluate.handwriting import handwriting
+
+PREVIEW_PIXELS = "45aabfce3bb631be7699410055d97798b62d71fcf229acaa5ab93d4a01c97c21"
+"""The SHA-256 of the first hundred images of seed 0."""
 
 
 def shown(notebook: NotebookNode) -> list[str | NDArray[np.uint8]]:
@@ -37,3 +44,12 @@ def test_a_notebook_shows_what_it_holds(notebook: Path) -> None:
 
 def test_there_is_a_notebook() -> None:
     assert run_notebooks.NOTEBOOKS
+
+
+def test_the_preview_draws_the_pixels_that_it_was_exported_with_and_the_slant_that_is_asked_for() -> None:
+    preview = Generator.load(run_notebooks.NOTEBOOKS[0].parent / "pocket-canvas.onnx")
+    assert hashlib.sha256(preview.generate(100).tobytes()).hexdigest() == PREVIEW_PIXELS
+    least, most = preview.trait_range("slant", 7)
+    sevens = [preview.generate(50, 7, slant=slant) for slant in (least, most)]
+    slants = [np.nanmean(handwriting(images)[:, 0]) for images in sevens]
+    assert slants == pytest.approx([least, most], abs=3)
