@@ -15,7 +15,7 @@ from PIL import Image
 from pocketgan import Generator
 from pocketgan_trainer.evaluate.handwriting import handwriting
 
-PREVIEW_PIXELS = "45aabfce3bb631be7699410055d97798b62d71fcf229acaa5ab93d4a01c97c21"
+PREVIEW_PIXELS = "4ae26617122edb3ddd82a4b662f4d618786b1c4ef1b5b1fc5c4994c165e9ac52"
 """The SHA-256 of the first hundred images of seed 0."""
 
 
