@@ -145,7 +145,7 @@ def _card_rows(card: "ModelCard") -> Rows:
             f"largest {parity.largest_error} of 255 grey levels",
         ),
         ("kernels", kernel_counts),
-        ("quality", ", ".join(f"{name} {value:.4g}" for name, value in card.quality.items()) or _NOT_KNOWN),
+        ("quality", ", ".join(f"{name} {value:.4g}" for name, value in card.quality.items()) or "not measured; gan-eval does"),
         ("exported by", f"pocketgan {card.package_version}"),
         ("licence", card.licence),
     ]

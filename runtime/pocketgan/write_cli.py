@@ -68,7 +68,7 @@ def write(
     ] = None,
     pattern: Annotated[
         str | None,
-        typer.Option(help=f"Random texts, such as [0-9]{{5}} or (19|20)[0-9]{{2}}; or a name: {', '.join(NAMED_PATTERNS)}."),
+        typer.Option(help=f"Random texts, such as [0-9]{{5}}; or a name: {', '.join(NAMED_PATTERNS)}. A date is 24 12 1999."),
     ] = None,
     length: Annotated[
         str | None,

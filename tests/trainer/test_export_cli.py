@@ -57,9 +57,10 @@ def test_the_newest_run_is_exported_and_a_table_on_stderr_describes_it(gan_expor
 
 @pytest.mark.parametrize("source", ["runs/0002-mlp-mnist", "runs/0002-mlp-mnist/last.safetensors"])
 def test_the_checkpoint_may_be_a_run_or_a_file_and_the_precision_a_float(gan_export: Command, runs: Path, source: str) -> None:
-    result = gan_export("model.onnx", "--checkpoint", source, "--precision", "fp16")
+    result = gan_export("model.onnx", "--checkpoint", source, "--precision", "fp16", "--licence", "CC-BY-4.0")
     assert result.exit_code == 0, result.output
-    assert Generator.load("model.onnx", "cpu").card.precision == "fp16"
+    card = Generator.load("model.onnx", "cpu").card
+    assert (card.precision, card.licence) == ("fp16", "CC-BY-4.0")
 
 
 @pytest.mark.usefixtures("runs")
@@ -143,6 +144,7 @@ def test_a_failed_export_ends_with_1_and_one_line(gan_export: Command, folder: P
         (["model.onnx", "--precision", "bogus"], "bogus"),
         (["model.onnx", "--min-psnr", "101"], "101"),
         (["model.onnx", "--min-psnr", "nan"], "nan is not in the range"),
+        (["model.c", "--licence", "free */"], "free */ is not an SPDX identifier"),
         (["."], ". does not end in .onnx"),
         (["best.safetensors"], "best.safetensors does not end in .onnx"),
     ],

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
 from shlex import quote
@@ -48,6 +49,10 @@ def export(
             show_default="depends on preset and precision",
         ),
     ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(metavar="SPDX", help="The licence of the weights, such as MIT, for the card.", show_default="not stated"),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write the file even if checks fail, and print the failures.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was measured as JSON, even if the file is refused.")] = False,
     version: shared_options.Version = False,
@@ -64,12 +69,21 @@ def export(
         raise typer.BadParameter("a C file computes with whole numbers alone: expected int8", param_hint="--precision")
     if least_psnr_db is not None and math.isnan(least_psnr_db):
         raise typer.BadParameter("nan is not in the range from 0 to 100", param_hint="--min-psnr")
+    if licence is not None and not re.fullmatch(r"[A-Za-z0-9.+()\- ]{1,100}", licence):
+        message = f"{printable(licence)} is not an SPDX identifier: expected one such as MIT, CC-BY-4.0 or LicenseRef-mine"
+        raise typer.BadParameter(message, param_hint="--licence")
     with cli_errors():
-        _export(target, checkpoint, precision, least_psnr_db, force, json)
+        _export(target, checkpoint, precision, least_psnr_db, licence, force, json)
 
 
 def _export(
-    target: Path, checkpoint_path: Path | None, precision: Precision, least_psnr_db: float | None, force: bool, json: bool
+    target: Path,
+    checkpoint_path: Path | None,
+    precision: Precision,
+    least_psnr_db: float | None,
+    licence: str | None,
+    force: bool,
+    json: bool,
 ) -> None:
     from pocketgan.model.session import import_onnxruntime
     from pocketgan_trainer.requirements import require_training_extra
@@ -77,8 +91,8 @@ def _export(
     require_training_extra()
     import_onnxruntime()
     from pocketgan_trainer.errors import ExportError
+    from pocketgan_trainer.export.exporter import UNSTATED_LICENCE, refusal_json, report_json
     from pocketgan_trainer.export.exporter import export as run_export
-    from pocketgan_trainer.export.exporter import refusal_json, report_json
     from pocketgan_trainer.plain_console import PlainConsole
     from pocketgan_trainer.training.checkpoint import load_checkpoint
     from pocketgan_trainer.training.run_folder import BEST, RUNS, find_run_folder, newer_runs
@@ -92,7 +106,7 @@ def _export(
     checkpoint = load_checkpoint(path)
     try:
         with PlainConsole(stderr=True).status("rounding weights, comparing images and timing: seconds, with a canvas a minute"):
-            report = run_export(checkpoint, target, precision.value, least_psnr_db, force)
+            report = run_export(checkpoint, target, precision.value, least_psnr_db, force, licence or UNSTATED_LICENCE)
     except ExportError as error:
         if json:
             print(refusal_json(error))
