@@ -127,11 +127,16 @@ def image_range(
 
 def consistency_units(consistency: float) -> int:
     """Return a consistency in units of 1/CONSISTENCY_UNITS, rounded. Raises RequestError unless it is 0 to 1."""
-    if isinstance(consistency, bool) or not isinstance(consistency, Real):
-        raise RequestError(f"consistency {consistency!r} is not a number")
-    if not 0 <= consistency <= 1:  # nor is nan
-        raise RequestError(f"consistency {consistency} is out of range: expected 0 to 1")
-    return round(float(consistency) * CONSISTENCY_UNITS)
+    return share_in_units("consistency", consistency, CONSISTENCY_UNITS)
+
+
+def share_in_units(name: str, share: float, units: int) -> int:
+    """Return the argument `name`, a share, in units of 1/`units`, rounded. Raises RequestError unless it is 0 to 1."""
+    if isinstance(share, bool) or not isinstance(share, Real):
+        raise RequestError(f"{name} {share!r} is not a number")
+    if not 0 <= share <= 1:  # nor is nan
+        raise RequestError(f"{name} {share} is out of range: expected 0 to 1")
+    return round(float(share) * units)
 
 
 def hand_of(name: HandName, seed: int, units: int) -> Hand:
@@ -240,11 +245,9 @@ def truncation_units(truncation: float) -> int:
     Style-Based Generator Architecture for Generative Adversarial Networks", 2019, appendix B; here of z, whose mean is 0).
     Raises RequestError unless it is above 0 and at most 1.
     """
-    if isinstance(truncation, bool) or not isinstance(truncation, Real):
-        raise RequestError(f"truncation {truncation!r} is not a number")
-    if not 0 < truncation <= 1:  # nor is nan
+    if truncation == 0:
         raise RequestError(f"truncation {truncation} is out of range: expected above 0, at most 1")
-    return max(1, round(float(truncation) * TRUNCATION_UNITS))
+    return max(1, share_in_units("truncation", truncation, TRUNCATION_UNITS))
 
 
 def check_array(what: str, size_bytes: int, remedy: str) -> None:

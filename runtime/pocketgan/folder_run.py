@@ -110,13 +110,13 @@ def with_progress(batches: Iterable[Batch], count: int, is_quiet: bool, done_bef
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]} images/s"), TimeRemainingColumn()
-    began, done = time.monotonic(), 0
+    began, done = time.perf_counter(), 0
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("images", total=count, completed=done_before, rate="")
         for batch in batches:
             yield batch
             done += len(batch.images)
-            progress.update(task, completed=done_before + done, rate=f"{done / (time.monotonic() - began):,.0f}")
+            progress.update(task, completed=done_before + done, rate=f"{done / (time.perf_counter() - began):,.0f}")
 
 
 def write_folder(run: FolderRun, drawing: Series, files: Files) -> int | None:

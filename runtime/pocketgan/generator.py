@@ -42,11 +42,14 @@ if TYPE_CHECKING:
 Digits: TypeAlias = int | np.integer[Any] | Sequence[int] | NDArray[np.integer[Any]] | str
 """One class or several: by their labels, see `ModelCard.labels`, or by names as gan-gen takes them: "0-4,7", "sneaker"."""
 
+Feeds: TypeAlias = dict[str, NDArray[np.float32] | NDArray[np.int64]]
+"""The inputs of a model's graph by name: `z`, and `label` if it has classes."""
+
 ClassCycle: TypeAlias = NDArray[np.int64] | None
 """Labels, int64 [n], that indices take in turn: index i has label `i % n` of them. None for a model without classes."""
 
-_MOST_SHOWN = 20
-_SHOWN = 30
+_MOST_LABELS_NAMED = 20
+_IMAGES_IN_NOTEBOOK = 30
 """How many images a notebook shows of a model."""
 
 
@@ -81,10 +84,10 @@ class Generator:
         with model.location.named_in_errors():
             opened = open_session(model.contents, self.card.precision, provider)
             _check_tensors(self.card, opened.session)
+            self.cost = model.cost if opened.provider is not Provider.numpy else in_numpy(model.cost)
+            """The memory that a call of the model takes."""
         self.provider = opened.provider
         """The provider that is in use."""
-        self.cost = model.cost if self.provider is not Provider.numpy else in_numpy(model.cost)
-        """The memory that a call of the model takes."""
         self.provider_reason = opened.reason
         self._session = opened.session
         self._requested_provider = provider
@@ -125,7 +128,7 @@ class Generator:
     def _repr_png_(self) -> bytes:
         """Return a PNG sheet of the first images of seed 0, which notebooks show."""
         picture = BytesIO()
-        contact_sheet(self.generate(_SHOWN), columns=_SHOWN // 3).save(picture, format="PNG")
+        contact_sheet(self.generate(_IMAGES_IN_NOTEBOOK), columns=_IMAGES_IN_NOTEBOOK // 3).save(picture, format="PNG")
         return picture.getvalue()
 
     @property
@@ -247,7 +250,7 @@ class Generator:
         That is for images of one class, by its label, or for all classes, which may have no value in common: then the least is
         above the largest. Raises RequestError if the model cannot draw chosen traits, or lacks the class.
         """
-        return self._traits.range_of(trait, self._class_numbers(self.class_cycle(digit), 1).tolist())
+        return self._traits.range_of(trait, self._class_numbers(self.class_cycle(digit, "digit"), 1).tolist())
 
     def _class_numbers(self, labels: NDArray[np.int64] | None, count: int) -> NDArray[np.intp]:
         """Return the number of each label's class in the card; `count` zeros without classes."""
@@ -284,26 +287,26 @@ class Generator:
             raise RequestError("latents that are not finite: expected numbers around 0")
         if labels is None and count:
             raise RequestError(f"model {self.card.name} has {count} classes: expected labels {self._known_labels()}")
-        classes = self.class_cycle(labels)
+        classes = self.class_cycle(labels, "labels")
         if classes is not None and len(classes) not in (1, len(points)):
             raise RequestError(f"{len(classes)} labels for {len(points)} rows of latents: expected one for each, or one for all")
         each = labels_in_turn(classes, range(len(points)))
         parts = [slice(first, first + self.batch_size) for first in range(0, len(points), self.batch_size)]
         return np.concatenate([self._run(points[part], None if each is None else each[part]) for part in parts])
 
-    def class_cycle(self, digits: Digits | None) -> ClassCycle:
-        """Return the labels that the indices take in turn. Raises RequestError for labels that the model lacks."""
+    def class_cycle(self, digits: Digits | None, argument: str = "digits") -> ClassCycle:
+        """Return the labels that the indices take in turn. Raises RequestError, about `argument`, if the model lacks a label."""
         if not self.card.classes:
             if digits is not None:
-                raise RequestError(f"model {self.card.name} has no classes to choose from: leave digits out")
+                raise RequestError(f"model {self.card.name} has no classes to choose from: leave {argument} out")
             return None
         if digits is None:
             return np.array(self.card.labels, np.int64)
         if isinstance(digits, str):
             return np.array(labels_of_names(self.card, parse_digits(digits)), np.int64)
         message = (
-            f"digits {shortened(digits)} is neither a label nor a sequence of labels: expected {self._known_labels()}, or names "
-            "of classes in one text"
+            f"{argument} {shortened(digits)} is neither a label nor a sequence of labels: expected {self._known_labels()}, or "
+            "names of classes in one text"
         )
         try:
             cycle = np.atleast_1d(np.asarray(digits))
@@ -313,7 +316,7 @@ class Generator:
             raise RequestError(message)
         if not np.isin(cycle, self.card.labels).all():
             raise RequestError(
-                f"digits {shortened(digits)} is out of range: model {self.card.name} has the labels {self._known_labels()}"
+                f"{argument} {shortened(digits)} is out of range: model {self.card.name} has the labels {self._known_labels()}"
             )
         return cycle.astype(np.int64)
 
@@ -321,15 +324,15 @@ class Generator:
         labels = self.card.labels
         if labels == tuple(range(len(labels))):
             return f"0 to {len(labels) - 1}"
-        return f"{', '.join(map(str, labels[:_MOST_SHOWN]))}{', ...' if len(labels) > _MOST_SHOWN else ''}"
+        return f"{', '.join(map(str, labels[:_MOST_LABELS_NAMED]))}{', ...' if len(labels) > _MOST_LABELS_NAMED else ''}"
+
+    def feeds(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> Feeds:
+        """Return the inputs of the graph for latents [n, latent_size] and labels [n]. It numbers the classes from 0."""
+        return {"z": z} if labels is None else {"z": z, "label": self._class_numbers(labels, len(z)).astype(np.int64)}
 
     def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.uint8]:
-        feeds: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {"z": z}
-        if labels is not None:
-            # The graph numbers the classes from 0.
-            feeds["label"] = self._class_numbers(labels, len(z)).astype(np.int64)
         try:
-            (images,) = self._session.run(["images"], feeds)
+            (images,) = self._session.run(["images"], self.feeds(z, labels))
         except Exception as error:  # onnxruntime's errors have no public root class
             raise ModelError(f"model {self.path} failed to draw: {first_line(error)}") from error
         expected = (len(z), self.card.image_height, self.card.image_width)

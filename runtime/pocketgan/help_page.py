@@ -76,8 +76,8 @@ _USAGE: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
     (re.compile(r"^Invalid value for ('?)(.+?)\1: "), r"\2: "),
     (re.compile(r"'(.*)' is not a valid (?:int|integer)(?: range)?$"), r"\1 is not a whole number"),
     (re.compile(r"'(.*)' is not a valid float(?: range)?$"), r"\1 is not a number"),
-    (re.compile(r"(\S+) is not in the range x>=([0-9.]+)$"), r"\1 is out of range: expected at least \2"),
-    (re.compile(r"(\S+) is not in the range ([0-9.]+)<=x<=([0-9.]+)$"), r"\1 is out of range: expected \2 to \3"),
+    (re.compile(r"(\S+) is not in the range x>=(-?[0-9.]+)$"), r"\1 is out of range: expected at least \2"),
+    (re.compile(r"(\S+) is not in the range (-?[0-9.]+)<=x<=(-?[0-9.]+)$"), r"\1 is out of range: expected \2 to \3"),
     (re.compile(r"^No such option:? '?([^\s']+)'?"), r"no option \1"),
     (
         re.compile(r"\.? \(?(?:Possible options: |Did you mean (?:one of: )?)(.*?)\??\)?$"),
@@ -101,10 +101,10 @@ _WORDS = (
     (re.compile(r"<(?:int|float)(?: range)?>|(?:INTEGER|FLOAT)(?: RANGE)?"), "N"),
     (re.compile(r"<str>"), "TEXT"),
     (re.compile(r"<path>"), "PATH"),
-    (re.compile(r"([0-9.]+)<=x<=[0-9]{10,}|x>=([0-9.]+)"), r"from \1\2"),
-    (re.compile(r"([0-9.]+)<=x<=([0-9.]+)"), r"\1 to \2"),
+    (re.compile(r"(-?[0-9.]+)<=x<=[0-9]{10,}|x>=(-?[0-9.]+)"), r"from \1\2"),
+    (re.compile(r"(-?[0-9.]+)<=x<=(-?[0-9.]+)"), r"\1 to \2"),
     (re.compile(r"\[default: \(([^()]*)\)"), r"[default: \1"),
-    (re.compile(r"\[(default: [^\]]*); ((?:from )?[0-9.]+(?: to [0-9.]+)?)\]"), r"[\2; \1]"),
+    (re.compile(r"\[(default: [^\]]*); ((?:from )?-?[0-9.]+(?: to [0-9.]+)?)\]"), r"[\2; \1]"),
 )
 
 

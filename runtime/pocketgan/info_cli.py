@@ -1,7 +1,6 @@
 """`gan-info`: shows what is installed, what is used and whether it works, for bug reports."""
 
 import json
-import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -193,16 +192,12 @@ def _as_json(installation: "Installation", file: "ModelFacts", drawing: "Drawing
 
 
 def _plain(value: object) -> object:
-    """Return a value for JSON: a path becomes text, and a number that is not finite, as cards may have, becomes null."""
+    """Return a value for JSON: a path becomes text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
-    if value is None or isinstance(value, str | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return str(value)
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def _print_rows(rows: Rows) -> None:

@@ -173,10 +173,7 @@ def _time(generator: "Generator", contents: bytes, batch_size: int) -> Timing:
 
     generator.generate(batch_size)  # raises if the model does not draw as many images
     opened = open_session(contents, generator.card.precision, generator.provider)
-    feeds: dict[str, object] = {"z": latents(0, 0, batch_size, generator.card.latent_size)}
-    labels = generator.labels(0, batch_size)
-    if labels is not None:
-        feeds["label"] = labels
+    feeds = generator.feeds(latents(0, 0, batch_size, generator.card.latent_size), generator.labels(0, batch_size))
     first, *others = _nanoseconds(lambda: opened.session.run(["images"], feeds))
     scale = 1000 * batch_size
     return Timing(batch_size, round(first / scale, 2), round(median(others) / scale, 2), len(others))

@@ -309,7 +309,10 @@ def test_latents_that_cannot_be_drawn_are_refused(tiny: Generator, z: ArrayLike,
     [
         (None, "has 10 classes: expected labels 0 to 9"),
         (np.array([1, 2, 3]), "3 labels for 2 rows of latents: expected one for each, or one for all"),
-        (np.array([1.0, 2.0]), "is neither a label nor a sequence of labels: expected 0 to 9, or names of classes in one text"),
+        (
+            np.array([1.0, 2.0]),
+            "labels array([1., 2.]) is neither a label nor a sequence of labels: expected 0 to 9, or names of",
+        ),
         (np.array([1, 10]), "has the labels 0 to 9"),
         (np.array([-1, 3]), "has the labels 0 to 9"),
     ],

@@ -81,6 +81,10 @@ def test_an_unknown_option_is_named_with_those_like_it() -> None:
     [
         ("Invalid value for '--size': 0 is not in the range 1<=x<=512.", "--size: 0 is out of range: expected 1 to 512"),
         ("Invalid value for '--count': 0 is not in the range x>=1.", "--count: 0 is out of range: expected at least 1"),
+        (
+            "Invalid value for '--spacing': 2000 is not in the range -1000<=x<=1000.",
+            "--spacing: 2000 is out of range: expected -1000 to 1000",
+        ),
         ("Invalid value for '--lr': 'a b' is not a valid float.", "--lr: a b is not a number"),
         ("No such option: --sed Did you mean --seed?", "no option --sed; did you mean --seed?"),
         ("No such option '--sed'. (Did you mean one of: '--seed', '--size'?)", "no option --sed; did you mean --seed, --size?"),

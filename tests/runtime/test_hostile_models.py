@@ -75,7 +75,7 @@ CARDS = {
     "classes without an input": (changed(classes=["0", "1"]), "it has the inputs"),
     "terminal commands": (changed(name="\x1b[2J\x1b]0;title\x07"), r"the model card's name is '\x1b[2J\x1b]0;title\x07'"),
     "name that is not text": (changed(name="\ud800"), r"the model card's name is '\ud800'"),
-    "metric that is not text": (changed(quality={"\ud800\n" * 20_000: "?"}), "the model card's quality ? ? ? "),
+    "metric that is not text": (changed(quality={"\ud800\n" * 20_000: "?"}), r"the model card's quality '\ud800\n"),
     "schema of many digits": (changed(schema=10**300), "the model card has schema 10000"),
 }
 
@@ -141,6 +141,6 @@ def test_a_bomb_is_refused_before_it_takes_memory_or_time(name: str, tmp_path: P
 def test_harmless_variants_of_these_files_draw(tmp_path: Path) -> None:
     extra = [node("Reshape", ["z", "image"], "x"), node("Conv", ["x", "k"], "big", pads=[9] * 4)]
     constants = [integers("image", [-1, 16, 1, 1]), constant("k", [1, 16, 1, 1])]
-    contents = with_extra(changed(quality={"frechet": float("nan")}), extra, constants, rank=4)
+    contents = with_extra(changed(quality={"frechet": 1.5}), extra, constants, rank=4)
     assert draw_in_process(tmp_path, contents, 64) == (0, "", "")
     assert len(list((tmp_path / "digits").glob("*.png"))) == 64

@@ -142,12 +142,6 @@ def test_json_is_one_object_with_the_card_of_the_file() -> None:
     assert [timing["batch_size"] for timing in facts["drawing"]["timings"]] == [1, 64]
 
 
-def test_a_number_that_json_does_not_have_is_null(models: Path, tiny: Generator) -> None:
-    changed = with_card(models / "tiny.onnx", tiny.card, quality={"frechet": float("nan"), "worst": float("inf")})
-    assert gan_info("--json", "--model", changed).json["model"]["card"]["quality"] == {"frechet": None, "worst": None}
-    assert gan_info("--model", changed).value("quality") == "frechet nan, worst inf"
-
-
 @pytest.mark.parametrize(
     ("cpu", "name", "features"),
     [

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from drawings import with_classes
 
 import pocketgan_models
 from pocketgan import model_check
@@ -132,6 +133,12 @@ def test_any_other_model_has_no_golden_pixels_and_is_timed(models: Path, name: s
         assert timing.first_microseconds > 0
         assert timing.median_microseconds > 0
         assert 1 <= timing.runs <= 20
+
+
+def test_a_model_whose_labels_do_not_count_from_0_is_timed(models: Path, tmp_path: Path) -> None:
+    renamed = with_classes(Generator.load(models / "tiny_conditional.onnx"), tmp_path, labels=(26, *range(1, 10)))
+    drawing = drawn(str(renamed.path))
+    assert (drawing.problem, len(drawing.timings)) == (None, 2)
 
 
 def test_a_slow_model_is_timed_in_two_calls(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,12 @@ The exporter writes cards with this module; the runtime reads and checks them wi
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from reprlib import repr as shortened
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from pocketgan.address import MOST_CLASSES
 from pocketgan.errors import CardError
@@ -135,7 +136,7 @@ class ModelCard:
     def to_json(self) -> str:
         """Return the card as short JSON with sorted keys, so equal cards give equal text. Fields that are None are left out."""
         known = {name: value for name, value in asdict(self).items() if value is not None}
-        return json.dumps({"schema": SCHEMA, **known}, sort_keys=True, separators=(",", ":"))
+        return json.dumps({"schema": SCHEMA, **known}, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> "ModelCard":
@@ -145,7 +146,7 @@ class ModelCard:
                 f"the model card has {len(text):,} characters, expected at most {_LONGEST_TEXT:,}: export the model again"
             )
         try:
-            values = json.loads(text)
+            values = json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:  # ValueError also for a number with thousands of digits
             raise CardError(f"the model card is not JSON ({error}): export the model again") from error
         if not isinstance(values, dict):
@@ -178,7 +179,7 @@ class ModelCard:
                 largest_error=_read(parity, "largest_error", int),
             ),
             kernels=_read_kernels(values),
-            quality={name: _typed(f"quality {name[:64]}", value, float) for name, value in quality.items()},
+            quality={name: _typed(f"quality {name[:64]!r}", value, float) for name, value in quality.items()},
             package_version=_read(values, "package_version", str),
             licence=_read(values, "licence", str),
             class_labels=_read_class_labels(values),
@@ -240,9 +241,14 @@ def _typed(name: str, value: object, kind: type[_Value]) -> _Value:
     if kind is float and type(value) is int:
         with suppress(OverflowError):
             value = float(value)
-    if type(value) is not kind:
+    if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
         raise CardError(f"the model card's {name} is {shortened(value)}, expected {kind.__name__}: export the model again")
     return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Raise ValueError for NaN and Infinity, which Python reads, but which are not JSON."""
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _check(holds: bool, name: str, found: object, expected: str) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
@@ -104,12 +104,11 @@ def import_onnxruntime() -> ModuleType:
 
 def _is_installed(distribution: str) -> bool:
     """Return whether pip installed a distribution. This is ten milliseconds faster than importlib.metadata."""
-    return any(
-        entry.startswith(f"{distribution}-") and entry.endswith(".dist-info")
-        for folder in sys.path
-        if os.path.isdir(folder)
-        for entry in os.listdir(folder)
-    )
+    entries: list[str] = []
+    for folder in sys.path:
+        with suppress(OSError):  # imports ignore such folders too
+            entries += os.listdir(folder)
+    return any(entry.startswith(f"{distribution}-") and entry.endswith(".dist-info") for entry in entries)
 
 
 def _open_in_numpy(contents: bytes, precision: str) -> "NumpySession":

@@ -77,7 +77,8 @@ def png_text(drawing: Series, index: int) -> str:
     """Return the contents of an image's text chunk, JSON."""
     text = drawing.text(index)
     kind, name = ("class", drawing.name(index)) if text is None else ("text", text)
-    return json.dumps({**drawing.about, "index": index, **({} if name is None else {kind: name})})
+    # What `gan-write --text` was asked for stays: an image may say it several times.
+    return json.dumps({**({} if name is None else {kind: name}), **drawing.about, "index": index})
 
 
 def encoded(drawing: Series, batches: Iterable[Batch]) -> Generator[tuple[Batch, list[bytes]], None, None]:

@@ -57,8 +57,8 @@ def write_steps(target: Path, drawing: Drawing, what: str) -> None:
 
     Raises RequestError if the model cannot draw chosen traits, and OutputError if the file cannot be written.
     """
-    first = drawing.indices[:MOST_VARIED]
-    write_grid(target, np.concatenate(list(drawing.varied(first, what, STEPS))), STEPS)
+    rows = (drawing.varied(range(index, index + 1), what, STEPS)[0] for index in drawing.indices[:MOST_VARIED])
+    write_grid(target, np.concatenate(list(rows)), STEPS)
 
 
 def write_grid(target: Path, images: NDArray[np.uint8], columns: int) -> None:

@@ -83,20 +83,23 @@ async function drawSheet() {
   hasChanged = true;
   if (isDrawing) return;
   isDrawing = true;
-  while (hasChanged) {
-    hasChanged = false;
-    const began = performance.now();
-    for (let first = 0; first < SHOWN && !hasChanged; first += 10) {
-      const addresses = Array.from({ length: 10 }, (_, number) => addressOf(first + number));
-      const { images } = await ask({ addresses });
-      if (!hasChanged) images.forEach((image, number) => show(first + number, image, addresses[number]));
+  try {
+    while (hasChanged) {
+      hasChanged = false;
+      const began = performance.now();
+      for (let first = 0; first < SHOWN && !hasChanged; first += 10) {
+        const addresses = Array.from({ length: 10 }, (_, number) => addressOf(first + number));
+        const { images } = await ask({ addresses });
+        if (!hasChanged) images.forEach((image, number) => show(first + number, image, addresses[number]));
+      }
+      if (hasChanged) continue;
+      const seconds = ((performance.now() - began) / 1000).toFixed(2);
+      say(`Images ${state.start} to ${state.start + SHOWN - 1} of seed ${state.seed}, drawn in ${seconds} s.`);
+      await drawRow();
     }
-    if (hasChanged) continue;
-    const seconds = ((performance.now() - began) / 1000).toFixed(2);
-    say(`Images ${state.start} to ${state.start + SHOWN - 1} of seed ${state.seed}, drawn in ${seconds} s.`);
-    await drawRow();
+  } finally {
+    isDrawing = false; // also if drawing failed, so that a change draws again
   }
-  isDrawing = false;
 }
 
 function show(place, image, address) {

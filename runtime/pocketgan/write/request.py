@@ -1,7 +1,6 @@
 """`writing_request`: what numbers say and how they look, from the options of gan-write or arguments in Python, checked."""
 
 from collections.abc import Callable, Sequence
-from numbers import Real
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import NamedTuple, SupportsIndex, TypeAlias
@@ -16,6 +15,7 @@ from pocketgan.address import (
     asked_traits,
     consistency_units,
     image_range,
+    share_in_units,
     whole,
 )
 from pocketgan.errors import RequestError, of_argument
@@ -91,13 +91,13 @@ def writing_request(
     with of_argument("canvas"):
         pixels = _canvas(canvas, written.longest, size, gap)
     with of_argument("jitter"):
-        jitter_units = _jitter_units(jitter)
+        jitter_units = share_in_units("jitter", jitter, JITTER_UNITS)
     with of_argument("spacing"):
         style = Style(size, gap, jitter_units, pixels, numbers, is_lined=background == Ruling.lines)
     with of_argument("canvas"):
         page_of(style, written.longest, images.seed, images.indices.start)
     with of_argument("ink"):
-        strength = _range(ink, 100)
+        strength = _range("ink", ink, 100)
     noise = _within("noise", noise, 0, MOST_NOISE)
     with of_argument("background"):
         paper = _paper(background, size, pixels, noise, strength)
@@ -106,7 +106,7 @@ def writing_request(
         "numbers": numbers,
         "size": size,
         "spacing": gap,
-        "jitter": jitter,
+        "jitter": jitter_units / JITTER_UNITS,
         "canvas": f"{pixels[0]}x{pixels[1]}",
         "background": str(background),
         "noise": noise,
@@ -169,7 +169,7 @@ def _says(text: str | None, texts: Sequence[str] | Path | None, pattern: str | N
     if pattern is not None:
         return _Says("pattern", pattern, lambda seed: checked_pattern(parse_pattern(pattern), seed))
     with of_argument("length"):
-        digits = _range(DEFAULT_LENGTH if length is None else length, LONGEST_TEXT)
+        digits = _range("length", DEFAULT_LENGTH if length is None else length, LONGEST_TEXT)
     return _Says("length", _spelled(digits), lambda seed: checked_pattern(Repeated(Characters("0123456789"), *digits), seed))
 
 
@@ -182,14 +182,16 @@ def _within(name: str, value: SupportsIndex, least: int, most: int) -> int:
         return number
 
 
-def _range(values: WholeRange, largest: int) -> tuple[int, int]:
-    """Return the least and the most of a range. Raises RequestError if it is malformed, or out of 1 to `largest`."""
+def _range(name: str, values: WholeRange, largest: int) -> tuple[int, int]:
+    """Return the least and the most of an argument. Raises RequestError if it is malformed, or out of 1 to `largest`."""
     ends = values if isinstance(values, tuple) else (values, values)
     if len(ends) != 2:
-        raise RequestError(f"{shortened(values)}: expected a whole number, or the least and the most")
-    least, most = (whole("range", end) for end in ends)
+        raise RequestError(f"{name} {shortened(values)}: expected a whole number, or the least and the most")
+    least, most = (whole(name, end) for end in ends)
     if not 1 <= least <= most <= largest:
-        raise RequestError(f"{_spelled((least, most))}: expected a whole number from 1 to {largest}, or a range such as 3..8")
+        raise RequestError(
+            f"{name} {_spelled((least, most))}: expected a whole number from 1 to {largest}, or a range such as 3..8"
+        )
     return least, most
 
 
@@ -212,15 +214,6 @@ def _canvas(canvas: tuple[SupportsIndex, SupportsIndex] | None, longest: int, si
         found = f"{width}x{height} pixels" + (f" for {longest} characters" if canvas is None else "")
         raise RequestError(f"{found}: expected width and height from {size}, the size of a digit, to {LARGEST_CANVAS} pixels")
     return width, height
-
-
-def _jitter_units(jitter: float) -> int:
-    """Return a jitter in JITTER_UNITS. Raises RequestError unless it is 0 to 1."""
-    if isinstance(jitter, bool) or not isinstance(jitter, Real):
-        raise RequestError(f"jitter {jitter!r} is not a number")
-    if not 0 <= jitter <= 1:  # nor is nan
-        raise RequestError(f"jitter {jitter} is out of range: expected 0 to 1")
-    return round(float(jitter) * JITTER_UNITS)
 
 
 def _paper(background: SupportsIndex | str | Path, size: int, canvas: tuple[int, int], noise: int, ink: tuple[int, int]) -> Paper:

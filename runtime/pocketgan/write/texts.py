@@ -83,7 +83,11 @@ def checked_texts(texts: Iterable[str]) -> ListedTexts:
 
     Raises RequestError if there are none, or too many, or one is empty or too long.
     """
-    listed = tuple(text.strip(GAP) for text in texts)
+    given = tuple(texts)
+    for text in given:
+        if not isinstance(text, str):
+            raise RequestError(f"the text {shortened(text)} is not text: expected a string")
+    listed = tuple(text.strip(GAP) for text in given)
     if not 1 <= len(listed) <= _MOST_TEXTS:
         raise RequestError(f"{len(listed):,} texts: expected 1 to {_MOST_TEXTS:,}")
     for text in listed:

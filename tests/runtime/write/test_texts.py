@@ -29,6 +29,11 @@ def test_a_text_that_cannot_be_drawn_is_refused(text: str) -> None:
         checked_texts(["12", text])
 
 
+def test_a_text_that_is_not_a_string_is_refused() -> None:
+    with pytest.raises(RequestError, match=r"^the text 2026 is not text: expected a string$"):
+        checked_texts(["12", 2026])  # type: ignore[list-item]
+
+
 def test_files_that_cannot_be_used_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "texts.txt"
     with pytest.raises(RequestError, match=r"^cannot read the texts .*texts.txt: No such file or directory; check the path$"):

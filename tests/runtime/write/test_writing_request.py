@@ -53,7 +53,7 @@ def test_texts_are_a_sequence_or_a_file(tmp_path: Path) -> None:
         ({"pattern": 5}, "pattern", "pattern 5 is not text: expected a string"),
         ({"texts": "numbers.txt"}, "texts", "texts 'numbers.txt' is one text: expected a sequence of them, or a Path"),
         ({"text": "1", "pattern": "2"}, "text", "text and pattern both say what numbers say: choose one"),
-        ({"length": (1, 2, 3)}, "length", "(1, 2, 3): expected a whole number, or the least and the most"),
+        ({"length": (1, 2, 3)}, "length", "length (1, 2, 3): expected a whole number, or the least and the most"),
         ({"jitter": "0.5"}, "jitter", "jitter '0.5' is not a number"),
         ({"jitter": True}, "jitter", "jitter True is not a number"),
         ({"canvas": 256}, "canvas", "canvas 256: expected width and height in pixels"),
