@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pocketgan_models
-from pocketgan.address import TRUNCATION_UNITS
+from pocketgan.address import image_range
 from pocketgan.cpus import usable_cpus
 from pocketgan.drawing import Drawing
 from pocketgan.generator import Generator
@@ -81,10 +81,7 @@ def main() -> None:
 
 def drawing_of(generator: Generator, count: int, threads: int) -> Drawing:
     """Return a drawing of the first `count` digits of seed 0."""
-    selection = Selection(
-        seed=0, start=0, count=count, names=None, text=None, truncation_units=TRUNCATION_UNITS, height=None, is_inverted=False
-    )
-    return Drawing(generator, selection, threads)
+    return Drawing(generator, Selection(image_range(0, 0, count), None, None, None, is_inverted=False), threads)
 
 
 def write(files: Files, drawing: Drawing) -> None:

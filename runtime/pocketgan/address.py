@@ -85,6 +85,19 @@ class ImageRange(NamedTuple):
     """The traits that are asked for, in the order of `trait_table.TRAITS`; others are as they come."""
 
     @property
+    def truncation(self) -> float:
+        """The truncation as it is applied: a multiple of 1/256."""
+        return self.truncation_units / TRUNCATION_UNITS
+
+    @property
+    def about_writing(self) -> dict[str, str | float]:
+        """How images are written, as far as it was asked for: by the names of gan-gen's options, a hand and traits."""
+        about: dict[str, str | float] = {trait.name: str(trait) for trait in self.asked}
+        if self.hand is not None:
+            about |= {"hand": f"{self.hand.seed}:{self.hand.number}", "consistency": self.hand.consistency}
+        return about
+
+    @property
     def first_hand(self) -> Hand:
         """The hand of the images, or hand 0 of their seed if each is by its own."""
         return self.hand or Hand(self.seed, 0, consistency_units(DEFAULT_CONSISTENCY))
@@ -130,12 +143,15 @@ def consistency_units(consistency: float) -> int:
     return share_in_units("consistency", consistency, CONSISTENCY_UNITS)
 
 
-def share_in_units(name: str, share: float, units: int) -> int:
-    """Return the argument `name`, a share, in units of 1/`units`, rounded. Raises RequestError unless it is 0 to 1."""
+def share_in_units(name: str, share: float, units: int, is_positive: bool = False) -> int:
+    """Return the argument `name`, a share, in units of 1/`units`, rounded.
+
+    Raises RequestError unless it is a number from 0 to 1, and above 0 if it must be positive.
+    """
     if isinstance(share, bool) or not isinstance(share, Real):
         raise RequestError(f"{name} {share!r} is not a number")
-    if not 0 <= share <= 1:  # nor is nan
-        raise RequestError(f"{name} {share} is out of range: expected 0 to 1")
+    if not 0 <= share <= 1 or (is_positive and not share):  # nor is nan
+        raise RequestError(f"{name} {share} is out of range: expected {'above 0, at most 1' if is_positive else '0 to 1'}")
     return round(float(share) * units)
 
 
@@ -232,9 +248,10 @@ def images_of_rows(rows: ImageRange, length: int) -> ImageRange:
     """Return the images that make up rows of `length` images each. Raises RequestError if an index is out of range."""
     start, stop, most = rows.indices.start, rows.indices.stop, INDEX_LIMIT // length
     if stop > most:
-        raise RequestError(
-            f"rows {start} to {stop - 1} of {length} characters are out of range: expected indices 0 to {most - 1}"
-        )
+        with of_argument("start"):
+            raise RequestError(
+                f"rows {start} to {stop - 1} of {length} characters are out of range: expected indices 0 to {most - 1}"
+            )
     return rows._replace(indices=range(start * length, stop * length))
 
 
@@ -245,9 +262,7 @@ def truncation_units(truncation: float) -> int:
     Style-Based Generator Architecture for Generative Adversarial Networks", 2019, appendix B; here of z, whose mean is 0).
     Raises RequestError unless it is above 0 and at most 1.
     """
-    if truncation == 0:
-        raise RequestError(f"truncation {truncation} is out of range: expected above 0, at most 1")
-    return max(1, share_in_units("truncation", truncation, TRUNCATION_UNITS))
+    return max(1, share_in_units("truncation", truncation, TRUNCATION_UNITS, is_positive=True))
 
 
 def check_array(what: str, size_bytes: int, remedy: str) -> None:

@@ -37,7 +37,7 @@ class Drawing:
                 "smaller --size"
             )
         self._cycle = generator.class_cycle(None if names is None else labels_of_names(card, names))
-        generator.check_traits(selection.asked, self._cycle)
+        generator.check_traits(selection.rows.asked, self._cycle)
         self._names = names or card.classes
         # An image may wait three times: when the model has drawn it, when it is resized, and when it is encoded.
         waiting_bytes = card.image_height * card.image_width + 2 * -(-height * width // length)
@@ -108,10 +108,10 @@ class Drawing:
         """What all images have in common. With an index and a class or text, it is enough to draw one again."""
         about: dict[str, str | int | float | bool] = {
             "model": self.generator.sha256,
-            "seed": self.selection.seed,
-            "truncation": self.selection.truncation,
+            "seed": self.selection.rows.seed,
+            "truncation": self.selection.rows.truncation,
         }
-        about |= self.selection.about_writing
+        about |= self.selection.rows.about_writing
         about |= {} if self.selection.height is None else {"height": self.selection.height}
         return about | ({"inverted": True} if self.selection.is_inverted else {})
 
@@ -120,11 +120,11 @@ class Drawing:
         """Everything that the images depend on, for a manifest."""
         selection = self.selection
         return {
-            **facts_of_model(self.generator, selection.seed, self.indices),
+            **facts_of_model(self.generator, selection.rows),
             "classes": None if selection.text is not None else list(selection.names or self.generator.card.classes),
             "text": selection.text,
-            "truncation": selection.truncation,
-            **selection.about_writing,
+            "truncation": selection.rows.truncation,
+            **selection.rows.about_writing,
             "height": selection.height,
             "inverted": selection.is_inverted,
             "image_shape": list(self.size),
@@ -134,16 +134,27 @@ class Drawing:
     def command(self) -> list[str]:
         """The words of a command that draws them, without a folder and a format."""
         selection = self.selection
-        options: dict[str, object] = options_of_model(self.generator, selection.seed, self.indices)
+        options: dict[str, object] = options_of_model(self.generator, selection.rows)
         if selection.text is not None:
             options["--text"] = selection.text
         elif selection.names is not None:
             options["--digits"] = ",".join(selection.names)
-        options["--truncation"] = selection.truncation
-        options |= {f"--{name}": value for name, value in selection.about_writing.items()}
+        options["--truncation"] = selection.rows.truncation
+        options |= {f"--{name}": value for name, value in selection.rows.about_writing.items()}
         if selection.height is not None:
             options["--size"] = selection.height
         return ["gan-gen", *words(options), *["--invert"] * selection.is_inverted]
+
+    @property
+    def summary(self) -> str:
+        """What and how many the images are, for the last line of a command."""
+        rows, text, count = self.selection.rows, self.selection.text, len(self.indices)
+        what = ("image" if count == 1 else "images") + ("" if text is None else f" of {text}")
+        how = "" if rows.truncation == FULL_VARIETY else f" at truncation {rows.truncation:.3g}"
+        if rows.hand is not None:
+            how += f" by hand {rows.about_writing['hand']} at consistency {rows.hand.consistency:.3g}"
+        how += "".join(f", {trait.name} {trait}" for trait in rows.asked)
+        return f"{count:,} {what} of seed {rows.seed} from index {rows.indices.start}{how}"
 
 
 def text_rows(

@@ -22,7 +22,7 @@ from pocketgan.locking import locked_where_possible
 from pocketgan.model.session import Provider
 from pocketgan.output import manifest as manifests
 from pocketgan.output.formats import Files, Format
-from pocketgan.request import Existing
+from pocketgan.request import Existing, Grid
 from pocketgan.series import Series
 
 
@@ -41,35 +41,84 @@ class Extra:
 
 
 @dataclass(frozen=True)
+class RunOptions:
+    """The options that gan-gen and gan-write share: the model, where images go, and what is printed."""
+
+    model: str | None
+    """A name or a path; None for `model.onnx` here, else the bundled default."""
+    provider: Provider
+    threads: int | None
+    """None for the CPUs that this process may use."""
+    folder: Path | None
+    """Where the files go, made if it does not exist; None for no files."""
+    file_format: Format
+    existing: Existing
+    grid: Grid | None
+    """Columns and rows of a sheet of the first images; None for no sheet."""
+    is_shown: bool
+    """Whether the first images are shown in the terminal."""
+    is_quiet: bool
+    has_report: bool
+    """Whether a JSON report is printed at the end."""
+
+
+@dataclass(frozen=True)
 class FolderRun:
-    """Where images go, and what else."""
+    """A folder of images, and what else goes into it."""
 
     folder: Path
     """Made if it does not exist."""
-    file_format: Format
-    existing: Existing
+    files: Files
+    """The files of the images."""
     extras: Sequence[Extra]
     manifest: Mapping[str, object]
     """What `manifest_of` returned."""
-    is_quiet: bool
+    options: RunOptions
 
 
-def opened(model: str | None, provider: Provider, is_quiet: bool) -> Generator:
-    """Open a model, and print which one, and where it runs. Raises the errors of `Generator.load`."""
-    generator = Generator.load(model, provider)
-    if not is_quiet:
+def opened(options: RunOptions) -> Generator:
+    """Open the model, and print which one, and where it runs. Raises the errors of `Generator.load`."""
+    generator = Generator.load(options.model, options.provider)
+    if not options.is_quiet:
         print_message(f"model {generator.path} ({generator.reason}): {generator.card.architecture}, {generator.card.precision}")
         print_message(f"provider {generator.provider.value}: {generator.provider_reason}")
     return generator
 
 
-def say_threads(drawing: Series, requested: int | None) -> None:
-    """Print if fewer threads are used than were requested."""
-    if requested is not None and drawing.threads < requested:
-        print_message(f"using {drawing.threads} threads instead of {requested} to limit memory")
+def carry_out(
+    options: RunOptions,
+    series: Series,
+    manifest: Mapping[str, object],
+    files: Files | None,
+    extras: Sequence[Extra],
+    most_shown: int,
+    write_to_stdout: Callable[[], None] | None = None,
+) -> None:
+    """Draw the images of `series` into files in a folder, to standard output or to the terminal, and print what the options say.
+
+    Raises OutputError if a file cannot be written, or exists and `--overwrite` was not given.
+    """
+    began = time.monotonic()
+    if not options.is_quiet and options.threads is not None and series.threads < options.threads:
+        print_message(f"using {series.threads} threads instead of {options.threads} to limit memory")
+    drawn: int | None = len(series.indices)
+    where = None
+    if options.folder is not None and files is not None:
+        drawn = write_folder(FolderRun(options.folder, files, extras, manifest, options), series)
+        where = f"in {options.folder}"
+    elif write_to_stdout is not None:
+        write_to_stdout()
+        where = "on standard output"
+    if options.is_shown:
+        show_first(series, most_shown)
+    seconds = time.monotonic() - began
+    if options.has_report:
+        print_report(series, manifest, options.folder, drawn or 0, seconds)
+    if not options.is_quiet and where is not None:
+        print_message(f"{series.summary}{_drawn_now(drawn, len(series.indices))} {where} after {seconds:.2f} s")
 
 
-def drawn_now(drawn: int | None, count: int) -> str:
+def _drawn_now(drawn: int | None, count: int) -> str:
     """Return what to say if fewer of a run's images were drawn than it has; None stands for a run that was there already."""
     if drawn is None:
         return " (already there, the same)"
@@ -119,19 +168,19 @@ def with_progress(batches: Iterable[Batch], count: int, is_quiet: bool, done_bef
             progress.update(task, completed=done_before + done, rate=f"{done / (time.perf_counter() - began):,.0f}")
 
 
-def write_folder(run: FolderRun, drawing: Series, files: Files) -> int | None:
-    """Write the images into their `files`, the manifest, their labels and the other files; return how many images were drawn.
+def write_folder(run: FolderRun, drawing: Series) -> int | None:
+    """Write the images into their files, the manifest, their labels and the other files; return how many images were drawn.
 
     Nothing is written before the model has drawn its first images, so a model that fails leaves nothing behind; nor if this very
     run is there already, complete: then it returns None. Raises OutputError if a file cannot be written, exists and may not be
     replaced, or is from another run than the one to resume.
     """
-    folder = run.folder
+    folder, files, options = run.folder, run.files, run.options
     has_labels = bool(drawing.generator.card.classes) and not files.holds_labels
     manifest, labels, *others = (_beside(run, drawing, name, ending) for name, ending in _files_beside(run))
     # No other process may write between the look for existing files and the writing.
-    with made_folder(folder), _run_lock(manifest, drawing.command[0], run.is_quiet), ExitStack() as stack:
-        existing = _resolved_existing(run, files, [manifest, *[labels] * has_labels, *others])
+    with made_folder(folder), _run_lock(manifest, drawing.command[0], options.is_quiet), ExitStack() as stack:
+        existing = _resolved_existing(run, [manifest, *[labels] * has_labels, *others])
         if existing is None:
             return None
         missing = files.missing() if existing is Existing.resume else [drawing.indices]
@@ -145,7 +194,7 @@ def write_folder(run: FolderRun, drawing: Series, files: Files) -> int | None:
         if existing is not Existing.resume:
             files.discard_unfinished()  # before the manifest claims them for this run
         # A power cut may lose single images too, so the manifest is no safer than they are.
-        is_synced = not run.file_format.row.is_named_by_index
+        is_synced = not options.file_format.row.is_named_by_index
         beside = [path.name for path in others]
         if existing is Existing.overwrite:
             manifests.remove_older(manifest, beside)
@@ -153,7 +202,7 @@ def write_folder(run: FolderRun, drawing: Series, files: Files) -> int | None:
         write_manifest(is_replacing=existing is Existing.overwrite, is_finished=False)
         try:
             with closing(files.write(chain(first, batches), existing)) as written:
-                for _ in with_progress(written, len(drawing.indices), run.is_quiet, len(drawing.indices) - left):
+                for _ in with_progress(written, len(drawing.indices), options.is_quiet, len(drawing.indices) - left):
                     pass
             if existing is Existing.overwrite:
                 write_manifest(is_replacing=False, is_finished=False)
@@ -165,7 +214,7 @@ def write_folder(run: FolderRun, drawing: Series, files: Files) -> int | None:
                 extra.write(path)
             write_manifest(is_replacing=False, is_finished=True)
         except KeyboardInterrupt:
-            _report_a_stop(run, files, existing, len(drawing.indices))
+            _report_a_stop(run, existing, len(drawing.indices))
             raise
         except OutputError as error:
             raise OutputError(f"{error}; once that is fixed, {_resume_hint(run)}") from error
@@ -179,7 +228,7 @@ def _files_beside(run: FolderRun) -> list[tuple[str, str]]:
 def _beside(run: FolderRun, drawing: Series, name: str, ending: str) -> Path:
     """Return the path of a file beside the images."""
     start = drawing.indices.start
-    part = f"_{start:08d}" if start and run.file_format.row.is_named_by_index else ""
+    part = f"_{start:08d}" if start and run.options.file_format.row.is_named_by_index else ""
     return run.folder / f"{name}{part}{ending}"
 
 
@@ -199,38 +248,38 @@ def _run_lock(manifest: Path, program: str, is_quiet: bool) -> Iterator[None]:
         yield
 
 
-def _resolved_existing(run: FolderRun, files: Files, beside: Sequence[Path]) -> Existing | None:
+def _resolved_existing(run: FolderRun, beside: Sequence[Path]) -> Existing | None:
     """Return how to treat existing files: as requested, but a run that was stopped while it replaced older files begins again.
 
     None means that this very run is there already. Raises OutputError if files exist that may not be replaced, or that are from
     another run than the one to resume.
     """
     manifest = beside[0]
-    if run.existing is Existing.overwrite:
+    if run.options.existing is Existing.overwrite:
         return Existing.overwrite
     try:
         found = manifests.read_manifest(manifest)
     except OutputError:
-        if run.existing is Existing.resume:
+        if run.options.existing is Existing.resume:
             raise
         found = None  # it is in the way like any other file
-    if found is not None and run.existing is Existing.resume:
+    if found is not None and run.options.existing is Existing.resume:
         manifests.refuse_another_run(manifest, found, run.manifest)
         return Existing.overwrite if manifests.is_replacing(found) else Existing.resume
     differences = [] if found is None else manifests.differences(found, run.manifest)
-    if found is not None and not differences and manifests.is_finished(found) and _is_complete(run, files, beside):
+    if found is not None and not differences and manifests.is_finished(found) and _is_complete(run, beside):
         return None
     more = (run.folder / name for name in file_names(run.folder) if _is_extra(run, name))
     in_the_way = chain((path for path in beside if os.path.lexists(path)), more)
-    refuse_overwriting(chain(files.existing(), in_the_way), can_resume=found is not None, differences=differences)
+    refuse_overwriting(chain(run.files.existing(), in_the_way), can_resume=found is not None, differences=differences)
     return Existing.refuse
 
 
-def _is_complete(run: FolderRun, files: Files, beside: Sequence[Path]) -> bool:
+def _is_complete(run: FolderRun, beside: Sequence[Path]) -> bool:
     """Return whether all images and the files beside them are there. Raises OutputError if one cannot be read."""
     paths = beside[len(beside) - len(run.extras) :]
     of_extras = (file for extra, path in zip(run.extras, paths, strict=True) for file in extra.files_of(path))
-    return all(map(os.path.lexists, chain(beside, of_extras))) and not files.missing()
+    return all(map(os.path.lexists, chain(beside, of_extras))) and not run.files.missing()
 
 
 def _is_extra(run: FolderRun, name: str) -> bool:
@@ -242,17 +291,17 @@ def _batches(drawing: Series, missing: Iterable[range]) -> abc.Generator[Batch, 
         yield from drawing.batches(indices)
 
 
-def _report_a_stop(run: FolderRun, files: Files, existing: Existing, count: int) -> None:
+def _report_a_stop(run: FolderRun, existing: Existing, count: int) -> None:
     """Print how many images a stopped run has written, and how to resume it."""
-    if run.is_quiet:
+    if run.options.is_quiet:
         return
     done = 0
     if existing is not Existing.overwrite:
         with suppress(OutputError):  # if the folder cannot be read, 0 is the safe answer
-            done = count - sum(map(len, files.missing()))
+            done = count - sum(map(len, run.files.missing()))
     print_message(f"stopped: {done:,} of {count:,} images are in {run.folder}; {_resume_hint(run)}")
 
 
 def _resume_hint(run: FolderRun) -> str:
-    how = "--resume in place of --overwrite" if run.existing is Existing.overwrite else "--resume"
+    how = "--resume in place of --overwrite" if run.options.existing is Existing.overwrite else "--resume"
     return f"the same command with {how} draws the rest"

@@ -12,11 +12,9 @@ from pocketgan.address import (
     FULL_VARIETY,
     INDEX_LIMIT,
     asked_traits,
-    consistency_units,
-    hand_of,
+    image_range,
     parse_hand,
     parse_trait,
-    truncation_units,
 )
 from pocketgan.console import (
     chosen_seed,
@@ -139,22 +137,17 @@ def generate(
     """
     names = _class_names(digit, digits, text)
     number = chosen_seed(seed, {"--shard": shard is not None, "--resume": resume})
-    with usage_errors("--truncation"):
-        units = truncation_units(truncation)
     if consistency is not None and hand is None:
         raise typer.BadParameter("it says how much images by one hand look alike: it needs --hand", param_hint="--consistency")
-    writer = None
-    if hand is not None:
-        with usage_errors("--consistency"):
-            shared_units = consistency_units(DEFAULT_CONSISTENCY if consistency is None else consistency)
-        with usage_errors("--hand"):
-            writer = hand_of(parse_hand(hand), number, shared_units)
-    given = (("--slant", slant), ("--thickness", thickness), ("--width", width))
-    with usage_errors():
-        asked = asked_traits(*(parsed(option, parse_trait, value) for option, value in given))
     sheet = parsed("--grid", parse_grid, grid)
     count = count or _default_count(sheet, has_one_row=text is not None and not gif)
     start, count = shared_options.images_to_draw(start, count, shard, MOST_IMAGES)
+    given = (("--slant", slant), ("--thickness", thickness), ("--width", width))
+    with usage_errors():
+        asked = asked_traits(*(parsed(option, parse_trait, value) for option, value in given))
+        shared = DEFAULT_CONSISTENCY if consistency is None else consistency
+        rows = image_range(number, start, count, truncation, parsed("--hand", parse_hand, hand), shared, asked)
+        selection = Selection(rows, names, text, height, is_inverted=invert)
     if gif and vary is None and count < 2:
         raise typer.BadParameter("a walk needs at least two images: expected a --count of 2 or more", param_hint="--gif")
     shared_options.refuse_two_on_stdout(show, has_report)
@@ -171,37 +164,22 @@ def generate(
         )
     has_folder = out != STDOUT and not (out is None and show)
     with cli_errors():
+        from pocketgan.folder_run import RunOptions
         from pocketgan.gen_run import DrawingRun, draw
 
-        draw(
-            DrawingRun(
-                model=model,
-                provider=provider,
-                threads=threads,
-                selection=Selection(
-                    seed=number,
-                    start=start,
-                    count=count,
-                    names=names,
-                    text=text,
-                    truncation_units=units,
-                    height=height,
-                    is_inverted=invert,
-                    hand=writer,
-                    asked=asked,
-                ),
-                folder=Path(out or DEFAULT_FOLDER) if has_folder else None,
-                file_format=file_format,
-                existing=existing,
-                grid=sheet,
-                has_walk=gif,
-                varied=None if vary is None else vary.value,
-                to_stdout=out == STDOUT,
-                is_shown=show,
-                is_quiet=quiet,
-                has_report=has_report,
-            )
+        options = RunOptions(
+            model=model,
+            provider=provider,
+            threads=threads,
+            folder=Path(out or DEFAULT_FOLDER) if has_folder else None,
+            file_format=file_format,
+            existing=existing,
+            grid=sheet,
+            is_shown=show,
+            is_quiet=quiet,
+            has_report=has_report,
         )
+        draw(DrawingRun(options, selection, gif, None if vary is None else vary.value, to_stdout=out == STDOUT))
 
 
 def _default_count(sheet: Grid | None, has_one_row: bool) -> int:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from reprlib import repr as shortened
 from typing import TYPE_CHECKING
 
-from pocketgan.address import TRUNCATION_UNITS, AskedTrait, Hand, ImageRange, image_range, images_of_rows
+from pocketgan.address import ImageRange, images_of_rows
 from pocketgan.errors import RequestError
 
 if TYPE_CHECKING:
@@ -37,37 +37,24 @@ class Selection:
     Names are as `parse_digits` returns them, and text as `parse_text` accepts it.
     """
 
-    seed: int
-    start: int
-    """Index of the first image or row."""
-    count: int
+    rows: ImageRange
+    """The images, or the rows of text, and the hand and the traits that they are drawn with."""
     names: tuple[str, ...] | None
     """Names of the classes to draw in turn, or the characters of the text; None for all classes of the model."""
     text: str | None
     """What each row shows, one image for each character; None for single images."""
-    truncation_units: int
-    """As `address.truncation_units` returns it."""
     height: int | None
     """Height that images are scaled to, in pixels; None for the model's own."""
     is_inverted: bool
-    hand: Hand | None = None
-    """The hand that writes all images; None if each is by a hand of its own."""
-    asked: tuple[AskedTrait, ...] = ()
-    """The traits that are asked for, as `address.asked_traits` returns them."""
 
     def __post_init__(self) -> None:
-        """Raise RequestError if the seed or an index is out of range."""
-        images_of_rows(image_range(self.seed, self.start, self.count), self.row_length)
+        """Raise RequestError if a row has an image whose index is out of range."""
+        self.images(self.indices)
 
     @property
     def indices(self) -> range:
         """The indices of all images or rows."""
-        return range(self.start, self.start + self.count)
-
-    @property
-    def truncation(self) -> float:
-        """The truncation as it is applied: a multiple of 1/256."""
-        return self.truncation_units / TRUNCATION_UNITS
+        return self.rows.indices
 
     @property
     def row_length(self) -> int:
@@ -76,16 +63,7 @@ class Selection:
 
     def images(self, indices: range) -> ImageRange:
         """Return the images of the model that consecutive images or rows of this selection consist of."""
-        images = ImageRange(self.seed, indices, self.truncation_units, self.hand, self.asked)
-        return images_of_rows(images, self.row_length)
-
-    @property
-    def about_writing(self) -> dict[str, str | float]:
-        """How images are written, as far as it was asked for: by the names of gan-gen's options, a hand and traits."""
-        about: dict[str, str | float] = {trait.name: str(trait) for trait in self.asked}
-        if self.hand is not None:
-            about |= {"hand": f"{self.hand.seed}:{self.hand.number}", "consistency": self.hand.consistency}
-        return about
+        return images_of_rows(self.rows._replace(indices=indices), self.row_length)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections import abc
 from collections.abc import Mapping
 from typing import Protocol
 
+from pocketgan.address import ImageRange
 from pocketgan.generator import Batch, Generator
 from pocketgan.model.card import labels_in_names
 from pocketgan.model.limits import Batching
@@ -43,6 +44,10 @@ class Series(Protocol):
         """The words of a command that draws them, without a folder and a format."""
 
     @property
+    def summary(self) -> str:
+        """What and how many the images are, for the last line of a command."""
+
+    @property
     def one_of_each_class(self) -> range:
         """The first indices, enough of them to show each class or text at least once."""
 
@@ -56,15 +61,15 @@ class Series(Protocol):
         """Return the part of a file's name that says what the image shows; None if there is nothing to say."""
 
 
-def facts_of_model(generator: Generator, seed: int, indices: range) -> dict[str, object]:
+def facts_of_model(generator: Generator, images: ImageRange) -> dict[str, object]:
     """Return which images of which model, for a manifest."""
     card = generator.card
     facts: dict[str, object] = {
         "model": generator.sha256,
         "model_name": card.name,
-        "seed": seed,
-        "start": indices.start,
-        "count": len(indices),
+        "seed": images.seed,
+        "start": images.indices.start,
+        "count": len(images.indices),
     }
     if labels_in_names(card.classes) is None:
         facts["model_classes"] = list(card.classes)
@@ -73,13 +78,13 @@ def facts_of_model(generator: Generator, seed: int, indices: range) -> dict[str,
     return facts
 
 
-def options_of_model(generator: Generator, seed: int, indices: range) -> dict[str, object]:
+def options_of_model(generator: Generator, images: ImageRange) -> dict[str, object]:
     """Return the options of a command for these images of this model."""
     return {
         "--model": generator.bundled_name or generator.path,
-        "--seed": seed,
-        "--start": indices.start,
-        "--count": len(indices),
+        "--seed": images.seed,
+        "--start": images.indices.start,
+        "--count": len(images.indices),
     }
 
 

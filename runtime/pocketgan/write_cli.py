@@ -185,25 +185,22 @@ def write(
         for option in (option for option, is_given in others.items() if is_given):
             raise typer.BadParameter(f"it writes no files without --out: {option} needs it", param_hint="--show")
     with cli_errors():
+        from pocketgan.folder_run import RunOptions
         from pocketgan.write_run import WritingRun, write
 
-        write(
-            WritingRun(
-                model=model,
-                provider=provider,
-                threads=threads,
-                request=request,
-                folder=None if out is None and show else Path(out or DEFAULT_FOLDER),
-                file_format=Format[file_format.name],
-                existing=existing,
-                grid=sheet,
-                boxes=boxes,
-                has_masks=masks,
-                is_shown=show,
-                is_quiet=quiet,
-                has_report=has_report,
-            )
+        options = RunOptions(
+            model=model,
+            provider=provider,
+            threads=threads,
+            folder=None if out is None and show else Path(out or DEFAULT_FOLDER),
+            file_format=Format[file_format.name],
+            existing=existing,
+            grid=sheet,
+            is_shown=show,
+            is_quiet=quiet,
+            has_report=has_report,
         )
+        write(WritingRun(options, request, boxes, masks))
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from protobuf_bytes import metadata_entry
 
-from pocketgan.address import Hand, truncation_units
+from pocketgan.address import Hand, ImageRange, truncation_units
 from pocketgan.drawing import Drawing
 from pocketgan.generator import Batch, Generator
 from pocketgan.model.card import CARD_KEY
@@ -32,17 +32,8 @@ def drawing_of(
     hand: Hand | None = None,
 ) -> Drawing:
     """Return a drawing, by default of images of all classes in turn."""
-    selection = Selection(
-        seed=seed,
-        start=start,
-        count=count,
-        names=names if text is None else tuple(text),
-        text=text,
-        truncation_units=truncation_units(truncation),
-        height=height,
-        is_inverted=is_inverted,
-        hand=hand,
-    )
+    rows = ImageRange(seed, range(start, start + count), truncation_units(truncation), hand)
+    selection = Selection(rows, names if text is None else tuple(text), text, height, is_inverted)
     return Drawing(generator, selection, threads)
 
 

@@ -155,7 +155,7 @@ def idx_files(folder: Path, drawing: Drawing) -> ArrayFiles:
     Rows of text have `labels-idx2-ubyte` uint8 [count, characters]. If a label is above 255, labels are int32 and the name ends
     with `-int`. Raises OutputError if there are too many images for the format.
     """
-    count, labels = drawing.selection.count, drawing.generator.card.labels
+    count, labels = len(drawing.indices), drawing.generator.card.labels
     if count > LARGEST_COUNT:
         raise OutputError(f"{count:,} images do not fit into an IDX file: expected at most {LARGEST_COUNT:,}; use --shard")
     height, width = drawing.size
@@ -195,7 +195,7 @@ def npy_files(folder: Path, drawing: Drawing) -> ArrayFiles:
 
     Labels are int64 [count], or int64 [count, characters] for rows of text.
     """
-    count, (height, width) = drawing.selection.count, drawing.size
+    count, (height, width) = len(drawing.indices), drawing.size
     files = [ArrayFile("images.npy", npy_header("|u1", (count, height, width)), height * width, image_pixels)]
     if drawing.generator.card.classes:
         shape = (count,) if drawing.selection.text is None else (count, drawing.selection.row_length)

@@ -9,7 +9,6 @@ from pocketgan.address import (
     CONSISTENCY_UNITS,
     DEFAULT_CONSISTENCY,
     FULL_VARIETY,
-    TRUNCATION_UNITS,
     HandName,
     TraitRange,
     asked_traits,
@@ -20,7 +19,7 @@ from pocketgan.address import (
 )
 from pocketgan.errors import RequestError, of_argument
 from pocketgan.request import LARGEST_HEIGHT, LONGEST_TEXT
-from pocketgan.write.layout import JITTER_UNITS, Style, page_of, usual_canvas
+from pocketgan.write.layout import JITTER_UNITS, Style, usual_canvas
 from pocketgan.write.options import (
     DEFAULT_COUNT,
     DEFAULT_JITTER,
@@ -78,7 +77,7 @@ def writing_request(
     """
     asked = asked_traits(slant, thickness)
     images = image_range(seed, start, count, truncation, hand, consistency, asked)
-    shared_units, writer = consistency_units(consistency), images.hand
+    shared_units = consistency_units(consistency)
     says = _says(text, texts, pattern, length)
     with of_argument(says.argument):
         written = says.texts(images.seed)
@@ -94,8 +93,6 @@ def writing_request(
         jitter_units = share_in_units("jitter", jitter, JITTER_UNITS)
     with of_argument("spacing"):
         style = Style(size, gap, jitter_units, pixels, numbers, is_lined=background == Ruling.lines)
-    with of_argument("canvas"):
-        page_of(style, written.longest, images.seed, images.indices.start)
     with of_argument("ink"):
         strength = _range("ink", ink, 100)
     noise = _within("noise", noise, 0, MOST_NOISE)
@@ -111,25 +108,11 @@ def writing_request(
         "background": str(background),
         "noise": noise,
         "ink": _spelled(strength),
-        **({} if writer is None else {"hand": f"{writer.seed}:{writer.number}"}),
         "consistency": shared_units / CONSISTENCY_UNITS,
-        **{trait.name: str(trait) for trait in asked},
-        "truncation": images.truncation_units / TRUNCATION_UNITS,
+        **images.about_writing,
+        "truncation": images.truncation,
     }
-    indices = images.indices
-    return WritingRequest(
-        seed=images.seed,
-        start=indices.start,
-        count=len(indices),
-        texts=written,
-        style=style,
-        paper=paper,
-        truncation_units=images.truncation_units,
-        hand=writer,
-        consistency_units=shared_units,
-        asked=asked,
-        options=options,
-    )
+    return WritingRequest(images, written, style, paper, shared_units, options)
 
 
 class _Says(NamedTuple):

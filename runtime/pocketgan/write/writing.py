@@ -10,8 +10,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.address import INDEX_LIMIT, AskedTrait, Hand, ImageRange, check_array, image_range
-from pocketgan.errors import RequestError
+from pocketgan.address import INDEX_LIMIT, AskedTrait, Hand, ImageRange, check_array
+from pocketgan.errors import RequestError, of_argument
 from pocketgan.generator import Batch, Generator
 from pocketgan.latents import LATENT_STEP, asked_values
 from pocketgan.model.limits import plan_batching
@@ -29,28 +29,23 @@ _PIXELS_AT_ONCE = 2**22
 class WritingRequest:
     """Which images of numbers to draw, and how they look."""
 
-    seed: int
-    start: int
-    """Index of the first image."""
-    count: int
+    images: ImageRange
+    """Without a hand, number n of a seed is by hand n of that seed."""
     texts: Texts
     style: Style
     paper: Paper
-    truncation_units: int
-    hand: Hand | None
-    """The hand that writes all numbers; None if number n of a seed is by hand n of that seed."""
     consistency_units: int
-    asked: tuple[AskedTrait, ...]
     options: Mapping[str, object]
     """The options that it was made of, by name, for the command in the manifest."""
 
     def __post_init__(self) -> None:
-        """Raise RequestError if the seed or an index is out of range, or the numbers do not fit onto the canvas."""
-        most = INDEX_LIMIT // (LONGEST_TEXT * self.style.numbers_each)
-        image_range(self.seed, self.start, self.count)
-        if self.start + self.count > most:
-            raise RequestError(f"images {self.start} to {self.start + self.count - 1} are out of range: expected 0 to {most - 1}")
-        page_of(self.style, self.texts.longest, self.seed, self.start)
+        """Raise RequestError if an index is out of range, or the numbers do not fit onto the canvas."""
+        indices, most = self.images.indices, INDEX_LIMIT // (LONGEST_TEXT * self.style.numbers_each)
+        with of_argument("start"):
+            if indices.stop > most:
+                raise RequestError(f"images {indices.start} to {indices[-1]} are out of range: expected 0 to {most - 1}")
+        with of_argument("canvas"):
+            page_of(self.style, self.texts.longest, self.images.seed, indices.start)
 
 
 WrittenNumbers: TypeAlias = list[list[Glyph]]
@@ -67,7 +62,7 @@ class Writing:
         characters = sorted(request.texts.characters - {GAP})
         labels = labels_of_names(generator.card, characters)
         self._label_of = dict(zip(characters, labels, strict=True))
-        generator.check_traits(request.asked, np.array(sorted(labels)))
+        generator.check_traits(request.images.asked, np.array(sorted(labels)))
         width, height = request.style.canvas
         self.size = height, width
         """Height and width of an image, in pixels."""
@@ -79,7 +74,7 @@ class Writing:
     @property
     def indices(self) -> range:
         """The indices of all images."""
-        return range(self.request.start, self.request.start + self.request.count)
+        return self.request.images.indices
 
     @property
     def images_each(self) -> int:
@@ -96,7 +91,7 @@ class Writing:
         """What all images have in common. With an index it is enough to draw one again."""
         # Files are named by their contents: another file of the same name says something else.
         options = {name: value for name, value in self.request.options.items() if name not in self._digests}
-        return {"model": self.generator.sha256, "seed": self.request.seed, **options, **self._digests}
+        return {"model": self.generator.sha256, "seed": self.request.images.seed, **options, **self._digests}
 
     @cached_property
     def _digests(self) -> dict[str, object]:
@@ -108,14 +103,21 @@ class Writing:
     @property
     def facts(self) -> dict[str, object]:
         """Everything that the images depend on, for a manifest."""
-        facts = facts_of_model(self.generator, self.request.seed, self.indices)
+        facts = facts_of_model(self.generator, self.request.images)
         return {**facts, **self.about, "image_shape": list(self.size)}
 
     @property
     def command(self) -> list[str]:
         """The words of a command that draws them, without a folder and a format."""
-        options = options_of_model(self.generator, self.request.seed, self.indices)
+        options = options_of_model(self.generator, self.request.images)
         return ["gan-write", *words(options | {f"--{name}": value for name, value in self.request.options.items()})]
+
+    @property
+    def summary(self) -> str:
+        """What and how many the images are, for the last line of a command."""
+        count, each = len(self.indices), self.request.style.numbers_each
+        what = ("image" if count == 1 else "images") + ("" if each == 1 else f" of {each} numbers each")
+        return f"{count:,} {what} of seed {self.request.images.seed} from index {self.indices.start}"
 
     @property
     def one_of_each_class(self) -> range:
@@ -146,7 +148,7 @@ class Writing:
         def draw(part: range) -> Batch:
             request = self.request
             pixels = [
-                on_paper(request.paper, request.seed, index, _laid(numbers, self.size), self._page(index).lines)
+                on_paper(request.paper, request.images.seed, index, _laid(numbers, self.size), self._page(index).lines)
                 for index, numbers in zip(part, self._numbers(part), strict=True)
             ]
             return Batch(part.start, np.stack(pixels), None)
@@ -182,25 +184,25 @@ class Writing:
         placed = iter(zip(numbers, texts, digits, labels, strict=True))
         return [
             [
-                written(request.style, place, text, own, digit_labels, words_of(request.seed, number))
+                written(request.style, place, text, own, digit_labels, words_of(request.images.seed, number))
                 for place, (number, text, own, digit_labels) in zip(self._page(index).places, placed, strict=False)
             ]
             for index in indices
         ]
 
     def _page(self, index: int) -> Page:
-        return page_of(self.request.style, self.request.texts.longest, self.request.seed, index)
+        return page_of(self.request.style, self.request.texts.longest, self.request.images.seed, index)
 
     def _ticks(self, number: int, labels: NDArray[np.int64]) -> NDArray[np.int8]:
         """Return the latents of a number's digits, int8 [n, size]."""
-        request, first = self.request, number * LONGEST_TEXT
-        hand = request.hand or Hand(request.seed, number, request.consistency_units)
-        images = ImageRange(request.seed, range(first, first + len(labels)), request.truncation_units, hand)
-        if request.asked:
+        first, images = number * LONGEST_TEXT, self.request.images
+        hand = images.hand or Hand(images.seed, number, self.request.consistency_units)
+        if images.asked:
             # One hand has one slant: each value is drawn once for a number.
-            values = asked_values(images._replace(indices=range(number, number + 1), asked=request.asked))[0].tolist()
-            asked = (AskedTrait(trait.name, value, value) for trait, value in zip(request.asked, values, strict=True))
+            values = asked_values(images._replace(indices=range(number, number + 1), hand=hand))[0].tolist()
+            asked = (AskedTrait(trait.name, value, value) for trait, value in zip(images.asked, values, strict=True))
             images = images._replace(asked=tuple(asked))
+        images = images._replace(indices=range(first, first + len(labels)), hand=hand)
         return self.generator.ticks(images, labels)
 
 

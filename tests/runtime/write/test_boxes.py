@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from pocketgan.address import image_range
 from pocketgan.errors import RequestError
 from pocketgan.generator import Generator
 from pocketgan.write.boxes import check_masks, run_lengths, write_coco, write_csv, write_masks, write_yolo, write_yolo_data
@@ -22,7 +23,7 @@ from pocketgan.write.writing import Writing, WritingRequest
 def request(style: Style) -> WritingRequest:
     """Return a request for 12 images from index 3."""
     texts = checked_pattern(parse_pattern("[0-9]{1,4}"), 6)
-    return WritingRequest(6, 3, 12, texts, style, Paper(), 256, None, 179, (), {})
+    return WritingRequest(image_range(6, 3, 12), texts, style, Paper(), 179, {})
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from chosen_traits import with_traits
 from numpy.typing import NDArray
 
-from pocketgan.address import CONSISTENCY_UNITS, Hand, ImageRange, asked_traits
+from pocketgan.address import CONSISTENCY_UNITS, AskedTrait, Hand, ImageRange, asked_traits, image_range
 from pocketgan.errors import RequestError
 from pocketgan.generator import Generator
 from pocketgan.latents import LATENT_STEP
@@ -19,6 +19,7 @@ from pocketgan.write.patterns import parse_pattern
 from pocketgan.write.texts import Texts, checked_pattern, checked_texts
 from pocketgan.write.writing import Writing, WritingRequest, WrittenNumbers
 
+BLACK = Paper()
 PLAIN = Style(28, 4, 0, (120, 40), 1)
 SEVERAL = Style(20, 3, 200, (300, 120), 5)
 
@@ -28,10 +29,16 @@ def nano() -> Generator:
     return Generator.load("nano")
 
 
-def request(texts: Texts, style: Style = PLAIN, **changes: object) -> WritingRequest:
+def request(
+    texts: Texts,
+    style: Style = PLAIN,
+    paper: Paper = BLACK,
+    hand: Hand | None = None,
+    consistency_units: int = 179,
+    asked: tuple[AskedTrait, ...] = (),
+) -> WritingRequest:
     """Return a request for ten images of seed 6."""
-    values: dict[str, object] = {"paper": Paper(), "hand": None, "consistency_units": 179, "asked": ()}
-    return WritingRequest(6, 0, 10, texts, style, truncation_units=256, options={}, **(values | changes))  # type: ignore[arg-type]
+    return WritingRequest(ImageRange(6, range(10), 256, hand, asked), texts, style, paper, consistency_units, {})
 
 
 def pixels_of(writing: Writing, index: int) -> NDArray[np.uint8]:
@@ -82,9 +89,9 @@ def test_one_hand_can_write_all_numbers(nano: Generator) -> None:
     texts = checked_texts(["3333"])
     style = Style(28, 4, 0, usual_canvas(4, 28, 4), 1)
 
-    def differences(**changes: object) -> float:
+    def differences(hand: Hand | None = None) -> float:
         """Return how much the first digits of two numbers differ."""
-        writing = Writing(nano, request(texts, style, consistency_units=CONSISTENCY_UNITS, **changes), 1)
+        writing = Writing(nano, request(texts, style, hand=hand, consistency_units=CONSISTENCY_UNITS), 1)
         first, second = (numbers_of(writing, index)[0] for index in (0, 1))
         assert all(np.array_equal(glyph.ink, first[0].ink) for glyph in first)  # consistency 1: all threes of a hand are equal
         return float(not np.array_equal(first[0].ink, second[0].ink))
@@ -117,7 +124,7 @@ def test_what_cannot_be_drawn_is_refused(nano: Generator, tiny: Generator) -> No
     with pytest.raises(RequestError, match=r"^spacing -5 is out of range: expected at least -4 with size 28$"):
         Style(28, -5, 0, (120, 40), 1)
     with pytest.raises(RequestError, match=r"are out of range: expected 0 to"):
-        WritingRequest(6, 2**44, 1, checked_texts(["12"]), PLAIN, Paper(), 256, None, 179, (), {})
+        WritingRequest(image_range(6, 2**44, 1), checked_texts(["12"]), PLAIN, Paper(), 179, {})
 
 
 def test_a_range_of_a_trait_is_drawn_from_once_for_a_number(conditional: Generator) -> None:

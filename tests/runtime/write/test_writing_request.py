@@ -12,7 +12,7 @@ from pocketgan.write.request import writing_request
 
 def test_without_arguments_numbers_are_those_of_the_command() -> None:
     request = writing_request()
-    assert (request.count, request.style.size, request.texts.longest) == (DEFAULT_COUNT, DEFAULT_SIZE, 6)
+    assert (len(request.images.indices), request.style.size, request.texts.longest) == (DEFAULT_COUNT, DEFAULT_SIZE, 6)
     assert request.options == {
         "length": "3..6",
         "numbers": 1,
@@ -30,7 +30,12 @@ def test_without_arguments_numbers_are_those_of_the_command() -> None:
 
 def test_numbers_of_numpy_are_whole_numbers() -> None:
     request = writing_request(length=np.int64(4), count=np.uint8(2), canvas=(np.int32(200), 60), ink=(np.int8(40), 90), seed=5)
-    assert (request.texts.longest, request.count, request.style.canvas, request.paper.ink_percent) == (4, 2, (200, 60), (40, 90))
+    assert (request.texts.longest, len(request.images.indices), request.style.canvas, request.paper.ink_percent) == (
+        4,
+        2,
+        (200, 60),
+        (40, 90),
+    )
     assert type(request.style.canvas[0]) is int
 
 
