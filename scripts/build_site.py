@@ -39,8 +39,8 @@ PLACES = {**PAGES, **PICTURES}
 _LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
 _SOURCE = re.compile(r'(?<= src=")[^"]+')
 _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
-MARK = "sitemap.xml"
-"""A file of every built site: a folder without it is not replaced."""
+MARK = ".pocketgan-site"
+"""A file of every site that this script built: a folder without it is not replaced."""
 
 
 def place(page: str, target: str) -> str | None:
@@ -121,9 +121,13 @@ def build(site: Path) -> None:
             raise ValueError(done.stdout + done.stderr)
         if dead := dead_links(folder / "site"):
             raise ValueError("\n".join(dead))
+        (folder / "site" / MARK).touch()
+        made = site.with_name(f".{site.name}.new")
+        shutil.rmtree(made, ignore_errors=True)
+        shutil.copytree(folder / "site", made)
         if site.exists():
             shutil.rmtree(site)
-        shutil.copytree(folder / "site", site)
+        made.rename(site)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import json
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pocketgan_models
 from pocketgan.cpus import usable_cpus
@@ -43,6 +44,8 @@ def release(run: RunFolder) -> Path:
     """Export one run's best checkpoint into the package of models, and return the path of its card for people."""
     checkpoint = load_checkpoint(run.best)
     model = pocketgan_models.path(checkpoint.config.preset)
+    card = model.with_suffix(".md")
+    by_hand = _written_by_hand(card)  # before anything is replaced
     with TemporaryDirectory() as folder:
         unscored = Path(folder) / model.name
         export(checkpoint, unscored, "int8")
@@ -55,8 +58,6 @@ def release(run: RunFolder) -> Path:
     golden["pixels_sha256"][model.stem] = hashlib.sha256(images.tobytes()).hexdigest()
     with whole_file(pocketgan_models.golden()) as temporary:
         temporary.write_text(json.dumps(golden, indent=2) + "\n")
-    card = model.with_suffix(".md")
-    by_hand = _written_by_hand(card)
     with whole_file(card) as temporary:
         temporary.write_text(_facts(run, checkpoint, report) + MARKER + by_hand)
     return card
@@ -102,10 +103,10 @@ def _facts(run: RunFolder, checkpoint: Checkpoint, report: ExportReport) -> str:
     """Return the part of the card that is generated from facts, as Markdown."""
     card = report.card
     config = TrainingConfig.from_json((run.path / "config.json").read_text())
-    statistics = [json.loads(line) for line in (run.path / "stats.jsonl").read_text().splitlines()]
+    statistics: list[dict[str, Any]] = run.read_statistics()
     planned_epochs = [row["planned_epochs"] for row in statistics]
     commands = ", then ".join(f"`{command}`" for command in training_commands(config, planned_epochs))
-    last, best = statistics[-1], statistics[checkpoint.progress.epoch - 1]
+    last, best = statistics[-1], next(row for row in statistics if row["epoch"] == checkpoint.progress.epoch)
     name = report.target.name
     picture = report.target.with_suffix(".png").name
     rows = [

@@ -57,7 +57,8 @@ def test_dead_links_are_found(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_a_site_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("mine")
+    for name in ("mine.txt", "sitemap.xml"):
+        (tmp_path / name).write_text("mine")
     with pytest.raises(ValueError, match=r"exists and is not a site: choose another folder"):
         build_site.build(tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["mine.txt", "sitemap.xml"]

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+MOST_THREADS = 1024
+"""The most threads that can be asked for."""
+
 
 def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int:
     """Return the number of CPUs, at least 1: those in the process's affinity mask, or fewer if a container has a CPU quota.

@@ -235,7 +235,7 @@ def file_names(folder: Path) -> Iterator[str]:
 def refuse_overwriting(existing: Iterable[Path], can_resume: bool, differences: Sequence[str]) -> None:
     """Raise OutputError, which lists the alternatives, if there are any existing files.
 
-    `differences` say how their run is another one than this; then it cannot be resumed, either.
+    `differences` say how the run that wrote them differs from this one; if there are any, it cannot be resumed.
     """
     first, count = None, 0
     for path in existing:

@@ -171,9 +171,9 @@ def with_progress(batches: Iterable[Batch], count: int, is_quiet: bool, done_bef
 def write_folder(run: FolderRun, drawing: Series) -> int | None:
     """Write the images into their files, the manifest, their labels and the other files; return how many images were drawn.
 
-    Nothing is written before the model has drawn its first images, so a model that fails leaves nothing behind; nor if this very
-    run is there already, complete: then it returns None. Raises OutputError if a file cannot be written, exists and may not be
-    replaced, or is from another run than the one to resume.
+    Nothing is written before the model has drawn its first images, so a model that fails leaves nothing behind. If the folder
+    holds this run already, complete, nothing is written and it returns None. Raises OutputError if a file cannot be written,
+    exists and may not be replaced, or is from another run than the one to resume.
     """
     folder, files, options = run.folder, run.files, run.options
     has_labels = bool(drawing.generator.card.classes) and not files.holds_labels

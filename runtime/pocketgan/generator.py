@@ -226,7 +226,7 @@ class Generator:
         return self._traits.set_traits(ticks, classes, images.asked, asked_values(images))
 
     def varied_ticks(self, images: ImageRange, labels: NDArray[np.int64] | None, what: str, steps: int) -> NDArray[np.int8]:
-        """Return the latents of images with these labels `steps` times, each time by another hand, or with another trait.
+        """Return the latents of images with these labels `steps` times, each time by another hand or with another trait value.
 
         They are int8 [steps, n, size]. `what` is `hand`, for the hands from that of the images on, or from hand 0, or a trait,
         which goes from the least to the most of each class. Raises RequestError if the model cannot draw chosen traits.

@@ -1,4 +1,4 @@
-"""What `--help` prints, and wrong usage: plain text, since rich would be imported for it, but in the words of people."""
+"""Prints help and usage errors in everyday words, as plain text: importing rich would slow down every start."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -65,7 +65,7 @@ def _usage_in_one_line(command: str) -> Iterator[None]:
 
 
 def usage_error(message: str) -> str:
-    """Return click's words for wrong usage in those of this project: the option, what was found and what was expected."""
+    """Return click's message about wrong usage in this project's wording: the option, what was found, what was expected."""
     message = " ".join(message.split()).removesuffix(".")
     for pattern, words in _USAGE:
         message = pattern.sub(words, message)
@@ -109,7 +109,7 @@ _WORDS = (
 
 
 def _in_words(text: str) -> str:
-    """Return a part of a help page in the words of people."""
+    """Return a part of a help page in everyday words."""
     for pattern, words in _WORDS:
         text = pattern.sub(words, text)
     return text

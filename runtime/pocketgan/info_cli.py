@@ -144,7 +144,7 @@ def _card_rows(card: "ModelCard") -> Rows:
             f"largest {parity.largest_error} of 255 grey levels",
         ),
         ("kernels", kernel_counts),
-        ("quality", ", ".join(f"{name} {value:.4g}" for name, value in card.quality.items()) or "not measured; gan-eval does"),
+        ("quality", ", ".join(f"{name} {value:.4g}" for name, value in card.quality.items()) or "not measured; run gan-eval"),
         ("exported by", f"pocketgan {card.package_version}"),
         ("licence", card.licence),
     ]
@@ -164,7 +164,9 @@ def _chosen_traits(card: "ModelCard") -> str:
     ranges = []
     for name, unit in TRAITS.items():
         least, most = (value / VALUES_PER_UNIT for value in common_range(card.traits, name))
-        ranges.append(f"{name} {least:g} to {most:g} {unit}" if least <= most else f"{name} by class, no value suits all")
+        ranges.append(
+            f"{name} {least:g} to {most:g} {unit}" if least <= most else f"{name} depends on the class, no value suits all"
+        )
     return ", ".join(ranges)
 
 

@@ -6,6 +6,7 @@ import typer
 
 from pocketgan.address import INDEX_LIMIT, parse_shard, shard_range
 from pocketgan.console import complete_model, show_version, usage_errors
+from pocketgan.cpus import MOST_THREADS
 from pocketgan.model.session import Provider
 from pocketgan.request import Existing
 
@@ -25,7 +26,7 @@ Slant: TypeAlias = Annotated[
     ),
 ]
 Thickness: TypeAlias = Annotated[
-    str | None, typer.Option(help="How thick the strokes are, at 28x28, if it has traits: 2.5, or 2..4.", metavar="PIXELS")
+    str | None, typer.Option(help="How thick the strokes are, at 28x28, if it has traits: 3, or 2.5..3.5.", metavar="PIXELS")
 ]
 Model: TypeAlias = Annotated[
     str | None,
@@ -38,7 +39,7 @@ Model: TypeAlias = Annotated[
 ProviderChoice: TypeAlias = Annotated[Provider, typer.Option("--provider", help="Where the model runs.")]
 Threads: TypeAlias = Annotated[
     int | None,
-    typer.Option(min=1, max=1024, help="How many threads draw at once.", show_default="the CPUs this process may use"),
+    typer.Option(min=1, max=MOST_THREADS, help="How many threads draw at once.", show_default="the CPUs this process may use"),
 ]
 Sheet: TypeAlias = Annotated[
     str | None, typer.Option("--grid", help="Also write a sheet of the first images, grid.png.", metavar="COLUMNSxROWS")

@@ -42,7 +42,7 @@ class TraitSetter:
             if known.least <= known.most:
                 names = [self._card.classes[number] for number in classes] if self._card.classes else []
                 whose = f" class {names[0]}" if len(names) == 1 else " all of these classes" if names else ""
-                raise RequestError(f"{message}{whose} with {known} {TRAITS[trait.name]}")
+                raise RequestError(f"{message}{whose} with a {trait.name} of {known} {TRAITS[trait.name]}")
             ranges = (AskedTrait(trait.name, *self._hundredths(trait.name, [number])) for number in classes[:_MOST_NAMED])
             each = ", ".join(f"{self._card.classes[number]} with {one}" for number, one in zip(classes, ranges, strict=False))
             raise RequestError(f"{message} class {each} {TRAITS[trait.name]}; choose classes that have a {trait.name} in common")

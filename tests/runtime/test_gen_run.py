@@ -349,7 +349,7 @@ def test_a_file_that_is_not_a_manifest_is_refused_by_name(model: Path, found: by
     Path("digits").mkdir()
     Path("digits/manifest.json").write_bytes(found)
     said = gan_gen("--model", model, "--resume", code=1)
-    assert f"error: {Path('digits/manifest.json')} is not a manifest of gan-gen" in said
+    assert f"error: {Path('digits/manifest.json')} is not a pocketgan manifest" in said
     gan_gen("--model", model, "--overwrite")
     assert manifest()["count"] == 10
 

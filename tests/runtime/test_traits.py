@@ -92,7 +92,7 @@ def test_a_model_without_classes_has_traits(tiny: Generator) -> None:
 
 def test_what_a_model_cannot_draw_is_refused(chosen: Generator, conditional: Generator) -> None:
     for refused in (26.01, -7, (0, 50)):
-        with pytest.raises(RequestError, match=r"draws all of these classes with -4\.2\.\.26 degrees$"):
+        with pytest.raises(RequestError, match=r"draws all of these classes with a slant of -4\.2\.\.26 degrees$"):
             chosen.generate(1, slant=refused)
     message = r"^width 8 is out of range: .* class 0 with 11\.48\.\.18\.52, 9 with 4\.28\.\.11\.32 pixels; choose classes that"
     with pytest.raises(RequestError, match=message):

@@ -100,6 +100,8 @@ def few_digits(monkeypatch: pytest.MonkeyPatch, digits: Digits) -> None:
     monkeypatch.setattr(
         train_run, "watch_validation", lambda judge, split, classes, is_conditional: mean_image_watch(split.validation)
     )
-    monkeypatch.setattr(train_run, "estimate", lambda config, digits, device: Estimate(size, size, images=3_000, seconds=60.0))
+    monkeypatch.setattr(
+        train_run, "estimate", lambda config, digits, device, seen: Estimate(size, size, images=3_000, seconds=60.0)
+    )
     monkeypatch.setattr(recorder, "write_curves", short_runs.quick_curves)
     monkeypatch.setattr(recorder, "SHEET_IMAGES", short_runs.SHEET_IMAGES)

@@ -93,7 +93,7 @@ def test_pictures_laid_out_like_mnist_suit_a_canvas(
     monkeypatch.chdir(tmp_path)
     plan = ("--data", pictures, "--image-size", size, "--preset", "nano", "--batch-size", "16", "--dry-run")
     canvas = ("--set", "canvas=true")
-    assert "changed from the preset: canvas=True" in run(gan_train, *plan, *canvas, "--like-mnist")
+    assert "changed from the preset: --set canvas=true" in run(gan_train, *plan, *canvas, "--like-mnist")
     assert f"error: canvas does not suit the images of {pictures}" in run(gan_train, *plan, *canvas, code=1)
 
 

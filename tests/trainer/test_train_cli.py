@@ -46,7 +46,7 @@ def test_any_hyper_parameter_of_the_default_preset_can_be_set(gan_train: Command
     config = PRESETS["pocket"].config
     numbers = f"{config.epochs} epochs, batch {config.batch_size}, learning rate {config.learning_rate:g}, seed 0, float32 on cpu"
     assert f"\npocket on 320 images: {numbers}" in lines
-    assert "changed from the preset: gradient_penalty=2.0\n" in lines
+    assert "changed from the preset: --set gradient_penalty=2.0\n" in lines
 
 
 def test_all_presets_are_listed_with_their_descriptions(gan_train: Command, folder: Path) -> None:
@@ -68,7 +68,7 @@ def test_all_presets_are_listed_with_their_descriptions(gan_train: Command, fold
         (["--device", "tpu"], "--device"),
         (["--preset", "biggan"], "'biggan' is not a preset: expected one of pocket, nano, dcgan, mlp"),
         (["--preset", "pockte"], "expected one of pocket, nano, dcgan, mlp; did you mean pocket?"),
-        (["--set", "lr=1"], "'lr=1' is not a setting: use --lr"),
+        (["--set", "lr=1"], "'lr=1' has an option of its own: use --lr"),
         (["--set", "class_wait=1"], "ema_halflife_images; did you mean class_weight?"),
         (["mnist"], "mnist"),
         (["--set", "gamma=1"], "gradient_penalty"),
@@ -93,7 +93,7 @@ def test_wrong_usage_ends_with_2_and_names_the_option(
         (["--set", "batch_statistics_share=2"], "error: batch_statistics_share has no effect on preset mlp: leave it out, or"),
         (["--batch-size", "321"], "error: batch size 321 exceeds the 320 training images"),
         (["--batch-size", "321", "--dry-run"], "error: batch size 321 exceeds the 320 training images"),
-        (["--resume"], "error: no training run .*runs.*train first"),
+        (["--resume"], "error: no training run .*runs.*: .*; run gan-train without --resume"),
         (["--resume", "--out", "elsewhere"], "error: no training run .*elsewhere"),
         (["--device", "cuda"], "error: --device cuda: torch finds no CUDA device here; use --device cpu"),
     ],
@@ -111,7 +111,7 @@ def test_a_canvas_is_for_images_that_are_laid_out_like_mnist(
     gan_train: Command, folder: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     canvas = ("--preset", "nano", "--set", "canvas=true", "--dry-run")
-    assert "changed from the preset: canvas=True" in gan_train(*canvas).stderr
+    assert "changed from the preset: --set canvas=true" in gan_train(*canvas).stderr
     moved = TrainingImages(
         "moved", MNIST_FACTS.classes, np.roll(digits.images[:380], 1, axis=1), digits.labels[:380].astype(np.int64), notes=()
     )

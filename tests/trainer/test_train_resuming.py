@@ -89,6 +89,31 @@ def test_a_run_that_another_process_trains_is_refused(gan_train: Command, finish
     assert gan_train("--resume", "--epochs", 2).exit_code == 0
 
 
+def test_an_unusable_last_checkpoint_is_put_aside(gan_train: Command, finished_run: RunFolder) -> None:
+    shutil.copy(finished_run.last, finished_run.previous)
+    finished_run.last.write_bytes(b"damaged")
+    result = gan_train("--resume", "--epochs", 2)
+    assert result.exit_code == 0, result.output
+    assert (finished_run.path / "unusable.safetensors").read_bytes() == b"damaged"
+    assert load_checkpoint(finished_run.last).progress.epoch == 2
+
+
+def test_a_run_that_was_trained_further_in_the_meantime_is_refused(
+    gan_train: Command, finished_run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count_steps_later(*arguments: object) -> int:
+        rewrite_text(finished_run.last, threads="7")  # by another process, after this one read it
+        return 5
+
+    monkeypatch.setattr(train_run, "count_steps", count_steps_later)
+    statistics = finished_run.path / "stats.jsonl"
+    before = statistics.read_text()
+    assert_fails(
+        gan_train("--resume", "--epochs", 9), 1, "error: runs/0001-mlp-mnist was trained further in the meantime", lines=4
+    )
+    assert statistics.read_text() == before
+
+
 def test_a_resumed_run_uses_as_many_threads_as_before(
     gan_train: Command, finished_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from pocketgan import shared_options
 from pocketgan.console import cli_errors, command_line, print_message, printable, run_and_exit
+from pocketgan.cpus import MOST_THREADS
 from pocketgan.help_page import PlainCommand
 
 FEWEST_IMAGES, MOST_IMAGES = 1_000, 10_000
@@ -75,7 +76,10 @@ def evaluate(
     threads: Annotated[
         int | None,
         typer.Option(
-            min=1, max=1024, help="CPU threads.", show_default="all CPUs this process may use, if clearly faster than one"
+            min=1,
+            max=MOST_THREADS,
+            help="CPU threads.",
+            show_default="all this process may use; with --told-apart or --cas perhaps one",
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,

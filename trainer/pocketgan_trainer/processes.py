@@ -2,7 +2,7 @@
 
 Each process trains on its own rows of every batch. It draws the random numbers of the whole batch, from the same random state as
 the others, and uses its own rows of them. So a run is the same for any number of processes, and one random state is enough to
-resume it.
+resume it; but with a canvas, each process compares the images of a class, and chooses soft scans, among its own rows.
 """
 
 import os

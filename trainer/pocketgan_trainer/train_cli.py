@@ -8,6 +8,7 @@ import typer
 
 from pocketgan import shared_options
 from pocketgan.console import cli_errors, command_line, print_output, run_and_exit, usage_errors
+from pocketgan.cpus import MOST_THREADS
 from pocketgan.errors import suggestion
 from pocketgan.help_page import PlainCommand
 
@@ -67,7 +68,7 @@ def train(
     threads: Annotated[
         int | None,
         typer.Option(
-            min=1, max=1024, help="CPU threads.", show_default="all CPUs this process may use, if clearly faster than one"
+            min=1, max=MOST_THREADS, help="CPU threads.", show_default="all CPUs this process may use, if clearly faster than one"
         ),
     ] = None,
     tensorboard: Annotated[

@@ -13,12 +13,12 @@ import torch
 
 from pocketgan.cpus import usable_cpus
 from pocketgan.errors import OutputError, PocketganError
-from pocketgan.files import remove_file
+from pocketgan.files import output_errors
 from pocketgan_trainer.data.images import MNIST_FACTS, TrainingImages, describe, facts_of, load_training_images
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.data.split import TrainingSplit, split_images
 from pocketgan_trainer.devices import choose_device
-from pocketgan_trainer.errors import OtherProcessError
+from pocketgan_trainer.errors import OtherProcessError, TrainingError
 from pocketgan_trainer.evaluate.judge import ImageJudge, load_judge
 from pocketgan_trainer.evaluate.own_judge import own_judge
 from pocketgan_trainer.plain_console import PlainConsole
@@ -27,7 +27,14 @@ from pocketgan_trainer.training.checkpoint import load_checkpoint
 from pocketgan_trainer.training.config import Setting, TrainingConfig
 from pocketgan_trainer.training.estimate import estimate, fastest_threads
 from pocketgan_trainer.training.loop import check_resumable, count_steps, train
-from pocketgan_trainer.training.plan import ResumedRun, changed_settings, plan_new_run, plan_resumed_run, refuse_other_data
+from pocketgan_trainer.training.plan import (
+    ResumedRun,
+    as_option,
+    changed_settings,
+    plan_new_run,
+    plan_resumed_run,
+    refuse_other_data,
+)
 from pocketgan_trainer.training.presets import DEFAULT_PRESET, generator_classes
 from pocketgan_trainer.training.recorder import Recorder, Report
 from pocketgan_trainer.training.reports import ConsoleReport, TensorBoardReport, clock, closing_lines, require_tensorboard
@@ -161,9 +168,9 @@ def _announce(options: TrainOptions, prepared: PreparedRun, processes: Processes
         f"learning rate {config.learning_rate:g}, seed {config.seed}, "
         f"{'bfloat16' if config.bfloat16 else 'float32'} on {prepared.device.type}, CPU threads: {prepared.threads}{shared}"
     )
-    other = [f"{name}={value}" for name, value in changed_settings(config).items() if name != "bfloat16"]  # printed above
+    other = [as_option(name, value) for name, value in changed_settings(config).items() if name != "bfloat16"]  # printed above
     if other:
-        console.print(f"changed from the preset: {', '.join(other)}")
+        console.print(f"changed from the preset: {' '.join(other)}")
     if not options.threads and not resumed and prepared.threads < most_threads:
         faster = f"{most_threads} CPU threads were hardly faster than 1 just now"
         console.print(f"note: {faster}; --threads {most_threads} uses them anyway")
@@ -180,7 +187,8 @@ def _announce_sizes(prepared: PreparedRun, processes: Processes, console: PlainC
     if not processes.is_first:
         return
     console.print(f"{len(prepared.split.validation):,} more images are held out, to choose the best epoch")
-    expected = estimate(prepared.config, prepared.split.training, prepared.device)
+    seen = prepared.resumed.checkpoint.progress.images_seen if prepared.resumed else 0
+    expected = estimate(prepared.config, prepared.split.training, prepared.device, seen)
     for name, size in (("generator", expected.generator), ("discriminator", expected.discriminator)):
         console.print(f"{name}: {size.weights:,} weights, {size.multiply_adds:,} multiply-adds for an image")
     time = clock(round(expected.seconds))
@@ -207,8 +215,8 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
     resume_command = f"gan-train --resume{f' --out {quote(str(options.out))}' if options.out else ''}"
     with run.locked(), ExitStack() as stack:
         run.remove_leftovers()
-        if resumed and resumed.is_last_damaged:
-            remove_file(run.last, "a damaged checkpoint")  # or the next save would keep it as the one before
+        if resumed:
+            _claim(resumed)
         judge = prepared.published_judge or _own_judge(prepared, run, console)
         stop.install()  # not before: training a judge does not check the flag
         console.print(f"run folder {run.path}")
@@ -234,6 +242,16 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
     for line in closing_lines(run, config.epochs, best.epoch, is_newest=options.out is None):
         console.print(line, soft_wrap=True)  # so that commands and paths can be copied
     return 0
+
+
+def _claim(resumed: ResumedRun) -> None:
+    """Make sure, with the run's lock held, that nobody trained it since it was read; put an unusable last checkpoint aside."""
+    run = resumed.run
+    if plan_resumed_run(run.path, None, {}).checkpoint.sha256 != resumed.checkpoint.sha256:
+        raise TrainingError(f"{run.path} was trained further in the meantime: run the same command again")
+    if resumed.uses_previous and run.last.exists():
+        with output_errors(run.last):
+            run.last.replace(run.path / "unusable.safetensors")  # or the next save would keep it as the one before
 
 
 def _continues_events(run: RunFolder, console: PlainConsole) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import NamedTuple
 
+from pocketgan.cpus import MOST_THREADS
 from pocketgan.errors import ModelError
 from pocketgan.model.graph import ELEMENT_BYTES, FLOAT, FLOAT16, Graph, Node, Tensor, read_graph
 from pocketgan.model.operators import Result, result_of
@@ -30,9 +31,6 @@ MOST_CALL_BYTES = 48 * 2**20
 MOST_DRAWING_BYTES = 112 * 2**20
 """The most memory for all simultaneous calls and the images that wait to be written. onnxruntime also keeps freed blocks: in the
 worst graphs tried, memory in use reached twice this figure."""
-
-MOST_THREADS = 1024
-"""The most threads that draw at the same time."""
 
 MOST_PRODUCTS = 2**38
 """The most multiplications for BATCH_SIZE images: about a minute. The largest bundled model needs a hundredth of that."""

@@ -2,7 +2,7 @@
 
 It reads as the specification of the integer arithmetic, see docs/integers.md. Between the layers there are integers of 8 bits. A
 layer multiplies and adds them without any error, multiplies each sum once by a number in float32, rounds it to the nearest
-integer, and of two to the even one, and limits it to 8 bits. The sums are computed in floating point, because numpy multiplies
+integer (ties to even) and limits it to 8 bits. The sums are computed in floating point, because numpy multiplies
 float matrices fastest: whole numbers are exact there as long as none is above 2^24 in float32, or 2^53 in float64.
 """
 
@@ -35,7 +35,7 @@ class Numbers:
 
     @cached_property
     def centred(self) -> Float:
-        """The integers minus their zero point, which are exact in float32."""
+        """The integers minus their zero point, as float32; exact below 2**24."""
         return self.integers.astype(np.float32) - np.float32(self.zero_point)
 
     @cached_property

@@ -45,9 +45,9 @@ class OpenSession:
 def open_session(contents: bytes, precision: str, provider: Provider = Provider.auto) -> OpenSession:
     """Open a model on a provider.
 
-    `auto` chooses CUDA for a float model if CUDA is live, else the CPU: CUDA has no integer kernels; for an int8 model numpy if
-    onnxruntime is not installed. Raises RuntimeMissingError if onnxruntime is needed and cannot be used, ProviderError if the
-    provider is not live, ModelError if the file does not load.
+    `auto` chooses CUDA for a float model if CUDA is live, else the CPU. An int8 model runs on the CPU, since CUDA has no integer
+    kernels: in onnxruntime, or in numpy if that is not installed. Raises RuntimeMissingError if onnxruntime is needed and cannot
+    be used, ProviderError if the provider is not live, ModelError if the file does not load.
     """
     if provider is Provider.numpy:
         return OpenSession(_open_in_numpy(contents, precision), Provider.numpy, "requested")

@@ -18,8 +18,8 @@ from pocketgan.version import VERSION
 # For people to read; neither pixels nor files depend on these.
 _BESIDE = "beside"
 _NOT_COMPARED = ("pocketgan", "model_name", "command", "model_classes", _BESIDE)
-# In the manifest only until all files of the run are written.
 _LONGEST_SHOWN, _SHOWN_START = 60, 12
+# In the manifest only until all files of the run are written.
 _IS_UNFINISHED = "is_unfinished"
 # In the manifest only while older files are being replaced: some of them may still exist.
 _IS_REPLACING = "is_replacing_older_files"
@@ -73,9 +73,9 @@ def read_manifest(path: Path) -> dict[str, object] | None:
     except OSError as error:
         raise OutputError(f"cannot read {path}: {error.strerror}; choose another --out") from error
     except (ValueError, RecursionError) as error:
-        raise OutputError(f"{path} is not a manifest of gan-gen ({error}): use --overwrite, or another --out") from error
+        raise OutputError(f"{path} is not a pocketgan manifest ({error}): use --overwrite, or another --out") from error
     if not isinstance(contents, dict) or "pocketgan" not in contents:
-        raise OutputError(f"{path} is not a manifest of gan-gen (it has no key pocketgan): use --overwrite, or another --out")
+        raise OutputError(f"{path} is not a pocketgan manifest (it has no key pocketgan): use --overwrite, or another --out")
     return contents
 
 

@@ -29,7 +29,7 @@ def save(images: ArrayLike, path: str | Path, labels: ArrayLike | None = None) -
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
         raise RequestError(
-            f"{path} ends in none of {', '.join(_WRITERS)}; many images, each with a file of its own, are what gan-gen writes"
+            f"cannot save {path}: expected a name that ends in {', '.join(_WRITERS)}; gan-gen writes a file for each image"
         )
     pixels = _array(images)
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or not pixels.size:
@@ -44,7 +44,7 @@ def _array(values: ArrayLike) -> NDArray[Any]:
     try:
         return np.asarray(values)
     except ValueError as error:
-        raise RequestError(f"no array can be made of these values: {first_line(error)}") from error
+        raise RequestError(f"these values cannot be made into an array: {first_line(error)}") from error
 
 
 @contextmanager

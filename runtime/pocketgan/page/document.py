@@ -31,8 +31,8 @@ def write_page(target: Path, model: CheckedModel, run: Path | None = None) -> No
     """Write the page of an int8 model.
 
     With a `run`, a folder of gan-train, it also shows the run's sheets, from epoch to epoch, and its curves. Raises ModelError
-    for a float model and one that cannot be computed without onnxruntime, RequestError if the folder is none of a run, and
-    OutputError if the file cannot be written, or its name does not end in .html.
+    for a float model and one that cannot be computed without onnxruntime, RequestError if the folder is not a run of gan-train,
+    and OutputError if the file cannot be written, or its name does not end in .html.
     """
     if target.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"cannot write a page to {target}: expected a name that ends in .html")
@@ -69,14 +69,14 @@ def _page(model: CheckedModel, run: Path | None) -> str:
         f"Model {card.name} ({card.architecture}), {len(model.contents):,} bytes, SHA-256 {model.sha256[:16]}; trained on "
         f"{card.training.data_set}; licence {card.licence}. Made by pocketgan {card.package_version}."
     )
-    note = "The same image, pixel for pixel, wherever pocketgan is installed"
+    note = "This command draws the same image, pixel for pixel, wherever pocketgan is installed"
     style, page = _text("page.css"), _text("page.js")
     parts = {
         "title": escape(title),
         "style": style,
         "style-hash": _hash(style),
         "last-start": str(INDEX_LIMIT - _SHOWN),
-        "command-note": f"{note}:" if location.bundled_name else f"{note} and the file {escape(name)} is at hand:",
+        "command-note": f"{note}:" if location.bundled_name else f"{note} and you have {escape(name)}:",
         "run": "" if run is None else _time_lapse(run),
         "facts": escape(about),
         "settings": json.dumps(settings).replace("<", "\\u003c"),
@@ -125,12 +125,14 @@ def _time_lapse(run: Path) -> str:
 
 
 def _data(path: Path) -> str:
-    """Return a PNG file as a URL. Raises RequestError if it cannot be read, or is too large or no PNG."""
+    """Return a PNG file as a URL. Raises RequestError if it cannot be read, is too large, or is not a PNG file."""
     try:
         with open_regular_file(path) as file:
             contents = file.read(_LARGEST_PICTURE_BYTES + 1)
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
-    if not contents.startswith(b"\x89PNG") or len(contents) > _LARGEST_PICTURE_BYTES:
-        raise RequestError(f"{path} is not a PNG file, or has more than {_LARGEST_PICTURE_BYTES:,} bytes")
+    if len(contents) > _LARGEST_PICTURE_BYTES:
+        raise RequestError(f"{path} is too large: expected at most {_LARGEST_PICTURE_BYTES:,} bytes")
+    if not contents.startswith(b"\x89PNG"):
+        raise RequestError(f"{path} is not a PNG file")
     return f"data:image/png;base64,{base64.b64encode(contents).decode()}"

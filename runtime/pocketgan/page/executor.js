@@ -293,7 +293,7 @@ const OPERATORS = {
   },
 };
 
-// The nearest integer, of two the even one, plus the zero point, from 0 to 255. At 1.5 * 2^52, numbers have no places after the
+// The nearest integer (ties to even) plus the zero point, from 0 to 255. At 1.5 * 2^52, numbers have no places after the
 // point, and sums are rounded half to even.
 const WITHOUT_PLACES = 1.5 * 2 ** 52;
 

@@ -115,7 +115,7 @@ def read_picture(path: Path, canvas: tuple[int, int]) -> NDArray[np.uint8]:
     except RequestError:  # a ValueError too
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        why = "it has too many pixels" if isinstance(error, Warning | Image.DecompressionBombError) else "it is no picture"
+        why = "it has too many pixels" if isinstance(error, Warning | Image.DecompressionBombError) else "it is not a picture"
         why = (error.strerror if isinstance(error, OSError) else None) or why
         expected = "expected lines, squares, a grey level, or a PNG, JPEG, TIFF, BMP or WebP file"
         raise RequestError(f"cannot read the picture {path}: {why}; {expected}") from error

@@ -1,6 +1,6 @@
 """Patterns of texts, such as `[0-9]{5}`: a small part of regular expressions, of which every text is found by its address.
 
-Libraries that make texts of regular expressions may choose others in their next release; these texts are the same for ever.
+A library that generates texts from regular expressions may choose others in its next release; these texts never change.
 """
 
 from collections.abc import Callable, Mapping

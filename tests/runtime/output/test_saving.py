@@ -46,7 +46,7 @@ def test_arrays_keep_images_and_labels(tmp_path: Path, name: str, labels: list[i
 @pytest.mark.parametrize(
     ("images", "name", "labels", "message"),
     [
-        (IMAGES, "three.jpg", None, "ends in none of .png, .gif, .npy, .npz"),
+        (IMAGES, "three.jpg", None, "expected a name that ends in .png, .gif, .npy, .npz"),
         (IMAGES / 255, "three.png", None, r"images are float64 \(3, 4, 5\): expected uint8"),
         (IMAGES[None], "three.png", None, r"images are uint8 \(1, 3, 4, 5\)"),
         (IMAGES[:0], "none.gif", None, r"images are uint8 \(0, 4, 5\)"),
@@ -54,7 +54,7 @@ def test_arrays_keep_images_and_labels(tmp_path: Path, name: str, labels: list[i
         (IMAGES, "three.png", LABELS, "expected one for each image, in a .npz file"),
         (IMAGES[0], "one.npz", [7], "expected one for each image"),
         (IMAGES, "three.npz", ["a", None, 3], "expected one for each image"),
-        (IMAGES, "three.npz", [[1], [2, 3], [4]], "no array can be made"),
+        (IMAGES, "three.npz", [[1], [2, 3], [4]], "these values cannot be made into an array"),
     ],
 )
 def test_what_cannot_be_saved_is_refused_and_leaves_no_file(

@@ -78,7 +78,7 @@ def test_pictures_that_cannot_be_used_are_refused(picture: Path, tmp_path: Path)
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(
         RequestError,
-        match=r"^cannot read the picture .*text.png: it is no picture; expected lines, squares, a grey level, or a PNG",
+        match=r"^cannot read the picture .*text.png: it is not a picture; expected lines, squares, a grey level, or a PNG",
     ):
         read_picture(tmp_path / "text.png", (10, 10))
 

@@ -126,7 +126,9 @@ def test_gan_eval_reads_grey_png_files_of_digits_only(path: Path) -> None:
     with pytest.raises(DataError, match=r"row 0 is 28x28 \(colour\): expected a grey image of 8 bits, 28x28"):
         open_source(str(path), threads=1)
     write(path, [encoded(image, "JPEG") for image in IMAGES])
-    with pytest.raises(DataError, match=r"row 0 cannot be read \(no such picture\): expected a whole PNG file"):
+    with pytest.raises(
+        DataError, match=r"row 0 cannot be read \(not a picture in a known format\): expected an undamaged PNG file"
+    ):
         open_source(str(path), threads=1)
 
 
@@ -163,7 +165,7 @@ def test_other_columns_are_refused(path: Path, columns: dict[str, object], reaso
 
 def test_damaged_files_and_pictures_are_named(path: Path) -> None:
     write(path, [b"no picture", *[encoded(image) for image in IMAGES[1:]]])
-    assert f"{path}, row 0 cannot be read (no such picture)" in refusal(path)
+    assert f"{path}, row 0 cannot be read (not a picture in a known format)" in refusal(path)
     write(path, names="zero")
     assert "cannot be read as a Parquet file (it names its classes in another way" in refusal(path)
     write(path)

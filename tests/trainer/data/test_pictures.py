@@ -160,7 +160,9 @@ def test_a_file_of_too_many_bytes_is_refused(tmp_path: Path, monkeypatch: pytest
 def test_what_is_no_picture_is_named(tmp_path: Path, contents: bytes) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(contents)
-    with pytest.raises(DataError, match=r"a\.png cannot be read \(no such picture\): expected a whole PNG, JPEG,"):
+    with pytest.raises(
+        DataError, match=r"a\.png cannot be read \(not a picture in a known format\): expected an undamaged PNG, JPEG,"
+    ):
         picture_kind(path)
 
 

@@ -194,8 +194,8 @@ def raise_disk_full(*arguments: object, **keywords: object) -> NoReturn:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def build_float_graph(layers: list[Layer], latent_size: int, precision: str) -> onnx.ModelProto:
-    """Return a float32 graph, whatever the requested precision."""
+def build_float_graph(layers: list[Layer], quantizations: object, weights: object, latent_size: int) -> onnx.ModelProto:
+    """Return a float32 graph in place of an integer one."""
     return build_graph(layers, latent_size, "fp32")
 
 
@@ -204,7 +204,7 @@ def build_float_graph(layers: list[Layer], latent_size: int, precision: str) -> 
     [
         (exporter, "usual_least_psnr_db", lambda *_: 99.0, ExportError, "pixels differ .* expected at least 99.*--force"),
         (exporter, "check_same_pixels", lambda *_: Check("same pixels", "no", "other pixels"), ExportError, "other pixels"),
-        (exporter, "build_graph", build_float_graph, ExportError, "not int8: kernels are 0 integer"),
+        (exporter, "integer_graph", build_float_graph, ExportError, "not int8: kernels are 0 integer"),
         (Generator, "generate", lambda *_, **__: np.zeros((64, 28, 28)), ExportError, "the runtime draws other pixels"),
         (comparison, "quantize_static", raise_disk_full, OutputError, "cannot write temporary files to .*: No space left"),
     ],

@@ -51,7 +51,7 @@ class Outlines:
 
 def test_what_is_asked_for_is_what_is_drawn() -> None:
     measured = measure_traits(cast(InferenceSession, Outlines()), 16, CLASSES)
-    assert min(measured.correlations.values()) > 0.95
+    assert min(measured.correlations.values()) > 0.94
     table = measured.table
     assert table is not None
     assert len(table) == CLASSES

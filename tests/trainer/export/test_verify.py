@@ -23,6 +23,7 @@ from pocketgan_trainer.export.calibration import CALIBRATION_SEED, LATENT_QUANTI
 from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.graph_builder import GraphBuilder
 from pocketgan_trainer.export.layers import Dense, Layer, LeakyRelu, Tanh, ToImage
+from pocketgan_trainer.export.measured_traits import TRAITS_SEED
 from pocketgan_trainer.export.verify import (
     PARITY_SEED,
     SAME_PIXELS_IMAGES,
@@ -311,6 +312,7 @@ def test_images_that_are_all_the_same_are_refused() -> None:
         require_variety(images, classes)
 
 
-def test_parity_calibration_and_training_use_different_latents() -> None:
-    assert len({PARITY_SEED, CALIBRATION_SEED, WATCHED_SEED}) == 3
-    assert min(PARITY_SEED, CALIBRATION_SEED, WATCHED_SEED) >= 2**32
+def test_parity_calibration_traits_and_training_use_different_latents() -> None:
+    seeds = {PARITY_SEED, CALIBRATION_SEED, TRAITS_SEED, WATCHED_SEED}
+    assert len(seeds) == 4
+    assert min(seeds) >= 2**32

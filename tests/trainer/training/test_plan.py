@@ -179,7 +179,7 @@ def test_instead_of_a_damaged_last_checkpoint_the_one_before_is_taken(run: RunFo
     run.last.write_bytes(b"")
     resumed = plan_resumed_run(run.path, None, {})
     assert resumed.checkpoint.path == run.previous
-    assert resumed.is_last_damaged
+    assert resumed.uses_previous
     (note,) = resumed.notes
     assert note.startswith(f"{run.last} is damaged")
     assert note.endswith(f"; taking the one before, {run.previous}")

@@ -44,7 +44,7 @@ def test_the_score_that_chooses_the_best_epoch_is_kept_to_the_last_digit_and_the
 def test_more_misjudged_images_than_common_raise_the_score() -> None:
     views = [class_view(name, real_share=0.5, real_images=5_000, misjudged=0.0, real_misjudged=0.004) for name in ("cat", "dog")]
     seen = observation(1.5, views, names=("cat", "dog"))
-    common = 0.004 + 2 * (0.004 * 0.996 / 10_000) ** 0.5
+    common = 0.004 + 2 * (2 * 0.004 * 0.996 / 10_000) ** 0.5
     assert (seen.misjudged, seen.score) == (0, 1.5)
     assert seen.misjudged_limit == pytest.approx(common)
     views[0] = replace(views[0], misjudged=6 * common)

@@ -20,7 +20,7 @@ _FORMATS = (
     OtherFormat(
         (".csv", ".csv.gz", ".tsv"), "a table in text", f"read it with numpy.loadtxt, reshape its rows of pixels, and {_SAVE}"
     ),
-    OtherFormat((".mat",), "a file of MATLAB", f"read it with scipy.io.loadmat, and {_SAVE}"),
+    OtherFormat((".mat",), "a MATLAB file", f"read it with scipy.io.loadmat, and {_SAVE}"),
     OtherFormat(
         (".pkl", ".pkl.gz", ".pickle", ".joblib"),
         "a Python pickle, which can run code",
@@ -31,7 +31,7 @@ _FORMATS = (
         "a table of columns",
         f"read it with pandas.read_feather, and save its pictures in one folder per class, or {_SAVE}",
     ),
-    OtherFormat((".pt", ".pth"), "a file of PyTorch", f"load it with torch.load(weights_only=True), and {_SAVE}"),
+    OtherFormat((".pt", ".pth"), "a PyTorch file", f"load it with torch.load(weights_only=True), and {_SAVE}"),
     OtherFormat((".h5", ".hdf5"), "an HDF5 file", f"read it with h5py, and {_SAVE}"),
     OtherFormat((".arff", ".tfrecord"), "a file of another program", f"read it with that, and {_SAVE}"),
     OtherFormat((".tif", ".tiff", ".pgm", ".ppm"), "a picture in another format", "convert it and all others to PNG"),

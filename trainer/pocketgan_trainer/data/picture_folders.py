@@ -21,7 +21,7 @@ from pocketgan_trainer.data.source import (
 from pocketgan_trainer.errors import DataError
 
 _CLASS_IN_NAME = re.compile(r"[0-9]{8,}_([A-Za-z0-9]{1,32})\.png", re.IGNORECASE)
-_BESIDE_IMAGES = re.compile(r"(manifest|labels|grid|walk)(_[0-9]{8,})?\.(json|csv|png|gif)")
+_BESIDE_IMAGES = re.compile(r"(manifest|labels|grid|walk|vary)(_[0-9]{8,})?\.(json|csv|png|gif)")
 """The other files that gan-gen writes: manifest, labels, sheet and animation."""
 
 _MADE_BY_SYSTEMS = (

@@ -177,8 +177,10 @@ def _opened(picture: Picture, formats: tuple[str, ...] = _ALL_FORMATS) -> Iterat
         # Pillow's own message repeats the path.
         system = error.strerror if isinstance(error, OSError) else None
         is_unknown = isinstance(error, UnidentifiedImageError)
-        reason = " ".join(("no such picture" if is_unknown else f"{system or error or type(error).__name__}").split())
-        expected = f"expected a whole {', '.join(formats)} file; mend or remove it"
+        reason = " ".join(
+            ("not a picture in a known format" if is_unknown else f"{system or error or type(error).__name__}").split()
+        )
+        expected = f"expected an undamaged {', '.join(formats)} file; replace it, or move it away"
         raise DataError(f"{picture} cannot be read ({reason}): {expected}") from error
 
 

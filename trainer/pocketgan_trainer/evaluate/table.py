@@ -181,7 +181,7 @@ def caption(evaluation: Evaluation) -> str:
     ]
     if not all(source.has_classes for source in evaluation.sources):
         parts.append(
-            "without classes, digits come in proportions of their own, which alone costs real digits a part of the ratio"
+            "models without classes draw digits in proportions of their own, which alone would raise even real digits' ratio"
         )
     if options.told_apart:
         parts.append(

@@ -53,7 +53,7 @@ def verdict(evaluation: Evaluation, scores: SourceScores) -> str:
     """Return what the figures of one source mean, in a few words; figures that were not measured say nothing."""
     real = evaluation.real
     neighbour = "against_test.nearest_neighbour_accuracy"
-    chance = 1 / math.sqrt(evaluation.options.count)  # two standard deviations of a share near a half
+    chance = math.sqrt(2 / evaluation.options.count)  # two standard deviations of the difference of two shares near a half
     excess = _mean(scores, neighbour) - _mean(real, neighbour) - chance
     parts = [next(words for limit, words in CLOSENESS if excess <= limit)]
     found = [
@@ -75,7 +75,7 @@ def verdict(evaluation: Evaluation, scores: SourceScores) -> str:
     if isinstance(band, tuple) and isinstance(band_low, tuple):
         is_far_below = _mean(scores, "memorization.copying_score") < 2 * band[0]
         if is_far_below and _mean(scores, "memorization.nearest_ratio_low") < band_low[0]:
-            parts.append("many are copies of training digits")
+            parts.append("closer to training digits than real ones are: some may be copies")
     return "; ".join(parts)
 
 

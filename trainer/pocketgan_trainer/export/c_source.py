@@ -46,7 +46,7 @@ from pocketgan_trainer.networks.canvas import CANVAS_SIZES
 from pocketgan_trainer.networks.scan import SCAN_SIZES, SIZE_BOUNDS, SIZE_LATENT, THRESHOLD_LEVEL
 
 C_SUFFIX = ".c"
-"""What the name of a file ends in that is to be written in C."""
+"""The suffix of files that are written in C."""
 _MANTISSA_BITS = 24
 _NUMBERS_IN_A_LINE = 32
 
@@ -90,8 +90,7 @@ def c_source(
     `about` is the first line of its head. Raises ExportError for layers that are in no integer file.
     """
     classes, last = class_count(layers), layers[-1]
-    has_noise = any(isinstance(layer, Noise) for layer in layers)
-    style = style_size(layers) if has_noise else latent_size
+    style = style_size(layers, latent_size)
     program = _Program(channels=style)
     program.step(f"for (place = 0; place < {style}; place++) current[place] = (uint8_t)(latents[place] + 128);", moves=False)
     for position, (layer, output, rounded) in enumerate(zip(layers, quantizations, weights, strict=True)):
@@ -155,21 +154,16 @@ def _add(
         program.step(line, moves=False)
     elif isinstance(layer, Dense) and rounded is not None and output is not None:
         image = next((other for other in before_weights if isinstance(other, ToImage)), None)
-        order = np.arange(len(rounded.bias))
-        if image is not None:
-            order = order.reshape(image.channels, image.height, image.width).transpose(1, 2, 0).ravel()
-        scales = rounded.scales[order] if len(rounded.scales) == len(order) else rounded.scales
-        kernel = rounded.values[order][:, None, None, :]
-        _convolve(program, name, kernel, rounded.bias[order], scales * factor, 0, 1, (1, 1), output)
+        rows = rounded.in_order_of_image(image)
+        _convolve(program, name, rows.values[:, None, None, :], rows.bias, rows.scales * factor, 0, 1, (1, 1), output)
         if image is not None:
             program.channels, program.height, program.width = image.channels, image.height, image.width
     elif isinstance(layer, Convolution) and rounded is not None and output is not None:
         shuffle = next((other for other in before_weights if isinstance(other, PixelShuffle)), None)
         stride = 1 if shuffle is None else shuffle.factor
-        order = np.arange(len(rounded.bias)).reshape(-1, stride, stride).transpose(1, 2, 0).ravel()
-        kernel = rounded.values[order].transpose(0, 2, 3, 1)
-        size = program.height * stride, program.width * stride
-        _convolve(program, name, kernel, rounded.bias[order], rounded.scales[order] * factor, layer.padding, stride, size, output)
+        phases = rounded.in_order_of_phases(stride)
+        kernel, size = phases.values.transpose(0, 2, 3, 1), (program.height * stride, program.width * stride)
+        _convolve(program, name, kernel, phases.bias, phases.scales * factor, layer.padding, stride, size, output)
     elif isinstance(layer, TransposedConvolution) and rounded is not None and output is not None:
         plain = subpixel_convolution(layer, program.height)
         kernel, size = rounded.values.transpose(0, 2, 3, 1), (plain.output_size,) * 2

@@ -63,7 +63,7 @@ WEIGHTED_QUANTIZATION = Quantization(scale=255, zero_point=0)
 
 CALIBRATION_IMAGES = 512
 CALIBRATION_SEED = 2**32 + 1
-"""Neither the seed of the validation score nor a small number that a user may choose, so its latents are used nowhere else."""
+"""Neither the seed of the validation score nor a small number that a user may choose: what is measured has other latents."""
 
 
 def calibrate(layers: list[Layer], latent_size: int) -> list[Quantization | None]:

@@ -107,7 +107,8 @@ def export(
     preset, size = PRESETS[checkpoint.config.preset], latent_size(checkpoint.config)
     generator = restore_generator(checkpoint)
     layers = fold(generator)
-    model = build_graph(layers, size, precision)
+    integers = integers_of(layers, size) if precision == "int8" else None
+    model = build_graph(layers, size, precision) if integers is None else integer_graph(*integers, size)
     onnx.checker.check_model(model, full_check=True)
     without_card = model.SerializeToString(deterministic=True)
     as_run = optimized(without_card)
@@ -136,7 +137,7 @@ def export(
     with suppress(OutputError):  # leftovers take up space but do no harm
         remove_temporaries(file.parent, lambda name: name == file.name, is_alone=False)
     float_model = build_graph(layers, size, "fp32")
-    others = baseline_files(float_model, precision, classes, size)
+    others = {} if target.suffix == C_SUFFIX else baseline_files(float_model, precision, classes, size)
     baselines = measure_baselines(others, without_card, inputs, reference)
 
     # onnxruntime turns a float graph into other kernels on other processors, and the file must be the same on all of them.
@@ -146,10 +147,8 @@ def export(
     card = model_card(checkpoint, images.shape[1:], precision, parity, in_card, licence, quality, table)
     entry = model.metadata_props.add()
     entry.key, entry.value = CARD_KEY, card.to_json()
-    if target.suffix == C_SUFFIX:
-        contents = c_source(
-            *integers_of(layers, size), size, f"{card.name} ({card.architecture}), licence {card.licence}"
-        ).encode()
+    if target.suffix == C_SUFFIX and integers is not None:
+        contents = c_source(*integers, size, f"{card.name} ({card.architecture}), licence {card.licence}").encode()
         checks.append(check_c_source(contents, inputs, images))
         if not force and checks[-1].problem is not None:
             raise RefusedExportError(checks)
@@ -262,13 +261,15 @@ def _write(contents: bytes, file: Path, images: NDArray[np.uint8]) -> None:
         temporary.write_bytes(contents)
         from_file = Generator.load(temporary, Provider.cpu).generate(len(images), seed=PARITY_SEED)
         if not np.array_equal(from_file, images):
-            raise ExportError("the runtime draws other pixels from the finished file than were measured")
+            raise ExportError(
+                "the runtime draws other pixels from the finished file than were measured; nothing was written: report this"
+            )
 
 
 def report_rows(report: ExportReport) -> list[tuple[str, str]]:
     """Return the rows of the printed table: a name, and what was found."""
     is_c = report.target.suffix == C_SUFFIX
-    share = "of C" if is_c else f"{report.size_bytes / report.float_size_bytes:.0%} of float32"
+    share = "of C source" if is_c else f"{report.size_bytes / report.float_size_bytes:.0%} of float32"
     rows = [("size", f"{report.size_bytes:,} bytes, {share}")]
     rows += [(check.name, check.found) for check in report.checks]
     if report.traits is not None:

@@ -38,8 +38,8 @@ def float_graph(layers: list[Layer], latent_size: int, dtype: FloatType) -> onnx
     """
     graph = GraphBuilder()
     z = "z" if dtype is np.float32 else graph.node("Cast", "z.half", "z", to=TensorProto.FLOAT16)
-    has_noise = any(isinstance(layer, Noise) for layer in layers)
-    current = graph.slice("z.style", z, 0, style_size(layers), axis=1) if has_noise else z
+    style = style_size(layers, latent_size)
+    current = z if style == latent_size else graph.slice("z.style", z, 0, style, axis=1)
     height = width = 0
     for position, layer in enumerate(layers):
         name = f"layer{position}"

@@ -42,8 +42,7 @@ def integer_graph(
     a tanh or grey levels, perhaps scanned, or come in an order for which there is no integer arithmetic.
     """
     graph = GraphBuilder()
-    has_noise = any(isinstance(layer, Noise) for layer in layers)
-    current = integer_layers.latent(graph, latent_size, style_size(layers) if has_noise else None)
+    current = integer_layers.latent(graph, latent_size, style_size(layers, latent_size))
     last = layers[-1]
     is_scanned = isinstance(last, Scanned)
     for position, (layer, output, rounded) in enumerate(zip(layers, quantizations, weights, strict=True)):

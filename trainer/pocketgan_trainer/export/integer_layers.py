@@ -52,7 +52,7 @@ class Kernel:
 
 
 def latent(graph: GraphBuilder, latent_size: int, used_size: int | None = None) -> QuantizedTensor:
-    """Emit the latents' integers, perhaps only those of the first `used_size`."""
+    """Emit the integers of the latents, or of the first `used_size` of them."""
     size = used_size or latent_size
     used = "z" if size == latent_size else graph.slice("z.style", "z", 0, size, axis=1)
     rows = graph.reshape("z.rows", used, [1, -1, 1, size])
@@ -111,12 +111,9 @@ def dense(
     integer convolution is faster than its integer matrix product, above all for one image at a time. There is one scale for each
     feature, or one for each channel of the image.
     """
-    values, scales, bias = weights.values, weights.scales, weights.bias
-    if image is not None:
-        order = np.arange(len(bias)).reshape(image.channels, image.height, image.width).transpose(1, 2, 0).ravel()
-        values, bias = values[order], bias[order]
-        scales = scales[order] if len(scales) == len(order) else scales
-    return convolve(graph, name, Kernel(values[:, :, None, None], scales, bias), factor, (0, 0, 0, 0), current, output)
+    rows = weights.in_order_of_image(image)
+    kernel = Kernel(rows.values[:, :, None, None], rows.scales, rows.bias)
+    return convolve(graph, name, kernel, factor, (0, 0, 0, 0), current, output)
 
 
 def to_image(graph: GraphBuilder, name: str, layer: ToImage, current: QuantizedTensor) -> QuantizedTensor:

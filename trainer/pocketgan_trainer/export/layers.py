@@ -152,11 +152,13 @@ def activations(layers: Sequence[Layer], latent: Tensor, label: Tensor | None = 
     return outputs
 
 
-def style_size(layers: Sequence[Layer]) -> int:
-    """Return how many latents shape the whole image: those that the first layer with weights takes.
+def style_size(layers: Sequence[Layer], latent_size: int) -> int:
+    """Return how many latents shape the whole image: all, or with noise those that the first layer with weights takes.
 
     Raises ExportError if that is not a dense layer.
     """
+    if not any(isinstance(layer, Noise) for layer in layers):
+        return latent_size
     first = next((layer for layer in layers if isinstance(layer, Weighted)), None)
     if not isinstance(first, Dense):
         raise ExportError("cannot export noise here: expected a dense layer before it, which takes the other latents")
@@ -165,8 +167,8 @@ def style_size(layers: Sequence[Layer]) -> int:
 
 
 def style(layers: Sequence[Layer], latent: Tensor) -> Tensor:
-    """Return those of the latents [N, size] that shape the whole image; all of them if there is no noise."""
-    return latent[:, : style_size(layers)] if any(isinstance(layer, Noise) for layer in layers) else latent
+    """Return those of the latents [N, size] that shape the whole image."""
+    return latent[:, : style_size(layers, latent.shape[1])]
 
 
 def apply(layer: Layer, values: Tensor, label: Tensor | None = None, latent: Tensor | None = None) -> Tensor:

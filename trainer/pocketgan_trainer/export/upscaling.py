@@ -165,8 +165,8 @@ def convolution(
 ) -> QuantizedTensor:
     """Emit `factor` times a convolution; if a `shuffle` follows it, with its output channels in the order of phases."""
     stride = 1 if shuffle is None else shuffle.factor
-    order = np.arange(len(weights.bias)).reshape(-1, stride, stride).transpose(1, 2, 0).ravel()
-    kernel = Kernel(weights.values[order], weights.scales[order], weights.bias[order])
+    phases = weights.in_order_of_phases(stride)
+    kernel = Kernel(phases.values, phases.scales, phases.bias)
     return replace(convolve(graph, name, kernel, factor, (layer.padding,) * 4, current, output), stride=stride)
 
 

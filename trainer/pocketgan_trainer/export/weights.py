@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export.layers import Array
+from pocketgan_trainer.export.layers import Array, ToImage
 
 LARGEST_WEIGHT = 127
 LARGEST_NEIGHBOURS = 128
@@ -51,6 +51,22 @@ class IntegerWeights:
     def dequantized_bias(self, input_scale: float) -> Array:
         """Return the numbers that the bias stands for, [out]."""
         return self.bias * _per_output(self.scales, len(self.bias)) * input_scale
+
+    def in_order_of_image(self, image: ToImage | None) -> "IntegerWeights":
+        """Return the weights whose outputs become this image in the order of its rows, columns and channels."""
+        if image is None:
+            return self
+        order = np.arange(len(self.bias)).reshape(image.channels, image.height, image.width)
+        return self._reordered(order.transpose(1, 2, 0).ravel())
+
+    def in_order_of_phases(self, stride: int) -> "IntegerWeights":
+        """Return the weights of a convolution before a pixel shuffle by `stride` with its outputs phase by phase."""
+        order = np.arange(len(self.bias)).reshape(-1, stride, stride)
+        return self._reordered(order.transpose(1, 2, 0).ravel())
+
+    def _reordered(self, order: NDArray[np.intp]) -> "IntegerWeights":
+        scales = self.scales[order] if len(self.scales) == len(order) else self.scales
+        return IntegerWeights(self.values[order], scales, self.bias[order])
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,8 @@ _MOST_CHECKED = 1_000
 class Placement(nn.Module):
     """Lays canvases [N, 1, C, C] of grey levels, from -1 to 1, into images [N, 1, S, S].
 
-    Each is moved down and to the right by 0 to S - C whole pixels, so it stays within the image. As far as these go, its centre
-    of mass gets to pixel S / 2 (0 is the centre of the first one) or up to half a pixel before it, or less than half a pixel
-    behind it. The sums are exact.
+    Each is moved down and to the right by 0 to S - C whole pixels, so it stays within the image. If that is enough, its centre
+    of mass ends up at least at S / 2 - 0.5 and below S / 2 + 0.5, where 0 is the centre of the first pixel. The sums are exact.
     """
 
     def __init__(self, image_size: int) -> None:

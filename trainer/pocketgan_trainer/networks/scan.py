@@ -39,8 +39,8 @@ class Scan(nn.Module):
 
     A standard normal number for each image chooses the size of its scan. In training, the whole scan is reduced instead of the
     box of its ink: gradients do not know that a point of ink beyond the edge of the box would move all others. And every second
-    scan is soft in training, grey near its edges. Otherwise nothing shows a field that drifts, deep within ink or far from it,
-    until it crosses the threshold and there is a hole or a speck.
+    scan is soft in training, grey near its edges. Otherwise a field could drift unnoticed, deep within ink or far from it, until
+    it crosses the threshold and leaves a hole or a speck.
     """
 
     magnifying: Tensor

@@ -98,7 +98,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         with open_regular_file(path) as file:
             return _read(path, file)
     except OSError as error:
-        raise CheckpointError(f"cannot read checkpoint {path}: {error.strerror}; train first, or name another one") from error
+        remedy = "train first, or name another one" if isinstance(error, FileNotFoundError) else "name another one"
+        raise CheckpointError(f"cannot read checkpoint {path}: {error.strerror}; {remedy}") from error
 
 
 def _read(path: Path, file: BinaryIO) -> Checkpoint:

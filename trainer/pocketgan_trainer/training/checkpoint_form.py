@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from pocketgan.cpus import MOST_THREADS
 from pocketgan_trainer.strict_json import read_json
 from pocketgan_trainer.tensor_files import Form, UnfitTensorError, check_values, form_of
 from pocketgan_trainer.training.config import TrainingConfig
@@ -16,7 +17,6 @@ SUMS = "sums"
 RANDOM, RANDOM_OF_CUDA = "random.cpu", "random.cuda"
 EARLIER_SUMS = 4
 """The number of sums in earlier versions, which skipped no steps and so did not count them."""
-MOST_THREADS = 1024
 _BYTES_OF_CUDA_STATE = 16
 """Eight bytes each for a seed and an offset."""
 

@@ -42,8 +42,8 @@ class Estimate:
     """Extrapolated from a few steps on this machine now; evaluation, sheets and checkpoints are not included."""
 
 
-def estimate(config: TrainingConfig, digits: Digits, device: torch.device) -> Estimate:
-    """Return the estimated cost of a run on these images; takes a few steps with temporary networks."""
+def estimate(config: TrainingConfig, digits: Digits, device: torch.device, images_seen: int = 0) -> Estimate:
+    """Return the estimated cost of the rest of a run on these images; takes a few steps with temporary networks."""
     gan = build_gan(config, device)
     take = training_steps(config, digits, device, gan)
     take(0)  # the first one is slower
@@ -53,7 +53,7 @@ def estimate(config: TrainingConfig, digits: Digits, device: torch.device) -> Es
         for step in range(PENALTY_INTERVAL):
             take(step)
         rounds.append((time.perf_counter() - began) / PENALTY_INTERVAL)
-    steps = config.epochs * count_steps(config, len(digits))
+    steps = config.epochs * count_steps(config, len(digits)) - images_seen // config.batch_size
     latent = torch.zeros(1, latent_size(config), device=device)
     real = torch.zeros(1, 1, *digits.images.shape[1:], device=device)
     one = (torch.zeros(1, dtype=torch.int64, device=device),) if generator_classes(config) else ()

@@ -49,8 +49,8 @@ class ResumedRun:
     run: RunFolder
     checkpoint: Checkpoint
     config: TrainingConfig
-    is_last_damaged: bool
-    """Whether the last checkpoint is damaged, so that the one before is used."""
+    uses_previous: bool
+    """Whether the last checkpoint is missing or cannot be used, so that the one before is."""
     notes: tuple[str, ...]
     """One line each for the user."""
 

@@ -39,7 +39,7 @@ class CanvasSystem:
     config: TrainingConfig
     """Its own hyper-parameters."""
     is_default: bool
-    """Whether a run on such images is this without being asked for it."""
+    """Whether a run on such images has a canvas by default."""
 
 
 @dataclass(frozen=True)

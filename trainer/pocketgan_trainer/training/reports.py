@@ -42,7 +42,7 @@ class ConsoleReport:
     ) -> None:
         self._console = console
         self._shown_on = shown_on
-        """Where a few images of each epoch are shown, as one that `show_images` reduces to the width of a terminal."""
+        """The stream on which some images of each epoch are shown, as one picture that fits the terminal."""
         self._epochs = epochs
         self._steps_per_epoch = steps_per_epoch
         self._cpu_threads = cpu_threads

@@ -1,4 +1,4 @@
-"""Networks that several processes train together: gradients, normalization and dropout are those of the whole batch."""
+"""Networks that several processes train together: gradients, batch normalization and dropout are those of the whole batch."""
 
 import warnings
 

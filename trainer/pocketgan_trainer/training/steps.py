@@ -197,7 +197,8 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
     A pair is a real image and a fake of the same class; both updates use the same fakes, and the discriminator sees a share of
     both images shifted. A gradient penalty at real images (R1) and at fakes (R2) regularizes it. If images have classes, it also
     learns to classify real images. The generator learns to draw fakes that the discriminator classifies correctly, but only in
-    steps in which it classifies the fakes worse than the real images: otherwise the generator would avoid unusual shapes.
+    steps in which it then classifies the fakes worse than it had classified the real images: otherwise the generator would avoid
+    unusual shapes.
     With traits, a pair has the same ones; the discriminator learns to read them from real images, and the generator to draw fakes
     of which it reads those that they should have. The discriminator must take traits, whether it uses them or not, and return a
     Judgement. In pairs whose traits are hidden from it, it is shown zeros, the middle of each.

@@ -154,8 +154,11 @@ class Observation:
 
 
 def common_misjudged(real: float, images: int, deviations: float) -> float:
-    """Return the misjudged share of `images` that chance explains if it is `real` in the long run; three images at least."""
-    return max(real + deviations * math.sqrt(real * (1 - real) / images), 3 / images)
+    """Return the misjudged share of `images` that chance explains if it is `real` among as many real ones; three images at least.
+
+    Both shares are samples, so their difference varies by the square root of two more than each.
+    """
+    return max(real + deviations * math.sqrt(2 * real * (1 - real) / images), 3 / images)
 
 
 def figures_in_words(line: Line) -> list[str]:

@@ -145,8 +145,8 @@ def _torn(seen: Observation, remedies: Remedies) -> list[Sign]:
     more, fewer = ("parts", "holes") if topology.excess > 0 else ("holes", "parts")
     of_class = f" of {class_title(topology.worst_class)}" if len(seen.classes) > 1 else ""
     message = (
-        f"the ink does not hang together as it should: parts and holes of {topology.worst_distance:.1%} of the images{of_class} "
-        f"are not those of real ones; they have {abs(topology.excess):.2f} more {more} or fewer {fewer} on average"
+        f"strokes break or loops close up: the numbers of parts and holes{of_class} are {topology.worst_distance:.1%} off, with "
+        f"{abs(topology.excess):.2f} more {more} or fewer {fewer} on average"
     )
     return [Sign("torn", None, message, _form_advice(remedies))]
 
