@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from enum import IntEnum
 from numbers import Real
 from operator import index
 from reprlib import repr as shortened
@@ -12,6 +13,24 @@ from pocketgan.trait_table import TRAITS, VALUES_PER_UNIT
 
 SEED_LIMIT = 2**64
 """Seeds are 0 <= seed < SEED_LIMIT: the first of the two words of Philox's key."""
+
+
+class Stream(IntEnum):
+    """What a stream of random numbers is for: the second word of Philox's key."""
+
+    images = 0
+    hands = 1
+    traits = 2
+    classes_of_hands = 3
+    texts = 4
+    layouts = 5
+    places = 6
+    papers = 7
+
+    def key(self, seed: int) -> int:
+        """Return the key of this stream of a seed."""
+        return self * SEED_LIMIT + seed
+
 
 INDEX_LIMIT = 2**48
 """Indices of images are 0 <= index < INDEX_LIMIT, far inside Philox's 256-bit counter."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pocketgan.address import DEFAULT_CONSISTENCY, FULL_VARIETY, HandName, TraitRange, image_range, images_of_rows
 from pocketgan.errors import RequestError
 from pocketgan.generator import Batch, Generator, labels_in_turn
-from pocketgan.latents import LATENT_STEP
+from pocketgan.latents import latents_of
 from pocketgan.model.limits import BATCH_SIZE, plan_batching
 from pocketgan.request import Selection, labels_of_names, parse_text
 from pocketgan.series import facts_of_model, options_of_model, words
@@ -75,7 +75,7 @@ class Drawing:
         generator, selection, labels = self.generator, self.selection, self.labels(indices)
         each = None if labels is None else labels.ravel()
         ticks = generator.varied_ticks(selection.images(indices), each, what, steps)
-        z = ticks.reshape(-1, ticks.shape[-1]) * np.float32(LATENT_STEP)
+        z = latents_of(ticks.reshape(-1, ticks.shape[-1]))
         drawn = generator.draw_latents(z, None if each is None else np.tile(each, steps))
         count, (height, width) = len(indices), drawn.shape[1:]
         # From [step, row, character, y, x] to [row, step, y, character, x].

@@ -24,7 +24,7 @@ from pocketgan.address import (
 )
 from pocketgan.contact_sheet import contact_sheet
 from pocketgan.errors import CardError, ModelError, ProviderError, RequestError, first_line
-from pocketgan.latents import LATENT_STEP, asked_values, latent_ticks
+from pocketgan.latents import LATENT_STEP, asked_values, latent_ticks, latents_of
 from pocketgan.model.card import ModelCard
 from pocketgan.model.checked import CheckedModel, read_model
 from pocketgan.model.limits import BATCH_SIZE, Batching, in_numpy, plan_batching
@@ -209,7 +209,7 @@ class Generator:
             part = indices[first : first + batch_size]
             labels = labels_in_turn(cycle, part)
             ticks = self.ticks(images._replace(indices=part), labels)
-            return Batch(part.start, self._run(ticks.astype(np.float32) * np.float32(LATENT_STEP), labels), labels)
+            return Batch(part.start, self._run(latents_of(ticks), labels), labels)
 
         # A few images should not have to wait for threads to start.
         return ordered_map(draw, range(0, len(indices), batch_size), 1 if len(indices) <= batch_size else threads)

@@ -18,18 +18,21 @@ from pocketgan.address import (
     DEFAULT_CONSISTENCY,
     FULL_VARIETY,
     MOST_CLASSES,
-    SEED_LIMIT,
     TRUNCATION_UNITS,
     Hand,
     HandName,
     ImageRange,
+    Stream,
     check_array,
     consistency_units,
     image_range,
 )
 from pocketgan.trait_table import TRAIT_NUMBERS, TRAITS, Trait
 
-LATENT_STEP = 1 / 32
+TICKS_OF_ONE = 32
+"""LATENT_STEPs in one standard deviation."""
+
+LATENT_STEP = 1 / TICKS_OF_ONE
 """Distance between two neighbouring latents. Latents are `tick * LATENT_STEP` with integer ticks up to LARGEST_TICK."""
 
 LARGEST_TICK = 127
@@ -37,9 +40,6 @@ LARGEST_TICK = 127
 
 WORDS_PER_BLOCK = 16
 """One block of Philox4x64 is 256 bits, or sixteen 16-bit words."""
-
-TICKS_OF_ONE = 32
-"""LATENT_STEPs in one standard deviation."""
 
 # How many of the 65,536 words stand for tick 0, 1, 2, ... 127; the negative ticks mirror them. Entry k is the standard normal
 # probability of ((k - 0.5) / 32, (k + 0.5) / 32), times 65,536, by rounding the cumulative counts; the last takes the whole tail.
@@ -70,7 +70,11 @@ def latents(
     `truncation` below 1 scales them towards 0, and with a `hand` they are alike, see `latent_ticks`. Raises RequestError if a
     number is out of range, or the array would take more than `LARGEST_ARRAY_BYTES`.
     """
-    ticks = latent_ticks(image_range(seed, start, count, truncation, hand, consistency), size)
+    return latents_of(latent_ticks(image_range(seed, start, count, truncation, hand, consistency), size))
+
+
+def latents_of(ticks: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Return latents that are given in LATENT_STEPs."""
     return ticks.astype(np.float32) * np.float32(LATENT_STEP)
 
 
@@ -88,7 +92,7 @@ def latent_ticks(images: ImageRange, size: int, classes: NDArray[np.intp] | None
     seed, indices, units, hand, _ = images
     count = len(indices)
     check_array(f"{count} latents of {size}", count * size * np.dtype(np.float32).itemsize, "ask for fewer at once")
-    ticks = _ticks(seed, indices, size)
+    ticks = _ticks(Stream.images.key(seed), indices, size)
     if hand is not None:
         ticks = _by_hand(ticks, hand, classes)
     return _scaled(ticks, units)
@@ -125,17 +129,13 @@ def asked_values(images: ImageRange) -> NDArray[np.int64]:
 
     Between the least and the most, all are equally likely; which one an image gets depends on its seed and index only.
     """
-    words = _words(_KEY_OF_TRAITS + images.seed, images.indices, len(TRAITS)).astype(np.int64)
+    words = _words(Stream.traits.key(images.seed), images.indices, len(TRAITS)).astype(np.int64)
     columns = [
         words[:, TRAIT_NUMBERS[trait.name]] * (trait.most - trait.least + 1) // 2**16 + trait.least for trait in images.asked
     ]
     return np.stack(columns, axis=1)
 
 
-_KEY_OF_HANDS = SEED_LIMIT
-_KEY_OF_TRAITS = 2 * SEED_LIMIT
-_KEY_OF_CLASSES_OF_HANDS = 3 * SEED_LIMIT
-"""What is added to the key: its second word is 0 for images, 1 for hands, 2 for traits, and 3 for what a hand does in a class."""
 _SHARE_UNITS = 2**12
 
 HAND_CORRELATIONS: Mapping[Trait, tuple[float, float]] = MappingProxyType(
@@ -150,7 +150,7 @@ Digits", 2019, lists who wrote which).
 
 def _by_hand(own: NDArray[np.int8], hand: Hand, classes: NDArray[np.intp] | None) -> NDArray[np.int8]:
     """Return the ticks int8 [count, size] of images, mixed with those of a hand and rounded, a half upwards."""
-    hands = _ticks(_KEY_OF_HANDS + hand.seed, range(hand.number, hand.number + 1), own.shape[1])
+    hands = _ticks(Stream.hands.key(hand.seed), range(hand.number, hand.number + 1), own.shape[1])
     in_any = np.full(own.shape[1], hand.consistency_units)
     in_one, of_classes = in_any.copy(), np.zeros_like(own)
     if classes is not None:
@@ -158,7 +158,7 @@ def _by_hand(own: NDArray[np.int8], hand: Hand, classes: NDArray[np.intp] | None
             in_any[number], in_one[number] = (_at_consistency(usual, hand.consistency_units) for usual in correlations)
         for one in np.unique(classes).tolist():
             place = hand.number * MOST_CLASSES + one
-            of_class = _ticks(_KEY_OF_CLASSES_OF_HANDS + hand.seed, range(place, place + 1), len(TRAITS))
+            of_class = _ticks(Stream.classes_of_hands.key(hand.seed), range(place, place + 1), len(TRAITS))
             of_classes[classes == one, : len(TRAITS)] = of_class
     parts = ((in_any, hands), (in_one - in_any, of_classes), (CONSISTENCY_UNITS - in_one, own))
     halved = np.full_like(own, _SHARE_UNITS // 2, np.int32)

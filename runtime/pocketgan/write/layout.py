@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.address import SEED_LIMIT
+from pocketgan.address import Stream
 from pocketgan.errors import RequestError
 from pocketgan.latents import WORDS_PER_BLOCK, random_words
 from pocketgan.request import LONGEST_TEXT
@@ -26,11 +26,8 @@ UNIT = 256
 INK_OF_SIZE = 20, 28
 """The ink of MNIST's digits is 20 pixels high in images of 28."""
 
-_KEY_OF_LAYOUTS = 5 * SEED_LIMIT
-"""What is added to the key of the random numbers, see `latents`."""
 _WORDS_OF_A_CHARACTER, _WORDS_OF_A_NUMBER = 4, 16
 _HALF_WORD = 2**15
-_KEY_OF_PLACES = 6 * SEED_LIMIT
 _BLOCKS_OF_AN_IMAGE = 2**14  # more than a canvas has fields
 
 JITTER_UNITS = 256
@@ -82,7 +79,7 @@ def words_of(seed: int, number: int) -> NDArray[np.int64]:
     """Return the random numbers of a number's layout, from -2**15 to 2**15 - 1: first its own, then four for each character."""
     count = _WORDS_OF_A_NUMBER + LONGEST_TEXT * _WORDS_OF_A_CHARACTER
     block = number * (count // WORDS_PER_BLOCK)
-    return random_words(_KEY_OF_LAYOUTS + seed, block, count).astype(np.int64) - _HALF_WORD
+    return random_words(Stream.layouts.key(seed), block, count).astype(np.int64) - _HALF_WORD
 
 
 def rendered(images: NDArray[np.uint8], sizes: NDArray[np.int64], turns: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -157,7 +154,7 @@ def page_of(style: Style, longest: int, seed: int, image: int) -> Page:
             f"{style.numbers_each} numbers of up to {longest} characters do not fit onto {width}x{height} pixels: at most "
             f"{columns * lines} of size {style.size} do"
         )
-    stream = np.random.Philox(key=_KEY_OF_PLACES + seed, counter=image * _BLOCKS_OF_AN_IMAGE)
+    stream = np.random.Philox(key=Stream.places.key(seed), counter=image * _BLOCKS_OF_AN_IMAGE)
     fields = sorted(stream.random_raw(columns * lines).argsort()[: style.numbers_each].tolist())
     # Lines are at equal distances, from a random row on; without them the fields fill the canvas.
     pitch = min(usual_height, height)

@@ -11,14 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.address import SEED_LIMIT
+from pocketgan.address import Stream
 from pocketgan.errors import RequestError
 from pocketgan.files import open_regular_file
 from pocketgan.latents import TICKS_OF_ONE, normal_ticks
 from pocketgan.write.options import Ruling
 
-_KEY_OF_PAPER = 7 * SEED_LIMIT
-"""What is added to the key of the random numbers, see `latents`."""
 _BLOCKS_OF_AN_IMAGE = 2**21  # the most pixels of a canvas, 2**24, take a sixteenth as many, and one more is for the rest
 PAPER_LEVEL = 236
 LINE_LEVEL = 176
@@ -57,7 +55,7 @@ def on_paper(paper: Paper, seed: int, image: int, ink: NDArray[np.uint8], lines:
     `lines` are the rows of printed lines, on lined paper.
     """
     height, width = ink.shape
-    key, block = _KEY_OF_PAPER + seed, image * _BLOCKS_OF_AN_IMAGE
+    key, block = Stream.papers.key(seed), image * _BLOCKS_OF_AN_IMAGE
     words = np.random.Philox(key=key, counter=block).random_raw(4).tolist()
     levels = _blank(paper, height, width, words[0], words[1], lines).astype(np.int32)
     of_ink = 255 if levels.mean() < 128 else 0

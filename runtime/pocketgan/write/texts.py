@@ -9,7 +9,7 @@ from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
-from pocketgan.address import SEED_LIMIT
+from pocketgan.address import Stream
 from pocketgan.errors import RequestError
 from pocketgan.files import open_regular_file
 from pocketgan.request import LONGEST_TEXT
@@ -18,8 +18,6 @@ from pocketgan.write.patterns import Pattern
 GAP = " "
 """The character that leaves a gap."""
 
-_KEY_OF_TEXTS = 4 * SEED_LIMIT
-"""What is added to the key of the random numbers, see `latents`."""
 _MOST_CHOICES = 256
 """The most random numbers that a text is made of."""
 _MOST_TEXTS = 1_000_000
@@ -71,7 +69,7 @@ class RandomTexts:
 
     def text(self, number: int) -> str:
         """Return what a number says: it depends on the seed, the number and the pattern only."""
-        words = np.random.Philox(key=_KEY_OF_TEXTS + self.seed, counter=number * _MOST_CHOICES // 4)
+        words = np.random.Philox(key=Stream.texts.key(self.seed), counter=number * _MOST_CHOICES // 4)
         return self.pattern.text(lambda count: int(words.random_raw()) * count >> 64)
 
 

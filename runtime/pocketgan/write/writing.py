@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pocketgan.address import INDEX_LIMIT, AskedTrait, Hand, ImageRange, check_array
 from pocketgan.errors import RequestError, of_argument
 from pocketgan.generator import Batch, Generator
-from pocketgan.latents import LATENT_STEP, asked_values
+from pocketgan.latents import asked_values, latents_of
 from pocketgan.model.limits import plan_batching
 from pocketgan.request import LONGEST_TEXT, labels_of_names
 from pocketgan.series import facts_of_model, options_of_model, words
@@ -177,7 +177,7 @@ class Writing:
         texts = [request.texts.text(number) for number in numbers]
         labels = [[self._label_of[character] for character in text if character != GAP] for text in texts]
         ticks = [self._ticks(number, np.array(own)) for number, own in zip(numbers, labels, strict=True)]
-        z, of_all = np.concatenate(ticks) * np.float32(LATENT_STEP), np.concatenate(labels)
+        z, of_all = latents_of(np.concatenate(ticks)), np.concatenate(labels)
         calls = (slice(first, first + self.batching.batch_size) for first in range(0, len(z), self.batching.batch_size))
         drawn = np.concatenate([self.generator.draw_latents(z[call], of_all[call]) for call in calls])
         digits = np.split(drawn, np.cumsum([len(own) for own in labels])[:-1])
