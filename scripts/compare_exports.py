@@ -27,13 +27,13 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from pocketgan.cpus import read_cpu
 from pocketgan_trainer.export.calibration import CALIBRATION_IMAGES, CALIBRATION_SEED
-from pocketgan_trainer.export.comparison import SPEED_BATCH, naive_int8, side_by_side
+from pocketgan_trainer.export.comparison import SPEED_BATCH, OneBatch, naive_int8, side_by_side
 from pocketgan_trainer.export.exporter import build_graph, export
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.layers import class_count, labels_in_turn, model_inputs
@@ -67,14 +67,6 @@ class Form:
     """Opens it for a number of threads, at a level of optimization of onnxruntime."""
 
 
-class _Batches(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, inputs: Inputs) -> None:
-        self._batches = iter([dict(inputs)])
-
-    def get_next(self) -> dict[str, NDArray[np.generic]] | None:
-        return next(self._batches, None)
-
-
 def forms(checkpoint: Checkpoint, folder: Path) -> Iterator[tuple[str, Form | None]]:
     """Yield each form and its name, float32 first; None if a package is not installed. Files are written to `folder`."""
     generator, size = restore_generator(checkpoint), latent_size(checkpoint.config)
@@ -105,7 +97,7 @@ def _quantized(model: onnx.ModelProto, sample: Inputs, folder: Path, form: Quant
     """Return what quantize_static makes of a float model with its `options`."""
     source, target = folder / "float.onnx", folder / "quantized.onnx"
     onnx.save(model, source)
-    quantize_static(source, target, _Batches(sample), quant_format=form, **options)
+    quantize_static(source, target, OneBatch(sample), quant_format=form, **options)
     return target.read_bytes()
 
 

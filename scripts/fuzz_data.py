@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pyarrow import parquet
 
+from pocketgan.console import print_message, printable
 from pocketgan.errors import PocketganError
 from pocketgan_trainer.data.images import load_training_images
 from pocketgan_trainer.evaluate.sources import open_source
@@ -212,7 +213,7 @@ def main() -> None:
             if outcome == FAILED:
                 arguments.keep.mkdir(parents=True, exist_ok=True)
                 (arguments.keep / f"{arguments.seed}-{index}{suffix}").write_bytes(contents)
-                print(f"failed: seed {arguments.seed}, file {index}, {megabytes} MB: {message}", flush=True)
+                print_message(f"failed: seed {arguments.seed}, file {index}, {megabytes} MB: {message}")
                 process.kill()
                 process = None
     seconds = time.monotonic() - began
@@ -220,7 +221,7 @@ def main() -> None:
         f"seed {arguments.seed}: {outcomes.total():,} files in {seconds:,.0f} s, at most {largest} MB of memory: {dict(outcomes)}"
     )
     for kind, count in refusals.most_common(30):
-        print(f"{count:7,}  {kind}")
+        print(f"{count:7,}  {printable(kind)}")
     sys.exit(1 if outcomes[FAILED] else 0)
 
 

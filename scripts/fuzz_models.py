@@ -28,6 +28,7 @@ from pathlib import Path
 from fuzz_worker import FAILED, REFUSED, TRIED
 
 import pocketgan_models
+from pocketgan.console import print_message, printable
 
 SECONDS_FOR_A_FILE = 30
 FILES_FOR_A_WORKER = 1000
@@ -132,7 +133,7 @@ def _work(seed: int, models: Sequence[Path], indices: Iterator[int], tally: Tall
                 keep.mkdir(parents=True, exist_ok=True)
                 with suppress(FileNotFoundError):  # the worker died before it wrote the file
                     shutil.copy(worker.folder / TRIED, keep / f"{seed}-{index}.onnx")
-                print(f"seed {seed}, file {index}: {answer['message']}", file=sys.stderr, flush=True)
+                print_message(f"seed {seed}, file {index}: {answer['message']}")
         worker.end()
 
 
@@ -158,9 +159,9 @@ def _report(tally: Tally, seed: int, seconds: float) -> None:
         print(f"{outcome} {count:,}")
     print(f"\n{len(tally.refusals)} kinds of refusals, the most frequent ones:")
     for kind, count in tally.refusals.most_common(_KINDS_SHOWN):
-        print(f"{count:7,}  {kind}")
+        print(f"{count:7,}  {printable(kind)}")
     for index, message in sorted(tally.failures.items()):
-        print(f"failed: seed {seed}, file {index}: {message}")
+        print(printable(f"failed: seed {seed}, file {index}: {message}"))
 
 
 if __name__ == "__main__":

@@ -154,6 +154,8 @@ def main() -> None:
     training = split_validation(load_mnist()).training
     generators = {name: Generator.load(name, "cpu") for name in options.models}
     if options.write:
+        if len(generators) > 1:
+            parser.error("--write takes one model")
         chosen = Digits(training.images[: options.count], training.labels[: options.count])
         write_edited(generators[options.models[0]], chosen, options.write)
         return

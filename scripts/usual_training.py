@@ -80,9 +80,11 @@ class PlainImages(Dataset[tuple[Tensor, int]]):
 
 
 class UsualTraining:
-    """A run of the preset of `config`, written in the usual way."""
+    """A run of the preset of `config`, written in the usual way; only without a canvas, whose traits it does not know."""
 
     def __init__(self, config: TrainingConfig, images: Dataset[tuple[Tensor, int]], penalty_interval: int = 1) -> None:
+        if config.canvas:
+            raise ValueError("the usual loop knows no canvas: expected a config with canvas false")
         torch.manual_seed(config.seed)
         self.config = config
         self.penalty_interval = penalty_interval
@@ -165,14 +167,11 @@ class UsualTraining:
         shown_fake = shifted(fake.detach(), share).requires_grad_()
 
         self.discriminator_optimizer.zero_grad()
-        # Which traits the images have makes no difference to the time of a step.
-        traits = latent[:, : len(TRAITS)]
-        real_logits, class_logits, seen_traits = self.discriminator(shown_real, *condition, traits=traits)
+        traits = latent[:, : len(TRAITS)]  # which a discriminator without a canvas ignores
+        real_logits, class_logits, _ = self.discriminator(shown_real, *condition, traits=traits)
         fake_logits = self.discriminator(shown_fake, *condition, traits=traits).logits
         naming_loss = cross_entropy(class_logits, label) if condition else torch.zeros(())
         loss = softplus(fake_logits - real_logits).mean() + class_weight * naming_loss
-        if config.trait_weight:
-            loss = loss + config.trait_weight * (seen_traits - traits).square().sum(dim=1).mean()
         gamma = schedule.penalty_weight(config, seen, self.images_total)
         if seen // config.batch_size % self.penalty_interval == 0:
             for images, logits in ((shown_real, real_logits), (shown_fake, fake_logits)):
@@ -183,13 +182,11 @@ class UsualTraining:
 
         self.generator_optimizer.zero_grad()
         real_logits = self.discriminator(shown_real.detach(), *condition, traits=traits).logits
-        fake_logits, class_logits, seen_traits = self.discriminator(shifted(fake, share), *condition, traits=traits)
+        fake_logits, class_logits, _ = self.discriminator(shifted(fake, share), *condition, traits=traits)
         generator_loss = softplus(real_logits.detach() - fake_logits).mean()
         if condition:
             excess = cross_entropy(class_logits, label) - naming_loss.detach()
             generator_loss = generator_loss + class_weight * excess.relu()
-        if config.trait_weight:
-            generator_loss = generator_loss + config.trait_weight * (seen_traits - traits).square().sum(dim=1).mean()
         generator_loss.backward()
         self.generator_optimizer.step()
         return generator_loss, loss

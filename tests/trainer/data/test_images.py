@@ -59,7 +59,7 @@ def test_pictures_of_two_sizes_get_28_pixels(tmp_path: Path) -> None:
 
 def test_another_size_is_refused() -> None:
     with pytest.raises(DataError, match="an image size of 27 is not possible: expected 28 or 32"):
-        load_training_images(None, 27)
+        load_training_images("mnist", 27)
 
 
 def test_a_name_that_is_neither_known_nor_a_path_is_refused_with_what_is_known(tmp_path: Path) -> None:

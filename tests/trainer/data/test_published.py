@@ -89,8 +89,8 @@ def known(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, cache
     return small
 
 
-def test_mnist_is_the_default_and_its_digits_are_the_known_ones() -> None:
-    loaded = load_training_images(None)
+def test_mnist_has_the_known_digits() -> None:
+    loaded = load_training_images("mnist")
     assert (loaded.name, loaded.classes, loaded.notes) == ("mnist", tuple("0123456789"), ())
     assert loaded.images.shape == (60000, 28, 28)
     assert loaded.labels is not None

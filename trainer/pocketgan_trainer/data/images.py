@@ -96,10 +96,10 @@ class TrainingImages:
         return len(self.images)
 
 
-def load_training_images(data: str | None, image_size: int | None = None, like_mnist: bool = False) -> TrainingImages:
+def load_training_images(data: str, image_size: int | None = None, like_mnist: bool = False) -> TrainingImages:
     """Return the training images that `data` names.
 
-    That is the name of a known data set (`mnist`, which is also meant by None, `fashion-mnist`, `kmnist`), or a path of one of
+    That is the name of a known data set (`mnist`, `fashion-mnist`, `kmnist`), or a path of one of
     KINDS. Write `./mnist` for a folder of such a name.
 
     Images get `image_size` pixels along each side, 28 or 32: by default 28, but 32 where all of them have 32x32 themselves. With
@@ -111,11 +111,10 @@ def load_training_images(data: str | None, image_size: int | None = None, like_m
     if image_size is not None and image_size not in IMAGE_SIZES:
         message = f"an image size of {image_size} is not possible: expected {' or '.join(str(size) for size in IMAGE_SIZES)}"
         raise DataError(message)
-    named = MNIST.name if data is None else data
-    path = Path(os.path.expanduser(named))  # which a shell does not do in --data=~/images
-    source = load_known(named) if named in KNOWN else read_images(path, WantedImages(), tuple(KNOWN))
+    path = Path(os.path.expanduser(data))  # which a shell does not do in --data=~/images
+    source = load_known(data) if data in KNOWN else read_images(path, WantedImages(), tuple(KNOWN))
     fitted = fit_pictures(source, image_size or _own_size(source), like_mnist and not source.is_published)
-    check_variety(fitted.images, named)
+    check_variety(fitted.images, data)
     return TrainingImages(
         name=source.name if source.is_published or source.name not in KNOWN else f"my-{source.name}",
         classes=source.classes.names,

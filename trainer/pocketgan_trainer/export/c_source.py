@@ -256,7 +256,10 @@ def check_c_source(
         ticks = np.rint(np.asarray(inputs["z"], np.float32) / np.float32(LATENT_STEP)).astype(np.int8)
         labels = inputs.get("label", np.zeros(len(ticks), np.int64)).astype(np.int32)
         given = b"".join(own.tobytes() + label.tobytes() for own, label in zip(ticks, labels, strict=True))
-        drawn = subprocess.run([program], input=given, capture_output=True, check=False).stdout
+        try:
+            drawn = subprocess.run([program], input=given, capture_output=True, check=False).stdout
+        except OSError as error:  # such as a folder for temporary files from which nothing may be run
+            return Check(name, f"compiled by {compiler}, but not run in {folder}: {error.strerror}", None)
     differing = len(images) if len(drawn) != images.nbytes else int((np.frombuffer(drawn, np.uint8) != images.ravel()).sum())
     problem = f"the C file draws {differing:,} pixels of {images.size:,} otherwise than the ONNX file" if differing else None
     return Check(name, f"compiled by {compiler}: {len(images):,} images, {differing:,} pixels differ", problem)

@@ -129,17 +129,20 @@ def naive_int8(model: onnx.ModelProto, inputs: Mapping[str, NDArray[np.generic]]
         with tempfile.TemporaryDirectory() as folder, _without_warnings():
             source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
             onnx.save(model, source)
-            quantize_static(source, target, _OneBatch(inputs), quant_format=QuantFormat.QDQ)
+            quantize_static(source, target, OneBatch(inputs), quant_format=QuantFormat.QDQ)
             return target.read_bytes()
     except OSError as error:
         raise OutputError(f"cannot write temporary files to {tempfile.gettempdir()}: {error.strerror}") from error
 
 
-class _OneBatch(CalibrationDataReader):  # type: ignore[misc]
+class OneBatch(CalibrationDataReader):  # type: ignore[misc]
+    """Inputs to calibrate on, as onnxruntime's quantizers read them."""
+
     def __init__(self, inputs: Mapping[str, NDArray[np.generic]]) -> None:
         self._batches = iter([dict(inputs)])
 
     def get_next(self) -> dict[str, NDArray[np.generic]] | None:
+        """Return all inputs the first time, then None."""
         return next(self._batches, None)
 
 
