@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from PIL.Image import Image  # imported where it is used, because PNG files of single images do not need Pillow
 
+SHOWN_HEIGHT = 112
+"""Small images are enlarged to about this height where they are shown."""
+
 
 def contact_sheet(images: NDArray[np.uint8], columns: int | None = None, scale: int = 2, gap: int = 2) -> "Image":
     """Lay images out on one grey sheet, row by row from the top left.

@@ -16,9 +16,14 @@ def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup"), membership: Path = Path("
 
     `os.cpu_count` knows neither; a container limited to one CPU of 64 would start 64 threads.
     """
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cpus = affinity_cpus() or os.cpu_count() or 1
     quota = _quota_version_2(cgroup, membership) or _quota_version_1(cgroup)
     return min(cpus, quota or cpus)
+
+
+def affinity_cpus() -> int | None:
+    """Return the number of CPUs in the process's affinity mask, None on systems without one."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
 def _quota_version_2(cgroup: Path, membership: Path) -> int | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 
-from pocketgan.cpus import Cpu, read_cpu, usable_cpus
+from pocketgan.cpus import Cpu, affinity_cpus, read_cpu, usable_cpus
 from pocketgan.errors import RuntimeMissingError, first_line
 from pocketgan.model.session import INSTALL_ONNXRUNTIME, Provider, import_onnxruntime, open_session
 from pocketgan.version import VERSION
@@ -131,7 +131,7 @@ def find_installation() -> Installation:
         cpu=read_cpu(),
         cpus=Cpus(
             usable=usable_cpus(),
-            affinity=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+            affinity=affinity_cpus(),
             machine=os.cpu_count(),
         ),
         numpy=numpy,

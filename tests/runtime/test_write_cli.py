@@ -128,7 +128,7 @@ def test_a_report_has_all_options() -> None:
     [
         (("--text", ""), "--text: the text '' has 0 characters: expected 1 to 32"),
         (("--text", "1", "--length", "3"), "--text: text and length both say what numbers say: choose one"),
-        (("--pattern", "dates"), "--pattern: no pattern is called 'dates': did you mean date?"),
+        (("--pattern", "dates"), "--pattern: no pattern is called 'dates'; did you mean date?"),
         (("--pattern", "[0-9"), "--pattern: the pattern '[0-9' cannot be read at character 5"),
         (("--length", "0"), "--length: length 0: expected a whole number from 1 to 32, or a range such as 3..8"),
         (("--length", "5..3"), "--length: length 5..3: expected"),

@@ -6,15 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.contact_sheet import contact_sheet
+from pocketgan.contact_sheet import SHOWN_HEIGHT, contact_sheet
 from pocketgan.drawing import Drawing
 from pocketgan.errors import OutputError
 from pocketgan.files import whole_file
 from pocketgan.request import Grid
 from pocketgan.series import Series
 
-# Small images are enlarged to about this height; large ones keep their size.
-_SHOWN_HEIGHT = 112
 _LARGEST_SCALE = 4
 _MOST_PIXELS = 2**26
 _GAP = 2
@@ -25,8 +23,8 @@ MOST_VARIED = 10
 
 
 def shown_scale(height: int) -> int:
-    """Return the factor by which images of this height are enlarged for display, 1 to 4."""
-    return max(1, min(_LARGEST_SCALE, _SHOWN_HEIGHT // height))
+    """Return the factor by which images of this height are enlarged for display, 1 to 4; large ones keep their size."""
+    return max(1, min(_LARGEST_SCALE, SHOWN_HEIGHT // height))
 
 
 def check_sheet(drawing: Series, images: int) -> None:

@@ -32,7 +32,6 @@ _CHUNK = 4096
 # The least width in pixels of nearly all terminals' characters; kitty cuts off what does not fit.
 _CHARACTER_WIDTH = 8
 _SHEET_COLUMNS, _SHEET_GAP = 10, 2
-_ENLARGED_HEIGHT = 112
 # iTerm2 accepts no escape sequence of more than a megabyte.
 _SHEET_HEIGHT = 1000
 
@@ -89,12 +88,12 @@ def _iterm2_sequence(png: bytes) -> str:
 
 def _sheets(images: NDArray[np.uint8], pixels: int) -> Iterator[bytes]:
     """Yield contact sheets as PNG files, at most `pixels` wide, with small images enlarged as far as they fit."""
-    from pocketgan.contact_sheet import contact_sheet
+    from pocketgan.contact_sheet import SHOWN_HEIGHT, contact_sheet
 
     images = _reduced(images, pixels - 2 * _SHEET_GAP)
     count, height, width = images.shape
     room = pixels - _SHEET_GAP
-    largest = max(1, _ENLARGED_HEIGHT // height)
+    largest = max(1, SHOWN_HEIGHT // height)
     columns = max(1, min(count, _SHEET_COLUMNS, room // (width * min(2, largest) + _SHEET_GAP)))
     scale = max(1, min(largest, (room // columns - _SHEET_GAP) // width))
     step = columns * max(1, _SHEET_HEIGHT // (height * scale + _SHEET_GAP))

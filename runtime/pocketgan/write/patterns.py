@@ -5,14 +5,13 @@ A library that generates texts from regular expressions may choose others in its
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from itertools import accumulate
 from math import prod
 from types import MappingProxyType
 from typing import TypeAlias
 
-from pocketgan.errors import RequestError
+from pocketgan.errors import RequestError, suggestion
 
 LONGEST_PATTERN = 256
 MOST_REPETITIONS = 32
@@ -192,8 +191,8 @@ def parse_pattern(source: str) -> Pattern:
     It may have characters, `\d`, sets such as `[0-9]`, groups with alternatives such as `(19|20)`, and after any of these `{3}`,
     `{2,5}` or `?`. Raises RequestError, which says what was found, for anything else.
     """
-    if source.isalpha() and source not in NAMED_PATTERNS and (close := get_close_matches(source.lower(), NAMED_PATTERNS)):
-        raise RequestError(f"no pattern is called {source!r}: did you mean {close[0]}?")
+    if source.isalpha() and source not in NAMED_PATTERNS and (close := suggestion(source.lower(), NAMED_PATTERNS)):
+        raise RequestError(f"no pattern is called {source!r}{close}")
     source = NAMED_PATTERNS.get(source, source)
     if len(source) > LONGEST_PATTERN:
         raise RequestError(f"the pattern has {len(source):,} characters: expected at most {LONGEST_PATTERN}")
