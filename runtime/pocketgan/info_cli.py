@@ -144,7 +144,7 @@ def _card_rows(card: "ModelCard") -> Rows:
             f"largest {parity.largest_error} of 255 grey levels",
         ),
         ("kernels", kernel_counts),
-        ("quality", ", ".join(f"{name} {value:.4g}" for name, value in card.quality.items()) or "not measured; run gan-eval"),
+        ("quality", ", ".join(f"{name} {value:.4g}" for name, value in card.quality.items()) or "not in the file"),
         ("exported by", f"pocketgan {card.package_version}"),
         ("licence", card.licence),
     ]

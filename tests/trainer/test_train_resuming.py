@@ -98,6 +98,13 @@ def test_an_unusable_last_checkpoint_is_put_aside(gan_train: Command, finished_r
     assert load_checkpoint(finished_run.last).progress.epoch == 2
 
 
+def test_a_run_without_its_config_file_is_resumed_by_its_checkpoint(gan_train: Command, finished_run: RunFolder) -> None:
+    (finished_run.path / "config.json").unlink()
+    result = gan_train("--resume", "--epochs", 2)
+    assert result.exit_code == 0, result.output
+    assert load_checkpoint(finished_run.last).progress.epoch == 2
+
+
 def test_a_run_that_was_trained_further_in_the_meantime_is_refused(
     gan_train: Command, finished_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,7 +79,7 @@ def evaluate(
             min=1,
             max=MOST_THREADS,
             help="CPU threads.",
-            show_default="all this process may use; with --told-apart or --cas perhaps one",
+            show_default="all this process may use; often one for --told-apart and --cas",
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,

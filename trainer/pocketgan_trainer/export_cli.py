@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 app = command_line()
 
 
+_ONE_LICENCE = r"\(*[A-Za-z0-9][A-Za-z0-9.+-]*\)*"
+_SPDX = re.compile(rf"{_ONE_LICENCE}( (AND|OR|WITH) {_ONE_LICENCE})*")
+
+
 class Precision(StrEnum):
     """The type of numbers that the file computes with."""
 
@@ -69,7 +73,7 @@ def export(
         raise typer.BadParameter("a C file computes with whole numbers alone: expected int8", param_hint="--precision")
     if least_psnr_db is not None and math.isnan(least_psnr_db):
         raise typer.BadParameter("nan is not in the range from 0 to 100", param_hint="--min-psnr")
-    if licence is not None and not re.fullmatch(r"[A-Za-z0-9.+()\- ]{1,100}", licence):
+    if licence is not None and (len(licence) > 100 or not _SPDX.fullmatch(licence)):
         message = f"{printable(licence)} is not an SPDX identifier: expected one such as MIT, CC-BY-4.0 or LicenseRef-mine"
         raise typer.BadParameter(message, param_hint="--licence")
     with cli_errors():

@@ -31,6 +31,7 @@ from pocketgan_trainer.training.plan import (
     ResumedRun,
     as_option,
     changed_settings,
+    last_sound_checkpoint,
     plan_new_run,
     plan_resumed_run,
     refuse_other_data,
@@ -247,7 +248,8 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
 def _claim(resumed: ResumedRun) -> None:
     """Make sure, with the run's lock held, that nobody trained it since it was read; put an unusable last checkpoint aside."""
     run = resumed.run
-    if plan_resumed_run(run.path, None, {}).checkpoint.sha256 != resumed.checkpoint.sha256:
+    checkpoint, _ = last_sound_checkpoint(run)
+    if checkpoint.sha256 != resumed.checkpoint.sha256:
         raise TrainingError(f"{run.path} was trained further in the meantime: run the same command again")
     if resumed.uses_previous and run.last.exists():
         with output_errors(run.last):

@@ -134,7 +134,10 @@ class ModelCard:
         return labels_in_names(self.classes) or tuple(range(len(self.classes)))
 
     def to_json(self) -> str:
-        """Return the card as short JSON with sorted keys, so equal cards give equal text. Fields that are None are left out."""
+        """Return the card as short JSON with sorted keys, so equal cards give equal text. Fields that are None are left out.
+
+        Raises ValueError if a number is not finite, which JSON does not have.
+        """
         known = {name: value for name, value in asdict(self).items() if value is not None}
         return json.dumps({"schema": SCHEMA, **known}, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -242,7 +245,8 @@ def _typed(name: str, value: object, kind: type[_Value]) -> _Value:
         with suppress(OverflowError):
             value = float(value)
     if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
-        raise CardError(f"the model card's {name} is {shortened(value)}, expected {kind.__name__}: export the model again")
+        expected = "a finite number" if kind is float else kind.__name__
+        raise CardError(f"the model card's {name} is {shortened(value)}, expected {expected}: export the model again")
     return value
 
 

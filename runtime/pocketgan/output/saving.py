@@ -29,7 +29,7 @@ def save(images: ArrayLike, path: str | Path, labels: ArrayLike | None = None) -
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
         raise RequestError(
-            f"cannot save {path}: expected a name that ends in {', '.join(_WRITERS)}; gan-gen writes a file for each image"
+            f"cannot save {path}: expected a name that ends in one of {', '.join(_WRITERS)}; gan-gen writes a file for each image"
         )
     pixels = _array(images)
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or not pixels.size:

@@ -212,7 +212,7 @@ def test_a_value_at_the_limit_is_accepted(name: str, value: object) -> None:
         (changed("quality", value={"x" * 100_000: None}), "'s quality 'xxxx"),
         (changed("quality", value={"frechet": float("nan")}), " is not JSON (NaN is not a JSON number): export the model again"),
         (changed("latent_step", value=float("-inf")), " is not JSON (-Infinity is not a JSON number): export the model again"),
-        (CARD.to_json().replace("3.5", "1e999"), "'s quality 'frechet' is inf, expected float"),
+        (CARD.to_json().replace("3.5", "1e999"), "'s quality 'frechet' is inf, expected a finite number"),
     ],
 )
 def test_a_card_that_cannot_be_read_is_refused(text: str, message: str) -> None:

@@ -46,7 +46,7 @@ def test_arrays_keep_images_and_labels(tmp_path: Path, name: str, labels: list[i
 @pytest.mark.parametrize(
     ("images", "name", "labels", "message"),
     [
-        (IMAGES, "three.jpg", None, "expected a name that ends in .png, .gif, .npy, .npz"),
+        (IMAGES, "three.jpg", None, "expected a name that ends in one of .png, .gif, .npy, .npz"),
         (IMAGES / 255, "three.png", None, r"images are float64 \(3, 4, 5\): expected uint8"),
         (IMAGES[None], "three.png", None, r"images are uint8 \(1, 3, 4, 5\)"),
         (IMAGES[:0], "none.gif", None, r"images are uint8 \(0, 4, 5\)"),

@@ -205,24 +205,24 @@ def test_a_number_may_have_an_exponent() -> None:
     assert parse_setting("gradient_penalty=5e-2") == ("gradient_penalty", 0.05)
 
 
-NOT_A_FIELD = "expected NAME=VALUE with a name of bfloat16, .*gradient_penalty"
+NOT_A_FIELD = "is not a setting: expected NAME=VALUE with a name of bfloat16, .*gradient_penalty"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("preset=mlp", "use --preset$"),
-        ("learning_rate=0.1", "use --lr$"),
+        ("preset=mlp", "has an option of its own: use --preset$"),
+        ("learning_rate=0.1", "has an option of its own: use --lr$"),
         ("", NOT_A_FIELD),
         ("gamma=1", NOT_A_FIELD),
         ("gradient_penalty", NOT_A_FIELD),
-        ("ema_halflife_images=1.5", "expected a whole number after ema_halflife_images="),
-        ("bfloat16=1", "expected true or false after bfloat16="),
-        ("gradient_penalty=", "expected a number after gradient_penalty="),
+        ("ema_halflife_images=1.5", "is not a setting: expected a whole number after ema_halflife_images="),
+        ("bfloat16=1", "is not a setting: expected true or false after bfloat16="),
+        ("gradient_penalty=", "is not a setting: expected a number after gradient_penalty="),
     ],
 )
 def test_what_is_not_a_setting_is_refused(text: str, message: str) -> None:
-    with pytest.raises(TrainingError, match=f"'{text}' (is not a setting|has an option of its own): {message}"):
+    with pytest.raises(TrainingError, match=f"'{text}' {message}"):
         parse_setting(text)
 
 

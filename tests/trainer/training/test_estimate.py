@@ -38,3 +38,5 @@ def test_the_time_is_that_of_a_step_for_each_step_of_the_run(
     monkeypatch.setattr(estimate_module, "time", SimpleNamespace(perf_counter=count().__next__))
     config = replace(PRESETS[preset].config, epochs=1000, batch_size=8)
     assert estimate(config, digits, CPU).seconds == 1000 * (2000 // 8) / 4
+    rest = estimate(config, digits, CPU, images_seen=900 * 2000)
+    assert (rest.seconds, rest.images) == (100 * (2000 // 8) / 4, 100 * 2000)

@@ -208,15 +208,15 @@ MEMORIZED = "the discriminator has memorized its training images: it finds the r
         (
             with_topology(0.06),
             past_young(),
-            "strokes break or loops close up: the numbers of parts and holes of digit 9 are 12.0% off, with 0.12 more parts or "
-            "fewer holes on average",
+            "ink breaks apart or holes fill up: 12.0% of the images of digit 9 have other numbers of parts and holes than real "
+            "ones, on average 0.12 more parts or fewer holes",
             "a lower --lr",
         ),
         (
             with_topology(0.06, excess=-0.5, names=["all"]),
             past_young(),
-            "strokes break or loops close up: the numbers of parts and holes are 12.0% off, with 0.50 more holes or fewer parts "
-            "on average",
+            "parts of the ink run together or have too many holes: 12.0% of the images have other numbers of parts and holes "
+            "than real ones, on average 0.50 more holes or fewer parts",
             "a lower --lr",
         ),
         # The first two lines are lost.

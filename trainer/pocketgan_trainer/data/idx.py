@@ -71,7 +71,7 @@ def read_idx(path: Path, check: Callable[[ArrayHeader, Path], None] | None = Non
         try:
             contents = read_contents(stream, header.size)
         except ValueError as error:
-            message = f"{path} {error} for {_by(header.shape)}; replace it with an undamaged copy"
+            message = f"{path} {error} for {_by(header.shape)}; expected an undamaged file"
             raise DataError(message) from error
     digest = hashlib.sha256(head)
     digest.update(contents)
@@ -91,10 +91,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         message = f"{path} does not exist; expected an IDX file: check the path or fetch the file again"
         raise DataError(message) from None
     except EOFError:
-        message = f"{path} is truncated: its gzip stream breaks off before the end; replace it with an undamaged copy"
+        message = f"{path} is truncated: its gzip stream breaks off before the end; expected an undamaged file"
         raise DataError(message) from None
     except (gzip.BadGzipFile, zlib.error) as error:
-        message = f"{path} is corrupt: its gzip stream cannot be read ({error}); replace it with an undamaged copy"
+        message = f"{path} is corrupt: its gzip stream cannot be read ({error}); expected an undamaged file"
         raise DataError(message) from error
     except OSError as error:
         message = f"{path} cannot be read ({error.strerror or error}); expected a readable IDX file: check the path"
@@ -105,7 +105,7 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[bytes, ArrayHeader]:
     """Return the header's bytes, and the header."""
     magic = stream.read(4)
     if not magic:
-        message = f"{path} is empty; expected an IDX file: replace it with an undamaged copy"
+        message = f"{path} is empty; expected an IDX file: expected an undamaged file"
         raise DataError(message)
     dimensions = magic[-1]
     if len(magic) < 4 or magic[:2] != bytes(2) or magic[2] not in _TYPES or not 1 <= dimensions <= MOST_DIMENSIONS:
@@ -118,12 +118,12 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[bytes, ArrayHeader]:
     if len(sizes) < 4 * dimensions:
         message = (
             f"{path} is truncated: it ends within its header, after {4 + len(sizes)} of {4 + 4 * dimensions} bytes; "
-            "replace it with an undamaged copy"
+            "expected an undamaged file"
         )
         raise DataError(message)
     shape = tuple(int.from_bytes(sizes[start : start + 4], "big") for start in range(0, len(sizes), 4))
     if 0 in shape:
-        message = f"{path} holds no values: its header says {_by(shape)}; replace it with an undamaged copy"
+        message = f"{path} holds no values: its header says {_by(shape)}; expected at least one"
         raise DataError(message)
     return magic + sizes, ArrayHeader(shape, np.dtype(_TYPES[magic[2]]), len(magic) + len(sizes))
 

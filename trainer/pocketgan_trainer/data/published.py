@@ -235,7 +235,10 @@ def _read(
     known: PublishedDataSet, files: PublishedFiles, paths: tuple[Path, Path], remedy: str
 ) -> tuple[IdxContents, IdxContents]:
     """Return images and labels; raise DataError, which ends with `remedy`, unless they are the published ones, bit for bit."""
-    images, labels = read_idx(paths[0]), read_idx(paths[1])
+    try:
+        images, labels = read_idx(paths[0]), read_idx(paths[1])
+    except DataError as error:
+        raise DataError(f"{error}; {remedy}") from error
     if (other := _first_other(files, (images, labels), paths)) is not None:
         file, path, digest = other
         found = f"its SHA-256 is {digest}, expected {file.sha256}"

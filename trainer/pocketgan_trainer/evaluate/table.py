@@ -181,7 +181,8 @@ def caption(evaluation: Evaluation) -> str:
     ]
     if not all(source.has_classes for source in evaluation.sources):
         parts.append(
-            "models without classes draw digits in proportions of their own, which alone would raise even real digits' ratio"
+            "models without classes draw digits in proportions of their own, which alone would raise "
+            "the ratio even of real digits"
         )
     if options.told_apart:
         parts.append(

@@ -104,6 +104,8 @@ def export(
     exported or all images are the same, OutputError if the file cannot be written.
     """
     file = _file_to_write(target)
+    if target.suffix == C_SUFFIX and precision != "int8":
+        raise ExportError(f"{target} computes with whole numbers alone: expected int8, not {precision}")
     preset, size = PRESETS[checkpoint.config.preset], latent_size(checkpoint.config)
     generator = restore_generator(checkpoint)
     layers = fold(generator)
@@ -137,8 +139,9 @@ def export(
     with suppress(OutputError):  # leftovers take up space but do no harm
         remove_temporaries(file.parent, lambda name: name == file.name, is_alone=False)
     float_model = build_graph(layers, size, "fp32")
-    others = {} if target.suffix == C_SUFFIX else baseline_files(float_model, precision, classes, size)
-    baselines = measure_baselines(others, without_card, inputs, reference)
+    baselines: Mapping[str, Baseline] = {}
+    if target.suffix != C_SUFFIX:  # these are ONNX files, whose speed says nothing about C
+        baselines = measure_baselines(baseline_files(float_model, precision, classes, size), without_card, inputs, reference)
 
     # onnxruntime turns a float graph into other kernels on other processors, and the file must be the same on all of them.
     in_card = kernels if precision == "int8" else None
@@ -164,7 +167,7 @@ def export(
         float_model.ByteSize(),
         sha256,
         tuple(checks),
-        MappingProxyType(baselines),
+        MappingProxyType(dict(baselines)),
         traits,
         card,
     )

@@ -32,12 +32,12 @@ class NetworkSize:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The cost of a run."""
+    """The cost of a run, or of the rest of one."""
 
     generator: NetworkSize
     discriminator: NetworkSize
     images: int
-    """Real images shown, with repetitions."""
+    """Real images still to be shown, with repetitions."""
     seconds: float
     """Extrapolated from a few steps on this machine now; evaluation, sheets and checkpoints are not included."""
 

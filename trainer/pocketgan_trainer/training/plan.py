@@ -63,7 +63,7 @@ def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Set
     part. Raises TrainingError if there is no run or an option differs, CheckpointError if no checkpoint can be used.
     """
     run = find_run_folder(folder, LAST, PREVIOUS)
-    checkpoint, trouble = _last_sound_checkpoint(run)
+    checkpoint, trouble = last_sound_checkpoint(run)
     config = replace(checkpoint.config, epochs=int(options.get("epochs", checkpoint.config.epochs)))
     wanted = {**({} if preset is None else {"preset": preset}), **options}
     differing = [
@@ -113,7 +113,7 @@ def _notes_on_more_epochs(planned: int, config: TrainingConfig) -> tuple[str, ..
     )
 
 
-def _last_sound_checkpoint(run: RunFolder) -> tuple[Checkpoint, str | None]:
+def last_sound_checkpoint(run: RunFolder) -> tuple[Checkpoint, str | None]:
     """Return the last checkpoint, or the one before and why it is used. Raises CheckpointError if neither can be used."""
     if not run.last.exists() and run.previous.exists():
         return load_checkpoint(run.previous), f"{run.last} is absent, as after a kill while it was saved; taking {run.previous}"

@@ -212,7 +212,11 @@ def find_run_folder(path: Path, *checkpoints: str) -> RunFolder:
     runs = [run for run in _in_order(path) if any(os.path.isfile(run / checkpoint) for checkpoint in checkpoints)]
     if not runs:
         expected = "expected a folder of gan-train's runs"
-        expected += ", with an epoch done; run gan-train first" if BEST in checkpoints else "; run gan-train without --resume"
+        expected += (
+            ", with an epoch done; run gan-train first, or gan-train --resume"
+            if BEST in checkpoints
+            else "; run gan-train without --resume"
+        )
         raise TrainingError(f"no training run in {path} with a {checkpoints[0]}: {expected}")
     return RunFolder(runs[-1])
 

@@ -144,9 +144,10 @@ def _torn(seen: Observation, remedies: Remedies) -> list[Sign]:
         return []
     more, fewer = ("parts", "holes") if topology.excess > 0 else ("holes", "parts")
     of_class = f" of {class_title(topology.worst_class)}" if len(seen.classes) > 1 else ""
+    what = "ink breaks apart or holes fill up" if topology.excess > 0 else "parts of the ink run together or have too many holes"
     message = (
-        f"strokes break or loops close up: the numbers of parts and holes{of_class} are {topology.worst_distance:.1%} off, with "
-        f"{abs(topology.excess):.2f} more {more} or fewer {fewer} on average"
+        f"{what}: {topology.worst_distance:.1%} of the images{of_class} have other numbers of parts and holes than real ones, on "
+        f"average {abs(topology.excess):.2f} more {more} or fewer {fewer}"
     )
     return [Sign("torn", None, message, _form_advice(remedies))]
 
