@@ -139,6 +139,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                     gradient_penalty=0.3,
                     final_penalty_share=0.5,
                     penalty_fall_share=0.5,
+                    refinement_share=0.5,
+                    class_weight=0.4,
                     hidden_traits_share=1.0,
                 ),
                 is_default=False,
