@@ -7,7 +7,6 @@ random bits and is looked up in a table of integers: no floating-point function 
 
 from collections.abc import Mapping
 from functools import cache
-from math import isqrt
 from types import MappingProxyType
 
 import numpy as np
@@ -139,12 +138,12 @@ def asked_values(images: ImageRange) -> NDArray[np.int64]:
 _SHARE_UNITS = 2**12
 
 HAND_CORRELATIONS: Mapping[Trait, tuple[float, float]] = MappingProxyType(
-    {Trait.slant: (0.58, 0.75), Trait.thickness: (0.67, 0.75), Trait.width: (0.31, 0.56)}
+    {Trait.slant: (0.58, 0.75), Trait.thickness: (0.73, 0.82), Trait.width: (0.31, 0.56)}
 )
 """How much the latents of traits of two digits by one hand correlate at the default consistency: of two classes, and of one.
 
-That is how alike digits by one of the 539 writers of MNIST's training digits are (C. Yadav, L. Bottou, "Cold Case: The Lost MNIST
-Digits", 2019, lists who wrote which).
+The traits that are drawn then correlate as those of people do, see scripts/measure_traits.py. For slant and width these are
+people's own correlations; thickness follows its latent less closely, so its latents are more alike than people's strokes.
 """
 
 
@@ -156,10 +155,9 @@ def _by_hand(own: NDArray[np.int8], hand: Hand, classes: NDArray[np.intp] | None
     if classes is not None:
         for number, correlations in enumerate(HAND_CORRELATIONS.values()):
             in_any[number], in_one[number] = (_at_consistency(usual, hand.consistency_units) for usual in correlations)
-        for one in np.unique(classes).tolist():
-            place = hand.number * MOST_CLASSES + one
-            of_class = _ticks(Stream.classes_of_hands.key(hand.seed), range(place, place + 1), len(TRAITS))
-            of_classes[classes == one, : len(TRAITS)] = of_class
+        first, count = hand.number * MOST_CLASSES, int(classes.max(initial=0)) + 1
+        of_each = _ticks(Stream.classes_of_hands.key(hand.seed), range(first, first + count), len(TRAITS))
+        of_classes[:, : len(TRAITS)] = of_each[classes]
     parts = ((in_any, hands), (in_one - in_any, of_classes), (CONSISTENCY_UNITS - in_one, own))
     halved = np.full_like(own, _SHARE_UNITS // 2, np.int32)
     mixed = sum((_roots(units) * ticks.astype(np.int32) for units, ticks in parts), start=halved) // _SHARE_UNITS
@@ -179,7 +177,8 @@ def _at_consistency(usual: float, units: int) -> int:
 
 def _roots(units: NDArray[np.int64]) -> NDArray[np.int32]:
     """Return the square roots of shares in CONSISTENCY_UNITS, in _SHARE_UNITS, rounded down."""
-    return np.array([isqrt(each * _SHARE_UNITS**2 // CONSISTENCY_UNITS) for each in units.tolist()], np.int32)
+    # Exact: IEEE 754 rounds square roots correctly, and those of numbers up to 2**24 lie further from the next integer than that.
+    return np.sqrt(units * _SHARE_UNITS**2 // CONSISTENCY_UNITS).astype(np.int32)
 
 
 def _scaled(ticks: NDArray[np.int8], units: int) -> NDArray[np.int8]:

@@ -127,7 +127,7 @@ def test_everything_can_be_reached_and_changed_without_a_mouse(tmp_path: Path) -
         page.page.locator("#text").fill("31")
         page.wait_for("() => document.getElementById('row').width === 56")
         assert page.page.locator("#row-command").inner_text() == (
-            "gan-gen --model nano --seed 6 --text 31 --start 40 --count 1 --hand 0 --consistency 0.699219"
+            "gan-gen --model nano --seed 6 --text 31 --start 40 --count 1 --hand 0 --consistency 0.7"
         )
         pixels = """() => {
             const { data } = document.getElementById('row').getContext('2d').getImageData(0, 0, 56, 28);

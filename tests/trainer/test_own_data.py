@@ -92,9 +92,10 @@ def test_pictures_laid_out_like_mnist_suit_a_canvas(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     plan = ("--data", pictures, "--image-size", size, "--preset", "nano", "--batch-size", "16", "--dry-run")
-    canvas = ("--set", "canvas=true")
-    assert "changed from the preset: --set canvas=true" in run(gan_train, *plan, *canvas, "--like-mnist")
-    assert f"error: canvas does not suit the images of {pictures}" in run(gan_train, *plan, *canvas, code=1)
+    assert "changed from the preset: --set canvas=false" in run(gan_train, *plan, "--set", "canvas=false", "--like-mnist")
+    asked = ("--set", "canvas=true")
+    assert "changed from the preset" not in run(gan_train, *plan, *asked, "--like-mnist")
+    assert f"error: canvas does not suit the images of {pictures}" in run(gan_train, *plan, *asked, code=1)
 
 
 @pytest.mark.slow

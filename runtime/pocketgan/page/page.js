@@ -46,7 +46,8 @@ function addressOf(place) {
   return { seed: BigInt(state.seed), index, label, truncation: state.truncation, hand, asked: state.asked };
 }
 
-const inUnits = (units) => String(Number((units / UNITS).toFixed(6)));
+// The shortest number that gan-gen takes for so many 256ths.
+const inUnits = (units) => String([1, 2, 3].map((digits) => Number((units / UNITS).toFixed(digits))).find((share) => Math.round(share * UNITS) === units));
 const inHundredths = (value) => String(value / 100);
 
 // The command that draws it; `what` is a list of further options.

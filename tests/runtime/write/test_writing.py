@@ -108,13 +108,13 @@ def test_what_an_image_says_and_which_numbers_it_shows(nano: Generator) -> None:
     assert labels == [[2, 2], [3, 3], [1], [2, 2], [3, 3]]
 
 
-def test_what_cannot_be_drawn_is_refused(nano: Generator, tiny: Generator) -> None:
+def test_what_cannot_be_drawn_is_refused(nano: Generator, conditional: Generator, tiny: Generator) -> None:
     with pytest.raises(RequestError, match=r"has no class 'x'"):
         Writing(nano, request(checked_texts(["12x"])), 1)
     with pytest.raises(RequestError, match=r"has no classes"):
         Writing(tiny, request(checked_texts(["12"])), 1)
     with pytest.raises(RequestError, match=r"cannot draw a chosen slant"):
-        Writing(nano, request(checked_texts(["12"]), asked=asked_traits(slant=10)), 1)
+        Writing(conditional, request(checked_texts(["12"]), asked=asked_traits(slant=10)), 1)
     with pytest.raises(RequestError, match=r"do not fit onto 300x120 pixels"):
         request(checked_texts(["123456789012"]), SEVERAL)
     with pytest.raises(

@@ -73,6 +73,21 @@ def test_what_is_asked_for_is_what_is_drawn() -> None:
     assert np.abs(got[:, 2] - values[:, 1] / 100).mean() < 0.3
 
 
+class AsWideAsThick(Outlines):
+    """Draws the same outlines, but their width follows the latent of thickness more than its own."""
+
+    def run(self, names: object, inputs: dict[str, NDArray[Any]]) -> list[NDArray[np.uint8]]:
+        z = inputs["z"].copy()
+        z[:, 2] = 0.6 * z[:, 1] + 0.4 * z[:, 2]
+        return super().run(names, inputs | {"z": z})
+
+
+def test_a_width_that_follows_thickness_is_not_kept_when_thickness_changes() -> None:
+    table = measure_traits(cast(InferenceSession, AsWideAsThick()), 16, CLASSES).table
+    assert table is not None
+    assert [of_class.mixing[2] for of_class in table] == [(0, 0, 256)] * CLASSES
+
+
 class Upright(Outlines):
     """Draws the same outlines without slant."""
 

@@ -83,7 +83,7 @@ def test_a_run_is_resumed_with_its_own_config_and_perhaps_more_epochs(run: RunFo
 
 
 def test_a_run_that_was_made_longer_is_written_as_all_its_commands() -> None:
-    config = replace(PRESETS["nano"].config, epochs=9)
+    config = replace(preset_config("nano", canvas=True), epochs=9)
     planned = [5, 5, 5, 7, 7, 9, 9]
     longer = ["gan-train --resume --epochs 7", "gan-train --resume --epochs 9"]
     assert training_commands(config, planned) == ["gan-train --preset nano --epochs 5", *longer]
@@ -94,15 +94,15 @@ def test_a_run_that_was_made_longer_is_written_as_all_its_commands() -> None:
 @pytest.mark.parametrize(
     ("changes", "command"),
     [
-        ({"preset": "pocket", "canvas": False}, "gan-train --epochs 50"),
-        ({"preset": "pocket", "canvas": False, "epochs": 7, "learning_rate": 2e-3}, "gan-train --epochs 7 --lr 0.002"),
+        ({"preset": "pocket", "canvas": True}, "gan-train --epochs 50"),
+        ({"preset": "pocket", "canvas": True, "epochs": 7, "learning_rate": 2e-3}, "gan-train --epochs 7 --lr 0.002"),
         (
-            {"preset": "nano", "canvas": False, "seed": 3, "bfloat16": False},
+            {"preset": "nano", "canvas": True, "seed": 3, "bfloat16": False},
             "gan-train --preset nano --epochs 50 --set bfloat16=false --seed 3",
         ),
         (
-            {"preset": "nano", "canvas": True, "gradient_penalty": 1.5},
-            "gan-train --preset nano --epochs 50 --set gradient_penalty=1.5 --set canvas=true",
+            {"preset": "nano", "canvas": False, "gradient_penalty": 1.5},
+            "gan-train --preset nano --epochs 50 --set gradient_penalty=1.5 --set canvas=false",
         ),
         (
             {"preset": "dcgan", "canvas": False, "final_rate_share": 0.5},
@@ -114,7 +114,7 @@ def test_a_run_that_was_made_longer_is_written_as_all_its_commands() -> None:
         ),
         (
             {"preset": "pocket", "canvas": True, "data": LETTERS},
-            "gan-train --data letters --image-size 32 --like-mnist --epochs 50 --set canvas=true",
+            "gan-train --data letters --image-size 32 --like-mnist --epochs 50",
         ),
     ],
 )

@@ -28,7 +28,14 @@ _BATCH_SIZE = 250
 
 
 LEAST_CORRELATION = 0.6
-"""Traits can be chosen if each of them follows its score at least so much in every class."""
+"""Traits can be chosen if each of them follows the first latents at least so much in every class."""
+
+LEAST_OWN_SHARE = 0.6
+"""If a trait of a class follows its own latent less than that, this latent alone is its score.
+
+So the others can change without it. A one is about as wide as its stroke is thick: a thin one that had to stay as wide would get
+a foot.
+"""
 
 
 @dataclass(frozen=True)
@@ -65,23 +72,33 @@ def _fitted(latents: NDArray[np.float64], traits: NDArray[np.float64]) -> tuple[
         return np.zeros(len(TRAITS)), None
     normal = normal_scores(traits)
     slopes = np.linalg.lstsq(latents, normal, rcond=None)[0].T
-    # So that scores are distributed like latents.
-    mixing = np.rint(MIXING_UNITS * slopes / np.linalg.norm(slopes, axis=1, keepdims=True)).astype(int)
+    mixing = slopes / np.linalg.norm(slopes, axis=1, keepdims=True)  # so that scores are distributed like latents
+    correlations = np.array([np.corrcoef(latents @ row, of_trait)[0, 1] for row, of_trait in zip(mixing, normal.T, strict=True)])
+    depends_on_others = np.abs(np.diag(mixing)) < LEAST_OWN_SHARE
+    mixing = np.rint(MIXING_UNITS * np.where(depends_on_others[:, None], np.eye(len(TRAITS)), mixing)).astype(int)
     scores = latents @ mixing.T / (MIXING_UNITS * LATENT_STEP)
-    correlations = np.array([np.corrcoef(scores[:, number], normal[:, number])[0, 1] for number in range(len(TRAITS))])
-    values = [_values(scores[:, number], VALUES_PER_UNIT * traits[:, number]) for number in range(len(TRAITS))]
+    # What the other latents do, if the score does not know it.
+    others = [depends * np.delete(latents, number, axis=1) for number, depends in enumerate(depends_on_others)]
+    values = [
+        _values(of_trait, other, VALUES_PER_UNIT * trait)
+        for of_trait, other, trait in zip(scores.T, others, traits.T, strict=True)
+    ]
     try:
         return correlations, ClassTraits(tuple(map(tuple, values)), tuple(map(tuple, mixing.tolist())))
     except CardError:  # traits that cannot be told apart, or do not rise with their scores
         return correlations, None
 
 
-def _values(scores: NDArray[np.float64], traits: NDArray[np.float64]) -> list[int]:
-    """Return the values at SCORES between which straight lines fit the traits of images with these scores best, [n] both."""
+def _values(scores: NDArray[np.float64], others: NDArray[np.float64], traits: NDArray[np.float64]) -> list[int]:
+    """Return the values at SCORES between which straight lines fit the traits of images with these scores best, [n] both.
+
+    What `others` do beyond that, [n, k], is left out.
+    """
     place = (scores - SCORES[0]) / SCORES.step
     below = np.clip(np.floor(place).astype(int), 0, len(SCORES) - 2)
     each, share = np.arange(len(scores)), place - below
     hats = np.zeros((len(scores), len(SCORES)))
     hats[each, below], hats[each, below + 1] = 1 - share, share
-    fitted: list[int] = np.rint(np.linalg.lstsq(hats, traits, rcond=None)[0]).astype(int).tolist()
+    weights = np.linalg.lstsq(np.hstack([hats, others]), traits, rcond=None)[0]
+    fitted: list[int] = np.rint(weights[: len(SCORES)]).astype(int).tolist()
     return fitted

@@ -118,7 +118,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             canvas=CanvasSystem(
                 width=CanvasWidth(coarse=56, middle=28, fine=64, noise=4),
                 config=_CANVAS_CONFIG,
-                is_default=False,
+                is_default=True,
             ),
         ),
         "nano": Preset(
@@ -143,7 +143,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                     class_weight=0.4,
                     hidden_traits_share=1.0,
                 ),
-                is_default=False,
+                is_default=True,
             ),
         ),
         "dcgan": Preset(

@@ -79,7 +79,7 @@ class Recorder:
             has_penalty=config.gradient_penalty > 0,
             conditional_presets=tuple(name for name, preset in PRESETS.items() if preset.is_conditional),
             penalized_presets=tuple(name for name, preset in PRESETS.items() if preset.config.gradient_penalty > 0),
-            shifting_presets=presets_that_use("shifted_share"),
+            shifting_presets=() if config.canvas else presets_that_use("shifted_share"),
         )
         self._curves_drawn_at = -math.inf
 
