@@ -45,7 +45,7 @@ def test_any_hyper_parameter_of_the_default_preset_can_be_set(gan_train: Command
     lines = gan_train("--dry-run", "--set", "gradient_penalty=2", "--set", "shifted_share=0.7", "--set", "bfloat16=false").stderr
     config = PRESETS["pocket"].config
     numbers = f"{config.epochs} epochs, batch {config.batch_size}, learning rate {config.learning_rate:g}, seed 0, float32 on cpu"
-    assert f"\npocket on 320 images: {numbers}" in lines
+    assert f"\npocket with a canvas on 320 images: {numbers}" in lines
     assert "changed from the preset: --set gradient_penalty=2.0 --set shifted_share=0.7\n" in lines
 
 

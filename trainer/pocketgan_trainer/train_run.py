@@ -163,9 +163,10 @@ def _announce(options: TrainOptions, prepared: PreparedRun, processes: Processes
     console.print(describe(prepared.images))
     for note in prepared.images.notes:
         console.print(f"note: {note}")
+    canvas = " with a canvas" if config.canvas else ""
     shared = "" if processes.count == 1 else f" in each of {processes.count} processes"
     console.print(
-        f"{config.preset} on {len(prepared.split.training):,} images: {epochs}, batch {config.batch_size}, "
+        f"{config.preset}{canvas} on {len(prepared.split.training):,} images: {epochs}, batch {config.batch_size}, "
         f"learning rate {config.learning_rate:g}, seed {config.seed}, "
         f"{'bfloat16' if config.bfloat16 else 'float32'} on {prepared.device.type}, CPU threads: {prepared.threads}{shared}"
     )

@@ -51,7 +51,7 @@ def test_rows_show_the_size_each_check_and_the_baselines() -> None:
         ("size", "25,000 bytes, 25% of float32"),
         ("kernels", "5 integer"),
         ("against torch", "PSNR 12 dB"),
-        ("traits", "cannot be chosen; correlations with their latents: slant 0.988, thickness 0.950"),
+        ("traits", "cannot be chosen; correlations with the first latents: slant 0.988, thickness 0.950"),
         ("vs float32", "3.46 times as fast (3.00 to 4.00) at batch 64, one thread; has 100,000 bytes, 88.12 dB"),
         (
             "vs quantize_static",

@@ -48,25 +48,17 @@ def test_options_override_the_preset_within_their_ranges() -> None:
         plan_new_run("mlp", {"learning_rate": 0}, CPU)
 
 
-@pytest.mark.parametrize("is_default", [False, True])
 @pytest.mark.parametrize("preset", list(PRESETS))
-def test_images_laid_out_like_mnist_get_a_canvas_where_it_is_the_default(
-    monkeypatch: pytest.MonkeyPatch, preset: str, is_default: bool
-) -> None:
-    system = PRESETS[preset].canvas
-    if system is not None:
-        row = replace(PRESETS[preset], canvas=replace(system, is_default=is_default))
-        for module in (plan, presets):
-            monkeypatch.setattr(module, "PRESETS", {preset: row})
-    expected = preset_config(preset, canvas=system is not None and is_default)
+def test_images_laid_out_like_mnist_get_a_canvas_where_there_is_one(preset: str) -> None:
+    has_canvas = PRESETS[preset].canvas is not None
+    expected = preset_config(preset, has_canvas)
     config = plan_new_run(preset, {"bfloat16": expected.bfloat16}, CPU)
     assert config == expected
     assert changed_settings(config) == {}
-    if system is not None:
-        other = preset_config(preset, canvas=not is_default)
-        config = plan_new_run(preset, {"canvas": not is_default, "bfloat16": other.bfloat16}, CPU)
-        assert config == other
-        assert changed_settings(config) == {"canvas": not is_default}
+    if has_canvas:
+        config = plan_new_run(preset, {"canvas": False, "bfloat16": True}, CPU)
+        assert config == PRESETS[preset].config
+        assert changed_settings(config) == {"canvas": False}
 
 
 def test_other_images_get_no_canvas() -> None:

@@ -278,7 +278,7 @@ def report_rows(report: ExportReport) -> list[tuple[str, str]]:
     if report.traits is not None:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in report.traits.correlations.items())
         can_choose = "can be chosen" if report.traits.table is not None else "cannot be chosen"
-        rows.append(("traits", f"{can_choose}; correlations with their latents: {figures}"))
+        rows.append(("traits", f"{can_choose}; correlations with the first latents: {figures}"))
     for name, other in report.baselines.items():
         speed = f"{other.speed.median:.2f} times as fast ({other.speed.lowest:.2f} to {other.speed.highest:.2f})"
         figures = f"has {other.size_bytes:,} bytes, {other.psnr_db:.2f} dB"

@@ -38,8 +38,6 @@ class CanvasSystem:
     """The sizes of its generator."""
     config: TrainingConfig
     """Its own hyper-parameters."""
-    is_default: bool
-    """Whether a run on such images has a canvas by default."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             canvas=CanvasSystem(
                 width=CanvasWidth(coarse=56, middle=28, fine=64, noise=4),
                 config=_CANVAS_CONFIG,
-                is_default=True,
             ),
         ),
         "nano": Preset(
@@ -143,7 +140,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                     class_weight=0.4,
                     hidden_traits_share=1.0,
                 ),
-                is_default=True,
             ),
         ),
         "dcgan": Preset(
@@ -188,8 +184,7 @@ def _canvas_of(preset: str) -> CanvasSystem:
 
 def has_canvas(preset: str, data: DataFacts) -> bool:
     """Return whether a run of a preset on this data has a canvas, unless its user decides otherwise."""
-    system = PRESETS[preset].canvas
-    return data.is_laid_out and system is not None and system.is_default
+    return data.is_laid_out and PRESETS[preset].canvas is not None
 
 
 def presets_that_use(*fields: str) -> tuple[str, ...]:
