@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 from skimage.measure import moments_central
 from skimage.morphology import medial_axis
 
+from pocketgan import Generator
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.evaluate import handwriting as handwriting_module
 from pocketgan_trainer.evaluate.handwriting import ENLARGED, handwriting, handwriting_of_some, trait_distance
@@ -88,3 +89,11 @@ def test_of_many_images_some_are_measured(monkeypatch: pytest.MonkeyPatch, digit
     monkeypatch.setattr(handwriting_module, "MOST_COMPARED", 10)
     assert np.array_equal(handwriting_of_some(digits.images[:25]), handwriting(digits.images[:25:3]))
     assert len(handwriting_of_some(digits.images[:10])) == 10
+
+
+@pytest.mark.parametrize("name", ["pocket", "nano"])
+def test_a_bundled_model_draws_the_slant_that_is_asked_for(name: str) -> None:
+    generator = Generator.load(name)
+    least, most = generator.trait_range("slant", 7)
+    sevens = [generator.generate(50, 7, slant=slant) for slant in (least, most)]
+    assert [np.nanmean(handwriting(images)[:, 0]) for images in sevens] == pytest.approx([least, most], abs=3)
