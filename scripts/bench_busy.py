@@ -125,7 +125,7 @@ def unit(task: str) -> Callable[[], object]:
         config = plan_new_run("nano", {}, device)
         layers = fold(build_generator(config).eval())
         return lambda: build_graph(layers, latent_size(config), "int8")
-    config = plan_new_run(task, {}, device)
+    config = plan_new_run(task, {"canvas": False}, device)
     take = training_steps(config, Digits(images, np.arange(len(images)) % 10), device, build_gan(config, device))
     return lambda: take(1)
 

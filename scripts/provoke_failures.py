@@ -142,7 +142,7 @@ def poisoned(is_ill: Callable[[int], bool]) -> Callable[[Step], Step]:
 
 def healthy(run: SpoiltRun) -> None:
     """Nothing; the preset nano."""
-    run.train(plan_new_run("nano", {"epochs": 6}, _CPU))
+    run.train(plan_new_run("nano", {"epochs": 6, "canvas": False}, _CPU))
 
 
 def collapse(run: SpoiltRun) -> None:
