@@ -177,7 +177,7 @@ def _at_consistency(usual: float, units: int) -> int:
 
 def _roots(units: NDArray[np.int64]) -> NDArray[np.int32]:
     """Return the square roots of shares in CONSISTENCY_UNITS, in _SHARE_UNITS, rounded down."""
-    # Exact: IEEE 754 rounds square roots correctly, and those of numbers up to 2**24 lie further from the next integer than that.
+    # Exact, although in floating point: no root of a whole number up to 2**24 is so close to another that it is rounded to it.
     return np.sqrt(units * _SHARE_UNITS**2 // CONSISTENCY_UNITS).astype(np.int32)
 
 

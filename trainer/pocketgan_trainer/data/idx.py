@@ -105,7 +105,7 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[bytes, ArrayHeader]:
     """Return the header's bytes, and the header."""
     magic = stream.read(4)
     if not magic:
-        message = f"{path} is empty; expected an IDX file: expected an undamaged file"
+        message = f"{path} is empty; expected an IDX file"
         raise DataError(message)
     dimensions = magic[-1]
     if len(magic) < 4 or magic[:2] != bytes(2) or magic[2] not in _TYPES or not 1 <= dimensions <= MOST_DIMENSIONS:
