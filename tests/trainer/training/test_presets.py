@@ -48,7 +48,7 @@ def test_our_own_are_conditional_and_averaged_and_train_by_pairs(name: str, canv
     assert (config.trait_weight > 0) == canvas
     assert 0 < config.refinement_share < 1
     assert 0 < config.class_weight < 1
-    # Shifted canvases make the Frechet ratio worse, see docs/experiments.md.
+    # Shifted canvases make the Frechet ratio worse, see docs/canvas-experiments.md.
     assert (config.shifted_share == 0) == canvas
 
 

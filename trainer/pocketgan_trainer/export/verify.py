@@ -159,7 +159,7 @@ def before_scan(contents: bytes) -> bytes:
 _LEAST_FIELD_PSNR_DB = 35.0
 """The limit for int8 fields of a scan. They lack the margin without errors that is half of a whole image, and only errors where
 they cross the threshold count: digits of fields with 37.0 dB were as near to real ones as those of the float32 file, see
-docs/experiments.md."""
+docs/canvas-experiments.md."""
 
 
 def usual_least_psnr_db(preset: Preset, precision: str, is_scanned: bool) -> float:

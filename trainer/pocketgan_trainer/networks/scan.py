@@ -21,7 +21,7 @@ from pocketgan_trainer.networks.straight_through import above_zero, leaky_clip, 
 SCAN_SIZES = range(28, 48)
 """Heights and widths of scans in pixels. If the ink fills them, they are distributed like those of MNIST's boxes, normally, with
 MEAN_SIZE and SIZE_DEVIATION, but for the largest ones: all above 47 are 47, which saves 11 to 18 % of an image's time and hardly
-shows, see docs/experiments.md."""
+shows, see docs/canvas-experiments.md."""
 MEAN_SIZE = 46.5
 SIZE_DEVIATION = 8
 THRESHOLD_LEVEL = 128

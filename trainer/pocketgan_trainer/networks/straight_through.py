@@ -36,7 +36,7 @@ def to_grey_levels(brightness: Tensor) -> Tensor:
 def above_zero(values: Tensor) -> Tensor:
     """Return 1 where values are above 0, else 0, with the gradient of a clip from -0.5 to 0.5 (see `leaky_clip`).
 
-    A narrower clip holds a generator back, see docs/experiments.md.
+    A narrower clip holds a generator back, see docs/canvas-experiments.md.
     """
     clipped = leaky_clip(values + 0.5)
     return (values.detach() > 0).float() + (clipped - clipped.detach())
