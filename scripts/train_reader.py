@@ -11,6 +11,7 @@ extra [train].
 """
 
 import argparse
+import sys
 from statistics import mean
 
 import numpy as np
@@ -141,7 +142,10 @@ def main() -> None:
     table = Table("digits to learn from", "numbers read rightly", "digits wrong", title=f"{TEST_IMAGES:,} rows of test digits")
     for name, source in sources.items():
         images, texts = rows(source, arguments.images, seed=0)
-        found = [read(train(images, texts, seed, arguments.epochs), tested) for seed in range(arguments.seeds)]
+        found = []
+        for seed in range(arguments.seeds):
+            print(f"training network {seed + 1} of {arguments.seeds} on {name}", file=sys.stderr)
+            found.append(read(train(images, texts, seed, arguments.epochs), tested))
         right = [mean(map(str.__eq__, said, wanted)) for said in found]
         wrong = [sum(map(edits, said, wanted)) / len("".join(wanted)) for said in found]
         table.add_row(name, *(", ".join(f"{share:.2%}" for share in shares) for shares in (right, wrong)))
