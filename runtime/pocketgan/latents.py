@@ -175,10 +175,11 @@ def _at_consistency(usual: float, units: int) -> int:
     return correlation + (CONSISTENCY_UNITS - correlation) * (units - default) // (CONSISTENCY_UNITS - default)
 
 
-def _roots(units: NDArray[np.int64]) -> NDArray[np.int32]:
+def _roots(units: NDArray[np.integer]) -> NDArray[np.int32]:
     """Return the square roots of shares in CONSISTENCY_UNITS, in _SHARE_UNITS, rounded down."""
+    squares = units.astype(np.int64) * _SHARE_UNITS**2 // CONSISTENCY_UNITS  # numpy's own whole numbers may have 32 bits
     # Exact, although in floating point: no root of a whole number up to 2**24 is so close to another that it is rounded to it.
-    return np.sqrt(units * _SHARE_UNITS**2 // CONSISTENCY_UNITS).astype(np.int32)
+    return np.sqrt(squares).astype(np.int32)
 
 
 def _scaled(ticks: NDArray[np.int8], units: int) -> NDArray[np.int8]:

@@ -13,7 +13,7 @@ from reference_philox import Block, philox4x64, words16
 
 from pocketgan.address import INDEX_LIMIT, SEED_LIMIT, image_range
 from pocketgan.errors import RequestError
-from pocketgan.latents import HAND_CORRELATIONS, LATENT_STEP, _scaled, _tick_of_word, latent_ticks, latents
+from pocketgan.latents import HAND_CORRELATIONS, LATENT_STEP, _roots, _scaled, _tick_of_word, latent_ticks, latents
 
 TICKS = range(-127, 128)
 ALL_TICKS = np.array(TICKS, dtype=np.int8)
@@ -145,6 +145,12 @@ def test_a_consistency_of_0_is_no_hand_and_of_1_nothing_else() -> None:
     assert (alike == alike[0]).all()
     assert not (latent_ticks(image_range(5, 3, 1), 100) == alike[0]).all()  # hand 3 is not image 3
     np.testing.assert_array_equal(latent_ticks(image_range(8, 2, 1, hand=(5, 3), consistency=1), 100)[0], alike[0])
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])  # 32-bit machines count in the first where nothing else is said
+def test_roots_of_shares_are_exact_on_all_machines(dtype: type) -> None:
+    units: NDArray[np.integer] = np.arange(257).astype(dtype)
+    assert _roots(units).tolist() == [math.isqrt(unit * 2**24 // 256) for unit in range(257)]
 
 
 @pytest.mark.parametrize("consistency", [0.3, 0.7])
