@@ -117,7 +117,7 @@ def test_a_canvas_is_for_images_that_are_laid_out_like_mnist(
         "moved", MNIST_FACTS.classes, np.roll(digits.images[:380], 1, axis=1), digits.labels[:380].astype(np.int64), notes=()
     )
     monkeypatch.setattr(train_run, "load_training_images", lambda *arguments: moved)
-    assert_fails(gan_train(*canvas), 1, "error: canvas does not suit the images of mnist: expected ink in a box of 20 pixels, ")
+    assert_fails(gan_train(*canvas), 1, "error: canvas does not suit the images of mnist: expected white ink in a box of 20 ")
     assert list(folder.iterdir()) == []
 
 

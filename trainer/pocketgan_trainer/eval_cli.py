@@ -10,7 +10,7 @@ import typer
 from pocketgan import shared_options
 from pocketgan.console import cli_errors, command_line, print_message, printable, run_and_exit
 from pocketgan.cpus import MOST_THREADS
-from pocketgan.help_page import PlainCommand
+from pocketgan.help_page import PlainCommand, examples
 
 FEWEST_IMAGES, MOST_IMAGES = 1_000, 10_000
 """The distances need many more images than features, and the regions of C_T 20 images each; there are 10,000 test digits."""
@@ -20,7 +20,15 @@ REPORT_ENDINGS = (".html", ".png")
 app = command_line()
 
 
-@app.command(cls=PlainCommand)
+@app.command(
+    cls=PlainCommand,
+    epilog=examples(
+        "gan-eval --quick",
+        "gan-eval pocket nano --seeds 5",
+        "gan-eval model.onnx --report page.html",
+        "gan-eval digits/ --quick --count 100",
+    ),
+)
 def evaluate(
     sources: Annotated[
         list[str] | None,
@@ -71,7 +79,10 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print everything measured as JSON instead of the table.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
     data: Annotated[
-        Path | None, typer.Option(help="Folder with the four MNIST IDX files.", show_default="the checkout's, else downloaded")
+        Path | None,
+        typer.Option(
+            help="Folder with the four MNIST IDX files.", show_default="those that come with the source, else downloaded"
+        ),
     ] = None,
     threads: Annotated[
         int | None,

@@ -12,7 +12,7 @@ import typer
 
 from pocketgan import shared_options
 from pocketgan.console import cli_errors, command_line, print_message, printable, run_and_exit
-from pocketgan.help_page import PlainCommand
+from pocketgan.help_page import PlainCommand, examples
 
 if TYPE_CHECKING:
     from pocketgan_trainer.export.exporter import ExportReport
@@ -34,7 +34,14 @@ class Precision(StrEnum):
     fp32 = "fp32"
 
 
-@app.command(cls=PlainCommand)
+@app.command(
+    cls=PlainCommand,
+    epilog=examples(
+        "gan-export model.onnx",
+        "gan-export nano.onnx --checkpoint runs/0002-nano-mnist",
+        "gan-export model.c",
+    ),
+)
 def export(
     target: Annotated[Path, typer.Argument(metavar="PATH", help="The file to write, such as model.onnx, or model.c.")],
     checkpoint: Annotated[

@@ -10,7 +10,7 @@ from pocketgan import shared_options
 from pocketgan.console import cli_errors, command_line, print_output, run_and_exit, usage_errors
 from pocketgan.cpus import MOST_THREADS
 from pocketgan.errors import suggestion
-from pocketgan.help_page import PlainCommand
+from pocketgan.help_page import PlainCommand, examples
 
 app = command_line()
 
@@ -23,7 +23,15 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
-@app.command(cls=PlainCommand)
+@app.command(
+    cls=PlainCommand,
+    epilog=examples(
+        "gan-train --epochs 50",
+        "gan-train --preset nano --dry-run",
+        "gan-train --data letters/ --like-mnist",
+        "gan-train --resume",
+    ),
+)
 def train(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the training images.", show_default="the preset's")

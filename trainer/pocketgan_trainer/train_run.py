@@ -10,17 +10,19 @@ from shlex import quote
 from types import FrameType
 
 import torch
+from torch import Tensor
 
 from pocketgan.cpus import usable_cpus
 from pocketgan.errors import OutputError, PocketganError
 from pocketgan.files import output_errors
 from pocketgan_trainer.data.images import MNIST_FACTS, TrainingImages, describe, facts_of, load_training_images
-from pocketgan_trainer.data.published import Digits
+from pocketgan_trainer.data.published import KNOWN, Digits
 from pocketgan_trainer.data.split import TrainingSplit, split_images
 from pocketgan_trainer.devices import choose_device
 from pocketgan_trainer.errors import OtherProcessError, TrainingError
 from pocketgan_trainer.evaluate.judge import ImageJudge, load_judge
 from pocketgan_trainer.evaluate.own_judge import own_judge
+from pocketgan_trainer.networks.canvas import share_laid_out
 from pocketgan_trainer.plain_console import PlainConsole
 from pocketgan_trainer.processes import Processes, processes_of_environment
 from pocketgan_trainer.training.checkpoint import load_checkpoint
@@ -36,7 +38,7 @@ from pocketgan_trainer.training.plan import (
     plan_resumed_run,
     refuse_other_data,
 )
-from pocketgan_trainer.training.presets import DEFAULT_PRESET, generator_classes
+from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, generator_classes
 from pocketgan_trainer.training.recorder import Recorder, Report
 from pocketgan_trainer.training.reports import ConsoleReport, TensorBoardReport, clock, closing_lines, require_tensorboard
 from pocketgan_trainer.training.run_folder import RUNS, RunFolder, create_run_folder
@@ -173,6 +175,13 @@ def _announce(options: TrainOptions, prepared: PreparedRun, processes: Processes
     other = [as_option(name, value) for name, value in changed_settings(config).items() if name != "bfloat16"]  # printed above
     if other:
         console.print(f"changed from the preset: {' '.join(other)}")
+    if not resumed and not config.canvas and "canvas" not in options.settings and PRESETS[config.preset].canvas is not None:
+        share = share_laid_out(prepared.images.images)
+        remedy = "" if config.data.is_like_mnist or config.data.source in KNOWN else "; --like-mnist lays out single characters"
+        console.print(
+            f"note: {share:.0%} of the images are laid out like MNIST's, so there is no canvas, and no slant, thickness or width "
+            f"can be chosen later{remedy}"
+        )
     if not options.threads and not resumed and prepared.threads < most_threads:
         faster = f"{most_threads} CPU threads were hardly faster than 1 just now"
         console.print(f"note: {faster}; --threads {most_threads} uses them anyway")
@@ -196,20 +205,20 @@ def _announce_sizes(prepared: PreparedRun, processes: Processes, console: PlainC
     time = clock(round(expected.seconds))
     alone = "" if processes.count == 1 else " in one process"
     console.print(f"{expected.images:,} images to train on, in about {time} at the speed of a few steps just now{alone}")
-    judge = "" if prepared.published_judge else "; before the first, a judge of these images is trained"
-    console.print(f"after each epoch, generated images are evaluated, which takes some seconds{judge}")
+    console.print("after each epoch, generated images are evaluated, which takes some seconds")
+    if prepared.published_judge is None and len(prepared.config.data.classes) > 1:
+        console.print("before the first, a judge of these images is trained, which takes up to a minute")
+    if prepared.config.trait_weight:
+        console.print(f"gan-train measures {_MEASURING}")
     console.print("dry run: nothing was trained and no run folder made")
 
 
 def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, console: PlainConsole) -> int:
     config, resumed = prepared.config, prepared.resumed
     checkpoint = resumed.checkpoint if resumed else None
-    traits = None
-    if config.trait_weight:  # before the flag is installed, which this does not check
-        with _announced(console, "measuring slant, thickness and width of all images first, about a millisecond each"):
-            traits = trait_latents(prepared.split.training)
     stop = StopFlag(is_silent=not processes.is_first)
     if not processes.is_first:
+        traits = trait_latents(prepared.split.training) if config.trait_weight else None
         stop.install()
         finished = train(config, prepared.split.training, prepared.device, None, stop, checkpoint, processes, traits)
         return 0 if finished else 128 + (stop.signal or 0)
@@ -220,7 +229,8 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
         if resumed:
             _claim(resumed)
         judge = prepared.published_judge or _own_judge(prepared, run, console)
-        stop.install()  # not before: training a judge does not check the flag
+        traits = _traits(prepared, run, console) if config.trait_weight else None
+        stop.install()  # not before: neither training a judge nor measuring traits checks the flag
         console.print(f"run folder {run.path}")
         with console.status("judging real images, to compare with"):
             watch = watch_validation(judge, prepared.split, config.data.classes, bool(generator_classes(config)))
@@ -275,6 +285,14 @@ def _own_judge(prepared: PreparedRun, run: RunFolder, console: PlainConsole) -> 
     words = "training a judge of these images first, to choose the best epoch"
     with _announced(console, words) if is_trained else nullcontext():
         return own_judge(prepared.split.training, classes, run.judge)
+
+
+def _traits(prepared: PreparedRun, run: RunFolder, console: PlainConsole) -> Tensor:
+    with nullcontext() if run.traits.exists() else _announced(console, f"measuring {_MEASURING}"):
+        return trait_latents(prepared.split.training, run.traits)
+
+
+_MEASURING = "slant, thickness and width of all images first, one or two milliseconds each"
 
 
 @contextmanager

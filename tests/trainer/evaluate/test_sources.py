@@ -112,6 +112,20 @@ def test_too_few_images_are_said_with_how_many_there_are(fixed: FixedSource) -> 
         fixed.draw(np.array([5] + [2] * 400), seed=0)
 
 
+@pytest.mark.parametrize("name", ["0001-pocket-mnist", "0001-pocket-mnist/best.safetensors"])
+def test_a_training_run_is_to_be_exported_first(tmp_path: Path, name: str) -> None:
+    run = tmp_path / "0001-pocket-mnist"
+    run.mkdir()
+    (run / "config.json").write_text("{}")
+    with pytest.raises(DataError, match=r"is of a training run: export it first, with gan-export model.onnx --checkpoint "):
+        open_source(str(tmp_path / name), 1)
+
+
+def test_a_misspelt_name_gets_the_nearest_one() -> None:
+    with pytest.raises(DataError, match=r"^nno does not exist: .*; did you mean nano\?$"):
+        open_source("nno", 1)
+
+
 def test_files_are_opened_by_their_kind(tmp_path: Path, digits: Digits) -> None:
     np.savez(tmp_path / "some.npz", images=digits.images[:5], labels=digits.labels[:5])
     npz = open_source(str(tmp_path / "some.npz"), threads=1)

@@ -16,7 +16,7 @@ from pocketgan.trait_table import SCORES
 from pocketgan.traits import TraitSetter
 from pocketgan_trainer.evaluate.handwriting import handwriting
 from pocketgan_trainer.export import measured_traits
-from pocketgan_trainer.export.measured_traits import measure_traits
+from pocketgan_trainer.export.measured_traits import describe_traits, measure_traits
 
 CLASSES = 2
 
@@ -51,7 +51,9 @@ class Outlines:
 
 def test_what_is_asked_for_is_what_is_drawn() -> None:
     measured = measure_traits(cast(InferenceSession, Outlines()), 16, CLASSES)
-    assert min(measured.correlations.values()) > 0.94
+    assert measured.correlations.min() > 0.9
+    assert min(measured.means.values()) > 0.94
+    assert describe_traits(measured, ("0", "1")).startswith("can be chosen; correlations with the first latents: slant 0.9")
     table = measured.table
     assert table is not None
     assert len(table) == CLASSES
@@ -106,4 +108,12 @@ class Black(Outlines):
 def test_traits_that_do_not_follow_the_latents_cannot_be_chosen(session: Outlines) -> None:
     measured = measure_traits(cast(InferenceSession, session), 16, CLASSES)
     assert measured.table is None
-    assert measured.correlations["slant"] == pytest.approx(0, abs=0.2)
+    assert measured.means["slant"] == pytest.approx(0, abs=0.2)
+    assert describe_traits(measured, ("a", "b")).startswith("cannot be chosen: slant of class ")
+
+
+def test_values_rise_even_if_chance_turned_two_of_them_round() -> None:
+    scores = np.repeat(np.array(SCORES), 10).astype(float)
+    traits = np.repeat([100.0, 110, 108, 120, 130, 140, 140, 140, 150], 10)
+    values = measured_traits._values(scores, np.zeros((90, 2)), traits)
+    assert values == [100, 109, 110, 120, 130, 140, 141, 142, 150]

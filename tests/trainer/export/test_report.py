@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pocketgan.model.card import ModelCard, ParityFacts, TrainingFacts
@@ -41,7 +42,8 @@ REPORT = ExportReport(
         "float32": Baseline(100_000, 88.123, SpeedRatio(3.456, 3.001, 4.0)),
         "quantize_static": Baseline(270, 31.0, SpeedRatio(0.9996, 0.9, 1.1)),
     },
-    traits=MeasuredTraits({"slant": 0.9876, "thickness": 0.95}, None),
+    traits=MeasuredTraits(np.array([[0.99, 0.95, 0.9], [0.98, 0.93, 0.5234]]), None),
+    faint_share=0.0,
     card=CARD,
 )
 
@@ -51,7 +53,7 @@ def test_rows_show_the_size_each_check_and_the_baselines() -> None:
         ("size", "25,000 bytes, 25% of float32"),
         ("kernels", "5 integer"),
         ("against torch", "PSNR 12 dB"),
-        ("traits", "cannot be chosen; correlations with the first latents: slant 0.988, thickness 0.950"),
+        ("traits", "cannot be chosen: width of class 1 correlates with the first latents by 0.523, limit 0.6"),
         ("vs float32", "3.46 times as fast (3.00 to 4.00) at batch 64, one thread; has 100,000 bytes, 88.12 dB"),
         (
             "vs quantize_static",
@@ -66,6 +68,8 @@ def test_warnings_name_problems_and_slower_int8_files() -> None:
         "this int8 file is slower than quantize_static here: 1.000 times as fast (0.90 to 1.10)",
     ]
     assert report_warnings(replace(REPORT, card=replace(CARD, precision="fp16"))) == ["pixels differ"]
+    (_, warning, _) = report_warnings(replace(REPORT, faint_share=0.98))
+    assert warning.startswith("98% of the images show hardly anything, no pixel brighter than 127 of 255 grey levels: ")
 
 
 CHECKS = [

@@ -64,6 +64,7 @@ def test_moved_larger_or_smaller_images_do_not_count_as_laid_out(digits: Digits)
     assert not is_laid_out(np.roll(images, 1, axis=1))
     assert not is_laid_out(np.repeat(np.repeat(images[:, 7:21, 7:21], 2, axis=1), 2, axis=2))
     assert not is_laid_out(np.pad(images, ((0, 0), (2, 2), (2, 2))))  # boxes of 20 pixels, where 24 fill the canvas
+    assert not is_laid_out(images // 2)  # a scan would draw its ink white
     mixed = images.copy()
     mixed[:55] = np.roll(mixed[:55], 1, axis=2)
     assert not is_laid_out(mixed)

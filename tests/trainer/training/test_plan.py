@@ -12,7 +12,7 @@ from pocketgan_trainer.data.images import MNIST_FACTS, DataFacts
 from pocketgan_trainer.errors import CheckpointError, TrainingError
 from pocketgan_trainer.training import plan, presets
 from pocketgan_trainer.training.checkpoint import load_checkpoint, save_checkpoint
-from pocketgan_trainer.training.config import parse_setting
+from pocketgan_trainer.training.config import Setting, parse_setting
 from pocketgan_trainer.training.plan import changed_settings, plan_new_run, plan_resumed_run, training_command, training_commands
 from pocketgan_trainer.training.presets import PRESETS, build_gan, preset_config
 from pocketgan_trainer.training.progress import Progress, zero_sums
@@ -63,8 +63,23 @@ def test_images_laid_out_like_mnist_get_a_canvas_where_there_is_one(preset: str)
 
 def test_other_images_get_no_canvas() -> None:
     assert plan_new_run("nano", {"bfloat16": True}, CPU, SHOES) == replace(PRESETS["nano"].config, data=SHOES)
-    with pytest.raises(TrainingError, match=r"^canvas does not suit the images of /my shoes: expected ink in a box of 24 "):
+    with pytest.raises(TrainingError, match=r"^canvas does not suit the images of /my shoes: expected white ink in a box of 24 "):
         plan_new_run("nano", {"canvas": True}, CPU, SHOES)
+
+
+@pytest.mark.parametrize(
+    ("options", "off"),
+    [
+        ({"trait_weight": 0.0}, {"hidden_traits_share"}),
+        ({"refinement_share": 0.0}, {"hidden_traits_share", "class_weight", "shifted_share"}),
+        ({"refinement_share": 0.0, "canvas": False}, {"class_weight", "shifted_share"}),
+    ],
+)
+def test_what_is_switched_off_takes_along_what_depends_on_it(options: dict[str, Setting], off: set[str]) -> None:
+    config = plan_new_run("pocket", options, CPU)
+    assert {name for name in off if getattr(config, name)} == set()
+    with pytest.raises(TrainingError, match=f"^{max(off)} 0.5 has no effect: expected a "):
+        plan_new_run("pocket", {**options, max(off): 0.5}, CPU)
 
 
 @pytest.mark.parametrize("options", [{}, {"epochs": 1, "batch_size": 64, "learning_rate": 1e-3, "seed": 0}, {"epochs": 5}])

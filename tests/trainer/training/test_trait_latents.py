@@ -1,11 +1,14 @@
 """Latents that stand for traits: independent normal numbers on the grid, in the order of the traits within a class."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from pocketgan.latents import LARGEST_TICK, LATENT_STEP
 from pocketgan_trainer.data.published import Digits
+from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.evaluate.handwriting import handwriting
 from pocketgan_trainer.training.trait_latents import trait_latents
 
@@ -30,6 +33,20 @@ def test_the_first_is_in_the_order_of_slants_and_the_others_follow_thickness_and
         assert (np.diff(in_order) >= 0).all()
         for trait in (1, 2):
             assert np.corrcoef(latents[of_class, trait], traits[of_class, trait])[0, 1] > 0.6
+
+
+def test_a_run_measures_them_once(digits: Digits, tmp_path: Path) -> None:
+    some = Digits(digits.images[:200], digits.labels[:200])
+    path = tmp_path / "traits.safetensors"
+    latents = trait_latents(some, path)
+    assert torch.equal(latents, trait_latents(some))
+    black = Digits(np.zeros_like(some.images), some.labels)
+    assert torch.equal(trait_latents(black, path), latents)  # of other images, so they were read
+    with pytest.raises(TrainingError, match=rf"^{path} does not hold the traits of this run's images \(.*\): remove it "):
+        trait_latents(digits, path)
+    path.write_bytes(b"something else")
+    with pytest.raises(TrainingError, match="does not begin like a safetensors file"):
+        trait_latents(some, path)
 
 
 def test_what_has_no_ink_or_no_others_to_compare_with_gets_zeros(digits: Digits) -> None:

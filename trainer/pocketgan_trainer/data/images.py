@@ -55,11 +55,11 @@ KINDS = (
 """What `gan-train` and `gan-eval` read. To add a kind, add its row and its file."""
 
 
-def read_images(path: Path, wanted: WantedImages, others: Sequence[str]) -> ImageSource:
+def read_images(path: Path, wanted: WantedImages, others: Sequence[str], names: Sequence[str]) -> ImageSource:
     """Return the images at a path of one of KINDS.
 
     Raises DataError if they are damaged or not as wanted, or if the path is of no kind; then it says what is expected: `others`,
-    or one of KINDS.
+    or one of KINDS, and which of `names` may be meant.
     """
     exists = os.path.exists(path)
     try:
@@ -68,7 +68,7 @@ def read_images(path: Path, wanted: WantedImages, others: Sequence[str]) -> Imag
     except OSError as error:
         found = f"{error.filename or path} ({error.strerror or error})"
         raise DataError(f"cannot read {found}: expected a readable folder; check its permissions") from error
-    found, remedy = ("is a file of another kind", "") if exists else ("does not exist", suggestion(str(path), others))
+    found, remedy = ("is a file of another kind", "") if exists else ("does not exist", suggestion(str(path), names))
     if os.path.isfile(path) and (other := other_format(path.name)) is not None:
         found, remedy = f"is {other.what}", f"; {other.remedy}"
     expected = ", ".join((*others, *(kind.what for kind in KINDS[:-1])))
@@ -112,7 +112,7 @@ def load_training_images(data: str, image_size: int | None = None, like_mnist: b
         message = f"an image size of {image_size} is not possible: expected {' or '.join(str(size) for size in IMAGE_SIZES)}"
         raise DataError(message)
     path = Path(os.path.expanduser(data))  # which a shell does not do in --data=~/images
-    source = load_known(data) if data in KNOWN else read_images(path, WantedImages(), tuple(KNOWN))
+    source = load_known(data) if data in KNOWN else read_images(path, WantedImages(), tuple(KNOWN), tuple(KNOWN))
     fitted = fit_pictures(source, image_size or _own_size(source), like_mnist and not source.is_published)
     check_variety(fitted.images, data)
     return TrainingImages(

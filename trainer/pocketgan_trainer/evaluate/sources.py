@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from shlex import quote
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -111,8 +112,11 @@ def open_source(named: str | None, threads: int) -> Source:
     if named is None or named in pocketgan_models.names() or (named.endswith(".onnx") and not os.path.isdir(named)):
         return _open_model(named, threads)
     path = Path(named)
+    if path.suffix == ".safetensors" or os.path.isfile(path / "config.json"):
+        raise DataError(f"{path} is of a training run: export it first, with gan-export model.onnx --checkpoint {quote(named)}")
     wanted = WantedImages(fewest=1, shape=IMAGE_SHAPE, classes=MNIST.classes, formats=("PNG",))
-    source = read_images(path, wanted, (f"a bundled model ({', '.join(pocketgan_models.names())})", "an .onnx file"))
+    bundled = pocketgan_models.names()
+    source = read_images(path, wanted, (f"a bundled model ({', '.join(bundled)})", "an .onnx file"), bundled)
     names, labels = source.classes.names, source.classes.labels
     if others := sorted(set(names) - set(MNIST.classes)):
         raise DataError(f"{path} has images of the class {others[0]}: expected digits, 0 to 9")
@@ -129,7 +133,8 @@ def _open_model(named: str | None, threads: int) -> ModelSource:
     generator = Generator.load(named, Provider.cpu)
     card = generator.card
     if (card.image_height, card.image_width) != IMAGE_SHAPE or len(card.classes) not in (0, CLASSES):
-        drawn = f"{card.image_height}x{card.image_width} with {len(card.classes)} classes"
+        classes = "1 class" if len(card.classes) == 1 else f"{len(card.classes)} classes"
+        drawn = f"{card.image_height}x{card.image_width} with {classes}"
         message = f"model {generator.path} draws images of {drawn}: only digits can be scored, 28x28 with 10 classes or none"
         raise ModelError(message)
     if card.classes != MNIST_FACTS.classes and (card.classes or card.training.data_set != MNIST.name):

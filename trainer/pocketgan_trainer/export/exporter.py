@@ -31,7 +31,7 @@ from pocketgan_trainer.export.float_graph import float_graph
 from pocketgan_trainer.export.fold import fold
 from pocketgan_trainer.export.integer_graph import integer_graph
 from pocketgan_trainer.export.layers import Layer, class_count, labels_in_turn, model_inputs
-from pocketgan_trainer.export.measured_traits import MeasuredTraits, measure_traits
+from pocketgan_trainer.export.measured_traits import MeasuredTraits, describe_traits, measure_traits
 from pocketgan_trainer.export.rounding import ROUNDING_IMAGES, round_weights
 from pocketgan_trainer.export.verify import (
     PARITY_IMAGES,
@@ -59,6 +59,9 @@ from pocketgan_trainer.training.presets import PRESETS, generator_classes, laten
 
 UNSTATED_LICENCE = "NOASSERTION"
 """SPDX's word for weights whose licence is not stated."""
+_HALF_BRIGHT = 128
+_MOST_FAINT = 0.5
+"""The share of images that show hardly anything above which the user is warned."""
 UNMEASURED: Mapping[str, float] = MappingProxyType({})
 """The quality of a model that has not been evaluated."""
 
@@ -78,7 +81,9 @@ class ExportReport:
     baselines: Mapping[str, Baseline]
     """Other files of the same generator by name, see comparison.py."""
     traits: MeasuredTraits | None
-    """None if it was not trained with traits."""
+    """None if it was not trained with traits, or the file is C."""
+    faint_share: float
+    """Share of the images without a pixel of at least half the brightness."""
     card: ModelCard
 
 
@@ -145,7 +150,9 @@ def export(
 
     # onnxruntime turns a float graph into other kernels on other processors, and the file must be the same on all of them.
     in_card = kernels if precision == "int8" else None
-    traits = measure_traits(session, size, classes) if checkpoint.config.trait_weight else None
+    # A C file takes the latents as they are.
+    has_traits = checkpoint.config.trait_weight and target.suffix != C_SUFFIX
+    traits = measure_traits(session, size, classes) if has_traits else None
     table = None if traits is None else traits.table
     card = model_card(checkpoint, images.shape[1:], precision, parity, in_card, licence, quality, table)
     entry = model.metadata_props.add()
@@ -169,6 +176,7 @@ def export(
         tuple(checks),
         MappingProxyType(dict(baselines)),
         traits,
+        float((images.max(axis=(1, 2)) < _HALF_BRIGHT).mean()),
         card,
     )
 
@@ -276,9 +284,7 @@ def report_rows(report: ExportReport) -> list[tuple[str, str]]:
     rows = [("size", f"{report.size_bytes:,} bytes, {share}")]
     rows += [(check.name, check.found) for check in report.checks]
     if report.traits is not None:
-        figures = ", ".join(f"{name} {value:.3f}" for name, value in report.traits.correlations.items())
-        can_choose = "can be chosen" if report.traits.table is not None else "cannot be chosen"
-        rows.append(("traits", f"{can_choose}; correlations with the first latents: {figures}"))
+        rows.append(("traits", describe_traits(report.traits, report.card.classes)))
     for name, other in report.baselines.items():
         speed = f"{other.speed.median:.2f} times as fast ({other.speed.lowest:.2f} to {other.speed.highest:.2f})"
         figures = f"has {other.size_bytes:,} bytes, {other.psnr_db:.2f} dB"
@@ -289,6 +295,11 @@ def report_rows(report: ExportReport) -> list[tuple[str, str]]:
 def report_warnings(report: ExportReport) -> list[str]:
     """Return the problems that `force` overrode, and a warning for each baseline that is faster than an int8 file."""
     problems = [check.problem for check in report.checks if check.problem is not None]
+    if report.faint_share > _MOST_FAINT:
+        problems.append(
+            f"{report.faint_share:.0%} of the images show hardly anything, no pixel brighter than {_HALF_BRIGHT - 1} of 255 grey "
+            "levels: train longer, unless the training images are as dark"
+        )
     return problems + [
         f"this int8 file is slower than {name} here: {other.speed.median:.3f} times as fast "
         f"({other.speed.lowest:.2f} to {other.speed.highest:.2f})"
@@ -307,7 +318,7 @@ def report_json(report: ExportReport) -> str:
             "float_size_bytes": report.float_size_bytes,
             "sha256": report.sha256,
             "checks": [asdict(check) for check in report.checks],
-            "trait_correlations": None if report.traits is None else dict(report.traits.correlations),
+            "trait_correlations": None if report.traits is None else dict(report.traits.means),
             "comparisons": {name: asdict(other) for name, other in report.baselines.items()},
             "speed_batch": SPEED_BATCH,
             "warnings": report_warnings(report),

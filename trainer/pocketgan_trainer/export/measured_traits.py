@@ -4,13 +4,13 @@ A generator that was trained with traits follows its first latents only roughly;
 and mixed responses.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
+from scipy.optimize import isotonic_regression
 
 from pocketgan.errors import CardError
 from pocketgan.latents import LATENT_STEP
@@ -42,10 +42,15 @@ a foot.
 class MeasuredTraits:
     """How well traits follow the first latents."""
 
-    correlations: Mapping[str, float]
-    """Of each trait's normal scores with what the latents say, the mean over classes."""
+    correlations: NDArray[np.float64]
+    """Of each trait's normal scores with what the latents say, [classes, 3], or [1, 3] without classes."""
     table: tuple[ClassTraits, ...] | None
     """The traits of each class, or of all images without classes; None if they cannot be chosen."""
+
+    @property
+    def means(self) -> Mapping[str, float]:
+        """The mean correlation of each trait over the classes."""
+        return dict(zip(TRAITS, self.correlations.mean(axis=0).tolist(), strict=True))
 
 
 def measure_traits(session: InferenceSession, latent_size: int, classes: int) -> MeasuredTraits:
@@ -60,8 +65,20 @@ def measure_traits(session: InferenceSession, latent_size: int, classes: int) ->
     correlations = np.stack([each for each, _ in fitted])
     table = tuple(of_class for _, of_class in fitted if of_class is not None)
     can_choose = len(table) == groups and bool((correlations >= LEAST_CORRELATION).all())
-    means = dict(zip(TRAITS, correlations.mean(axis=0).tolist(), strict=True))
-    return MeasuredTraits(MappingProxyType(means), table if can_choose else None)
+    return MeasuredTraits(correlations, table if can_choose else None)
+
+
+def describe_traits(traits: MeasuredTraits, classes: Sequence[str]) -> str:
+    """Return in words whether traits can be chosen, and if not, which one of which class follows the latents least."""
+    if traits.table is not None:
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in traits.means.items())
+        return f"can be chosen; correlations with the first latents: {figures}"
+    place, number = divmod(int(np.argmin(traits.correlations)), len(TRAITS))
+    trait = f"{list(TRAITS)[number]}{f' of class {classes[place]}' if classes else ''}"
+    least = traits.correlations.min()
+    if least < LEAST_CORRELATION:
+        return f"cannot be chosen: {trait} correlates with the first latents by {least:.3f}, limit {LEAST_CORRELATION}"
+    return "cannot be chosen: two of them depend on the same latents"
 
 
 def _fitted(latents: NDArray[np.float64], traits: NDArray[np.float64]) -> tuple[NDArray[np.float64], ClassTraits | None]:
@@ -85,7 +102,7 @@ def _fitted(latents: NDArray[np.float64], traits: NDArray[np.float64]) -> tuple[
     ]
     try:
         return correlations, ClassTraits(tuple(map(tuple, values)), tuple(map(tuple, mixing.tolist())))
-    except CardError:  # traits that cannot be told apart, or do not rise with their scores
+    except CardError:  # traits that cannot be told apart
         return correlations, None
 
 
@@ -100,5 +117,8 @@ def _values(scores: NDArray[np.float64], others: NDArray[np.float64], traits: ND
     hats = np.zeros((len(scores), len(SCORES)))
     hats[each, below], hats[each, below + 1] = 1 - share, share
     weights = np.linalg.lstsq(np.hstack([hats, others]), traits, rcond=None)[0]
-    fitted: list[int] = np.rint(weights[: len(SCORES)]).astype(int).tolist()
+    # Few images have the outermost scores, so chance may turn the order of their values round.
+    rising = np.rint(isotonic_regression(weights[: len(SCORES)], weights=np.abs(hats).sum(axis=0) + 1e-6).x).astype(int)
+    steps = np.arange(len(SCORES))  # each at least one above the one before
+    fitted: list[int] = (np.maximum.accumulate(rising - steps) + steps).tolist()
     return fitted

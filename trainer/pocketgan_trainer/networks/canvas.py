@@ -16,6 +16,8 @@ CANVAS_SIZES = {28: 20, 32: 24}
 """Height and width of the canvas by those of the image: a multiple of 4 that holds MNIST's box of 20/28 of the image's side."""
 LEAST_LAID_OUT = 0.95
 """Images count as laid out if at least this share of them is. Of MNIST's it is 99.95 %."""
+_LEAST_FULL_INK = 240 / 127.5 - 1
+"""A scan draws nothing but full ink, so each image must have some: all of MNIST's have a pixel of 254 or 255 grey levels."""
 _MOST_CHECKED = 1_000
 
 
@@ -92,11 +94,11 @@ def window(images: Tensor, first: Tensor, padding: int, height: int, width: int)
     return padded.flatten(1).gather(1, places.flatten(1)).view(-1, 1, height, width)
 
 
-def is_laid_out(images: NDArray[np.uint8]) -> bool:
-    """Return whether images uint8 [N, S, S] are laid out like MNIST's.
+def share_laid_out(images: NDArray[np.uint8]) -> float:
+    """Return which share of images uint8 [N, S, S] is laid out like MNIST's.
 
-    Their ink fills the canvas in one direction, and cropping and placing gives them back. Of many images, 1,000 from the whole
-    set are checked.
+    Their ink fills the canvas in one direction, some of it is full, and cropping and placing gives them back. Of many images,
+    1,000 from the whole set are checked.
     """
     size = images.shape[-1]
     pixels = torch.tensor(images[:: -(-len(images) // _MOST_CHECKED)])[:, None].float() / 127.5 - 1
@@ -104,5 +106,11 @@ def is_laid_out(images: NDArray[np.uint8]) -> bool:
         canvases = Cropping(size)(pixels)
         ink = canvases[:, 0] > BACKGROUND
         fills_canvas = ink[:, [0, -1]].any(dim=2).all(dim=1) | ink[:, :, [0, -1]].any(dim=1).all(dim=1)
+        is_full = (canvases >= _LEAST_FULL_INK).any(dim=3).any(dim=2).any(dim=1)
         is_given_back = (Placement(size)(canvases) == pixels).all(dim=(1, 2, 3))
-    return float((fills_canvas & is_given_back).float().mean()) >= LEAST_LAID_OUT
+    return float((fills_canvas & is_full & is_given_back).float().mean())
+
+
+def is_laid_out(images: NDArray[np.uint8]) -> bool:
+    """Return whether enough of images uint8 [N, S, S] are laid out like MNIST's for a canvas."""
+    return share_laid_out(images) >= LEAST_LAID_OUT

@@ -110,16 +110,9 @@ class TrainingConfig:
                 raise TrainingError(f"{name} {number} is out of range: expected a number from 0")
         if self.trait_weight and not self.canvas:
             raise TrainingError(f"trait_weight {self.trait_weight} has no effect: expected canvas true, or trait_weight 0")
-        if self.hidden_traits_share and not self.trait_weight:
-            raise TrainingError(
-                f"hidden_traits_share {self.hidden_traits_share} has no effect: expected a trait_weight above 0, or "
-                "hidden_traits_share 0"
-            )
-        for name in ("class_weight", "shifted_share", "hidden_traits_share"):
-            if getattr(self, name) and not self.refinement_share:
-                raise TrainingError(
-                    f"{name} {getattr(self, name)} has no effect: expected a refinement_share above 0, or {name} 0"
-                )
+        for name, needed in DEPENDENT_SETTINGS:
+            if getattr(self, name) and not getattr(self, needed):
+                raise TrainingError(f"{name} {getattr(self, name)} has no effect: expected a {needed} above 0, or {name} 0")
 
     def to_json(self) -> str:
         """Return the config as a JSON object of its fields; unknown class labels are left out."""
@@ -177,6 +170,14 @@ Setting = bool | int | float
 """A value that the user chose for a field of TrainingConfig."""
 
 _EXPECTED: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+DEPENDENT_SETTINGS = (
+    ("hidden_traits_share", "trait_weight"),
+    ("hidden_traits_share", "refinement_share"),
+    ("class_weight", "refinement_share"),
+    ("shifted_share", "refinement_share"),
+)
+"""Fields of TrainingConfig that have no effect if another one is 0."""
 
 FLAGS = {
     "preset": "preset",

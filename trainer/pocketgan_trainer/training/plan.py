@@ -11,9 +11,9 @@ import torch
 from pocketgan_trainer.data.images import MNIST_FACTS, DataFacts
 from pocketgan_trainer.devices import supports_bfloat16
 from pocketgan_trainer.errors import CheckpointError, TrainingError
-from pocketgan_trainer.networks.canvas import CANVAS_SIZES
+from pocketgan_trainer.networks.canvas import CANVAS_SIZES, LEAST_LAID_OUT
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
-from pocketgan_trainer.training.config import FLAGS, Setting, TrainingConfig
+from pocketgan_trainer.training.config import DEPENDENT_SETTINGS, FLAGS, Setting, TrainingConfig
 from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, has_canvas, preset_config, presets_that_use
 from pocketgan_trainer.training.run_folder import LAST, PREVIOUS, RunFolder, find_run_folder, newer_runs
 
@@ -34,11 +34,14 @@ def plan_new_run(
     canvas = bool(options.get("canvas", has_canvas(preset, data)))
     if canvas and not data.is_laid_out:
         raise TrainingError(
-            f"canvas does not suit the images of {data.source}: expected ink in a box of {CANVAS_SIZES[data.image_size]} pixels, "
-            "placed by its centre of mass, as --like-mnist does; leave out canvas=true"
+            f"canvas does not suit the images of {data.source}: expected white ink in a box of "
+            f"{CANVAS_SIZES[data.image_size]} pixels, placed by its centre of mass, in {LEAST_LAID_OUT:.0%} of them; leave out "
+            f"canvas=true{'' if data.is_like_mnist else ', or give --like-mnist if they are single characters of your own'}"
         )
     config = preset_config(preset, canvas)
-    own = {"bfloat16": config.bfloat16 and supports_bfloat16(device)}
+    own: dict[str, Setting] = {"bfloat16": config.bfloat16 and supports_bfloat16(device)}
+    # What the user switches off takes along what has no effect without it.
+    own |= {name: 0.0 for name, needed in DEPENDENT_SETTINGS if options.get(needed) == 0}
     return replace(config, data=data, **{**own, **options})  # type: ignore[arg-type]
 
 
@@ -129,7 +132,7 @@ def refuse_other_data(resumed: ResumedRun, found: DataFacts) -> None:
     """Raise TrainingError unless the data is what the run has been trained on so far."""
     had = resumed.config.data
     # The images must agree; the folder may have another name or place.
-    layouts = {True: "laid out like MNIST's", False: "laid out as they come"}
+    layouts = {True: "with --like-mnist", False: "without --like-mnist"}
     aspects = (
         ("images", f"{found.image_size}x{found.image_size}", f"{had.image_size}x{had.image_size}"),
         ("images", layouts[found.is_like_mnist], layouts[had.is_like_mnist]),

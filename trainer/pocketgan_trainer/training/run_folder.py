@@ -37,7 +37,7 @@ _MOST_BYTES_OF_STATISTICS = 2**26
 _LARGEST_NUMBER = 2**53
 
 _FILES = re.compile(
-    r"(last|previous|best|judge)\.safetensors|config\.json|stats\.jsonl|progress\.gif|(reals|curves|fakes_epoch_\d+)\.png"
+    r"(last|previous|best|judge|traits)\.safetensors|config\.json|stats\.jsonl|progress\.gif|(reals|curves|fakes_epoch_\d+)\.png"
 )
 _NAME = re.compile(r"(\d{4,})-.+")
 
@@ -72,6 +72,11 @@ class RunFolder:
     def judge(self) -> Path:
         """The judge of the user's own images, if the run needs one."""
         return self.path / "judge.safetensors"
+
+    @property
+    def traits(self) -> Path:
+        """The trait latents of the training images, if the run has traits."""
+        return self.path / "traits.safetensors"
 
     @property
     def curves(self) -> Path:
