@@ -223,8 +223,7 @@ def _asked_trait(name: str, value: TraitRange) -> AskedTrait:
         raise RequestError(f"{name} {shortened(value)} is out of range: expected {-_LARGEST_ASKED} to {_LARGEST_ASKED}")
     least, most = (round(float(end) * VALUES_PER_UNIT) for end in ends)
     if least > most:
-        low, high = float(ends[1]), float(ends[0])
-        raise RequestError(f"{name} {high:g} to {low:g} runs backwards: expected {low:g} to {high:g}")
+        raise RequestError(f"{name} from {ends[0]:g} to {ends[1]:g} runs backwards: expected the least first, then the most")
     return AskedTrait(name, least, most)
 
 

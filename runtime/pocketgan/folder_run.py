@@ -196,8 +196,8 @@ def write_folder(run: FolderRun, drawing: Series) -> int | None:
         # A power cut may lose single images too, so the manifest is no safer than they are.
         is_synced = not options.file_format.row.is_named_by_index
         beside = [path.name for path in others]
-        if existing is Existing.overwrite:
-            manifests.remove_older(manifest, beside)
+        older = manifests.older_manifest(manifest) if existing is Existing.overwrite else {}
+        manifests.remove_older(folder, older, beside)
         write_manifest = partial(manifests.write_manifest, manifest, run.manifest, beside, is_synced)
         write_manifest(is_replacing=existing is Existing.overwrite, is_finished=False)
         try:
@@ -213,6 +213,9 @@ def write_folder(run: FolderRun, drawing: Series) -> int | None:
             for extra, path in zip(run.extras, others, strict=True):
                 extra.write(path)
             write_manifest(is_replacing=False, is_finished=True)
+            stay = manifests.images_that_stay(older, run.manifest, options.file_format.row.images_in_file)
+            if stay and not options.is_quiet:
+                print_message(f"{stay:,} images of an older run were not replaced, and are still in {folder}")
         except KeyboardInterrupt:
             _report_a_stop(run, existing, len(drawing.indices))
             raise

@@ -25,7 +25,7 @@ from pocketgan.console import (
     run_and_exit,
     usage_errors,
 )
-from pocketgan.help_page import CommandWithPanels
+from pocketgan.help_page import CommandWithPanels, examples
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import STREAMED, Format
 from pocketgan.request import (
@@ -47,17 +47,17 @@ DEFAULT_FOLDER = "digits"
 STDOUT = "-"
 _STREAMED = " or ".join(STREAMED)
 
-_EXAMPLES = """\b
-Examples:
-  gan-gen --count 10 --out digits/
-  gan-gen --digit 7 --seed random --out sevens/
-  gan-gen --format idx.gz --count 60000 --out mnist/
-"""
-
 app = command_line()
 
 
-@app.command(cls=CommandWithPanels, epilog=_EXAMPLES)
+@app.command(
+    cls=CommandWithPanels,
+    epilog=examples(
+        "gan-gen --count 10 --out digits/",
+        "gan-gen --digit 7 --seed random --out sevens/",
+        "gan-gen --format idx.gz --count 60000 --out mnist/",
+    ),
+)
 def generate(
     count: Annotated[
         int | None,
@@ -98,7 +98,9 @@ def generate(
     thickness: shared_options.Thickness = None,
     width: Annotated[
         str | None,
-        typer.Option(help="How wide digits are, upright: 12, or 10..14. No width suits all digits.", metavar="PIXELS"),
+        typer.Option(
+            help="How wide digits are, upright: 12, or 10..14; with --digits, since no width suits all.", metavar="PIXELS"
+        ),
     ] = None,
     model: shared_options.Model = None,
     provider: shared_options.ProviderChoice = Provider.auto,
@@ -130,7 +132,7 @@ def generate(
     has_report: shared_options.Report = False,
     version: shared_options.Version = False,
 ) -> None:
-    """Draw images with an exported generator.
+    """Draw images with an exported generator: the same ones each time; others with --seed 1, --seed 2 or --seed random.
 
     An image depends only on the model, the seed, its index, its class, and how it is to look: --count 10 and --start 7 --count 1
     draw the same image 7. With --text, --count and --start count rows.

@@ -20,6 +20,11 @@ PANELS = {
 """The panels of a help page, and their options in this order; all others are in a last one, as they come."""
 
 
+def examples(*commands: str) -> str:
+    """Return the end of a help page: commands to copy."""
+    return "\n  ".join(("\b\nExamples:", *commands))
+
+
 class PlainCommand(TyperCommand):
     """A command with a plain help page, whose ranges are in words, and with one line for wrong usage."""
 

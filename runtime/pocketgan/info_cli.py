@@ -18,7 +18,7 @@ from pocketgan.console import (
     run_and_exit,
 )
 from pocketgan.errors import PocketganError
-from pocketgan.help_page import PlainCommand
+from pocketgan.help_page import PlainCommand, examples
 from pocketgan.model.session import Provider
 from pocketgan.trait_table import TRAITS, VALUES_PER_UNIT, common_range
 
@@ -41,7 +41,13 @@ _EXPLAINED = {"asimddp": "asimddp (dot product)", "i8mm": "i8mm (matrix product)
 app = command_line()
 
 
-@app.command(cls=PlainCommand)
+@app.command(
+    cls=PlainCommand,
+    epilog=examples(
+        "gan-info",
+        "gan-info --model model.onnx",
+    ),
+)
 def info(
     model: shared_options.Model = None,
     provider: shared_options.ProviderChoice = Provider.auto,

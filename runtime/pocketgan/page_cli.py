@@ -7,14 +7,21 @@ import typer
 
 from pocketgan import shared_options
 from pocketgan.console import cli_errors, command_line, complete_model, print_message, run_and_exit
-from pocketgan.help_page import PlainCommand
+from pocketgan.help_page import PlainCommand, examples
 
 DEFAULT_FILE = "digits.html"
 
 app = command_line()
 
 
-@app.command(cls=PlainCommand)
+@app.command(
+    cls=PlainCommand,
+    epilog=examples(
+        "gan-page",
+        "gan-page nano --out nano.html",
+        "gan-page model.onnx --run runs/0001-pocket-mnist --out lesson.html",
+    ),
+)
 def page(
     model: Annotated[
         str | None,

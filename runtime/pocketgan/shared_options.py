@@ -21,7 +21,7 @@ Shard: TypeAlias = Annotated[
 Slant: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="How slanted, if the model has traits: 15, or -10..30 for any angle between; to the right is positive.",
+        help="How slanted, if the model has traits: 15, or -5..20 for any angle between; to the right is positive.",
         metavar="DEGREES",
     ),
 ]
@@ -31,7 +31,7 @@ Thickness: TypeAlias = Annotated[
 Model: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="An .onnx file from gan-export, or the name of a bundled model.",
+        help="An .onnx file from gan-export, or a bundled model: pocket; nano, smaller and faster; dcgan or mlp, two classics.",
         show_default="./model.onnx, else the bundled one",
         autocompletion=complete_model,
     ),

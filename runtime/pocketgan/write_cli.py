@@ -24,7 +24,7 @@ from pocketgan.console import (
     standard_input,
     usage_errors,
 )
-from pocketgan.help_page import CommandWithPanels
+from pocketgan.help_page import CommandWithPanels, examples
 from pocketgan.model.session import Provider
 from pocketgan.output.formats import Format
 from pocketgan.request import LARGEST_HEIGHT, parse_canvas, parse_grid, parse_whole_range
@@ -49,17 +49,17 @@ DEFAULT_FOLDER = "numbers"
 
 _LEVEL = re.compile("[0-9]{1,9}")
 
-_EXAMPLES = """\b
-Examples:
-  gan-write --text 2026 --count 5 --out years/
-  gan-write --pattern date --background lines --boxes coco --out dates/
-  gan-write --numbers 20 --canvas 640x300 --out page/
-"""
-
 app = command_line()
 
 
-@app.command(cls=CommandWithPanels, epilog=_EXAMPLES)
+@app.command(
+    cls=CommandWithPanels,
+    epilog=examples(
+        "gan-write --text 2026 --count 5 --out years/",
+        "gan-write --pattern date --background lines --boxes coco --out dates/",
+        "gan-write --numbers 20 --canvas 640x300 --out page/",
+    ),
+)
 def write(
     text: Annotated[str | None, typer.Option(help="The text of every number, such as 2026; a space is a gap.")] = None,
     texts: Annotated[

@@ -253,6 +253,24 @@ def test_labels_of_older_images_go_when_others_replace_them_and_only_then(model:
     assert not Path("digits/labels.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("older", "newer", "stay"),
+    [
+        ("--count 10", "--count 4", 6),
+        ("--count 10 --format imagefolder", "--count 4 --format imagefolder", 6),
+        ("--count 10", "--count 10 --format npz", 10),
+        ("--count 10 --format npz", "--count 4 --format npz", 0),
+        ("--count 10 --format webdataset", "--count 4 --format webdataset", 0),
+        ("--count 10", "--count 12", 0),
+    ],
+)
+def test_images_that_are_not_replaced_are_not_passed_over(model: Path, older: str, newer: str, stay: int) -> None:
+    gan_gen("--model", model, *older.split())
+    said = gan_gen("--model", model, *newer.split(), "--seed", "1", "--overwrite")
+    assert (f"{stay} images of an older run were not replaced, and are still in digits" in said) == bool(stay)
+    assert "older run" not in gan_gen("--model", model, *newer.split(), "--seed", "2", "--overwrite", "--quiet")
+
+
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_a_complete_run_is_not_drawn_again(model: Path, file_format: str) -> None:
     options = ("--model", model, "--count", "70", "--format", file_format, "--grid", "3x3", "--gif")

@@ -116,7 +116,7 @@ def test_ranges_of_classes(chosen: Generator) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ((3, -1), "slant 3 to -1 runs backwards: expected -1 to 3"),
+        ((3, -1), "slant from 3 to -1 runs backwards: expected the least first, then the most"),
         ((1, 2, 3), r"slant \(1, 2, 3\): expected a number, or the least and the most"),
         ("15", "slant '15': expected a number, or the least and the most"),
         (True, "slant True: expected a number"),

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pocketgan.series import Series
 
 
+IMAGES_IN_SHARD = 10_000
+
+
 class Files(Protocol):
     """The files of a drawing in one format."""
 
@@ -123,23 +126,28 @@ class Row:
     """A short description for `--help`."""
     files: Callable[[Path, "Drawing"], Files]
     """Returns the files of a drawing in a folder. Raises OutputError if the format does not allow the drawing."""
-    is_named_by_index: bool = False
-    """Whether the file names contain the images' indices, so that runs of several ranges may share a folder."""
+    images_in_file: int | None = None
+    """A file holds this many images, from a multiple of it on, and is numbered; None if the files hold all of a run."""
     to_bytes: Callable[["Drawing", "Batch"], bytes] | None = None
     """Returns the bytes of a batch for standard output; None if the format cannot be written there."""
+
+    @property
+    def is_named_by_index(self) -> bool:
+        """Whether the file names are the images' indices, so that runs of several ranges may share a folder."""
+        return self.images_in_file == 1
 
 
 class Format(StrEnum):
     """The output formats, each by its name on the command line."""
 
-    png = Row("png", "a PNG file for each image", _png, is_named_by_index=True, to_bytes=_png_bytes)
-    imagefolder = Row("imagefolder", "the same in a folder for each class", _imagefolder, is_named_by_index=True)
+    png = Row("png", "a PNG file for each image", _png, images_in_file=1, to_bytes=_png_bytes)
+    imagefolder = Row("imagefolder", "the same in a folder for each class", _imagefolder, images_in_file=1)
     idx = Row("idx", "MNIST's IDX files", _idx)
     idx_gz = Row("idx.gz", "the same, compressed", _idx_gz)
     npy = Row("npy", "NPY files", _npy)
     npz = Row("npz", "one NPZ file", _npz)
-    webdataset = Row("webdataset", "tar files for WebDataset", _webdataset)
-    parquet = Row("parquet", "Parquet files for Hugging Face datasets", _parquet)
+    webdataset = Row("webdataset", "tar files for WebDataset", _webdataset, images_in_file=IMAGES_IN_SHARD)
+    parquet = Row("parquet", "Parquet files for Hugging Face datasets", _parquet, images_in_file=IMAGES_IN_SHARD)
     raw = Row("raw", "pixels alone", _raw, to_bytes=_raw_bytes)
 
     row: Row

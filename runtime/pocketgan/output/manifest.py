@@ -83,15 +83,35 @@ _BESIDE_NAME = re.compile(r"(?:grid|walk|vary|annotations|boxes|train|data|masks
 _NUMBERED = re.compile(r"([0-9]{8,})\.(png|txt)")
 
 
-def remove_older(manifest: Path, kept: Collection[str]) -> None:
+def older_manifest(path: Path) -> Mapping[str, object]:
+    """Return the manifest of an older run that is about to be replaced; one that cannot be read is of no run, and empty."""
+    with suppress(OutputError):
+        return read_manifest(path) or {}
+    return {}
+
+
+def images_that_stay(older: Mapping[str, object], newer: Mapping[str, object], images_in_file: int | None) -> int:
+    """Return how many images of an older run are not replaced by a newer one into the same folder, by their manifests.
+
+    `images_in_file` is that of the newer one's format, see `formats.Row`.
+    """
+    start, count = older.get("start"), older.get("count")
+    if type(start) is not int or type(count) is not int:
+        return 0
+    if older.get("format") != newer["format"]:
+        return count
+    if images_in_file is None:
+        return 0
+    first, new = (int(str(newer[key])) for key in ("start", "count"))
+    replaced = range(first // images_in_file * images_in_file, -(-(first + new) // images_in_file) * images_in_file)
+    return count - len(range(max(start, replaced.start), min(start + count, replaced.stop)))
+
+
+def remove_older(folder: Path, found: Mapping[str, object], kept: Collection[str]) -> None:
     """Remove what an older run, by its manifest, wrote beside its images, but for the names that are written again.
 
-    So no boxes, masks or sheets of other images stay. A manifest that cannot be read is of no run. Raises OutputError if a file
-    cannot be removed.
+    So no boxes, masks or sheets of other images stay. Raises OutputError if a file cannot be removed.
     """
-    folder, found = manifest.parent, {}
-    with suppress(OutputError):
-        found = read_manifest(manifest) or {}
     beside = found.get(_BESIDE)
     names = [name for name in beside if isinstance(name, str)] if isinstance(beside, list) else []
     older = [name for name in names if _BESIDE_NAME.fullmatch(name) and name not in kept]

@@ -14,11 +14,10 @@ from pathlib import Path
 
 from pocketgan.files import whole_file
 from pocketgan.generator import Batch
+from pocketgan.output.formats import IMAGES_IN_SHARD
 from pocketgan.output.png import encoded
 from pocketgan.request import Existing
 from pocketgan.series import Series
-
-IMAGES_IN_SHARD = 10_000
 
 
 @dataclass(frozen=True)

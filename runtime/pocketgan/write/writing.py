@@ -60,7 +60,12 @@ class Writing:
         self.generator = generator
         self.request = request
         characters = sorted(request.texts.characters - {GAP})
-        labels = labels_of_names(generator.card, characters)
+        try:
+            labels = labels_of_names(generator.card, characters)
+        except RequestError as error:
+            if "length" not in request.options:
+                raise
+            raise RequestError(f"{error}; without text, texts or pattern, numbers are random digits") from error
         self._label_of = dict(zip(characters, labels, strict=True))
         generator.check_traits(request.images.asked, np.array(sorted(labels)))
         width, height = request.style.canvas
