@@ -150,9 +150,9 @@ class Drawing:
         """What and how many the images are, for the last line of a command."""
         rows, text, count = self.selection.rows, self.selection.text, len(self.indices)
         what = ("image" if count == 1 else "images") + ("" if text is None else f" of {text}")
-        how = "" if rows.truncation == FULL_VARIETY else f" at truncation {rows.truncation:.3g}"
+        how = "" if rows.truncation == FULL_VARIETY else f" at truncation {rows.truncation:.2g}"
         if rows.hand is not None:
-            how += f" by hand {rows.about_writing['hand']} at consistency {rows.hand.consistency:.3g}"
+            how += f" by hand {rows.about_writing['hand']} at consistency {rows.hand.consistency:.2g}"
         how += "".join(f", {trait.name} {trait}" for trait in rows.asked)
         return f"{count:,} {what} of seed {rows.seed} from index {rows.indices.start}{how}"
 

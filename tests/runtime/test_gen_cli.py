@@ -136,7 +136,7 @@ def test_it_prints_which_model_and_provider_it_uses_and_what_it_drew(gan_gen: Ga
     options = ("--count", "1234", "--start", "5", "--seed", "9", "--truncation", "0.4", "--format", "npz")
     lines = gan_gen(*options).splitlines()
     assert lines[:2] == [f"model {gan_gen.model} (as named): test, int8", "provider cpu: an int8 model"]
-    assert re.fullmatch(r"1,234 images of seed 9 from index 5 at truncation 0\.398 in digits after \d+\.\d\d s", lines[2])
+    assert re.fullmatch(r"1,234 images of seed 9 from index 5 at truncation 0\.4 in digits after \d+\.\d\d s", lines[2])
     assert len(lines) == 3
 
 

@@ -185,6 +185,11 @@ def _announce(options: TrainOptions, prepared: PreparedRun, processes: Processes
     if not options.threads and not resumed and prepared.threads < most_threads:
         faster = f"{most_threads} CPU threads were hardly faster than 1 just now"
         console.print(f"note: {faster}; --threads {most_threads} uses them anyway")
+    steps = config.epochs * count_steps(config, len(prepared.split.training))
+    if steps < _FEW_STEPS and not resumed:
+        console.print(
+            f"note: {steps:,} steps in all are few: a smaller --batch-size or more --epochs makes {_FEW_STEPS:,} or more"
+        )
     if resumed:
         for note in resumed.notes:
             console.print(f"note: {note}")
@@ -192,6 +197,9 @@ def _announce(options: TrainOptions, prepared: PreparedRun, processes: Processes
         if before not in (None, prepared.threads) and processes.count == 1:
             console.print(f"note: CPU threads were {before} before: the run will differ slightly from an uninterrupted one")
         console.print(f"resuming {resumed.run.path} after {resumed.checkpoint.progress.images_seen:,} images")
+
+
+_FEW_STEPS = 1_000
 
 
 def _announce_sizes(prepared: PreparedRun, processes: Processes, console: PlainConsole) -> None:
@@ -224,7 +232,7 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
         return 0 if finished else 128 + (stop.signal or 0)
     run = resumed.run if resumed else create_run_folder(options.out or RUNS, config.preset, config.data.name)
     resume_command = f"gan-train --resume{f' --out {quote(str(options.out))}' if options.out else ''}"
-    with run.locked(), ExitStack() as stack:
+    with nullcontext() if resumed else _removed_unless_begun(run, console), run.locked(), ExitStack() as stack:
         run.remove_leftovers()
         if resumed:
             _claim(resumed)
@@ -254,6 +262,18 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
     for line in closing_lines(run, config.epochs, best.epoch, is_newest=options.out is None):
         console.print(line, soft_wrap=True)  # so that commands and paths can be copied
     return 0
+
+
+@contextmanager
+def _removed_unless_begun(run: RunFolder, console: PlainConsole) -> Iterator[None]:
+    """Leave no folder behind if Ctrl-C comes before the first checkpoint."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not run.last.exists():
+            console.print("stopped before the first step: nothing was saved")
+            run.discard()
+        raise
 
 
 def _claim(resumed: ResumedRun) -> None:

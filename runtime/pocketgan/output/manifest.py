@@ -160,7 +160,9 @@ def differences(found: Mapping[str, object], wanted: Mapping[str, object]) -> li
 def _shown(value: object) -> str:
     """Return a value of a manifest for a message; digests and long lists are cut off."""
     text = json.dumps(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_SHOWN_START]}..."
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    return f"{text[:_SHOWN_START]}...{text[-1]}"  # with its closing quote or bracket
 
 
 def refuse_another_run(path: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> None:

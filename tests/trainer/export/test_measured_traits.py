@@ -109,7 +109,9 @@ def test_traits_that_do_not_follow_the_latents_cannot_be_chosen(session: Outline
     measured = measure_traits(cast(InferenceSession, session), 16, CLASSES)
     assert measured.table is None
     assert measured.means["slant"] == pytest.approx(0, abs=0.2)
-    assert describe_traits(measured, ("a", "b")).startswith("cannot be chosen: slant of class ")
+    assert describe_traits(measured, ("a", "b")).startswith(
+        "cannot be chosen (no --slant, --thickness, --width): slant of class "
+    )
 
 
 def test_values_rise_even_if_chance_turned_two_of_them_round() -> None:

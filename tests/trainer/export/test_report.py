@@ -53,7 +53,11 @@ def test_rows_show_the_size_each_check_and_the_baselines() -> None:
         ("size", "25,000 bytes, 25% of float32"),
         ("kernels", "5 integer"),
         ("against torch", "PSNR 12 dB"),
-        ("traits", "cannot be chosen: width of class 1 correlates with the first latents by 0.523, limit 0.6"),
+        (
+            "traits",
+            "cannot be chosen (no --slant, --thickness, --width): width of class 1 correlates with the first latents by 0.523, "
+            "limit 0.6",
+        ),
         ("vs float32", "3.46 times as fast (3.00 to 4.00) at batch 64, one thread; has 100,000 bytes, 88.12 dB"),
         (
             "vs quantize_static",

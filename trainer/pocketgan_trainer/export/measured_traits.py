@@ -73,12 +73,13 @@ def describe_traits(traits: MeasuredTraits, classes: Sequence[str]) -> str:
     if traits.table is not None:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in traits.means.items())
         return f"can be chosen; correlations with the first latents: {figures}"
+    refused = "cannot be chosen (no --slant, --thickness, --width)"
     place, number = divmod(int(np.argmin(traits.correlations)), len(TRAITS))
     trait = f"{list(TRAITS)[number]}{f' of class {classes[place]}' if classes else ''}"
     least = traits.correlations.min()
     if least < LEAST_CORRELATION:
-        return f"cannot be chosen: {trait} correlates with the first latents by {least:.3f}, limit {LEAST_CORRELATION}"
-    return "cannot be chosen: two of them depend on the same latents"
+        return f"{refused}: {trait} correlates with the first latents by {least:.3f}, limit {LEAST_CORRELATION}"
+    return f"{refused}: two of them depend on the same latents"
 
 
 def _fitted(latents: NDArray[np.float64], traits: NDArray[np.float64]) -> tuple[NDArray[np.float64], ClassTraits | None]:

@@ -81,9 +81,7 @@ def plan_resumed_run(folder: Path, preset: str | None, options: Mapping[str, Set
             + "".join(f"; {note}" for note in newer)
         )
     if config.epochs < checkpoint.config.epochs:
-        raise TrainingError(
-            f"{run.path} is a run of {checkpoint.config.epochs} epochs: expected --epochs of that or more; Ctrl-C ends it"
-        )
+        raise TrainingError(f"{run.path} is a run of {checkpoint.config.epochs} epochs: expected at least as many --epochs")
     notes = (*newer, *((trouble,) if trouble else ()), *_notes_on_more_epochs(checkpoint.config.epochs, config))
     return ResumedRun(run, checkpoint, config, trouble is not None, notes)
 

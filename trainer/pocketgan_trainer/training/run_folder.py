@@ -119,6 +119,13 @@ class RunFolder:
         with suppress(OutputError):  # they only take up space
             remove_temporaries(self.path, lambda name: _FILES.fullmatch(name) is not None, is_alone=False)
 
+    def discard(self) -> None:
+        """Remove the folder of a run that never began, as far as nothing else is in it; call it while the run is not locked."""
+        for name in ("judge.safetensors", "traits.safetensors", ".lock"):
+            (self.path / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.rmdir()
+
     def write_config(self, config: TrainingConfig) -> None:
         """Write `config.json`. Raises OutputError if that fails."""
         with whole_file(self.path / "config.json") as temporary:
