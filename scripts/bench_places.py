@@ -3,7 +3,7 @@
     python scripts/bench_places.py [MODEL] [--run FOLDER] [--rounds 5]
 
 Prints a Markdown table, with the medians of rounds in which every place draws in turn, on one thread. Measured are those that are
-here: two fresh environments, which this makes; Chromium, if playwright is installed; C, with the run folder that MODEL was
+here: two fresh environments, which this makes; Chromium, if playwright is installed, too; C, with the run folder that MODEL was
 exported from; Python on musl (scripts/setup_musl), and on emulated Arm processors (scripts/arm/setup), where time means nothing.
 """
 
@@ -19,6 +19,7 @@ import venv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -89,7 +90,7 @@ class Place:
 
 
 def timed(command: list[str | Path], given: bytes = b"") -> tuple[float, bytes]:
-    """Return how many seconds a command took, and what it printed; raises CalledProcessError, with what it said, if it fails."""
+    """Return how many seconds a command took, and what it printed; raises CalledProcessError if it fails."""
     began = time.perf_counter()
     done = subprocess.run(command, input=given, stdout=subprocess.PIPE, env=ONE_THREAD, check=True)
     return time.perf_counter() - began, done.stdout
@@ -163,7 +164,7 @@ def places(model: Path, run: Path | None, work: Path) -> Iterator[Place]:
     if Path(musl[0]).exists():
         size = sum(size_of(ROOT / folder) for folder in (".venv-musl/site", "runtime", "models"))
         yield Place("Python on musl, numpy alone", "`pip install .`", size, partial(in_python, musl, model, work))
-    if shutil.which("chromium"):
+    if shutil.which("chromium") and find_spec("playwright"):
         page, generator = work / "digits.html", Generator.load(model)
         write_page(page, read_model(model))
         yield Place("a page in Chromium", "`gan-page`", page.stat().st_size, partial(in_page, page, generator))

@@ -157,6 +157,12 @@ def image_range(
         return ImageRange(seed, range(start, start + count), truncation_units(truncation), writer, asked)
 
 
+def shortest_decimal(share: float) -> str:
+    """Return the shortest number that stands for the same multiple of 1/256 as a truncation or a consistency."""
+    places = (places for places in range(1, 4) if round(round(share, places) * TRUNCATION_UNITS) == share * TRUNCATION_UNITS)
+    return f"{share:.{next(places)}f}"
+
+
 def consistency_units(consistency: float) -> int:
     """Return a consistency in units of 1/CONSISTENCY_UNITS, rounded. Raises RequestError unless it is 0 to 1."""
     return share_in_units("consistency", consistency, CONSISTENCY_UNITS)
@@ -223,7 +229,8 @@ def _asked_trait(name: str, value: TraitRange) -> AskedTrait:
         raise RequestError(f"{name} {shortened(value)} is out of range: expected {-_LARGEST_ASKED} to {_LARGEST_ASKED}")
     least, most = (round(float(end) * VALUES_PER_UNIT) for end in ends)
     if least > most:
-        raise RequestError(f"{name} from {ends[0]:g} to {ends[1]:g} runs backwards: expected the least first, then the most")
+        first, last = map(float, ends)
+        raise RequestError(f"{name} from {first:g} to {last:g} runs backwards: expected the least first, then the most")
     return AskedTrait(name, least, most)
 
 

@@ -8,7 +8,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgan.address import DEFAULT_CONSISTENCY, FULL_VARIETY, HandName, TraitRange, image_range, images_of_rows
+from pocketgan.address import (
+    DEFAULT_CONSISTENCY,
+    FULL_VARIETY,
+    HandName,
+    TraitRange,
+    image_range,
+    images_of_rows,
+    shortest_decimal,
+)
 from pocketgan.errors import RequestError
 from pocketgan.generator import Batch, Generator, labels_in_turn
 from pocketgan.latents import latents_of
@@ -150,9 +158,9 @@ class Drawing:
         """What and how many the images are, for the last line of a command."""
         rows, text, count = self.selection.rows, self.selection.text, len(self.indices)
         what = ("image" if count == 1 else "images") + ("" if text is None else f" of {text}")
-        how = "" if rows.truncation == FULL_VARIETY else f" at truncation {rows.truncation:.2g}"
+        how = "" if rows.truncation == FULL_VARIETY else f" at truncation {shortest_decimal(rows.truncation)}"
         if rows.hand is not None:
-            how += f" by hand {rows.about_writing['hand']} at consistency {rows.hand.consistency:.2g}"
+            how += f" by hand {rows.about_writing['hand']} at consistency {shortest_decimal(rows.hand.consistency)}"
         how += "".join(f", {trait.name} {trait}" for trait in rows.asked)
         return f"{count:,} {what} of seed {rows.seed} from index {rows.indices.start}{how}"
 

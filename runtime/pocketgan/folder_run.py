@@ -215,7 +215,9 @@ def write_folder(run: FolderRun, drawing: Series) -> int | None:
             write_manifest(is_replacing=False, is_finished=True)
             stay = manifests.images_that_stay(older, run.manifest, options.file_format.row.images_in_file)
             if stay and not options.is_quiet:
-                print_message(f"{stay:,} images of an older run were not replaced, and are still in {folder}")
+                print_message(
+                    f"not replaced, and still in {folder}: {stay:,} {'image' if stay == 1 else 'images'} of an older run"
+                )
         except KeyboardInterrupt:
             _report_a_stop(run, existing, len(drawing.indices))
             raise

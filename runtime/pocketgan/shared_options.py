@@ -31,7 +31,8 @@ Thickness: TypeAlias = Annotated[
 Model: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="An .onnx file from gan-export, or a bundled model: pocket; nano, smaller and faster; dcgan or mlp, two classics.",
+        help="An .onnx file from gan-export, or a bundled model: pocket, or nano, which is smaller and faster, or without "
+        "classes dcgan or mlp.",
         show_default="./model.onnx, else the bundled one",
         autocompletion=complete_model,
     ),

@@ -22,6 +22,7 @@ from pocketgan.address import (
     parse_hand,
     parse_shard,
     shard_range,
+    shortest_decimal,
     truncation_units,
 )
 from pocketgan.errors import RequestError
@@ -92,6 +93,15 @@ def test_what_is_not_a_whole_number_is_no_address(value: object) -> None:
     for name, arguments in (("seed", (value, 0, 1)), ("start", (0, value, 1)), ("count", (0, 0, value))):
         with pytest.raises(RequestError, match=rf"^{name} {value!r} is not a whole number$"):
             image_range(*arguments)
+
+
+@pytest.mark.parametrize("text", ["0.4", "0.7", "0.625", "0.996", "1.0", "0.5", "0.004"])
+def test_a_share_of_256_parts_is_shown_as_it_was_probably_given(text: str) -> None:
+    assert shortest_decimal(truncation_units(float(text)) / 256) == text
+
+
+def test_every_share_of_256_parts_has_a_short_decimal() -> None:
+    assert all(round(float(shortest_decimal(unit / 256)) * 256) == unit for unit in range(257))
 
 
 def test_rows_are_the_images_of_their_characters() -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from pocketgan import Generator
 from pocketgan.gen_cli import app as gan_gen
+from pocketgan_trainer import train_run
 from pocketgan_trainer.data.images import MNIST_FACTS, facts_of, load_training_images
 from pocketgan_trainer.data.published import BUNDLED_FOLDER
 from pocketgan_trainer.eval_cli import app as gan_eval
@@ -72,7 +73,8 @@ def test_pictures_of_ones_own_become_a_model_that_draws_them(
         gan_train, "--data", pictures, "--image-size", str(size), "--preset", preset, "--epochs", "1", "--batch-size", "16"
     )
     assert "shapes-of-mine: 210 images" in output.replace("\n", " ")
-    assert "note: " in output
+    assert ("note: there is no canvas, so no slant, " in output) == (preset == "nano")
+    assert "note: 11 steps in all are few: a smaller --batch-size or more --epochs makes 1,000 or more" in output
     run(gan_export, "model.onnx", "--force")
     generator = Generator.load("model.onnx")
     card = generator.card
@@ -93,9 +95,23 @@ def test_pictures_laid_out_like_mnist_suit_a_canvas(
     monkeypatch.chdir(tmp_path)
     plan = ("--data", pictures, "--image-size", size, "--preset", "nano", "--batch-size", "16", "--dry-run")
     assert "changed from the preset: --set canvas=false" in run(gan_train, *plan, "--set", "canvas=false", "--like-mnist")
+    assert "there is no canvas" not in run(gan_train, *plan, "--like-mnist")
     asked = ("--set", "canvas=true")
     assert "changed from the preset" not in run(gan_train, *plan, *asked, "--like-mnist")
     assert f"error: canvas does not suit the images of {pictures}" in run(gan_train, *plan, *asked, code=1)
+
+
+def test_ctrl_c_before_the_first_step_leaves_no_folder_behind(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train_run, "trait_latents", interrupted)
+    options = ("--data", pictures, "--like-mnist", "--preset", "nano", "--batch-size", "16", "--out", "runs")
+    assert "stopped before the first step: nothing was saved" in run(gan_train, *options, code=130)
+    assert not list(Path("runs").iterdir())
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from pocketgan_trainer.devices import choose_device
 from pocketgan_trainer.errors import OtherProcessError, TrainingError
 from pocketgan_trainer.evaluate.judge import ImageJudge, load_judge
 from pocketgan_trainer.evaluate.own_judge import own_judge
-from pocketgan_trainer.networks.canvas import share_laid_out
+from pocketgan_trainer.networks.canvas import CANVAS_SIZES, LEAST_LAID_OUT, share_laid_out
 from pocketgan_trainer.plain_console import PlainConsole
 from pocketgan_trainer.processes import Processes, processes_of_environment
 from pocketgan_trainer.training.checkpoint import load_checkpoint
@@ -176,11 +176,12 @@ def _announce(options: TrainOptions, prepared: PreparedRun, processes: Processes
     if other:
         console.print(f"changed from the preset: {' '.join(other)}")
     if not resumed and not config.canvas and "canvas" not in options.settings and PRESETS[config.preset].canvas is not None:
-        share = share_laid_out(prepared.images.images)
-        remedy = "" if config.data.is_like_mnist or config.data.source in KNOWN else "; --like-mnist lays out single characters"
+        is_fixed = config.data.is_like_mnist or config.data.source in KNOWN
+        remedy = "" if is_fixed else "; --like-mnist does that to single characters"
         console.print(
-            f"note: {share:.0%} of the images are laid out like MNIST's, so there is no canvas, and no slant, thickness or width "
-            f"can be chosen later{remedy}"
+            "note: there is no canvas, so no slant, thickness or width can be chosen later: "
+            f"{share_laid_out(prepared.images.images):.1%} of the images have white ink in a box of "
+            f"{CANVAS_SIZES[config.data.image_size]} pixels, placed by its centre of mass; {LEAST_LAID_OUT:.0%} must{remedy}"
         )
     if not options.threads and not resumed and prepared.threads < most_threads:
         faster = f"{most_threads} CPU threads were hardly faster than 1 just now"
@@ -215,9 +216,9 @@ def _announce_sizes(prepared: PreparedRun, processes: Processes, console: PlainC
     console.print(f"{expected.images:,} images to train on, in about {time} at the speed of a few steps just now{alone}")
     console.print("after each epoch, generated images are evaluated, which takes some seconds")
     if prepared.published_judge is None and len(prepared.config.data.classes) > 1:
-        console.print("before the first, a judge of these images is trained, which takes up to a minute")
+        console.print("before the first epoch, a judge of these images is trained, which takes up to a minute")
     if prepared.config.trait_weight:
-        console.print(f"gan-train measures {_MEASURING}")
+        console.print(f"before the first epoch come {_MEASURING}")
     console.print("dry run: nothing was trained and no run folder made")
 
 
@@ -226,7 +227,8 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
     checkpoint = resumed.checkpoint if resumed else None
     stop = StopFlag(is_silent=not processes.is_first)
     if not processes.is_first:
-        traits = trait_latents(prepared.split.training) if config.trait_weight else None
+        known = resumed.run.traits if resumed and resumed.run.traits.exists() else None
+        traits = trait_latents(prepared.split.training, known) if config.trait_weight else None
         stop.install()
         finished = train(config, prepared.split.training, prepared.device, None, stop, checkpoint, processes, traits)
         return 0 if finished else 128 + (stop.signal or 0)
@@ -312,7 +314,7 @@ def _traits(prepared: PreparedRun, run: RunFolder, console: PlainConsole) -> Ten
         return trait_latents(prepared.split.training, run.traits)
 
 
-_MEASURING = "slant, thickness and width of all images first, one or two milliseconds each"
+_MEASURING = "slant, thickness and width of all images, one or two milliseconds each"
 
 
 @contextmanager

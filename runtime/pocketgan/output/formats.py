@@ -127,7 +127,7 @@ class Row:
     files: Callable[[Path, "Drawing"], Files]
     """Returns the files of a drawing in a folder. Raises OutputError if the format does not allow the drawing."""
     images_in_file: int | None = None
-    """A file holds this many images, from a multiple of it on, and is numbered; None if the files hold all of a run."""
+    """How many images a numbered file holds, of which the first has a multiple of it as index; None if files are not numbered."""
     to_bytes: Callable[["Drawing", "Batch"], bytes] | None = None
     """Returns the bytes of a batch for standard output; None if the format cannot be written there."""
 

@@ -93,10 +93,11 @@ def older_manifest(path: Path) -> Mapping[str, object]:
 def images_that_stay(older: Mapping[str, object], newer: Mapping[str, object], images_in_file: int | None) -> int:
     """Return how many images of an older run are not replaced by a newer one into the same folder, by their manifests.
 
-    `images_in_file` is that of the newer one's format, see `formats.Row`.
+    Those of an older run that was stopped are not counted, since nobody knows how many there are. `images_in_file` is that of
+    the newer one's format, see `formats.Row`.
     """
     start, count = older.get("start"), older.get("count")
-    if type(start) is not int or type(count) is not int:
+    if type(start) is not int or type(count) is not int or not is_finished(older):
         return 0
     if older.get("format") != newer["format"]:
         return count

@@ -65,7 +65,7 @@ class Writing:
         except RequestError as error:
             if "length" not in request.options:
                 raise
-            raise RequestError(f"{error}; without text, texts or pattern, numbers are random digits") from error
+            raise RequestError(f"without text, texts or pattern, numbers are random digits: {error}") from error
         self._label_of = dict(zip(characters, labels, strict=True))
         generator.check_traits(request.images.asked, np.array(sorted(labels)))
         width, height = request.style.canvas

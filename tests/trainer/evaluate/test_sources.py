@@ -116,7 +116,8 @@ def test_too_few_images_are_said_with_how_many_there_are(fixed: FixedSource) -> 
 def test_a_training_run_is_to_be_exported_first(tmp_path: Path, name: str) -> None:
     run = tmp_path / "0001-pocket-mnist"
     run.mkdir()
-    (run / "config.json").write_text("{}")
+    for checkpoint in ("last", "best"):
+        (run / f"{checkpoint}.safetensors").write_bytes(b"")
     with pytest.raises(DataError, match=r"is of a training run: export it first, with gan-export model.onnx --checkpoint "):
         open_source(str(tmp_path / name), 1)
 

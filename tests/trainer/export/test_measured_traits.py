@@ -114,6 +114,14 @@ def test_traits_that_do_not_follow_the_latents_cannot_be_chosen(session: Outline
     )
 
 
+def test_a_trait_that_falls_with_its_own_latent_cannot_be_chosen() -> None:
+    latents = np.random.default_rng(0).standard_normal((1_000, 3))
+    traits = latents @ np.array([[1, 0, 0], [0, 1, 0.9], [0, 0, -0.4]])
+    correlations, _ = measured_traits._fitted(latents, traits)
+    assert correlations[:2].min() > 0.9
+    assert correlations[2] < -0.9
+
+
 def test_values_rise_even_if_chance_turned_two_of_them_round() -> None:
     scores = np.repeat(np.array(SCORES), 10).astype(float)
     traits = np.repeat([100.0, 110, 108, 120, 130, 140, 140, 140, 150], 10)

@@ -293,7 +293,7 @@ def report_rows(report: ExportReport) -> list[tuple[str, str]]:
 
 
 def report_warnings(report: ExportReport) -> list[str]:
-    """Return the problems that `force` overrode, and a warning for each baseline that is faster than an int8 file."""
+    """Return the problems that `force` overrode, and warnings of images that show nothing and of baselines that are faster."""
     problems = [check.problem for check in report.checks if check.problem is not None]
     if report.faint_share > _MOST_FAINT:
         problems.append(

@@ -92,7 +92,9 @@ def _fitted(latents: NDArray[np.float64], traits: NDArray[np.float64]) -> tuple[
     slopes = np.linalg.lstsq(latents, normal, rcond=None)[0].T
     mixing = slopes / np.linalg.norm(slopes, axis=1, keepdims=True)  # so that scores are distributed like latents
     correlations = np.array([np.corrcoef(latents @ row, of_trait)[0, 1] for row, of_trait in zip(mixing, normal.T, strict=True)])
-    depends_on_others = np.abs(np.diag(mixing)) < LEAST_OWN_SHARE
+    own = np.diag(mixing)
+    correlations[own < 0] *= -1  # it falls when its own latent rises, so it cannot be chosen
+    depends_on_others = own < LEAST_OWN_SHARE
     mixing = np.rint(MIXING_UNITS * np.where(depends_on_others[:, None], np.eye(len(TRAITS)), mixing)).astype(int)
     scores = latents @ mixing.T / (MIXING_UNITS * LATENT_STEP)
     # What the other latents do, if the score does not know it.

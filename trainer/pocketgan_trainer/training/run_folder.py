@@ -121,9 +121,9 @@ class RunFolder:
 
     def discard(self) -> None:
         """Remove the folder of a run that never began, as far as nothing else is in it; call it while the run is not locked."""
-        for name in ("judge.safetensors", "traits.safetensors", ".lock"):
-            (self.path / name).unlink(missing_ok=True)
-        with suppress(OSError):
+        with suppress(OSError):  # it is only in the way
+            for path in (self.judge, self.traits, self.path / ".lock"):
+                path.unlink(missing_ok=True)
             self.path.rmdir()
 
     def write_config(self, config: TrainingConfig) -> None:
