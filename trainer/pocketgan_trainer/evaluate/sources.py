@@ -21,7 +21,6 @@ from pocketgan_trainer.data.published import CLASSES, IMAGE_SHAPE, MNIST
 from pocketgan_trainer.data.source import WantedImages
 from pocketgan_trainer.data.split import rows_of_classes
 from pocketgan_trainer.errors import DataError
-from pocketgan_trainer.training.run_folder import LAST
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +112,7 @@ def open_source(named: str | None, threads: int) -> Source:
     if named is None or named in pocketgan_models.names() or (named.endswith(".onnx") and not os.path.isdir(named)):
         return _open_model(named, threads)
     path = Path(named)
-    if (path.suffix == ".safetensors" and os.path.isfile(path)) or os.path.isfile(path / LAST):
+    if any(path.glob("*.safetensors")) or (path.suffix == ".safetensors" and os.path.isfile(path)):
         raise DataError(f"{path} is of a training run: export it first, with gan-export model.onnx --checkpoint {quote(named)}")
     wanted = WantedImages(fewest=1, shape=IMAGE_SHAPE, classes=MNIST.classes, formats=("PNG",))
     bundled = pocketgan_models.names()
