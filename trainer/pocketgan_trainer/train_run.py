@@ -218,7 +218,7 @@ def _announce_sizes(prepared: PreparedRun, processes: Processes, console: PlainC
     if prepared.published_judge is None and len(prepared.config.data.classes) > 1:
         console.print("before the first epoch, a judge of these images is trained, which takes up to a minute")
     if prepared.config.trait_weight:
-        console.print(f"before the first epoch come {_MEASURING}")
+        console.print(f"before the first epoch: measuring {_MEASURING}")
     console.print("dry run: nothing was trained and no run folder made")
 
 

@@ -23,6 +23,7 @@ from pocketgan.model.card import CARD_KEY, PRECISIONS, KernelFacts, ModelCard, P
 from pocketgan.model.session import Provider, open_session
 from pocketgan.trait_table import ClassTraits
 from pocketgan.version import VERSION
+from pocketgan_trainer.data.remarks import DARK_PEAK
 from pocketgan_trainer.errors import ExportError
 from pocketgan_trainer.export.c_source import C_SUFFIX, c_source, check_c_source
 from pocketgan_trainer.export.calibration import Quantization, calibrate, calibration_sample, with_shared_scales
@@ -59,7 +60,6 @@ from pocketgan_trainer.training.presets import PRESETS, generator_classes, laten
 
 UNSTATED_LICENCE = "NOASSERTION"
 """SPDX's word for weights whose licence is not stated."""
-_HALF_BRIGHT = 128
 _MOST_FAINT = 0.5
 """The share of images that show hardly anything above which the user is warned."""
 UNMEASURED: Mapping[str, float] = MappingProxyType({})
@@ -83,7 +83,7 @@ class ExportReport:
     traits: MeasuredTraits | None
     """None if it was not trained with traits, or the file is C."""
     faint_share: float
-    """Share of the images without a pixel of at least half the brightness."""
+    """Share of dark images, see DARK_PEAK."""
     card: ModelCard
 
 
@@ -176,7 +176,7 @@ def export(
         tuple(checks),
         MappingProxyType(dict(baselines)),
         traits,
-        float((images.max(axis=(1, 2)) < _HALF_BRIGHT).mean()),
+        float((images.max(axis=(1, 2)) < DARK_PEAK).mean()),
         card,
     )
 
@@ -297,7 +297,7 @@ def report_warnings(report: ExportReport) -> list[str]:
     problems = [check.problem for check in report.checks if check.problem is not None]
     if report.faint_share > _MOST_FAINT:
         problems.append(
-            f"{report.faint_share:.0%} of the images show hardly anything, no pixel brighter than {_HALF_BRIGHT - 1} of 255 grey "
+            f"{report.faint_share:.0%} of the images show hardly anything, no pixel brighter than {DARK_PEAK - 1} of 255 grey "
             "levels: train longer, unless the training images are as dark"
         )
     return problems + [
