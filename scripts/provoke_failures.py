@@ -1,6 +1,6 @@
 """Spoil training runs on purpose and check that the watch notices. Needs the extras [cpu,train]; 10 minutes on two cores.
 
-    python scripts/provoke_failures.py [--images 55000] [--only NAME] [--curves FOLDER]
+    python scripts/provoke_failures.py [--images 55000] [--only NAME] [--keep FOLDER]
 
 Each run trains on real digits, most with the mlp preset. The script prints what was done to the run, the epoch in which it was
 noticed, and the message. A run that is not spoilt must end without a warning. The exit status is 1 if a failure was missed or
@@ -216,7 +216,7 @@ def main() -> None:
     names = [provocation.do.__name__ for provocation in PROVOCATIONS]
     parser.add_argument("--images", type=int, default=55_000, help="training digits (default 55,000)")
     parser.add_argument("--only", choices=names, help="run only this one")
-    parser.add_argument("--curves", type=Path, help="folder in which to save the curves.png of each run as NAME.png")
+    parser.add_argument("--keep", type=Path, help="a new folder, in which each run stays, in a folder of its name")
     arguments = parser.parse_args()
     torch.set_num_threads(usable_cpus())
     whole = split_validation(load_mnist())
@@ -229,8 +229,8 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             notices = notices_of(provocation, split, Path(folder))
-            if arguments.curves:
-                shutil.copy(RunFolder(Path(folder)).curves, arguments.curves / f"{provocation.do.__name__}.png")
+            if arguments.keep:
+                shutil.copytree(folder, arguments.keep / provocation.do.__name__)
         missed += not is_caught(provocation, notices)
         wanted = [notice for notice in notices if notice.kind in provocation.expected] or notices
         first = f"{wanted[0].epoch or 'the last'} | {wanted[0].message}" if wanted else "| nothing"

@@ -1,5 +1,6 @@
-"""The three commands one after the other, as a user types them: train, export, draw."""
+"""The commands one after the other, as a user types them: train, export, draw, and a page that shows the run."""
 
+import base64
 import os
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
 
 
 def check_export_and_drawing(folder: Path) -> TrainingFacts:
-    """Export the run of one epoch in a folder, draw ten images and compare them with both; return the facts of the run."""
+    """Export the run of one epoch in a folder, draw ten images, compare them with both, and show the run; return its facts."""
     run(folder, "gan-export model.onnx")
     done = run(folder, "gan-gen --count 10 --out d/")
     assert "model.onnx (found in this folder): mlp, int8" in done.stderr
@@ -37,6 +38,9 @@ def check_export_and_drawing(folder: Path) -> TrainingFacts:
     assert np.array_equal(images, model.generate(10))
     # The sheets of a run show each pixel as 2x2, with a gap of 2 around each image.
     (sheet,) = (folder / "runs").glob("0001-*/fakes_epoch_0001.png")
+    run(folder, f"gan-page --run {sheet.parent} --out page.html")
+    page = (folder / "page.html").read_text()
+    assert all(base64.b64encode((sheet.parent / name).read_bytes()).decode() in page for name in (sheet.name, "curves.png"))
     first = np.asarray(Image.open(sheet))[2 : 2 + 56 : 2, 2 : 2 + 56 : 2].astype(int)
     assert np.abs(first - images[0]).mean() < 3
     assert (model.card.architecture, model.card.precision, model.card.classes) == ("mlp", "int8", ())

@@ -180,6 +180,14 @@ def test_a_run_is_shown_from_epoch_to_epoch(tmp_path: Path) -> None:
         assert page.run(shown) == ["Images after epoch 30"]
         page.page.locator("#epoch").press("ArrowLeft")
         assert page.run(shown) == ["Images after epoch 2"]
+        page.page.locator("#play-epochs").click()
+        page.wait_for("() => document.getElementById('epoch').value === '2'")
+        assert page.run(shown) == ["Images after epoch 30"]
+        page.wait_for("() => document.getElementById('play-epochs').ariaPressed === 'false'")
+        page.page.locator("#play-epochs").click()
+        assert page.run(shown) == ["Images after epoch 1"]
+        page.page.locator("#play-epochs").click()
+        assert page.page.locator("#play-epochs").get_attribute("aria-pressed") == "false"
 
 
 @pytest.mark.parametrize(

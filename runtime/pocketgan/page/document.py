@@ -119,6 +119,7 @@ def _time_lapse(run: Path) -> str:
   <h2>How it was trained</h2>
   <label class="slider"><span>Epoch</span>
     <input id="epoch" type="range" min="0" max="{last}" value="{last}"><output></output></label>
+  <div class="buttons"><button type="button" id="play-epochs" aria-pressed="false">Play</button></div>
   <div id="sheets" data-epochs="{epochs}">{sheets}</div>
   {picture}
 </section>"""

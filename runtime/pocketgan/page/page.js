@@ -6,6 +6,7 @@ const UNITS = settings.units;
 const SHOWN = settings.shown;
 const LAST_START = settings.indexLimit - SHOWN;
 const MOST_HANDS = 1_000_000;
+const SHEET_MILLISECONDS = 300;
 const DEFAULTS = { seed: "0", start: 0, only: null, truncation: UNITS, hand: null, consistency: settings.usualConsistency, asked: {}, chosen: 0 };
 
 // The engine draws in a worker. Each message is answered once, by its number.
@@ -170,6 +171,7 @@ function toggleWalk() {
   const begins = walking === null;
   element("play").setAttribute("aria-pressed", begins);
   if (begins) {
+    element("large").scrollIntoView({ block: "nearest" });
     walk();
   } else {
     walking = null;
@@ -357,6 +359,24 @@ function showEpoch() {
   showSlider("epoch", slider.value, sheets.dataset.epochs.split(" ")[slider.value]);
 }
 
+// Plays from the chosen sheet to the last one; from the last one, all of them.
+let player = null;
+function togglePlayer() {
+  const slider = element("epoch");
+  const begins = player === null;
+  clearInterval(player);
+  player = null;
+  element("play-epochs").setAttribute("aria-pressed", begins);
+  if (!begins) return;
+  if (slider.value === slider.max) slider.value = 0;
+  showEpoch();
+  player = setInterval(() => {
+    slider.value = Number(slider.value) + 1;
+    showEpoch();
+    if (slider.value === slider.max) togglePlayer();
+  }, SHEET_MILLISECONDS);
+}
+
 const number = (id, most) => Math.min(most, Math.max(0, Math.floor(Number(element(id).value) || 0)));
 const handlers = {
   seed: ["change", () => (isSeed(element("seed").value) ? change({ seed: String(BigInt(element("seed").value)) }) : showControls())],
@@ -389,6 +409,7 @@ async function begin() {
   addEventListener("hashchange", () => change(stateOfLink()));
   if (element("epoch")) {
     element("epoch").oninput = showEpoch;
+    element("play-epochs").onclick = togglePlayer;
     showEpoch();
   }
   await change({});
