@@ -101,9 +101,9 @@ class Drawing:
         return self.selection.text
 
     def name(self, index: int) -> str | None:
-        """Return the name of an image's class, or the text of a row; None if the model has no classes."""
+        """Return the name of an image's class, or those of a row; None if the model has no classes."""
         if self.selection.text is not None:
-            return self.selection.text
+            return "".join(self._names)
         return self._names[index % len(self._names)] if self._names else None
 
     @property

@@ -4,7 +4,7 @@ Classes have the names in the model card: "0" to "9" for digits. A range such as
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from reprlib import repr as shortened
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 LARGEST_HEIGHT = 512
 """The most pixels that images may be scaled to: batches of larger ones would take too much memory."""
+
+CLASSES_OF_CHARACTERS = {"/": "slash", ".": "point", ",": "comma", ":": "colon", "-": "dash", "+": "plus"}
+"""The classes that these characters stand for in a text, since names of classes are letters and digits."""
 
 
 class Existing(StrEnum):
@@ -154,10 +157,15 @@ def parse_digits(spec: str) -> tuple[str, ...]:
 
 
 def parse_text(text: str) -> tuple[str, ...]:
-    """Return the class names of a row of text: its characters. Raises RequestError if it is empty or too long."""
+    """Return the class names of a row of text. Raises RequestError if it is empty or too long."""
     if not 1 <= len(text) <= LONGEST_TEXT:
         raise RequestError(f"the text {shortened(text)} has {len(text)} characters: expected 1 to {LONGEST_TEXT}")
-    return tuple(text)
+    return names_of_characters(text)
+
+
+def names_of_characters(characters: Iterable[str]) -> tuple[str, ...]:
+    """Return the class name of each character: itself, for letters and digits."""
+    return tuple(CLASSES_OF_CHARACTERS.get(character, character) for character in characters)
 
 
 def labels_of_names(card: "ModelCard", names: Sequence[str]) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from browser import Opened, opened
 from chosen_traits import write_with_traits
+from drawings import with_classes
 from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
@@ -140,6 +141,16 @@ def test_everything_can_be_reached_and_changed_without_a_mouse(tmp_path: Path) -
         assert page.page.locator("#row-command").inner_text() == "This model has no class x."
         page.run("() => { location.hash = '#seed=9'; }")
         page.wait_for("() => document.getElementById('status').textContent.includes('0 to 99 of seed 9')")
+
+
+def test_characters_stand_for_classes_with_names(tmp_path: Path) -> None:
+    generator = with_classes(Generator.load("nano"), tmp_path, classes=(*"012345678", "slash"))
+    write_page(tmp_path / "page.html", read_model(generator.path))
+    with opened(tmp_path / "page.html") as page:
+        page.page.locator("#text").fill("1/2")
+        page.wait_for("() => document.getElementById('row-command').textContent.includes(' --text 1/2 ')")
+        page.page.locator("#text").fill("1+2")
+        assert page.page.locator("#row-command").inner_text() == "This model has no class +."
 
 
 def test_a_model_without_classes_has_nothing_to_choose_or_to_write(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_one_class_is_its_name() -> None:
 
 def test_a_text_stands_for_its_characters() -> None:
     assert parse_text("2026") == ("2", "0", "2", "6")
+    assert parse_text("1/2") == ("1", "slash", "2")
     assert parse_text("1" * LONGEST_TEXT) == ("1",) * LONGEST_TEXT
 
 

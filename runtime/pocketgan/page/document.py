@@ -16,6 +16,7 @@ from pocketgan.latents import HAND_CORRELATIONS, WORDS_PER_TICK
 from pocketgan.model.checked import CheckedModel
 from pocketgan.model.numpy_session import NumpySession
 from pocketgan.output.walk import FRAME_MILLISECONDS, STEPS_BETWEEN
+from pocketgan.request import CLASSES_OF_CHARACTERS
 from pocketgan.trait_table import SCORES, TRAITS
 
 _ENGINE = ("executor.js", "latents.js", "worker.js")
@@ -52,6 +53,7 @@ def _page(model: CheckedModel, run: Path | None) -> str:
     settings = {
         "model": shlex.quote(name),
         "noun": noun,
+        "classesOfCharacters": CLASSES_OF_CHARACTERS,
         "wordsPerTick": WORDS_PER_TICK,
         "handCorrelations": list(HAND_CORRELATIONS.values()),
         "usualConsistency": consistency_units(DEFAULT_CONSISTENCY),

@@ -127,8 +127,8 @@ function showChosen() {
 // What is typed is row `start` of the seed, by the chosen hand or the first one: the images that gan-gen --text draws.
 async function drawRow() {
   const text = element("text").value;
-  const labels = [...text].map((character) => card.classes.indexOf(character));
-  const missing = [...text].find((character) => !card.classes.includes(character));
+  const labels = [...text].map((character) => card.classes.indexOf(settings.classesOfCharacters[character] ?? character));
+  const missing = [...text].find((_, place) => labels[place] < 0);
   element("text").setAttribute("aria-invalid", missing !== undefined);
   if (!text || missing !== undefined) {
     element("row").width = element("row").width; // clears it

@@ -33,6 +33,10 @@ NAMED_PATTERNS: Mapping[str, str] = MappingProxyType(
 """Patterns by name: day, month and year; hours and minutes; an amount with cents; a ZIP code; a telephone number."""
 
 
+SEPARATORS: Mapping[str, str] = MappingProxyType({"date": "/.-", "time": ":.", "amount": ".,", "phone": "-/"})
+"""What stands in place of the gap of a pattern by name: the first of these characters that the model has as a class."""
+
+
 @dataclass(frozen=True)
 class Characters:
     """One character out of several, all equally likely."""

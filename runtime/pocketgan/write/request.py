@@ -34,7 +34,7 @@ from pocketgan.write.options import (
     Ruling,
 )
 from pocketgan.write.paper import PAPER_LEVEL, Paper, read_picture
-from pocketgan.write.patterns import Characters, Repeated, parse_pattern
+from pocketgan.write.patterns import SEPARATORS, Characters, Repeated, parse_pattern
 from pocketgan.write.texts import Texts, checked_pattern, checked_texts, read_texts
 from pocketgan.write.writing import WritingRequest
 
@@ -150,7 +150,7 @@ def _says(text: str | None, texts: Sequence[str] | Path | None, pattern: str | N
     if texts is not None:
         return _Says("texts", "-", lambda seed: checked_texts(texts))
     if pattern is not None:
-        return _Says("pattern", pattern, lambda seed: checked_pattern(parse_pattern(pattern), seed))
+        return _Says("pattern", pattern, lambda seed: checked_pattern(parse_pattern(pattern), seed, SEPARATORS.get(pattern, "")))
     with of_argument("length"):
         digits = _range("length", DEFAULT_LENGTH if length is None else length, LONGEST_TEXT)
     return _Says("length", _spelled(digits), lambda seed: checked_pattern(Repeated(Characters("0123456789"), *digits), seed))

@@ -1,8 +1,8 @@
 """What numbers say: texts that are listed, or those of a pattern, each found by the number's address."""
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import BinaryIO, TypeAlias
@@ -12,7 +12,7 @@ import numpy as np
 from pocketgan.address import Stream
 from pocketgan.errors import RequestError
 from pocketgan.files import open_regular_file
-from pocketgan.request import LONGEST_TEXT
+from pocketgan.request import CLASSES_OF_CHARACTERS, LONGEST_TEXT
 from pocketgan.write.patterns import Pattern
 
 GAP = " "
@@ -56,6 +56,10 @@ class RandomTexts:
 
     seed: int
     pattern: Pattern
+    separators: str = ""
+    """Characters that may stand in place of a gap."""
+    separator: str = GAP
+    """What stands there."""
 
     @property
     def longest(self) -> int:
@@ -65,15 +69,23 @@ class RandomTexts:
     @property
     def characters(self) -> frozenset[str]:
         """All characters of all texts."""
-        return self.pattern.all_characters
+        return frozenset(self.separator if character == GAP else character for character in self.pattern.all_characters)
 
     def text(self, number: int) -> str:
         """Return what a number says: it depends on the seed, the number and the pattern only."""
         words = np.random.Philox(key=Stream.texts.key(self.seed), counter=number * _MOST_CHOICES // 4)
-        return self.pattern.text(lambda count: int(words.random_raw()) * count >> 64)
+        return self.pattern.text(lambda count: int(words.random_raw()) * count >> 64).replace(GAP, self.separator)
 
 
 Texts: TypeAlias = ListedTexts | RandomTexts
+
+
+def texts_in_classes(texts: Texts, classes: Sequence[str]) -> Texts:
+    """Return texts as a model with these classes writes them: with its separator in place of a gap, if it has one."""
+    if isinstance(texts, ListedTexts):
+        return texts
+    known = (character for character in texts.separators if CLASSES_OF_CHARACTERS[character] in classes)
+    return replace(texts, separator=next(known, GAP))
 
 
 def checked_texts(texts: Iterable[str]) -> ListedTexts:
@@ -94,15 +106,15 @@ def checked_texts(texts: Iterable[str]) -> ListedTexts:
     return ListedTexts(listed)
 
 
-def checked_pattern(pattern: Pattern, seed: int) -> RandomTexts:
-    """Return the texts of a pattern. Raises RequestError if one could be empty or too long."""
+def checked_pattern(pattern: Pattern, seed: int, separators: str = "") -> RandomTexts:
+    """Return the texts of a pattern, see RandomTexts. Raises RequestError if one could be empty or too long."""
     if pattern.longest > LONGEST_TEXT:
         raise RequestError(f"the pattern makes texts of up to {pattern.longest} characters: expected at most {LONGEST_TEXT}")
     if pattern.choices > _MOST_CHOICES:
         raise RequestError(f"the pattern makes {pattern.choices:,} choices for a text: expected at most {_MOST_CHOICES}")
     if pattern.shortest < 1:
         raise RequestError("the pattern makes texts without a digit: expected at least one character that is no gap")
-    return RandomTexts(seed, pattern)
+    return RandomTexts(seed, pattern, separators)
 
 
 def read_texts(source: Path | BinaryIO) -> ListedTexts:

@@ -3,7 +3,7 @@
 from collections import abc
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -15,12 +15,12 @@ from pocketgan.errors import RequestError, of_argument
 from pocketgan.generator import Batch, Generator
 from pocketgan.latents import asked_values, latents_of
 from pocketgan.model.limits import plan_batching
-from pocketgan.request import LONGEST_TEXT, labels_of_names
+from pocketgan.request import LONGEST_TEXT, labels_of_names, names_of_characters
 from pocketgan.series import facts_of_model, options_of_model, words
 from pocketgan.threads import ordered_map
 from pocketgan.write.layout import Glyph, Page, Style, page_of, words_of, written
 from pocketgan.write.paper import Paper, on_paper
-from pocketgan.write.texts import GAP, ListedTexts, Texts
+from pocketgan.write.texts import GAP, ListedTexts, Texts, texts_in_classes
 
 _PIXELS_AT_ONCE = 2**22
 
@@ -58,10 +58,10 @@ class Writing:
     def __init__(self, generator: Generator, request: WritingRequest, most_threads: int = 1) -> None:
         """Raise RequestError if the model lacks a character, or cannot draw the traits that are asked for."""
         self.generator = generator
-        self.request = request
+        self.request = request = replace(request, texts=texts_in_classes(request.texts, generator.card.classes))
         characters = sorted(request.texts.characters - {GAP})
         try:
-            labels = labels_of_names(generator.card, characters)
+            labels = labels_of_names(generator.card, names_of_characters(characters))
         except RequestError as error:
             if "length" not in request.options:
                 raise

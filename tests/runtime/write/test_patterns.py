@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from pocketgan.errors import RequestError
-from pocketgan.write.patterns import NAMED_PATTERNS, parse_pattern
-from pocketgan.write.texts import checked_pattern
+from pocketgan.write.patterns import NAMED_PATTERNS, SEPARATORS, parse_pattern
+from pocketgan.write.texts import checked_pattern, texts_in_classes
 
 
 def texts_of(pattern: str, count: int, seed: int = 0) -> list[str]:
@@ -43,6 +43,23 @@ def test_texts_match_the_regular_expression_and_its_bounds_hold(pattern: str) ->
 @pytest.mark.parametrize("name", NAMED_PATTERNS)
 def test_a_name_stands_for_a_pattern(name: str) -> None:
     assert texts_of(name, 20) == texts_of(NAMED_PATTERNS[name], 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "separator"),
+    [
+        ("date", ("dash", "point", "slash"), "/"),
+        ("time", ("colon",), ":"),
+        ("amount", ("comma", "slash"), ","),
+        ("phone", ("dash",), "-"),
+        ("date", ("colon",), " "),
+    ],
+)
+def test_the_model_has_the_separators_of_patterns_by_name(name: str, classes: tuple[str, ...], separator: str) -> None:
+    texts = checked_pattern(parse_pattern(name), 4, SEPARATORS[name])
+    separated = texts_in_classes(texts, (*"0123456789", *classes))
+    assert [separated.text(number) for number in range(9)] == [texts.text(number).replace(" ", separator) for number in range(9)]
+    assert separator in separated.characters
 
 
 def test_dates_exist() -> None:

@@ -1,10 +1,12 @@
 """Images of numbers: the model's own digits, each number by one hand, the same in any batch, part and thread."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from chosen_traits import with_traits
+from drawings import with_classes
 from numpy.typing import NDArray
 
 from pocketgan.address import CONSISTENCY_UNITS, AskedTrait, Hand, ImageRange, asked_traits, image_range
@@ -70,6 +72,15 @@ def test_digits_are_those_that_the_model_draws_at_their_addresses(nano: Generato
             np.testing.assert_array_equal(glyph.ink, part)
             height, width = part.shape
             np.testing.assert_array_equal(image[glyph.top : glyph.top + height, glyph.left : glyph.left + width], part)
+
+
+def test_a_separator_that_the_model_can_write_stands_in_place_of_a_gap(nano: Generator, tmp_path: Path) -> None:
+    texts = checked_pattern(parse_pattern("[0-8] [0-8]"), 6, separators="/.")
+    with_point = with_classes(nano, tmp_path, classes=(*"012345678", "point"))
+    without, written = (Writing(generator, request(texts)).text(0) for generator in (nano, with_point))
+    assert written == without.replace(" ", ".")
+    (glyphs,) = numbers_of(Writing(with_point, request(texts)), 0)
+    assert [glyph.label for glyph in glyphs] == [int(written[0]), 9, int(written[2])]
 
 
 def test_images_are_the_same_in_any_batch_and_thread(nano: Generator) -> None:
