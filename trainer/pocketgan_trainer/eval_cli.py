@@ -3,6 +3,7 @@
 import sys
 from io import TextIOWrapper
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
@@ -20,8 +21,20 @@ REPORT_ENDINGS = (".html", ".png")
 app = command_line()
 
 
+class EvalCommand(PlainCommand):
+    """The command, with the panels of its help page."""
+
+    panels = MappingProxyType(
+        {
+            "What to measure": "--count --quick --seeds --told-apart --cas --classifier-seeds --by-class --data",
+            "How to show it": "--report --json --markdown --quiet",
+            "Speed": "--threads",
+        }
+    )
+
+
 @app.command(
-    cls=PlainCommand,
+    cls=EvalCommand,
     epilog=examples(
         "gan-eval --quick",
         "gan-eval pocket nano --seeds 5",

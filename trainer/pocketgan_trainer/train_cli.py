@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
@@ -23,8 +24,21 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class TrainCommand(PlainCommand):
+    """The command, with the panels of its help page."""
+
+    panels = MappingProxyType(
+        {
+            "What to train": "--preset --epochs --batch-size --lr --seed --set --config",
+            "Images": "--data --image-size --like-mnist",
+            "Run folder": "--out --resume --tensorboard",
+            "Computer and screen": "--device --threads --show --dry-run",
+        }
+    )
+
+
 @app.command(
-    cls=PlainCommand,
+    cls=TrainCommand,
     epilog=examples(
         "gan-train --epochs 50",
         "gan-train --preset nano --dry-run",
