@@ -43,6 +43,22 @@ def test_a_command_of_the_pages_works(tmp_path: Path, command: str) -> None:
     subprocess.run(["sh", "-ec", command], cwd=tmp_path, env=os.environ | {"PATH": path}, check=True, timeout=PATIENCE)
 
 
+def test_the_training_commands_of_the_readme_are_known(tmp_path: Path) -> None:
+    (command,) = (line for line in (_ROOT / "README.md").read_text().splitlines() if line.startswith("gan-train "))
+    words = [sys.executable, "-m", "pocketgan_trainer.train_cli", *shlex.split(command, comments=True)[1:], "--dry-run"]
+    done = subprocess.run(words, cwd=tmp_path, check=True, timeout=PATIENCE, capture_output=True, text=True)
+    assert "50 epochs" in done.stdout + done.stderr
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", (_ROOT / "README.md").read_text(), flags=re.DOTALL | re.MULTILINE)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nassert images.shape == (10, 28, 28) and len(sevens) == 10"],
+        cwd=tmp_path, check=True, timeout=PATIENCE, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("0 ")
+
+
 def test_the_numbers_on_the_page_are_those_that_its_command_draws(tmp_path: Path) -> None:
     (command,) = (command for command in commands() if command.endswith("--out page/"))
     subprocess.run(

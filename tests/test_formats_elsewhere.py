@@ -2,6 +2,8 @@
 
 import gc
 import gzip
+import importlib
+import os
 import re
 import subprocess
 import sys
@@ -82,8 +84,11 @@ def test_class_folders_are_read_as_torchvision_reads_an_image_folder(tmp_path: P
             np.testing.assert_array_equal(np.asarray(image.convert("RGB")), np.stack([images[index]] * 3, axis=-1))
 
 
-def test_parquet_files_are_read_by_hugging_face_datasets(tmp_path: Path, images: NDArray[np.uint8]) -> None:
-    datasets = pytest.importorskip("datasets", reason="Hugging Face datasets is not installed")
+def test_parquet_files_are_read_by_hugging_face_datasets(
+    tmp_path: Path, images: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets = importlib.import_module("datasets")  # here, since it takes long
     draw(tmp_path / "drawn", "parquet")
     loaded = datasets.load_dataset(str(tmp_path / "drawn"), cache_dir=str(tmp_path / "cache"), split="train")
     assert loaded.features["label"].names == list("0123456789")
@@ -112,10 +117,33 @@ if __name__ == "__main__":
 """
 
 
-def test_the_pages_data_set_for_pytorch_works_in_spawned_workers(tmp_path: Path) -> None:
+LOADING_WITH_DATASETS = """
+import numpy as np
+from digits_of_the_page import Dataset, digits
+from torch.utils.data import DataLoader
+
+from pocketgan import Generator
+
+if __name__ == "__main__":
+    count = 150
+    dataset = Dataset.from_generator(digits, gen_kwargs={"count": count, "seed": 1}, cache_dir="cache")
+    loader = DataLoader(dataset.with_format("torch"), batch_size=40, num_workers=2, multiprocessing_context="spawn")
+    batches = list(loader)
+    images = np.concatenate([batch["image"].numpy().reshape(-1, 28, 28) for batch in batches])
+    np.testing.assert_array_equal(images, Generator.load("pocket").generate(count, seed=1))
+    assert np.concatenate([batch["label"] for batch in batches]).tolist() == [index % 10 for index in range(count)]
+    print("all", len(images))
+"""
+
+
+@pytest.mark.parametrize(("number", "loading"), [(0, LOADING), (1, LOADING_WITH_DATASETS)])
+def test_the_pages_data_sets_work_in_spawned_workers(tmp_path: Path, number: int, loading: str) -> None:
     page = (Path(__file__).parents[1] / "docs" / "files.md").read_text(encoding="utf-8")
-    recipe, _ = re.findall(r"```py\n(.*?)```", page, re.DOTALL)
+    recipe = re.findall(r"```py\n(.*?)```", page, re.DOTALL)[number]
     (tmp_path / "digits_of_the_page.py").write_text(recipe, encoding="utf-8")
-    (tmp_path / "loading.py").write_text(LOADING, encoding="utf-8")
-    done = subprocess.run([sys.executable, "loading.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    (tmp_path / "loading.py").write_text(loading, encoding="utf-8")
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "loading.py"], cwd=tmp_path, env=offline, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.stdout == "all 150\n", done.stderr
