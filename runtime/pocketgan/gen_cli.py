@@ -107,7 +107,9 @@ def generate(
     threads: shared_options.Threads = None,
     file_format: Annotated[
         Format,
-        typer.Option("--format", help=f"{'; '.join(f'{member}: {member.row.about}' for member in Format)}."),
+        typer.Option(
+            "--format", case_sensitive=False, help=f"{'; '.join(f'{member}: {member.row.about}' for member in Format)}."
+        ),
     ] = Format.png,
     height: Annotated[
         int | None,

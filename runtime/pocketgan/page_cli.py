@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pocketgan import shared_options
-from pocketgan.console import cli_errors, command_line, complete_model, print_message, run_and_exit
+from pocketgan.console import cli_errors, command_line, complete_model, print_message, printable, run_and_exit
 from pocketgan.help_page import PlainCommand, examples
 
 DEFAULT_FILE = "digits.html"
@@ -31,6 +31,9 @@ def page(
             autocompletion=complete_model,
         ),
     ] = None,
+    named: Annotated[
+        str | None, typer.Option("--model", help="The same as MODEL, as in gan-gen.", autocompletion=complete_model)
+    ] = None,
     out: Annotated[Path, typer.Option(help="The file to write; an older one is replaced.")] = Path(DEFAULT_FILE),
     run: Annotated[
         Path | None,
@@ -42,11 +45,13 @@ def page(
 
     It draws the same pixels as gan-gen, and says for each image by which command.
     """
+    if model is not None and named is not None:
+        raise typer.BadParameter(f"MODEL is {printable(model)} already: name one model", param_hint="--model")
     with cli_errors():
         from pocketgan.model.checked import read_model
         from pocketgan.page.document import write_page
 
-        checked = read_model(model)
+        checked = read_model(model or named)
         write_page(out, checked, run)
         print_message(f"{out}: {out.stat().st_size:,} bytes, with {checked.location.path}; open it in a browser")
 

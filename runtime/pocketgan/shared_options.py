@@ -31,13 +31,13 @@ Thickness: TypeAlias = Annotated[
 Model: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="An .onnx file from gan-export, or a bundled model: pocket, or nano, which is smaller and faster, or without "
-        "classes dcgan or mlp.",
+        help="An .onnx file from gan-export, or a bundled model: pocket; nano, which is smaller and faster; dcgan and mlp, "
+        "which have no classes.",
         show_default="./model.onnx, else the bundled one",
         autocompletion=complete_model,
     ),
 ]
-ProviderChoice: TypeAlias = Annotated[Provider, typer.Option("--provider", help="Where the model runs.")]
+ProviderChoice: TypeAlias = Annotated[Provider, typer.Option("--provider", case_sensitive=False, help="Where the model runs.")]
 Threads: TypeAlias = Annotated[
     int | None,
     typer.Option(min=1, max=MOST_THREADS, help="How many threads draw at once.", show_default="the CPUs this process may use"),

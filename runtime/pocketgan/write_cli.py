@@ -118,13 +118,15 @@ def write(
     truncation: Annotated[
         float, typer.Option(help="Above 0, at most 1: less gives cleaner digits.", metavar="PSI")
     ] = FULL_VARIETY,
-    boxes: Annotated[Boxes | None, typer.Option(help="Also write where each digit is, for COCO, YOLO or as CSV.")] = None,
+    boxes: Annotated[
+        Boxes | None, typer.Option(case_sensitive=False, help="Also write where each digit is, for COCO, YOLO or as CSV.")
+    ] = None,
     masks: Annotated[bool, typer.Option("--masks", help="Also write which pixels belong to which digit.")] = False,
     model: shared_options.Model = None,
     provider: shared_options.ProviderChoice = Provider.auto,
     threads: shared_options.Threads = None,
     file_format: Annotated[
-        NumberFormat, typer.Option("--format", help="PNG files, or 10,000 images in each file.")
+        NumberFormat, typer.Option("--format", case_sensitive=False, help="PNG files, or 10,000 images in each file.")
     ] = NumberFormat.png,
     grid: shared_options.Sheet = None,
     show: shared_options.Show = False,

@@ -216,6 +216,11 @@ def test_what_cannot_be_shown_is_named(arguments: tuple[str, ...], message: str,
     assert list(Path().iterdir()) == []
 
 
+def test_the_model_may_be_named_as_for_gan_gen(tmp_path: Path) -> None:
+    assert "nano.onnx" in gan_page("--model", "nano", "--out", tmp_path / "page.html")
+    assert "--model: MODEL is nano already: name one model" in gan_page("nano", "--model", "mlp", code=2)
+
+
 def test_a_float_model_is_refused(models: Path, empty_folder: Path) -> None:
     assert "is fp32: a page draws int8 models only" in gan_page(models / "tiny_float.onnx", code=1)
 

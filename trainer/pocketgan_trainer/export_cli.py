@@ -48,7 +48,9 @@ def export(
         Path | None,
         typer.Option(help="A checkpoint, a run folder or a folder of runs.", show_default="the newest run's best in ./runs"),
     ] = None,
-    precision: Annotated[Precision, typer.Option(help="int8 for CPUs; fp16 or fp32 for CUDA.")] = Precision.int8,
+    precision: Annotated[
+        Precision, typer.Option(case_sensitive=False, help="int8 for CPUs; fp16 or fp32 for CUDA.")
+    ] = Precision.int8,
     least_psnr_db: Annotated[
         float | None,
         typer.Option(

@@ -63,7 +63,7 @@ def train(
     config_file: Annotated[
         Path | None, typer.Option("--config", help="A TOML file with lines NAME = VALUE; options override it.")
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
+    device: Annotated[Device, typer.Option(case_sensitive=False, help="Where to train.")] = Device.auto,
     data: Annotated[
         str | None,
         typer.Option(

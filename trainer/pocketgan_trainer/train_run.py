@@ -43,6 +43,7 @@ from pocketgan_trainer.training.recorder import Recorder, Report
 from pocketgan_trainer.training.reports import ConsoleReport, TensorBoardReport, clock, closing_lines, require_tensorboard
 from pocketgan_trainer.training.run_folder import RUNS, RunFolder, create_run_folder
 from pocketgan_trainer.training.trait_latents import trait_latents
+from pocketgan_trainer.watch.signs import FEW_STEPS
 from pocketgan_trainer.watch.validation_watch import watch_validation
 
 
@@ -187,9 +188,9 @@ def _announce(options: TrainOptions, prepared: PreparedRun, processes: Processes
         faster = f"{most_threads} CPU threads were hardly faster than 1 just now"
         console.print(f"note: {faster}; --threads {most_threads} uses them anyway")
     steps = config.epochs * count_steps(config, len(prepared.split.training))
-    if steps < _FEW_STEPS and not resumed:
+    if steps < FEW_STEPS and not resumed:
         console.print(
-            f"note: {steps:,} steps in all are few: a smaller --batch-size or more --epochs makes {_FEW_STEPS:,} or more"
+            f"note: {steps:,} steps in all are few: a smaller --batch-size or more --epochs makes {FEW_STEPS:,} or more"
         )
     if resumed:
         for note in resumed.notes:
@@ -198,9 +199,6 @@ def _announce(options: TrainOptions, prepared: PreparedRun, processes: Processes
         if before not in (None, prepared.threads) and processes.count == 1:
             console.print(f"note: CPU threads were {before} before: the run will differ slightly from an uninterrupted one")
         console.print(f"resuming {resumed.run.path} after {resumed.checkpoint.progress.images_seen:,} images")
-
-
-_FEW_STEPS = 1_000
 
 
 def _announce_sizes(prepared: PreparedRun, processes: Processes, console: PlainConsole) -> None:

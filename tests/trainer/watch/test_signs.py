@@ -254,6 +254,12 @@ def test_a_class_was_there_at_its_limit_and_not_below() -> None:
     assert keys(gone, past_young(changed=(class_view("3", share=PRESENT_SHARE * 0.1 - 0.001),))) == ["missing 3"]
 
 
+def test_a_run_of_few_steps_is_advised_to_take_more() -> None:
+    for seen in (with_class("3", 0.004), observation(changed=[class_view("3", variety=0.25)])):
+        (sign,) = signs_of(seen, past_young(), replace(CLASSIC, is_conditional=True, has_few_steps=True))
+        assert sign.advice == "more --epochs or a smaller --batch-size"
+
+
 def test_a_missing_class_is_not_alike_too() -> None:
     assert keys(observation(changed=(class_view("4", share=0.019, variety=0.0),)), past_young()) == ["vanishing 4"]
 

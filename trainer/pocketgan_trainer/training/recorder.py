@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -25,7 +25,7 @@ from pocketgan_trainer.training.shared_networks import own_network
 from pocketgan_trainer.training.steps import Gan
 from pocketgan_trainer.watch.curves import write_curves
 from pocketgan_trainer.watch.observation import Observation
-from pocketgan_trainer.watch.signs import Remedies, Sign, signs_of, standing_signs
+from pocketgan_trainer.watch.signs import FEW_STEPS, Remedies, Sign, signs_of, standing_signs
 from pocketgan_trainer.watch.validation_watch import DiscriminatorLogits
 
 SHEET_IMAGES = 100
@@ -90,6 +90,8 @@ class Recorder:
         """
         self._lines = self._run.drop_statistics_after(progress.epoch)
         self._run.write_config(self._config)
+        has_few_steps = self._config.epochs * len(digits) // self._config.batch_size < FEW_STEPS
+        self._remedies = replace(self._remedies, has_few_steps=has_few_steps)
         # From the whole set: files often come class by class.
         reals = digits.images[np.linspace(0, len(digits) - 1, SHEET_IMAGES).astype(int)]
         self._write_picture(self._run.reals, lambda path: self._run.write_sheet(path, reals))

@@ -30,6 +30,8 @@ BETTER_FACTOR = 0.9
 """A run gets better if the best Frechet ratio of its last PROGRESS_EPOCHS is at most this part of the best one before them."""
 TOPOLOGY_MARGIN = 0.05
 """Images are badly formed if the distance of their parts and holes exceeds that of real ones by more than this."""
+FEW_STEPS = 1_000
+"""A run with fewer steps is too short, whatever else it shows."""
 YOUNG_EPOCHS = 4
 """The first epochs, in which all images are rough: there are no signs while the run gets better."""
 
@@ -64,6 +66,15 @@ class Remedies:
     """Those with a gradient penalty."""
     shifting_presets: tuple[str, ...]
     """Those that can show their discriminator shifted images."""
+    has_few_steps: bool = False
+    """Whether the whole run has fewer than FEW_STEPS."""
+
+    @property
+    def against_collapse(self) -> str:
+        """What makes a generator draw all classes, and each in many ways."""
+        if self.has_few_steps:
+            return "more --epochs or a smaller --batch-size"
+        return "a lower --lr, a larger --batch-size or another --seed"
 
 
 def signs_of(seen: Observation, before: Sequence[Line], remedies: Remedies) -> list[Sign]:
@@ -78,7 +89,7 @@ def signs_of(seen: Observation, before: Sequence[Line], remedies: Remedies) -> l
         return []
     return [
         *_missing_classes(seen.classes, before, remedies),
-        *_classes_all_alike(seen.classes),
+        *_classes_all_alike(seen.classes, remedies),
         *([] if is_better else [*_badly_formed(seen.classes, remedies), *_torn(seen, remedies), *_won(seen, remedies)]),
         *_lost(seen),
         *_memorized(seen, remedies),
@@ -87,7 +98,7 @@ def signs_of(seen: Observation, before: Sequence[Line], remedies: Remedies) -> l
 
 
 def _missing_classes(classes: Sequence[ClassView], before: Sequence[Line], remedies: Remedies) -> list[Sign]:
-    advice = "a lower --lr, a larger --batch-size or another --seed"
+    advice = remedies.against_collapse
     if not remedies.is_conditional:
         advice += f"; {' and '.join(remedies.conditional_presets)} draw the class that is asked for"
     signs = []
@@ -106,7 +117,7 @@ def _share_in(line: Line, name: str) -> float:
     return float(shares.get(name, 0.0)) if isinstance(shares, dict) else 0.0
 
 
-def _classes_all_alike(classes: Sequence[ClassView]) -> list[Sign]:
+def _classes_all_alike(classes: Sequence[ClassView], remedies: Remedies) -> list[Sign]:
     """Return a sign for each class whose images hardly differ, but for missing classes."""
     return [
         Sign(
@@ -114,7 +125,7 @@ def _classes_all_alike(classes: Sequence[ClassView]) -> list[Sign]:
             view.name,
             f"the images{f' of {class_title(view.name)}' if len(classes) > 1 else ''} are too much alike: "
             f"two of them are {view.variety:.0%} as far apart as real ones",
-            "a lower --lr, a larger --batch-size or another --seed",
+            remedies.against_collapse,
         )
         for view in classes
         if view.variety is not None and view.share >= MISSING_SHARE * view.real_share and view.variety < LEAST_VARIETY
