@@ -9,7 +9,8 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "python.md"
-PICTURE = ROOT / "models" / "pocketgan_models" / "pocket.png"
+PICTURES = {"sheet.png": ROOT / "models" / "pocketgan_models" / "pocket.png", "people.png": ROOT / "docs" / "people.png"}
+"""What the page shows in place of the pictures that it makes."""
 
 
 def cells(page: str) -> list[str]:
@@ -43,10 +44,19 @@ def test_the_page_prints_what_stands_there(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     if report := report_of_differences(PAGE.read_text()):
         pytest.fail(report, pytrace=False)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["digits.npz", "seven.png", "sheet.png", "ten.gif", "ten.png"]
-    # The page shows a picture from the checkout in place of the sheet that it makes.
-    with Image.open("sheet.png") as made, Image.open(PICTURE) as shown:
-        np.testing.assert_array_equal(np.asarray(made), np.asarray(shown))
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "annotations.json",
+        "digits.npz",
+        "leaning.gif",
+        "people.png",
+        "seven.png",
+        "sheet.png",
+        "ten.gif",
+        "ten.png",
+    ]
+    for name, picture in PICTURES.items():
+        with Image.open(name) as made, Image.open(picture) as shown:
+            np.testing.assert_array_equal(np.asarray(made), np.asarray(shown))
 
 
 def test_every_cell_has_examples_and_there_are_many() -> None:
