@@ -1,5 +1,6 @@
 """The commands that README.md, docs/files.md and docs/numbers.md show: each is run as it stands there."""
 
+import json
 import os
 import re
 import shlex
@@ -80,3 +81,18 @@ def test_the_animation_on_the_page_is_the_one_that_is_drawn(tmp_path: Path) -> N
         drawn.seek(48)
         keyframe = np.asarray(drawn.convert("L"))[::4, ::4]
     np.testing.assert_array_equal(keyframe, Generator.load("pocket").generate(1, start=3)[0])
+
+
+def test_the_labels_of_parts_are_joined_as_the_page_does_it(tmp_path: Path) -> None:
+    write = [sys.executable, "-m", "pocketgan.write_cli", "--count", "6", "--boxes", "coco", "--quiet", "--out"]
+    for part in ("0/2", "1/2"):
+        subprocess.run([*write, "coco", "--shard", part], cwd=tmp_path, check=True, timeout=PATIENCE)
+    subprocess.run([*write, "whole"], cwd=tmp_path, check=True, timeout=PATIENCE)
+    (code,) = re.findall(r"^```python\n(.*?)^```", (_ROOT / "docs/numbers.md").read_text(), flags=re.DOTALL | re.MULTILINE)
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=PATIENCE)
+    joined, whole = (json.loads((tmp_path / name).read_text()) for name in ("coco/all.json", "whole/annotations.json"))
+    assert [one["file_name"] for one in joined["images"]] == [f"{index:08d}.png" for index in range(6)]
+    ids = [one["id"] for one in joined["annotations"]]
+    assert len(ids) == len(set(ids))
+    places = [[(one["image_id"], one["category_id"], one["bbox"]) for one in labels["annotations"]] for labels in (joined, whole)]
+    assert places[0] == places[1]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pocketgan.model.card import ModelCard as ModelCard
     from pocketgan.model.session import Provider as Provider
     from pocketgan.output.saving import save as save
+    from pocketgan.write.request import writing_request as writing_request
+    from pocketgan.write.writing import Writing as Writing
 
 # onnxruntime 1.29 and later send telemetry: from their import on they keep a device id and a database in the user's home, and
 # their thread keeps forked processes from ending. A user who wants that sets the variable to 0.
@@ -41,7 +43,9 @@ _MODULE_OF = {
     "ProviderError": "errors",
     "RequestError": "errors",
     "RuntimeMissingError": "errors",
+    "Writing": "write.writing",
     "save": "output.saving",
+    "writing_request": "write.request",
 }
 
 __all__ = sorted([*_MODULE_OF, "models"])

@@ -134,7 +134,7 @@ def image_range(
     """Return the images `start` to `start + count - 1` of a seed, as plain integers, which do not overflow as numpy's do.
 
     Without a seed, that is a large one chosen now, another in each call. With a `hand`, all are by that one, and `consistency` is
-    how much they have in common, 0 to 1; it says nothing without a hand.
+    how much they have in common, 0 to 1.
     `asked` is what `asked_traits` returned.
     Raises RequestError if an argument is out of range, or not a number of its kind.
     """
@@ -151,6 +151,8 @@ def image_range(
             raise RequestError(f"{found} are out of range: expected indices 0 to {INDEX_LIMIT - 1}")
     with of_argument("consistency"):
         units = consistency_units(consistency)
+        if hand is None and consistency != DEFAULT_CONSISTENCY:
+            raise RequestError("consistency says how much images by one hand look alike: it needs a hand")
     with of_argument("hand"):
         writer = None if hand is None else hand_of(hand, seed, units)
     with of_argument("truncation"):
@@ -240,10 +242,10 @@ _TRAIT = re.compile(rf"{_NUMBER}(?:\.\.{_NUMBER})?")
 
 
 def parse_trait(spec: str) -> TraitRange:
-    """Parse a value of a trait such as `15`, or `-10..30` for any from -10 to 30. Raises RequestError if it is malformed."""
+    """Parse a value of a trait such as `15`, or `-5..20` for any from -5 to 20. Raises RequestError if it is malformed."""
     match = _TRAIT.fullmatch(spec)
     if not match:
-        raise RequestError(f"{shortened(spec)} is not a value: expected a number such as 15, or a range such as -10..30")
+        raise RequestError(f"{shortened(spec)} is not a value: expected a number such as 15, or a range such as -5..20")
     return float(match[1]) if match[2] is None else (float(match[1]), float(match[2]))
 
 

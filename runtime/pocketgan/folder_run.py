@@ -6,7 +6,7 @@ import sys
 import time
 from collections import abc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -32,8 +32,10 @@ class Extra:
 
     name: str
     ending: str
-    write: Callable[[Path], None]
-    """Writes it. Raises OutputError if that fails."""
+    write: Callable[[Path], None] = lambda path: None
+    """Writes it when all images are there. Raises OutputError if that fails."""
+    follow: Callable[[Path, Iterable[Batch]], abc.Generator[Batch, None, None]] | None = None
+    """Writes it while all images are drawn, and passes these on; None if `write` writes it. Raises OutputError if that fails."""
     is_ours: Callable[[str], bool] = lambda name: False
     """Whether it also writes a file of this name into the folder of the images."""
     files_of: Callable[[Path], Iterable[Path]] = lambda path: [path]
@@ -201,8 +203,14 @@ def write_folder(run: FolderRun, drawing: Series) -> int | None:
         write_manifest = partial(manifests.write_manifest, manifest, run.manifest, beside, is_synced)
         write_manifest(is_replacing=existing is Existing.overwrite, is_finished=False)
         try:
-            with closing(files.write(chain(first, batches), existing)) as written:
-                for _ in with_progress(written, len(drawing.indices), options.is_quiet, len(drawing.indices) - left):
+            written = files.write(chain(first, batches), existing)
+            stack.callback(written.close)
+            draws_all = left == len(drawing.indices)
+            followed = _followed(run, others, written, stack) if draws_all else written
+            for _ in with_progress(followed, len(drawing.indices), options.is_quiet, len(drawing.indices) - left):
+                pass
+            if not draws_all and any(extra.follow for extra in run.extras):
+                for _ in _followed(run, others, _batches(drawing, [drawing.indices]), stack):
                     pass
             if existing is Existing.overwrite:
                 write_manifest(is_replacing=False, is_finished=False)
@@ -289,6 +297,18 @@ def _is_complete(run: FolderRun, beside: Sequence[Path]) -> bool:
 
 def _is_extra(run: FolderRun, name: str) -> bool:
     return any(extra.is_ours(name) for extra in run.extras)
+
+
+def _followed(
+    run: FolderRun, paths: Sequence[Path], batches: abc.Generator[Batch, None, None], stack: ExitStack
+) -> Iterator[Batch]:
+    """Pass all images on while the extras that follow them are written; `stack` closes these if the run is stopped."""
+    for extra, path in zip(run.extras, paths, strict=True):
+        if extra.follow is not None:
+            stack.callback(batches.close)
+            batches = extra.follow(path, batches)
+    stack.callback(batches.close)
+    return batches
 
 
 def _batches(drawing: Series, missing: Iterable[range]) -> abc.Generator[Batch, None, None]:

@@ -43,9 +43,16 @@ class TraitSetter:
                 names = [self._card.classes[number] for number in classes] if self._card.classes else []
                 whose = f" class {names[0]}" if len(names) == 1 else " all of these classes" if names else ""
                 raise RequestError(f"{message}{whose} with a {trait.name} of {known} {TRAITS[trait.name]}")
-            ranges = (AskedTrait(trait.name, *self._hundredths(trait.name, [number])) for number in classes[:_MOST_NAMED])
-            each = ", ".join(f"{self._card.classes[number]} with {one}" for number, one in zip(classes, ranges, strict=False))
-            raise RequestError(f"{message} class {each} {TRAITS[trait.name]}; choose classes that have a {trait.name} in common")
+            ranges = {number: AskedTrait(trait.name, *self._hundredths(trait.name, [number])) for number in classes}
+            able = [number for number, one in ranges.items() if one.least <= trait.least <= trait.most <= one.most]
+            others = [number for number in classes if number not in able][:_MOST_NAMED]
+            each = ", ".join(f"{self._card.classes[number]} with {ranges[number]}" for number in others)
+            which = f"those that can have it, {self._names(able)}" if able else f"classes that have a {trait.name} in common"
+            raise RequestError(f"{message} class {each} {TRAITS[trait.name]}; choose {which}")
+
+    def _names(self, classes: Sequence[int]) -> str:
+        more = f" and {len(classes) - _MOST_NAMED} more" if len(classes) > _MOST_NAMED else ""
+        return ", ".join(self._card.classes[number] for number in classes[:_MOST_NAMED]) + more
 
     def range_of(self, trait: str, classes: Sequence[int]) -> tuple[float, float]:
         """Return the least and the largest value that all these classes have. Raises RequestError if there is no such trait."""

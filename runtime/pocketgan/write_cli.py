@@ -74,7 +74,10 @@ def write(
         str | None,
         typer.Option(help="How many random digits: 5, or 3..8.", metavar="DIGITS", show_default="{}..{}".format(*DEFAULT_LENGTH)),
     ] = None,
-    count: Annotated[int, typer.Option(min=1, max=INDEX_LIMIT, help="How many images to draw.")] = DEFAULT_COUNT,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, max=INDEX_LIMIT, help="How many images to draw.", show_default=f"{DEFAULT_COUNT}; all of --texts"),
+    ] = None,
     numbers: Annotated[int, typer.Option(min=1, max=MOST_NUMBERS, help="Numbers in each image; more than 1 need --canvas.")] = 1,
     out: Annotated[
         str | None,
@@ -119,7 +122,10 @@ def write(
         float, typer.Option(help="Above 0, at most 1: less gives cleaner digits.", metavar="PSI")
     ] = FULL_VARIETY,
     boxes: Annotated[
-        Boxes | None, typer.Option(case_sensitive=False, help="Also write where each digit is, for COCO, YOLO or as CSV.")
+        list[Boxes] | None,
+        typer.Option(
+            case_sensitive=False, help="Also write where each digit is, for COCO, YOLO or as CSV; several are possible."
+        ),
     ] = None,
     masks: Annotated[bool, typer.Option("--masks", help="Also write which pixels belong to which digit.")] = False,
     model: shared_options.Model = None,
@@ -140,15 +146,16 @@ def write(
 
     Everything about a number comes from its address: the same seed, index and options draw the same image.
     """
-    start, count = shared_options.images_to_draw(start, count, shard, MOST_IMAGES)
     number = chosen_seed(seed, {"--shard": shard is not None, "--resume": resume})
     sheet = parsed("--grid", parse_grid, grid)
     # Here, since it takes numpy.
-    from pocketgan.write.request import writing_request
+    from pocketgan.write.request import usual_count, writing_request
     from pocketgan.write.texts import read_texts
 
     with usage_errors("--texts"):
-        listed = None if texts is None else Path(texts) if texts != "-" else read_texts(standard_input()).texts
+        listed = None if texts is None else read_texts(Path(texts) if texts != "-" else standard_input())
+    count = usual_count(listed, numbers) if count is None else count
+    start, count = shared_options.images_to_draw(start, count, shard, MOST_IMAGES)
     with usage_errors("--ink"):
         strength = parse_whole_range(ink)
     with usage_errors():
@@ -174,7 +181,7 @@ def write(
             thickness=parsed("--thickness", parse_trait, thickness),
             truncation=truncation,
         )
-    for option, is_given in (("--boxes", boxes is not None), ("--masks", masks)):
+    for option, is_given in (("--boxes", bool(boxes)), ("--masks", masks)):
         if is_given and file_format is not NumberFormat.png:
             raise typer.BadParameter("it says where digits are in PNG files: it needs --format png", param_hint=option)
     shared_options.refuse_two_on_stdout(show, has_report)
@@ -182,7 +189,7 @@ def write(
     if out in ("", "-"):
         raise typer.BadParameter("expected the name of a folder", param_hint="--out")
     if out is None and show:
-        others = {"--grid": grid is not None, "--boxes": boxes is not None, "--masks": masks}
+        others = {"--grid": grid is not None, "--boxes": bool(boxes), "--masks": masks}
         others |= {"--overwrite": overwrite, "--resume": resume, "--format": file_format is not NumberFormat.png}
         for option in (option for option, is_given in others.items() if is_given):
             raise typer.BadParameter(f"it writes no files without --out: {option} needs it", param_hint="--show")
@@ -202,7 +209,7 @@ def write(
             is_quiet=quiet,
             has_report=has_report,
         )
-        write(WritingRun(options, request, boxes, masks))
+        write(WritingRun(options, request, frozenset(boxes or ()), masks))
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from pocketgan.output.manifest import manifest_of
 from pocketgan.output.sheet import check_sheet, shown_images, write_sheet
 from pocketgan.write.boxes import (
     check_masks,
+    check_yolo,
     is_label_file,
     label_files,
     mask_files,
@@ -32,7 +33,7 @@ class WritingRun:
     options: RunOptions
     """The format is one of those of PNG files."""
     request: WritingRequest
-    boxes: Boxes | None
+    boxes: frozenset[Boxes]
     has_masks: bool
 
 
@@ -56,23 +57,24 @@ def _extras(run: WritingRun, writing: Writing) -> list[Extra]:
     if run.options.grid is not None:
         check_sheet(writing, shown_images(writing, run.options.grid))
         extras.append(Extra("grid", ".png", partial(write_sheet, drawing=writing, grid=run.options.grid)))
-    if run.boxes is Boxes.coco:
-        extras.append(Extra("annotations", ".json", partial(write_coco, writing=writing)))
-    if run.boxes is Boxes.csv:
-        extras.append(Extra("boxes", ".csv", partial(write_csv, writing=writing)))
-    if run.boxes is Boxes.yolo:
-        is_ours = partial(is_label_file, writing=writing)
-        of_labels = partial(label_files, writing=writing)
-        extras.append(Extra("train", ".txt", partial(write_yolo, writing=writing), is_ours, of_labels))
+    if Boxes.coco in run.boxes:
+        extras.append(Extra("annotations", ".json", follow=partial(write_coco, writing=writing)))
+    if Boxes.csv in run.boxes:
+        extras.append(Extra("boxes", ".csv", follow=partial(write_csv, writing=writing)))
+    if Boxes.yolo in run.boxes and run.options.folder is not None:
+        check_yolo(run.options.folder)
+        is_ours, of_labels = partial(is_label_file, writing=writing), partial(label_files, writing=writing)
+        extras.append(Extra("train", ".txt", follow=partial(write_yolo, writing=writing), is_ours=is_ours, files_of=of_labels))
         extras.append(Extra("data", ".yaml", partial(write_yolo_data, writing=writing)))
     if run.has_masks:
         check_masks(writing)
-        extras.append(Extra("masks", "", partial(write_masks, writing=writing), files_of=partial(mask_files, writing=writing)))
+        of_masks = partial(mask_files, writing=writing)
+        extras.append(Extra("masks", "", follow=partial(write_masks, writing=writing), files_of=of_masks))
     return extras
 
 
 def _manifest(run: WritingRun, writing: Writing) -> dict[str, object]:
     manifest = manifest_of(writing, run.options.file_format, run.options.grid, has_walk=False, varied=None)
-    boxes = None if run.boxes is None else run.boxes.value
-    more = ([] if boxes is None else ["--boxes", boxes]) + ["--masks"] * run.has_masks
+    boxes = [kind.value for kind in Boxes if kind in run.boxes]
+    more = [word for kind in boxes for word in ("--boxes", kind)] + ["--masks"] * run.has_masks
     return {**manifest, "command": " ".join([str(manifest["command"]), *more]), "boxes": boxes, "masks": run.has_masks}

@@ -250,7 +250,7 @@ def test_a_random_seed_is_another_each_time_and_is_told(drawing_classes: GanGen)
         (("--hand", "3", "--consistency", "2"), "--consistency: consistency 2.0 is out of range: expected 0 to 1"),
         (
             ("--slant", "15 degrees"),
-            "--slant: '15 degrees' is not a value: expected a number such as 15, or a range such as -10..30",
+            "--slant: '15 degrees' is not a value: expected a number such as 15, or a range such as -5..20",
         ),
         (("--thickness", "4..2"), "--thickness: thickness from 4 to 2 runs backwards: expected the least first"),
         (("--width", "9999"), "--width: width 9999.0 is out of range: expected -1000 to 1000"),

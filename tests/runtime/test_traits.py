@@ -94,9 +94,12 @@ def test_what_a_model_cannot_draw_is_refused(chosen: Generator, conditional: Gen
     for refused in (26.01, -7, (0, 50)):
         with pytest.raises(RequestError, match=r"draws all of these classes with a slant of -4\.2\.\.26 degrees$"):
             chosen.generate(1, slant=refused)
-    message = r"^width 8 is out of range: .* class 0 with 11\.48\.\.18\.52, 9 with 4\.28\.\.11\.32 pixels; choose classes that"
+    message = r"^width 8 is out of range: .* class 0 with 11\.48\.\.18\.52 pixels; choose those that can have it, 9$"
     with pytest.raises(RequestError, match=message):
         chosen.stream(10, [0, 9], width=8)
+    message = r"^width 30 is out of range: .* class 0 with 11\.48\.\.18\.52, 9 with 4\.28\.\.11\.32 pixels; choose classes that"
+    with pytest.raises(RequestError, match=message):
+        chosen.stream(10, [0, 9], width=30)
     assert len(chosen.generate(1, 9, width=8)) == 1
     with pytest.raises(RequestError, match=r"^model .* cannot draw a chosen slant: its file says nothing about traits"):
         conditional.generate(1, slant=3)

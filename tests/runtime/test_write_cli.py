@@ -51,6 +51,7 @@ def test_ten_numbers_and_what_they_say_without_any_option() -> None:
         ("--text", "2026", "--hand", "7:3", "--consistency", "0.9", "--jitter", "1"),
         ("--pattern", "date", "--background", "lines", "--noise", "9", "--ink", "50..90", "--boxes", "csv"),
         ("--length", "2", "--numbers", "4", "--canvas", "200x120", "--size", "20", "--boxes", "coco", "--masks"),
+        ("--boxes", "yolo", "--boxes", "coco", "--boxes", "csv", "--background", "Squares"),
         (
             "--length",
             "5",
@@ -81,11 +82,20 @@ def test_the_command_in_the_manifest_draws_the_same_files(options: tuple[str, ..
 def test_texts_come_from_a_file_or_standard_input() -> None:
     Path("texts.txt").write_text("12\n345 6\n")
     gan_write("--texts", "texts.txt", "--count", "3")
+    assert gan_write("--texts", "texts.txt", "--out", "all").startswith("model")
+    assert [path.name for path in sorted(Path("all").glob("*.png"))] == ["00000000.png", "00000001.png"]
+    gan_write("--texts", "texts.txt", "--shard", "1/2", "--out", "half")
+    assert pixels("half/00000001.png") == pixels("numbers/00000001.png")
     gan_write("--texts", "-", "--count", "3", "--out", "piped", given="12\n345 6\n")
     labels = Path("numbers/labels.csv").read_text()
     assert labels == "file_name,index,label\n00000000.png,0,12\n00000001.png,1,345 6\n00000002.png,2,12\n"
     for number in range(3):
         assert pixels(f"numbers/{number:08d}.png") == pixels(f"piped/{number:08d}.png")
+
+
+def test_the_text_that_cannot_be_written_is_named() -> None:
+    message = r"the text '1\t3' cannot be written: model pocket-mnist has no class '\t': its classes are 0, 1"
+    assert message in gan_write("--texts", "-", given="12\n\n1\t3\n", code=1)
 
 
 def test_a_part_is_the_same_as_in_the_whole_and_a_stopped_run_is_completed() -> None:
@@ -138,6 +148,7 @@ def test_a_report_has_all_options() -> None:
         (("--text", "1" * 32, "--canvas", "60x60"), "--canvas: texts of up to 32 characters of size 28 do not fit onto 60"),
         (("--canvas", "big"), "--canvas: 'big' is not a canvas: expected WIDTHxHEIGHT in pixels, such as 256x64"),
         (("--background", "300"), "--background: background 300 is out of range: expected 0 to 255"),
+        (("--background", "line"), "or a PNG, JPEG, TIFF, BMP or WebP file; did you mean lines?"),
         (("--background", "no.png"), "--background: cannot read the picture no.png: No such file or directory"),
         (("--ink", "0"), "--ink: ink 0: expected a whole number from 1 to 100, or a range such as 3..8"),
         (("--format", "npz"), "is not one of 'png', 'webdataset', 'parquet'"),
@@ -165,6 +176,14 @@ def test_wrong_usage_is_named_and_nothing_is_written(options: tuple[str, ...], m
     ("options", "message"),
     [
         (("--text", "12a"), "has no class 'a': its classes are 0, 1"),
+        (
+            ("--pattern", "year"),
+            "has no class 'a': its classes are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; patterns by name are date, time",
+        ),
+        (
+            ("--boxes", "yolo", "--out", "images/train"),
+            "below a folder called images, Ultralytics looks for the labels in another",
+        ),
         (("--text", "12", "--model", "dcgan"), "has no classes: it cannot draw chosen digits or text"),
     ],
 )

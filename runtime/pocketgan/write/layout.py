@@ -6,7 +6,7 @@ turns digits alike; lengths are in units of 1/256 of a pixel.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from pocketgan.errors import RequestError
 from pocketgan.latents import WORDS_PER_BLOCK, random_words
 from pocketgan.request import LONGEST_TEXT
 from pocketgan.write.texts import GAP
+
+_Pixel = TypeVar("_Pixel", bound=np.generic)
 
 INK_LEVEL = 64
 """A pixel belongs to a digit if at least a quarter of it is ink."""
@@ -73,6 +75,11 @@ class Glyph:
     top: int
     ink: NDArray[np.uint8]
     """How much of each pixel is ink, uint8 [h, w], cut to those that belong to the digit."""
+
+    def part(self, canvas: NDArray[_Pixel]) -> NDArray[_Pixel]:
+        """Return the part of a canvas [H, W] that the digit lies on, [h, w]."""
+        height, width = self.ink.shape
+        return canvas[self.top : self.top + height, self.left : self.left + width]
 
 
 def words_of(seed: int, number: int) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ All of it comes from the address of an image, in whole numbers.
 
 import hashlib
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.address import Stream
-from pocketgan.errors import RequestError
+from pocketgan.errors import RequestError, suggestion
 from pocketgan.files import open_regular_file
 from pocketgan.latents import TICKS_OF_ONE, normal_ticks
+from pocketgan.write.layout import Glyph
 from pocketgan.write.options import Ruling
 
 _BLOCKS_OF_AN_IMAGE = 2**21  # the most pixels of a canvas, 2**24, take a sixteenth as many, and one more is for the rest
@@ -49,22 +51,29 @@ class Paper:
         return hashlib.sha256(repr(self.picture.shape).encode() + self.picture.tobytes()).hexdigest()
 
 
-def on_paper(paper: Paper, seed: int, image: int, ink: NDArray[np.uint8], lines: range = range(0)) -> NDArray[np.uint8]:
-    """Return an image uint8 [H, W] of ink, how much of each pixel it covers, on paper: white on dark paper, black on light.
+def on_paper(
+    paper: Paper, seed: int, image: int, size: tuple[int, int], digits: Iterable[Glyph], lines: range = range(0)
+) -> NDArray[np.uint8]:
+    """Return an image uint8 [H, W] of digits on paper: each is white where that is dark, black where it is light.
 
-    `lines` are the rows of printed lines, on lined paper.
+    `size` is its height and width; `lines` are the rows of printed lines, on lined paper.
     """
-    height, width = ink.shape
+    height, width = size
     key, block = Stream.papers.key(seed), image * _BLOCKS_OF_AN_IMAGE
     words = np.random.Philox(key=key, counter=block).random_raw(4).tolist()
     levels = _blank(paper, height, width, words[0], words[1], lines).astype(np.int32)
-    of_ink = 255 if levels.mean() < 128 else 0
+    ink, of_ink = np.zeros(size, np.int32), np.zeros(size, np.int32)
+    for digit in digits:
+        part = digit.part(ink)
+        of_ink_here = 255 if digit.part(levels).mean() < 128 else 0
+        digit.part(of_ink)[digit.ink > part] = of_ink_here
+        np.maximum(part, digit.ink, out=part)
     if paper.noise:
         ticks = normal_ticks(key, block + 1, height * width).reshape(height, width)
         levels = (levels + (paper.noise * ticks.astype(np.int32) + TICKS_OF_ONE // 2) // TICKS_OF_ONE).clip(0, 255)
     least, most = paper.ink_percent
     strength = least + words[2] * (most - least + 1) // 2**64
-    covered = ink.astype(np.int32) * strength
+    covered = ink * strength
     whole = 255 * _FULL_INK
     mixed: NDArray[np.int32] = (levels * (whole - covered) + of_ink * covered + whole // 2) // whole
     return mixed.astype(np.uint8)
@@ -115,7 +124,7 @@ def read_picture(path: Path, canvas: tuple[int, int]) -> NDArray[np.uint8]:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         why = "it has too many pixels" if isinstance(error, Warning | Image.DecompressionBombError) else "it is not a picture"
         why = (error.strerror if isinstance(error, OSError) else None) or why
-        expected = "expected lines, squares, a grey level, or a PNG, JPEG, TIFF, BMP or WebP file"
+        expected = "expected lines, squares, a grey level, or a PNG, JPEG, TIFF, BMP or WebP file" + suggestion(str(path), Ruling)
         raise RequestError(f"cannot read the picture {path}: {why}; {expected}") from error
     height, width = pixels.shape
     if width < canvas[0] or height < canvas[1]:

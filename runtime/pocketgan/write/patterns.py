@@ -193,7 +193,8 @@ def parse_pattern(source: str) -> Pattern:
     r"""Return a pattern, or the one of that name in NAMED_PATTERNS.
 
     It may have characters, `\d`, sets such as `[0-9]`, groups with alternatives such as `(19|20)`, and after any of these `{3}`,
-    `{2,5}` or `?`. Raises RequestError, which says what was found, for anything else.
+    `{2,5}` or `?`. A backslash before any other character that is no letter or digit stands for that character; `^` at the
+    beginning and `$` at the end change nothing. Raises RequestError, which says what was found, for anything else.
     """
     if source.isalpha() and source not in NAMED_PATTERNS and (close := suggestion(source.lower(), NAMED_PATTERNS)):
         raise RequestError(f"no pattern is called {source!r}{close}")
@@ -201,6 +202,7 @@ def parse_pattern(source: str) -> Pattern:
     if len(source) > LONGEST_PATTERN:
         raise RequestError(f"the pattern has {len(source):,} characters: expected at most {LONGEST_PATTERN}")
     reader = _Reader(source)
+    reader.skip_anchors()
     pattern = reader.alternatives()
     if reader.rest:
         raise reader.error(f"expected nothing more, found {reader.rest[0]!r}")
@@ -216,8 +218,14 @@ class _Reader:
 
     def error(self, message: str) -> RequestError:
         return RequestError(
-            f"the pattern {self.source!r} cannot be read at character {len(self.source) - len(self.rest) + 1}: {message}"
+            f"the pattern '{self.source}' cannot be read at character {len(self.source) - len(self.rest) + 1}: {message}"
         )
+
+    def skip_anchors(self) -> None:
+        """Skip `^` at the beginning and `$` at the end: a text is always the whole."""
+        self._takes("^")
+        if self.rest.endswith("$") and not self.rest.endswith("\\$"):
+            self.rest = self.rest[:-1]
 
     def alternatives(self) -> Pattern:
         branches = [self.sequence()]
@@ -232,15 +240,15 @@ class _Reader:
         return parts[0] if len(parts) == 1 else InOrder(tuple(parts))
 
     def _atom(self) -> Pattern:
-        if self._takes("("):
+        if self._takes("(?:") or self._takes("("):
             pattern = self.alternatives()
             if not self._takes(")"):
                 raise self.error("expected )")
             return pattern
         if self._takes("["):
             return self._set()
-        if self._takes("\\d"):
-            return Characters("0123456789")
+        if self._takes("\\"):
+            return Characters(self._escaped())
         if self.rest[0] in _SPECIAL:
             hint = "; use {1,8} for a limited number" if self.rest[0] in "*+" else ""
             raise self.error(f"{self.rest[0]!r} is not supported{hint}")
@@ -249,8 +257,11 @@ class _Reader:
     def _set(self) -> Characters:
         characters = ""
         while not self._takes("]"):
-            if not self.rest or self.rest[0] in _SPECIAL:
+            if not self.rest or self.rest[0] == "[" or (self.rest[0] == "^" and not characters):
                 raise self.error("expected characters and ranges such as 0-9, and ]")
+            if self._takes("\\"):
+                characters += self._escaped()
+                continue
             first = self._next()
             if len(self.rest) >= 2 and self.rest[0] == "-" and self.rest[1] != "]":
                 self._next()
@@ -263,6 +274,14 @@ class _Reader:
         if not characters:
             raise self.error("the set is empty")
         return Characters("".join(dict.fromkeys(characters)))
+
+    def _escaped(self) -> str:
+        """Return the characters that the one after a backslash stands for."""
+        if self._takes("d"):
+            return "0123456789"
+        if not self.rest or self.rest[0].isalnum():
+            raise self.error(r"expected \d, or a character that is no letter or digit, after the backslash")
+        return self._next()
 
     def _repeated(self, pattern: Pattern) -> Pattern:
         if self._takes("?"):

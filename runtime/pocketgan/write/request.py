@@ -1,6 +1,7 @@
 """`writing_request`: what numbers say and how they look, from the options of gan-write or arguments in Python, checked."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import NamedTuple, SupportsIndex, TypeAlias
@@ -35,7 +36,7 @@ from pocketgan.write.options import (
 )
 from pocketgan.write.paper import PAPER_LEVEL, Paper, read_picture
 from pocketgan.write.patterns import SEPARATORS, Characters, Repeated, parse_pattern
-from pocketgan.write.texts import Texts, checked_pattern, checked_texts, read_texts
+from pocketgan.write.texts import ListedTexts, Texts, checked_pattern, checked_texts, read_texts
 from pocketgan.write.writing import WritingRequest
 
 WholeRange: TypeAlias = SupportsIndex | tuple[SupportsIndex, SupportsIndex]
@@ -45,10 +46,10 @@ WholeRange: TypeAlias = SupportsIndex | tuple[SupportsIndex, SupportsIndex]
 def writing_request(
     *,
     text: str | None = None,
-    texts: Sequence[str] | Path | None = None,
+    texts: Sequence[str] | Path | ListedTexts | None = None,
     pattern: str | None = None,
     length: WholeRange | None = None,
-    count: SupportsIndex = DEFAULT_COUNT,
+    count: SupportsIndex | None = None,
     numbers: SupportsIndex = 1,
     seed: SupportsIndex = 0,
     start: SupportsIndex = 0,
@@ -68,22 +69,26 @@ def writing_request(
     """Return images `start` to `start + count - 1` of the numbers of a seed, for `Writing`.
 
     They say a `text`, or `texts` in turn, from a sequence or the lines of a file, or random ones: of a `pattern`, or of digits,
-    `length` of them, which is 3 to 6 if nothing else is asked for. `size`, `spacing` and `canvas`, its width and
+    `length` of them, which is 3 to 6 if nothing else is asked for. Without a `count`, there are as many images as it takes to
+    show all `texts`, and 10 of others. `size`, `spacing` and `canvas`, its width and
     height, are in pixels, `jitter` and `consistency` from 0 to 1, `background` and `noise` in grey levels, `ink` in percent; a
     `background` may also be `lines`, `squares` or the path of a picture. `hand`, `slant`, `thickness` and `truncation` are those
     of `Generator.generate`.
 
     Raises RequestError, which names the argument, if one is out of range, or the numbers do not fit onto the canvas.
     """
-    asked = asked_traits(slant, thickness)
-    images = image_range(seed, start, count, truncation, hand, consistency, asked)
-    shared_units = consistency_units(consistency)
     says = _says(text, texts, pattern, length)
-    with of_argument(says.argument):
-        written = says.texts(images.seed)
+    numbers = _within("numbers", numbers, 1, MOST_NUMBERS)
+    if count is None:
+        count = usual_count(says.source, numbers)
+    asked = asked_traits(slant, thickness)
+    with of_argument("consistency"):
+        shared_units = consistency_units(consistency)
+    of_hand = DEFAULT_CONSISTENCY if hand is None else consistency
+    images = image_range(seed, start, count, truncation, hand, of_hand, asked)
+    written = says.source if isinstance(says.source, ListedTexts) else replace(says.source, seed=images.seed)
     size = _within("size", size, LEAST_SIZE, LARGEST_HEIGHT)
     gap = size * SPACING_PERCENT // 100 if spacing is None else _within("spacing", spacing, -MOST_SPACING, MOST_SPACING)
-    numbers = _within("numbers", numbers, 1, MOST_NUMBERS)
     if numbers > 1 and canvas is None:
         with of_argument("numbers"):
             raise RequestError("several numbers need a canvas to lie on, such as one of 640x480 pixels")
@@ -91,13 +96,13 @@ def writing_request(
         pixels = _canvas(canvas, written.longest, size, gap)
     with of_argument("jitter"):
         jitter_units = share_in_units("jitter", jitter, JITTER_UNITS)
-    with of_argument("spacing"):
-        style = Style(size, gap, jitter_units, pixels, numbers, is_lined=background == Ruling.lines)
     with of_argument("ink"):
         strength = _range("ink", ink, 100)
     noise = _within("noise", noise, 0, MOST_NOISE)
     with of_argument("background"):
         paper = _paper(background, size, pixels, noise, strength)
+    with of_argument("spacing"):
+        style = Style(size, gap, jitter_units, pixels, numbers, is_lined=paper.ruling is Ruling.lines)
     options = {
         says.argument: says.spelled,
         "numbers": numbers,
@@ -105,7 +110,7 @@ def writing_request(
         "spacing": gap,
         "jitter": jitter_units / JITTER_UNITS,
         "canvas": f"{pixels[0]}x{pixels[1]}",
-        "background": str(background),
+        "background": paper.ruling.value if paper.ruling else str(background),
         "noise": noise,
         "ink": _spelled(strength),
         "consistency": shared_units / CONSISTENCY_UNITS,
@@ -121,12 +126,21 @@ class _Says(NamedTuple):
     argument: str
     spelled: str
     """Its value as gan-write takes it."""
-    texts: Callable[[int], Texts]
-    """Returns the texts of a seed. Raises RequestError if they cannot be drawn."""
+    source: Texts
+    """Random ones are of seed 0."""
 
 
-def _says(text: str | None, texts: Sequence[str] | Path | None, pattern: str | None, length: WholeRange | None) -> _Says:
-    """Return what was asked for. Raises RequestError if two arguments say it."""
+def usual_count(source: Texts | None, numbers: int) -> int:
+    """Return how many images there are if nobody says it: enough for all texts of a list, `numbers` of them in each image."""
+    if isinstance(source, ListedTexts) and len(source.texts) > 1:
+        return -(-len(source.texts) // numbers)
+    return DEFAULT_COUNT
+
+
+def _says(
+    text: str | None, texts: Sequence[str] | Path | ListedTexts | None, pattern: str | None, length: WholeRange | None
+) -> _Says:
+    """Return what was asked for. Raises RequestError if two arguments say it, or the texts cannot be drawn."""
     given = {
         name: value
         for name, value in {"text": text, "texts": texts, "pattern": pattern, "length": length}.items()
@@ -143,17 +157,17 @@ def _says(text: str | None, texts: Sequence[str] | Path | None, pattern: str | N
     if isinstance(texts, str):
         with of_argument("texts"):
             raise RequestError(f"texts {shortened(texts)} is one text: expected a sequence of them, or a Path")
-    if text is not None:
-        return _Says("text", text, lambda seed: checked_texts([text]))
-    if isinstance(texts, Path):
-        return _Says("texts", str(texts), lambda seed: read_texts(texts))
-    if texts is not None:
-        return _Says("texts", "-", lambda seed: checked_texts(texts))
-    if pattern is not None:
-        return _Says("pattern", pattern, lambda seed: checked_pattern(parse_pattern(pattern), seed, SEPARATORS.get(pattern, "")))
-    with of_argument("length"):
+    with of_argument(next(iter(given), "length")):
+        if text is not None:
+            return _Says("text", text, checked_texts([text]))
+        if texts is not None:
+            if not isinstance(texts, ListedTexts):
+                texts = read_texts(texts) if isinstance(texts, Path) else checked_texts(texts)
+            return _Says("texts", texts.source, texts)
+        if pattern is not None:
+            return _Says("pattern", pattern, checked_pattern(parse_pattern(pattern), 0, SEPARATORS.get(pattern, "")))
         digits = _range("length", DEFAULT_LENGTH if length is None else length, LONGEST_TEXT)
-    return _Says("length", _spelled(digits), lambda seed: checked_pattern(Repeated(Characters("0123456789"), *digits), seed))
+        return _Says("length", _spelled(digits), checked_pattern(Repeated(Characters("0123456789"), *digits), 0))
 
 
 def _within(name: str, value: SupportsIndex, least: int, most: int) -> int:
@@ -204,6 +218,6 @@ def _paper(background: SupportsIndex | str | Path, size: int, canvas: tuple[int,
     if not isinstance(background, str | Path):
         level = _within("background", background, 0, 255)
         return Paper(level=level, noise=noise, ink_percent=ink)
-    if background in set(Ruling):
-        return Paper(PAPER_LEVEL, Ruling(background), size // 2, noise=noise, ink_percent=ink)
+    if isinstance(background, str) and background.lower() in set(Ruling):
+        return Paper(PAPER_LEVEL, Ruling(background.lower()), size // 2, noise=noise, ink_percent=ink)
     return Paper(picture=read_picture(Path(background), canvas), noise=noise, ink_percent=ink)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import BinaryIO, TypeAlias
@@ -29,6 +29,8 @@ class ListedTexts:
     """Texts that are given, in turn."""
 
     texts: tuple[str, ...]
+    source: str = field(default="-", compare=False)
+    """The file that they come from, or - for none."""
 
     @property
     def sha256(self) -> str:
@@ -88,7 +90,7 @@ def texts_in_classes(texts: Texts, classes: Sequence[str]) -> Texts:
     return replace(texts, separator=next(known, GAP))
 
 
-def checked_texts(texts: Iterable[str]) -> ListedTexts:
+def checked_texts(texts: Iterable[str], source: str = "-") -> ListedTexts:
     """Return texts as they can be drawn, without gaps at their ends.
 
     Raises RequestError if there are none, or too many, or one is empty or too long.
@@ -103,7 +105,7 @@ def checked_texts(texts: Iterable[str]) -> ListedTexts:
     for text in listed:
         if not 1 <= len(text) <= LONGEST_TEXT:
             raise RequestError(f"the text {shortened(text)} has {len(text)} characters: expected 1 to {LONGEST_TEXT}")
-    return ListedTexts(listed)
+    return ListedTexts(listed, source)
 
 
 def checked_pattern(pattern: Pattern, seed: int, separators: str = "") -> RandomTexts:
@@ -137,6 +139,6 @@ def read_texts(source: Path | BinaryIO) -> ListedTexts:
         if len(line.strip(GAP)) > LONGEST_TEXT:
             raise RequestError(f"{name}, line {number}: expected at most {LONGEST_TEXT} characters, found {len(line.strip(GAP))}")
     try:
-        return checked_texts(line for line in lines if line.strip(GAP))
+        return checked_texts((line for line in lines if line.strip(GAP)), str(source) if isinstance(source, Path) else "-")
     except RequestError as error:
         raise RequestError(f"{name}: {error}") from error

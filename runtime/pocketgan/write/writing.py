@@ -1,10 +1,11 @@
 """Numbers as a series of images: each a canvas with one or more texts, every digit drawn by the model and placed."""
 
 from collections import abc
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
+from reprlib import repr as shortened
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +21,7 @@ from pocketgan.series import facts_of_model, options_of_model, words
 from pocketgan.threads import ordered_map
 from pocketgan.write.layout import Glyph, Page, Style, page_of, words_of, written
 from pocketgan.write.paper import Paper, on_paper
+from pocketgan.write.patterns import NAMED_PATTERNS
 from pocketgan.write.texts import GAP, ListedTexts, Texts, texts_in_classes
 
 _PIXELS_AT_ONCE = 2**22
@@ -52,6 +54,14 @@ WrittenNumbers: TypeAlias = list[list[Glyph]]
 """The digits of each number of an image, in the order in which they are read."""
 
 
+@dataclass(frozen=True)
+class WrittenBatch(Batch):
+    """Consecutive images of numbers, and where their digits are."""
+
+    numbers: list[WrittenNumbers]
+    """The digits of each image."""
+
+
 class Writing:
     """A request and the model that draws its digits, with up to `most_threads` threads."""
 
@@ -63,9 +73,7 @@ class Writing:
         try:
             labels = labels_of_names(generator.card, names_of_characters(characters))
         except RequestError as error:
-            if "length" not in request.options:
-                raise
-            raise RequestError(f"without text, texts or pattern, numbers are random digits: {error}") from error
+            raise RequestError(_named(request, generator.card.classes, error)) from error
         self._label_of = dict(zip(characters, labels, strict=True))
         generator.check_traits(request.images.asked, np.array(sorted(labels)))
         width, height = request.style.canvas
@@ -147,28 +155,18 @@ class Writing:
         check_array(f"{len(self.indices)} images", len(self.indices) * height * width, "draw them with batches")
         return np.concatenate([batch.images for batch in self.batches(self.indices)])
 
-    def batches(self, indices: range) -> abc.Generator[Batch, None, None]:
-        """Yield images of consecutive indices in order, uint8 [n, H, W]."""
+    def batches(self, indices: range) -> abc.Generator[WrittenBatch, None, None]:
+        """Yield images of consecutive indices in order, uint8 [n, H, W], with their digits."""
 
-        def draw(part: range) -> Batch:
-            request = self.request
+        def draw(part: range) -> WrittenBatch:
+            request, numbers = self.request, self._numbers(part)
             pixels = [
-                on_paper(request.paper, request.images.seed, index, _laid(numbers, self.size), self._page(index).lines)
-                for index, numbers in zip(part, self._numbers(part), strict=True)
+                on_paper(request.paper, request.images.seed, index, self.size, chain(*of_image), self._page(index).lines)
+                for index, of_image in zip(part, numbers, strict=True)
             ]
-            return Batch(part.start, np.stack(pixels), None)
+            return WrittenBatch(part.start, np.stack(pixels), None, numbers)
 
         return ordered_map(draw, self._parts(indices), self.threads)
-
-    def glyphs(self, indices: range) -> abc.Generator[tuple[int, WrittenNumbers], None, None]:
-        """Yield each of consecutive indices and the digits of its image."""
-
-        def place(part: range) -> list[tuple[int, WrittenNumbers]]:
-            return list(zip(part, self._numbers(part), strict=True))
-
-        with closing(ordered_map(place, self._parts(indices), self.threads)) as placed:
-            for part in placed:
-                yield from part
 
     def _parts(self, indices: range) -> Iterator[range]:
         """Yield parts of these indices that are drawn at once, within the limits on memory."""
@@ -211,11 +209,13 @@ class Writing:
         return self.generator.ticks(images, labels)
 
 
-def _laid(numbers: WrittenNumbers, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return the ink of digits on a canvas of this height and width, uint8 [H, W]."""
-    canvas = np.zeros(size, np.uint8)
-    for glyph in (glyph for number in numbers for glyph in number):
-        height, width = glyph.ink.shape
-        part = canvas[glyph.top : glyph.top + height, glyph.left : glyph.left + width]
-        np.maximum(part, glyph.ink, out=part)
-    return canvas
+def _named(request: WritingRequest, classes: Sequence[str], error: RequestError) -> str:
+    """Return what is wrong with texts that have a character which none of these classes is."""
+    if "length" in request.options:
+        return f"without text, texts or pattern, numbers are random digits: {error}"
+    if str(request.options.get("pattern", "")).isalpha():
+        return f"{error}; patterns by name are {', '.join(NAMED_PATTERNS)}"
+    if isinstance(request.texts, ListedTexts) and len(request.texts.texts) > 1:
+        wrong = next(text for text in request.texts.texts if not {*names_of_characters(text)} <= {GAP, *classes})
+        return f"the text {shortened(wrong)} cannot be written: {error}"
+    return str(error)

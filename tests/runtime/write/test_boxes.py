@@ -1,6 +1,7 @@
 """Boxes and masks: exactly where the ink is, and read back by pycocotools, by the rule of YOLO, and as CSV."""
 
 import csv
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,9 +11,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pocketgan.address import image_range
-from pocketgan.errors import RequestError
-from pocketgan.generator import Generator
-from pocketgan.write.boxes import check_masks, run_lengths, write_coco, write_csv, write_masks, write_yolo, write_yolo_data
+from pocketgan.errors import OutputError, RequestError
+from pocketgan.generator import Batch, Generator
+from pocketgan.write.boxes import (
+    check_masks,
+    check_yolo,
+    run_lengths,
+    write_coco,
+    write_csv,
+    write_masks,
+    write_yolo,
+    write_yolo_data,
+)
 from pocketgan.write.layout import INK_LEVEL, Glyph, Style
 from pocketgan.write.paper import Paper
 from pocketgan.write.patterns import parse_pattern
@@ -38,6 +48,13 @@ def pixels(writing: Writing) -> dict[int, NDArray[np.uint8]]:
     return {index: image for batch in writing.batches(writing.indices) for index, image in enumerate(batch.images, batch.start)}
 
 
+def written_by(write: Callable[[Path, Iterable[Batch], Writing], Iterator[Batch]], target: Path, writing: Writing) -> None:
+    """Write the labels of all images; they come out as they went in."""
+    batches = list(writing.batches(writing.indices))
+    passed = list(write(target, batches, writing))
+    assert all(one is other for one, other in zip(passed, batches, strict=True))
+
+
 def assert_is_tight(image: NDArray[np.uint8], left: int, top: int, width: int, height: int) -> None:
     """The box has ink at each of its sides, and none just outside them."""
     is_ink = np.pad(image >= INK_LEVEL, 1)
@@ -55,7 +72,7 @@ def assert_is_tight(image: NDArray[np.uint8], left: int, top: int, width: int, h
 def test_csv_has_a_line_for_each_digit_whose_box_is_tight(
     writing: Writing, pixels: dict[int, NDArray[np.uint8]], tmp_path: Path
 ) -> None:
-    write_csv(tmp_path / "boxes.csv", writing)
+    written_by(write_csv, tmp_path / "boxes.csv", writing)
     with (tmp_path / "boxes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     said: dict[int, list[str]] = {index: ["", ""] for index in writing.indices}
@@ -76,7 +93,7 @@ def test_pycocotools_reads_boxes_and_masks(
 ) -> None:
     from pycocotools.coco import COCO
 
-    write_coco(tmp_path / "annotations.json", writing)
+    written_by(write_coco, tmp_path / "annotations.json", writing)
     coco = COCO(str(tmp_path / "annotations.json"))
     assert sorted(coco.getImgIds()) == list(writing.indices)
     assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == [str(digit) for digit in range(10)]
@@ -95,7 +112,7 @@ def test_pycocotools_reads_boxes_and_masks(
 
 
 def test_yolo_has_shares_of_the_image_beside_it(writing: Writing, pixels: dict[int, NDArray[np.uint8]], tmp_path: Path) -> None:
-    write_yolo(tmp_path / "train.txt", writing)
+    written_by(write_yolo, tmp_path / "train.txt", writing)
     write_yolo_data(tmp_path / "data.yaml", writing)
     for index in writing.indices:
         # Ultralytics looks for the labels of an image that is in no folder `images` beside it.
@@ -111,8 +128,15 @@ def test_yolo_has_shares_of_the_image_beside_it(writing: Writing, pixels: dict[i
     assert images == [f"./{index:08d}.png" for index in writing.indices]
 
 
+def test_yolo_is_refused_where_its_labels_would_not_be_found(tmp_path: Path) -> None:
+    check_yolo(tmp_path / "my images" / "train")
+    for folder in ("images", "data/images/train"):
+        with pytest.raises(OutputError, match=r"^below a folder called images, Ultralytics looks for the labels in another one"):
+            check_yolo(tmp_path / folder)
+
+
 def test_masks_number_the_digits_of_an_image(writing: Writing, pixels: dict[int, NDArray[np.uint8]], tmp_path: Path) -> None:
-    write_masks(tmp_path / "masks", writing)
+    written_by(write_masks, tmp_path / "masks", writing)
     assert len(list((tmp_path / "masks").iterdir())) == 12
     for index in writing.indices:
         mask = np.asarray(Image.open(tmp_path / "masks" / f"{index:08d}.png"))

@@ -52,8 +52,8 @@ def pixels_of(writing: Writing, index: int) -> NDArray[np.uint8]:
 
 def numbers_of(writing: Writing, index: int) -> WrittenNumbers:
     """Return the digits of an image."""
-    ((found, numbers),) = writing.glyphs(range(index, index + 1))
-    assert found == index
+    (batch,) = writing.batches(range(index, index + 1))
+    (numbers,) = batch.numbers
     return numbers
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pocketgan.errors import RequestError
-from pocketgan.write.options import DEFAULT_COUNT, DEFAULT_SIZE
+from pocketgan.write.options import DEFAULT_COUNT, DEFAULT_SIZE, Ruling
 from pocketgan.write.request import writing_request
 
 
@@ -46,6 +46,15 @@ def test_texts_are_a_sequence_or_a_file(tmp_path: Path) -> None:
         request = writing_request(texts=texts)
         assert [request.texts.text(number) for number in range(3)] == ["12", "3 4", "12"]
         assert request.options["texts"] == spelled
+        assert len(request.images.indices) == 2
+    assert len(writing_request(texts=["1", "2", "3"], numbers=2, canvas=(200, 100)).images.indices) == 2
+    assert len(writing_request(texts=["1", "2", "3"], count=7).images.indices) == 7
+    assert len(writing_request(texts=["1"]).images.indices) == DEFAULT_COUNT
+
+
+def test_the_case_of_printed_paper_does_not_matter() -> None:
+    request = writing_request(background="Lines")
+    assert (request.paper.ruling, request.style.is_lined, request.options["background"]) == (Ruling.lines, True, "lines")
 
 
 @pytest.mark.parametrize(

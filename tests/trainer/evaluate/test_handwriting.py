@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from skimage.measure import moments_central
+from skimage.measure import moments_central, regionprops
 from skimage.morphology import medial_axis
+from skimage.transform import AffineTransform, warp
 
 from pocketgan import Generator
 from pocketgan_trainer.data.published import Digits
@@ -52,6 +53,22 @@ def test_digits_have_the_slant_and_the_thickness_that_scikit_image_finds(digits:
     axes = [medial_axis(enlarged_ink(image), return_distance=True, rng=0) for image in images]
     others = np.array([2 * distance[skeleton].mean() / ENLARGED for skeleton, distance in axes])
     assert np.corrcoef(thicknesses, others)[0, 1] > 0.98
+
+
+def test_digits_have_the_width_of_the_box_that_scikit_image_finds_once_they_are_upright(digits: Digits) -> None:
+    images = digits.images[:100]
+    slants, _, widths = handwriting(images).T
+    others = []
+    for image, slant in zip(images, slants, strict=True):
+        ink = np.pad(enlarged_ink(image), 100)
+        lean = np.tan(np.radians(slant))
+        upright = AffineTransform(np.array([[1, -lean, lean * len(ink) / 2], [0, 1, 0], [0, 0, 1]]))
+        (found,) = regionprops((warp(ink.astype(float), upright) > 0.5).astype(int))
+        _, left, _, right = found.bbox
+        others.append((right - left) / ENLARGED)
+    # Theirs reaches to the last pixels on both sides, ours leaves out 2 % of the ink on each.
+    assert np.corrcoef(widths, others)[0, 1] > 0.98
+    assert 0.8 < (widths / others).mean() < 1
 
 
 def test_shear_changes_the_slant_and_not_the_width() -> None:

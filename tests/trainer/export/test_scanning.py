@@ -12,9 +12,11 @@ from lively_generators import lively_canvas
 from numpy.typing import NDArray
 
 from pocketgan import Generator
+from pocketgan.latents import LATENT_STEP, latents
 from pocketgan.model.card import PRECISIONS, KernelFacts
+from pocketgan.trait_table import ClassTraits
 from pocketgan_trainer.errors import ExportError
-from pocketgan_trainer.export import measured_traits
+from pocketgan_trainer.export import exporter, measured_traits
 from pocketgan_trainer.export.calibration import LATENT_QUANTIZATION, calibrate, with_shared_scales
 from pocketgan_trainer.export.exporter import build_graph, export
 from pocketgan_trainer.export.graph_builder import GraphBuilder
@@ -30,6 +32,7 @@ from pocketgan_trainer.export.layers import (
     activations,
     model_inputs,
 )
+from pocketgan_trainer.export.measured_traits import MeasuredTraits
 from pocketgan_trainer.export.scanning import emit_images
 from pocketgan_trainer.export.verify import (
     before_scan,
@@ -170,18 +173,21 @@ def test_any_field_is_scanned_as_the_layer_does_it(image_size: int) -> None:
     np.testing.assert_array_equal(read, fields)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_checkpoint_with_a_canvas_becomes_a_file_that_the_runtime_accepts(
-    tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(measured_traits, "_IMAGES_OF_A_CLASS", 20)
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Checkpoint:
+    """A checkpoint of the nano preset with a canvas, and an untrained but lively generator."""
     nano = PRESETS["nano"]
     assert nano.canvas is not None
     generator = lively_canvas(nano.latent_size, nano.canvas.width)
     tensors = {f"average.{name}": value for name, value in generator.state_dict().items()}
-    checkpoint = Checkpoint(
-        tmp_path / "best.safetensors", "0" * 64, preset_config("nano", canvas=True), Progress(), None, tensors
-    )
+    return Checkpoint(tmp_path / "best.safetensors", "0" * 64, preset_config("nano", canvas=True), Progress(), None, tensors)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_checkpoint_with_a_canvas_becomes_a_file_that_the_runtime_accepts(
+    checkpoint: Checkpoint, tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured_traits, "_IMAGES_OF_A_CLASS", 20)
     report = export(checkpoint, tmp_path / "model.onnx", precision, least_psnr_db=30)
     assert report.traits is not None
     assert report.card.traits is None  # it was not trained
@@ -192,6 +198,25 @@ def test_a_checkpoint_with_a_canvas_becomes_a_file_that_the_runtime_accepts(
     for axis in (1, 2):
         centres = (images.sum(axis=axis) * np.arange(28)).sum(axis=1) / images.sum(axis=(1, 2))
         assert ((centres >= 13.5) & (centres < 14.5)).all()
+
+
+def test_measured_traits_reach_the_card_and_the_runtime_draws_with_them(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = tuple(range(-1200, 2800, 480)), tuple(range(180, 360, 20)), tuple(range(600, 1500, 100))
+    table = tuple(ClassTraits(values, ((256, 0, 0), (0, 256, 0), (0, shared, 256))) for shared in range(0, 640, 64))
+    monkeypatch.setattr(exporter, "measure_traits", lambda *arguments: MeasuredTraits(np.full((10, 3), 0.9), table))
+    model = Generator.load(export(checkpoint, tmp_path / "model.onnx", "int8", least_psnr_db=30).target)
+    assert model.card.traits == table
+    assert model.trait_range("slant") == (-12, 26.4)
+
+    before = np.rint(latents(7, 3, 1, model.card.latent_size) / LATENT_STEP)
+    after = before.copy()
+    after[0, 1] = 24  # 2.9 pixels are halfway between the values of the scores 16 and 32
+    after[0, 2] = round(float(before[0, 2] + (before[0, 1] - 24) * 192 / 256))  # and three's width stays the same
+    drawn = model.generate(1, digits=3, seed=7, start=3, thickness=2.9)
+    np.testing.assert_array_equal(drawn, model.draw_latents((after * LATENT_STEP).astype(np.float32), [3]))
+    assert (drawn != model.draw_latents((before * LATENT_STEP).astype(np.float32), [3])).any()
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
