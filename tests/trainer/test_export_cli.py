@@ -42,6 +42,7 @@ def test_the_newest_run_is_exported_and_a_table_on_stderr_describes_it(gan_expor
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
     output = " ".join(result.stderr.split())
+    assert output.startswith("rounding weights, comparing images and timing")
     model = Generator.load("my [bold] model.onnx", "cpu")
     for expected in (
         "my [bold] model.onnx: mlp-mnist, int8",

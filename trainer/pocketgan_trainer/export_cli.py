@@ -117,8 +117,9 @@ def _export(
             print_message(f"note: {_note_on_newer_run(newer[0], run)}")
         path = run.best
     checkpoint = load_checkpoint(path)
+    words = "rounding weights, comparing images and timing: seconds, with a canvas a minute"
     try:
-        with PlainConsole(stderr=True).status("rounding weights, comparing images and timing: seconds, with a canvas a minute"):
+        with PlainConsole(stderr=True, soft_wrap=True, quiet=json).announced(words):
             report = run_export(checkpoint, target, precision.value, least_psnr_db, force, licence or UNSTATED_LICENCE)
     except ExportError as error:
         if json:

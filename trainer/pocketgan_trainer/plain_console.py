@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console, HighlighterType, JustifyMethod, OverflowMethod
@@ -47,6 +49,13 @@ class PlainConsole(Console):
     ) -> Text:
         """Return what rich shows for a `str`."""
         return Text(printable(text), style=style, justify=justify, overflow=overflow)
+
+    @contextmanager
+    def announced(self, words: str) -> Iterator[None]:
+        """Print what takes a while, and show on a terminal that it goes on."""
+        self.print(words)
+        with self.status(""):
+            yield
 
 
 class WorkBar:

@@ -303,24 +303,16 @@ def _own_judge(prepared: PreparedRun, run: RunFolder, console: PlainConsole) -> 
     classes = len(prepared.config.data.classes)
     is_trained = classes > 1 and not run.judge.exists()
     words = "training a judge of these images first, to choose the best epoch"
-    with _announced(console, words) if is_trained else nullcontext():
+    with console.announced(words) if is_trained else nullcontext():
         return own_judge(prepared.split.training, classes, run.judge)
 
 
 def _traits(prepared: PreparedRun, run: RunFolder, console: PlainConsole) -> Tensor:
-    with nullcontext() if run.traits.exists() else _announced(console, f"measuring {_MEASURING}"):
+    with nullcontext() if run.traits.exists() else console.announced(f"measuring {_MEASURING}"):
         return trait_latents(prepared.split.training, run.traits)
 
 
 _MEASURING = "slant, thickness and width of all images, one or two milliseconds each"
-
-
-@contextmanager
-def _announced(console: PlainConsole, words: str) -> Iterator[None]:
-    """Print what takes a while, and show on a terminal that it goes on."""
-    console.print(words)
-    with console.status(""):
-        yield
 
 
 class StopFlag:
