@@ -203,15 +203,7 @@ def write_folder(run: FolderRun, drawing: Series) -> int | None:
         write_manifest = partial(manifests.write_manifest, manifest, run.manifest, beside, is_synced)
         write_manifest(is_replacing=existing is Existing.overwrite, is_finished=False)
         try:
-            written = files.write(chain(first, batches), existing)
-            stack.callback(written.close)
-            draws_all = left == len(drawing.indices)
-            followed = _followed(run, others, written, stack) if draws_all else written
-            for _ in with_progress(followed, len(drawing.indices), options.is_quiet, len(drawing.indices) - left):
-                pass
-            if not draws_all and any(extra.follow for extra in run.extras):
-                for _ in _followed(run, others, _batches(drawing, [drawing.indices]), stack):
-                    pass
+            _write_images(run, drawing, files.write(chain(first, batches), existing), left, others, stack)
             if existing is Existing.overwrite:
                 write_manifest(is_replacing=False, is_finished=False)
             if has_labels:
@@ -299,16 +291,25 @@ def _is_extra(run: FolderRun, name: str) -> bool:
     return any(extra.is_ours(name) for extra in run.extras)
 
 
-def _followed(
-    run: FolderRun, paths: Sequence[Path], batches: abc.Generator[Batch, None, None], stack: ExitStack
-) -> Iterator[Batch]:
-    """Pass all images on while the extras that follow them are written; `stack` closes these if the run is stopped."""
+def _write_images(
+    run: FolderRun, drawing: Series, written: abc.Generator[Batch, None, None], left: int, paths: Sequence[Path], stack: ExitStack
+) -> None:
+    """Write the `left` images that are missing, and the extras that follow all images, to their paths.
+
+    If some images are there already, all are drawn once more for these. `stack` closes what is open if the run is stopped.
+    """
+    stack.callback(written.close)
+    count = len(drawing.indices)
+    passes: list[abc.Generator[Batch, None, None]] = [written]
+    if left < count and any(extra.follow for extra in run.extras):
+        passes.append(_batches(drawing, [drawing.indices]))
     for extra, path in zip(run.extras, paths, strict=True):
         if extra.follow is not None:
-            stack.callback(batches.close)
-            batches = extra.follow(path, batches)
-    stack.callback(batches.close)
-    return batches
+            passes[-1] = extra.follow(path, passes[-1])
+            stack.callback(passes[-1].close)
+    for batches, done_before in zip(passes, (count - left, 0), strict=False):
+        for _ in with_progress(batches, count, run.options.is_quiet, done_before):
+            pass
 
 
 def _batches(drawing: Series, missing: Iterable[range]) -> abc.Generator[Batch, None, None]:
