@@ -118,7 +118,11 @@ def test_everything_can_be_reached_and_changed_without_a_mouse(tmp_path: Path) -
         page.page.keyboard.press("ArrowDown")
         page.page.keyboard.press("Enter")
         assert "--start 53 " in command.inner_text()
-        page.page.locator("#seed").fill("6")
+        page.page.locator("#seed").fill("-6")
+        page.page.locator("#seed").press("Enter")
+        page.wait_for("() => document.getElementById('status').textContent.startsWith('“-6” is not a seed: ')")
+        assert page.page.locator("#seed").input_value() == "5"
+        page.page.locator("#seed").fill(" 6 ")
         page.page.keyboard.press("Tab")
         page.wait_for("() => document.getElementById('status').textContent.includes('of seed 6')")
         page.wait_for("() => location.hash === '#seed=6&start=40&only=7&chosen=13'")
@@ -138,7 +142,7 @@ def test_everything_can_be_reached_and_changed_without_a_mouse(tmp_path: Path) -
         np.testing.assert_array_equal(np.array(page.run(pixels), np.uint8), batch.images.ravel())
         page.page.locator("#text").fill("3x")
         assert page.page.locator("#text").get_attribute("aria-invalid") == "true"
-        assert page.page.locator("#row-command").inner_text() == "This model has no class x."
+        assert page.page.locator("#row-command").inner_text() == "This model has no class “x”."
         page.run("() => { location.hash = '#seed=9'; }")
         page.wait_for("() => document.getElementById('status').textContent.includes('0 to 99 of seed 9')")
 
@@ -150,7 +154,7 @@ def test_characters_stand_for_classes_with_names(tmp_path: Path) -> None:
         page.page.locator("#text").fill("1/2")
         page.wait_for("() => document.getElementById('row-command').textContent.includes(' --text 1/2 ')")
         page.page.locator("#text").fill("1+2")
-        assert page.page.locator("#row-command").inner_text() == "This model has no class +."
+        assert page.page.locator("#row-command").inner_text() == "This model has no class “+”."
 
 
 def test_a_model_without_classes_has_nothing_to_choose_or_to_write(tmp_path: Path) -> None:

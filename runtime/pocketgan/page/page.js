@@ -132,7 +132,7 @@ async function drawRow() {
   element("text").setAttribute("aria-invalid", missing !== undefined);
   if (!text || missing !== undefined) {
     element("row").width = element("row").width; // clears it
-    element("row-command").textContent = text ? `This model has no class ${missing}.` : "";
+    element("row-command").textContent = text ? `This model has no class “${missing}”.` : "";
     return;
   }
   const hand = { number: state.hand ?? 0, consistency: state.consistency };
@@ -377,9 +377,16 @@ function togglePlayer() {
   }, SHEET_MILLISECONDS);
 }
 
+function chooseSeed() {
+  const text = element("seed").value.trim();
+  if (isSeed(text)) return change({ seed: String(BigInt(text)) });
+  say(`“${text}” is not a seed: a seed is a whole number from 0 to ${2n ** 64n - 1n}.`);
+  showControls();
+}
+
 const number = (id, most) => Math.min(most, Math.max(0, Math.floor(Number(element(id).value) || 0)));
 const handlers = {
-  seed: ["change", () => (isSeed(element("seed").value) ? change({ seed: String(BigInt(element("seed").value)) }) : showControls())],
+  seed: ["change", chooseSeed],
   start: ["change", () => change({ start: number("start", LAST_START) })],
   before: ["click", () => change({ start: Math.max(0, state.start - SHOWN) })],
   next: ["click", () => change({ start: Math.min(LAST_START, state.start + SHOWN) })],
