@@ -62,7 +62,7 @@ def on_paper(
     key, block = Stream.papers.key(seed), image * _BLOCKS_OF_AN_IMAGE
     words = np.random.Philox(key=key, counter=block).random_raw(4).tolist()
     levels = _blank(paper, height, width, words[0], words[1], lines).astype(np.int32)
-    ink, of_ink = np.zeros(size, np.int32), np.zeros(size, np.int32)
+    ink, of_ink = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
     for digit in digits:
         part = digit.part(ink)
         of_ink_here = 255 if digit.part(levels).mean() < 128 else 0
@@ -73,7 +73,7 @@ def on_paper(
         levels = (levels + (paper.noise * ticks.astype(np.int32) + TICKS_OF_ONE // 2) // TICKS_OF_ONE).clip(0, 255)
     least, most = paper.ink_percent
     strength = least + words[2] * (most - least + 1) // 2**64
-    covered = ink * strength
+    covered = ink.astype(np.int32) * strength
     whole = 255 * _FULL_INK
     mixed: NDArray[np.int32] = (levels * (whole - covered) + of_ink * covered + whole // 2) // whole
     return mixed.astype(np.uint8)

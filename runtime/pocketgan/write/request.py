@@ -127,7 +127,7 @@ class _Says(NamedTuple):
     spelled: str
     """Its value as gan-write takes it."""
     source: Texts
-    """Random ones are of seed 0."""
+    """Random ones have seed 0 until the seed is known."""
 
 
 def usual_count(source: Texts | None, numbers: int) -> int:

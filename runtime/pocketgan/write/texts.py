@@ -91,7 +91,7 @@ def texts_in_classes(texts: Texts, classes: Sequence[str]) -> Texts:
 
 
 def checked_texts(texts: Iterable[str], source: str = "-") -> ListedTexts:
-    """Return texts as they can be drawn, without gaps at their ends.
+    """Return texts as they can be drawn, without gaps at their ends; `source` is the file that they come from, or - for none.
 
     Raises RequestError if there are none, or too many, or one is empty or too long.
     """
