@@ -113,7 +113,7 @@ def read_picture(path: Path, canvas: tuple[int, int]) -> NDArray[np.uint8]:
                 if picture.width * picture.height > _MOST_PICTURE_PIXELS:
                     raise RequestError(f"{path} has too many pixels: expected at most {_MOST_PICTURE_PIXELS:,}")
                 seen = ImageOps.exif_transpose(picture)
-                if seen.has_transparency_data:
+                if "A" in seen.getbands() or "transparency" in seen.info:
                     seen = seen.convert("LA")
                     white = Image.new("L", seen.size, 255)
                     white.paste(seen.getchannel("L"), mask=seen.getchannel("A"))
