@@ -69,6 +69,7 @@ def sound(path: Path, config: TrainingConfig) -> Contents:
         step=0,
         penalty_weight=1.0,
         class_weight=1.0,
+        guidance_weight=0.0,
         trait_weight=config.trait_weight,
         hidden_traits_share=0.0,
         shifted_share=0.5,

@@ -19,7 +19,7 @@ from pocketgan_trainer.training import loop, schedule
 from pocketgan_trainer.training import recorder as recorder_module
 from pocketgan_trainer.training.checkpoint import Checkpoint, load_checkpoint
 from pocketgan_trainer.training.config import TrainingConfig
-from pocketgan_trainer.training.presets import PRESETS
+from pocketgan_trainer.training.presets import PRESETS, train_guide
 from pocketgan_trainer.training.progress import Means, Progress
 from pocketgan_trainer.training.recorder import Recorder, Report, Watch
 from pocketgan_trainer.training.run_folder import RunFolder
@@ -165,7 +165,9 @@ def train(
         patch.object(recorder_module, "SHEET_IMAGES", SHEET_IMAGES),
         patch.object(schedule, "LEAST_IMAGES_OF_BATCH_STATISTICS", 0),
     ):
-        return loop.train(config, digits or digits_for(config), CPU, recorder, stop, resume_from)
+        training = digits or digits_for(config)
+        guide = train_guide(config, training, CPU, run.path / "guide.safetensors")
+        return loop.train(config, training, CPU, recorder, stop, resume_from, guide=guide)
 
 
 def train_in_pieces(config: TrainingConfig, run: RunFolder, pieces: Sequence[int]) -> int:

@@ -58,6 +58,7 @@ def losses_of_steps(name: str, processes: Processes) -> dict[str, list[float]]:
             step=step,
             penalty_weight=0.5,
             class_weight=0.3,
+            guidance_weight=0.0,
             trait_weight=config.trait_weight,
             hidden_traits_share=0.0,
             shifted_share=0.5,

@@ -43,6 +43,20 @@ def test_a_longer_run_is_the_same_as_if_it_had_been_planned_from_the_start(gan_t
     assert_same_state(load_checkpoint(pieces), load_checkpoint(whole))
 
 
+def test_a_guide_is_trained_once_and_kept(gan_train: Command) -> None:
+    options = ("--preset", "nano", "--batch-size", 64, "--set", "guidance_weight=0.3")
+    first = gan_train(*options, "--epochs", 1)
+    assert first.exit_code == 0, first.output
+    assert "training a classifier of these images, which guides the generator in the end" in first.stderr
+    guide = Path("runs/0001-nano-mnist/guide.safetensors").read_bytes()
+    resumed = gan_train("--resume", "--epochs", 2)
+    assert "training a classifier" not in resumed.stderr
+    assert Path("runs/0001-nano-mnist/guide.safetensors").read_bytes() == guide
+    assert load_checkpoint(Path("runs/0001-nano-mnist/last.safetensors")).config.guidance_weight == 0.3
+    assert "takes up to a minute" in gan_train(*options, "--dry-run").stderr
+    assert "training a classifier" not in gan_train("--preset", "mlp", "--epochs", 1).stderr
+
+
 def test_resuming_with_other_options_is_refused_and_changes_nothing(gan_train: Command, finished_run: RunFolder) -> None:
     before = contents(finished_run)
     result = gan_train("--resume", "--preset", "dcgan", "--lr", 0.5, "--epochs", 3)

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +38,7 @@ from pocketgan_trainer.training.plan import (
     plan_resumed_run,
     refuse_other_data,
 )
-from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, generator_classes
+from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, generator_classes, has_guide, train_guide
 from pocketgan_trainer.training.recorder import Recorder, Report
 from pocketgan_trainer.training.reports import ConsoleReport, TensorBoardReport, clock, closing_lines, require_tensorboard
 from pocketgan_trainer.training.run_folder import RUNS, RunFolder, create_run_folder
@@ -217,6 +217,8 @@ def _announce_sizes(prepared: PreparedRun, processes: Processes, console: PlainC
         console.print("before the first epoch, a judge of these images is trained, which takes up to a minute")
     if prepared.config.trait_weight:
         console.print(f"before the first epoch: measuring {_MEASURING}")
+    if has_guide(prepared.config):
+        console.print(f"before the first epoch: training {_GUIDING}, which takes up to a minute")
     console.print("dry run: nothing was trained and no run folder made")
 
 
@@ -227,8 +229,10 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
     if not processes.is_first:
         known = resumed.run.traits if resumed and resumed.run.traits.exists() else None
         traits = trait_latents(prepared.split.training, known) if config.trait_weight else None
+        known = resumed.run.guide if resumed and resumed.run.guide.exists() else None
+        guide = train_guide(config, prepared.split.training, prepared.device, known)
         stop.install()
-        finished = train(config, prepared.split.training, prepared.device, None, stop, checkpoint, processes, traits)
+        finished = train(config, prepared.split.training, prepared.device, None, stop, checkpoint, processes, traits, guide)
         return 0 if finished else 128 + (stop.signal or 0)
     run = resumed.run if resumed else create_run_folder(options.out or RUNS, config.preset, config.data.name)
     resume_command = f"gan-train --resume{f' --out {quote(str(options.out))}' if options.out else ''}"
@@ -238,7 +242,8 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
             _claim(resumed)
         judge = prepared.published_judge or _own_judge(prepared, run, console)
         traits = _traits(prepared, run, console) if config.trait_weight else None
-        stop.install()  # not before: neither training a judge nor measuring traits checks the flag
+        guide = _guide(prepared, run, console)
+        stop.install()  # not before: neither training a judge or a guide nor measuring traits checks the flag
         console.print(f"run folder {run.path}")
         with console.status("judging real images, to compare with"):
             watch = watch_validation(judge, prepared.split, config.data.classes, bool(generator_classes(config)))
@@ -250,7 +255,8 @@ def _train(options: TrainOptions, prepared: PreparedRun, processes: Processes, c
             reports.append(stack.enter_context(TensorBoardReport(run, checkpoint.progress.epoch if checkpoint else 0)))
         recorder = Recorder(config, watch, run, *reports)
         try:
-            finished = train(config, prepared.split.training, prepared.device, recorder, stop, checkpoint, processes, traits)
+            training = prepared.split.training
+            finished = train(config, training, prepared.device, recorder, stop, checkpoint, processes, traits, guide)
         except OutputError as error:
             if not run.last.exists():
                 raise
@@ -312,6 +318,13 @@ def _traits(prepared: PreparedRun, run: RunFolder, console: PlainConsole) -> Ten
         return trait_latents(prepared.split.training, run.traits)
 
 
+def _guide(prepared: PreparedRun, run: RunFolder, console: PlainConsole) -> Callable[[Tensor], Tensor] | None:
+    is_trained = has_guide(prepared.config) and not run.guide.exists()
+    with console.announced(f"training {_GUIDING}") if is_trained else nullcontext():
+        return train_guide(prepared.config, prepared.split.training, prepared.device, run.guide)
+
+
+_GUIDING = "a classifier of these images, which guides the generator in the end"
 _MEASURING = "slant, thickness and width of all images, one or two milliseconds each"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from short_runs import (
+    CANVAS,
     CPU,
     DCGAN,
     FEW_IMAGES,
@@ -20,6 +21,7 @@ from short_runs import (
     SilentReport,
     after,
     assert_same_run,
+    assert_same_state,
     digits_for,
     statistics,
     train,
@@ -126,6 +128,24 @@ def test_a_conditional_preset_gets_labels_and_all_schedules(recorded: Callable[[
     assert weights[4] == pytest.approx(0.5 * 0.2**0.5)
     # Classification and shifts apply in the last part of the run.
     assert [(batch.class_weight, batch.shifted_share) for batch in step.batches] == [(0, 0)] * 5 + [(0.25, 0.75)] * 3
+
+
+def test_a_guide_counts_in_the_last_steps_only(recorded: Callable[[TrainingConfig], RecordingStep]) -> None:
+    step = recorded(replace(NANO, epochs=7, guidance_weight=0.5))
+    assert [batch.guidance_weight for batch in step.batches] == [0] * 26 + [0.5] * 2
+    assert {batch.guidance_weight for batch in recorded(replace(NANO, epochs=7)).batches} == {0}
+
+
+def test_a_guided_run_ends_alike_if_it_is_interrupted(new_run: NewRun) -> None:
+    whole, pieces, unguided = new_run(), new_run(), new_run()
+    config = replace(CANVAS, epochs=14, guidance_weight=0.5)
+    assert train(config, whole)
+    assert train_in_pieces(config, pieces, [13]) == 1
+    assert_same_state(load_checkpoint(pieces.last), load_checkpoint(whole.last))
+    assert (pieces.path / "guide.safetensors").read_bytes() == (whole.path / "guide.safetensors").read_bytes()
+    train(replace(config, guidance_weight=0.0), unguided)
+    first, second = (load_checkpoint(run.last).tensors["generator.body.0.weight"] for run in (whole, unguided))
+    assert not torch.equal(first, second)
 
 
 def test_with_traits_the_first_latents_of_a_fake_are_those_of_the_real_image_of_its_pair(

@@ -14,6 +14,7 @@ from pocketgan_trainer.training.schedule import (
     RAMP_SHARE,
     ema_decay,
     freeze_statistics,
+    is_guided,
     is_refining,
     learning_rate,
     penalty_weight,
@@ -54,6 +55,10 @@ def test_a_penalty_that_falls_sooner_stays_as_it_is_from_then_on(seen: int, shar
 )
 def test_refinement_is_the_last_share_of_the_run(share: float, seen: int, refines: bool) -> None:
     assert is_refining(replace(CONFIG, refinement_share=share), seen, 1000) is refines
+
+
+def test_the_guide_comes_last() -> None:
+    assert [is_guided(seen, 1000) for seen in (0, 919, 920, 1000)] == [False, False, True, True]
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ BATCH = Batch(
     step=0,
     penalty_weight=0.5,
     class_weight=0.25,
+    guidance_weight=0.0,
     trait_weight=0.0,
     hidden_traits_share=0.0,
     shifted_share=0.0,
@@ -189,7 +190,9 @@ def paired_by_hand(gan: Gan, batch: Batch) -> list[float]:
     excess = class_entropy(fooled_classes, label) - class_loss.item()
     gan.generator_optimizer.zero_grad()
     trait_loss = batch.trait_weight * trait_error(fooled_traits, batch.latent)
-    (generator_loss + (batch.class_weight * excess if excess > 0 else 0) + trait_loss).backward()
+    guided = class_entropy(gan.guide(fake[::2]), label[::2]) if gan.guide else 0
+    whole = generator_loss + (batch.class_weight * excess if excess > 0 else 0) + trait_loss
+    (whole + batch.guidance_weight * guided).backward()
     gan.generator_optimizer.step()
     return [value.item() for value in (generator_loss, discriminator_loss, score(lead), score(-lead))]
 
@@ -259,6 +262,20 @@ def test_the_paired_step_moves_and_measures_as_written_out_by_hand(
         batch = replace(batch, trait_weight=trait_weight, hidden_traits_share=hidden_traits_share)
         assert measured(paired_step(gan, batch)) == pytest.approx(paired_by_hand(expected, batch), rel=1e-4)
     assert_close(gan, expected, tolerance=1e-4)
+
+
+def test_a_guide_moves_the_generator_as_written_out_by_hand() -> None:
+    weights = torch.linspace(-1, 1, 5 * CLASSES).reshape(5, CLASSES)
+    gan, expected, without = (
+        replace(paired_gan(descent), guide=guide) for guide in (lambda images: images.flatten(1) @ weights,) * 2 + (None,)
+    )
+    for step in range(3):
+        batch = replace(LABELLED, step=step, guidance_weight=0.5)
+        assert measured(paired_step(gan, batch)) == pytest.approx(paired_by_hand(expected, batch), rel=1e-4)
+        paired_step(without, batch)
+    assert_close(gan, expected, tolerance=1e-4)
+    first, second = (one.generator.state_dict()["body.3.weight"] for one in (gan, without))
+    assert not torch.allclose(first, second)
 
 
 def classifying_gan(slope: float) -> Gan:

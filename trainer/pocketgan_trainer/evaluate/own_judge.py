@@ -52,11 +52,12 @@ class PixelJudge:
         return Assessment(project(self._space, images), np.empty((len(images), 0), np.float32))
 
 
-def own_judge(training: Digits, classes: int, path: Path | None) -> OwnJudge | PixelJudge:
+def own_judge(training: Digits, classes: int, path: Path | None, seed: int = _SEED) -> OwnJudge | PixelJudge:
     """Return a judge of training images, read from `path` if it exists; otherwise train one and, with a `path`, save it there.
 
     With fewer than two `classes` its features are pixel components, and nothing is saved. Training takes about a minute on two
-    cores for 60,000 images. Raises JudgeError if the file cannot be read, OutputError if it cannot be written.
+    cores for 60,000 images; another `seed` makes another judge. Raises JudgeError if the file cannot be read, OutputError if it
+    cannot be written.
     """
     if classes < 2:
         components = min(FEATURES, len(training) - 1)
@@ -66,7 +67,7 @@ def own_judge(training: Digits, classes: int, path: Path | None) -> OwnJudge | P
         return OwnJudge(_read_network(path, classes, size))
     steps = _EPOCHS * max(1, len(training) // _RECIPE.batch_size)
     network = train_classifier(
-        lambda: _network(classes, size), training.images, training.labels.astype(np.int64), _RECIPE, steps, _SEED
+        lambda: _network(classes, size), training.images, training.labels.astype(np.int64), _RECIPE, steps, seed
     )
     assert isinstance(network, nn.Sequential)
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]

@@ -51,6 +51,9 @@ class TrainingConfig:
     all are 0."""
     class_weight: float = 0.0
     """Weight of the classification loss in both networks' losses, for steps that classify."""
+    guidance_weight: float = 0.0
+    """Weight, in the generator's loss during the last part of the run (`schedule` has its share), of what a classifier that was
+    trained before sees in its images in place of the classes asked for; for images with classes."""
     shifted_share: float = 0.0
     """Share of the images, real and generated, that the discriminator sees moved by a few pixels, for steps that move images."""
     batch_statistics_share: float = 1.0
@@ -104,6 +107,7 @@ class TrainingConfig:
         for name, number in (
             ("gradient_penalty", self.gradient_penalty),
             ("class_weight", self.class_weight),
+            ("guidance_weight", self.guidance_weight),
             ("trait_weight", self.trait_weight),
         ):
             if not 0 <= number < math.inf:

@@ -20,6 +20,7 @@ from pocketgan_trainer.training.recorder import Recorder
 from pocketgan_trainer.training.schedule import (
     ema_decay,
     freeze_statistics,
+    is_guided,
     is_refining,
     learning_rate,
     penalty_weight,
@@ -44,11 +45,12 @@ def train(
     resume_from: Checkpoint | None = None,
     processes: Processes = ALONE,
     traits: Tensor | None = None,
+    guide: Callable[[Tensor], Tensor] | None = None,
 ) -> bool:
     """Train on images uint8 [N, S, S] and their labels; `recorder` writes checkpoints, statistics and pictures.
 
     With a `trait_weight` in the config, `traits` are the `trait_latents` of these images, float32 [N, 3]; None if these are not
-    measured yet.
+    measured yet. With a `guidance_weight` and classes, `guide` is what `train_guide` returned.
 
     Every epoch shows the images in a new order; a last, smaller batch is left out. The last epoch whose Frechet ratio is the
     lowest, within its noise, becomes the best checkpoint. A network whose gradients are not finite is not updated in that step.
@@ -65,7 +67,7 @@ def train(
     images_total = config.epochs * steps_per_epoch * config.batch_size
 
     torch.manual_seed(config.seed)
-    gan = build_gan(config, device, processes)
+    gan = replace(build_gan(config, device, processes), guide=guide)
     progress, sums = Progress(), zero_sums(device)
     if resume_from is not None:
         restore_run(resume_from, gan, sums)
@@ -93,6 +95,7 @@ def train(
                 step=progress.epoch * steps_per_epoch + progress.step,
                 penalty_weight=penalty_weight(config, progress.images_seen, images_total),
                 class_weight=config.class_weight if refining else 0.0,
+                guidance_weight=config.guidance_weight if guide and is_guided(progress.images_seen, images_total) else 0.0,
                 trait_weight=config.trait_weight,
                 hidden_traits_share=config.hidden_traits_share if refining else 0.0,
                 shifted_share=config.shifted_share if refining else 0.0,

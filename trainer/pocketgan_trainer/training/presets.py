@@ -8,15 +8,19 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Adam
 
 from pocketgan.trait_table import TRAITS
 from pocketgan_trainer.data.images import DataFacts
+from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import TrainingError
+from pocketgan_trainer.evaluate.classifiers import TRAINED_WHITE
+from pocketgan_trainer.evaluate.own_judge import OwnJudge, own_judge
 from pocketgan_trainer.networks import dcgan, mlp, pocket
 from pocketgan_trainer.networks.canvas import Cropping
 from pocketgan_trainer.networks.canvas_networks import (
@@ -69,7 +73,15 @@ class Preset:
 
 
 _PAIRED_STEP_ONLY = frozenset(
-    {"gradient_penalty", "final_penalty_share", "penalty_fall_share", "refinement_share", "class_weight", "shifted_share"}
+    {
+        "gradient_penalty",
+        "final_penalty_share",
+        "penalty_fall_share",
+        "refinement_share",
+        "class_weight",
+        "guidance_weight",
+        "shifted_share",
+    }
 )
 _POCKET_NETWORKS_ONLY = frozenset({"canvas", "trait_weight", "hidden_traits_share"})
 _NORMALIZATION_ONLY = frozenset({"batch_statistics_share"})
@@ -224,6 +236,38 @@ def build_view(config: TrainingConfig) -> nn.Module:
 def generator_classes(config: TrainingConfig) -> tuple[str, ...]:
     """Return the names of the classes that a generator of this config can draw on request, by label; none without labels."""
     return config.data.classes if PRESETS[config.preset].is_conditional else ()
+
+
+def has_guide(config: TrainingConfig) -> bool:
+    """Return whether a run has a guide: with guidance, and at least two classes to ask for."""
+    return config.guidance_weight > 0 and len(generator_classes(config)) > 1
+
+
+def train_guide(
+    config: TrainingConfig, training: Digits, device: torch.device, path: Path | None
+) -> Callable[[Tensor], Tensor] | None:
+    """Return the guide of a run, see Gan: read from `path` if it exists; otherwise trained and, with a `path`, saved there.
+
+    It is another network than the one that judges the epochs, and learns from what the discriminator is shown of the training
+    images uint8 [N, S, S]. None if the run has none. Training takes up to a minute.
+    Raises JudgeError if the file cannot be read, OutputError if it cannot be written.
+    """
+    if not has_guide(config):
+        return None
+    view, images = build_view(config), torch.from_numpy(training.images)
+    with torch.inference_mode():
+        shown = [
+            ((view(images[first:, None][:_SHOWN_AT_ONCE].float() / 127.5 - 1) + 1) * 127.5).round().to(torch.uint8)[:, 0]
+            for first in range(0, len(images), _SHOWN_AT_ONCE)
+        ]
+    judge = own_judge(Digits(torch.cat(shown).numpy(), training.labels), len(config.data.classes), path, _GUIDE_SEED)
+    assert isinstance(judge, OwnJudge)
+    network = judge.network.to(device).requires_grad_(False)
+    return lambda images: network((images + 1) * (127.5 / TRAINED_WHITE))
+
+
+_SHOWN_AT_ONCE = 4_000
+_GUIDE_SEED = 4
 
 
 def build_gan(config: TrainingConfig, device: torch.device, processes: Processes = ALONE) -> Gan:

@@ -37,7 +37,7 @@ _MOST_BYTES_OF_STATISTICS = 2**26
 _LARGEST_NUMBER = 2**53
 
 _FILES = re.compile(
-    r"(last|previous|best|judge|traits)\.safetensors|config\.json|stats\.jsonl|progress\.gif|(reals|curves|fakes_epoch_\d+)\.png"
+    r"(last|previous|best|judge|guide|traits)\.safetensors|config\.json|stats\.jsonl|progress\.gif|(reals|curves|fakes_epoch_\d+)\.png"
 )
 _NAME = re.compile(r"(\d{4,})-.+")
 
@@ -72,6 +72,11 @@ class RunFolder:
     def judge(self) -> Path:
         """The judge of the user's own images, if the run needs one."""
         return self.path / "judge.safetensors"
+
+    @property
+    def guide(self) -> Path:
+        """The classifier that guides the generator, if the run has one."""
+        return self.path / "guide.safetensors"
 
     @property
     def traits(self) -> Path:
@@ -122,7 +127,7 @@ class RunFolder:
     def discard(self) -> None:
         """Remove the folder of a run that never began, as far as nothing else is in it; call it while the run is not locked."""
         with suppress(OSError):  # it is only in the way
-            for path in (self.judge, self.traits, self.path / ".lock"):
+            for path in (self.judge, self.guide, self.traits, self.path / ".lock"):
                 path.unlink(missing_ok=True)
             self.path.rmdir()
 

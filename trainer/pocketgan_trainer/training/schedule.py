@@ -38,6 +38,15 @@ def is_refining(config: TrainingConfig, images_seen: int, images_total: int) -> 
     return images_seen >= (1 - config.refinement_share) * images_total
 
 
+GUIDED_SHARE = 0.08
+"""Share of a run's images, at its end, for which `guidance_weight` applies: four of 50 epochs, see docs/canvas-experiments.md."""
+
+
+def is_guided(images_seen: int, images_total: int) -> bool:
+    """Return whether the part of the run has begun in which a classifier guides the generator."""
+    return images_seen >= (1 - GUIDED_SHARE) * images_total
+
+
 LEAST_IMAGES_OF_BATCH_STATISTICS = 400_000
 """Normalization uses the statistics of each batch for at least this number of images, even in a short run.
 

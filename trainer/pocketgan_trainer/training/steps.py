@@ -102,6 +102,10 @@ class Gan:
     view: Callable[[Tensor], Tensor] = lambda images: images
     """What `paired_step` shows the discriminator of images [N, 1, H, W], real and generated: all of them, or their canvases."""
 
+    guide: Callable[[Tensor], Tensor] | None = None
+    """A classifier that does not learn any more: what the discriminator is shown of images, in [-1, 1], to logits [N, classes].
+    None in a run without one."""
+
     @property
     def sampling_generator(self) -> nn.Module:
         """The generator whose images are shown, evaluated and exported."""
@@ -124,6 +128,8 @@ class Batch:
     """Gamma, the weight of the gradient penalty, for steps that have one."""
     class_weight: float
     """The weight of classification in both losses, for steps whose discriminator classifies."""
+    guidance_weight: float
+    """The weight of the guide's cross-entropy in the generator's loss; if it is not 0, there must be a guide."""
     trait_weight: float
     """The weight of traits in both losses, for steps whose discriminator reads them; if it is not 0, the first latents of a fake
     are those of the real image of its pair, see `trait_latents`."""
@@ -202,6 +208,7 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
     With traits, a pair has the same ones; the discriminator learns to read them from real images, and the generator to draw fakes
     of which it reads those that they should have. The discriminator must take traits, whether it uses them or not, and return a
     Judgement. In pairs whose traits are hidden from it, it is shown zeros, the middle of each.
+    With a guide, the generator also learns to draw fakes whose class the guide recognizes.
 
     Source of loss and penalties: N. Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN", 2024, section 2,
     with the penalties at every step. Classification follows A. Odena et al., "Conditional Image Synthesis with Auxiliary
@@ -235,6 +242,9 @@ def paired_step(gan: Gan, batch: Batch) -> StepStatistics:
     counts = batch.processes.mean(excess_class_loss.detach()) > 0
     loss = generator_loss + batch.class_weight * torch.where(counts, excess_class_loss, 0.0)
     loss = loss + batch.trait_weight * _trait_loss(fooled_traits, traits)
+    if batch.guidance_weight and gan.guide is not None:
+        # Of fakes on canvases only every other one is black and white, as the images are that the guide knows.
+        loss = loss + batch.guidance_weight * cross_entropy(gan.guide(fake[::2]).float(), batch.condition[0][::2])
     is_sound &= _move(gan.generator_optimizer, loss)
     lead = real_logits - fake_logits
     return _statistics(is_sound, generator_loss, discriminator_loss, lead, -lead)
