@@ -186,6 +186,21 @@ def test_a_narrow_page_is_not_wider_than_the_screen(tmp_path: Path) -> None:
         assert page.run("() => document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.parametrize(("width", "height"), [(683, 657), (736, 620), (390, 844)])
+def test_the_sheet_that_stays_in_view_covers_no_control_that_is_used(tmp_path: Path, width: int, height: int) -> None:
+    write_page(tmp_path / "page.html", read_model("nano"))
+    covered = """() => {
+        const { left, top, width, height } = document.activeElement.getBoundingClientRect();
+        const seen = document.elementFromPoint(left + width / 2, top + height / 2);
+        return seen?.closest("#drawn") && !document.activeElement.closest("#drawn") ? document.activeElement.id : null;
+    }"""
+    with opened(tmp_path / "page.html", width=width, height=height) as page:
+        page.page.locator("#classes button").nth(3).click(timeout=5_000)
+        for key in ["Tab"] * 25 + ["Shift+Tab"] * 25:
+            page.page.keyboard.press(key)
+            assert page.run(covered) is None
+
+
 def test_a_run_is_shown_from_epoch_to_epoch(tmp_path: Path) -> None:
     for epoch in (1, 2, 30):
         Image.new("L", (20, 20), epoch).save(tmp_path / f"fakes_epoch_{epoch:04}.png")
@@ -217,6 +232,26 @@ def test_a_run_is_shown_from_epoch_to_epoch(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_shown_is_named(arguments: tuple[str, ...], message: str, empty_folder: Path) -> None:
     assert message in gan_page(*arguments, code=1)
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("card_hides_classes", "its card promises"),
+        ("card_lies_about_image_size", "its card promises"),
+        ("card_lies_about_latent_size", "its card promises"),
+        ("card_lies_about_latent_step", "it expects latents in steps of"),
+        ("card_promises_classes", "its card promises"),
+        ("fails_when_drawing", ""),
+        ("float_output", "its card promises"),
+    ],
+)
+def test_a_model_that_gan_gen_refuses_gets_no_page(name: str, message: str, models: Path, empty_folder: Path) -> None:
+    printed = gan_page(models / f"{name}.onnx", code=1)
+    assert printed.startswith(f"error: model {models / name}.onnx")
+    assert message in printed
+    assert printed.count("\n") == 1
     assert list(Path().iterdir()) == []
 
 

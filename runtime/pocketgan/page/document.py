@@ -12,9 +12,10 @@ from pathlib import Path
 from pocketgan.address import DEFAULT_CONSISTENCY, INDEX_LIMIT, TRUNCATION_UNITS, consistency_units
 from pocketgan.errors import ModelError, OutputError, RequestError
 from pocketgan.files import open_regular_file, whole_file
+from pocketgan.generator import Generator
 from pocketgan.latents import HAND_CORRELATIONS, WORDS_PER_TICK
 from pocketgan.model.checked import CheckedModel
-from pocketgan.model.numpy_session import NumpySession
+from pocketgan.model.session import Provider
 from pocketgan.output.walk import FRAME_MILLISECONDS, STEPS_BETWEEN
 from pocketgan.request import CLASSES_OF_CHARACTERS
 from pocketgan.trait_table import SCORES, TRAITS
@@ -46,8 +47,8 @@ def _page(model: CheckedModel, run: Path | None) -> str:
     card, location = model.card, model.location
     if card.precision != "int8":
         raise ModelError(f"model {location.path} is {card.precision}: a page draws int8 models only, see gan-export --precision")
-    with location.named_in_errors():
-        NumpySession(model.contents)  # raises if it uses an operator that the page does not have either
+    # Refuses what gan-gen refuses, and an operator that numpy lacks: the page does not have it either.
+    Generator(model, Provider.numpy).generate(max(1, min(len(card.classes), _SHOWN)))
     name = location.bundled_name or location.path.name
     noun = "digit" if set(card.classes) <= set(_DIGITS) else "class"
     settings = {

@@ -132,6 +132,7 @@ async function drawRow() {
   element("text").setAttribute("aria-invalid", missing !== undefined);
   if (!text || missing !== undefined) {
     element("row").width = element("row").width; // clears it
+    element("row").setAttribute("aria-label", "nothing written");
     element("row-command").textContent = text ? `This model has no class “${missing}”.` : "";
     return;
   }
@@ -281,10 +282,10 @@ function showSlider(id, value, text) {
 function showControls() {
   element("seed").value = state.seed;
   element("start").value = state.start;
-  showSlider("truncation", state.truncation, inUnits(state.truncation).slice(0, 4));
+  showSlider("truncation", state.truncation, inUnits(state.truncation));
   element("alike").checked = state.hand !== null;
   element("hand").value = state.hand ?? 0;
-  showSlider("consistency", state.consistency, inUnits(state.consistency).slice(0, 4));
+  showSlider("consistency", state.consistency, inUnits(state.consistency));
   document.querySelectorAll(".hand input").forEach((input) => (input.disabled = state.hand === null));
   document.querySelectorAll("#classes button").forEach((button) =>
     button.setAttribute("aria-pressed", button.value === (state.only === null ? "" : String(state.only))),

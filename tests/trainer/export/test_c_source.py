@@ -102,6 +102,18 @@ def test_the_pixels_are_the_same_elsewhere(kind: str, target: str, tmp_path: Pat
     np.testing.assert_array_equal(np.frombuffer(drawn, np.uint8), images.ravel())
 
 
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("optimization", ["-Os", "-O3"])
+def test_a_freestanding_program_needs_nothing_else(compiler: str, optimization: str, tmp_path: Path) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"needs {compiler}")
+    source, _, _ = source_and_inputs("canvas")
+    (tmp_path / "generator.c").write_text(source)
+    command = [compiler, "-std=c99", optimization, "-ffreestanding", "-c", "-o", "generator.o", "generator.c"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert subprocess.run(["nm", "-u", tmp_path / "generator.o"], capture_output=True, check=True, text=True).stdout == ""
+
+
 def test_what_does_not_compile_and_what_cannot_be_compiled_is_said() -> None:
     nothing = {"z": np.zeros((1, 4), np.float32)}
     if shutil.which("gcc") is not None:
