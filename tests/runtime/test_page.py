@@ -195,7 +195,7 @@ def test_the_sheet_that_stays_in_view_covers_no_control_that_is_used(tmp_path: P
         return seen?.closest("#drawn") && !document.activeElement.closest("#drawn") ? document.activeElement.id : null;
     }"""
     with opened(tmp_path / "page.html", width=width, height=height) as page:
-        page.page.locator("#classes button").nth(3).click(timeout=5_000)
+        page.page.locator("#classes button").nth(3).click()
         for key in ["Tab"] * 25 + ["Shift+Tab"] * 25:
             page.page.keyboard.press(key)
             assert page.run(covered) is None
