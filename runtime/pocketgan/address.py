@@ -232,7 +232,7 @@ def _asked_trait(name: str, value: TraitRange) -> AskedTrait:
     least, most = (round(float(end) * VALUES_PER_UNIT) for end in ends)
     if least > most:
         first, last = map(float, ends)
-        raise RequestError(f"{name} from {first:g} to {last:g} runs backwards: expected the least first, then the most")
+        raise RequestError(f"{name} {first:g}..{last:g} runs backwards: expected {last:g}..{first:g}")
     return AskedTrait(name, least, most)
 
 

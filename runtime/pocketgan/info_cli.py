@@ -152,7 +152,7 @@ def _card_rows(card: "ModelCard") -> Rows:
         ("kernels", kernel_counts),
         ("quality", ", ".join(f"{name} {value:.4g}" for name, value in card.quality.items()) or "not in the file"),
         ("exported by", f"pocketgan {card.package_version}"),
-        ("licence", card.licence),
+        ("licence", card.licence_in_words),
     ]
 
 
@@ -170,9 +170,7 @@ def _chosen_traits(card: "ModelCard") -> str:
     ranges = []
     for name, unit in TRAITS.items():
         least, most = (value / VALUES_PER_UNIT for value in common_range(card.traits, name))
-        ranges.append(
-            f"{name} {least:g} to {most:g} {unit}" if least <= most else f"{name} depends on the class, no value suits all"
-        )
+        ranges.append(f"{name} {least:g} to {most:g} {unit}" if least <= most else f"{name} by class, none that all classes have")
     return ", ".join(ranges)
 
 

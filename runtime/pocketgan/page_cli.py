@@ -49,10 +49,13 @@ def page(
         raise typer.BadParameter(f"MODEL is {printable(model)} already: name one model", param_hint="--model")
     with cli_errors():
         from pocketgan.model.checked import read_model
-        from pocketgan.page.document import write_page
+        from pocketgan.page.document import name_of_run, write_page
 
         checked = read_model(model or named)
+        trained = None if run is None else name_of_run(run)
         write_page(out, checked, run)
+        if trained not in (None, checked.card.name):
+            print_message(f"note: {run} trained {trained}, but the page draws with {checked.card.name}")
         print_message(f"{out}: {out.stat().st_size:,} bytes, with {checked.location.path}; open it in a browser")
 
 

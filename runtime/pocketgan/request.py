@@ -179,5 +179,6 @@ def labels_of_names(card: "ModelCard", names: Sequence[str]) -> tuple[int, ...]:
         if name not in label_of_name:
             more = len(card.classes) - _MOST_NAMES_SHOWN
             known = ", ".join(card.classes[:_MOST_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-            raise RequestError(f"model {card.name} has no class {name!r}: its classes are {known}")
+            remedy = "; the bundled --model pocket draws digits" if re.fullmatch("[0-9]", name) else ""
+            raise RequestError(f"model {card.name} has no class {name!r}: its classes are {known}{remedy}")
     return tuple(label_of_name[name] for name in names)

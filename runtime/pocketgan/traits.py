@@ -70,7 +70,8 @@ class TraitSetter:
             raise RequestError(f"{trait!r} is not a trait: expected one of {', '.join(TRAITS)}")
         if self._card.traits is None:
             raise RequestError(
-                f"model {self._card.name} cannot draw a chosen {trait}: its file says nothing about traits; choose another model"
+                f"model {self._card.name} cannot draw a chosen {trait}, as it was trained without traits: leave out {trait}, or "
+                "choose another one, such as --model pocket"
             )
         return common_range((self._card.traits[number] for number in classes), trait)
 

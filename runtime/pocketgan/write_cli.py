@@ -183,7 +183,7 @@ def write(
         )
     for option, is_given in (("--boxes", bool(boxes)), ("--masks", masks)):
         if is_given and file_format is not NumberFormat.png:
-            raise typer.BadParameter("it says where digits are in PNG files: it needs --format png", param_hint=option)
+            raise typer.BadParameter("it works only with --format png", param_hint=option)
     shared_options.refuse_two_on_stdout(show, has_report)
     existing = shared_options.chosen_existing(overwrite, resume)
     if out in ("", "-"):

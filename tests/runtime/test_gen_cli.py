@@ -252,7 +252,7 @@ def test_a_random_seed_is_another_each_time_and_is_told(drawing_classes: GanGen)
             ("--slant", "15 degrees"),
             "--slant: '15 degrees' is not a value: expected a number such as 15, or a range such as -5..20",
         ),
-        (("--thickness", "4..2"), "--thickness: thickness from 4 to 2 runs backwards: expected the least first"),
+        (("--thickness", "4..2"), "--thickness: thickness 4..2 runs backwards: expected 2..4"),
         (("--width", "9999"), "--width: width 9999.0 is out of range: expected -1000 to 1000"),
         (("--consistency", "0.5"), "--consistency: it says how much images by one hand look alike: it needs --hand"),
         (("--shard", "3/3"), "--shard: '3/3' is not a shard"),

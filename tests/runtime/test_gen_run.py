@@ -153,7 +153,7 @@ def test_a_sheet_shows_the_first_images_with_a_trait_from_least_to_most(conditio
     assert manifest()["vary"] == "width"
     assert "--vary width" in str(manifest()["command"])
     refused = gan_gen("--model", conditional.path, "--vary", "width", "--out", "other", code=1)
-    assert "cannot draw a chosen width: its file says nothing about traits" in refused
+    assert "cannot draw a chosen width, as it was trained without traits" in refused
     assert not Path("other").exists()
 
 

@@ -124,7 +124,7 @@ def test_the_card_of_any_file_is_shown(models: Path, conditional: Generator) -> 
 
 def test_traits_that_can_be_chosen_are_shown(conditional: Generator, tmp_path: Path) -> None:
     result = gan_info("--model", write_with_traits(conditional, tmp_path / "chosen.onnx"))
-    known = "slant -4.2 to 26 degrees, thickness 2.45 to 3.64 pixels, width depends on the class, no value suits all"
+    known = "slant -4.2 to 26 degrees, thickness 2.45 to 3.64 pixels, width by class, none that all classes have"
     assert result.value("traits") == known
 
 

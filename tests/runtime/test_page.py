@@ -110,6 +110,7 @@ def test_hands_truncations_traits_and_walks_are_the_same(conditional: Generator,
 
 
 def test_everything_can_be_reached_and_changed_without_a_mouse(tmp_path: Path) -> None:
+    status = "() => document.getElementById('status').textContent"
     write_page(tmp_path / "page.html", read_model("nano"))
     with opened(tmp_path / "page.html", link="#seed=5&start=40&only=7&chosen=3") as page:
         command = page.page.locator("#command")
@@ -140,9 +141,16 @@ def test_everything_can_be_reached_and_changed_without_a_mouse(tmp_path: Path) -
         }"""
         (batch,) = text_rows(Generator.load("nano"), "31", 1, 6, 40, hand=0)
         np.testing.assert_array_equal(np.array(page.run(pixels), np.uint8), batch.images.ravel())
+        page.page.locator("#copy-row").press("Enter")
+        page.wait_for("() => /Copied|The command is selected/.test(document.getElementById('status').textContent)")
+        page.page.locator("#start").fill("1.5")
+        page.page.locator("#start").press("Enter")
+        assert page.run(status) == f"The index is a whole number from 0 to {2**48 - 100}."
+        assert page.page.locator("#start").input_value() == "40"
         page.page.locator("#text").fill("3x")
         assert page.page.locator("#text").get_attribute("aria-invalid") == "true"
         assert page.page.locator("#row-command").inner_text() == "This model has no class “x”."
+        assert not page.page.locator("#copy-row").is_visible()
         page.run("() => { location.hash = '#seed=9'; }")
         page.wait_for("() => document.getElementById('status').textContent.includes('0 to 99 of seed 9')")
 
@@ -218,6 +226,21 @@ def test_a_run_is_shown_from_epoch_to_epoch(tmp_path: Path) -> None:
         assert page.run(shown) == ["Images after epoch 1"]
         page.page.locator("#play-epochs").click()
         assert page.page.locator("#play-epochs").get_attribute("aria-pressed") == "false"
+
+
+def test_a_run_of_another_model_gets_a_note(tmp_path: Path) -> None:
+    Image.new("L", (20, 20)).save(tmp_path / "fakes_epoch_0001.png")
+    options = ("--run", tmp_path, "--out", tmp_path / "page.html")
+    for config, trained in (
+        ({"preset": "nano", "data": {"name": "mnist"}}, None),
+        ({"preset": "pocket", "data": {"name": "hats\x1b"}}, "pocket-hats?"),
+        ({"preset": "pocket"}, None),
+        ([], None),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        said = gan_page("nano", *options).splitlines()
+        note = f"note: {tmp_path} trained {trained}, but the page draws with nano-mnist"
+        assert said[:-1] == ([] if trained is None else [note])
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_the_newest_run_is_exported_and_a_table_on_stderr_describes_it(gan_expor
     for expected in (
         "my [bold] model.onnx: mlp-mnist, int8",
         "runs/0002-mlp-mnist/best.safetensors, epoch 1",
+        "(real images: 1), before the export; gan-eval measures more",
         f"PSNR {model.card.parity.psnr_db:.2f} dB (limit 36) over 1,000 images",
         "none: neighbouring weights add up to",
         "in batches of 1, 16, 64; number of threads: 1, 2",
@@ -79,6 +80,23 @@ def test_a_refused_file_is_described_as_json_and_force_writes_it_with_warnings(g
     written = json.loads(forced.stdout)
     assert (written["written"], written["sha256"]) == (True, Generator.load("model.onnx", "cpu").sha256)
     assert "warning: pixels differ from torch's" in gan_export("model.onnx", "--min-psnr", "99", "--force").stderr
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_c_file_is_replaced_like_a_model_only_if_it_is_of_the_same_checkpoint_or_that_is_asked_for(gan_export: Command) -> None:
+    target = Path("model.c")
+    assert gan_export(target).exit_code == 0
+    written = target.read_text()
+    assert gan_export(target).exit_code == 0
+    target.write_text("int main(void) { return 0; }")
+    refused = gan_export(target)
+    assert refused.exit_code == 1
+    assert refused.stderr.endswith(
+        "\nerror: model.c exists and was not made from runs/0002-mlp-mnist/best.safetensors: choose another PATH, or --overwrite "
+        "replaces it\n"
+    )
+    assert gan_export(target, "--overwrite").exit_code == 0
+    assert target.read_text() == written
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_pictures_of_ones_own_become_a_model_that_draws_them(
     )
     assert "shapes-of-mine: 210 images" in output.replace("\n", " ")
     assert ("note: there is no canvas, so no slant, " in output) == (preset == "nano")
-    assert "note: 11 steps in all are few: a smaller --batch-size or more --epochs makes 1,000 or more" in output
+    assert "note: 11 steps in all are not enough for a GAN: choose a smaller --batch-size or more --epochs" in output
     run(gan_export, "model.onnx", "--force")
     generator = Generator.load("model.onnx")
     card = generator.card

@@ -45,8 +45,17 @@ def test_any_hyper_parameter_of_the_default_preset_can_be_set(gan_train: Command
     lines = gan_train("--dry-run", "--set", "gradient_penalty=2", "--set", "shifted_share=0.7", "--set", "bfloat16=false").stderr
     config = PRESETS["pocket"].config
     numbers = f"{config.epochs} epochs, batch {config.batch_size}, learning rate {config.learning_rate:g}, seed 0, float32 on cpu"
-    assert f"\npocket with a canvas on 320 images: {numbers}" in lines
+    assert f"\npocket (with a canvas) on 320 images: {numbers}" in lines
     assert "changed from the preset: --set gradient_penalty=2.0 --set shifted_share=0.7\n" in lines
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_place_where_no_run_folder_can_be_made_is_refused_before_anything_is_read(gan_train: Command, dry: list[str]) -> None:
+    Path("notes").touch()
+    result = gan_train("--out", "notes/runs", *dry)
+    assert result.exit_code == 1
+    assert result.stderr == "error: cannot make a run folder in notes/runs: notes is not a folder; choose another --out\n"
 
 
 def test_all_presets_are_listed_with_their_descriptions(gan_train: Command, folder: Path) -> None:
@@ -68,7 +77,7 @@ def test_all_presets_are_listed_with_their_descriptions(gan_train: Command, fold
         (["--device", "tpu"], "--device"),
         (["--preset", "biggan"], "'biggan' is not a preset: expected one of pocket, nano, dcgan, mlp"),
         (["--preset", "pockte"], "expected one of pocket, nano, dcgan, mlp; did you mean pocket?"),
-        (["--set", "lr=1"], "'lr=1' has an option of its own: use --lr"),
+        (["--set", "lr=1"], "'lr=1' is not a setting: use the option --lr"),
         (["--set", "class_wait=1"], "ema_halflife_images; did you mean class_weight?"),
         (["mnist"], "mnist"),
         (["--set", "gamma=1"], "gradient_penalty"),
@@ -176,13 +185,13 @@ def test_a_run_prints_its_folder_a_line_for_each_epoch_and_the_best_one(
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
     lines = result.stderr.splitlines()
-    assert lines.pop(2).startswith("note: 10 steps in all are few: ")
+    assert lines.pop(2).startswith("note: 10 steps in all are not enough for a GAN: ")
     assert lines[1] == ("mlp on 320 images: 2 epochs, batch 64, learning rate 0.001, seed 0, float32 on cpu, CPU threads: 1")
     assert lines[2] == "run folder runs/0001-mlp-mnist"
     assert [line.split("  ")[0] for line in lines[3:5]] == ["epoch 1/2", "epoch 2/2"]
     best = load_checkpoint(Path("runs/0001-mlp-mnist/best.safetensors")).progress.epoch
     assert lines[5:8] == [
-        f"done: the best epoch is {best} of 2",
+        f"done: the best epoch is {best} of 2, the last within a tenth of the lowest score",
         f"    Frechet ratio {epoch_score(lines, best)} (real images: 1)",
         "    coverage 0.50",
     ]

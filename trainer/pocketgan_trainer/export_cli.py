@@ -66,14 +66,15 @@ def export(
         str | None,
         typer.Option(metavar="SPDX", help="The licence of the weights, such as MIT, for the card.", show_default="not stated"),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that another checkpoint made.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write the file even if checks fail, and print the failures.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was measured as JSON, even if the file is refused.")] = False,
     version: shared_options.Version = False,
 ) -> None:
     """Export a trained generator to one self-describing ONNX file, or to C.
 
-    The file is checked before it appears or replaces an older one: its kernels, whether its sums could overflow on any processor,
-    its pixels compared with torch's, and whether they depend on the batch.
+    The file is checked before it appears: its kernels, whether its sums could overflow on any processor, its pixels compared with
+    torch's, and whether they depend on the batch. It replaces only a file that was made from the same checkpoint.
     """
     if target.suffix not in (".onnx", ".c"):
         message = f"{target} does not end in .onnx or .c: PATH is the file to write; name a checkpoint with --checkpoint"
@@ -86,7 +87,7 @@ def export(
         message = f"{printable(licence)} is not an SPDX identifier: expected one such as MIT, CC-BY-4.0 or LicenseRef-mine"
         raise typer.BadParameter(message, param_hint="--licence")
     with cli_errors():
-        _export(target, checkpoint, precision, least_psnr_db, licence, force, json)
+        _export(target, checkpoint, precision, least_psnr_db, licence, overwrite, force, json)
 
 
 def _export(
@@ -95,17 +96,19 @@ def _export(
     precision: Precision,
     least_psnr_db: float | None,
     licence: str | None,
+    overwrite: bool,
     force: bool,
     json: bool,
 ) -> None:
+    from pocketgan.model.card import UNSTATED_LICENCE
     from pocketgan.model.session import import_onnxruntime
     from pocketgan_trainer.requirements import require_training_extra
 
     require_training_extra()
     import_onnxruntime()
     from pocketgan_trainer.errors import ExportError
-    from pocketgan_trainer.export.exporter import UNSTATED_LICENCE, refusal_json, report_json
     from pocketgan_trainer.export.exporter import export as run_export
+    from pocketgan_trainer.export.exporter import refusal_json, report_json
     from pocketgan_trainer.plain_console import PlainConsole
     from pocketgan_trainer.training.checkpoint import load_checkpoint
     from pocketgan_trainer.training.run_folder import BEST, RUNS, find_run_folder, newer_runs
@@ -117,10 +120,11 @@ def _export(
             print_message(f"note: {_note_on_newer_run(newer[0], run)}")
         path = run.best
     checkpoint = load_checkpoint(path)
-    words = "rounding weights, comparing images and timing: seconds, with a canvas a minute"
+    seen = _judged_while_training(checkpoint)
+    words = "rounding weights, comparing images and timing, which takes up to a minute"
     try:
         with PlainConsole(stderr=True, soft_wrap=True, quiet=json).announced(words):
-            report = run_export(checkpoint, target, precision.value, least_psnr_db, force, licence or UNSTATED_LICENCE)
+            report = run_export(checkpoint, target, precision.value, least_psnr_db, force, overwrite, licence or UNSTATED_LICENCE)
     except ExportError as error:
         if json:
             print(refusal_json(error))
@@ -128,7 +132,18 @@ def _export(
     if json:
         print(report_json(report))
     else:
-        _print_report(report, checkpoint)
+        _print_report(report, checkpoint, seen)
+
+
+def _judged_while_training(checkpoint: "Checkpoint") -> str | None:
+    """Return the Frechet ratio in words that the run measured at this checkpoint; None if it measured none there."""
+    from pocketgan_trainer.training.run_folder import RunFolder
+    from pocketgan_trainer.watch.observation import figures_in_words
+
+    progress = checkpoint.progress
+    lines = [] if progress.step else RunFolder(checkpoint.path.parent).read_statistics()
+    words = [figures_in_words(line)[:1] for line in lines if line.get("epoch") == progress.epoch]
+    return words[0][0] if words and words[0] else None
 
 
 def _note_on_newer_run(newer: "RunFolder", run: "RunFolder") -> str:
@@ -138,7 +153,7 @@ def _note_on_newer_run(newer: "RunFolder", run: "RunFolder") -> str:
     return f"{newer.path} is newer but has not finished an epoch, so {run.path} is exported; {remedy}"
 
 
-def _print_report(report: "ExportReport", checkpoint: "Checkpoint") -> None:
+def _print_report(report: "ExportReport", checkpoint: "Checkpoint", seen: str | None) -> None:
     from rich.table import Column, Table
 
     from pocketgan_trainer.export.exporter import report_rows, report_warnings
@@ -147,6 +162,8 @@ def _print_report(report: "ExportReport", checkpoint: "Checkpoint") -> None:
     title = f"{report.target}: {report.card.name}, {report.card.precision}"
     table = Table(Column(), Column(overflow="fold"), show_header=False, title=title, title_justify="left")
     table.add_row("from", f"{checkpoint.path}, epoch {checkpoint.progress.epoch}")
+    if seen is not None:
+        table.add_row("quality", f"{seen}, before the export; gan-eval measures more")
     for name, value in report_rows(report):
         table.add_row(name, value)
     console = PlainConsole(stderr=True)

@@ -41,7 +41,7 @@ from pocketgan_trainer.training.plan import (
 from pocketgan_trainer.training.presets import DEFAULT_PRESET, PRESETS, generator_classes, has_guide, train_guide
 from pocketgan_trainer.training.recorder import Recorder, Report
 from pocketgan_trainer.training.reports import ConsoleReport, TensorBoardReport, clock, closing_lines, require_tensorboard
-from pocketgan_trainer.training.run_folder import RUNS, RunFolder, create_run_folder
+from pocketgan_trainer.training.run_folder import RUNS, RunFolder, create_run_folder, require_writable
 from pocketgan_trainer.training.trait_latents import trait_latents
 from pocketgan_trainer.watch.signs import FEW_STEPS
 from pocketgan_trainer.watch.validation_watch import watch_validation
@@ -120,6 +120,8 @@ def _prepare(options: TrainOptions, processes: Processes) -> PreparedRun:
     resumed = plan_resumed_run(options.out or RUNS, options.preset, options.settings) if options.resume else None
     if resumed:
         check_resumable(resumed.checkpoint, device)
+    elif processes.is_first:
+        require_writable(options.out or RUNS)
     known = resumed.config.data if resumed else None
     source = options.data if options.data is not None else (known or MNIST_FACTS).source
     is_like_mnist = options.is_like_mnist or (known is not None and known.is_like_mnist)
@@ -166,7 +168,7 @@ def _announce(options: TrainOptions, prepared: PreparedRun, processes: Processes
     console.print(describe(prepared.images))
     for note in prepared.images.notes:
         console.print(f"note: {note}")
-    canvas = " with a canvas" if config.canvas else ""
+    canvas = " (with a canvas)" if config.canvas else ""
     shared = "" if processes.count == 1 else f" in each of {processes.count} processes"
     console.print(
         f"{config.preset}{canvas} on {len(prepared.split.training):,} images: {epochs}, batch {config.batch_size}, "
@@ -190,7 +192,8 @@ def _announce(options: TrainOptions, prepared: PreparedRun, processes: Processes
     steps = config.epochs * count_steps(config, len(prepared.split.training))
     if steps < FEW_STEPS and not resumed:
         console.print(
-            f"note: {steps:,} steps in all are few: a smaller --batch-size or more --epochs makes {FEW_STEPS:,} or more"
+            f"note: {steps:,} steps in all are not enough for a GAN: choose a smaller --batch-size or more --epochs, so "
+            f"that there are at least {FEW_STEPS:,}"
         )
     if resumed:
         for note in resumed.notes:

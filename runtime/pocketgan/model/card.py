@@ -74,6 +74,10 @@ class KernelFacts:
     """The operator of each node that computes with floating-point numbers, sorted."""
 
 
+UNSTATED_LICENCE = "NOASSERTION"
+"""SPDX's word for weights whose licence is not stated."""
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """The facts of one exported model."""
@@ -132,6 +136,11 @@ class ModelCard:
         if self.class_labels is not None:
             return self.class_labels
         return labels_in_names(self.classes) or tuple(range(len(self.classes)))
+
+    @property
+    def licence_in_words(self) -> str:
+        """The licence for people to read."""
+        return "not stated" if self.licence == UNSTATED_LICENCE else self.licence
 
     def to_json(self) -> str:
         """Return the card as short JSON with sorted keys, so equal cards give equal text. Fields that are None are left out.

@@ -12,7 +12,7 @@ from pocketgan.errors import CardError, ModelError, suggestion
 from pocketgan.files import open_regular_file
 from pocketgan.model.card import CARD_KEY, ModelCard
 from pocketgan.model.limits import Cost, check_graph
-from pocketgan.model.protobuf import WireReader
+from pocketgan.model.protobuf import WireReader, damaged
 
 DEFAULT_MODEL = "pocket"
 """The bundled model that is used if no model is named and there is no LOCAL_MODEL."""
@@ -137,10 +137,7 @@ def _locate_default() -> Location:
             f"cannot look for {LOCAL_MODEL} in the current folder ({error.strerror}): name a model, such as --model "
             f"{DEFAULT_MODEL}, or change to another folder"
         ) from error
-    remedy = (
-        f"; it is in the current folder, so it is used: choose another, such as --model {DEFAULT_MODEL}, or export or copy this "
-        "one again"
-    )
+    remedy = f"; it is in the current folder, so it is used: choose another, such as --model {DEFAULT_MODEL}"
     return Location(LOCAL_MODEL, "found in this folder", remedy)
 
 
@@ -188,7 +185,7 @@ def read_metadata(contents: bytes) -> dict[str, str]:
             try:
                 entry = {number: bytes(part).decode() for number, _, part in reader.fields(value) if isinstance(part, memoryview)}
             except UnicodeDecodeError as error:
-                raise ModelError(f"not an ONNX file, or a damaged one: {error}") from error
+                raise damaged(str(error)) from error
             metadata[entry.get(_ENTRY_KEY, "")] = entry.get(_ENTRY_VALUE, "")
     if not has_graph:
         raise ModelError("not an ONNX file: it has no graph")

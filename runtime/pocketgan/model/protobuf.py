@@ -36,7 +36,7 @@ class WireReader:
             number, wire_type = key >> 3, key & 7
             # The official reader truncates keys to 32 bits, so it would take a longer key for another field.
             if not 0 < number < _FIELD_LIMIT:
-                raise _damaged(f"field number {number} at byte {position}")
+                raise damaged(f"field number {number} at byte {position}")
             if wire_type == VARINT:
                 value, position = _varint(message, position)
                 yield number, wire_type, value
@@ -46,9 +46,9 @@ class WireReader:
             elif wire_type in (FIXED64, FIXED32):
                 length = 8 if wire_type == FIXED64 else 4
             else:
-                raise _damaged(f"wire type {wire_type} at byte {position}")
+                raise damaged(f"wire type {wire_type} at byte {position}")
             if position + length > end:
-                raise _damaged(f"the field at byte {position} extends past the end")
+                raise damaged(f"the field at byte {position} extends past the end")
             yield number, wire_type, message[position : position + length]
             position += length
 
@@ -63,11 +63,12 @@ class WireReader:
     def _count(self) -> None:
         self._left -= 1
         if self._left < 0:
-            raise _damaged(f"it has more than {MOST_FIELDS:,} fields")
+            raise damaged(f"it has more than {MOST_FIELDS:,} fields")
 
 
-def _damaged(problem: str) -> ModelError:
-    return ModelError(f"not an ONNX file, or a damaged one: {problem}")
+def damaged(problem: str) -> ModelError:
+    """Return the error of a file that is no ONNX file, or no longer one."""
+    return ModelError(f"not an ONNX file, or a damaged one: {problem}; copy or export it again")
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
@@ -75,15 +76,15 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if position >= len(message):
-            raise _damaged("it ends in the middle of a number")
+            raise damaged("it ends in the middle of a number")
         byte = message[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             if not byte and shift:
-                raise _damaged(f"the number that ends at byte {position} is longer than necessary")
+                raise damaged(f"the number that ends at byte {position} is longer than necessary")
             return value, position
-    raise _damaged(f"the number at byte {position} is too long")
+    raise damaged(f"the number at byte {position} is too long")
 
 
 _INTEGERS = -1  # integers, packed or each in its own field

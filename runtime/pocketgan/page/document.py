@@ -17,14 +17,14 @@ from pocketgan.latents import HAND_CORRELATIONS, WORDS_PER_TICK
 from pocketgan.model.checked import CheckedModel
 from pocketgan.model.session import Provider
 from pocketgan.output.walk import FRAME_MILLISECONDS, STEPS_BETWEEN
-from pocketgan.request import CLASSES_OF_CHARACTERS
+from pocketgan.request import CLASSES_OF_CHARACTERS, LONGEST_TEXT
 from pocketgan.trait_table import SCORES, TRAITS
 
 _ENGINE = ("executor.js", "latents.js", "worker.js")
 _DIGITS = tuple("0123456789")
 _SHEET = re.compile(r"fakes_epoch_([0-9]{1,9})\.png")
 _MOST_SHEETS = 200
-_LARGEST_PICTURE_BYTES = 2**20
+_LARGEST_FILE_BYTES = 2**20
 _SHOWN = 100
 """Images on the page's sheet."""
 
@@ -70,7 +70,7 @@ def _page(model: CheckedModel, run: Path | None) -> str:
     title = "Digits that nobody wrote" if noun == "digit" and card.training.data_set == "mnist" else f"Images of {card.name}"
     about = (
         f"Model {card.name} ({card.architecture}), {len(model.contents):,} bytes, SHA-256 {model.sha256[:16]}; trained on "
-        f"{card.training.data_set}; licence {card.licence}. Made by pocketgan {card.package_version}."
+        f"{card.training.data_set}; licence {card.licence_in_words}. Made by pocketgan {card.package_version}."
     )
     note = "This command draws the same image, pixel for pixel, wherever pocketgan is installed"
     style, page = _text("page.css"), _text("page.js")
@@ -79,6 +79,7 @@ def _page(model: CheckedModel, run: Path | None) -> str:
         "style": style,
         "style-hash": _hash(style),
         "last-start": str(INDEX_LIMIT - _SHOWN),
+        "longest-text": str(LONGEST_TEXT),
         "command-note": f"{note}:" if location.bundled_name else f"{note} and you have {escape(name)}:",
         "run": "" if run is None else _time_lapse(run),
         "facts": escape(about),
@@ -128,15 +129,35 @@ def _time_lapse(run: Path) -> str:
 </section>"""
 
 
-def _data(path: Path) -> str:
-    """Return a PNG file as a URL. Raises RequestError if it cannot be read, is too large, or is not a PNG file."""
+def name_of_run(run: Path) -> str | None:
+    """Return the name that gan-export gives to the model of a run, PRESET-DATA; None if the folder does not say it.
+
+    Raises RequestError if the run's config exists, but cannot be read.
+    """
+    if not (run / "config.json").exists():
+        return None
+    try:
+        config = json.loads(_contents(run / "config.json"))
+        return f"{config['preset']}-{config['data']['name']}"
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _contents(path: Path) -> bytes:
+    """Return the contents of a file. Raises RequestError if it cannot be read, or is too large."""
     try:
         with open_regular_file(path) as file:
-            contents = file.read(_LARGEST_PICTURE_BYTES + 1)
+            contents = file.read(_LARGEST_FILE_BYTES + 1)
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
-    if len(contents) > _LARGEST_PICTURE_BYTES:
-        raise RequestError(f"{path} is too large: expected at most {_LARGEST_PICTURE_BYTES:,} bytes")
+    if len(contents) > _LARGEST_FILE_BYTES:
+        raise RequestError(f"{path} is too large: expected at most {_LARGEST_FILE_BYTES:,} bytes")
+    return contents
+
+
+def _data(path: Path) -> str:
+    """Return a PNG file as a URL. Raises RequestError if it cannot be read, is too large, or is not a PNG file."""
+    contents = _contents(path)
     if not contents.startswith(b"\x89PNG"):
         raise RequestError(f"{path} is not a PNG file")
     return f"data:image/png;base64,{base64.b64encode(contents).decode()}"

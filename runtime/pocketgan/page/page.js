@@ -60,6 +60,12 @@ function commandOf({ seed, truncation, hand, asked }, what) {
   return words.join(" ");
 }
 
+// Shows words, each in a box of its own, so that no line ends within an option, at its dashes.
+function showWords(id, text) {
+  const boxes = text.split(" ").map((word) => Object.assign(document.createElement("span"), { textContent: word }));
+  element(id).replaceChildren(...boxes.flatMap((box, place) => (place ? [" ", box] : [box])));
+}
+
 function paint(canvas, image, width = card.image_width, height = card.image_height) {
   [canvas.width, canvas.height] = [width, height];
   const pixels = new ImageData(width, height);
@@ -117,7 +123,7 @@ function showChosen() {
   const name = address.label === null ? [] : ["--digit", card.classes[address.label]];
   paint(element("large"), image);
   element("large").setAttribute("aria-label", `${nameOf(address.label)}, index ${address.index}, enlarged`);
-  element("command").textContent = commandOf(address, ["--start", address.index, "--count", 1, ...name]);
+  showWords("command", commandOf(address, ["--start", address.index, "--count", 1, ...name]));
   [...element("sheet").children].forEach((button, place) => {
     button.setAttribute("aria-current", place === state.chosen);
     button.tabIndex = place === state.chosen ? 0 : -1;
@@ -133,7 +139,8 @@ async function drawRow() {
   if (!text || missing !== undefined) {
     element("row").width = element("row").width; // clears it
     element("row").setAttribute("aria-label", "nothing written");
-    element("row-command").textContent = text ? `This model has no class “${missing}”.` : "";
+    showWords("row-command", text ? `This model has no class “${missing}”.` : "");
+    element("copy-row").hidden = true;
     return;
   }
   const hand = { number: state.hand ?? 0, consistency: state.consistency };
@@ -144,7 +151,8 @@ async function drawRow() {
   if (element("text").value !== text) return;
   paint(element("row"), sideBySide(images), labels.length * card.image_width);
   element("row").setAttribute("aria-label", `${text}, as one picture`);
-  element("row-command").textContent = commandOf(row, ["--text", text, "--start", number, "--count", 1]);
+  showWords("row-command", commandOf(row, ["--text", text, "--start", number, "--count", 1]));
+  element("copy-row").hidden = false;
 }
 
 // A walk through the images of the sheet from the chosen one on, as gan-gen --gif draws it; `walking` is the walk that goes on.
@@ -152,7 +160,7 @@ let walking = null;
 async function walk() {
   const own = (walking = {});
   element("large").setAttribute("aria-label", "a walk from image to image");
-  element("command").textContent = "Walking: stop to see the command of an image.";
+  showWords("command", "Walking: stop to see the command of an image.");
   let place = state.chosen;
   const step = () => ask({ walk: [addressOf(place), addressOf((place + 1) % SHOWN), settings.walkSteps] });
   let frames = step();
@@ -199,8 +207,8 @@ function save(parts, columns, name) {
   });
 }
 
-async function copy() {
-  const command = element("command");
+async function copy(id) {
+  const command = element(id);
   try {
     await navigator.clipboard.writeText(command.textContent);
     say("Copied.");
@@ -385,20 +393,27 @@ function chooseSeed() {
   showControls();
 }
 
-const number = (id, most) => Math.min(most, Math.max(0, Math.floor(Number(element(id).value) || 0)));
+function chooseWhole(name, id, most) {
+  const given = element(id).valueAsNumber;
+  if (Number.isInteger(given) && 0 <= given && given <= most) return change({ [id]: given });
+  say(`${name} is a whole number from 0 to ${most}.`);
+  showControls();
+}
+
 const handlers = {
   seed: ["change", chooseSeed],
-  start: ["change", () => change({ start: number("start", LAST_START) })],
+  start: ["change", () => chooseWhole("The index", "start", LAST_START)],
   before: ["click", () => change({ start: Math.max(0, state.start - SHOWN) })],
   next: ["click", () => change({ start: Math.min(LAST_START, state.start + SHOWN) })],
   dice: ["click", () => change({ seed: String(crypto.getRandomValues(new Uint32Array(1))[0]) })],
-  truncation: ["input", () => change({ truncation: Math.max(1, number("truncation", UNITS)) })],
+  truncation: ["input", () => change({ truncation: element("truncation").valueAsNumber })],
   alike: ["change", () => change({ hand: element("alike").checked ? 0 : null })],
-  hand: ["change", () => change({ hand: number("hand", MOST_HANDS) })],
-  consistency: ["input", () => change({ consistency: number("consistency", UNITS) })],
+  hand: ["change", () => chooseWhole("A hand", "hand", MOST_HANDS)],
+  consistency: ["input", () => change({ consistency: element("consistency").valueAsNumber })],
   reset: ["click", () => change({ ...DEFAULTS })],
   text: ["input", drawRow],
-  copy: ["click", copy],
+  copy: ["click", () => copy("command")],
+  "copy-row": ["click", () => copy("row-command")],
   "save-one": ["click", () => shown[state.chosen] && save([shown[state.chosen]], 1, `${shown[state.chosen].address.seed}-${shown[state.chosen].address.index}`)],
   "save-sheet": ["click", () => shown.length === SHOWN && save(shown, 10, `${shown[0].address.seed}-${shown[0].address.index}-sheet`)],
   play: ["click", toggleWalk],

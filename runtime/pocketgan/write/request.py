@@ -149,7 +149,7 @@ def _says(
     if len(given) > 1:
         first, second, *_ = given
         with of_argument(first):
-            raise RequestError(f"{first} and {second} both say what numbers say: choose one")
+            raise RequestError(f"{first} and {second} cannot be combined: each says what to write; choose one")
     for name, value in given.items():
         if name in ("text", "pattern") and not isinstance(value, str):
             with of_argument(name):
@@ -185,9 +185,12 @@ def _range(name: str, values: WholeRange, largest: int) -> tuple[int, int]:
     if len(ends) != 2:
         raise RequestError(f"{name} {shortened(values)}: expected a whole number, or the least and the most")
     least, most = (whole(name, end) for end in ends)
+    if least > most:
+        raise RequestError(f"{name} {least}..{most} runs backwards: expected {most}..{least}")
     if not 1 <= least <= most <= largest:
+        example = f"{largest // 4}..{largest}"
         raise RequestError(
-            f"{name} {_spelled((least, most))}: expected a whole number from 1 to {largest}, or a range such as 3..8"
+            f"{name} {_spelled((least, most))} is out of range: expected whole numbers from 1 to {largest}, such as {example}"
         )
     return least, most
 

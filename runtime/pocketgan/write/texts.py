@@ -132,7 +132,7 @@ def read_texts(source: Path | BinaryIO) -> ListedTexts:
             raise RequestError(f"{name} has more than {_MOST_BYTES:,} bytes: expected a text in each line")
         lines = contents.decode("utf-8-sig").splitlines()
     except OSError as error:
-        raise RequestError(f"cannot read the texts {name}: {error.strerror}; check the path") from error
+        raise RequestError(f"cannot read {name}: {error.strerror}; expected a file with a text in each line") from error
     except UnicodeDecodeError as error:
         raise RequestError(f"{name} is not text in UTF-8: expected a text in each line") from error
     for number, line in enumerate(lines, 1):

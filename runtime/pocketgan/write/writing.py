@@ -212,7 +212,7 @@ class Writing:
 def _named(request: WritingRequest, classes: Sequence[str], error: RequestError) -> str:
     """Return what is wrong with texts that have a character which none of these classes is."""
     if "length" in request.options:
-        return f"without text, texts or pattern, numbers are random digits: {error}"
+        return f"nothing says what to write, so it would be random digits, but {error}"
     if str(request.options.get("pattern", "")).isalpha():
         return f"{error}; patterns by name are {', '.join(NAMED_PATTERNS)}"
     if isinstance(request.texts, ListedTexts) and len(request.texts.texts) > 1:

@@ -66,7 +66,7 @@ def test_the_case_of_printed_paper_does_not_matter() -> None:
         ({"text": 2026}, "text", "text 2026 is not text: expected a string"),
         ({"pattern": 5}, "pattern", "pattern 5 is not text: expected a string"),
         ({"texts": "numbers.txt"}, "texts", "texts 'numbers.txt' is one text: expected a sequence of them, or a Path"),
-        ({"text": "1", "pattern": "2"}, "text", "text and pattern both say what numbers say: choose one"),
+        ({"text": "1", "pattern": "2"}, "text", "text and pattern cannot be combined: each says what to write; choose one"),
         ({"length": (1, 2, 3)}, "length", "length (1, 2, 3): expected a whole number, or the least and the most"),
         ({"jitter": "0.5"}, "jitter", "jitter '0.5' is not a number"),
         ({"jitter": True}, "jitter", "jitter True is not a number"),

@@ -82,7 +82,7 @@ def test_what_is_not_read_is_skipped_with_a_note(clothes: Path, names: str, note
     assert len(loaded) == 240
     renamed, few = loaded.notes[-2:]
     assert renamed == "Class names were reduced to ASCII letters and digits: T-shirt became Tshirt."
-    assert few.startswith("Only 240 images: ")
+    assert few.startswith("240 images are few: ")
     assert loaded.notes[:-2] == tuple(note.replace("{}", str(clothes)) for note in notes)
 
 

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
@@ -140,10 +141,33 @@ def test_an_export_replaces_the_file_behind_a_link_and_removes_what_a_killed_exp
     (tmp_path / f".v1.onnx.{killed_process}.tmp").touch()
     of_another_file = tmp_path / f".other.onnx.{killed_process}.tmp"
     of_another_file.touch()
-    assert export(checkpoint, link, "int8").target == link
+    assert export(checkpoint, link, "int8", overwrite=True).target == link
     assert link.is_symlink()
     assert hashlib.sha256(file.read_bytes()).hexdigest() == reports["int8"].sha256
     assert set(tmp_path.iterdir()) == {file, link, of_another_file}
+
+
+def test_only_a_file_from_the_same_checkpoint_is_replaced_without_being_asked(
+    reports: dict[str, ExportReport], checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    target = tmp_path / "model.onnx"
+    shutil.copy(reports["fp16"].target, target)
+    assert export(checkpoint, target, "int8").sha256 == reports["int8"].sha256
+    with pytest.raises(OutputError, match=r"model.onnx exists and was not made from other.safetensors: choose another PATH, or"):
+        export(replace(checkpoint, path=Path("other.safetensors"), sha256="0" * 64), target, "int8")
+    assert hashlib.sha256(target.read_bytes()).hexdigest() == reports["int8"].sha256
+
+
+def test_a_folder_that_may_not_be_written_is_named_before_the_work_begins(
+    monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    def refuse(**_: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.delattr(exporter, "restore_generator")
+    monkeypatch.setattr(exporter, "TemporaryFile", refuse)
+    with pytest.raises(OutputError, match=r"model.onnx: Permission denied; choose a PATH in a folder that you may write"):
+        export(checkpoint, tmp_path / "model.onnx", "int8")
 
 
 @pytest.fixture
@@ -184,7 +208,7 @@ def assert_export_fails(
     target = folder / "model.onnx"
     target.write_bytes(b"an older model")
     with pytest.raises(error, match=message):
-        export(checkpoint, target, precision)
+        export(checkpoint, target, precision, overwrite=True)
     assert target.read_bytes() == b"an older model"
     assert list(folder.iterdir()) == [target]
 
@@ -268,7 +292,7 @@ def test_a_full_disk_leaves_the_old_file(monkeypatch: pytest.MonkeyPatch, checkp
         # The older file of `assert_export_fails` is written by the same method.
         patch.setattr(Path, "write_bytes", refuse)
         with pytest.raises(OutputError, match=r"cannot write .*model.onnx: No space left on device"):
-            export(checkpoint, tmp_path / "model.onnx", "int8")
+            export(checkpoint, tmp_path / "model.onnx", "int8", overwrite=True)
     assert [(path.name, path.stat().st_size) for path in tmp_path.iterdir()] == [("model.onnx", 0)]
 
 
@@ -278,7 +302,7 @@ def test_a_full_disk_leaves_the_old_file(monkeypatch: pytest.MonkeyPatch, checkp
         ("", r"cannot write \.: it is a folder; expected a file name such as model\.onnx"),
         ("folder", "cannot write folder: it is a folder; expected a file name such as folder/model.onnx"),
         ("link.onnx", "cannot write .*absent/v1.onnx: No such file or directory"),
-        ("gone/model.onnx", "cannot write gone/model.onnx: No such file or directory"),
+        ("gone/model.onnx", "cannot write gone/model.onnx: No such file or directory; choose a PATH in a folder that you may"),
         ("file/model.onnx", "cannot write file/model.onnx: Not a directory"),
     ],
 )

@@ -213,8 +213,8 @@ NOT_A_FIELD = "is not a setting: expected NAME=VALUE with a name of bfloat16, .*
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("preset=mlp", "has an option of its own: use --preset$"),
-        ("learning_rate=0.1", "has an option of its own: use --lr$"),
+        ("preset=mlp", "is not a setting: use the option --preset$"),
+        ("learning_rate=0.1", "is not a setting: use the option --lr$"),
         ("", NOT_A_FIELD),
         ("gamma=1", NOT_A_FIELD),
         ("gradient_penalty", NOT_A_FIELD),

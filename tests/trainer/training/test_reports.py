@@ -83,6 +83,19 @@ def test_each_epoch_has_a_line_and_the_device_is_not_waited_for_between(
     ]
 
 
+def test_without_a_bar_a_line_a_minute_says_how_far_an_epoch_is(pass_seconds: Callable[[float], None]) -> None:
+    console = new_console(is_terminal=False)
+    with ConsoleReport(console, 1, 100) as report:
+        for step in range(1, 91):
+            report.step(Progress(step=step, images_seen=50 * step), torch.tensor([2.0, 0.5, 0.5, 0.5, 1]))
+            pass_seconds(1.5)
+    # The first step starts the clock; the line comes with the first step that is more than a minute after the one before.
+    assert written(console).splitlines() == [
+        "    42% of epoch 1  33 images/s  loss G 2.000 D 0.500",
+        "    83% of epoch 1  33 images/s  loss G 2.000 D 0.500",
+    ]
+
+
 def test_the_line_of_an_epoch_fits_on_eighty_columns() -> None:
     console = new_console(is_terminal=False)
     measured = Means(generator_loss=12.345, discriminator_loss=12.345, real_score=0.5, fake_score=0.5)
@@ -246,7 +259,7 @@ def run(tmp_path: Path) -> RunFolder:
 
 def test_a_run_ends_with_its_best_epoch_what_to_look_at_and_what_to_do(run: RunFolder) -> None:
     assert closing_lines(run, 3, 2, is_newest=True) == [
-        "done: the best epoch is 2 of 3",
+        "done: the best epoch is 2 of 3, the last within a tenth of the lowest score",
         "    Frechet ratio 1.234 (real images: 1)",
         "    classes 10.0% (digit 0) to 10.0% (digit 9)",
         "    coverage 0.20 at least (digit 7)",
@@ -266,6 +279,12 @@ def test_a_run_that_is_not_the_newest_is_named_so_that_a_shell_can_read_it(tmp_p
     folder.mkdir()
     command = closing_lines(RunFolder(folder), 1, 1, is_newest=False)[-1].removeprefix("next: ")
     assert shlex.split(command) == ["gan-export", "model.onnx", "--checkpoint", str(folder)]
+
+
+def test_another_models_file_is_not_named_as_the_one_to_write(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run.path.parent)
+    Path("model.onnx").touch()
+    assert closing_lines(run, 3, 2, is_newest=True)[-1] == "next: gan-export 0001-mlp-mnist.onnx"
 
 
 def test_pictures_that_do_not_exist_are_not_named(run: RunFolder) -> None:

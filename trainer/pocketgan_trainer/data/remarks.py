@@ -78,7 +78,9 @@ def _darkness(images: NDArray[np.uint8]) -> tuple[str, ...]:
 def _number(count: int) -> tuple[str, ...]:
     if count >= ENOUGH_IMAGES:
         return ()
-    return (f"Only {count:,} images: with fewer than {ENOUGH_IMAGES:,} a network repeats them rather than draws new ones.",)
+    return (
+        f"{count:,} images are few: trained on fewer than {ENOUGH_IMAGES:,}, a network copies them instead of drawing new ones.",
+    )
 
 
 def _duplicates(images: NDArray[np.uint8]) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Exports a checkpoint to one verified ONNX or C file, and reports what was measured on the way."""
 
-import errno
 import hashlib
 import json
 import os
@@ -8,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -16,10 +16,11 @@ import onnx
 from numpy.typing import NDArray
 
 from pocketgan.errors import OutputError
-from pocketgan.files import named_file, remove_temporaries, whole_file
+from pocketgan.files import named_file, open_regular_file, remove_temporaries, whole_file
 from pocketgan.generator import Generator
 from pocketgan.latents import LATENT_STEP
-from pocketgan.model.card import CARD_KEY, PRECISIONS, KernelFacts, ModelCard, ParityFacts, TrainingFacts
+from pocketgan.model.card import CARD_KEY, PRECISIONS, UNSTATED_LICENCE, KernelFacts, ModelCard, ParityFacts, TrainingFacts
+from pocketgan.model.checked import LARGEST_FILE_BYTES
 from pocketgan.model.session import Provider, open_session
 from pocketgan.trait_table import ClassTraits
 from pocketgan.version import VERSION
@@ -58,8 +59,6 @@ from pocketgan_trainer.training.checkpoint import Checkpoint, restore_generator
 from pocketgan_trainer.training.drawing import draw
 from pocketgan_trainer.training.presets import PRESETS, generator_classes, latent_size
 
-UNSTATED_LICENCE = "NOASSERTION"
-"""SPDX's word for weights whose licence is not stated."""
 _MOST_FAINT = 0.5
 """The share of images that show hardly anything above which the user is warned."""
 UNMEASURED: Mapping[str, float] = MappingProxyType({})
@@ -93,6 +92,7 @@ def export(
     precision: str,
     least_psnr_db: float | None = None,
     force: bool = False,
+    overwrite: bool = False,
     licence: str = UNSTATED_LICENCE,
     quality: Mapping[str, float] = UNMEASURED,
 ) -> ExportReport:
@@ -103,12 +103,15 @@ def export(
     the fields are near to torch's and the images exactly those that torch makes of these fields; that the pixels are the same in
     any batch; and opening it with the runtime, or, for a target that ends in .c, compiling it. `least_psnr_db` replaces the
     preset's own limit. `force` writes the file even if a `verify.Check` finds a problem; the card then holds the figures, but not
-    that they were too low. `licence`, an SPDX identifier, and `quality`, figures by name, go into the card.
+    that they were too low. `overwrite` replaces an older file, even if it was not made from this checkpoint. `licence`, an SPDX
+    identifier, and `quality`, figures by name, go into the card.
 
     Raises CheckpointError if the weights do not fit, RefusedExportError if a check fails, ExportError if the layers cannot be
-    exported or all images are the same, OutputError if the file cannot be written.
+    exported or all images are the same, OutputError if the file cannot be written or may not be replaced.
     """
     file = _file_to_write(target)
+    if not overwrite:
+        _refuse_other_file(file, checkpoint)
     if target.suffix == C_SUFFIX and precision != "int8":
         raise ExportError(f"{target} computes with whole numbers alone: expected int8, not {precision}")
     preset, size = PRESETS[checkpoint.config.preset], latent_size(checkpoint.config)
@@ -158,7 +161,8 @@ def export(
     entry = model.metadata_props.add()
     entry.key, entry.value = CARD_KEY, card.to_json()
     if target.suffix == C_SUFFIX and integers is not None:
-        contents = c_source(*integers, size, f"{card.name} ({card.architecture}), licence {card.licence}").encode()
+        about = f"{card.name} ({card.architecture}), licence {card.licence_in_words}\n * Checkpoint: SHA-256 {checkpoint.sha256}"
+        contents = c_source(*integers, size, about).encode()
         checks.append(check_c_source(contents, inputs, images))
         if not force and checks[-1].problem is not None:
             raise RefusedExportError(checks)
@@ -184,15 +188,31 @@ def export(
 def _file_to_write(target: Path) -> Path:
     """Return the file to write: the target, or the file behind it if it is a link.
 
-    Raises OutputError if it cannot be a file; better now than after minutes of work.
+    Raises OutputError if no file can be written there; better now than after a minute of work.
     """
     if os.path.isdir(target):
         raise OutputError(f"cannot write {target}: it is a folder; expected a file name such as {target / 'model.onnx'}")
     file = named_file(target)
-    if not os.path.isdir(file.parent):
-        is_missing = not os.path.exists(file.parent)
-        raise OutputError(f"cannot write {file}: {os.strerror(errno.ENOENT if is_missing else errno.ENOTDIR)}")
+    try:
+        TemporaryFile(dir=file.parent).close()
+    except OSError as error:
+        raise OutputError(f"cannot write {file}: {error.strerror}; choose a PATH in a folder that you may write") from error
     return file
+
+
+def _refuse_other_file(file: Path, checkpoint: Checkpoint) -> None:
+    """Raise OutputError if a file exists already, unless it was made from this checkpoint, whose digest it then holds."""
+    try:
+        with open_regular_file(file) as existing:
+            contents = existing.read(LARGEST_FILE_BYTES)
+    except FileNotFoundError:
+        return
+    except OSError:  # it exists, but it cannot be seen what it is
+        contents = b""
+    if checkpoint.sha256.encode() not in contents:
+        raise OutputError(
+            f"{file} exists and was not made from {checkpoint.path}: choose another PATH, or --overwrite replaces it"
+        )
 
 
 class Integers(NamedTuple):

@@ -203,7 +203,7 @@ def parse_setting(text: str) -> tuple[str, Setting]:
     types = {field.name: field.type for field in fields(TrainingConfig) if field.name not in FLAGS}
     name, equals, value = text.partition("=")
     if flag := next((flag for field, flag in FLAGS.items() if name in (field, flag)), None):
-        raise TrainingError(f"{text!r} has an option of its own: use --{flag}")
+        raise TrainingError(f"{text!r} is not a setting: use the option --{flag}")
     if not equals or name not in types:
         names = f"{', '.join(types)}{suggestion(name, types)}"
         raise TrainingError(f"{text!r} is not a setting: expected NAME=VALUE with a name of {names}")

@@ -1,5 +1,6 @@
 """Shows a run: on the console while it runs and when it ends, and in TensorBoard's event files."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from pocketgan_trainer.watch.observation import Observation, figures_in_words
 from pocketgan_trainer.watch.signs import Sign, merged, standing_signs
 
 _REFRESH_SECONDS = 0.5
+_SECONDS_BETWEEN_LINES = 60
+"""Where there is no bar, a line says how far an epoch is, this long after the last line."""
 _SHOWN_SKIPPED_STEPS = 3
 """After this number of skipped steps in an epoch, only their number is printed."""
 _SLOWED = 3
@@ -95,12 +98,15 @@ class ConsoleReport:
             self._task = self._bar.add_task("", total=total, completed=completed, epoch=epoch, epochs=epochs, numbers="")
             self._shown_images = self._epoch_images = progress.images_seen
             self._shown_at = self._epoch_began_at = now
-        elif self._console.is_terminal and now - self._shown_at > _REFRESH_SECONDS:
+        elif now - self._shown_at > (_REFRESH_SECONDS if self._console.is_terminal else _SECONDS_BETWEEN_LINES):
             rate = (progress.images_seen - self._shown_images) / (now - self._shown_at)
             measured = means(sums)
-            scores = f"D(x) {measured.real_score:.2f} D(G(z)) {measured.fake_score:.2f}"
-            numbers = f"{rate:,.0f} images/s\n{_losses(measured)}  {scores}"
+            speed, scores = f"{rate:,.0f} images/s", f"D(x) {measured.real_score:.2f} D(G(z)) {measured.fake_score:.2f}"
+            numbers = f"{speed}\n{_losses(measured)}  {scores}"
             self._bar.update(self._task, completed=completed, epoch=progress.epoch + 1, numbers=numbers)
+            if not self._console.is_terminal:
+                share = f"{progress.step / self._steps_per_epoch:.0%}"
+                self._console.print(f"    {share} of epoch {progress.epoch + 1}  {speed}  {_losses(measured)}")
             self._shown_at, self._shown_images = now, progress.images_seen
         if progress.step == self._steps_per_epoch:
             self._bar.update(self._task, completed=completed, numbers="comparing images with real ones")
@@ -144,7 +150,8 @@ class ConsoleReport:
             sheet = contact_sheet(images[:_SHOWN_IMAGES], columns=_SHOWN_IMAGES // 2, scale=1, gap=1)
             show_images(np.asarray(sheet)[None], self._shown_on)
             self._show_bar()
-        self._epoch_began_at, self._epoch_images = now, progress.images_seen
+        self._shown_at = self._epoch_began_at = now
+        self._shown_images = self._epoch_images = progress.images_seen
 
 
 def _losses(measured: Means) -> str:
@@ -247,9 +254,11 @@ def closing_lines(run: RunFolder, epochs: int, best_epoch: int, is_newest: bool)
     statistics = run.read_statistics()
     scores = [words for line in statistics if line.get("epoch") == best_epoch for words in figures_in_words(line)]
     pictures = [path for path in (run.sheet_of_epoch(best_epoch), run.progress, run.curves) if path.exists()]
-    lines = [f"done: the best epoch is {best_epoch} of {epochs}"]
+    lines = [f"done: the best epoch is {best_epoch} of {epochs}, the last within a tenth of the lowest score"]
     lines += [f"    {words}" for words in scores]
     lines += [f"warning: at the end still: {words}" for words in standing_signs(statistics).values()]
     lines += ["look at:", *(f"    {path}" for path in pictures)] if pictures else []
-    lines.append(f"next: gan-export model.onnx{'' if is_newest else f' --checkpoint {quote(str(run.path))}'}")
+    # gan-gen finds model.onnx by itself, but another model may be there already.
+    target = f"{run.path.name}.onnx" if os.path.lexists("model.onnx") else "model.onnx"
+    lines.append(f"next: gan-export {quote(target)}{'' if is_newest else f' --checkpoint {quote(str(run.path))}'}")
     return lines

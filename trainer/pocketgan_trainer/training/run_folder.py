@@ -203,6 +203,7 @@ class RunFolder:
 
 def create_run_folder(parent: Path, preset: str, data_set: str) -> RunFolder:
     """Make and return the next folder `parent/NNNN-preset-data_set`. Raises OutputError if that fails."""
+    require_writable(parent)
     try:
         parent.mkdir(parents=True, exist_ok=True)
         while True:
@@ -215,6 +216,18 @@ def create_run_folder(parent: Path, preset: str, data_set: str) -> RunFolder:
             return RunFolder(path)
     except OSError as error:
         raise OutputError(f"cannot make a run folder in {parent}: {error.strerror}") from error
+
+
+def require_writable(parent: Path) -> None:
+    """Raise OutputError if no run folder can be made in `parent`, which need not exist yet; nothing is written."""
+    existing = next(path for path in (parent, *parent.parents) if os.path.lexists(path))
+    problem = None
+    if not os.path.isdir(existing):
+        problem = f"{existing} is not a folder"
+    elif not os.access(existing, os.W_OK | os.X_OK):
+        problem = f"{existing} may not be written"
+    if problem:
+        raise OutputError(f"cannot make a run folder in {parent}: {problem}; choose another --out")
 
 
 def find_run_folder(path: Path, *checkpoints: str) -> RunFolder:
