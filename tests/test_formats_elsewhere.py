@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from pocketgan import Generator
 from pocketgan.gen_cli import app
-from pocketgan.output import shards
+from pocketgan.output import formats
 
 COUNT = 100
 
@@ -61,7 +61,7 @@ def read_by_webdataset(shards: str, decoder: str) -> list[dict[str, Any]]:
 
 
 def test_tar_files_are_read_by_webdataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: NDArray[np.uint8]) -> None:
-    monkeypatch.setattr(shards, "IMAGES_IN_SHARD", 30)
+    monkeypatch.setattr(formats, "IMAGES_IN_SHARD", 30)
     draw(tmp_path, "webdataset")
     samples = read_by_webdataset(f"{tmp_path}/digits-{{000000..000003}}.tar", "l8")
     assert [sample["__key__"] for sample in samples] == [f"{index:08d}" for index in range(COUNT)]

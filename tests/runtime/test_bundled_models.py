@@ -150,7 +150,7 @@ def test_programs_that_pyinstaller_makes_carry_every_bundled_model_and_the_golde
 def test_programs_that_pyinstaller_makes_carry_the_parts_of_a_page() -> None:
     (folder,) = hook_folders()
     carried = runpy.run_path(f"{folder}/hook-pocketgan.page.py")["datas"]
-    names = {"executor.js", "latents.js", "page.css", "page.html", "page.js", "worker.js"}
+    names = {"controls.js", "executor.js", "latents.js", "page.css", "page.html", "sheet.js", "state.js", "worker.js"}
     assert {Path(source).name for source, _ in carried} == names
     assert {target for _, target in carried} == {"pocketgan/page"}
 

@@ -78,8 +78,8 @@ def test_a_run_killed_at_random_moments_is_completed(tmp_path: Path, models: Pat
 
 _KILLED_AT_A_RENAME = """if True:
     import os, signal, sys
-    from pocketgan.output import shards
-    shards.IMAGES_IN_SHARD = 100
+    from pocketgan.output import formats
+    formats.IMAGES_IN_SHARD = 100
     left, rename = int(sys.argv.pop(1)), os.replace
     def counted(*arguments):
         global left

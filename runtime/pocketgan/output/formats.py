@@ -96,13 +96,13 @@ def _npz(folder: Path, drawing: "Drawing") -> Files:
 def _webdataset(folder: Path, drawing: "Series") -> Files:
     from pocketgan.output.shards import tar_shards
 
-    return tar_shards(folder, drawing)
+    return tar_shards(folder, drawing, IMAGES_IN_SHARD)
 
 
 def _parquet(folder: Path, drawing: "Series") -> Files:
     from pocketgan.output.parquet import parquet_shards
 
-    return parquet_shards(folder, drawing)
+    return parquet_shards(folder, drawing, IMAGES_IN_SHARD)
 
 
 def _raw(folder: Path, drawing: "Drawing") -> Files:

@@ -21,7 +21,7 @@ _ROW_GROUP_IMAGES = 1000
 _ROW_GROUP_BYTES = 2**23
 
 
-def parquet_shards(folder: Path, drawing: Series) -> Shards:
+def parquet_shards(folder: Path, drawing: Series, images_in_shard: int) -> Shards:
     """Return the Parquet files of a drawing, such as `digits-000000.parquet`. Raises OutputError if pyarrow is not installed."""
     try:
         import pyarrow
@@ -64,7 +64,7 @@ def parquet_shards(folder: Path, drawing: Series) -> Shards:
             if rows:
                 write_rows()
 
-    return Shards(folder, drawing, "parquet", open_shard)
+    return Shards(folder, drawing, images_in_shard, "parquet", open_shard)
 
 
 class _Column(NamedTuple):

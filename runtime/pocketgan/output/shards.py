@@ -1,4 +1,4 @@
-"""Shards: numbered files of 10,000 images each; a resumed run draws the missing ones. WebDataset's tar files are made this way.
+"""Shards: numbered files with the same number of images each, such as WebDataset's. A resumed run draws the missing ones.
 
 Equal images give equal bytes.
 """
@@ -14,7 +14,6 @@ from pathlib import Path
 
 from pocketgan.files import whole_file
 from pocketgan.generator import Batch
-from pocketgan.output.formats import IMAGES_IN_SHARD
 from pocketgan.output.png import encoded
 from pocketgan.request import Existing
 from pocketgan.series import Series
@@ -32,10 +31,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Shards:
-    """The shards of a drawing. Number n contains the images from index n times IMAGES_IN_SHARD on."""
+    """The shards of a drawing. Number n contains the images from index n times `images_in_shard` on."""
 
     folder: Path
     drawing: Series
+    images_in_shard: int
     suffix: str
     open_shard: Callable[[Path], AbstractContextManager[Callable[[Sample], None]]]
     """Opens a new file, yields a function that adds samples to it, and completes the file."""
@@ -66,7 +66,7 @@ class Shards:
         many threads as draw them. Raises OutputError if a shard cannot be written; earlier ones are complete.
         """
         with closing(self._samples(batches)) as samples:
-            for number, of_shard in groupby(samples, lambda pair: pair[0].index // IMAGES_IN_SHARD):
+            for number, of_shard in groupby(samples, lambda pair: pair[0].index // self.images_in_shard):
                 with whole_file(self._path(number)) as temporary, self.open_shard(temporary) as add:
                     for sample, complete in of_shard:
                         add(sample)
@@ -84,19 +84,19 @@ class Shards:
 
     def _numbers(self) -> range:
         indices = self.drawing.indices
-        return range(indices[0] // IMAGES_IN_SHARD, indices[-1] // IMAGES_IN_SHARD + 1)
+        return range(indices[0] // self.images_in_shard, indices[-1] // self.images_in_shard + 1)
 
     def _indices(self, number: int) -> range:
         """Return the indices of a shard."""
         indices = self.drawing.indices
-        first, stop = number * IMAGES_IN_SHARD, (number + 1) * IMAGES_IN_SHARD
+        first, stop = number * self.images_in_shard, (number + 1) * self.images_in_shard
         return range(max(first, indices.start), min(stop, indices.stop))
 
     def _path(self, number: int) -> Path:
         return self.folder / f"digits-{number:06d}.{self.suffix}"
 
 
-def tar_shards(folder: Path, drawing: Series) -> Shards:
+def tar_shards(folder: Path, drawing: Series, images_in_shard: int) -> Shards:
     """Return the tar files of a drawing: `00000007.png` for each image, and its label as `.cls` or its text as `.txt`."""
 
     @contextmanager
@@ -113,7 +113,7 @@ def tar_shards(folder: Path, drawing: Series) -> Shards:
 
             yield add
 
-    return Shards(folder, drawing, "tar", open_shard)
+    return Shards(folder, drawing, images_in_shard, "tar", open_shard)
 
 
 def _add(tar: tarfile.TarFile, name: str, contents: bytes) -> None:

@@ -21,6 +21,7 @@ from pocketgan.request import CLASSES_OF_CHARACTERS, LONGEST_TEXT
 from pocketgan.trait_table import SCORES, TRAITS
 
 _ENGINE = ("executor.js", "latents.js", "worker.js")
+_PAGE = ("state.js", "sheet.js", "controls.js")
 _DIGITS = tuple("0123456789")
 _SHEET = re.compile(r"fakes_epoch_([0-9]{1,9})\.png")
 _MOST_SHEETS = 200
@@ -73,7 +74,7 @@ def _page(model: CheckedModel, run: Path | None) -> str:
         f"{card.training.data_set}; licence {card.licence_in_words}. Made by pocketgan {card.package_version}."
     )
     note = "This command draws the same image, pixel for pixel, wherever pocketgan is installed"
-    style, page = _text("page.css"), _text("page.js")
+    style, page = _text("page.css"), "\n".join(map(_text, _PAGE))
     parts = {
         "title": escape(title),
         "style": style,

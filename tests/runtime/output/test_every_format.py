@@ -14,7 +14,7 @@ from drawings import contents, drain, drawing_of, identities, made, resume, visi
 from pocketgan.drawing import Drawing
 from pocketgan.errors import ModelError, OutputError
 from pocketgan.generator import Batch, Generator
-from pocketgan.output import shards
+from pocketgan.output import formats
 from pocketgan.output.formats import Files, Format
 from pocketgan.request import Existing
 
@@ -52,7 +52,7 @@ AFTER_ONE_BATCH = {
 def file_format(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Format:
     if request.param is Format.parquet and find_spec("pyarrow") is None:
         pytest.skip("pyarrow is not installed")
-    monkeypatch.setattr(shards, "IMAGES_IN_SHARD", 30)
+    monkeypatch.setattr(formats, "IMAGES_IN_SHARD", 30)
     member: Format = request.param
     return member
 

@@ -25,7 +25,7 @@ from pocketgan.request import Existing
 def test_without_pyarrow_the_extra_is_named(tmp_path: Path, tiny: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(OutputError, match=r"^--format parquet needs pyarrow \(.*\): pip install pyarrow$"):
-        parquet_shards(tmp_path, drawing_of(tiny))
+        parquet_shards(tmp_path, drawing_of(tiny), 10_000)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def pq() -> ModuleType:
 
 
 def written(folder: Path, drawing: Drawing, existing: Existing = Existing.refuse) -> dict[str, bytes]:
-    drain(parquet_shards(made(folder), drawing).write(drawing.batches(drawing.selection.indices), existing))
+    drain(parquet_shards(made(folder), drawing, 10_000).write(drawing.batches(drawing.selection.indices), existing))
     return contents(folder)
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import tarfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,9 @@ from pocketgan.errors import OutputError
 from pocketgan.generator import Batch, Generator
 from pocketgan.output import shards
 from pocketgan.output.png import PngFiles
-from pocketgan.output.shards import tar_shards
 from pocketgan.request import Existing
 
-
-@pytest.fixture(autouse=True)
-def _ten_images_in_a_shard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "IMAGES_IN_SHARD", 10)
+tar_shards = partial(shards.tar_shards, images_in_shard=10)
 
 
 def write(folder: Path, drawing: Drawing, existing: Existing = Existing.refuse) -> Iterator[Batch]:
