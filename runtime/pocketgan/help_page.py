@@ -46,6 +46,10 @@ class PlainCommand(TyperCommand):
                 with formatter.section(panel):
                     formatter.write_dl(entries)
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401 - as above
+        """Return the words of the first line; click puts an argument that is required into braces, as if it were a choice."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401
         """Read the arguments."""
         with _usage_in_one_line(info_name or ""):

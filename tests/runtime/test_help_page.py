@@ -7,7 +7,8 @@ import typer
 from typer.testing import CliRunner
 
 from pocketgan import gen_cli, info_cli, page_cli, write_cli
-from pocketgan.help_page import PANELS, usage_error
+from pocketgan.console import command_line
+from pocketgan.help_page import PANELS, PlainCommand, usage_error
 
 APPS = {"gan-gen": gen_cli.app, "gan-write": write_cli.app, "gan-page": page_cli.app, "gan-info": info_cli.app}
 
@@ -25,6 +26,16 @@ def test_a_help_page_fits_on_two_screens_and_speaks_of_no_types(name: str) -> No
     assert max(map(len, page.splitlines())) <= 80
     assert len(page.splitlines()) <= 96
     assert not re.search(r"<=|<int|<str|<path|x>=|\[default: \(", page)
+
+
+def test_an_argument_that_is_required_is_named_without_brackets() -> None:
+    app = command_line()
+
+    @app.command("draw", cls=PlainCommand)
+    def command(path: str = typer.Argument(metavar="PATH")) -> None:
+        """Draw."""
+
+    assert help_page(app).splitlines()[0].endswith(" [OPTIONS] PATH")
 
 
 @pytest.mark.parametrize("name", ["gan-gen", "gan-write"])
