@@ -103,6 +103,22 @@ def named_file(path: Path) -> Path:
     return real
 
 
+_MOST_BYTES_SEARCHED = 2**26
+
+
+def refuse_other_file(file: Path, mark: bytes, why: str) -> None:
+    """Raise OutputError, "FILE exists and" `why`, if a file exists that lacks the `mark` of those that may be replaced."""
+    try:
+        with open_regular_file(file) as existing:
+            is_ours = mark in existing.read(_MOST_BYTES_SEARCHED)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError:  # it exists, but cannot be read
+        is_ours = False
+    if not is_ours:
+        raise OutputError(f"{file} exists and {why}")
+
+
 def write_whole_file(target: str, contents: bytes) -> None:
     """Write a small file under a temporary name and rename it, as `whole_file` does, but without waiting for the disk.
 

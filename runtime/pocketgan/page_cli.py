@@ -34,7 +34,7 @@ def page(
     named: Annotated[
         str | None, typer.Option("--model", help="The same as MODEL, as in gan-gen.", autocompletion=complete_model)
     ] = None,
-    out: Annotated[Path, typer.Option(help="The file to write; an older one is replaced.")] = Path(DEFAULT_FILE),
+    out: Annotated[Path, typer.Option(help="The file to write; an older page is replaced.")] = Path(DEFAULT_FILE),
     run: Annotated[
         Path | None,
         typer.Option(help="A run of gan-train: also show its sheets, from epoch to epoch, and its curves.", metavar="FOLDER"),

@@ -228,6 +228,15 @@ def test_a_run_is_shown_from_epoch_to_epoch(tmp_path: Path) -> None:
         assert page.page.locator("#play-epochs").get_attribute("aria-pressed") == "false"
 
 
+def test_only_a_page_is_replaced_by_one(tmp_path: Path) -> None:
+    page = tmp_path / "index.html"
+    for model in ("nano", "mlp"):
+        gan_page(model, "--out", page)
+    page.write_text("<title>Mine</title>")
+    assert f"{page} exists and is no page of gan-page: choose another name" in gan_page("nano", "--out", page, code=1)
+    assert page.read_text() == "<title>Mine</title>"
+
+
 def test_a_run_of_another_model_gets_a_note(tmp_path: Path) -> None:
     Image.new("L", (20, 20)).save(tmp_path / "fakes_epoch_0001.png")
     options = ("--run", tmp_path, "--out", tmp_path / "page.html")

@@ -137,13 +137,24 @@ def test_a_report_is_written_into_a_folder_that_is_made(gan_eval: Command, reque
     assert f"report new/{name}" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["report.png", "report.html"])
+def test_only_a_report_is_replaced_by_one(gan_eval: Command, requested: Requested, folder: Path, name: str) -> None:
+    for _ in range(2):
+        assert gan_eval("mlp", "--report", name).exit_code == 0
+    (folder / name).write_bytes(b"mine")
+    assert_fails(
+        gan_eval("mlp", "--report", name), 1, f"error: {name} exists and is no report of gan-eval: choose another --report"
+    )
+    assert (folder / name).read_bytes() == b"mine"
+
+
 def test_a_report_that_is_a_link_stays_one(gan_eval: Command, requested: Requested, folder: Path) -> None:
     (folder / "report.html").symlink_to("shared/today.html")
     for _ in ("made", "replaced"):
         assert gan_eval("mlp", "--report", "report.html").exit_code == 0
         assert (folder / "report.html").is_symlink()
         assert (folder / "shared" / "today.html").stat().st_size > 10_000
-        (folder / "shared" / "today.html").write_text("old")
+        (folder / "shared" / "today.html").write_text("gan-eval: old")
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_an_error_of_the_first_process_alone_is_printed_once_and_ends_both(folde
     code, printed = run(folder, *TORCHRUN, *GAN_TRAIN, *PLAN, "1")
     assert code == 1
     assert printed.count("error: ") == 1
-    assert "error: cannot make a run folder in runs: File exists\n" in printed
+    assert "error: cannot make a run folder in runs: it is not a folder; choose another --out\n" in printed
     assert "pocketgan_trainer/" not in printed  # only torchrun shows a traceback, its own
 
 

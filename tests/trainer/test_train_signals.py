@@ -132,11 +132,11 @@ def epochs_trained(run: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("preset", "epochs"), [("mlp", 40), ("nano", 4)])
+@pytest.mark.parametrize(("preset", "epochs"), [("mlp", 12), ("nano", 4)])
 def test_a_process_that_is_killed_at_random_moments_ends_where_an_undisturbed_one_does(
     folder: Path, digits: Digits, preset: str, epochs: int
 ) -> None:
-    np.savez("digits.npz", images=digits.images[:1000])
+    np.savez("digits.npz", images=digits.images[:500])
     plan = (*PLAN, "--preset", preset, "--epochs", str(epochs))
     began = time.monotonic()
     assert finish(start(folder, *plan, "--out", "whole"))[0] == 0

@@ -138,12 +138,12 @@ def evaluate(
 
         from pocketgan.cpus import usable_cpus
         from pocketgan.errors import OutputError
-        from pocketgan.files import named_file, prepare_folder
+        from pocketgan.files import named_file, prepare_folder, refuse_other_file
         from pocketgan_trainer.data.published import load_mnist
         from pocketgan_trainer.devices import choose_threads
         from pocketgan_trainer.evaluate.evaluation import EvaluationOptions, total_work
         from pocketgan_trainer.evaluate.evaluation import evaluate as run_evaluation
-        from pocketgan_trainer.evaluate.sheet import write_report
+        from pocketgan_trainer.evaluate.sheet import REPORT_MARK, write_report
         from pocketgan_trainer.evaluate.sources import open_source
         from pocketgan_trainer.evaluate.table import evaluation_json, markdown_table, table_rows, terminal_table, verdicts
         from pocketgan_trainer.evaluate.two_samples import train_one_step
@@ -153,6 +153,9 @@ def evaluate(
             if report.is_dir():
                 raise OutputError(f"cannot write {report}: it is a folder; expected a file name for --report")
             report_file = named_file(report)
+            refuse_other_file(
+                report_file, REPORT_MARK.encode(), "is no report of gan-eval: choose another --report, or move it away"
+            )
             prepare_folder(report_file.parent, "--report")
         torch.set_num_threads(threads or usable_cpus())
         if threads is None and (told_apart or cas):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pocketgan.address import DEFAULT_CONSISTENCY, INDEX_LIMIT, TRUNCATION_UNITS, consistency_units
 from pocketgan.errors import ModelError, OutputError, RequestError
-from pocketgan.files import open_regular_file, whole_file
+from pocketgan.files import open_regular_file, refuse_other_file, whole_file
 from pocketgan.generator import Generator
 from pocketgan.latents import HAND_CORRELATIONS, WORDS_PER_TICK
 from pocketgan.model.checked import CheckedModel
@@ -35,10 +35,11 @@ def write_page(target: Path, model: CheckedModel, run: Path | None = None) -> No
 
     With a `run`, a folder of gan-train, it also shows the run's sheets, from epoch to epoch, and its curves. Raises ModelError
     for a float model and one that cannot be computed without onnxruntime, RequestError if the folder is not a run of gan-train,
-    and OutputError if the file cannot be written, or its name does not end in .html.
+    and OutputError if the file cannot be written, its name does not end in .html, or it exists and is no such page.
     """
     if target.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"cannot write a page to {target}: expected a name that ends in .html")
+    refuse_other_file(target, b'content="gan-page"', "is no page of gan-page: choose another name, or move it away")
     page = _page(model, run).encode()
     with whole_file(target) as temporary:
         temporary.write_bytes(page)

@@ -23,7 +23,7 @@ def test_good_data_has_no_notes(tmp_path: Path) -> None:
 
 def test_a_note_says_that_there_are_few_images(tmp_path: Path) -> None:
     (note,) = notes_on(tmp_path, different_images(1999), np.arange(1999) % 10)
-    assert note.startswith("Only 1,999 images: with fewer than 2,000")
+    assert note.startswith("1,999 images are few: trained on fewer than 2,000")
 
 
 def test_a_note_says_that_labels_are_absent_or_of_a_single_class(tmp_path: Path) -> None:

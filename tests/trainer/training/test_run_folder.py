@@ -77,7 +77,7 @@ def test_a_number_taken_a_moment_ago_is_skipped(tmp_path: Path, monkeypatch: pyt
 
 def test_a_parent_that_is_a_file_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
-    with pytest.raises(OutputError, match=r"cannot make a run folder in .*runs: File exists"):
+    with pytest.raises(OutputError, match=r"cannot make a run folder in .*runs: it is not a folder; choose another --out"):
         create_run_folder(tmp_path / "runs", "mlp", "mnist")
 
 

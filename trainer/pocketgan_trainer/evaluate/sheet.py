@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from pocketgan.console import printable
 from pocketgan.files import whole_file
 from pocketgan_trainer.evaluate.evaluation import Evaluation, Specimens
 from pocketgan_trainer.evaluate.table import Row, html_matrices, html_table, verdicts
 
+REPORT_MARK = "gan-eval"
+"""Each report contains it."""
 COLUMNS = 20
 _SCALE = 2
 _GAP = 4
@@ -28,7 +31,9 @@ def write_report(target: Path, evaluation: Evaluation, rows: Sequence[Row]) -> N
     Raises OutputError if the file cannot be written.
     """
     encoded = io.BytesIO()
-    score_sheet(evaluation).save(encoded, format="PNG")
+    about = PngInfo()
+    about.add_text("Software", REPORT_MARK)
+    score_sheet(evaluation).save(encoded, format="PNG", pnginfo=about)
     contents = encoded.getvalue()
     if target.suffix == ".html":
         contents = _page(evaluation, rows, contents).encode()
@@ -92,7 +97,7 @@ def _sheet_width() -> int:
 
 
 def _page(evaluation: Evaluation, rows: Sequence[Row], sheet: bytes) -> str:
-    title = escape(printable(f"gan-eval: {', '.join(source.name for source in evaluation.sources)}"))
+    title = escape(printable(f"{REPORT_MARK}: {', '.join(source.name for source in evaluation.sources)}"))
     said = "".join(f"<li>{escape(printable(line))}</li>" for line in verdicts(evaluation))
     picture = base64.b64encode(sheet).decode()
     return (

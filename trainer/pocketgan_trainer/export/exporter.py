@@ -16,11 +16,10 @@ import onnx
 from numpy.typing import NDArray
 
 from pocketgan.errors import OutputError
-from pocketgan.files import named_file, open_regular_file, remove_temporaries, whole_file
+from pocketgan.files import named_file, refuse_other_file, remove_temporaries, whole_file
 from pocketgan.generator import Generator
 from pocketgan.latents import LATENT_STEP
 from pocketgan.model.card import CARD_KEY, PRECISIONS, UNSTATED_LICENCE, KernelFacts, ModelCard, ParityFacts, TrainingFacts
-from pocketgan.model.checked import LARGEST_FILE_BYTES
 from pocketgan.model.session import Provider, open_session
 from pocketgan.trait_table import ClassTraits
 from pocketgan.version import VERSION
@@ -111,7 +110,8 @@ def export(
     """
     file = _file_to_write(target)
     if not overwrite:
-        _refuse_other_file(file, checkpoint)
+        made_from = f"was not made from {checkpoint.path}"  # whose digest is in the file
+        refuse_other_file(file, checkpoint.sha256.encode(), f"{made_from}: choose another PATH, or --overwrite replaces it")
     if target.suffix == C_SUFFIX and precision != "int8":
         raise ExportError(f"{target} computes with whole numbers alone: expected int8, not {precision}")
     preset, size = PRESETS[checkpoint.config.preset], latent_size(checkpoint.config)
@@ -198,21 +198,6 @@ def _file_to_write(target: Path) -> Path:
     except OSError as error:
         raise OutputError(f"cannot write {file}: {error.strerror}; choose a PATH in a folder that you may write") from error
     return file
-
-
-def _refuse_other_file(file: Path, checkpoint: Checkpoint) -> None:
-    """Raise OutputError if a file exists already, unless it was made from this checkpoint, whose digest it then holds."""
-    try:
-        with open_regular_file(file) as existing:
-            contents = existing.read(LARGEST_FILE_BYTES)
-    except FileNotFoundError:
-        return
-    except OSError:  # it exists, but it cannot be seen what it is
-        contents = b""
-    if checkpoint.sha256.encode() not in contents:
-        raise OutputError(
-            f"{file} exists and was not made from {checkpoint.path}: choose another PATH, or --overwrite replaces it"
-        )
 
 
 class Integers(NamedTuple):

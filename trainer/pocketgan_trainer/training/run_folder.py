@@ -221,11 +221,12 @@ def create_run_folder(parent: Path, preset: str, data_set: str) -> RunFolder:
 def require_writable(parent: Path) -> None:
     """Raise OutputError if no run folder can be made in `parent`, which need not exist yet; nothing is written."""
     existing = next(path for path in (parent, *parent.parents) if os.path.lexists(path))
+    name = "it" if existing == parent else str(existing)
     problem = None
     if not os.path.isdir(existing):
-        problem = f"{existing} is not a folder"
+        problem = f"{name} is not a folder"
     elif not os.access(existing, os.W_OK | os.X_OK):
-        problem = f"{existing} may not be written"
+        problem = f"{name} may not be written"
     if problem:
         raise OutputError(f"cannot make a run folder in {parent}: {problem}; choose another --out")
 
