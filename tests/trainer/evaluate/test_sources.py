@@ -215,7 +215,9 @@ def test_classes_come_from_the_names_or_folders_that_gan_gen_gives(
 
 def test_a_folder_without_images_or_with_classes_for_some_is_refused(tmp_path: Path, images: NDArray[np.uint8]) -> None:
     (tmp_path / "digit.jpg").write_bytes(b"")
-    assert refusal(tmp_path).startswith(f"{tmp_path} holds no images: expected PNG files, in it or in one folder per class")
+    assert refusal(tmp_path).startswith(
+        f"{tmp_path} holds no images: expected PNG files, in it or in one folder per class named 0 to 9"
+    )
     write_png(tmp_path / "00000000_3.png", images[0])
     write_png(tmp_path / "00000001.png", images[1])
     assert "00000001.png has no class in its name, unlike others there" in refusal(tmp_path)

@@ -219,7 +219,8 @@ def _refuse_without_pictures(folder: Path, top: _Listing, below: Sequence[_Listi
         remedy = f"; {other[0]} is {other[1].what}: {other[1].remedy}" if other is not None else ""
         if set_aside is not None:
             remedy = f"; rename {set_aside} if it is one, to begin without __"
-        expected = f"{', '.join(wanted.formats)} files, in it or in one folder per class, or IDX files"
+        named = f" named {wanted.classes[0]} to {wanted.classes[-1]}" if wanted.classes else ""
+        expected = f"{', '.join(wanted.formats)} files, in it or in one folder per class{named}, or IDX files"
         message = f"{folder} holds no images: expected {expected}{remedy}"
         raise DataError(message)
     first, deeper = next((entry for entry in empty if entry[1] and entry[0].name.lower() in _FOR_TRAINING), empty[0])
