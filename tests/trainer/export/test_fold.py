@@ -14,6 +14,7 @@ from pocketgan_trainer.export.layers import (
     activations,
 )
 from pocketgan_trainer.networks import conditional
+from pocketgan_trainer.networks.conditional import StyleScale
 from pocketgan_trainer.networks.dcgan import SameConvTranspose2d
 
 
@@ -45,6 +46,16 @@ def test_folded_pocket_generators_draw_what_torch_draws(activation: nn.Module, i
     assert expected.std() > 0.2
     torch.testing.assert_close(outputs[-2], expected, atol=1e-12, rtol=0)
     torch.testing.assert_close(outputs[-1].float(), generator(latent, label), atol=1e-6, rtol=0)
+
+
+def test_style_is_scaled_where_images_are_drawn_and_not_in_training() -> None:
+    generator = lively_pocket(is_normalized=False).double()
+    latent, label = torch.randn(20, POCKET_LATENT_SIZE).double(), torch.arange(20) % 10
+    unscaled, further = (generator(z, label) for z in (latent, torch.cat([latent[:, :3], 1.25 * latent[:, 3:]], dim=1)))
+    generator.scale = StyleScale(1.25, traits=3)
+    torch.testing.assert_close(generator(latent, label), further)
+    torch.testing.assert_close(activations(fold(generator), latent, label)[-1].float(), further, atol=1e-6, rtol=0)
+    torch.testing.assert_close(generator.train()(latent, label), unscaled)
 
 
 def test_the_value_that_marks_a_class_in_training_need_not_be_a_latent(monkeypatch: pytest.MonkeyPatch) -> None:

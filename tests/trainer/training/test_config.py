@@ -37,6 +37,7 @@ CONFIG = TrainingConfig(
     hidden_traits_share=0.625,
     canvas=True,
     batch_statistics_share=0.125,
+    style_scale=1.125,
     ema_halflife_images=1000,
 )
 
@@ -61,6 +62,7 @@ CONFIG = TrainingConfig(
         ("refinement_share", [1.0], [-0.1, 1.1], "from 0 to 1"),
         ("shifted_share", [0.0, 1.0], [-0.1], "from 0 to 1"),
         ("hidden_traits_share", [0.0, 1.0], [-0.1, 1.1], "from 0 to 1"),
+        ("style_scale", [0.5, 2.0], [0.49, 2.1, math.nan], "from 0.5 to 2"),
         ("class_weight", [0.0], [-0.1], "a number from 0"),
         ("guidance_weight", [0.0], [-0.1, math.nan], "a number from 0"),
         ("trait_weight", [1e-9], [-0.1], "a number from 0"),

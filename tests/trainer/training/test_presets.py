@@ -9,6 +9,7 @@ from pocketgan_trainer.data.images import MNIST_FACTS
 from pocketgan_trainer.data.published import Digits
 from pocketgan_trainer.errors import TrainingError
 from pocketgan_trainer.networks.canvas_networks import CanvasGenerator
+from pocketgan_trainer.networks.conditional import ConditionalGenerator, StyleScale
 from pocketgan_trainer.networks.dcgan import DcganDiscriminator, DcganGenerator
 from pocketgan_trainer.networks.mlp import MlpDiscriminator, MlpGenerator
 from pocketgan_trainer.networks.pocket import PocketDiscriminator, PocketGenerator
@@ -80,6 +81,8 @@ def test_the_networks_of_a_preset_fit_together(name: str, canvas: bool, image_si
     assert (type(gan.generator), type(gan.discriminator)) == (
         (CanvasGenerator, PocketDiscriminator) if canvas else NETWORKS[name]
     )
+    if isinstance(gan.generator, ConditionalGenerator):
+        assert gan.generator.scale == StyleScale(config.style_scale, traits=3 if canvas else 0)
     latent = torch.randn(2, latent_size(config))
     trained_on = gan.generator(latent, *condition)
     assert gan.generator.eval()(latent, *condition).shape == (2, 1, image_size, image_size)

@@ -25,7 +25,7 @@ from pocketgan_trainer.export.layers import (
     TransposedConvolution,
     Weighted,
 )
-from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE, ConditionalGenerator
+from pocketgan_trainer.networks.conditional import ONE_HOT_VALUE, ConditionalGenerator, StyleScale
 from pocketgan_trainer.networks.dcgan import SameConvTranspose2d
 from pocketgan_trainer.networks.noise import NoiseChannels
 from pocketgan_trainer.networks.pocket import GreyLevelRounding
@@ -42,7 +42,7 @@ def fold(generator: nn.Module) -> list[Layer]:
     finite.
     """
     if isinstance(generator, ConditionalGenerator):
-        layers = fold(generator.body)
+        layers = _with_scaled_style(fold(generator.body), generator.scale, generator.classes)
         if generator.classes:
             layers = _with_class_input(layers, generator.classes, ONE_HOT_VALUE)
         return layers if generator.scan is None else [*layers, Scanned(generator.scan.field_size, generator.scan.image_size)]
@@ -65,6 +65,17 @@ def _chain(module: nn.Module) -> Iterator[nn.Module]:
             yield from _chain(child)
     else:
         yield module
+
+
+def _with_scaled_style(layers: list[Layer], scale: StyleScale, classes: int) -> list[Layer]:
+    """Return layers whose first one, which is dense, multiplies latents of style itself; the last inputs are the class."""
+    if scale.factor == 1:
+        return layers
+    dense, *others = layers
+    assert isinstance(dense, Dense)
+    weight = dense.weight.copy()
+    weight[:, scale.traits : weight.shape[1] - classes] *= scale.factor
+    return [replace(dense, weight=weight), *others]
 
 
 def _with_class_input(layers: list[Layer], classes: int, value: float) -> list[Layer]:

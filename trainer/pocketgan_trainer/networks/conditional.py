@@ -1,5 +1,7 @@
 """A class-conditional generator: a chain of layers whose input is the latent and the class, perhaps with a scan at its end."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -9,6 +11,14 @@ from pocketgan_trainer.networks.scan import ScannedImage
 
 ONE_HOT_VALUE = 2.0
 """The input for the class to draw; the inputs for other classes are 0."""
+
+
+class StyleScale(NamedTuple):
+    """What latents of style are multiplied by when images are drawn, not in training."""
+
+    factor: float = 1.0
+    traits: int = 0
+    """The number of the first latents that are left as they are."""
 
 
 class ConditionalGenerator(nn.Module):
@@ -27,10 +37,13 @@ class ConditionalGenerator(nn.Module):
         self.body = body
         self.style_size = style_size
         self.scan = scan
+        self.scale = StyleScale()
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """Return one image, or canvas, for each latent and, with classes, its label int64 [N]."""
         features = latent[:, : self.style_size]
+        if not self.training and self.scale.factor != 1:
+            features = torch.cat([features[:, : self.scale.traits], features[:, self.scale.traits :] * self.scale.factor], dim=1)
         if label is not None:
             one_hot = functional.one_hot(label, self.classes).to(latent.dtype) * ONE_HOT_VALUE
             features = torch.cat([features, one_hot], dim=1)

@@ -67,6 +67,9 @@ class TrainingConfig:
     latents stand for slant, thickness and width. 0 = they are like all others."""
     hidden_traits_share: float = 0.0
     """Share of the pairs of images that the discriminator judges without being shown which traits they should have."""
+    style_scale: float = 1.0
+    """What the generator multiplies the latents of style by when it draws, those other than of traits and of noise: the average
+    of a run's weights draws a little too much alike, and latents further out make up for it."""
     ema_halflife_images: int = 0
     """Half-life, in images, of a weight in the exponential moving average that images are drawn from; 0 = no average."""
     data: DataFacts = MNIST_FACTS
@@ -104,6 +107,8 @@ class TrainingConfig:
         ):
             if not 0 <= share <= 1:
                 raise TrainingError(f"{name} {share} is out of range: expected from 0 to 1")
+        if not 0.5 <= self.style_scale <= 2:
+            raise TrainingError(f"style_scale {self.style_scale} is out of range: expected from 0.5 to 2")
         for name, number in (
             ("gradient_penalty", self.gradient_penalty),
             ("class_weight", self.class_weight),

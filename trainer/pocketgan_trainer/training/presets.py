@@ -28,6 +28,7 @@ from pocketgan_trainer.networks.canvas_networks import (
     CanvasWidth,
     canvas_discriminator,
 )
+from pocketgan_trainer.networks.conditional import ConditionalGenerator, StyleScale
 from pocketgan_trainer.processes import ALONE, Processes
 from pocketgan_trainer.training.config import TrainingConfig
 from pocketgan_trainer.training.shared_networks import shared
@@ -83,7 +84,7 @@ _PAIRED_STEP_ONLY = frozenset(
         "shifted_share",
     }
 )
-_POCKET_NETWORKS_ONLY = frozenset({"canvas", "trait_weight", "hidden_traits_share"})
+_POCKET_NETWORKS_ONLY = frozenset({"canvas", "trait_weight", "hidden_traits_share", "style_scale"})
 _NORMALIZATION_ONLY = frozenset({"batch_statistics_share"})
 
 _POCKET_CONFIG = TrainingConfig(
@@ -215,8 +216,12 @@ def build_generator(config: TrainingConfig) -> nn.Module:
     preset = PRESETS[config.preset]
     classes, image_size = len(config.data.classes), config.data.image_size
     if config.canvas:
-        return CanvasGenerator(classes, image_size, preset.latent_size, _canvas_of(config.preset).width)
-    return preset.build_generator(classes, image_size)
+        generator: nn.Module = CanvasGenerator(classes, image_size, preset.latent_size, _canvas_of(config.preset).width)
+    else:
+        generator = preset.build_generator(classes, image_size)
+    if isinstance(generator, ConditionalGenerator):
+        generator.scale = StyleScale(config.style_scale, len(TRAITS) if config.trait_weight else 0)
+    return generator
 
 
 def build_discriminator(config: TrainingConfig) -> nn.Module:
