@@ -51,7 +51,7 @@ def release(run: RunFolder) -> Path:
         export(checkpoint, unscored, "int8")
         quality = measured_quality(unscored)
     # The same graph again, with the figures in its card.
-    report = export(checkpoint, model, "int8", licence="MIT", quality=quality)
+    report = export(checkpoint, model, "int8", overwrite=True, licence="MIT", quality=quality)
     images = Generator.load(model).generate(GOLDEN_COUNT)
     write_grid(model.with_suffix(".png"), images, columns=10)
     golden = json.loads(pocketgan_models.golden().read_text())

@@ -68,8 +68,8 @@ class TrainingConfig:
     hidden_traits_share: float = 0.0
     """Share of the pairs of images that the discriminator judges without being shown which traits they should have."""
     style_scale: float = 1.0
-    """What the generator multiplies the latents of style by when it draws, those other than of traits and of noise: the average
-    of a run's weights draws a little too much alike, and latents further out make up for it."""
+    """What the generator multiplies the latents of style by when it draws, all but those of traits and of noise. Above 1, its
+    images are more varied."""
     ema_halflife_images: int = 0
     """Half-life, in images, of a weight in the exponential moving average that images are drawn from; 0 = no average."""
     data: DataFacts = MNIST_FACTS
